@@ -1,0 +1,1 @@
+"""Estimates how much thinking a query needs."""

@@ -1,0 +1,1 @@
+"""The Tierwise chat backend."""

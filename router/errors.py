@@ -1,0 +1,237 @@
+"""
+RouterError
+├── RequestError              the caller can fix it (4xx)
+│   ├── InvalidRequest        400, names the parameter
+│   ├── Unauthenticated       401
+│   ├── Forbidden             403
+│   ├── NotFound              404
+│   │   └── UnknownModel      404 model_not_found
+│   ├── MethodNotAllowed      405
+│   ├── TooSlow               408, the body did not arrive in time
+│   ├── TooLarge              413
+│   ├── RateLimited           429, try later
+│   └── QuotaExhausted        429 insufficient_quota, trying again does not help
+├── ProviderError             a provider failed; `retryable` says whether another may do
+│   ├── ProviderRefused       the provider says the request itself is wrong (4xx)
+│   ├── ProviderOverloaded    429 or 503 of a provider
+│   ├── ProviderTimeout       no answer in time
+│   └── ProviderUnreachable   the connection failed before anything was sent
+├── Unavailable               we cannot serve now (503): spool full, no lease on a hard budget, shutting down
+└── LedgerError               books and reality disagree; page someone
+    ├── UnpricedUsage         no price covers (model, instant)
+    └── DuplicateEntry        same key, different content
+
+Each error knows its HTTP status and the four keys of OpenAI's error body. Messages are in the caller's terms and
+never carry secrets, prompts or stack traces.
+"""
+
+from collections.abc import Mapping
+
+
+class RouterError(Exception):
+    """Something went wrong inside; the message is safe to show."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+    def body(self) -> dict[str, dict[str, str | None]]:
+        """Return OpenAI's error body: always all four keys."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers this error adds to a response."""
+        return {}
+
+
+class RequestError(RouterError):
+    """The caller can fix it."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class InvalidRequest(RequestError):
+    """The request is malformed or asks for what cannot be."""
+
+
+class Unauthenticated(RequestError):
+    """No key, or a key nobody knows."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+    def headers(self) -> Mapping[str, str]:
+        return {"www-authenticate": "Bearer"}
+
+
+class Forbidden(RequestError):
+    """The key is known and may not do this."""
+
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
+
+
+class NotFound(RequestError):
+    """There is nothing here."""
+
+    status = 404
+    code = "not_found"
+
+
+class UnknownModel(NotFound):
+    """No model goes by this name."""
+
+    code = "model_not_found"
+
+
+class MethodNotAllowed(RequestError):
+    """The route exists, this method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class TooSlow(RequestError):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class TooLarge(RequestError):
+    """The body is larger than this server accepts."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class RateLimited(RequestError):
+    """Too many requests at once; try again later."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+    def headers(self) -> Mapping[str, str]:
+        return {"retry-after": str(self.retry_after_seconds)}
+
+
+class QuotaExhausted(RequestError):
+    """A budget is used up; trying again does not help."""
+
+    status = 429
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+    def headers(self) -> Mapping[str, str]:
+        return {"retry-after": "3600", "x-should-retry": "false"}
+
+
+class ProviderError(RouterError):
+    """A provider failed.
+
+    `retryable`: another model may do better. `dispatched`: the provider may have worked, and may bill.
+    """
+
+    status = 502
+    type = "provider_error"
+    code = "provider_error"
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        dispatched: bool = True,
+        provider_status: int | None = None,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message, param=param, code=code)
+        self.dispatched = dispatched
+        self.provider_status = provider_status
+        self.retry_after_seconds = retry_after_seconds
+
+    def headers(self) -> Mapping[str, str]:
+        return {"retry-after": str(self.retry_after_seconds)} if self.retry_after_seconds is not None else {}
+
+
+class ProviderRefused(ProviderError):
+    """The provider says that the request itself is wrong; another model may still take it (a smaller context)."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "provider_refused"
+    retryable = False
+
+
+class ProviderOverloaded(ProviderError):
+    """The provider is out of capacity or limits our rate."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "provider_overloaded"
+
+    def headers(self) -> Mapping[str, str]:
+        return {"retry-after": str(self.retry_after_seconds if self.retry_after_seconds is not None else 1)}
+
+
+class ProviderTimeout(ProviderError):
+    """The provider did not answer in time."""
+
+    status = 504
+    code = "provider_timeout"
+
+
+class ProviderUnreachable(ProviderError):
+    """The connection failed before anything was sent."""
+
+    status = 502
+    code = "provider_unreachable"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, dispatched=False)
+
+
+class Unavailable(RouterError):
+    """This server cannot take the request now."""
+
+    status = 503
+    type = "server_error"
+    code = "unavailable"
+
+    def headers(self) -> Mapping[str, str]:
+        return {"retry-after": "5"}
+
+
+class LedgerError(RouterError):
+    """Books and reality disagree."""
+
+    code = "ledger_error"
+
+
+class UnpricedUsage(LedgerError):
+    """No price covers this model at this instant."""
+
+    code = "unpriced"
+
+
+class DuplicateEntry(LedgerError):
+    """The same key was booked before with different content."""
+
+    code = "duplicate_entry"

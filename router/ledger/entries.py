@@ -1,0 +1,82 @@
+"""The entries that a request leaves in the spool, in the order in which they may appear.
+
+`Opening` and `CallIntent` go in before a provider is called, `CallResult` when the call ended, `Closing` before the
+final bytes go out. Writing the same entry twice changes nothing: the key is (request id, call number, type).
+Times are microseconds since the epoch (UTC). No prompt text, no answer text, no topic.
+"""
+
+from typing import Any
+
+import msgspec
+
+from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier, Usage
+
+
+class Opening(msgspec.Struct, frozen=True, tag="open", array_like=True):
+    """A request was decided: what is known before any provider is called."""
+
+    request_id: str  # 32 hex digits, time-ordered (UUIDv7)
+    opened_at: int
+    key_id: int | None
+    segment: str
+    country: str
+    requested_model: str
+    first_tier: Tier
+    reason: Reason
+    score: float
+    p_fast: float
+    p_reasoning: float
+    propensity: float
+    policy_version: int
+    classifier_version: str
+    answer_type: str
+    language: str | None
+    turn: int
+    streamed: bool
+    ads_eligible: bool
+    revenue_version: int | None
+    expected_revenue_nanousd: int | None
+    synthetic: bool = False
+
+
+class CallIntent(msgspec.Struct, frozen=True, tag="call", array_like=True):
+    """A provider is about to be called. `hold_nanousd` bounds what it can cost; None when it has no price."""
+
+    request_id: str
+    call_no: int
+    kind: CallKind
+    tier: Tier
+    provider_model: str
+    price_id: int | None
+    hold_nanousd: int | None
+    started_at: int
+
+
+class CallResult(msgspec.Struct, frozen=True, tag="result", array_like=True):
+    """A call ended. `usage` None: nothing is known of it; `cost_nanousd` None: unpriced, never zero."""
+
+    request_id: str
+    call_no: int
+    status: CallStatus
+    precision: Precision
+    usage: Usage | None
+    price_id: int | None
+    cost_nanousd: int | None
+    first_token_ms: int | None
+    duration_ms: int
+    raw_usage: dict[str, Any] | None = None
+
+
+class Closing(msgspec.Struct, frozen=True, tag="close", array_like=True):
+    """The request ended; `answer_call_no` names the call whose answer the client got."""
+
+    request_id: str
+    closed_at: int
+    final_tier: Tier
+    outcome: Outcome
+    answer_call_no: int | None
+    first_byte_ms: int | None
+    total_ms: int
+
+
+Entry = Opening | CallIntent | CallResult | Closing

@@ -1,0 +1,1 @@
+"""The providers: who answers, and how their wire becomes ours."""

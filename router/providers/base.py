@@ -1,0 +1,128 @@
+"""The protocol every provider speaks, and the typed shapes that cross it.
+
+A provider turns a `ProviderRequest` into a `Completion` or a stream of `Delta`s. It knows nothing of tiers, policy,
+money or HTTP clients. Cancelling the awaiting task must close the upstream connection at once.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from router.types import Precision, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTarget:
+    """One configured model: who serves it and with which settings. `name` is the LiteLLM model string."""
+
+    name: str
+    api_base: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    effort: str | None = None
+    max_thinking_tokens: int | None = None
+    timeout_s: float = 600.0
+    ability: float | None = None
+    capabilities: frozenset[str] | None = None
+    context_length: int | None = None
+
+    @property
+    def provider(self) -> str:
+        """The part before the first slash: openai, anthropic, gemini, ollama, embedded, scripted, ..."""
+        return self.name.partition("/")[0]
+
+    @property
+    def model(self) -> str:
+        """The provider's own name of the model."""
+        return self.name.partition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRequest:
+    """One call: OpenAI-shaped messages and allow-listed parameters (never steering keys such as api_base).
+
+    `params` holds OpenAI body keys other than model, messages, stream, stream_options and the limits.
+    `max_visible_tokens` bounds the visible text only (the provider adds its thinking budget upstream),
+    `max_output_tokens` bounds thinking and text together; None is no limit. `think` asks for thinking.
+    """
+
+    target: ModelTarget
+    messages: list[dict[str, Any]]
+    params: dict[str, Any]
+    effort: str | None = None
+    think: bool = False
+    max_visible_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+
+class Metered(msgspec.Struct, frozen=True):
+    """Usage as normalised once, the precision it is known with, and the provider's own JSON beside it."""
+
+    usage: Usage
+    precision: Precision
+    raw: dict[str, Any] | None = None
+
+
+class Choice(msgspec.Struct):
+    """One answer of a completion; `tool_calls` and `logprobs` in OpenAI's shape."""
+
+    index: int = 0
+    content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    logprobs: dict[str, Any] | None = None
+    finish_reason: str = "stop"
+
+
+class Completion(msgspec.Struct):
+    """A whole answer. `metered` is None when the provider reported no usage. `dropped` names the parameters
+    that the model could not take and that do not change the answer's meaning."""
+
+    choices: list[Choice]
+    metered: Metered | None
+    provider_model: str
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    dropped: list[str] = []
+
+
+class Delta(msgspec.Struct):
+    """One step of a streamed answer; every field may be empty. Usage may come with or without other content."""
+
+    index: int = 0
+    content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    logprobs: dict[str, Any] | None = None
+    finish_reason: str | None = None
+    metered: Metered | None = None
+    provider_model: str | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    dropped: list[str] | None = None
+
+
+class Provider(Protocol):
+    """A family of models behind one way of calling them."""
+
+    async def complete(self, request: ProviderRequest) -> Completion:
+        """Return the whole answer; raises ProviderError."""
+        ...
+
+    def stream(self, request: ProviderRequest) -> AsyncIterator[Delta]:
+        """Yield the answer as it comes, always asking upstream for usage; raises ProviderError.
+
+        An async generator: closing it (aclose) or cancelling its task closes the upstream connection.
+        """
+        ...
+
+    async def ping(self, target: ModelTarget) -> None:
+        """Ask the provider whether it would answer, as cheaply as it allows; raises ProviderError."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections, threads and memory."""
+        ...

@@ -1,0 +1,1 @@
+"""The three ways of answering: fast, reasoning, parallel."""

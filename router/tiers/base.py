@@ -1,0 +1,64 @@
+"""What every tier takes and gives: a `Query` in, an `Answer` out, `Delta`s in between when streamed."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from classifier.types import Estimate
+from router.providers.base import Choice, Delta
+from router.tiers.calls import Calls
+from router.types import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A parsed, authenticated, decided request: all that a tier may know.
+
+    `input_bound_tokens` is a true upper bound on the input tokens (the size of the body in bytes, plus images).
+    `explicit` is True when the client named the tier. `pressure` (0 to 1) lowers what the parallel tier spends.
+    """
+
+    request_id: str
+    messages: list[dict[str, Any]]
+    params: dict[str, Any]
+    estimate: Estimate
+    input_bound_tokens: int
+    n: int = 1
+    effort: str | None = None
+    max_visible_tokens: int | None = None
+    max_output_tokens: int | None = None
+    explicit: bool = False
+    pressure: float = 0.0
+    cost_cap_nanousd: int | None = None
+
+
+class Answer(msgspec.Struct):
+    """What a tier came to. `trace` is shown to the client as part of `x_tierwise` (samples, votes, stop reason).
+
+    Ending a stream, `choices` carry no text that was streamed already.
+    """
+
+    choices: list[Choice]
+    final_tier: Tier
+    provider_model: str
+    call_no: int
+    fell_back: bool = False
+    dropped: list[str] = []
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    confidence: float | None = None
+    trace: dict[str, Any] | None = None
+
+
+class TierRunner(Protocol):
+    """One tier, ready to answer queries."""
+
+    async def answer(self, query: Query, calls: Calls) -> Answer:
+        """Return the whole answer; raises ProviderError when no model of the tier could."""
+        ...
+
+    def stream(self, query: Query, calls: Calls) -> AsyncIterator[Delta | Answer]:
+        """Yield deltas (each choice's last one has a finish reason), then exactly one Answer."""
+        ...

@@ -1,0 +1,261 @@
+"""The provider calls of one request, each of them a line in the books.
+
+Tiers call providers only through `Calls`, so that no call goes out without a spooled intent and none ends without a
+result, whether it succeeds, fails or is cancelled. Writing to the spool is synchronous and short: cancellation
+cannot come between. Results are held back until the next write of the same request (`flush`, a dispatch, `close`).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+from router.errors import ProviderError
+from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
+from router.ledger.prices import Price, PriceBook
+from router.providers.base import Completion, Delta, Metered, ModelTarget, Provider, ProviderRequest
+from router.providers.counting import count_input_tokens, count_tokens
+from router.types import CallKind, CallStatus, Outcome, Precision, Tier, Usage
+
+
+class Books(Protocol):
+    """Where entries go: durable when `write` returns, all of one call or none."""
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Append the entries; raises Unavailable when the spool cannot take them."""
+        ...
+
+
+class Clock(Protocol):
+    """Time as a parameter."""
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch."""
+        ...
+
+    def ticks_ms(self) -> float:
+        """Monotonic milliseconds."""
+        ...
+
+
+class Call:
+    """One call under way, or ended: what the trace and the totals show of it."""
+
+    __slots__ = ("began_ms", "cost_nanousd", "first_token_ms", "intent", "metered", "price", "status")
+
+    def __init__(self, intent: CallIntent, price: Price | None, began_ms: float) -> None:
+        self.intent = intent
+        self.price = price
+        self.began_ms = began_ms
+        self.first_token_ms: int | None = None
+        self.status: CallStatus | None = None
+        self.metered: Metered | None = None
+        self.cost_nanousd: int | None = None
+
+    @property
+    def call_no(self) -> int:
+        """The number of the call within its request, from 0."""
+        return self.intent.call_no
+
+
+class Calls:
+    """Makes the provider calls of one request and books them.
+
+    `provider_of` finds who serves a target, `input_bound_tokens` bounds the input of a call of this request.
+    """
+
+    def __init__(
+        self,
+        opening: Opening,
+        books: Books,
+        prices: PriceBook,
+        provider_of: Callable[[ModelTarget], Provider],
+        clock: Clock,
+        input_bound_tokens: int,
+    ) -> None:
+        self.request_id = opening.request_id
+        self.made: list[Call] = []
+        self._unwritten: list[Entry] = [opening]
+        self._books = books
+        self._prices = prices
+        self._provider_of = provider_of
+        self._clock = clock
+        self._input_bound_tokens = input_bound_tokens
+        self._began_ms = clock.ticks_ms()
+        self._first_byte_ms: int | None = None
+        self._is_closed = False
+
+    def dispatch(self, requests: Sequence[ProviderRequest], kind: CallKind, tier: Tier) -> list[Call]:
+        """Spool the intents of calls that go out now, in one write; raises Unavailable and sends nothing."""
+        started_at, began_ms = self._clock.now_us(), self._clock.ticks_ms()
+        calls = []
+        for call_no, request in enumerate(requests, len(self.made)):
+            price = self._prices.in_effect(request.target.name, started_at)
+            hold = price.hold(self._input_bound_tokens, output_bound(request)) if price else None
+            intent = CallIntent(
+                self.request_id, call_no, kind, tier, request.target.name, price.id if price else None, hold, started_at
+            )
+            calls.append(Call(intent, price, began_ms))
+        self._write([call.intent for call in calls])
+        self.made += calls
+        return calls
+
+    async def complete(self, call: Call, request: ProviderRequest) -> Completion:
+        """Make a dispatched call and return the whole answer; raises ProviderError."""
+        try:
+            completion = await self._provider_of(request.target).complete(request)
+        except ProviderError as error:
+            self._end(call, *_failed(error))
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            self._end(call, CallStatus.CANCELLED, None)
+            raise
+        except BaseException:
+            self._end(call, CallStatus.ERROR, None)
+            raise
+        metered = completion.metered
+        if metered is None:
+            metered = estimated(request, [_text_of(completion)], [c.reasoning or "" for c in completion.choices])
+        self._end(call, CallStatus.OK, metered)
+        return completion
+
+    async def stream(self, call: Call, request: ProviderRequest) -> AsyncGenerator[Delta]:
+        """Make a dispatched call and yield its deltas; raises ProviderError. Close it to cancel upstream."""
+        visible: list[str] = []
+        thinking: list[str] = []
+        metered: Metered | None = None
+        status = CallStatus.ERROR
+        try:
+            async with aclosing(_generator(self._provider_of(request.target).stream(request))) as deltas:
+                async for delta in deltas:
+                    if call.first_token_ms is None:
+                        call.first_token_ms = round(self._clock.ticks_ms() - call.began_ms)
+                    if delta.content:
+                        visible.append(delta.content)
+                    if delta.reasoning:
+                        thinking.append(delta.reasoning)
+                    if delta.tool_calls:
+                        visible.append(_tool_text(delta.tool_calls))
+                    if delta.metered:
+                        metered = delta.metered
+                    yield delta
+            status = CallStatus.OK
+        except ProviderError as error:
+            status, refused = _failed(error)
+            metered = metered or refused
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            status = CallStatus.CANCELLED
+            raise
+        finally:
+            if metered is None and (visible or thinking or status is CallStatus.OK):
+                metered = estimated(request, visible, thinking)
+            self._end(call, status, metered)
+
+    def mark_first_byte(self) -> None:
+        """Note that the client is being sent its first byte."""
+        if self._first_byte_ms is None:
+            self._first_byte_ms = round(self._clock.ticks_ms() - self._began_ms)
+
+    def flush(self) -> None:
+        """Write the results that are held back."""
+        self._write([])
+
+    def close(self, final_tier: Tier, outcome: Outcome, answer_call_no: int | None) -> None:
+        """Settle the request, once: everything held back and the closing go out in one write."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        total_ms = round(self._clock.ticks_ms() - self._began_ms)
+        closing = Closing(
+            self.request_id,
+            self._clock.now_us(),
+            final_tier,
+            outcome,
+            answer_call_no,
+            self._first_byte_ms,
+            total_ms,
+        )
+        self._write([closing])
+
+    @property
+    def usage(self) -> Usage:
+        """The honest total over every call the client pays for (shadow calls are not its own)."""
+        total = Usage()
+        for call in self.made:
+            if call.metered and call.intent.kind is not CallKind.SHADOW:
+                total += call.metered.usage
+        return total
+
+    def _end(self, call: Call, status: CallStatus, metered: Metered | None) -> None:
+        call.status, call.metered = status, metered
+        precision, cost = Precision.UNKNOWN, call.intent.hold_nanousd
+        if status is CallStatus.NOT_SENT:
+            precision, cost = Precision.EXACT, 0
+        elif metered:
+            precision, cost = metered.precision, call.price.cost(metered.usage) if call.price else None
+        call.cost_nanousd = cost
+        self._unwritten.append(
+            CallResult(
+                self.request_id,
+                call.call_no,
+                status,
+                precision,
+                metered.usage if metered else None,
+                call.price.id if call.price else None,
+                cost,
+                call.first_token_ms,
+                round(self._clock.ticks_ms() - call.began_ms),
+                metered.raw if metered else None,
+            )
+        )
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        batch = [*self._unwritten, *entries]
+        if batch:
+            self._books.write(batch)
+            self._unwritten.clear()
+
+
+UNLIMITED_OUTPUT_TOKENS = 32_768
+
+
+def output_bound(request: ProviderRequest) -> int:
+    """Bound the output tokens of a call from above: limits and thinking budget, times the answers asked for."""
+    n = int(request.params.get("n") or 1)
+    if request.max_output_tokens is not None:
+        return request.max_output_tokens * n
+    visible = request.max_visible_tokens if request.max_visible_tokens is not None else UNLIMITED_OUTPUT_TOKENS
+    return (visible + (request.target.max_thinking_tokens or 0)) * n
+
+
+def estimated(request: ProviderRequest, visible: Sequence[str], thinking: Sequence[str]) -> Metered:
+    """Count what a provider did not report; the result is flagged as estimated."""
+    usage = Usage(
+        input_fresh=count_input_tokens(request.messages),
+        output_visible=count_tokens("".join(visible)),
+        output_reasoning=count_tokens("".join(thinking)),
+    )
+    return Metered(usage, Precision.ESTIMATED)
+
+
+def _failed(error: ProviderError) -> tuple[CallStatus, Metered | None]:
+    """Tell how a failed call is booked: a refusal (4xx) cost nothing, what broke later may be billed."""
+    if not error.dispatched:
+        return CallStatus.NOT_SENT, None
+    was_refused = error.provider_status is not None and 400 <= error.provider_status < 500
+    return CallStatus.ERROR, Metered(Usage(), Precision.EXACT) if was_refused else None
+
+
+def _text_of(completion: Completion) -> str:
+    return "".join((c.content or "") + (c.refusal or "") + _tool_text(c.tool_calls or []) for c in completion.choices)
+
+
+def _tool_text(tool_calls: Sequence[dict[str, object]]) -> str:
+    functions = (call.get("function") for call in tool_calls)
+    return "".join(f"{f.get('name') or ''}{f.get('arguments') or ''}" for f in functions if isinstance(f, dict))
+
+
+def _generator(deltas: AsyncIterator[Delta]) -> AsyncGenerator[Delta]:
+    assert isinstance(deltas, AsyncGenerator)
+    return deltas

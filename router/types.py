@@ -1,0 +1,114 @@
+"""The small vocabulary of the house: tiers, reasons, usage, the decision.
+
+A leaf: anything may import it, it imports nothing of ours. The closed lists are part of the outside contract.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Self
+
+
+class Tier(StrEnum):
+    """How much thinking is bought."""
+
+    FAST = "fast"
+    REASONING = "reasoning"
+    PARALLEL = "parallel"
+
+
+class Reason(StrEnum):
+    """Why a query went where it went; an operator reads this in a report."""
+
+    BELOW_THRESHOLD = "below_threshold"
+    ABOVE_THRESHOLD = "above_threshold"
+    SHARE_CAP = "share_cap"
+    BUDGET_SPENT = "budget_spent"
+    OVERRIDE = "override"
+    EFFORT = "effort"
+    CAPABILITY = "capability"
+    HOUSEKEEPING = "housekeeping"
+    FOLLOW_UP = "follow_up"
+    PUSHBACK = "pushback"
+    EXPLORED = "explored"
+    FALLBACK = "fallback"
+
+
+class CallKind(StrEnum):
+    """What a paid call was for."""
+
+    ANSWER = "answer"
+    SAMPLE = "sample"
+    JUDGE = "judge"
+    SHADOW = "shadow"
+
+
+class CallStatus(StrEnum):
+    """How a call ended: `not_sent` never reached a provider, `unknown` may have."""
+
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+class Precision(StrEnum):
+    """How an amount is known: provider usage, our own count, or only the hold as an upper bound."""
+
+    EXACT = "exact"
+    ESTIMATED = "estimated"
+    UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    """How a whole request ended."""
+
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call in disjoint buckets: every token is in exactly one of them."""
+
+    input_fresh: int = 0
+    input_cached: int = 0
+    input_cache_write: int = 0
+    output_visible: int = 0
+    output_reasoning: int = 0
+
+    @property
+    def input_tokens(self) -> int:
+        """All input tokens, cached ones included (OpenAI's prompt_tokens)."""
+        return self.input_fresh + self.input_cached + self.input_cache_write
+
+    @property
+    def output_tokens(self) -> int:
+        """All output tokens, thinking included (OpenAI's completion_tokens)."""
+        return self.output_visible + self.output_reasoning
+
+    def __add__(self, other: Self) -> "Usage":
+        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a query goes, and why.
+
+    `propensity` is the probability with which this tier was chosen (1.0 unless exploring); `threshold` the
+    effective cut that was compared with `score`, None where no comparison decided; `effort` a client's wish.
+    """
+
+    tier: Tier
+    reason: Reason
+    score: float
+    threshold: float | None
+    policy_version: int
+    propensity: float = 1.0
+    effort: str | None = None
+
+
+Json = Mapping[str, object]
