@@ -1,0 +1,130 @@
+"""The fast and the reasoning tier: one model answers, the fallbacks of the tier stand in when it cannot.
+
+A fallback is tried only while the client has seen nothing of the answer. What was streamed is never taken back.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from router.errors import ProviderError
+from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
+from router.tiers.base import Answer, Query
+from router.tiers.calls import Calls
+from router.types import CallKind, Tier
+
+CONTEXT_TOO_LONG = "context_length_exceeded"
+
+
+class SingleTier:
+    """Answers with the first of `targets` that can."""
+
+    def __init__(self, tier: Tier, targets: Sequence[ModelTarget]) -> None:
+        if not targets:
+            raise ValueError(f"tiers.{tier}: needs a model")
+        self.tier = tier
+        self.targets = tuple(targets)
+
+    async def answer(self, query: Query, calls: Calls) -> Answer:
+        """Return the whole answer; raises the last model's ProviderError when none could."""
+        for place, target in enumerate(self.targets):
+            try:
+                return await self._complete(query, calls, target, fell_back=place > 0)
+            except ProviderError as error:
+                if target is self.targets[-1] or not another_may_do(error):
+                    raise
+        raise AssertionError("unreachable: there is at least one target")
+
+    async def stream(self, query: Query, calls: Calls) -> AsyncGenerator[Delta | Answer]:
+        """Yield the deltas of the first model that begins to answer, then the Answer."""
+        for place, target in enumerate(self.targets):
+            has_begun = False
+            try:
+                async with aclosing(self._stream(query, calls, target, fell_back=place > 0)) as steps:
+                    async for step in steps:
+                        has_begun = has_begun or isinstance(step, Answer) or says_something(step)
+                        yield step
+                return
+            except ProviderError as error:
+                if has_begun or target is self.targets[-1] or not another_may_do(error):
+                    raise
+
+    async def _complete(self, query: Query, calls: Calls, target: ModelTarget, *, fell_back: bool) -> Answer:
+        """Ask for n choices, and again where the model gives fewer (many ignore `n`)."""
+        choices: list[Choice] = []
+        answer: Answer | None = None
+        while len(choices) < query.n:
+            request = self._request(query, target, query.n - len(choices))
+            [call] = calls.dispatch([request], CallKind.ANSWER, self.tier)
+            completion = await calls.complete(call, request)
+            if not completion.choices:
+                raise ProviderError(f"{target.name} returned no answer")
+            for choice in completion.choices[: query.n - len(choices)]:
+                choices.append(msgspec.structs.replace(choice, index=len(choices)))
+            if answer is None:
+                answer = Answer(
+                    choices=choices,
+                    final_tier=self.tier,
+                    provider_model=completion.provider_model,
+                    call_no=call.call_no,
+                    fell_back=fell_back,
+                    dropped=completion.dropped,
+                    service_tier=completion.service_tier,
+                    system_fingerprint=completion.system_fingerprint,
+                )
+        assert answer is not None
+        return answer
+
+    async def _stream(
+        self, query: Query, calls: Calls, target: ModelTarget, *, fell_back: bool
+    ) -> AsyncGenerator[Delta | Answer]:
+        finished: dict[int, Choice] = {}
+        answer = Answer([], self.tier, target.name, call_no=len(calls.made), fell_back=fell_back)
+        while len(finished) < query.n:
+            before = len(finished)
+            request = self._request(query, target, query.n - before)
+            [call] = calls.dispatch([request], CallKind.ANSWER, self.tier)
+            async with aclosing(calls.stream(call, request)) as deltas:
+                async for delta in deltas:
+                    shifted = msgspec.structs.replace(delta, index=delta.index + before) if before else delta
+                    _note(answer, shifted)
+                    if shifted.finish_reason:
+                        finished[shifted.index] = Choice(index=shifted.index, finish_reason=shifted.finish_reason)
+                    yield shifted
+            if len(finished) == before:
+                raise ProviderError(f"{target.name} broke off its answer")
+        answer.choices = [finished[index] for index in sorted(finished)]
+        yield answer
+
+    def _request(self, query: Query, target: ModelTarget, n: int) -> ProviderRequest:
+        params = {key: value for key, value in query.params.items() if key != "n"}
+        if n > 1:
+            params["n"] = n
+        return ProviderRequest(
+            target,
+            query.messages,
+            params,
+            effort=query.effort or target.effort,
+            think=self.tier is Tier.REASONING,
+            max_visible_tokens=query.max_visible_tokens,
+            max_output_tokens=query.max_output_tokens,
+        )
+
+
+def another_may_do(error: ProviderError) -> bool:
+    """Tell whether another model may succeed: the failure passes, or that model's context was too small."""
+    return error.retryable or error.code == CONTEXT_TOO_LONG
+
+
+def says_something(delta: Delta) -> bool:
+    """Tell whether a client sees part of the answer in this delta."""
+    return bool(delta.content or delta.reasoning or delta.refusal or delta.tool_calls or delta.finish_reason)
+
+
+def _note(answer: Answer, delta: Delta) -> None:
+    answer.provider_model = delta.provider_model or answer.provider_model
+    answer.service_tier = delta.service_tier or answer.service_tier
+    answer.system_fingerprint = delta.system_fingerprint or answer.system_fingerprint
+    if delta.dropped:
+        answer.dropped = delta.dropped
