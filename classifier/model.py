@@ -1,0 +1,161 @@
+"""Serves estimates: one pass over the hashed n-grams of a conversation, then a few small products. numpy only.
+
+The model is a mixture of linear experts, one for each kind of traffic seen in training, chosen softly by a gate. An
+expert says how the logit of P(correct) grows with a model's ability, at a few knots of the ability scale: this is a
+two-parameter item response model whose difficulty and discrimination are read from the text.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.abilities import canonical
+from classifier.conversation import Summary, summarise
+from classifier.cues import Cues, answer_type_of, stakes_of
+from classifier.features import Features, Floats, extract
+from classifier.types import Abilities, Estimate, Forecast, Turn
+from classifier.vocabulary import Vocabulary
+
+SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
+LOGIT_BOUND = 6.0
+_FEW, _MEDIAN, _MANY = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """All numbers of an artefact. E experts, K knots, R n-grams, S surface signals, H = E*K + E + 1 columns.
+
+    The columns of `gram_weights` and `surface_weights` are the experts' logits at each knot, then the gate, then the
+    log of the output length.
+    """
+
+    keys: npt.NDArray[np.uint32]  # R
+    idf: Floats  # R
+    gram_weights: Floats  # R+1, H; the last row is the unknown's and zero
+    surface_mean: Floats  # S
+    surface_scale: Floats  # S
+    surface_weights: Floats  # S, H
+    bias: Floats  # H
+    knots: Floats  # K
+    reference: Floats  # 2: abilities of the reference pair
+    prior_logits: Floats  # 2: what is said where nothing is known
+    final: Floats  # 2, 2: slope and intercept of each tier's logit, moved by adaptation
+    familiar_coverage: float  # share of known n-grams from which a text counts as familiar
+    spread: Floats  # 2: standard error of the gain on familiar and on unfamiliar text
+    length_quantiles: Floats  # 2, 3: factors on the expected length, per tier, for the 10, 50, 90 % points
+    thinking: Floats  # 2: log of thinking tokens, at P(fast correct) of one, and what is added at zero
+    reference_scores: Floats
+
+
+class DifficultyModel:
+    """Estimates how likely each tier is to answer a conversation correctly."""
+
+    def __init__(
+        self, parameters: Parameters, *, version: str, abilities: Mapping[str, float], is_adapted: bool = False
+    ) -> None:
+        """Take fitted parameters; an adapted model's two heads are its tiers and no ability moves them."""
+        self.version = version
+        self.parameters = parameters
+        self.abilities = dict(abilities)
+        self.is_adapted = is_adapted
+        self.reference_scores: npt.NDArray[np.float64] = np.sort(parameters.reference_scores.astype(np.float64))
+        self._vocabulary = Vocabulary(parameters.keys, parameters.idf)
+        self._cues = Cues()
+        self._experts = (len(parameters.bias) - 1) // (len(parameters.knots) + 1)
+        self._heads = self._experts * len(parameters.knots)
+        self._surface_scale = 1.0 / parameters.surface_scale
+        self._positions: dict[Abilities, Floats] = {}
+
+    def ability_of(self, model_name: str) -> float | None:
+        """The ability of a known model by any usual spelling of its name, or None."""
+        return self.abilities.get(canonical(model_name))
+
+    def estimate(self, turns: Sequence[Turn], abilities: Abilities = Abilities()) -> Estimate:  # noqa: B008 - frozen
+        """Estimate a conversation for the models behind the tiers."""
+        summary = summarise(turns)
+        features = extract(summary.text)
+        columns, coverage = self._columns(features)
+        p_fast, p_reasoning = self._chances(columns, self._position(abilities))
+        familiarity = min(1.0, coverage / self.parameters.familiar_coverage)
+        if familiarity < 1.0:
+            prior_fast, prior_reasoning = (_sigmoid(float(logit)) for logit in self.parameters.prior_logits)
+            p_fast = prior_fast + familiarity * (p_fast - prior_fast)
+            p_reasoning = prior_reasoning + familiarity * (p_reasoning - prior_reasoning)
+        p_fast, p_reasoning = self._finish(0, p_fast, summary), self._finish(1, p_reasoning, summary)
+        cues = self._cues.of(features)
+        fast, reasoning = self._forecasts(float(columns[-1]), p_fast)
+        return Estimate(
+            p_fast=p_fast,
+            p_reasoning=p_reasoning,
+            uncertainty=self._uncertainty(familiarity),
+            answer_type=answer_type_of(summary.text, cues),
+            stakes=stakes_of(summary.text, cues, is_ascii=features.is_ascii),
+            output_fast=fast,
+            output_reasoning=reasoning,
+            version=self.version,
+        )
+
+    def _columns(self, features: Features) -> tuple[Floats, float]:
+        parameters = self.parameters
+        rows, weights, coverage = self._vocabulary.weigh(features)
+        surface = (features.surface - parameters.surface_mean) * self._surface_scale
+        np.clip(surface, -SURFACE_BOUND, SURFACE_BOUND, out=surface)
+        columns = surface @ parameters.surface_weights
+        columns += parameters.bias
+        if len(rows):
+            columns += weights @ parameters.gram_weights[rows]
+        return columns, coverage
+
+    def _position(self, abilities: Abilities) -> Floats:
+        """Weights over the knots for the two abilities: linear between knots and beyond the outer ones."""
+        found = self._positions.get(abilities)
+        if found is None:
+            found = self._positions[abilities] = self._place(abilities)
+        return found
+
+    def _place(self, abilities: Abilities) -> Floats:
+        knots, position = self.parameters.knots, np.zeros((len(self.parameters.knots), 2), np.float32)
+        for tier, ability in enumerate((abilities.fast, abilities.reasoning)):
+            at = float(self.parameters.reference[tier]) if ability is None or self.is_adapted else ability
+            at = min(max(at, float(knots[0]) - 2.0), float(knots[-1]) + 2.0)
+            upper = min(max(int(np.searchsorted(knots, at)), 1), len(knots) - 1)
+            share = (at - float(knots[upper - 1])) / float(knots[upper] - knots[upper - 1])
+            position[upper - 1, tier], position[upper, tier] = 1.0 - share, share
+        return position
+
+    def _chances(self, columns: Floats, position: Floats) -> tuple[float, float]:
+        logits = columns[: self._heads].reshape(self._experts, -1) @ position
+        np.clip(logits, -LOGIT_BOUND, LOGIT_BOUND, out=logits)
+        gate = columns[self._heads : -1]
+        share = np.exp(gate - gate.max())
+        chances = share @ (1.0 / (1.0 + np.exp(-logits)))
+        total = float(share.sum())
+        return float(chances[0]) / total, float(chances[1]) / total
+
+    def _finish(self, tier: int, chance: float, summary: Summary) -> float:
+        slope, intercept = self.parameters.final[tier].tolist()
+        chance = min(max(chance, 1e-4), 1.0 - 1e-4)
+        logit = slope * math.log(chance / (1.0 - chance)) + intercept - summary.burden
+        return _sigmoid(logit)
+
+    def _uncertainty(self, familiarity: float) -> float:
+        known, unknown = self.parameters.spread.tolist()
+        return float(min(1.0, 1.96 * math.hypot(known, unknown * (1.0 - familiarity))))
+
+    def _forecasts(self, log_length: float, p_fast: float) -> tuple[Forecast, Forecast]:
+        length = math.exp(min(max(log_length, 0.0), 9.0))
+        base, slope = self.parameters.thinking.tolist()
+        thinking = math.exp(base + slope * (1.0 - p_fast))
+        fast, reasoning = self.parameters.length_quantiles.tolist()
+        return _forecast(length, fast), _forecast(length + thinking, reasoning)
+
+
+def _forecast(tokens: float, factors: Sequence[float]) -> Forecast:
+    return Forecast(*(max(1, round(tokens * factors[point])) for point in (_FEW, _MEDIAN, _MANY)))
+
+
+def _sigmoid(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-logit)) if logit > -30 else 0.0

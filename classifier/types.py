@@ -1,0 +1,82 @@
+"""What the classifier is asked and what it answers. A leaf: plain values, standard library only."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+STAKES_BONUS = 0.1
+
+
+class AnswerType(StrEnum):
+    """The form a right answer takes; it decides whether answers can be voted on or verified."""
+
+    NUMERIC = "numeric"
+    CHOICE = "choice"
+    DATE = "date"
+    ENTITY = "entity"
+    JSON = "json"
+    CODE = "code"
+    FACTUAL = "factual"
+    OPEN = "open"
+
+
+class Stakes(StrEnum):
+    """How much a wrong answer could hurt: medical, legal, financial, safety and self-harm questions are high."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the conversation; a sequence of turns has the oldest first."""
+
+    role: str  # system | developer | user | assistant | tool
+    text: str
+    attachments: int = 0
+    tool_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Output tokens at the 10, 50 and 90 % points."""
+
+    low: int
+    expected: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """Abilities of the models behind the tiers; None stands for the artefact's reference model."""
+
+    fast: float | None = None
+    reasoning: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How likely each tier is to be right about a query, and what its answer will be like."""
+
+    p_fast: float  # calibrated P(correct)
+    p_reasoning: float
+    uncertainty: float  # half width of the 95 % interval on the gain, 0..1
+    answer_type: AnswerType
+    stakes: Stakes
+    output_fast: Forecast
+    output_reasoning: Forecast
+    version: str  # of the artefact
+
+    @property
+    def gain(self) -> float:
+        """What the reasoning tier is expected to add; -1..1."""
+        return self.p_reasoning - self.p_fast
+
+    @property
+    def difficulty(self) -> float:
+        """For display: how likely the fast tier is to fail."""
+        return 1.0 - self.p_fast
+
+    @property
+    def score(self) -> float:
+        """What thresholds are compared with: the gain, and a fixed bonus when the stakes are high."""
+        return self.gain + (STAKES_BONUS if self.stakes is Stakes.HIGH else 0.0)
