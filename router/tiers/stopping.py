@@ -1,0 +1,120 @@
+"""When to stop sampling: pure arithmetic on the counts of a vote, no clock, no randomness, no I/O.
+
+The rule is the Beta criterion of adaptive consistency (arXiv 2305.11860) in closed form, with a futility test that
+the published rules lack: a vote that cannot be won any more should not burn the rest of its budget.
+"""
+
+from enum import StrEnum
+from functools import lru_cache
+from math import comb
+
+WAVES = (4, 4, 8, 8, 16)
+FORECAST_AFTER = 8
+
+
+class Stop(StrEnum):
+    """What a vote has come to; an operator reads it in the trace."""
+
+    CONTINUE = "continue"
+    ACCEPTED = "accepted"
+    FUTILE = "futile"
+    SETTLED = "settled"
+
+
+def agreement(v1: int, v2: int) -> float:
+    """Return P(the leader truly leads): P(Bin(v1+v2+1, 1/2) <= v1), for top two counts v1 >= v2."""
+    n = v1 + v2 + 1
+    return sum(comb(n, j) for j in range(v1 + 1)) / (1 << n)
+
+
+@lru_cache(maxsize=4096)
+def votes_needed(v2: int, confidence: float) -> int:
+    """Return the fewest votes a leader needs against v2 to be accepted."""
+    v1 = v2
+    while agreement(v1, v2) < confidence:
+        v1 += 1
+    return v1
+
+
+def check(v1: int, v2: int, remaining: int, confidence: float, *, at_wave_end: bool) -> Stop:
+    """Judge a vote with top two counts v1 >= v2 and `remaining` samples still to be had.
+
+    Accepted and settled are judged after every sample, futile at a wave's end, in this order.
+    """
+    if v1 and v1 >= votes_needed(v2, confidence):
+        return Stop.ACCEPTED
+    if at_wave_end and v1 + remaining < votes_needed(v2, confidence):
+        return Stop.FUTILE
+    if v1 - v2 > remaining:
+        return Stop.SETTLED
+    return Stop.CONTINUE
+
+
+@lru_cache(maxsize=8192)
+def forecast(v1: int, v2: int, seen: int, remaining: int, confidence: float) -> tuple[float, float]:
+    """Return P(the vote will be accepted) and the samples that finding out is expected to take.
+
+    The next samples are taken to fall like those seen (with one imagined sample for answers not seen yet).
+    """
+    p1, p2 = v1 / (seen + 1), v2 / (seen + 1)
+    undecided = {(v1, v2): 1.0}
+    accepted = samples = 0.0
+    for _ in range(remaining):
+        following: dict[tuple[int, int], float] = {}
+        for (a, b), p in undecided.items():
+            samples += p
+            for state, step in (((a + 1, b), p1), ((a, b + 1), p2), ((a, b), 1 - p1 - p2)):
+                if max(state) >= votes_needed(min(state), confidence):
+                    accepted += p * step
+                elif step > 0:
+                    following[state] = following.get(state, 0.0) + p * step
+        undecided = following
+    return accepted, samples
+
+
+def is_hopeless(v1: int, v2: int, seen: int, remaining: int, confidence: float, price_ratio: float) -> bool:
+    """Tell whether going on costs more than it can save, a strong call costing `price_ratio` samples.
+
+    Never said of fewer than eight samples: four tell too little about what the next ones will be.
+    """
+    if seen < FORECAST_AFTER or remaining <= 0:
+        return False
+    chance, samples = forecast(v1, v2, seen, remaining, confidence)
+    return chance * price_ratio < samples
+
+
+def least_unanimous(confidence: float) -> int:
+    """Return the fewest samples that can be accepted at all: 4 for .95, 6 for .99."""
+    return votes_needed(0, confidence)
+
+
+def reachable(max_samples: int) -> float:
+    """Return the highest confidence that so many unanimous samples reach."""
+    return agreement(max_samples, 0)
+
+
+def require_reachable(confidence: float, max_samples: int, where: str = "tiers.parallel") -> None:
+    """Refuse a confidence that no vote of so many samples could reach; raises ValueError naming the setting."""
+    if not 0.5 < confidence < 1:
+        raise ValueError(f"{where}.confidence: {confidence:g} is not between 0.5 and 1")
+    if (needed := least_unanimous(confidence)) > max_samples:
+        raise ValueError(
+            f"{where}.confidence: {confidence:g} needs at least {needed} agreeing samples,"
+            f" but {where}.max_samples is {max_samples}"
+        )
+
+
+def waves(max_samples: int) -> list[int]:
+    """Return the sizes of the waves: 4, 4, 8, 8, then 16s, cut to `max_samples`."""
+    sizes: list[int] = []
+    while (left := max_samples - sum(sizes)) > 0:
+        sizes.append(min(left, WAVES[min(len(sizes), len(WAVES) - 1)]))
+    return sizes
+
+
+def under_pressure(confidence: float, max_samples: int, pressure: float) -> tuple[float, int]:
+    """Return the confidence and the samples that are left at a pressure of 0 (all) to 1 (two agreeing samples)."""
+    pressure = min(1.0, max(0.0, pressure))
+    floor = min(confidence, reachable(2))
+    lowered = confidence - pressure * (confidence - floor)
+    return lowered, max(least_unanimous(lowered), round(max_samples * (1 - 0.75 * pressure)))
