@@ -53,7 +53,10 @@ class CallIntent(msgspec.Struct, frozen=True, tag="call", array_like=True):
 
 
 class CallResult(msgspec.Struct, frozen=True, tag="result", array_like=True):
-    """A call ended. `usage` None: nothing is known of it; `cost_nanousd` None: unpriced, never zero."""
+    """A call ended. `usage` None: nothing is known of it; `cost_nanousd` None: unpriced, never zero.
+
+    `duration_ms` is None where a dead worker's call was settled for it.
+    """
 
     request_id: str
     call_no: int
@@ -63,8 +66,9 @@ class CallResult(msgspec.Struct, frozen=True, tag="result", array_like=True):
     price_id: int | None
     cost_nanousd: int | None
     first_token_ms: int | None
-    duration_ms: int
+    duration_ms: int | None
     raw_usage: dict[str, Any] | None = None
+    service: str | None = None  # the provider's service tier (flex, priority, batch) when it is not the standard one
 
 
 class Closing(msgspec.Struct, frozen=True, tag="close", array_like=True):
@@ -76,7 +80,7 @@ class Closing(msgspec.Struct, frozen=True, tag="close", array_like=True):
     outcome: Outcome
     answer_call_no: int | None
     first_byte_ms: int | None
-    total_ms: int
+    total_ms: int | None
 
 
 Entry = Opening | CallIntent | CallResult | Closing

@@ -1,0 +1,15 @@
+"""Runs the migrations on the connection that `router.ledger.schema` hands over; there is no alembic.ini."""
+
+from alembic import context
+
+from router.ledger.tables import Base
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    compare_type=True,
+    render_as_batch=connection.dialect.name == "sqlite",
+)
+with context.begin_transaction():
+    context.run_migrations()

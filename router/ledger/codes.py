@@ -1,0 +1,34 @@
+"""The small integers under which the closed lists are stored.
+
+A code is never reused or renumbered: the books of years ago are read with the same list.
+"""
+
+from collections.abc import Mapping
+
+from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier
+
+TIERS: Mapping[Tier, int] = {Tier.FAST: 1, Tier.REASONING: 2, Tier.PARALLEL: 3}
+KINDS: Mapping[CallKind, int] = {CallKind.ANSWER: 1, CallKind.SAMPLE: 2, CallKind.JUDGE: 3, CallKind.SHADOW: 4}
+STATUSES: Mapping[CallStatus, int] = {
+    CallStatus.OK: 1,
+    CallStatus.ERROR: 2,
+    CallStatus.CANCELLED: 3,
+    CallStatus.NOT_SENT: 4,
+    CallStatus.UNKNOWN: 5,
+}
+PRECISIONS: Mapping[Precision, int] = {Precision.EXACT: 1, Precision.ESTIMATED: 2, Precision.UNKNOWN: 3}
+OUTCOMES: Mapping[Outcome, int] = {Outcome.OK: 1, Outcome.ERROR: 2, Outcome.CANCELLED: 3, Outcome.UNKNOWN: 4}
+REASONS: Mapping[Reason, int] = {
+    Reason.BELOW_THRESHOLD: 1,
+    Reason.ABOVE_THRESHOLD: 2,
+    Reason.SHARE_CAP: 3,
+    Reason.BUDGET_SPENT: 4,
+    Reason.OVERRIDE: 5,
+    Reason.EFFORT: 6,
+    Reason.CAPABILITY: 7,
+    Reason.HOUSEKEEPING: 8,
+    Reason.FOLLOW_UP: 9,
+    Reason.PUSHBACK: 10,
+    Reason.EXPLORED: 11,
+    Reason.FALLBACK: 12,
+}

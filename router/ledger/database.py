@@ -1,0 +1,102 @@
+"""Engines for the books' database, and plain words for why a database cannot be used."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+BUSY_TIMEOUT_MS = 10_000
+CONNECT_TIMEOUT_S = 5
+LEDGER_LOCK = 0x7165_7277  # PostgreSQL advisory lock of whoever changes schema, prices or versions
+
+
+class DatabaseUnusable(Exception):
+    """The books' database cannot be used; the message names the cause and carries no password."""
+
+
+def open_engine(database_url: str) -> Engine:
+    """Make an engine with the pragmas and time-outs that the books rely on; raises DatabaseUnusable."""
+    url = _parsed(database_url)
+    try:
+        if url.get_backend_name() == "sqlite":
+            return _sqlite_engine(url)
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise DatabaseUnusable(f"database_url: {error}") from None
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that is going to write: SQLite takes its write lock now and not halfway."""
+    with engine.connect().execution_options(tierwise_writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def exclusive(engine: Engine) -> Iterator[Connection]:
+    """Open a writing transaction that excludes other processes in this same block, on either database."""
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LEDGER_LOCK})
+        yield connection
+
+
+def shown(database_url: str) -> str:
+    """Write a database URL without its password."""
+    return _parsed(database_url).render_as_string(hide_password=True)
+
+
+def sqlite_path(database_url: str) -> Path | None:
+    """Return the file of an SQLite URL; None for other databases and in-memory ones."""
+    url = _parsed(database_url)
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
+
+
+def cause(error: BaseException, database_url: str | None = None) -> str:
+    """Say in one line why the database failed, without its password."""
+    origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    line = " ".join(str(origin).split()) or type(origin).__name__
+    password = _parsed(database_url).password if database_url else None
+    return line.replace(str(password), "***") if password else line
+
+
+def check_writable(engine: Engine) -> None:
+    """Commit a tiny write, so that a read-only, full or unreachable database is found now; raises DatabaseUnusable."""
+    url = engine.url.render_as_string(hide_password=False)
+    try:
+        with writing(engine) as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+    except SQLAlchemyError as error:
+        raise DatabaseUnusable(f"{shown(url)} cannot be written: {cause(error, url)}") from None
+
+
+def _parsed(database_url: str) -> URL:
+    try:
+        return make_url(database_url)
+    except ArgumentError:
+        raise DatabaseUnusable("database_url is neither sqlite:///PATH nor postgresql+psycopg://...") from None
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("tierwise_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

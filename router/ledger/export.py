@@ -1,0 +1,65 @@
+"""The books as rows for other programs: one row per provider call, in the columns of the outside contract."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import IO, Any
+
+from sqlalchemy import Engine, text
+
+COLUMNS = (
+    "request_id",
+    "call_no",
+    "kind",
+    "tier",
+    "provider_model",
+    "status",
+    "input_fresh",
+    "input_cached",
+    "input_cache_write",
+    "output_visible",
+    "output_reasoning",
+    "cost_nanousd",
+    "price_id",
+    "precision",
+    "started_at",
+    "segment",
+)
+STARTED_AT = COLUMNS.index("started_at")
+LINES = text(f"""
+    SELECT {", ".join(COLUMNS)} FROM call_lines
+    WHERE started_at >= :since AND started_at < :until
+    ORDER BY request_id, call_no
+""")  # noqa: S608 - columns of our own
+
+
+def lines(engine: Engine, since_us: int = 0, until_us: int = 2**62) -> Iterator[Sequence[Any]]:
+    """Read the settled calls, oldest request first."""
+    with engine.connect() as connection:
+        found = connection.execution_options(yield_per=5_000).execute(LINES, {"since": since_us, "until": until_us})
+        for line in found:
+            row = list(line)
+            row[STARTED_AT] = instant(row[STARTED_AT])
+            yield row
+
+
+def write_csv(rows: Iterable[Sequence[Any]], file: IO[str]) -> None:
+    """Write CSV; an empty amount is unpriced, an empty token count unknown."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(["" if value is None else value for value in row] for row in rows)
+
+
+def write_json(rows: Iterable[Sequence[Any]], file: IO[str]) -> None:
+    """Write a JSON array of objects, without holding it in memory."""
+    separator = "["
+    for row in rows:
+        file.write(separator + json.dumps(dict(zip(COLUMNS, row, strict=True))))
+        separator = ",\n "
+    file.write("]\n" if separator != "[" else "[]\n")
+
+
+def instant(at_us: int) -> str:
+    """Write microseconds since the epoch as ISO 8601 (UTC)."""
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC).replace(microsecond=at_us % 1_000_000).isoformat()

@@ -1,0 +1,131 @@
+"""Brings the schema of the books up to date, and tells whether it is."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import SQLAlchemyError
+
+import migrations
+from router.ledger.database import DatabaseUnusable, cause, check_writable, exclusive, open_engine, shown, sqlite_path
+
+
+class SchemaState(StrEnum):
+    """How the schema stands to the code."""
+
+    EMPTY = "empty"
+    CURRENT = "current"
+    BEHIND = "behind"
+    AHEAD = "ahead"
+    FOREIGN = "foreign"
+
+
+def ready_engine(database_url: str) -> Engine:
+    """Open the database for serving: an absent or empty one is migrated, any other must be current and writable.
+
+    Raises DatabaseUnusable naming the cause.
+    """
+    path = sqlite_path(database_url)
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseUnusable(f"{path.parent} cannot be made: {error.strerror}") from None
+    engine = open_engine(database_url)
+    try:
+        state = check(engine)
+        if state is SchemaState.EMPTY:
+            migrate(engine)
+        elif state is not SchemaState.CURRENT:
+            raise DatabaseUnusable(f"{shown(database_url)}: {ADVICE[state]}")
+        check_writable(engine)
+    except DatabaseUnusable:
+        engine.dispose()
+        raise
+    return engine
+
+
+ADVICE = {
+    SchemaState.BEHIND: "the schema is older than this version; run `tierwise db upgrade`",
+    SchemaState.AHEAD: "the schema is newer than this version of Tierwise",
+    SchemaState.FOREIGN: "this database holds tables of something else",
+}
+
+
+def migrate(database: Engine | str, revision: str = "head") -> None:
+    """Upgrade (or downgrade, to an older revision) the schema; processes that start together wait for each other."""
+    engine = open_engine(database) if isinstance(database, str) else database
+    try:
+        with exclusive(engine) as connection:
+            config = _config(connection)
+            if _is_below(connection, revision):
+                command.downgrade(config, revision)
+            else:
+                command.upgrade(config, revision)
+    except SQLAlchemyError as error:
+        url = engine.url.render_as_string(hide_password=False)
+        raise DatabaseUnusable(f"{shown(url)} cannot be migrated: {cause(error, url)}") from None
+    finally:
+        if isinstance(database, str):
+            engine.dispose()
+
+
+def check(database: Engine | str) -> SchemaState:
+    """Tell how the schema stands; raises DatabaseUnusable when the database cannot be read."""
+    engine = open_engine(database) if isinstance(database, str) else database
+    try:
+        with engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+            if found is None:
+                others = set(inspect(connection).get_table_names()) - {"alembic_version"}
+                return SchemaState.FOREIGN if others else SchemaState.EMPTY
+            if found == _scripts().get_current_head():
+                return SchemaState.CURRENT
+            known = {script.revision for script in _scripts().walk_revisions()}
+            return SchemaState.BEHIND if found in known else SchemaState.AHEAD
+    except SQLAlchemyError as error:
+        url = engine.url.render_as_string(hide_password=False)
+        raise DatabaseUnusable(f"{shown(url)} cannot be read: {cause(error, url)}") from None
+    finally:
+        if isinstance(database, str):
+            engine.dispose()
+
+
+def drift(engine: Engine) -> list[object]:
+    """List what an automatic migration would still change: empty when history and tables agree."""
+    from alembic.autogenerate import compare_metadata
+
+    from router.ledger.tables import Base
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Base.metadata))
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(migrations.__file__).parent))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _is_below(connection: Connection, revision: str) -> bool:
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is None or revision == "head":
+        return False
+    if revision == "base":
+        return True
+    try:
+        below = [script.revision for script in _scripts().iterate_revisions(found, "base")]
+    except CommandError:
+        return False
+    return revision in below and revision != found

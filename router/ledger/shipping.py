@@ -1,0 +1,223 @@
+"""The shipping thread: moves what is settled from a worker's spool into the books, again and again until it is there.
+
+It adopts the spools of dead workers, settles what they left open, waits out a database that is away, and sets aside
+(never drops) what the database refuses for good. Nothing here runs in the event loop.
+"""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+
+from router.clock import SystemClock
+from router.ledger import recovery, retention
+from router.ledger.database import cause
+from router.ledger.feed import Feed
+from router.ledger.folding import Dossier
+from router.ledger.spool import Spool
+from router.ledger.store import Store
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 0.25
+LONGEST_WAIT_S = 5.0
+BATCH_REQUESTS = 1_000
+READ_ROWS = 2_000
+FOLLOW_EVERY_S = 1.0
+ADOPT_EVERY_S = 15.0
+CHECKPOINT_EVERY_S = 2.0
+PURGE_EVERY_S = 3_600.0
+EXPIRE_AFTER_S = 7_200.0  # no request lives that long; one that seems to was lost by its own worker
+
+
+@dataclass(frozen=True, slots=True)
+class ShippingState:
+    """How shipping stands: for readiness, metrics and `doctor`. `last_error` carries no secret."""
+
+    database_ok: bool = True
+    lag_entries: int = 0
+    lag_seconds: float = 0.0
+    open_requests: int = 0
+    shipped_requests: int = 0
+    recovered_requests: int = 0
+    expired_requests: int = 0
+    rejected_requests: int = 0
+    stray_results: int = 0
+    low_on_space: bool = False
+    last_error: str | None = None
+
+
+class Clock(Protocol):
+    """Time as a parameter."""
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch."""
+        ...
+
+    def ticks_ms(self) -> float:
+        """Monotonic milliseconds."""
+        ...
+
+
+class Shipper:
+    """Ships one worker's spool. `follow` adds what should be refreshed from the database now and then."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        engine: Engine,
+        *,
+        interval_s: float = INTERVAL_S,
+        expire_after_s: float = EXPIRE_AFTER_S,
+        clock: Clock | None = None,
+    ) -> None:
+        self.state = ShippingState()
+        self._spool = spool
+        self._engine = engine
+        self._store = Store(engine)
+        self._feed = Feed(spool)
+        self._clock: Clock = clock or SystemClock()
+        self._interval_s = interval_s
+        self._expire_after_us = int(expire_after_s * 1e6)
+        self._followers: list[Callable[[], None]] = []
+        self._due: dict[str, float] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger-shipper", daemon=True)
+
+    def follow(self, refresh: Callable[[], None]) -> None:
+        """Call `refresh` about every second from the shipping thread; it may raise SQLAlchemyError."""
+        self._followers.append(refresh)
+
+    def start(self) -> None:
+        """Begin shipping; spools of dead workers are adopted at once."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Ship what is settled and end; False when something stays in the spool (the next start ships it)."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive() and not self._feed.ready and self._feed.open_requests == 0
+
+    def turn(self) -> bool:
+        """Do what is due; False when the database is away and waiting is in order."""
+        try:
+            self._spool.look_at_disk()
+            if self._is_due("checkpoint", CHECKPOINT_EVERY_S):
+                self._spool.checkpoint()
+            self._ship(self._spool, self._feed)
+            if self._is_due("adopt", ADOPT_EVERY_S):
+                self._adopt()
+                expired = self._feed.settle_open(self._clock.now_us(), self._is_expired)
+                self.state = replace(self.state, expired_requests=self.state.expired_requests + expired)
+            if self._is_due("follow", FOLLOW_EVERY_S):
+                for refresh in self._followers:
+                    refresh()
+            if self._is_due("purge", PURGE_EVERY_S):
+                retention.purge(self._engine, self._clock.now_us())
+            self._note(database_ok=True)
+        except SQLAlchemyError as error:
+            self._note(database_ok=False, last_error=cause(error, str(self._engine.url)))
+        except (sqlite3.Error, OSError) as error:
+            self._note(database_ok=self.state.database_ok, last_error=f"spool: {error}")
+            log.exception("the spool cannot be read")
+        return self.state.database_ok
+
+    def _run(self) -> None:
+        wait_s = self._interval_s
+        while True:
+            is_last = self._stopping.is_set()
+            try:
+                is_well = self.turn()
+            except Exception as error:  # a bug must not end the only thread that ships
+                log.exception("shipping failed")
+                self._note(database_ok=False, last_error=f"{type(error).__name__}: {error}")
+                is_well = False
+            wait_s = self._interval_s if is_well else min(wait_s * 2, LONGEST_WAIT_S)
+            if is_last:
+                return
+            self._stopping.wait(wait_s)
+
+    def _ship(self, spool: Spool, feed: Feed) -> None:
+        while True:
+            count = feed.pull(READ_ROWS) if len(feed.ready) < BATCH_REQUESTS else 0
+            while feed.ready:
+                self._record(feed, list(islice(feed.ready, BATCH_REQUESTS)))
+            if count < READ_ROWS and not feed.ready:
+                return
+
+    def _record(self, feed: Feed, batch: Sequence[Dossier]) -> None:
+        try:
+            self._store.record(batch, self._clock.now_us())
+        except (DataError, IntegrityError, OverflowError) as error:
+            if len(batch) > 1:  # somebody in it is refused for good: find out who
+                for dossier in batch:
+                    self._record(feed, [dossier])
+                return
+            self._set_aside(batch[0], cause(error))
+        else:
+            self.state = replace(self.state, shipped_requests=self.state.shipped_requests + len(batch))
+        for dossier in batch:
+            feed.ready.popleft()
+            dossier.is_queued = False
+        feed.done(batch)
+
+    def _set_aside(self, dossier: Dossier, why: str) -> None:
+        recovery.set_aside(self._spool.path.parent, dossier, why)
+        self.state = replace(self.state, rejected_requests=self.state.rejected_requests + 1)
+        log.error("request %s was refused by the database and set aside: %s", dossier.request_id, why)
+
+    def _adopt(self) -> None:
+        for orphan in recovery.orphans(self._spool.path.parent):
+            try:
+                feed = Feed(orphan)
+                while feed.pull(READ_ROWS):
+                    self._ship(orphan, feed)
+                recovered = feed.settle_open(self._clock.now_us(), lambda dossier: True)
+                self._ship(orphan, feed)
+                self.state = replace(self.state, recovered_requests=self.state.recovered_requests + recovered)
+                log.info("adopted the spool of a dead worker: %s (%d left open)", orphan.path.name, recovered)
+            except (sqlite3.DatabaseError, msgspec.DecodeError, msgspec.ValidationError) as error:
+                recovery.quarantine(orphan.path)
+                self._note(database_ok=self.state.database_ok, last_error=f"{orphan.path.name} is damaged: {error}")
+                log.error("the spool %s is damaged and was put aside: %s", orphan.path.name, error)
+            finally:
+                orphan.close()
+
+    def _is_expired(self, dossier: Dossier) -> bool:
+        began = [dossier.opening.opened_at] if dossier.opening else [i.started_at for i in dossier.intents.values()]
+        return bool(began) and max(began) + self._expire_after_us < self._clock.now_us()
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        now = self._clock.ticks_ms() / 1000
+        if now < self._due.get(what, now):
+            return False
+        self._due[what] = now + every_s
+        return True
+
+    def _note(self, *, database_ok: bool, last_error: str | None = None) -> None:
+        ready = self._feed.ready
+        oldest = ready[0].closing.closed_at if ready and ready[0].closing else None
+        self.state = replace(
+            self.state,
+            database_ok=database_ok,
+            last_error=last_error,
+            lag_entries=max(self._spool.rows_waiting - self._feed.open_rows, 0),
+            lag_seconds=max(self._clock.now_us() - oldest, 0) / 1e6 if oldest else 0.0,
+            open_requests=self._feed.open_requests,
+            stray_results=self._feed.strays,
+            low_on_space=self._spool.is_low,
+        )
+
+
+def spool_directory(state_dir: Path) -> Path:
+    """Where the spools of a state directory are."""
+    return state_dir / "spool"

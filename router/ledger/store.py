@@ -1,0 +1,95 @@
+"""Writes settled requests into the books: one transaction a batch, and a second arrival changes nothing."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from router.ledger.database import writing
+from router.ledger.folding import Dossier
+from router.ledger.rows import CallRow, RawUsageRow, RequestRow, call_row, request_row
+from router.ledger.tables import Label
+
+TABLES: dict[type[msgspec.Struct], str] = {RequestRow: "requests", CallRow: "calls", RawUsageRow: "raw_usage"}
+
+
+class Store:
+    """The books' database, as the shipping thread sees it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._labels: dict[str, int] = {}
+        self._is_sqlite = engine.dialect.name == "sqlite"
+
+    def record(self, dossiers: Sequence[Dossier], recorded_at: int) -> None:
+        """Book what is settled of these requests; raises SQLAlchemyError and books nothing."""
+        requests: list[RequestRow] = []
+        calls: list[CallRow] = []
+        raw: list[RawUsageRow] = []
+        self._learn_labels(dossiers)
+        for dossier in dossiers:
+            key = bytes.fromhex(dossier.request_id) if self._is_sqlite else dossier.request_id
+            if dossier.opening and dossier.closing:
+                requests.append(request_row(key, dossier.opening, dossier.closing, recorded_at, self._labels))
+            for intent, result in dossier.settled_calls():
+                calls.append(call_row(key, intent, result, recorded_at, self._labels))
+                if result.raw_usage is not None:
+                    raw.append(RawUsageRow(key, result.call_no, msgspec.json.encode(result.raw_usage).decode()))
+        with writing(self._engine) as connection:
+            insert_new(connection, requests)
+            insert_new(connection, calls)
+            insert_new(connection, raw)
+
+    def _learn_labels(self, dossiers: Iterable[Dossier]) -> None:
+        wanted: set[str] = set()
+        for dossier in dossiers:
+            if o := dossier.opening:
+                wanted |= {o.segment, o.country, o.requested_model, o.classifier_version, o.answer_type}
+                if o.language is not None:
+                    wanted.add(o.language)
+            wanted.update(intent.provider_model for intent in dossier.intents.values())
+            wanted.update(result.service for result in dossier.results.values() if result.service is not None)
+        if new := wanted - self._labels.keys():
+            with writing(self._engine) as connection:  # committed apart, so that what is remembered is there
+                found = labels(connection, new)
+            self._labels |= found
+
+
+def insert_new(connection: Connection, rows: Sequence[msgspec.Struct]) -> None:
+    """Insert rows whose key is not there yet."""
+    if not rows:
+        return
+    kind = type(rows[0])
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(_sqlite_insert(kind), [msgspec.structs.astuple(row) for row in rows])
+    else:
+        connection.exec_driver_sql(_postgresql_insert(kind), (msgspec.json.encode(rows).decode(),))
+
+
+def labels(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
+    """Find the labels of texts, making those that do not exist."""
+    wanted = sorted(set(texts))
+    query = select(Label.text, Label.id).where(Label.text.in_(wanted))
+    known: dict[str, int] = {row.text: row.id for row in connection.execute(query)}
+    if missing := [{"text": text} for text in wanted if text not in known]:
+        insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        connection.execute(insert(Label).on_conflict_do_nothing(), missing)
+        known = {row.text: row.id for row in connection.execute(query)}
+    return known
+
+
+@cache
+def _sqlite_insert(kind: type[msgspec.Struct]) -> str:
+    columns = kind.__struct_fields__
+    marks = ",".join("?" * len(columns))
+    return f"INSERT INTO {TABLES[kind]} ({','.join(columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of our own
+
+
+@cache
+def _postgresql_insert(kind: type[msgspec.Struct]) -> str:
+    table, columns = TABLES[kind], ",".join(kind.__struct_fields__)
+    source = f"json_populate_recordset(NULL::{table}, %s::json)"
+    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source} ON CONFLICT DO NOTHING"  # noqa: S608 - names of our own

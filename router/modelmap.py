@@ -1,0 +1,92 @@
+"""What is publicly known of a model: context length, abilities, list prices.
+
+A leaf over the map that is bundled with litellm, read as a data file: litellm itself is never imported here. What the
+map does not say is None ("unknown"), never "no".
+"""
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+MAP_FILE = "model_prices_and_context_window_backup.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a tier's capability check may ask of a model."""
+
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    supports_vision: bool | None = None
+    supports_function_calling: bool | None = None
+    supports_response_schema: bool | None = None
+    supports_reasoning: bool | None = None
+
+
+@cache
+def facts(model: str) -> ModelFacts | None:
+    """Look up a model string ("openai/gpt-5-nano"); None when the map does not know it."""
+    found = entry(model)
+    if found is None:
+        return None
+    return ModelFacts(
+        max_input_tokens=_integer(found.get("max_input_tokens")),
+        max_output_tokens=_integer(found.get("max_output_tokens")),
+        supports_vision=_boolean(found.get("supports_vision")),
+        supports_function_calling=_boolean(found.get("supports_function_calling")),
+        supports_response_schema=_boolean(found.get("supports_response_schema")),
+        supports_reasoning=_boolean(found.get("supports_reasoning")),
+    )
+
+
+def entry(model: str) -> dict[str, Any] | None:
+    """Return the map's whole entry of a model, numbers with a point as Decimal.
+
+    The map names most models with their provider in front and OpenAI's and Anthropic's without; a name without a
+    provider only counts when the entry says that it belongs to the provider asked for.
+    """
+    entries = _entries()
+    if model in entries:
+        return _decoded(entries[model])
+    provider, _, name = model.partition("/")
+    if name not in entries:
+        return None
+    found = _decoded(entries[name])
+    return found if str(found.get("litellm_provider", "")).startswith(provider) else None
+
+
+def provenance() -> str:
+    """Name the map that the facts come from, with its version."""
+    try:
+        return f"litellm {version('litellm')} model map"
+    except PackageNotFoundError:
+        return "no model map"
+
+
+@cache
+def _entries() -> dict[str, msgspec.Raw]:
+    spec = find_spec("litellm")
+    if spec is None or spec.origin is None:
+        return {}
+    path = Path(spec.origin).parent / MAP_FILE
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw]) if path.exists() else {}
+
+
+def _decoded(raw: msgspec.Raw) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(bytes(raw), parse_float=Decimal)
+    return found
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _boolean(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
