@@ -1,0 +1,62 @@
+"""Folding the deltas of a stream into the whole answer."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from router.providers.base import Choice, Completion, Delta
+
+
+async def collect(deltas: AsyncIterator[Delta], provider_model: str) -> Completion:
+    """Read a stream to its end and return it as one Completion."""
+    return fold([delta async for delta in deltas], provider_model)
+
+
+def fold(deltas: Iterable[Delta], provider_model: str) -> Completion:
+    """Return the Completion that these deltas spell out."""
+    choices: dict[int, Choice] = {}
+    completion = Completion([], None, provider_model)
+    for delta in deltas:
+        completion.metered = delta.metered or completion.metered
+        completion.provider_model = delta.provider_model or completion.provider_model
+        completion.service_tier = delta.service_tier or completion.service_tier
+        completion.system_fingerprint = delta.system_fingerprint or completion.system_fingerprint
+        completion.dropped = delta.dropped or completion.dropped
+        if delta.content or delta.reasoning or delta.refusal or delta.tool_calls or delta.finish_reason:
+            _add(choices.setdefault(delta.index, Choice(index=delta.index)), delta)
+    completion.choices = [choices[index] for index in sorted(choices)]
+    return completion
+
+
+def _add(choice: Choice, delta: Delta) -> None:
+    if delta.content:
+        choice.content = (choice.content or "") + delta.content
+    if delta.reasoning:
+        choice.reasoning = (choice.reasoning or "") + delta.reasoning
+    if delta.refusal:
+        choice.refusal = (choice.refusal or "") + delta.refusal
+    for part in delta.tool_calls or ():
+        choice.tool_calls = choice.tool_calls or []
+        _add_tool_call(choice.tool_calls, part)
+    if delta.logprobs:
+        _add_logprobs(choice, delta.logprobs)
+    choice.finish_reason = delta.finish_reason or choice.finish_reason
+
+
+def _add_tool_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
+    """Join a part to the call it continues: the one at its index."""
+    index = part.get("index", len(calls))
+    while len(calls) <= index:
+        calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+    call, function = calls[index], part.get("function") or {}
+    call["id"] = part.get("id") or call["id"]
+    call["type"] = part.get("type") or call["type"]
+    call["function"]["name"] += function.get("name") or ""
+    call["function"]["arguments"] += function.get("arguments") or ""
+
+
+def _add_logprobs(choice: Choice, logprobs: dict[str, Any]) -> None:
+    if choice.logprobs is None:
+        choice.logprobs = {"content": None, "refusal": None}
+    for key in ("content", "refusal"):
+        if logprobs.get(key):
+            choice.logprobs[key] = [*(choice.logprobs[key] or ()), *logprobs[key]]
