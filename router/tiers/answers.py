@@ -36,13 +36,18 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is known of the question when answers are read. `options` maps letters to what stands beside them."""
+    """What is known of the question when answers are read. `options` maps letters to what stands beside them.
+
+    `schema` is the one of `response_format`, `tools` the parameter schemas by function name.
+    """
 
     answer_type: AnswerType
     question: str = ""
     options: Mapping[str, str] | None = None
     wants_json: bool = False
     day_first: bool = False
+    schema: dict[str, Any] | None = None
+    tools: Mapping[str, dict[str, Any]] | None = None
 
 
 def asked(answer_type: AnswerType, messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> Asked:
@@ -50,12 +55,15 @@ def asked(answer_type: AnswerType, messages: Sequence[Mapping[str, Any]], params
     question = next((text_of(m.get("content")) for m in reversed(messages) if m.get("role") == "user"), "")
     form = params.get("response_format")
     wants_json = isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema")
+    functions = [t["function"] for t in params.get("tools") or () if isinstance(t.get("function"), Mapping)]
     return Asked(
         AnswerType.JSON if wants_json else answer_type,
         question,
         _options(question),
         wants_json,
         day_first=bool(re.search(r"\bDD[-/.]MM", question)),
+        schema=(form.get("json_schema") or {}).get("schema") if isinstance(form, Mapping) else None,
+        tools={f.get("name", ""): f.get("parameters") or {} for f in functions} or None,
     )
 
 

@@ -91,7 +91,7 @@ class Calls:
         calls = []
         for call_no, request in enumerate(requests, len(self.made)):
             price = self._prices.in_effect(request.target.name, started_at)
-            hold = price.hold(self._input_bound_tokens, output_bound(request)) if price else None
+            hold = self._hold(price, request)
             intent = CallIntent(
                 self.request_id, call_no, kind, tier, request.target.name, price.id if price else None, hold, started_at
             )
@@ -99,6 +99,15 @@ class Calls:
         self._write([call.intent for call in calls])
         self.made += calls
         return calls
+
+    def worst_case(self, request: ProviderRequest) -> int | None:
+        """Bound in nano-dollars what a call would cost; None when its model has no price."""
+        return self._hold(self._prices.in_effect(request.target.name, self._clock.now_us()), request)
+
+    def withhold(self, call: Call) -> None:
+        """Book a dispatched call that was called off before anything went out; nothing for a call that ended."""
+        if call.status is None:
+            self._end(call, CallStatus.NOT_SENT, None)
 
     async def complete(self, call: Call, request: ProviderRequest) -> Completion:
         """Make a dispatched call and return the whole answer; raises ProviderError."""
@@ -187,6 +196,9 @@ class Calls:
                 total += call.metered.usage
         return total
 
+    def _hold(self, price: Price | None, request: ProviderRequest) -> int | None:
+        return price.hold(self._input_bound_tokens, output_bound(request)) if price else None
+
     def _end(self, call: Call, status: CallStatus, metered: Metered | None) -> None:
         call.status, call.metered = status, metered
         precision, cost = Precision.UNKNOWN, call.intent.hold_nanousd
@@ -226,7 +238,10 @@ def output_bound(request: ProviderRequest) -> int:
     if request.max_output_tokens is not None:
         return request.max_output_tokens * n
     visible = request.max_visible_tokens if request.max_visible_tokens is not None else UNLIMITED_OUTPUT_TOKENS
-    return (visible + (request.target.max_thinking_tokens or 0)) * n
+    thinking = request.target.max_thinking_tokens
+    if thinking is None:
+        thinking = UNLIMITED_OUTPUT_TOKENS if request.think else 0
+    return (visible + thinking) * n
 
 
 def estimated(request: ProviderRequest, visible: Sequence[str], thinking: Sequence[str]) -> Metered:
