@@ -9,12 +9,14 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from router.errors import Unavailable
+
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 LEDGER_LOCK = 0x7165_7277  # PostgreSQL advisory lock of whoever changes schema, prices or versions
 
 
-class DatabaseUnusable(Exception):
+class DatabaseUnusable(Unavailable):
     """The books' database cannot be used; the message names the cause and carries no password."""
 
 

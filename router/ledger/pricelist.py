@@ -47,7 +47,7 @@ class StatedPrice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A price as a source states it, before it has a row; `doubts` say what a human should look at."""
+    """A price as a source states it, before it has a row; `doubts` say what is odd, the grave ones with a "!"."""
 
     model: str
     source: str
@@ -95,14 +95,14 @@ def quote_of_map(model: str) -> Quote | None:
             if found is None:
                 continue
             if rates and found.input > rates[0].input * LARGEST_SERVICE_FACTOR:
-                doubts.append(f"{service}: input is {found.input // rates[0].input} times the standard one, left out")
+                doubts.append(f"{service} is left out: input is {found.input // rates[0].input} times the standard one")
                 continue
             rates.append(found)
     standard = rates[0]
     if standard.cached_input is not None and standard.cached_input > standard.input:
-        doubts.append("cached input is dearer than fresh input")
+        doubts.append("! cached input is dearer than fresh input")
     if standard.output < standard.input:
-        doubts.append("output is cheaper than input")
+        doubts.append("! output is cheaper than input")
     fee = entry.get("input_cost_per_request")
     provenance = f"{modelmap.provenance()}; {entry.get('source', 'no source given')}"
     per_call = nano_from_usd(Decimal(str(fee))) if fee else 0
@@ -166,7 +166,7 @@ def current_rows(connection: Connection) -> dict[str, Any]:
 
 def changes(row: Any, quote: Quote) -> list[str]:
     """Say in words what a quote changes, and what of it is out of the ordinary ("!")."""
-    lines = [f"! {doubt}" for doubt in quote.doubts]
+    lines = list(quote.doubts)
     if row is None:
         return ["new", *lines]
     old, new = Rates(**row.rates[0]), quote.rates[0]
@@ -174,10 +174,15 @@ def changes(row: Any, quote: Quote) -> list[str]:
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             is_odd = not before or not after or max(before, after) > LARGEST_CHANGE * min(before, after)
-            lines.append(f"{'! ' if is_odd else ''}{name} {_usd(before)} -> {_usd(after)}")
+            lines.append(f"{'! ' if is_odd else ''}{name} {usd_per_million(before)} -> {usd_per_million(after)}")
     if quote.differs_from(row) and not lines:
         lines.append("other rates changed")
     return lines
+
+
+def usd_per_million(pico: int | None) -> str | None:
+    """Write a rate as USD per million tokens."""
+    return None if pico is None else f"{Decimal(pico) / 1_000_000:f}"
 
 
 def _rates(entry: Mapping[str, Any], service: str, suffix: str, above: int) -> Rates | None:
@@ -210,7 +215,3 @@ def _pico(entry: Mapping[str, Any], name: str) -> int | None:
     if usd_per_token is None:
         return None
     return price_from_usd_per_million(Decimal(str(usd_per_token)) * 1_000_000)
-
-
-def _usd(pico: int | None) -> str:
-    return "-" if pico is None else f"${Decimal(pico) / 1_000_000:f}"

@@ -30,15 +30,9 @@ def ready_engine(database_url: str) -> Engine:
 
     Raises DatabaseUnusable naming the cause.
     """
-    path = sqlite_path(database_url)
-    if path is not None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DatabaseUnusable(f"{path.parent} cannot be made: {error.strerror}") from None
-    engine = open_engine(database_url)
+    engine = _opened(database_url)
     try:
-        state = check(engine)
+        state = state_of(engine)
         if state is SchemaState.EMPTY:
             migrate(engine)
         elif state is not SchemaState.CURRENT:
@@ -51,6 +45,7 @@ def ready_engine(database_url: str) -> Engine:
 
 
 ADVICE = {
+    SchemaState.EMPTY: "there is no schema yet; run `tierwise db upgrade`",
     SchemaState.BEHIND: "the schema is older than this version; run `tierwise db upgrade`",
     SchemaState.AHEAD: "the schema is newer than this version of Tierwise",
     SchemaState.FOREIGN: "this database holds tables of something else",
@@ -59,7 +54,7 @@ ADVICE = {
 
 def migrate(database: Engine | str, revision: str = "head") -> None:
     """Upgrade (or downgrade, to an older revision) the schema; processes that start together wait for each other."""
-    engine = open_engine(database) if isinstance(database, str) else database
+    engine = _opened(database) if isinstance(database, str) else database
     try:
         with exclusive(engine) as connection:
             config = _config(connection)
@@ -75,9 +70,21 @@ def migrate(database: Engine | str, revision: str = "head") -> None:
             engine.dispose()
 
 
-def check(database: Engine | str) -> SchemaState:
+def check(database_url: str) -> str | None:
+    """Say what is wrong with the schema, None when it is up to date; makes no database where there is none."""
+    path = sqlite_path(database_url)
+    if path is not None and not path.exists():
+        return f"{path} does not exist; run `tierwise db upgrade`"
+    engine = open_engine(database_url)
+    try:
+        state = state_of(engine)
+        return None if state is SchemaState.CURRENT else f"{shown(database_url)}: {ADVICE[state]}"
+    finally:
+        engine.dispose()
+
+
+def state_of(engine: Engine) -> SchemaState:
     """Tell how the schema stands; raises DatabaseUnusable when the database cannot be read."""
-    engine = open_engine(database) if isinstance(database, str) else database
     try:
         with engine.connect() as connection:
             found = MigrationContext.configure(connection).get_current_revision()
@@ -91,9 +98,6 @@ def check(database: Engine | str) -> SchemaState:
     except SQLAlchemyError as error:
         url = engine.url.render_as_string(hide_password=False)
         raise DatabaseUnusable(f"{shown(url)} cannot be read: {cause(error, url)}") from None
-    finally:
-        if isinstance(database, str):
-            engine.dispose()
 
 
 def drift(engine: Engine) -> list[object]:
@@ -105,6 +109,16 @@ def drift(engine: Engine) -> list[object]:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, Base.metadata))
+
+
+def _opened(database_url: str) -> Engine:
+    path = sqlite_path(database_url)
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseUnusable(f"{path.parent} cannot be made: {error.strerror}") from None
+    return open_engine(database_url)
 
 
 def _scripts() -> ScriptDirectory:

@@ -1,0 +1,161 @@
+"""`tierwise ledger`: the books themselves: export, verification, reconciliation, re-rating."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+
+app = typer.Typer(help="The books.", no_args_is_help=True)
+
+Day = Annotated[str | None, typer.Option(help="UTC day, YYYY-MM-DD.")]
+NoteOption = Annotated[str, typer.Option("--note", help="Why; kept with the run.")]
+
+
+class ExportFormat(StrEnum):
+    """How an export is written."""
+
+    CSV = "csv"
+    JSON = "json"
+    TABLE = "table"
+
+
+@app.command()
+def export(
+    since: Day = None,
+    until: Day = None,
+    config: ConfigOption = None,
+    form: Annotated[ExportFormat, typer.Option("--format", help="csv or json.")] = ExportFormat.CSV,
+) -> None:
+    """Write one row per provider call; an empty amount is unpriced."""
+    from router.commands.opening import opened
+    from router.ledger import export as books
+
+    with opened(config) as (_, engine):
+        rows = books.lines(engine, _instant(since, 0), _instant(until, 2**62))
+        match form:
+            case ExportFormat.CSV:
+                books.write_csv(rows, sys.stdout)
+            case ExportFormat.JSON:
+                books.write_json(rows, sys.stdout)
+            case ExportFormat.TABLE:
+                show([dict(zip(books.COLUMNS, row, strict=True)) for row in rows], books.COLUMNS, Format.TABLE)
+
+
+@app.command()
+def verify(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
+    """Check the books against their own laws; exit code 1 where one is broken."""
+    from router.commands.opening import opened
+    from router.ledger.verify import verify as verified
+
+    with opened(config) as (configured, engine):
+        found = verified(engine, configured.state_dir)
+    rows = [
+        {"kind": "break", "finding": law, "count": count, "examples": ", ".join(found.examples[law])}
+        for law, count in found.breaks.items()
+    ]
+    rows += [{"kind": "note", "finding": n, "count": c, "examples": None} for n, c in found.notes.items() if c]
+    rows.append({"kind": "checked", "finding": "requests", "count": found.requests, "examples": None})
+    rows.append({"kind": "checked", "finding": "calls", "count": found.calls, "examples": None})
+    show(rows, ("kind", "finding", "count", "examples"), form)
+    if form is Format.TABLE:
+        print("the books are sound" if found.is_sound else "THE BOOKS ARE BROKEN")
+    sys.exit(0 if found.is_sound else 1)
+
+
+@app.command()
+def reconcile(
+    bill: Annotated[Path, typer.Option("--provider-bill", help="The provider's usage export, CSV or JSON.")],
+    book: Annotated[bool, typer.Option("--book", help="Book the differences as adjustments.")] = False,
+    note: NoteOption = "reconciliation",
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Compare the books with a provider's bill per UTC day and model; the capture rate is booked over billed."""
+    from router.clock import SystemClock
+    from router.commands.opening import opened
+    from router.ledger import reconcile as reconciling
+    from router.money import usd_text
+
+    with opened(config) as (_, engine):
+        days = reconciling.compare(engine, reconciling.read_bill(bill))
+        run = reconciling.book(engine, days, "operator", note, SystemClock().now_us()) if book else None
+    booked, billed = sum(d.booked_nanousd for d in days), sum(d.billed_nanousd for d in days)
+    rows: list[dict[str, object]] = [
+        {
+            "day": d.day,
+            "model": d.model,
+            "booked_usd": usd_text(d.booked_nanousd),
+            "of_which_held_usd": usd_text(d.held_nanousd),
+            "billed_usd": usd_text(d.billed_nanousd),
+            "difference_usd": usd_text(d.difference_nanousd),
+            "capture_rate": d.capture_rate,
+            "lines": d.lines,
+            "unpriced": d.unpriced,
+        }
+        for d in days
+    ]
+    columns = ("day", "model", "booked_usd", "of_which_held_usd", "billed_usd", "difference_usd", "capture_rate")
+    show(rows, (*columns, "lines", "unpriced"), form)
+    if form is Format.TABLE:
+        rate = reconciling.capture_rate(booked, billed)
+        print(f"booked ${usd_text(booked)} of ${usd_text(billed)} billed: capture rate {rate}")
+        print(f"booked as run {run}" if run is not None else "nothing was booked; --book books the differences")
+
+
+@app.command()
+def rerate(
+    model: Annotated[list[str] | None, typer.Option(help="Only this model; repeat for more.")] = None,
+    price: Annotated[int | None, typer.Option(help="Use this price row instead of the timeline.")] = None,
+    since: Day = None,
+    until: Day = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Book the run; without it only the difference is shown.")
+    ] = False,
+    note: NoteOption = "re-rating",
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Price lines again and show the difference; lines stay, a run of reversals and new amounts is added."""
+    from router.clock import SystemClock
+    from router.commands.opening import opened
+    from router.ledger import correction
+    from router.ledger.prices import PriceBook
+    from router.money import usd_text
+
+    with opened(config) as (_, engine):
+        prices = PriceBook.load(engine)
+        if price is not None and price not in prices.by_id():
+            raise typer.BadParameter(f"there is no price {price}")
+        window = {"since_us": _instant(since, 0), "until_us": _instant(until, 2**62)}
+        changes = correction.differences(engine, prices, models=model or (), price_id=price, **window)
+        now = SystemClock().now_us()
+        run = correction.rerate(engine, changes, "operator", note, now) if apply and changes else None
+    totals: dict[tuple[str, str], list[int]] = {}
+    for change in changes:
+        total = totals.setdefault((correction.utc_day(change.started_at), change.model), [0, 0, 0])
+        total[0] += 1
+        total[1] += change.before_nanousd or 0
+        total[2] += change.after_nanousd
+    rows = [
+        {"day": day, "model": name, "lines": n, "before_usd": usd_text(before), "after_usd": usd_text(after)}
+        for (day, name), (n, before, after) in sorted(totals.items())
+    ]
+    show(rows, ("day", "model", "lines", "before_usd", "after_usd"), form)
+    if form is Format.TABLE:
+        print(f"booked as run {run}" if run is not None else "nothing was booked")
+
+
+def _instant(day: str | None, default: int) -> int:
+    from datetime import UTC, datetime
+
+    if day is None:
+        return default
+    try:
+        at = datetime.fromisoformat(day)
+    except ValueError:
+        raise typer.BadParameter(f"{day!r} is not a day (YYYY-MM-DD)") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 1_000_000
