@@ -12,9 +12,10 @@ from router.errors import ProviderRefused
 from router.providers.base import ProviderRequest
 
 # What the model's authors recommend; clients who care send their own.
-DEFAULT_SAMPLING = {"temperature": 0.2, "top_p": 0.9, "repeat_penalty": 1.1}
+DEFAULT_SAMPLING = {"temperature": 0.2, "top_p": 0.9}
 SAMPLING = ("temperature", "top_p", "seed", "stop", "presence_penalty", "frequency_penalty")
 UNDERSTOOD = {*SAMPLING, "n", "logprobs", "top_logprobs", "response_format", "tools", "tool_choice"}
+MOST_THINKING_TOKENS = 512  # a quarter of the context: question, thinking and answer share it
 # Bookkeeping of the client: not for the model, so nothing is lost without it.
 BOOKKEEPING = {"user", "metadata", "store", "safety_identifier", "prompt_cache_key", "parallel_tool_calls"}
 
@@ -41,7 +42,7 @@ def budget_of(request: ProviderRequest, *, visible: int, thinking: int) -> Budge
     total = request.max_output_tokens
     if not request.think:
         return Budget(0, wanted, total)
-    thinking = request.target.max_thinking_tokens or thinking
+    thinking = min(request.target.max_thinking_tokens or thinking, MOST_THINKING_TOKENS)
     return Budget(thinking if total is None else min(thinking, total // 2), wanted, total)
 
 

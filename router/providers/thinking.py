@@ -1,0 +1,48 @@
+"""How much thinking a call may buy, as tokens and as the effort levels that models know. Pure."""
+
+from collections.abc import Sequence
+
+from router.providers.base import ProviderRequest
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+# Where neither operator nor client bounds the thinking. Libraries' own defaults are several times smaller than
+# what models are evaluated with, so they are never relied upon.
+BUDGET_TOKENS = {
+    "none": 0,
+    "minimal": 1024,
+    "low": 4096,
+    "medium": 8192,
+    "high": 24_576,
+    "xhigh": 32_768,
+    "max": 65_536,
+}
+
+
+def thinking_budget(request: ProviderRequest, *, thinks_anyway: bool = False) -> int:
+    """Tokens of thinking this call may use; 0 for none. `thinks_anyway`: the model does so unasked."""
+    if request.effort == "none":
+        return 0
+    if not (request.think or request.effort or thinks_anyway):
+        return 0
+    if request.target.max_thinking_tokens is not None:
+        return request.target.max_thinking_tokens
+    return BUDGET_TOKENS.get(request.effort or "medium", BUDGET_TOKENS["medium"])
+
+
+def output_limit(request: ProviderRequest, thinking_tokens: int) -> int | None:
+    """The limit on all output to send upstream: thinking stands beside the visible limit, inside the total one."""
+    limits = []
+    if request.max_visible_tokens is not None:
+        limits.append(request.max_visible_tokens + thinking_tokens)
+    if request.max_output_tokens is not None:
+        limits.append(request.max_output_tokens)
+    return min(limits, default=None)
+
+
+def nearest_effort(effort: str, known: Sequence[str]) -> str:
+    """The level a model knows that is nearest to the wanted one, rather less than more."""
+    if effort in known or effort not in EFFORTS:
+        return effort
+    wanted = EFFORTS.index(effort)
+    return min(known, key=lambda level: (abs(EFFORTS.index(level) - wanted), EFFORTS.index(level)))

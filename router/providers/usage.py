@@ -1,0 +1,131 @@
+"""Provider usage, normalised once into disjoint buckets.
+
+Every family counts its own way: OpenAI's cached tokens are inside prompt_tokens and its thinking inside
+completion_tokens, Anthropic's and Bedrock's cached tokens stand beside input_tokens, Gemini's thoughts beside its
+candidates. Audio and image tokens are input or output tokens like any other. What cannot be true is clamped and the
+result flagged as estimated; the provider's own JSON stays beside it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from router.providers.base import Metered
+from router.types import Precision, Usage
+
+MOST_TOKENS = 1 << 31  # more than any call can have: a provider's bug, not a count
+
+
+class _Reader:
+    """Reads counts out of usage JSON; remembers when one made no sense."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self.raw = raw
+        self.is_sane = True
+
+    def count(self, *path: str) -> int:
+        """The count at a path; 0 where it is absent or nonsense."""
+        value: Any = self.raw
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is None:
+            return 0
+        is_whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
+        if not is_whole or not 0 <= value < MOST_TOKENS:
+            self.is_sane = False
+            return 0
+        return int(value)
+
+    def require(self, *keys: str) -> None:
+        """Both sides of a call must be there for its usage to be exact."""
+        self.is_sane = self.is_sane and all(self.raw.get(key) is not None for key in keys)
+
+    def part(self, part: int, whole: int) -> int:
+        """A part cannot be larger than the whole."""
+        if part > whole:
+            self.is_sane = False
+        return min(part, whole)
+
+    def metered(self, whole_input: int, cached: int, written: int, visible: int, reasoning: int) -> Metered:
+        """Build the result from input that includes its cached parts."""
+        cached = self.part(cached, whole_input)
+        written = self.part(written, whole_input - cached)
+        usage = Usage(whole_input - cached - written, cached, written, visible, reasoning)
+        return Metered(usage, Precision.EXACT if self.is_sane else Precision.ESTIMATED, dict(self.raw))
+
+
+def normalise(raw: Mapping[str, Any] | None) -> Metered | None:
+    """Return the usage in a provider's JSON, told apart by its keys; None when there is none in it."""
+    if not raw:
+        return None
+    read = _Reader(raw)
+    if "prompt_tokens" in raw or "completion_tokens" in raw:
+        return _openai(read)
+    if "inputTokens" in raw or "outputTokens" in raw:
+        return _bedrock(read)
+    if "input_tokens" in raw or "output_tokens" in raw:
+        if "input_tokens_details" in raw or "output_tokens_details" in raw:
+            return _openai_responses(read)
+        return _anthropic(read)
+    if "promptTokenCount" in raw or "candidatesTokenCount" in raw:
+        return _gemini(read)
+    if "prompt_eval_count" in raw or "eval_count" in raw:
+        read.require("eval_count")  # a fully cached prompt may be left out
+        return read.metered(read.count("prompt_eval_count"), 0, 0, read.count("eval_count"), 0)
+    return None
+
+
+def _openai(read: _Reader) -> Metered:
+    read.require("prompt_tokens", "completion_tokens")
+    prompt, completion = read.count("prompt_tokens"), read.count("completion_tokens")
+    cached = _first(read, ("prompt_tokens_details", "cached_tokens"), ("prompt_cache_hit_tokens",), _ANTHROPIC_READ)
+    details = "prompt_tokens_details"
+    written = _first(read, (details, "cache_write_tokens"), (details, "cache_creation_tokens"), _ANTHROPIC_WRITE)
+    reasoning = _first(read, ("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",))
+    total = read.count("total_tokens")
+    if reasoning and total == prompt + completion + reasoning:  # xAI counts thinking beside the completion
+        return read.metered(prompt, cached, written, completion, reasoning)
+    if not reasoning and completion and total > prompt + completion:  # Gemini's OpenAI dialect leaves thoughts out
+        reasoning = total - prompt - completion
+        return read.metered(prompt, cached, written, completion, reasoning)
+    reasoning = read.part(reasoning, completion)
+    return read.metered(prompt, cached, written, completion - reasoning, reasoning)
+
+
+_ANTHROPIC_READ = ("cache_read_input_tokens",)
+_ANTHROPIC_WRITE = ("cache_creation_input_tokens",)
+
+
+def _openai_responses(read: _Reader) -> Metered:
+    read.require("input_tokens", "output_tokens")
+    output = read.count("output_tokens")
+    reasoning = read.part(read.count("output_tokens_details", "reasoning_tokens"), output)
+    cached = read.count("input_tokens_details", "cached_tokens")
+    written = read.count("input_tokens_details", "cache_write_tokens")
+    return read.metered(read.count("input_tokens"), cached, written, output - reasoning, reasoning)
+
+
+def _anthropic(read: _Reader) -> Metered:
+    read.require("input_tokens", "output_tokens")
+    cached, written = read.count(*_ANTHROPIC_READ), read.count(*_ANTHROPIC_WRITE)
+    fresh, output = read.count("input_tokens"), read.count("output_tokens")
+    reasoning = read.part(read.count("output_tokens_details", "thinking_tokens"), output)
+    return read.metered(fresh + cached + written, cached, written, output - reasoning, reasoning)
+
+
+def _bedrock(read: _Reader) -> Metered:
+    read.require("inputTokens", "outputTokens")
+    cached = _first(read, ("cacheReadInputTokens",), ("cacheReadInputTokenCount",))
+    written = _first(read, ("cacheWriteInputTokens",), ("cacheWriteInputTokenCount",))
+    return read.metered(read.count("inputTokens") + cached + written, cached, written, read.count("outputTokens"), 0)
+
+
+def _gemini(read: _Reader) -> Metered:
+    read.require("promptTokenCount")
+    prompt = read.count("promptTokenCount") + read.count("toolUsePromptTokenCount")
+    thoughts = read.count("thoughtsTokenCount")
+    return read.metered(prompt, read.count("cachedContentTokenCount"), 0, read.count("candidatesTokenCount"), thoughts)
+
+
+def _first(read: _Reader, *paths: tuple[str, ...]) -> int:
+    """The first count that is not zero: the same number may stand in several places."""
+    return next(filter(None, (read.count(*path) for path in paths)), 0)
