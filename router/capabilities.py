@@ -1,0 +1,89 @@
+"""What a request needs and what the models behind a tier can take. Pure; what is unknown of a model counts as able."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from enum import StrEnum
+
+from router.errors import InvalidRequest
+from router.providers.base import ModelTarget
+from router.types import Tier
+
+THINKING_FLOOR_TOKENS = 1_024  # the least that providers accept as a thinking budget
+LEAST_VISIBLE_TOKENS = 256
+
+
+class Lack(StrEnum):
+    """What the models of a tier miss for a request."""
+
+    CONTEXT = "context"
+    IMAGES = "images"
+    TOOLS = "tools"
+    SCHEMA = "schema"
+    THINKING_ROOM = "thinking_room"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a request asks of a model. `input_tokens` is an estimate, the limits are the client's."""
+
+    input_tokens: int = 0
+    images: bool = False
+    tools: bool = False
+    schema: bool = False
+    max_visible_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+
+_ABLE: frozenset[Lack] = frozenset()
+
+
+def lacks_of(needs: Needs, tiers: Mapping[Tier, Sequence[ModelTarget]]) -> dict[Tier, frozenset[Lack]]:
+    """Tell for each tier what its models miss; a tier that samples several models needs all of them able."""
+    return {tier: _ABLE.union(*(_lacks(needs, tier, target) for target in targets)) for tier, targets in tiers.items()}
+
+
+def thinking_floor(target: ModelTarget) -> int:
+    """The least tokens a model spends on thinking before it says anything."""
+    if target.capabilities is not None and "thinking" not in target.capabilities:
+        return 0
+    budget = target.max_thinking_tokens
+    return THINKING_FLOOR_TOKENS if budget is None else min(budget, THINKING_FLOOR_TOKENS)
+
+
+def _lacks(needs: Needs, tier: Tier, target: ModelTarget) -> frozenset[Lack]:
+    missing = set()
+    if target.context_length is not None and _tokens(needs, tier, target) > target.context_length:
+        missing.add(Lack.CONTEXT)
+    known = target.capabilities
+    if known is not None:
+        wanted = ((needs.images, Lack.IMAGES), (needs.tools, Lack.TOOLS), (needs.schema, Lack.SCHEMA))
+        missing |= {lack for needed, lack in wanted if needed and lack not in known}
+    if tier is Tier.REASONING and needs.max_output_tokens is not None:
+        floor = thinking_floor(target)
+        if floor and needs.max_output_tokens < floor + LEAST_VISIBLE_TOKENS:
+            missing.add(Lack.THINKING_ROOM)
+    return frozenset(missing) if missing else _ABLE
+
+
+def _tokens(needs: Needs, tier: Tier, target: ModelTarget) -> int:
+    """The context a call takes: the input, and what the client asks for or the least that is an answer."""
+    if needs.max_output_tokens is not None:
+        return needs.input_tokens + needs.max_output_tokens
+    visible = needs.max_visible_tokens if needs.max_visible_tokens is not None else LEAST_VISIBLE_TOKENS
+    return needs.input_tokens + visible + (thinking_floor(target) if tier is Tier.REASONING else 0)
+
+
+def lacking(missing: Set[Lack]) -> InvalidRequest:
+    """The error that names what no model can take."""
+    if Lack.CONTEXT in missing:
+        message = "the conversation and the tokens asked for are longer than the context of the models that may answer"
+        return InvalidRequest(message, param="messages", code="context_length_exceeded")
+    if Lack.IMAGES in missing:
+        return InvalidRequest("no model that may answer takes images", param="messages", code="unsupported_value")
+    if Lack.TOOLS in missing:
+        return InvalidRequest("no model that may answer takes tools", param="tools", code="unsupported_parameter")
+    if Lack.SCHEMA in missing:
+        message = "no model that may answer keeps to a JSON schema"
+        return InvalidRequest(message, param="response_format", code="unsupported_parameter")
+    message = f"too few tokens for a model that thinks: at least {THINKING_FLOOR_TOKENS + LEAST_VISIBLE_TOKENS}"
+    return InvalidRequest(message, param="max_completion_tokens", code="invalid_value")
