@@ -82,7 +82,7 @@ class Calls:
         self._clock = clock
         self._input_bound_tokens = input_bound_tokens
         self._began_ms = clock.ticks_ms()
-        self._first_byte_ms: int | None = None
+        self.first_byte_ms: int | None = None
         self._is_closed = False
 
     def dispatch(self, requests: Sequence[ProviderRequest], kind: CallKind, tier: Tier) -> list[Call]:
@@ -163,8 +163,8 @@ class Calls:
 
     def mark_first_byte(self) -> None:
         """Note that the client is being sent its first byte."""
-        if self._first_byte_ms is None:
-            self._first_byte_ms = round(self._clock.ticks_ms() - self._began_ms)
+        if self.first_byte_ms is None:
+            self.first_byte_ms = round(self._clock.ticks_ms() - self._began_ms)
 
     def flush(self) -> None:
         """Write the results that are held back."""
@@ -182,7 +182,7 @@ class Calls:
             final_tier,
             outcome,
             answer_call_no,
-            self._first_byte_ms,
+            self.first_byte_ms,
             total_ms,
         )
         self._write([closing])

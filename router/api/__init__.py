@@ -1,0 +1,1 @@
+"""The data plane's HTTP: thin edges around the exchange."""

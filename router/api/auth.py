@@ -1,0 +1,105 @@
+"""Who calls: a key, or in `auto` mode a keyless caller that is provably on this machine.
+
+Keyless needs a loopback peer, a loopback Host header, no Origin, no X-Forwarded-* and a JSON body if there is one, so
+that neither a proxy nor a web page in the operator's browser can use it.
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from router.errors import Forbidden, InvalidRequest, Unauthenticated
+from router.keys import DEFAULT_SEGMENT, SEGMENT_NAME, Key, KeyRing
+from router.keys import Scope as KeyScope
+from router.types import Tier
+
+UNKNOWN_COUNTRY = "ZZ"
+COUNTRY_CODE = re.compile(r"[A-Z]{2}")
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request, and what it may do; `key_id` None is the keyless local caller."""
+
+    key_id: int | None
+    segment: str
+    country: str
+    scopes: frozenset[KeyScope]
+    allowed_tiers: frozenset[Tier]
+
+    def require(self, scope: KeyScope) -> None:
+        """Raise Forbidden unless the caller has the scope."""
+        if scope not in self.scopes:
+            raise Forbidden(f"this key has no scope {scope}")
+
+
+LOCAL_SCOPES = frozenset({KeyScope.CHAT, KeyScope.FEEDBACK, KeyScope.REVENUE, KeyScope.METRICS})
+
+
+class Doorkeeper:
+    """Turns headers into a Caller; raises Unauthenticated."""
+
+    def __init__(self, keys: KeyRing, mode: Literal["auto", "required"]) -> None:
+        self._keys = keys
+        self._mode = mode
+
+    async def admit(self, scope: Scope) -> Caller:
+        """Tell who calls."""
+        headers = Headers(scope=scope)
+        secret = _bearer(headers)
+        key = await self._keys.find(secret) if secret else None
+        if key is not None:
+            return _assigned(key, headers)
+        if self._mode == "auto" and is_local(scope, headers):
+            return Caller(None, DEFAULT_SEGMENT, UNKNOWN_COUNTRY, LOCAL_SCOPES, frozenset(Tier))
+        raise Unauthenticated("the API key is unknown" if secret else "an API key is needed: Authorization: Bearer KEY")
+
+
+def is_local(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Tell whether a request can only come from a program on this machine."""
+    peer = scope.get("client")
+    if peer is None or not _is_loopback(peer[0]) or "origin" in headers:
+        return False
+    if not _is_loopback(_host_of(headers.get("host", ""))) or any(name in headers for name in FORWARDED):
+        return False
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return not has_body or media_type == "application/json"
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _host_of(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _assigned(key: Key, headers: Mapping[str, str]) -> Caller:
+    segment, country = key.segment, UNKNOWN_COUNTRY
+    if KeyScope.ASSIGN in key.scopes:
+        segment = headers.get("x-tierwise-segment", segment)
+        country = headers.get("x-tierwise-country", country).upper()
+        if not SEGMENT_NAME.fullmatch(segment):
+            raise InvalidRequest("a segment is 1 to 64 of a-z 0-9 _ -", param="x-tierwise-segment")
+        if not COUNTRY_CODE.fullmatch(country):
+            raise InvalidRequest("a country is two letters (ISO 3166)", param="x-tierwise-country")
+    return Caller(key.id, segment, country, key.scopes, key.allowed_tiers)

@@ -1,0 +1,183 @@
+"""POST /v1/feedback and POST /v1/revenue-events: what is learnt about a request after it was answered."""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import Engine, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import Receive, Scope, Send
+
+from router.api.auth import Caller, Doorkeeper
+from router.api.body import read_body
+from router.api.completions import encoded
+from router.api.replies import answering, send_json
+from router.api.wire import converted, parse_json
+from router.errors import Forbidden, InvalidRequest, NotFound, Unavailable
+from router.keys import Scope as KeyScope
+from router.ledger.database import writing
+from router.ledger.tables import Feedback, Request, RevenueEvent
+from router.money import NotMoney, nano_from_usd
+from router.settings import ServerSettings
+
+REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+MOST_EVENTS = 10_000
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class FeedbackBody(msgspec.Struct):
+    """A rating or a score of one answer."""
+
+    request_id: str
+    rating: Literal[-1, 0, 1] | None = None
+    score: Annotated[float, Meta(ge=0, le=1)] | None = None
+    note: Annotated[str, Meta(max_length=2_000)] | None = None
+
+
+class RevenueBody(msgspec.Struct):
+    """One amount that a network reported; (source, id) is the idempotency key."""
+
+    source: Name
+    id: Name
+    kind: Literal["impression", "click", "conversion", "statement"]
+    amount_usd: str
+    request_id: str | None = None
+    segment: Annotated[str, Meta(max_length=64)] | None = None
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] | None = None
+    day: str | None = None
+
+
+class FeedbackEndpoint:
+    """Takes feedback on the caller's own requests."""
+
+    def __init__(
+        self, engine: Engine, doorkeeper: Doorkeeper, server: ServerSettings, now_us: Callable[[], int]
+    ) -> None:
+        self._engine = engine
+        self._doorkeeper = doorkeeper
+        self._server = server
+        self._now_us = now_us
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with answering(send) as headers:
+            caller = await self._doorkeeper.admit(scope)
+            caller.require(KeyScope.FEEDBACK)
+            server = self._server
+            body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
+            given = converted(parse_json(body), FeedbackBody)
+            _check_feedback(given)
+            await self._find(given.request_id, caller)
+            row = {
+                "request_id": given.request_id,
+                "key_id": caller.key_id,
+                "rating": given.rating,
+                "score": given.score,
+                "note": given.note,
+                "created_at": self._now_us(),
+            }
+            await in_books(lambda: _insert(self._engine, [row]))
+            await send_json(send, 200, encoded({"status": "ok", "request_id": given.request_id}), headers)
+
+    async def _find(self, request_id: str, caller: Caller) -> None:
+        """Wait a moment for a request that was answered just now; raises NotFound or Forbidden."""
+        for _ in range(20):
+            found = await in_books(lambda: _owner(self._engine, request_id))
+            if found is not None:
+                if found[0] != caller.key_id:
+                    raise Forbidden("this request was made with another key")
+                return
+            await asyncio.sleep(0.1)
+        raise NotFound("no such request", param="request_id")
+
+
+class RevenueEndpoint:
+    """Takes booked revenue, one event or a list; an event sent twice counts once."""
+
+    def __init__(
+        self, engine: Engine, doorkeeper: Doorkeeper, server: ServerSettings, now_us: Callable[[], int]
+    ) -> None:
+        self._engine = engine
+        self._doorkeeper = doorkeeper
+        self._server = server
+        self._now_us = now_us
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with answering(send) as headers:
+            (await self._doorkeeper.admit(scope)).require(KeyScope.REVENUE)
+            server = self._server
+            body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
+            decoded = parse_json(body)
+            given = decoded if isinstance(decoded, list) else [decoded]
+            if len(given) > MOST_EVENTS:
+                raise InvalidRequest(f"more than {MOST_EVENTS} events at once", param="body")
+            rows = [_revenue_row(converted(event, RevenueBody), at, self._now_us()) for at, event in enumerate(given)]
+            new = await in_books(lambda: _insert_events(self._engine, rows))
+            await send_json(send, 200, encoded({"received": len(rows), "new": new}), headers)
+
+
+async def in_books(work: Callable[[], Any]) -> Any:
+    """Do database work off the event loop; raises Unavailable when the database is away."""
+    try:
+        return await asyncio.to_thread(work)
+    except SQLAlchemyError:
+        raise Unavailable("the database is away; send it again later") from None
+
+
+def _check_feedback(given: FeedbackBody) -> None:
+    if not REQUEST_ID.fullmatch(given.request_id):
+        raise InvalidRequest("request_id is the x-request-id of an answer", param="request_id", code="invalid_value")
+    if (given.rating is None) == (given.score is None):
+        raise InvalidRequest(
+            "give either a rating (-1, 0, 1) or a score (0 to 1)", param="rating", code="invalid_value"
+        )
+
+
+def _owner(engine: Engine, request_id: str) -> tuple[int | None] | None:
+    with engine.connect() as connection:
+        row = connection.execute(select(Request.key_id).where(Request.id == request_id)).one_or_none()
+        return None if row is None else (row[0],)
+
+
+def _insert(engine: Engine, rows: Sequence[dict[str, Any]]) -> None:
+    with writing(engine) as connection:
+        connection.execute(insert(Feedback), rows)
+
+
+def _insert_events(engine: Engine, rows: Sequence[dict[str, Any]]) -> int:
+    dialect: Any = sqlite if engine.dialect.name == "sqlite" else postgresql
+    new = 0
+    with writing(engine) as connection:
+        for row in rows:
+            statement = dialect.insert(RevenueEvent).values(**row).on_conflict_do_nothing()
+            new += connection.execute(statement).rowcount
+    return new
+
+
+def _revenue_row(event: RevenueBody, at: int, now_us: int) -> dict[str, Any]:
+    try:
+        amount = nano_from_usd(event.amount_usd)
+    except NotMoney as error:
+        raise InvalidRequest(str(error), param=f"[{at}].amount_usd", code="invalid_value") from None
+    if event.request_id is not None and not REQUEST_ID.fullmatch(event.request_id):
+        raise InvalidRequest("request_id is the x-request-id of an answer", param=f"[{at}].request_id")
+    if event.day is not None:
+        try:
+            date.fromisoformat(event.day)
+        except ValueError:
+            raise InvalidRequest("day is a date such as 2026-03-01", param=f"[{at}].day") from None
+    return {
+        "source": event.source,
+        "event_id": event.id,
+        "request_id": event.request_id,
+        "segment": event.segment,
+        "country": event.country,
+        "day": event.day,
+        "kind": event.kind,
+        "amount_nanousd": amount,
+        "received_at": now_us,
+    }

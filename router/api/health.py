@@ -1,0 +1,60 @@
+"""GET /health/live, /health/ready and /metrics: is this worker alive, can it serve, and what has it seen."""
+
+from collections.abc import Callable
+
+from starlette.types import Receive, Scope, Send
+
+from router.api.auth import Doorkeeper
+from router.api.completions import encoded
+from router.api.replies import answering, send_json
+from router.keys import Scope as KeyScope
+from router.ledger.shipping import ShippingState
+from router.metrics import Metrics
+
+METRICS_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
+
+class Live:
+    """Alive: the event loop answers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_json(send, 200, b'{"status":"alive"}', [])
+
+
+class Ready:
+    """Ready: the spool takes entries and models answer; a database that is away only makes the books late."""
+
+    def __init__(self, shipping: Callable[[], ShippingState], is_stopping: Callable[[], bool]) -> None:
+        self._shipping = shipping
+        self._is_stopping = is_stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        state, is_stopping = self._shipping(), self._is_stopping()
+        body = {
+            "status": "stopping" if is_stopping else "ready",
+            "ledger": {
+                "database": "ok" if state.database_ok else "away",
+                "lag_entries": state.lag_entries,
+                "lag_seconds": round(state.lag_seconds, 3),
+                "low_on_space": state.low_on_space,
+            },
+        }
+        await send_json(send, 503 if is_stopping else 200, encoded(body), [])
+
+
+class Scrape:
+    """Prometheus' metrics of this worker, for keys with the scope `metrics`."""
+
+    def __init__(self, metrics: Metrics, shipping: Callable[[], ShippingState], doorkeeper: Doorkeeper) -> None:
+        self._metrics = metrics
+        self._shipping = shipping
+        self._doorkeeper = doorkeeper
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with answering(send) as headers:
+            (await self._doorkeeper.admit(scope)).require(KeyScope.METRICS)
+            self._metrics.shipped(self._shipping())
+            body = self._metrics.scrape()
+            sized = [METRICS_TYPE, (b"content-length", str(len(body)).encode()), *headers]
+            await send({"type": "http.response.start", "status": 200, "headers": sized})
+            await send({"type": "http.response.body", "body": body})

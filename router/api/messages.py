@@ -1,0 +1,141 @@
+"""The messages of a chat request: checked, and cut down to allow-listed keys.
+
+Legacy `function` messages become tool messages, so that everything behind the API knows one form.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from router.errors import InvalidRequest
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+PART_KEYS = {
+    "text": "text",
+    "refusal": "refusal",
+    "image_url": "image_url",
+    "input_audio": "input_audio",
+    "file": "file",
+}
+MOST_MESSAGES = 100_000
+
+
+def checked_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the messages with allow-listed keys only; raises InvalidRequest naming `messages[i]...`."""
+    if not messages:
+        raise InvalidRequest("messages must not be empty", param="messages", code="invalid_value")
+    if len(messages) > MOST_MESSAGES:
+        raise InvalidRequest(f"more than {MOST_MESSAGES} messages", param="messages", code="invalid_value")
+    checked = []
+    last_function_id: str | None = None
+    for position, message in enumerate(messages):
+        path = f"messages[{position}]"
+        if not isinstance(message, dict):
+            raise InvalidRequest("a message is an object", param=path, code="invalid_type")
+        role = message.get("role")
+        if role not in ROLES:
+            known = ", ".join(sorted(ROLES))
+            raise InvalidRequest(f"role is one of {known}", param=f"{path}.role", code="invalid_value")
+        clean: dict[str, Any] = {"role": role}
+        content = _checked_content(message.get("content"), f"{path}.content")
+        if isinstance(name := message.get("name"), str):
+            clean["name"] = name
+        match role:
+            case "assistant":
+                last_function_id = _take_assistant(message, clean, content, path, position) or last_function_id
+            case "function":
+                clean = {"role": "tool", "tool_call_id": last_function_id or f"call_{position}"}
+            case "tool":
+                call_id = message.get("tool_call_id")
+                if not isinstance(call_id, str):
+                    where = f"{path}.tool_call_id"
+                    raise InvalidRequest("a tool message needs a tool_call_id", param=where, code="invalid_value")
+                clean["tool_call_id"] = call_id
+        if content is None and role not in ("assistant",):
+            if role != "function":
+                raise InvalidRequest("content is missing", param=f"{path}.content", code="missing_required_parameter")
+            content = ""
+        clean["content"] = content
+        checked.append(clean)
+    return checked
+
+
+def _take_assistant(
+    message: dict[str, Any], clean: dict[str, Any], content: Any, path: str, position: int
+) -> str | None:
+    """Copy an assistant's own keys; returns the id given to a legacy function call, if there is one."""
+    calls = message.get("tool_calls")
+    legacy = message.get("function_call")
+    function_id = None
+    if calls is not None:
+        clean["tool_calls"] = _checked_calls(calls, f"{path}.tool_calls")
+    elif isinstance(legacy, dict):
+        function_id = f"call_{position}"
+        clean["tool_calls"] = _checked_calls([{"id": function_id, "type": "function", "function": legacy}], path)
+    for key in ("refusal", "reasoning_content", "reasoning"):
+        if isinstance(message.get(key), str):
+            clean[key] = message[key]
+    if content is None and not clean.keys() & {"tool_calls", "refusal"} and message.get("audio") is None:
+        raise InvalidRequest("content is missing", param=f"{path}.content", code="missing_required_parameter")
+    return function_id
+
+
+def _checked_calls(calls: Any, path: str) -> list[dict[str, Any]]:
+    if not isinstance(calls, list):
+        raise InvalidRequest("tool_calls is a list", param=path, code="invalid_type")
+    clean = []
+    for position, call in enumerate(calls):
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            where = f"{path}[{position}].function.name"
+            raise InvalidRequest("a tool call needs a function name", param=where, code="invalid_value")
+        arguments = function.get("arguments", "")
+        if not isinstance(arguments, str) or not isinstance(call.get("id", ""), str):
+            where = f"{path}[{position}].function.arguments"
+            raise InvalidRequest("id and arguments are strings", param=where, code="invalid_type")
+        named = {"name": function["name"], "arguments": arguments}
+        clean.append({"id": call.get("id", f"call_{position}"), "type": "function", "function": named})
+    return clean
+
+
+def _checked_content(content: Any, path: str) -> str | list[dict[str, Any]] | None:
+    if content is None or isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise InvalidRequest("content is a string or a list of parts", param=path, code="invalid_type")
+    parts = []
+    for position, part in enumerate(content):
+        kind = part.get("type") if isinstance(part, dict) else None
+        key = PART_KEYS.get(kind) if isinstance(kind, str) else None
+        if key is None:
+            known = ", ".join(PART_KEYS)
+            where = f"{path}[{position}].type"
+            raise InvalidRequest(f"a content part's type is one of {known}", param=where, code="invalid_value")
+        value = part.get(key)
+        if not isinstance(value, str if key in ("text", "refusal") else dict):
+            raise InvalidRequest(f"{key} is missing or of the wrong type", param=f"{path}[{position}].{key}")
+        if isinstance(value, dict) and kind == "image_url":
+            _check_image(value, f"{path}[{position}].image_url.url")
+        parts.append({"type": kind, key: value})
+    return parts
+
+
+def _check_image(image: dict[str, Any], path: str) -> None:
+    url = image.get("url")
+    if not isinstance(url, str) or not url.startswith(("https://", "http://", "data:")):
+        raise InvalidRequest("an image is an http(s) URL or a data URI", param=path, code="invalid_image_url")
+
+
+def text_of(content: str | list[dict[str, Any]] | None) -> str:
+    """Join the text parts of a checked message's content."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content or () if part["type"] == "text")
+
+
+def attachments_in(content: str | list[dict[str, Any]] | None) -> int:
+    """Count the images, sounds and files of a checked message's content."""
+    return (
+        0
+        if content is None or isinstance(content, str)
+        else sum(part["type"] not in ("text", "refusal") for part in content)
+    )

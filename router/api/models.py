@@ -1,0 +1,51 @@
+"""GET /v1/models: the tiers, `auto`, and the explicitly configured models."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from router.api.auth import Doorkeeper
+from router.api.completions import encoded
+from router.api.replies import answering, send_json
+from router.errors import UnknownModel
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as clients may ask for it; what is unknown of it is None."""
+
+    id: str
+    context_length: int | None = None
+    capabilities: tuple[str, ...] | None = None
+
+
+class WireModel(msgspec.Struct):
+    """OpenAI's model object, with what we know beside it."""
+
+    id: str
+    context_length: int | None
+    capabilities: tuple[str, ...] | None
+    created: int
+    object: str = "model"
+    owned_by: str = "tierwise"
+
+
+class Models:
+    """Lists the models, or one of them."""
+
+    def __init__(self, listed: Sequence[Listed], doorkeeper: Doorkeeper, started_at: int) -> None:
+        self._listed = {m.id: WireModel(m.id, m.context_length, m.capabilities, started_at) for m in listed}
+        self._doorkeeper = doorkeeper
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with answering(send) as headers:
+            await self._doorkeeper.admit(scope)
+            wanted = scope["path_params"].get("model")
+            body: object = {"object": "list", "data": list(self._listed.values())}
+            if wanted is not None:
+                if wanted not in self._listed:
+                    raise UnknownModel(f"no model goes by the name {wanted[:256]!r}", param="model")
+                body = self._listed[wanted]
+            await send_json(send, 200, encoded(body), headers)

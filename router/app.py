@@ -1,0 +1,170 @@
+"""The composition root: from settings to services to the Starlette app. Nothing else builds what it builds."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from classifier import artifact
+from router import policies, targets
+from router.api.auth import Doorkeeper
+from router.api.chat import Chat
+from router.api.errors import HANDLERS
+from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
+from router.api.gate import Gate
+from router.api.health import Live, Ready, Scrape
+from router.api.models import Listed, Models
+from router.clock import SystemClock
+from router.exchange import Desk
+from router.keys import DEFAULT_SEGMENT, KeyRing
+from router.ledger import pricelist, revenue, schema
+from router.ledger.prices import PriceBook
+from router.ledger.revenue import RevenueBook
+from router.ledger.shipping import Shipper, spool_directory
+from router.ledger.spool import Spool
+from router.metrics import Metrics
+from router.policies import PolicyBook
+from router.providers.base import ModelTarget
+from router.providers.catalog import Providers
+from router.routing import AUTO, Explicit, Routing
+from router.settings import ModelSettings, Settings, WrongSetting
+from router.tiers.base import TierRunner
+from router.tiers.single import SingleTier
+from router.types import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRoute:
+    """One row of the HTTP reference."""
+
+    method: str
+    path: str
+    scope: str
+    summary: str
+
+
+HTTP_ROUTES = (
+    HttpRoute("POST", "/v1/chat/completions", "chat", "Answer a conversation, streamed or whole."),
+    HttpRoute("GET", "/v1/models", "any", "List the models: auto, the tiers, the explicitly configured ones."),
+    HttpRoute("GET", "/v1/models/{model}", "any", "Show one model."),
+    HttpRoute("POST", "/v1/feedback", "feedback", "Rate an answer of the same key."),
+    HttpRoute("POST", "/v1/revenue-events", "revenue", "Book revenue that a network reported."),
+    HttpRoute("GET", "/health/live", "none", "Is the process alive?"),
+    HttpRoute("GET", "/health/ready", "none", "Can it serve? How late are the books?"),
+    HttpRoute("GET", "/metrics", "metrics", "Prometheus metrics of this worker."),
+)
+
+
+def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starlette:
+    """Build everything; raises WrongSetting, DatabaseUnusable, ArtifactError or Unavailable naming the cause."""
+    clock = SystemClock()
+    engine = schema.ready_engine(settings.database_url)
+    policies.import_dials(engine, settings.policy.model_dump(), clock.now_us())
+    segments = {DEFAULT_SEGMENT: settings.revenue}
+    segments |= {name: segment.revenue for name, segment in settings.segments.items() if segment.revenue}
+    revenue.sync(engine, segments, clock.now_us())
+    pricelist.sync(engine, settings.model_names(), settings.prices, clock.now_us())
+    prices, earnings = PriceBook.load(engine), RevenueBook.load(engine)
+    _require_prices(settings, prices, clock.now_us())
+    keys, policy_book, metrics = KeyRing(engine), PolicyBook(engine), Metrics()
+    providers = Providers()
+    spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
+    shipper = Shipper(spool, engine)
+    for refresh in (keys.refresh, policy_book.refresh):
+        shipper.follow(refresh)
+    shipper.follow(lambda: prices.refresh(engine))
+    shipper.follow(lambda: earnings.refresh(engine))
+    explicit = {
+        name: Explicit(_booked_under(settings.models[name]), models)
+        for name, models in targets.explicit(settings, environ).items()
+    }
+    by_tier = _by_tier(settings, environ)
+    desk = Desk(
+        routing=Routing(artifact.load(), lambda: policy_book.active, by_tier, explicit),
+        tiers=_runners(settings, by_tier),
+        explicit={name: SingleTier(model.tier, model.targets) for name, model in explicit.items()},
+        books=spool,
+        prices=prices,
+        revenue=earnings,
+        provider_of=providers.of,
+        clock=clock,
+        metrics=metrics,
+    )
+    doorkeeper = Doorkeeper(keys, settings.server.auth)
+    server = settings.server
+    gate = Gate(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
+    stopping = asyncio.Event()
+    listed = _listed(by_tier, explicit)
+
+    endpoints: dict[tuple[str, str], ASGIApp] = {
+        ("POST", "/v1/chat/completions"): Chat(desk, doorkeeper, gate, server),
+        ("GET", "/v1/models"): Models(listed, doorkeeper, clock.now_us() // 1_000_000),
+        ("GET", "/v1/models/{model:path}"): Models(listed, doorkeeper, clock.now_us() // 1_000_000),
+        ("POST", "/v1/feedback"): FeedbackEndpoint(engine, doorkeeper, server, clock.now_us),
+        ("POST", "/v1/revenue-events"): RevenueEndpoint(engine, doorkeeper, server, clock.now_us),
+        ("GET", "/health/live"): Live(),
+        ("GET", "/health/ready"): Ready(lambda: shipper.state, stopping.is_set),
+        ("GET", "/metrics"): Scrape(metrics, lambda: shipper.state, doorkeeper),
+    }
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        shipper.start()
+        if settings.uses_embedded():
+            await asyncio.to_thread(providers.load_embedded)
+        try:
+            yield
+        finally:
+            stopping.set()
+            await providers.close()
+            await asyncio.to_thread(shipper.stop)
+            spool.close()
+            engine.dispose()
+
+    routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in endpoints.items()]
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
+
+
+def _by_tier(settings: Settings, environ: Mapping[str, str]) -> dict[Tier, tuple[ModelTarget, ...]]:
+    """The models of each tier: the one that answers and its fallbacks, or those that are sampled."""
+    return {
+        Tier.FAST: targets.with_fallbacks(settings, settings.tiers.fast, environ),
+        Tier.REASONING: targets.with_fallbacks(settings, settings.tiers.reasoning, environ),
+        Tier.PARALLEL: targets.sampled(settings, environ),
+    }
+
+
+def _runners(settings: Settings, by_tier: Mapping[Tier, tuple[ModelTarget, ...]]) -> dict[Tier, TierRunner]:
+    fast = SingleTier(Tier.FAST, by_tier[Tier.FAST])
+    reasoning = SingleTier(Tier.REASONING, by_tier[Tier.REASONING])
+    return {Tier.FAST: fast, Tier.REASONING: reasoning}
+
+
+def _booked_under(model: ModelSettings) -> Tier:
+    """An explicit model that is asked to think is booked as reasoning, any other as fast."""
+    return Tier.REASONING if model.max_thinking_tokens or model.effort not in (None, "none", "minimal") else Tier.FAST
+
+
+def _listed(by_tier: Mapping[Tier, tuple[ModelTarget, ...]], explicit: Mapping[str, Explicit]) -> list[Listed]:
+    found = [_facts(AUTO, [model for models in by_tier.values() for model in models])]
+    found += [_facts(tier, models) for tier, models in by_tier.items()]
+    return found + [_facts(name, model.targets) for name, model in explicit.items()]
+
+
+def _facts(name: str, models: Sequence[ModelTarget]) -> Listed:
+    """What a name can take: the longest context of its models, and what any of them is known to be able to."""
+    lengths = [model.context_length for model in models if model.context_length is not None]
+    able = [model.capabilities for model in models if model.capabilities is not None]
+    capabilities = tuple(sorted(frozenset().union(*able))) if able else None
+    return Listed(name, max(lengths, default=None), capabilities)
+
+
+def _require_prices(settings: Settings, prices: PriceBook, now_us: int) -> None:
+    unpriced = prices.unpriced(settings.model_names(), now_us)
+    if unpriced and settings.require_prices:
+        raise WrongSetting(f"require_prices: {', '.join(unpriced)} has no price; give one in [prices]")

@@ -1,0 +1,39 @@
+"""The `tierwise` command: one place that names every subcommand; what they do is in `router.commands`."""
+
+import sys
+
+import typer
+
+from router.commands import admin, db, doctor, estimate, evaluate, init, keys, ledger, prices, report, serve, train
+from router.errors import RouterError
+from router.settings import WrongSetting
+
+app = typer.Typer(
+    name="tierwise",
+    help="A chat backend that decides, per query, how much thinking to buy.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(serve.serve)
+app.command()(init.init)
+app.command()(doctor.doctor)
+app.command()(estimate.estimate)
+app.command()(report.report)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(prices.app, name="prices")
+app.add_typer(keys.app, name="keys")
+app.add_typer(admin.app, name="admin")
+app.add_typer(db.app, name="db")
+
+
+def main() -> None:
+    """Run a command; what the operator can mend is told in one line, with exit code 2."""
+    try:
+        app()
+    except (WrongSetting, RouterError) as error:
+        sys.stderr.write(f"tierwise: {error}\n")
+        sys.exit(2)

@@ -1,0 +1,127 @@
+"""`tierwise doctor`: in one screen what is configured, what has no price, and whether the providers answer."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+
+if TYPE_CHECKING:
+    from router.providers.base import ModelTarget
+    from router.providers.catalog import Providers
+    from router.settings import Settings
+
+OK, WARNING, BAD = "ok", "warning", "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    what: str
+    state: str
+    says: str
+
+    def row(self) -> dict[str, object]:
+        """The finding as a row of a listing."""
+        return {"what": self.what, "state": self.state, "says": self.says}
+
+
+def doctor(
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the providers.")] = False,
+) -> None:
+    """Examine configuration, database, ledger, prices and providers; exit code 1 when something is bad."""
+    from router import settings
+
+    path = settings.config_path(config)
+    configured = settings.load(path)
+    findings = [*_configuration(configured, path), *_books(configured)]
+    findings += _models(configured, os.environ, ask=not offline)
+    show([finding.row() for finding in findings], ("what", "state", "says"), form)
+    sys.exit(1 if any(finding.state == BAD for finding in findings) else 0)
+
+
+def _configuration(configured: "Settings", path: Path | None) -> list[Finding]:
+    from router import settings
+    from router.admin_secret import HASH_FILE, OVERRIDE
+    from router.ledger.database import shown
+
+    findings = [
+        Finding("configuration", OK, str(path or "built-in defaults (no tierwise.toml here)")),
+        Finding("database", OK, shown(configured.database_url)),
+        Finding("state_dir", OK, str(configured.state_dir)),
+    ]
+    findings += [Finding(name, WARNING, "sets nothing") for name in settings.unknown_variables()]
+    has_secret = OVERRIDE in os.environ or (configured.state_dir / HASH_FILE).exists()
+    findings.append(Finding("admin secret", OK, "set" if has_secret else "will be made at the first start"))
+    return findings
+
+
+def _books(configured: "Settings") -> list[Finding]:
+    from router.ledger import recovery, schema
+    from router.ledger.database import DatabaseUnusable, sqlite_path
+    from router.ledger.schema import ADVICE, SchemaState
+    from router.ledger.shipping import spool_directory
+
+    file = sqlite_path(configured.database_url)
+    try:
+        is_absent = file is not None and not file.exists()
+        state = SchemaState.EMPTY if is_absent else schema.check(configured.database_url)
+    except DatabaseUnusable as error:
+        return [Finding("schema", BAD, str(error))]
+    advice = ADVICE.get(state)
+    findings = [Finding("schema", BAD if advice else OK, advice or f"{state}")]
+    directory = spool_directory(configured.state_dir)
+    spools = len(list(directory.glob("*.spool"))) if directory.exists() else 0
+    findings.append(Finding("spools", OK, f"{spools} in use or waiting to be adopted"))
+    if directory.exists() and (rejected := recovery.rejected_count(directory)):
+        findings.append(Finding("refused requests", BAD, f"{rejected} wait in {directory / recovery.REJECTED}"))
+    findings += [Finding("damaged spool", BAD, str(path)) for path in recovery.damaged(directory)]
+    return findings
+
+
+def _models(configured: "Settings", environ: Mapping[str, str], *, ask: bool) -> list[Finding]:
+    from router import targets
+    from router.ledger import pricelist
+
+    models = targets.every(configured, environ)
+    unpriced = {m.name for m in models if pricelist.quote(m.name, configured.prices) is None}
+    findings = [
+        Finding(f"price of {m.name}", WARNING, "none: its calls are booked without an amount")
+        for m in models
+        if m.name in unpriced
+    ]
+    if not unpriced:
+        findings.append(Finding("prices", OK, f"all of {len(models)} models have one"))
+    return findings + (asyncio.run(_answers(models)) if ask else [])
+
+
+async def _answers(models: Sequence["ModelTarget"]) -> list[Finding]:
+    from router.providers.catalog import Providers
+
+    providers = Providers()
+    try:
+        return list(await asyncio.gather(*(_answer(providers, model) for model in models)))
+    finally:
+        await providers.close()
+
+
+async def _answer(providers: "Providers", model: "ModelTarget") -> Finding:
+    from router.errors import ProviderError
+
+    try:
+        async with asyncio.timeout(20):
+            await providers.of(model).ping(model)
+    except ProviderError as error:
+        return Finding(model.name, BAD, error.message)
+    except TimeoutError:
+        return Finding(model.name, BAD, "did not answer within 20 s")
+    return Finding(model.name, OK, "answers")

@@ -1,0 +1,102 @@
+"""`tierwise init`: write a working configuration for the provider whose key, or whose server, is here."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+OLLAMA = "http://127.0.0.1:11434"
+PROBE_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Which models a configuration names, and what their calls need."""
+
+    because: str
+    fast: str
+    reasoning: str
+    settings: tuple[str, ...] = ()
+    fast_settings: tuple[str, ...] = ()
+    reasoning_settings: tuple[str, ...] = ()
+
+
+THINKING = ('effort = "medium"', "max_thinking_tokens = 8192")
+HOSTED: Mapping[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
+    "openai": ("openai/gpt-5-nano", "openai/gpt-5-mini", ('effort = "minimal"',), THINKING),
+    "anthropic": ("anthropic/claude-haiku-4-5", "anthropic/claude-sonnet-4-5", (), THINKING),
+    "gemini": ("gemini/gemini-2.5-flash-lite", "gemini/gemini-2.5-pro", (), THINKING),
+    "deepseek": ("deepseek/deepseek-chat", "deepseek/deepseek-reasoner", (), ()),
+    "mistral": ("mistral/mistral-small-latest", "mistral/magistral-medium-latest", (), ()),
+    "groq": ("groq/llama-3.1-8b-instant", "groq/openai/gpt-oss-120b", (), ('effort = "medium"',)),
+    "xai": ("xai/grok-3-mini", "xai/grok-4", (), ()),
+}
+
+
+def init(
+    out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("tierwise.toml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a working configuration for the provider whose key is in the environment, or for a local Ollama."""
+    if out.exists() and not force:
+        raise typer.BadParameter(f"{out} exists; --force replaces it")
+    proposal = hosted(os.environ) or local(ollama_models())
+    if proposal is None:
+        proposal = Proposal("no provider key and no Ollama here: the embedded model", *(("embedded/smollm2",) * 2))
+    out.write_text(written(proposal))
+    print(f"wrote {out} ({proposal.because}); `tierwise doctor` checks it, `tierwise serve` runs it")
+
+
+def hosted(environ: Mapping[str, str]) -> Proposal | None:
+    """Propose hosted models for the first provider whose key is set."""
+    from router.settings import KEY_VARIABLES
+
+    for provider, (fast, reasoning, fast_settings, reasoning_settings) in HOSTED.items():
+        variable = KEY_VARIABLES[provider]
+        if environ.get(variable):
+            key = (f'api_key_env = "{variable}"',)
+            return Proposal(f"{variable} is set", fast, reasoning, key, fast_settings, reasoning_settings)
+    return None
+
+
+def local(models: Sequence[tuple[str, int]]) -> Proposal | None:
+    """Propose the smallest and the largest model of a local Ollama, as (name, size in bytes)."""
+    if not models:
+        return None
+    ordered = sorted(models, key=lambda model: model[1])
+    base = (f'api_base = "{OLLAMA}/v1"',)
+    return Proposal("a local Ollama answers", f"ollama/{ordered[0][0]}", f"ollama/{ordered[-1][0]}", base)
+
+
+def ollama_models() -> list[tuple[str, int]]:
+    """Ask a local Ollama for its models; none where it does not answer."""
+    try:
+        with urllib.request.urlopen(f"{OLLAMA}/api/tags", timeout=PROBE_TIMEOUT_S) as response:
+            found = json.load(response)
+    except (urllib.error.URLError, OSError, ValueError):
+        return []
+    return [(model["name"], int(model.get("size", 0))) for model in found.get("models", [])]
+
+
+def written(proposal: Proposal) -> str:
+    """Write the configuration file's text."""
+    tables = {
+        "tiers.fast": (f'model = "{proposal.fast}"', *proposal.settings, *proposal.fast_settings),
+        "tiers.reasoning": (f'model = "{proposal.reasoning}"', *proposal.settings, *proposal.reasoning_settings),
+        "tiers.parallel": (
+            f'models = ["{proposal.fast}"]',
+            *proposal.settings,
+            "max_samples = 8",
+            "confidence = 0.95",
+            'escalate_to = "reasoning"',
+        ),
+        "policy": ("parallel_threshold = 0.10", "reasoning_threshold = 0.25", "max_deep_share = 0.10"),
+    }
+    body = "\n\n".join(f"[{name}]\n" + "\n".join(lines) for name, lines in tables.items())
+    return f"# Written by `tierwise init`: {proposal.because}. All keys: docs/reference/settings.md\n\n{body}\n"

@@ -1,0 +1,23 @@
+"""What most commands begin with: the settings and the database, closed again at the end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from router import settings
+from router.ledger import schema
+from router.settings import Settings
+
+
+@contextmanager
+def opened(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
+    """Read the settings and open the database, making and migrating an absent or empty one."""
+    configured = settings.load(settings.config_path(config))
+    configured.state_dir.mkdir(parents=True, exist_ok=True)
+    engine = schema.ready_engine(configured.database_url)
+    try:
+        yield configured, engine
+    finally:
+        engine.dispose()

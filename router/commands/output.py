@@ -1,0 +1,67 @@
+"""Listings on the terminal: as a table for people, as JSON or CSV for programs."""
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How a listing is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="Configuration file; default TIERWISE_CONFIG, then ./tierwise.toml.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to write the listing.")]
+
+
+def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], form: Format, title: str | None = None) -> None:
+    """Write rows; a value of None is unknown: an empty cell, null in JSON."""
+    match form:
+        case Format.JSON:
+            print(json.dumps([{c: row[c] for c in columns} for row in rows], indent=2, default=str))
+        case Format.CSV:
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(["" if row[c] is None else row[c] for c in columns] for row in rows)
+        case Format.TABLE:
+            show_table(rows, columns, title)
+
+
+def show_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], title: str | None = None) -> None:
+    """Write rows as a table for people; numbers are set to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        values = [row[column] for row in rows if row[column] is not None]
+        is_numeric = bool(values) and all(_is_number(v) for v in values)
+        table.add_column(column, justify="right" if is_numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("-" if row[c] is None else _plain(row[c]) for c in columns))
+    Console(soft_wrap=False).print(table)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(value: object) -> str:
+    from rich.markup import escape
+
+    return escape(str(value))

@@ -1,0 +1,54 @@
+"""`tierwise serve`: check the configuration, bring the database up to date, and listen."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from router.commands.output import ConfigOption
+
+
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; the embedded model forces 1.")] = None,
+) -> None:
+    """Serve the chat endpoint, the admin page and the metrics."""
+    from router import settings
+    from router.admin_secret import AdminSecret
+    from router.server import run
+
+    overrides = {
+        name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None
+    }
+    path = settings.config_path(config)
+    configured = settings.load(path, {"server": overrides} if overrides else None)
+    for name in settings.unknown_variables():
+        _say(f"warning: {name} sets nothing")
+    configured.state_dir.mkdir(parents=True, exist_ok=True)
+    secret = AdminSecret(configured.state_dir).ensure()
+    if configured.server.workers > 1 and configured.uses_embedded():
+        _say("the embedded model lives inside one process: serving with 1 worker")
+    run(configured, path, lambda base_url: _greet(base_url, secret))
+
+
+def _greet(base_url: str, secret: str | None) -> None:
+    _say(
+        f"""
+Tierwise is ready. Ask it something:
+
+  curl {base_url}/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{{"model": "auto", "messages": [{{"role": "user", "content": "Why is the sky blue?"}}]}}'
+
+Admin page:   {base_url}/admin"""
+    )
+    if secret is not None:
+        _say(f"Admin secret: {secret}   (shown once; `tierwise admin reset` makes a new one)")
+    _say("")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + os.linesep)
+    sys.stdout.flush()

@@ -1,0 +1,199 @@
+"""One exchange: a query and its answer, from the estimate to the settlement.
+
+`Desk` holds what all exchanges share and opens them; an `Exchange` is one of them. Knows no HTTP.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from classifier.types import Estimate
+from router.ledger.entries import Opening
+from router.ledger.prices import PriceBook
+from router.ledger.revenue import RevenueBook
+from router.metrics import Metrics
+from router.providers.base import Delta, ModelTarget, Provider
+from router.routing import Routing
+from router.tiers.base import Answer, Query, TierRunner
+from router.tiers.calls import Books, Calls, Clock
+from router.types import Decision, Outcome, Tier
+
+IMAGE_BOUND_TOKENS = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A checked and authenticated request, as any endpoint hands it in.
+
+    `input_bytes` is the size of the request body: no text has more tokens than bytes.
+    """
+
+    request_id: str
+    model: str
+    messages: list[dict[str, Any]]
+    params: dict[str, Any]
+    input_bytes: int
+    n: int = 1
+    effort: str | None = None
+    max_visible_tokens: int | None = None
+    max_output_tokens: int | None = None
+    streamed: bool = False
+    key_id: int | None = None
+    segment: str = "default"
+    country: str = "ZZ"
+    allowed_tiers: frozenset[Tier] = field(default_factory=lambda: frozenset(Tier))
+
+
+class Desk:
+    """Opens exchanges: asks for the decision, notes what is expected to be earned, and binds the chosen tier."""
+
+    def __init__(
+        self,
+        *,
+        routing: Routing,
+        tiers: Mapping[Tier, TierRunner],
+        explicit: Mapping[str, TierRunner],
+        books: Books,
+        prices: PriceBook,
+        revenue: RevenueBook,
+        provider_of: Callable[[ModelTarget], Provider],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._routing = routing
+        self._tiers = tiers
+        self._explicit = explicit
+        self._books = books
+        self._prices = prices
+        self._revenue = revenue
+        self._provider_of = provider_of
+        self._clock = clock
+        self._metrics = metrics
+
+    def open(self, ask: Ask) -> "Exchange":
+        """Decide about a request and prepare its answer; raises RequestError. Nothing is sent or booked yet."""
+        routed = self._routing.route(ask)
+        decision, estimate = routed.decision, routed.estimate
+        version, expected = self._revenue.expected(ask.segment, ask.country, routed.ads_eligible)
+        opening = Opening(
+            request_id=ask.request_id,
+            opened_at=self._clock.now_us(),
+            key_id=ask.key_id,
+            segment=ask.segment,
+            country=ask.country,
+            requested_model=ask.model,
+            first_tier=decision.tier,
+            reason=decision.reason,
+            score=decision.score,
+            p_fast=estimate.p_fast,
+            p_reasoning=estimate.p_reasoning,
+            propensity=decision.propensity,
+            policy_version=decision.policy_version,
+            classifier_version=estimate.version,
+            answer_type=estimate.answer_type,
+            language=None,
+            turn=routed.turn,
+            streamed=ask.streamed,
+            ads_eligible=routed.ads_eligible,
+            revenue_version=version,
+            expected_revenue_nanousd=expected,
+        )
+        bound = ask.input_bytes + IMAGE_BOUND_TOKENS * routed.attachments
+        query = Query(
+            request_id=ask.request_id,
+            messages=ask.messages,
+            params=ask.params,
+            estimate=estimate,
+            input_bound_tokens=bound,
+            n=ask.n,
+            effort=decision.effort,
+            max_visible_tokens=ask.max_visible_tokens,
+            max_output_tokens=ask.max_output_tokens,
+            explicit=ask.model == Tier.PARALLEL,
+        )
+        calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound)
+        tier = self._explicit.get(ask.model) or self._tiers[decision.tier]
+        return Exchange(decision, estimate, query, tier, calls, expected, self._metrics)
+
+
+class Exchange:
+    """One request under way: answer or stream it, then settle it, once."""
+
+    def __init__(
+        self,
+        decision: Decision,
+        estimate: Estimate,
+        query: Query,
+        tier: TierRunner,
+        calls: Calls,
+        expected_nanousd: int | None,
+        metrics: Metrics,
+    ) -> None:
+        self.decision = decision
+        self.estimate = estimate
+        self.calls = calls
+        self._query = query
+        self._tier = tier
+        self._expected_nanousd = expected_nanousd
+        self._metrics = metrics
+        self._is_settled = False
+
+    async def answer(self) -> Answer:
+        """Return the whole answer; raises ProviderError or Unavailable."""
+        return await self._tier.answer(self._query, self.calls)
+
+    async def stream(self) -> AsyncGenerator[Delta | Answer]:
+        """Yield the answer as it comes, ending with an Answer; raises ProviderError or Unavailable."""
+        steps = self._tier.stream(self._query, self.calls)
+        assert isinstance(steps, AsyncGenerator)
+        async with aclosing(steps):
+            async for step in steps:
+                yield step
+
+    def settle(self, outcome: Outcome, answer: Answer | None = None) -> None:
+        """Settle the request in the books; the first settlement counts. Raises Unavailable if it cannot be written."""
+        if self._is_settled:
+            return
+        self._is_settled = True
+        final_tier = answer.final_tier if answer else self.decision.tier
+        self.calls.close(final_tier, outcome, answer.call_no if answer else None)
+        costs = [call.cost_nanousd for call in self.calls.made]
+        first_byte_ms = self.calls.first_byte_ms
+        self._metrics.settled(self.decision, final_tier, outcome, costs, self._expected_nanousd, first_byte_ms)
+
+    def decision_headers(self) -> dict[str, str]:
+        """Write the decision as response headers."""
+        decision = self.decision
+        return {
+            "x-tierwise-tier": decision.tier,
+            "x-tierwise-reason": decision.reason,
+            "x-tierwise-score": f"{decision.score:.4f}",
+            "x-tierwise-policy": str(decision.policy_version),
+        }
+
+    def explanation(self, answer: Answer, ignored: list[str]) -> dict[str, Any]:
+        """Say why and by whom the request was answered: the `x_tierwise` object."""
+        decision = self.decision
+        told: dict[str, Any] = {
+            "request_id": self._query.request_id,
+            "tier": decision.tier,
+            "reason": decision.reason,
+            "score": round(decision.score, 4),
+            "threshold": decision.threshold,
+            "propensity": decision.propensity,
+            "policy": decision.policy_version,
+            "p_fast": round(self.estimate.p_fast, 4),
+            "p_reasoning": round(self.estimate.p_reasoning, 4),
+            "answer_type": self.estimate.answer_type,
+            "stakes": self.estimate.stakes,
+            "final_tier": answer.final_tier,
+            "provider_model": self.calls.made[answer.call_no].intent.provider_model,
+            "reported_model": answer.provider_model,
+            "fell_back": answer.fell_back,
+            "dropped": answer.dropped,
+            "ignored": ignored,
+        }
+        if answer.confidence is not None:
+            told["confidence"] = answer.confidence
+        return told | (answer.trace or {})

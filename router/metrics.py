@@ -1,0 +1,64 @@
+"""Counters and gauges for Prometheus, with bounded labels: tiers, reasons and outcomes, never users or prompts."""
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from router.ledger.shipping import ShippingState
+from router.types import Decision, Outcome, Tier
+
+BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """What one worker has seen; `scrape` writes it in Prometheus' text format."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.requests = Counter(
+            "tierwise_requests", "Requests settled", ("tier", "final_tier", "reason", "outcome"), registry=self.registry
+        )
+        self.cost = Counter(
+            "tierwise_cost_nanousd", "Cost of settled calls, nano-dollars", ("tier",), registry=self.registry
+        )
+        self.expected_revenue = Counter(
+            "tierwise_expected_revenue_nanousd", "Expected revenue, nano-dollars", ("tier",), registry=self.registry
+        )
+        self.unpriced = Counter("tierwise_unpriced_calls", "Calls of models without a price", registry=self.registry)
+        self.first_byte = Histogram(
+            "tierwise_first_byte_seconds", "Time to first byte", ("tier",), buckets=BUCKETS_S, registry=self.registry
+        )
+        self.spool_lag = Gauge("tierwise_spool_entries", "Entries not yet in the database", registry=self.registry)
+        self.spool_age = Gauge("tierwise_spool_age_seconds", "Age of the oldest such entry", registry=self.registry)
+        self.database_up = Gauge("tierwise_database_up", "1 while the database answers", registry=self.registry)
+        self.rejected = Gauge("tierwise_rejected_requests", "Requests the database refused", registry=self.registry)
+
+    def scrape(self) -> bytes:
+        """Write everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def shipped(self, state: ShippingState) -> None:
+        """Take over how shipping stands."""
+        self.spool_lag.set(state.lag_entries)
+        self.spool_age.set(state.lag_seconds)
+        self.database_up.set(state.database_ok)
+        self.rejected.set(state.rejected_requests)
+
+    def settled(
+        self,
+        decision: Decision,
+        final_tier: Tier,
+        outcome: Outcome,
+        costs_nanousd: Sequence[int | None],
+        revenue_nanousd: int | None,
+        first_byte_ms: int | None,
+    ) -> None:
+        """Count a settled request and its calls; None is a call without a price."""
+        self.requests.labels(decision.tier, final_tier, decision.reason, outcome).inc()
+        self.cost.labels(final_tier).inc(sum(cost for cost in costs_nanousd if cost is not None))
+        if (unpriced := costs_nanousd.count(None)) > 0:
+            self.unpriced.inc(unpriced)
+        if revenue_nanousd is not None:
+            self.expected_revenue.labels(final_tier).inc(revenue_nanousd)
+        if first_byte_ms is not None:
+            self.first_byte.labels(final_tier).observe(first_byte_ms / 1000)

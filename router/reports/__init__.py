@@ -1,0 +1,1 @@
+"""Reports: what the books say, as rows. Only reads."""

@@ -1,0 +1,165 @@
+"""The stateful shell around the pure decision: what one worker remembers between requests, and nothing else.
+
+It remembers the last scores (for the share cap) and salted hashes of the last conversations (for regenerates).
+"""
+
+import hashlib
+import os
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from classifier.messages import turns_of
+from classifier.model import DifficultyModel
+from classifier.types import Abilities, Estimate, Stakes
+from router import conversation, policy
+from router.capabilities import Needs, lacks_of
+from router.conversation import Kind
+from router.errors import UnknownModel
+from router.policy import BudgetView, Policy, ScoreWindow, Wish
+from router.providers.base import ModelTarget
+from router.types import Decision, Tier
+
+AUTO = "auto"
+REMEMBERED_CONVERSATIONS = 10_000
+BYTES_PER_TOKEN = 4
+MOST_TURNS = 32_767
+
+
+class Query(Protocol):
+    """What routing reads of a request."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def messages(self) -> list[dict[str, Any]]: ...
+    @property
+    def params(self) -> dict[str, Any]: ...
+    @property
+    def input_bytes(self) -> int: ...
+    @property
+    def effort(self) -> str | None: ...
+    @property
+    def max_visible_tokens(self) -> int | None: ...
+    @property
+    def max_output_tokens(self) -> int | None: ...
+    @property
+    def key_id(self) -> int | None: ...
+    @property
+    def allowed_tiers(self) -> frozenset[Tier]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A decision, and what it was made from."""
+
+    decision: Decision
+    estimate: Estimate
+    turn: int
+    attachments: int
+    ads_eligible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explicit:
+    """A model served under its own name: the tier it is booked under, and who answers."""
+
+    tier: Tier
+    targets: tuple[ModelTarget, ...]
+
+
+class Routing:
+    """Decides where requests go; raises RequestError for those that can go nowhere."""
+
+    def __init__(
+        self,
+        model: DifficultyModel,
+        active_policy: Callable[[], Policy],
+        targets: Mapping[Tier, Sequence[ModelTarget]],
+        explicit: Mapping[str, Explicit],
+        *,
+        draw: Callable[[], float] = random.random,
+        salt: bytes | None = None,
+    ) -> None:
+        self._model = model
+        self._active_policy = active_policy
+        self._targets = targets
+        self._explicit = explicit
+        self._abilities = Abilities(self._ability(targets[Tier.FAST][0]), self._ability(targets[Tier.REASONING][0]))
+        self._window = ScoreWindow(model.reference_scores.tolist())
+        self._draw = draw
+        self._salt = salt if salt is not None else os.urandom(16)
+        self._answered: OrderedDict[bytes, None] = OrderedDict()
+
+    def route(self, query: Query) -> Routed:
+        """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
+        named = self._explicit.get(query.model)
+        wish = self._wish(query, named)
+        turns = turns_of({"messages": query.messages})
+        view = conversation.read(turns, regenerated=self._was_answered(query))
+        estimates = [self._model.estimate(subject, self._abilities) for subject in view.subjects]
+        estimate, view = view.settle(estimates)
+        active = self._active_policy()
+        attachments = sum(turn.attachments for turn in turns)
+        targets = {named.tier: named.targets} if named else self._targets
+        decision = policy.decide(
+            estimate,
+            active,
+            wish=wish,
+            conversation=view,
+            lacks=lacks_of(_needs(query, attachments), targets),
+            allowed=query.allowed_tiers,
+            budget=BudgetView(),
+            share_cap_quantile=self._window.cut(active.max_deep_share),
+            draw=self._draw(),
+        )
+        if policy.feeds_window(wish, view):
+            self._window.add(decision.score)
+        is_asked = view.kind is not Kind.HOUSEKEEPING
+        return Routed(
+            decision,
+            estimate,
+            turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
+            attachments=attachments,
+            ads_eligible=is_asked and estimate.stakes is Stakes.LOW,
+        )
+
+    def _wish(self, query: Query, named: Explicit | None) -> Wish:
+        if named is not None:
+            return Wish(tier=named.tier, effort=query.effort)
+        if query.model == AUTO:
+            return Wish(effort=query.effort)
+        try:
+            return Wish(tier=Tier(query.model), effort=query.effort)
+        except ValueError:
+            raise UnknownModel(f"no model goes by the name {query.model!r}", param="model") from None
+
+    def _ability(self, target: ModelTarget) -> float | None:
+        return target.ability if target.ability is not None else self._model.ability_of(target.name)
+
+    def _was_answered(self, query: Query) -> bool:
+        """Tell whether these very messages of this key were here before, and remember them."""
+        digest = hashlib.blake2b(msgspec.json.encode((query.key_id, query.messages)), digest_size=16, key=self._salt)
+        mark = digest.digest()
+        was_answered = mark in self._answered
+        self._answered[mark] = None
+        self._answered.move_to_end(mark)
+        if len(self._answered) > REMEMBERED_CONVERSATIONS:
+            self._answered.popitem(last=False)
+        return was_answered
+
+
+def _needs(query: Query, attachments: int) -> Needs:
+    wanted = query.params.get("response_format")
+    return Needs(
+        input_tokens=query.input_bytes // BYTES_PER_TOKEN if not attachments else 0,
+        images=attachments > 0,
+        tools=bool(query.params.get("tools")),
+        schema=isinstance(wanted, dict) and wanted.get("type") == "json_schema",
+        max_visible_tokens=query.max_visible_tokens,
+        max_output_tokens=query.max_output_tokens,
+    )

@@ -1,0 +1,279 @@
+"""One frozen `Settings`, read once from `tierwise.toml` and the environment (which wins).
+
+The file owns the wiring: server, tiers, models, prices of the models it names. Dials (policy, revenue, segments) are
+only carried here on their way into the database. A wrong or unknown key is a `WrongSetting` that names it.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from router.providers.base import ModelTarget
+from router.types import Tier
+
+ENV_PREFIX = "TIERWISE_"
+DEFAULT_MODEL = "embedded/smollm2"
+KEY_VARIABLES = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "deepseek": "DEEPSEEK_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "groq": "GROQ_API_KEY",
+    "xai": "XAI_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+}
+RESERVED_NAMES = frozenset({"auto", *Tier})
+
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/\S+$", description="PROVIDER/MODEL, a LiteLLM model string")]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Capability = Literal["images", "tools", "schema", "thinking"]
+
+
+class WrongSetting(ValueError):
+    """A setting is wrong or unknown; the message names it."""
+
+
+class Table(BaseModel):
+    """A table of the configuration file: frozen, and no key is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerSettings(Table):
+    """How the server listens and what it accepts."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    workers: int = Field(1, ge=1, le=256, description="worker processes; the embedded model forces 1")
+    auth: Literal["auto", "required"] = Field("auto", description="auto: no key needed from loopback; required: always")
+    strict: bool = Field(False, description="refuse unknown body keys instead of ignoring them with a warning")
+    max_body_bytes: int = Field(20_000_000, ge=1_000, description="largest request body")
+    max_header_bytes: int = Field(65_536, ge=8_192, description="largest request head")
+    read_timeout_s: float = Field(30.0, gt=0, description="time a client has to send its body")
+    max_concurrent_requests: int = Field(512, ge=1, description="requests answered at once, per worker")
+    max_queued_requests: int = Field(1024, ge=0, description="requests that wait for a place before 429")
+    queue_timeout_s: float = Field(30.0, gt=0, description="longest wait for a place")
+    shutdown_timeout_s: float = Field(20.0, ge=0, description="time requests under way have to finish at shutdown")
+
+
+class CallSettings(Table):
+    """How a model is called."""
+
+    api_base: str | None = Field(None, pattern=r"^https?://", description="an OpenAI-compatible base URL")
+    api_key: SecretStr | None = Field(None, description="the provider's key")
+    api_key_env: str | None = Field(None, description="environment variable that holds the provider's key")
+    effort: Effort | None = Field(None, description="reasoning effort asked of the model")
+    max_thinking_tokens: int | None = Field(None, ge=0, description="thinking budget, added to the visible limit")
+    timeout_s: float = Field(600.0, gt=0, description="longest wait for a whole answer")
+    ability: float | None = Field(None, description="place of the model on the classifier's ability scale")
+    capabilities: tuple[Capability, ...] | None = Field(None, description="what the model takes; unset: all")
+    context_length: int | None = Field(None, ge=1, description="context window in tokens; unset: from the model map")
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.api_key is not None and self.api_key_env is not None:
+            raise ValueError("api_key and api_key_env exclude each other")
+        return self
+
+    def target_of(self, model: str, environ: Mapping[str, str]) -> ModelTarget:
+        """Resolve to what providers take; a missing key variable is left to `doctor` and the provider."""
+        key = self.api_key.get_secret_value() if self.api_key else None
+        if self.api_key_env:
+            key = environ.get(self.api_key_env)
+        elif key is None and self.api_base is None:  # a provider's own key goes to that provider only
+            key = environ.get(KEY_VARIABLES.get(model.partition("/")[0], ""))
+        return ModelTarget(
+            name=model,
+            api_base=self.api_base,
+            api_key=key,
+            effort=self.effort,
+            max_thinking_tokens=self.max_thinking_tokens,
+            timeout_s=self.timeout_s,
+            ability=self.ability,
+            capabilities=frozenset(self.capabilities) if self.capabilities is not None else None,
+            context_length=self.context_length,
+        )
+
+
+class ModelSettings(CallSettings):
+    """One model."""
+
+    model: ModelName = Field(DEFAULT_MODEL, description="who answers")
+
+    def target(self, environ: Mapping[str, str]) -> ModelTarget:
+        """Resolve to what providers take."""
+        return self.target_of(self.model, environ)
+
+
+class ReasoningSettings(ModelSettings):
+    """The reasoning tier's model."""
+
+    effort: Effort | None = Field("medium", description="reasoning effort asked of the model")
+
+
+class ParallelSettings(CallSettings):
+    """The parallel tier: which models are sampled, how often, and when to stop."""
+
+    models: tuple[ModelName, ...] = Field((DEFAULT_MODEL,), min_length=1, description="one or several models to sample")
+    max_samples: int = Field(8, ge=1, le=64, description="most samples of one query")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the vote at which sampling stops")
+    escalate_to: Literal["reasoning", ""] = Field("reasoning", description="who takes hopeless votes; empty: nobody")
+
+
+class TierSettings(Table):
+    """Which models serve which tier."""
+
+    fast: ModelSettings = ModelSettings()
+    reasoning: ReasoningSettings = ReasoningSettings()
+    parallel: ParallelSettings = ParallelSettings()
+
+
+class PolicySettings(Table):
+    """The dials of routing; imported into the database as a policy version when they change."""
+
+    parallel_threshold: float = Field(
+        0.10, ge=-1, le=2, description="score from which parallel is open; above 1.1 never"
+    )
+    reasoning_threshold: float = Field(0.25, ge=-1, le=2, description="score from which reasoning is open")
+    max_deep_share: float = Field(0.10, ge=0, le=1, description="largest share of auto queries in the deep tiers")
+    explore: float = Field(0.01, ge=0, le=1, description="share of auto queries routed at random, for evidence")
+    shadow: float = Field(0.005, ge=0, le=1, description="share of queries also run in another tier, off the path")
+
+
+class PriceSettings(Table):
+    """USD per million tokens of one model; what is unset falls back as the books say."""
+
+    input: Decimal = Field(ge=0, description="fresh input")
+    output: Decimal = Field(ge=0, description="visible output")
+    cached_input: Decimal | None = Field(None, ge=0, description="cache reads; unset: as input")
+    cache_write: Decimal | None = Field(None, ge=0, description="cache writes; unset: as input")
+    thinking: Decimal | None = Field(None, ge=0, description="thinking; unset: as output")
+    per_call: Decimal | None = Field(None, ge=0, description="USD per call, on top")
+
+
+class RevenueSettings(Table):
+    """What a query is expected to earn, for the default segment."""
+
+    ecpm_usd: Decimal = Field(Decimal("25"), ge=0, description="revenue of a thousand viewed ads")
+    ads_per_query: Decimal = Field(
+        Decimal("0.058"), ge=0, description="viewed ads per query: eligible x fill x viewable"
+    )
+    publisher_share: Decimal = Field(Decimal("1.0"), ge=0, le=1, description="what is left after a network's part")
+
+
+class SegmentSettings(Table):
+    """A group of users with dials of its own."""
+
+    revenue: RevenueSettings | None = Field(None, description="unset: as the default segment")
+
+
+class Settings(BaseSettings):
+    """Everything that is configured."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__")
+
+    database_url: str = Field("sqlite:///var/tierwise.db", description="sqlite:///PATH or postgresql+psycopg://...")
+    state_dir: Path = Field(Path("var"), description="spool and the admin secret's hash")
+    durability: Literal["normal", "full"] = Field("normal", description="full also survives a power cut, slower")
+    require_prices: bool = Field(False, description="refuse to start while a configured model has no price")
+    server: ServerSettings = ServerSettings()
+    tiers: TierSettings = TierSettings()
+    models: dict[str, ModelSettings] = Field({}, description="explicit models under names of their own")
+    fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field({}, description="who stands in when a model fails")
+    policy: PolicySettings = PolicySettings()
+    prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
+    revenue: RevenueSettings = RevenueSettings()
+    segments: dict[str, SegmentSettings] = Field({}, description="segments beside `default`")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if taken := RESERVED_NAMES & self.models.keys():
+            raise ValueError(f"models.{min(taken)}: this name is taken by Tierwise itself")
+        return self
+
+    def model_names(self) -> frozenset[str]:
+        """Every model string that can be called."""
+        named = {self.tiers.fast.model, self.tiers.reasoning.model, *self.tiers.parallel.models}
+        named |= {m.model for m in self.models.values()}
+        return frozenset(named.union(*(self.fallbacks.get(name, ()) for name in named)))
+
+    def uses_embedded(self) -> bool:
+        """Tell whether any callable model runs inside this process."""
+        return any(name.startswith("embedded/") for name in self.model_names())
+
+
+def config_path(explicit: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Find the configuration file: `--config`, then TIERWISE_CONFIG, then ./tierwise.toml if it is there."""
+    if explicit is not None:
+        return explicit
+    if named := environ.get("TIERWISE_CONFIG"):
+        return Path(named)
+    default = Path("tierwise.toml")
+    return default if default.exists() else None
+
+
+def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings: overrides beat the environment, which beats the file.
+
+    Raises WrongSetting naming the key that stops the start.
+    """
+    file = _read_toml(path) if path is not None else {}
+
+    class Layered(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (init_settings, env_settings, InitSettingsSource(settings_cls, file))
+
+    try:
+        return Layered(**(overrides or {}))
+    except ValidationError as error:
+        raise WrongSetting("\n".join(_readable(e, path) for e in error.errors())) from None
+    except SettingsError as error:
+        raise WrongSetting(f"environment: {error}") from None
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Name the TIERWISE_ variables that set nothing, so that a typing error does not go unseen."""
+    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields} | {
+        f"{ENV_PREFIX}CONFIG",
+        f"{ENV_PREFIX}ADMIN_SECRET",
+    }
+    return sorted(v for v in environ if v.startswith(ENV_PREFIX) and v.split("__")[0].upper() not in known)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongSetting(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise WrongSetting(f"{path}: is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise WrongSetting(f"{path}: is not TOML: {error}") from None
+
+
+def _readable(error: ErrorDetails, path: Path | None) -> str:
+    key = ".".join(str(part) for part in error["loc"] if part != "[key]") or "settings"
+    message = "unknown key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+    return f"{path or 'environment'}: {key}: {message}"
