@@ -50,6 +50,10 @@ class SingleTier:
                 if has_begun or target is self.targets[-1] or not another_may_do(error):
                     raise
 
+    def worst_case(self, query: Query, calls: Calls) -> int:
+        """Bound what an answer of the first model costs; 0 where it has no price."""
+        return calls.worst_case(self._request(query, self.targets[0], query.n)) or 0
+
     async def _complete(self, query: Query, calls: Calls, target: ModelTarget, *, fell_back: bool) -> Answer:
         """Ask for n choices, and again where the model gives fewer (many ignore `n`)."""
         choices: list[Choice] = []
