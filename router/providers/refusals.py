@@ -17,6 +17,12 @@ LONGEST_MESSAGE = 300
 CONTEXT_TOO_LONG = "context_length_exceeded"
 
 _SECRETS = re.compile(
+    r"(?i:\b(?:sk|pk|rk|gsk|xai|key|hf|ghp)[-_][\w.\-*]{8,}|bearer\s+\S+)|\b(?:AKIA|ASIA|AIza|eyJ)[\w.\-]{8,}"
+    r"|(?<=[?&])(?:key|token|api_key|apikey|signature)=[^&\s\"']+|\b(?=\w*\d)[\w\-]{32,}\b"
+)
+_TOO_LONG = "context_length_exceeded"
+
+_SECRETS = re.compile(
     r"(?i)\b(?:sk|pk|rk|gsk|xai|key|hf|ghp|AKIA|ASIA|AIza|eyJ)[-_]?[\w.\-*]{8,}"
     r"|bearer\s+\S+|(?<=[?&])(?:key|token|api_key|apikey|signature)=[^&\s\"']+|\b(?=\w*\d)[\w\-]{32,}\b"
 )

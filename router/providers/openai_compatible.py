@@ -1,0 +1,290 @@
+"""OpenAI, and every backend that speaks its dialect, over one shared aiohttp session and without an SDK.
+
+One connection pool, typed decoding, usage always asked for. A parameter that a backend refuses and that the answer
+can do without is left out, tried once more, and remembered.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from router.errors import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
+from router.providers import openai_wire as wire
+from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
+from router.providers.openai_backends import address_of, key_of, speaks_openai
+from router.providers.openai_body import body_of, is_for_good, unknown_parameter
+from router.providers.refusals import error_for, error_of, parse_decoded
+from router.providers.sse import EventLines, EventTooLong
+from router.providers.thinking_tags import ThinkingTags
+from router.providers.usage import normalise
+
+CONNECT_SECONDS = 10.0
+PING_SECONDS = 10.0
+MOST_RETRIES = 3  # of refused parameters, each left out for good
+DRAIN_SECONDS = 0.25  # after [DONE]: the connection is fit for the next request once its last bytes are read
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """What is known of one target: where it is, how it is addressed, what it was found to refuse."""
+
+    target: ModelTarget
+    chat: URL
+    models: URL
+    headers: CIMultiDict[str]
+    timeout: aiohttp.ClientTimeout
+    secret: str | None
+    splits_thinking: bool
+    refused: frozenset[str] = frozenset()
+
+
+class OpenAICompatible:
+    """Speaks OpenAI's chat completions with any number of backends."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._endpoints: dict[ModelTarget, Endpoint] = {}
+
+    async def complete(self, request: ProviderRequest) -> Completion:
+        """Return the whole answer; raises ProviderError."""
+        endpoint = self._endpoint(request.target)
+        async with self._sent(endpoint, request, stream=False) as (response, dropped):
+            body = await response.read()
+        try:
+            answer = wire.decode(body)
+        except msgspec.MsgspecError as error:
+            raise ProviderError(f"{request.target.name} sent no valid answer") from error
+        if answer.error is not None and not answer.choices:
+            raise _told(endpoint, answer.error)
+        choices = [wire.choice_of(choice) for choice in answer.choices or ()]
+        for choice in choices if endpoint.splits_thinking else ():
+            if choice.content and not choice.reasoning:
+                tags = ThinkingTags()
+                parts = [tags.split(choice.content), tags.end()]
+                choice.content = "".join(visible for visible, _ in parts)
+                choice.reasoning = "".join(thought for _, thought in parts) or None
+        metered = normalise(answer.usage)
+        name = request.target.name
+        return Completion(choices, metered, name, answer.service_tier, answer.system_fingerprint, dropped)
+
+    async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
+        """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
+        endpoint = self._endpoint(request.target)
+        async with self._sent(endpoint, request, stream=True) as (response, dropped):
+            reader = _ChunkReader(endpoint, dropped)
+            lines, content, is_done = EventLines(), response.content, False
+            if response.content_type == "application/json":  # it does not stream: its whole answer is one chunk
+                for delta in reader.read(await response.read()):
+                    yield delta
+            while not is_done and (received := await content.readany()):
+                for event in lines.feed(received):
+                    if event == b"[DONE]":
+                        is_done = True
+                        break
+                    for delta in reader.read(event):
+                        yield delta
+            for event in lines.end() if not is_done else ():
+                for delta in reader.read(event) if event != b"[DONE]" else ():
+                    yield delta
+            for delta in reader.end():
+                yield delta
+            if is_done and not content.at_eof():
+                await _drain(content)
+
+    async def ping(self, target: ModelTarget) -> None:
+        """Ask for the list of models, which costs nothing; raises ProviderError."""
+        endpoint = self._endpoint(target)
+        timeout = aiohttp.ClientTimeout(total=PING_SECONDS, sock_connect=PING_SECONDS)
+        async with _failures_named(endpoint):
+            session = self._session_now()
+            async with session.get(endpoint.models, headers=endpoint.headers, timeout=timeout) as response:
+                if response.status >= 400 and response.status != 404:  # not all of them have such a list
+                    raise _refusal(endpoint, response.status, await response.read(), response.headers)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _session_now(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # Not limited here: how much may be under way at once is decided before a provider is called.
+            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30)
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+    def _endpoint(self, target: ModelTarget) -> Endpoint:
+        endpoint = self._endpoints.get(target)
+        if endpoint is None:
+            base, key = address_of(target), key_of(target)
+            headers = CIMultiDict({"content-type": "application/json", "accept-encoding": "gzip, deflate"})
+            if key:
+                headers["authorization"] = f"Bearer {key}"
+            endpoint = self._endpoints[target] = Endpoint(
+                target,
+                URL(f"{base}/chat/completions"),
+                URL(f"{base}/models"),
+                headers,
+                aiohttp.ClientTimeout(total=target.timeout_s, sock_connect=min(CONNECT_SECONDS, target.timeout_s)),
+                key,
+                splits_thinking=target.provider == "ollama"
+                or target.api_base is not None
+                or not speaks_openai(target.provider),
+            )
+        return endpoint
+
+    @asynccontextmanager
+    async def _sent(
+        self, endpoint: Endpoint, request: ProviderRequest, *, stream: bool
+    ) -> AsyncGenerator[tuple[aiohttp.ClientResponse, list[str]]]:
+        """Send a request and give its successful response; the connection is closed unless it was read to its end."""
+        session = self._session_now()
+        refused = endpoint.refused
+        async with _failures_named(endpoint):
+            for attempt in range(MOST_RETRIES + 1):
+                body, dropped = body_of(request, stream=stream, refused=refused)
+                response = await session.post(
+                    endpoint.chat,
+                    data=_encode(body),
+                    headers=endpoint.headers,
+                    timeout=endpoint.timeout,
+                    allow_redirects=False,
+                )
+                try:
+                    if response.status == 200:
+                        yield response, dropped
+                        return
+                    said = await response.read()
+                finally:
+                    response.close() if not response.content.at_eof() else response.release()
+                error = _refusal(endpoint, response.status, said, response.headers)
+                may_retry = isinstance(error, ProviderRefused) and attempt < MOST_RETRIES
+                culprit = unknown_parameter(error.message, error.param, body.keys()) if may_retry else None
+                if culprit is None or culprit in refused:
+                    raise error
+                refused = refused | {culprit}
+                if is_for_good(error.message):
+                    endpoint.refused |= {culprit}
+
+
+class _ChunkReader:
+    """Turns the chunks of one stream into deltas, and knows at its end whether it was whole."""
+
+    __slots__ = ("_dropped", "_endpoint", "_finished", "_tags")
+
+    def __init__(self, endpoint: Endpoint, dropped: list[str]) -> None:
+        self._endpoint = endpoint
+        self._dropped = dropped
+        self._tags: dict[int, ThinkingTags] | None = {} if endpoint.splits_thinking else None
+        self._finished: dict[int, bool] = {}
+
+    def read(self, event: bytes) -> list[Delta]:
+        """Return the deltas in one chunk; raises ProviderError for what is no chunk, or an error in its place."""
+        try:
+            chunk = wire.decode(event)
+        except msgspec.MsgspecError as error:
+            raise ProviderError(f"{self._endpoint.target.name} sent a broken stream") from error
+        if chunk.error is not None:
+            raise _told(self._endpoint, chunk.error)
+        deltas = []
+        for choice in chunk.choices or ():
+            if choice.finish_reason == "error":
+                raise ProviderError(f"{self._endpoint.target.name} broke off its answer")
+            delta = wire.delta_of(choice)
+            self._finished[delta.index] = self._finished.get(delta.index, False) or delta.finish_reason is not None
+            if self._tags is not None:
+                self._split(self._tags, delta)
+            deltas.append(delta)
+        if chunk.usage or self._dropped or chunk.service_tier or chunk.system_fingerprint:
+            if not deltas:
+                deltas.append(Delta())
+            self._annotate(deltas[-1], chunk)
+        return [delta for delta in deltas if _says_anything(delta)]
+
+    def end(self) -> list[Delta]:
+        """Return what was held back; raises ProviderError when the stream ended before the answer did."""
+        held = []
+        for index, tags in (self._tags or {}).items():
+            visible, thought = tags.end()
+            if visible or thought:
+                held.append(Delta(index, visible or None, thought or None))
+        if not self._finished or not all(self._finished.values()):
+            raise ProviderError(f"{self._endpoint.target.name} broke off its answer")
+        return held
+
+    def _annotate(self, delta: Delta, chunk: wire.WireAnswer) -> None:
+        delta.metered = normalise(chunk.usage)
+        delta.service_tier, delta.system_fingerprint = chunk.service_tier, chunk.system_fingerprint
+        if self._dropped:
+            delta.dropped, self._dropped = self._dropped, []
+
+    def _split(self, all_tags: dict[int, ThinkingTags], delta: Delta) -> None:
+        tags = all_tags.get(delta.index)
+        if tags is None:
+            tags = all_tags[delta.index] = ThinkingTags()
+        if delta.content is not None and not tags.is_decided:
+            visible, thought = tags.split(delta.content)
+            delta.content, delta.reasoning = visible or None, thought or delta.reasoning
+        if delta.finish_reason and not tags.is_decided:
+            visible, thought = tags.end()
+            delta.content = (delta.content or "") + visible or None
+            delta.reasoning = (delta.reasoning or "") + thought or None
+
+
+def _says_anything(delta: Delta) -> bool:
+    return bool(
+        delta.content
+        or delta.finish_reason
+        or delta.reasoning
+        or delta.tool_calls
+        or delta.refusal
+        or delta.metered
+        or delta.logprobs
+        or delta.dropped
+    )
+
+
+async def _drain(content: aiohttp.StreamReader) -> None:
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            await content.read()
+    except (TimeoutError, aiohttp.ClientError):  # it stays open: not worth waiting for, it is closed instead
+        pass
+
+
+def _told(endpoint: Endpoint, error: object) -> ProviderError:
+    """An error that came inside a successful response."""
+    said = parse_decoded(error)
+    status = said.code if isinstance(said.code, int) and 400 <= said.code < 600 else 502
+    return error_for(endpoint.target.name, status, said.message, secret=endpoint.secret, said=said)
+
+
+def _refusal(endpoint: Endpoint, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
+    if status < 400:
+        return ProviderError(f"{endpoint.target.name} answered with status {status}", provider_status=status)
+    return error_of(endpoint.target.name, status, body, headers, endpoint.secret)
+
+
+@asynccontextmanager
+async def _failures_named(endpoint: Endpoint) -> AsyncGenerator[None]:
+    """Turn what aiohttp raises into our errors, telling what never left from what may have been worked on."""
+    name = endpoint.target.name
+    try:
+        yield
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+        raise ProviderUnreachable(f"{name} could not be reached") from error
+    except TimeoutError as error:
+        raise ProviderTimeout(f"{name} did not answer in time") from error
+    except EventTooLong as error:
+        raise ProviderError(f"{name} sent a broken stream") from error
+    except aiohttp.ClientError as error:
+        raise ProviderError(f"{name} broke off its answer") from error
