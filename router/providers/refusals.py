@@ -20,12 +20,6 @@ _SECRETS = re.compile(
     r"(?i:\b(?:sk|pk|rk|gsk|xai|key|hf|ghp)[-_][\w.\-*]{8,}|bearer\s+\S+)|\b(?:AKIA|ASIA|AIza|eyJ)[\w.\-]{8,}"
     r"|(?<=[?&])(?:key|token|api_key|apikey|signature)=[^&\s\"']+|\b(?=\w*\d)[\w\-]{32,}\b"
 )
-_TOO_LONG = "context_length_exceeded"
-
-_SECRETS = re.compile(
-    r"(?i)\b(?:sk|pk|rk|gsk|xai|key|hf|ghp|AKIA|ASIA|AIza|eyJ)[-_]?[\w.\-*]{8,}"
-    r"|bearer\s+\S+|(?<=[?&])(?:key|token|api_key|apikey|signature)=[^&\s\"']+|\b(?=\w*\d)[\w\-]{32,}\b"
-)
 _TOO_LONG = re.compile(
     r"(?i)context[ _]?(?:length|window|size)|(?:prompt|input) is too long|too many (?:input )?tokens"
     r"|exceeds? the (?:maximum|available|token)|token (?:count|limit).{0,40}exceed|input token count"
