@@ -34,6 +34,7 @@ from router.providers.catalog import Providers
 from router.routing import AUTO, Explicit, Routing
 from router.settings import ModelSettings, Settings, WrongSetting
 from router.tiers.base import TierRunner
+from router.tiers.parallel import ParallelSettings, ParallelTier
 from router.tiers.single import SingleTier
 from router.types import Tier
 
@@ -84,9 +85,10 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         for name, models in targets.explicit(settings, environ).items()
     }
     by_tier = _by_tier(settings, environ)
+    parallel = _parallel(settings, by_tier)
     desk = Desk(
         routing=Routing(artifact.load(), lambda: policy_book.active, by_tier, explicit),
-        tiers=_runners(settings, by_tier),
+        tiers={**_single(by_tier), Tier.PARALLEL: parallel},
         explicit={name: SingleTier(model.tier, model.targets) for name, model in explicit.items()},
         books=spool,
         prices=prices,
@@ -105,7 +107,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("POST", "/v1/chat/completions"): Chat(desk, doorkeeper, gate, server),
         ("GET", "/v1/models"): Models(listed, doorkeeper, clock.now_us() // 1_000_000),
         ("GET", "/v1/models/{model:path}"): Models(listed, doorkeeper, clock.now_us() // 1_000_000),
-        ("POST", "/v1/feedback"): FeedbackEndpoint(engine, doorkeeper, server, clock.now_us),
+        ("POST", "/v1/feedback"): FeedbackEndpoint(engine, doorkeeper, server, clock.now_us, parallel.learn),
         ("POST", "/v1/revenue-events"): RevenueEndpoint(engine, doorkeeper, server, clock.now_us),
         ("GET", "/health/live"): Live(),
         ("GET", "/health/ready"): Ready(lambda: shipper.state, stopping.is_set),
@@ -121,6 +123,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             yield
         finally:
             stopping.set()
+            await parallel.close()
             await providers.close()
             await asyncio.to_thread(shipper.stop)
             spool.close()
@@ -139,10 +142,23 @@ def _by_tier(settings: Settings, environ: Mapping[str, str]) -> dict[Tier, tuple
     }
 
 
-def _runners(settings: Settings, by_tier: Mapping[Tier, tuple[ModelTarget, ...]]) -> dict[Tier, TierRunner]:
-    fast = SingleTier(Tier.FAST, by_tier[Tier.FAST])
-    reasoning = SingleTier(Tier.REASONING, by_tier[Tier.REASONING])
-    return {Tier.FAST: fast, Tier.REASONING: reasoning}
+def _single(by_tier: Mapping[Tier, tuple[ModelTarget, ...]]) -> dict[Tier, TierRunner]:
+    return {tier: SingleTier(tier, by_tier[tier]) for tier in (Tier.FAST, Tier.REASONING)}
+
+
+def _parallel(settings: Settings, by_tier: Mapping[Tier, tuple[ModelTarget, ...]]) -> ParallelTier:
+    """The parallel tier; a confidence that its samples cannot reach stops the start."""
+    parallel = settings.tiers.parallel
+    try:
+        chosen = ParallelSettings(
+            by_tier[Tier.PARALLEL],
+            parallel.max_samples,
+            parallel.confidence,
+            _single(by_tier)[Tier.REASONING] if parallel.escalate_to else None,
+        )
+    except ValueError as error:
+        raise WrongSetting(str(error)) from None
+    return ParallelTier(chosen)
 
 
 def _booked_under(model: ModelSettings) -> Tier:

@@ -4,9 +4,15 @@ import sys
 
 import typer
 
+from classifier.artifact import ArtifactError
 from router.commands import admin, db, doctor, estimate, evaluate, init, keys, ledger, prices, report, serve, train
 from router.errors import RouterError
+from router.keys import WrongKey
+from router.ledger.database import DatabaseUnusable
+from router.reports.window import WrongWindow
 from router.settings import WrongSetting
+
+OPERATOR_ERRORS = (WrongSetting, WrongKey, WrongWindow, DatabaseUnusable, ArtifactError, RouterError)
 
 app = typer.Typer(
     name="tierwise",
@@ -34,6 +40,6 @@ def main() -> None:
     """Run a command; what the operator can mend is told in one line, with exit code 2."""
     try:
         app()
-    except (WrongSetting, RouterError) as error:
+    except OPERATOR_ERRORS as error:
         sys.stderr.write(f"tierwise: {error}\n")
         sys.exit(2)

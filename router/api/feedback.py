@@ -53,15 +53,21 @@ class RevenueBody(msgspec.Struct):
 
 
 class FeedbackEndpoint:
-    """Takes feedback on the caller's own requests."""
+    """Takes feedback on the caller's own requests; `learn` is told how right (0 to 1) an answer was."""
 
     def __init__(
-        self, engine: Engine, doorkeeper: Doorkeeper, server: ServerSettings, now_us: Callable[[], int]
+        self,
+        engine: Engine,
+        doorkeeper: Doorkeeper,
+        server: ServerSettings,
+        now_us: Callable[[], int],
+        learn: Callable[[str, float], object],
     ) -> None:
         self._engine = engine
         self._doorkeeper = doorkeeper
         self._server = server
         self._now_us = now_us
+        self._learn = learn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
@@ -81,6 +87,8 @@ class FeedbackEndpoint:
                 "created_at": self._now_us(),
             }
             await in_books(lambda: _insert(self._engine, [row]))
+            if (correct := _correctness(given)) is not None:
+                self._learn(given.request_id, correct)
             await send_json(send, 200, encoded({"status": "ok", "request_id": given.request_id}), headers)
 
     async def _find(self, request_id: str, caller: Caller) -> None:
@@ -135,6 +143,13 @@ def _check_feedback(given: FeedbackBody) -> None:
         raise InvalidRequest(
             "give either a rating (-1, 0, 1) or a score (0 to 1)", param="rating", code="invalid_value"
         )
+
+
+def _correctness(given: FeedbackBody) -> float | None:
+    """Read a label out of feedback: thumbs are right or wrong, indifference is no label."""
+    if given.score is not None:
+        return given.score
+    return None if given.rating == 0 else float(given.rating == 1)
 
 
 def _owner(engine: Engine, request_id: str) -> tuple[int | None] | None:

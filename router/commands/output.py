@@ -19,6 +19,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+WIDE = 200
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="Configuration file; default TIERWISE_CONFIG, then ./tierwise.toml.")
 ]
@@ -40,22 +41,26 @@ def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], form: For
 
 def show_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], title: str | None = None) -> None:
     """Write rows as a table for people; numbers are set to the right."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         values = [row[column] for row in rows if row[column] is not None]
         is_numeric = bool(values) and all(_is_number(v) for v in values)
-        table.add_column(column, justify="right" if is_numeric else "left", overflow="fold")
+        table.add_column(column, justify="right" if is_numeric else "left", overflow="fold", no_wrap=is_numeric)
     for row in rows:
         table.add_row(*("-" if row[c] is None else _plain(row[c]) for c in columns))
-    Console(soft_wrap=False).print(table)
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width: fold nothing
+        console.width = WIDE
+    console.print(table)
 
 
 def _is_number(value: object) -> bool:
     try:
-        float(str(value))
+        float(str(value).removesuffix("%").replace(",", ""))
     except ValueError:
         return False
     return True

@@ -1,7 +1,9 @@
 """`tierwise report`: cost, expected revenue and contribution by any dimension."""
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -9,6 +11,18 @@ import typer
 from router.commands.output import ConfigOption, Format, FormatOption, show, show_table
 
 MOST_DIMENSIONS = 2
+TITLES = {
+    "requests": "requests",
+    "calls": "calls",
+    "cost_usd": "cost $",
+    "expected_revenue_usd": "expected $",
+    "booked_revenue_usd": "booked $",
+    "contribution_usd": "left $",
+    "deep_share": "deep",
+    "unpriced": "unpriced",
+    "estimated": "estimated",
+    "unknown": "unknown",
+}
 
 
 def report(
@@ -42,7 +56,28 @@ def report(
             show(rows, columns, form)
         case Format.TABLE:
             blank = dict.fromkeys(names[1:], "")
-            show_table([*rows, {names[0]: "total", **blank, **totals}], columns)
+            total = {names[0]: "total", **blank, **totals}
+            show_table([_readable(row, names) for row in (*rows, total)], (*names, *TITLES.values()))
+
+
+def _readable(row: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
+    """Shorten for the eye: five significant digits of a dollar, shares in percent; JSON and CSV stay exact."""
+    shown: dict[str, object] = {name: row[name] if row[name] is not None else "unknown" for name in names}
+    for figure, title in TITLES.items():
+        value = row[figure]
+        if isinstance(value, str) and figure == "deep_share":
+            value = f"{Decimal(value) * 100:.1f} %"
+        elif isinstance(value, str):
+            value = short_usd(Decimal(value))
+        shown[title] = value
+    return shown
+
+
+def short_usd(amount: Decimal) -> str:
+    """Write dollars with as many digits as a reader needs: cents from a dollar on, five digits below."""
+    if abs(amount) >= 1 or amount == 0:
+        return f"{amount:,.2f}"
+    return f"{amount:.{min(9, 4 - amount.adjusted())}f}"
 
 
 def _text(us: int | None) -> str | None:
