@@ -97,7 +97,8 @@ def vote_key(choice: Choice, question: Asked) -> Key | None:
     is_short = len(text.strip()) <= 60 and "\n" not in text.strip()
     said = answer_key(text, question) if is_short else None
     if said is None or said.kind == "entity":
-        return _unmarked(text, question) or said
+        is_name = question.answer_type is not AnswerType.OPEN and len(text.split()) <= 6
+        return _unmarked(text, question) or (said if is_name else None)
     return said
 
 

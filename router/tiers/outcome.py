@@ -20,6 +20,7 @@ ANSWERED = DECIDED | {StopReason.SETTLED, StopReason.NO_VOTE_KEY, StopReason.COS
 ENOUGH_EVIDENCE = 20
 VERIFIED_CONFIDENCE = 0.99
 LOW_CONFIDENCE = 0.5
+GOOD_AGREEMENT = 0.95
 PIECE = 400
 
 
@@ -85,6 +86,13 @@ class Outcome:
             return agreed if self.calibration.evidence(self.key, share) < ENOUGH_EVIDENCE else min(agreed, p_correct)
         return min(agreed, p_correct)
 
+    @property
+    def is_low(self) -> bool:
+        """Tell whether the vote was not accepted, nor settled by as good an agreement."""
+        if self.sampling.reason is StopReason.SETTLED:
+            return agreement_of(self.sampling.vote) < min(GOOD_AGREEMENT, self.sampling.plan.confidence)
+        return self.sampling.reason not in DECIDED or not self.sampling.vote.is_keyed
+
     def failure(self) -> RouterError:
         """Say why there is nothing to answer with."""
         if self.sampling.reason is StopReason.COST_CAP:
@@ -142,7 +150,7 @@ class Outcome:
             "agreement": round(agreement_of(vote), 4),
             "p_correct": round(self.calibration.probability(self.key, share_of(vote)), 4),
             "confidence_needed": round(sampling.plan.confidence, 4),
-            "low_confidence": sampling.reason not in DECIDED or not vote.is_keyed,
+            "low_confidence": self.is_low,
             "semantic": not vote.is_keyed,
             "judged": self.judged is not None,
             "escalated": False,

@@ -51,6 +51,7 @@ class ParallelSettings:
     at_once: int = 16
     at_once_overall: int = 64
     sample_timeout_s: float = 120.0
+    least_wait_s: float = 1.0  # given to a straggler before the vote goes on without it
     open_samples: int = 4
 
     def __post_init__(self) -> None:
@@ -169,6 +170,7 @@ class ParallelTier:
             least_usable=query.n,
             open_samples=max(settings.open_samples, query.n),
             price_ratio=settings.price_ratio,
+            least_wait_s=settings.least_wait_s,
             cost_cap_nanousd=query.cost_cap_nanousd,
             request=sample_requests(query, self.settings.targets),
             can_escalate=lambda: self._can_escalate(query, calls),

@@ -17,7 +17,6 @@ from router.tiers.stopping import Stop, agreement, check, is_hopeless, waves
 from router.tiers.voting import Vote
 
 PATIENCE = 3.0  # times as long as half of a wave took
-LEAST_WAIT_S = 1.0
 
 
 class StopReason(StrEnum):
@@ -45,6 +44,7 @@ class Plan:
     least_usable: int
     open_samples: int
     price_ratio: float
+    least_wait_s: float
     cost_cap_nanousd: int | None
     request: Callable[[int], tuple[str, ProviderRequest]]
     can_escalate: Callable[[], bool]
@@ -79,8 +79,9 @@ class Sampling:
     async def run(self) -> AsyncGenerator[Progress]:
         """Send wave after wave and yield progress after each sample; in the end what is in flight is called off."""
         try:
-            for size in waves(self.plan.max_samples):
-                if not self._begin_wave(size):
+            sizes = waves(self.plan.max_samples)
+            while (left := self.plan.max_samples - len(self.fan.samples)) > 0:
+                if not self._begin_wave(min(left, sizes[min(self.waves_sent, len(sizes) - 1)])):
                     self.reason = StopReason.COST_CAP
                     return
                 yield self._progress()
@@ -182,7 +183,7 @@ class Sampling:
         """Return how long to wait for what is left of the wave: for ever until half of it has come."""
         if self._half_s is None or self._to_send:
             return None
-        until = self._began + max(LEAST_WAIT_S, PATIENCE * self._half_s)
+        until = self._began + max(self.plan.least_wait_s, PATIENCE * self._half_s)
         return max(0.0, until - asyncio.get_running_loop().time())
 
     def _progress(self) -> Progress:
