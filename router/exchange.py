@@ -17,7 +17,7 @@ from router.providers.base import Delta, ModelTarget, Provider
 from router.routing import Routing
 from router.tiers.base import Answer, Query, TierRunner
 from router.tiers.calls import Books, Calls, Clock
-from router.types import Decision, Outcome, Tier
+from router.types import Decision, Outcome, Reason, Tier
 
 IMAGE_BOUND_TOKENS = 3_000
 
@@ -138,6 +138,7 @@ class Exchange:
         self._expected_nanousd = expected_nanousd
         self._metrics = metrics
         self._is_settled = False
+        self._fell_back = False
 
     async def answer(self) -> Answer:
         """Return the whole answer; raises ProviderError or Unavailable."""
@@ -157,17 +158,23 @@ class Exchange:
             return
         self._is_settled = True
         final_tier = answer.final_tier if answer else self.decision.tier
-        self.calls.close(final_tier, outcome, answer.call_no if answer else None)
+        self._fell_back = answer is not None and answer.fell_back
+        self.calls.close(final_tier, outcome, answer.call_no if answer else None, fell_back=self._fell_back)
         costs = [call.cost_nanousd for call in self.calls.made]
         first_byte_ms = self.calls.first_byte_ms
         self._metrics.settled(self.decision, final_tier, outcome, costs, self._expected_nanousd, first_byte_ms)
+
+    @property
+    def reason(self) -> Reason:
+        """Why the answer comes from where it comes: the decision's reason, unless a fallback stood in."""
+        return Reason.FALLBACK if self._fell_back else self.decision.reason
 
     def decision_headers(self) -> dict[str, str]:
         """Write the decision as response headers."""
         decision = self.decision
         return {
             "x-tierwise-tier": decision.tier,
-            "x-tierwise-reason": decision.reason,
+            "x-tierwise-reason": self.reason,
             "x-tierwise-score": f"{decision.score:.4f}",
             "x-tierwise-policy": str(decision.policy_version),
         }
@@ -178,7 +185,7 @@ class Exchange:
         told: dict[str, Any] = {
             "request_id": self._query.request_id,
             "tier": decision.tier,
-            "reason": decision.reason,
+            "reason": self.reason,
             "score": round(decision.score, 4),
             "threshold": decision.threshold,
             "propensity": decision.propensity,

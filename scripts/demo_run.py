@@ -62,7 +62,7 @@ def served(env: dict[str, str], config: Path | None) -> Iterator[str]:
     """Start a server on a free port, and stop it at the end: stopping ships what is still in the spool."""
     if config is not None:
         env["TIERWISE_CONFIG"] = str(config)
-    command = [TIERWISE, "serve", "--port", "0"]
+    command = [str(TIERWISE), "serve", "--port", "0"]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

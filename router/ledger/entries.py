@@ -72,7 +72,10 @@ class CallResult(msgspec.Struct, frozen=True, tag="result", array_like=True):
 
 
 class Closing(msgspec.Struct, frozen=True, tag="close", array_like=True):
-    """The request ended; `answer_call_no` names the call whose answer the client got."""
+    """The request ended; `answer_call_no` names the call whose answer the client got.
+
+    `fell_back`: the model chosen could not answer and another stood in, which is the reason that counts then.
+    """
 
     request_id: str
     closed_at: int
@@ -81,6 +84,7 @@ class Closing(msgspec.Struct, frozen=True, tag="close", array_like=True):
     answer_call_no: int | None
     first_byte_ms: int | None
     total_ms: int | None
+    fell_back: bool = False
 
 
 Entry = Opening | CallIntent | CallResult | Closing

@@ -6,6 +6,7 @@ import msgspec
 
 from router.ledger import codes
 from router.ledger.entries import CallIntent, CallResult, Closing, Opening
+from router.types import Reason
 
 LARGEST_INT4 = 2**31 - 1
 LARGEST_INT2 = 2**15 - 1
@@ -99,7 +100,7 @@ def request_row(key: Key, o: Opening, c: Closing, recorded_at: int, label: Mappi
         total_ms=_int4(c.total_ms),
         first_tier=codes.TIERS[o.first_tier],
         final_tier=codes.TIERS[c.final_tier],
-        reason=codes.REASONS[o.reason],
+        reason=codes.REASONS[Reason.FALLBACK if c.fell_back else o.reason],
         outcome=codes.OUTCOMES[c.outcome],
         answer_call_no=c.answer_call_no,
         turn=min(o.turn, LARGEST_INT2),

@@ -170,7 +170,9 @@ class Calls:
         """Write the results that are held back."""
         self._write([])
 
-    def close(self, final_tier: Tier, outcome: Outcome, answer_call_no: int | None) -> None:
+    def close(
+        self, final_tier: Tier, outcome: Outcome, answer_call_no: int | None, *, fell_back: bool = False
+    ) -> None:
         """Settle the request, once: everything held back and the closing go out in one write."""
         if self._is_closed:
             return
@@ -184,6 +186,7 @@ class Calls:
             answer_call_no,
             self.first_byte_ms,
             total_ms,
+            fell_back,
         )
         self._write([closing])
 
