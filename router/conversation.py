@@ -121,12 +121,15 @@ def _kind(said: Utterance) -> Kind:
     before = said.before
     if before is None or said.reply is None or said.changes_topic:
         return Kind.NEW
-    if said.repeats(before):
-        return Kind.REGENERATE
     if said.is_short_answer:
         return Kind.FOLLOW_UP
     if said.pushes_back:
         return Kind.PUSHBACK
+    # What only leans on something earlier is passed over: the words to compare with are there.
+    while before.before is not None and not before.is_substantial and (before.is_bare or before.pushes_back):
+        before = before.before
+    if said.repeats(before) and not said.is_bare:
+        return Kind.REGENERATE
     return Kind.FOLLOW_UP if said.is_related_to(before) else Kind.NEW
 
 

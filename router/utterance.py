@@ -6,12 +6,13 @@ Pure. Nothing here knows of scores or of the rest of the conversation.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from classifier.types import Turn
 from router import phrases
 
-READ_CHARS = 1_200
+READ_CHARS = 1_000
+REPLY_CHARS = 600
 SHORT_CHARS = 240
 OPENING_CHARS = 160
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
@@ -45,6 +46,11 @@ class Utterance:
     def weight(self) -> int:
         """How many words carry a subject; in scripts without spaces two characters count as one."""
         return sum(max(1, len(word) // 2) if _CJK.search(word) else 1 for word in self.content)
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The beginnings of the words that have a subject."""
+        return _stems(self.text)
 
     @property
     def opening(self) -> str:
@@ -94,8 +100,7 @@ class Utterance:
         """Tell whether the user says, early on, that the last answer did not satisfy."""
         if len(self.words) == 1 and self.words[0] in phrases.NO:
             return True
-        found = phrases.PUSHBACK.search(self.opening)
-        return found is not None and found.start() <= OPENING_CHARS // 2
+        return _finds_fault(self.opening)
 
     @property
     def is_bare(self) -> bool:
@@ -117,9 +122,11 @@ class Utterance:
             return True
         if self.weight <= 3 and phrases.ANAPHORA.search(self.opening):
             return True
-        stems = _stems(self.text)
-        said = _stems(folded(self.reply or "")[:READ_CHARS])
-        if stems & _stems(other.text) or len(stems & said) >= min(2, len(stems)) > 0:
+        stems = self.stems
+        if (
+            stems & other.stems
+            or len(stems & _stems(folded((self.reply or "")[:REPLY_CHARS]))) >= min(2, len(stems)) > 0
+        ):
             return True
         if self.weight <= 1:
             return not phrases.FRESH & set(self.content)
@@ -132,10 +139,20 @@ def folded(text: str) -> str:
     return text[:READ_CHARS].casefold().replace("’", "'").replace("‘", "'").strip()
 
 
+@lru_cache(maxsize=4_096)
+def _finds_fault(opening: str) -> bool:
+    """Search the longest of the patterns; kept for a while, because every message comes again as history."""
+    found = phrases.PUSHBACK.search(opening)
+    return found is not None and found.start() <= OPENING_CHARS // 2
+
+
 def _stems(text: str) -> frozenset[str]:
     """Cut words to their first letters, and scripts without spaces into pairs of characters."""
+    words = phrases.words_of(text)
+    if text.isascii():
+        return frozenset(word[:6] for word in words if len(word) >= 3 and word not in phrases.LIGHT)
     stems: set[str] = set()
-    for word in phrases.words_of(text):
+    for word in words:
         if _CJK.search(word):
             stems.update(word[at : at + 2] for at in range(len(word) - 1))
         elif len(word) >= 3 and word not in phrases.LIGHT:

@@ -74,7 +74,7 @@ policies = st.builds(
     parallel_threshold=st.floats(-1, 2),
     reasoning_threshold=st.floats(-1, 2),
     max_deep_share=st.floats(0, 1),
-    explore=st.floats(0, 1),
+    explore=st.just(0.0) | st.floats(1e-6, 1),
 )
 some_tiers = st.frozensets(st.sampled_from(Tier), min_size=1)
 situations = st.fixed_dictionaries(
