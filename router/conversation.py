@@ -36,20 +36,22 @@ class ConversationView:
     """How to score the last user turn.
 
     `subjects` are one to three groups of turns to estimate, the highest score counts; the first is the message itself
-    when `has_own`. `steps_up` raises the score: one step for each pushback that still counts, at most two.
+    when `has_own`. `steps_up` raises the score: one step for each pushback that still counts, at most two. Once
+    settled, `estimates` has one for each subject.
     """
 
     kind: Kind
     subjects: tuple[tuple[Turn, ...], ...]
     has_own: bool = True
     steps_up: float = 0.0
+    estimates: tuple[Estimate, ...] = ()
 
     def settle(self, estimates: Sequence[Estimate]) -> tuple[Estimate, Self]:
         """Take the estimate that counts; a follow-up harder than what it refers to stands on its own."""
         best = max(range(len(estimates)), key=lambda place: estimates[place].score)
-        if best == 0 and self.has_own and self.kind is Kind.FOLLOW_UP:
-            return estimates[best], replace(self, kind=Kind.NEW)
-        return estimates[best], self
+        stands_alone = best == 0 and self.has_own and self.kind is Kind.FOLLOW_UP
+        kind = Kind.NEW if stands_alone else self.kind
+        return estimates[best], replace(self, kind=kind, estimates=tuple(estimates))
 
 
 @dataclass(frozen=True, slots=True)

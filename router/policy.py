@@ -266,7 +266,9 @@ class _Query:
         return is_on and (tier is not Tier.PARALLEL or self._may_vote())
 
     def _may_vote(self) -> bool:
-        return self.estimate.answer_type in VOTABLE and self.estimate.p_fast >= LEAST_P_SAMPLED
+        """Votes decide where the query or what it follows up can be voted on: else a follow-up could fall back."""
+        estimates = self.conversation.estimates or (self.estimate,)
+        return any(e.answer_type in VOTABLE and e.p_fast >= LEAST_P_SAMPLED for e in estimates)
 
     def _effective(self, tier: Tier) -> float:
         threshold = self.policy.threshold(tier)
