@@ -1,38 +1,26 @@
-"""Who speaks OpenAI's dialect: known addresses, and what each of them and their models take. Pure, except for keys
-read from the environment where the configuration names none."""
+"""Who speaks OpenAI's dialect: known addresses, and what their models take. Pure."""
 
-import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from router.errors import ProviderError
 from router.providers.base import ModelTarget
 
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """One family of servers: its default address, and the variable that holds its key."""
-
-    api_base: str | None = None
-    key_variable: str | None = None
-
-
-BACKENDS: Mapping[str, Backend] = {
-    "openai": Backend("https://api.openai.com/v1", "OPENAI_API_KEY"),
-    "groq": Backend("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
-    "openrouter": Backend("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-    "deepseek": Backend("https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
-    "mistral": Backend("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
-    "xai": Backend("https://api.x.ai/v1", "XAI_API_KEY"),
-    "together_ai": Backend("https://api.together.xyz/v1", "TOGETHERAI_API_KEY"),
-    "fireworks_ai": Backend("https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
-    "cerebras": Backend("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
-    "ollama": Backend("http://127.0.0.1:11434/v1"),
-    "lm_studio": Backend("http://127.0.0.1:1234/v1"),
-    "llamacpp": Backend("http://127.0.0.1:8081/v1"),
-    "hosted_vllm": Backend("http://127.0.0.1:8000/v1"),
+ADDRESSES: Mapping[str, str] = {
+    "openai": "https://api.openai.com/v1",
+    "groq": "https://api.groq.com/openai/v1",
+    "openrouter": "https://openrouter.ai/api/v1",
+    "deepseek": "https://api.deepseek.com/v1",
+    "mistral": "https://api.mistral.ai/v1",
+    "xai": "https://api.x.ai/v1",
+    "together_ai": "https://api.together.xyz/v1",
+    "fireworks_ai": "https://api.fireworks.ai/inference/v1",
+    "cerebras": "https://api.cerebras.ai/v1",
+    "ollama": "http://127.0.0.1:11434/v1",
+    "lm_studio": "http://127.0.0.1:1234/v1",
+    "llamacpp": "http://127.0.0.1:8081/v1",
+    "hosted_vllm": "http://127.0.0.1:8000/v1",
 }
 
 _THINKS = re.compile(r"^(?:o\d|gpt-5|gpt-oss|codex)(?!.*-chat)")
@@ -41,13 +29,12 @@ _GPT_5_MINOR = re.compile(r"^gpt-5\.(\d+)")
 
 def speaks_openai(provider: str) -> bool:
     """Whether a provider of this name is served without litellm."""
-    return provider in BACKENDS
+    return provider in ADDRESSES
 
 
 def address_of(target: ModelTarget) -> str:
     """The base address of a target, without a trailing slash; raises ProviderError where none is known."""
-    backend = BACKENDS.get(target.provider, Backend())
-    base = target.api_base or backend.api_base
+    base = target.api_base or ADDRESSES.get(target.provider)
     if base is None:
         raise ProviderError(f"{target.name} needs an api_base", dispatched=False, code="not_configured")
     base = base.rstrip("/")
@@ -56,19 +43,9 @@ def address_of(target: ModelTarget) -> str:
     return base
 
 
-def key_of(target: ModelTarget) -> str | None:
-    """The key to send: the configured one, or the family's own variable, which goes to the family's address only."""
-    if target.api_key:
-        return target.api_key
-    backend = BACKENDS.get(target.provider, Backend())
-    if backend.key_variable is None or address_of(target) != backend.api_base:
-        return None
-    return os.environ.get(backend.key_variable) or None
-
-
 def is_openai_itself(target: ModelTarget) -> bool:
     """Whether the target is served by OpenAI, whose refusals are known beforehand."""
-    return target.provider == "openai" and address_of(target) == BACKENDS["openai"].api_base
+    return target.provider == "openai" and address_of(target) == ADDRESSES["openai"]
 
 
 def thinks_anyway(target: ModelTarget) -> bool:

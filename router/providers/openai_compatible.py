@@ -17,7 +17,7 @@ from yarl import URL
 from router.errors import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
 from router.providers import openai_wire as wire
 from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
-from router.providers.openai_backends import address_of, key_of, speaks_openai
+from router.providers.openai_backends import address_of, speaks_openai
 from router.providers.openai_body import body_of, is_for_good, unknown_parameter
 from router.providers.refusals import error_for, error_of, parse_decoded
 from router.providers.sse import EventLines, EventTooLong
@@ -125,7 +125,7 @@ class OpenAICompatible:
     def _endpoint(self, target: ModelTarget) -> Endpoint:
         endpoint = self._endpoints.get(target)
         if endpoint is None:
-            base, key = address_of(target), key_of(target)
+            base, key = address_of(target), target.api_key
             headers = CIMultiDict({"content-type": "application/json", "accept-encoding": "gzip, deflate"})
             if key:
                 headers["authorization"] = f"Bearer {key}"

@@ -1,0 +1,66 @@
+"""Which provider serves a model: found by the name in front of the slash, made when it is first needed."""
+
+from router.providers import openai_backends
+from router.providers.base import ModelTarget, Provider
+from router.providers.embedded import EmbeddedProvider
+from router.providers.openai_compatible import OpenAICompatible
+from router.providers.scripted import ScriptedProvider
+
+# Families with a dialect of their own, wherever their server stands.
+NATIVE = frozenset(
+    {"anthropic", "gemini", "vertex_ai", "bedrock", "azure", "azure_ai", "cohere", "sagemaker", "watsonx"}
+)
+
+
+class Providers:
+    """All providers of this process. Nothing is loaded or connected before a model asks for it."""
+
+    def __init__(self, scripted: ScriptedProvider | None = None) -> None:
+        self._made: dict[str, Provider] = {} if scripted is None else {"scripted": scripted}
+        self._of_target: dict[ModelTarget, Provider] = {}
+
+    def of(self, target: ModelTarget) -> Provider:
+        """Return who serves a target."""
+        provider = self._of_target.get(target)
+        if provider is None:
+            provider = self._of_target[target] = self._family(family_of(target))
+        return provider
+
+    def load_embedded(self) -> None:
+        """Load the embedded model now, for about a second, so that its first request need not wait."""
+        provider = self._family("embedded")
+        assert isinstance(provider, EmbeddedProvider)
+        provider.load()
+
+    async def close(self) -> None:
+        """Close every provider that was made."""
+        for provider in self._made.values():
+            await provider.close()
+
+    def _family(self, family: str) -> Provider:
+        if family not in self._made:
+            self._made[family] = _make(family)
+        return self._made[family]
+
+
+def family_of(target: ModelTarget) -> str:
+    """Tell by name and address who serves a target: embedded, scripted, openai or litellm."""
+    if target.provider in ("embedded", "scripted"):
+        return target.provider
+    if openai_backends.speaks_openai(target.provider):
+        return "openai"
+    return "openai" if target.api_base is not None and target.provider not in NATIVE else "litellm"
+
+
+def _make(family: str) -> Provider:
+    match family:
+        case "embedded":
+            return EmbeddedProvider()
+        case "scripted":
+            return ScriptedProvider()
+        case "openai":
+            return OpenAICompatible()
+        case _:
+            from router.providers.litellm import LiteLLMProvider  # slow to import, needed by few
+
+            return LiteLLMProvider()
