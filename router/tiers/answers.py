@@ -227,7 +227,7 @@ def _formula(answer: str, question: Asked) -> str | None:
     left, equals, right = answer.rpartition("=")
     if equals and re.fullmatch(r"[-+*/×÷() \d.]*\d\D*[-+*/×÷][-+*/×÷() \d.]*", left):
         read = amount(right, any_unit=True)
-        if read and re.search(rf"(?<![\d.]){re.escape(read.bare)}(?![\d.])", question.question):
+        if read and re.search(rf"(?<![\d.]){re.escape(read.bare)}(?!\d|\.\d)", question.question):
             return re.sub(r"\s+", "", left)
     return None
 

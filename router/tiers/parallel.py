@@ -21,6 +21,7 @@ from router.tiers.fanout import FanOut, Slots
 from router.tiers.forms import with_hints
 from router.tiers.outcome import Outcome, deltas_of, progress_text, streamed
 from router.tiers.planning import sample_requests, spent, worst_case
+from router.tiers.rates import worthwhile_samples
 from router.tiers.sampling import Plan, Progress, Sampling, StopReason, share_of
 from router.tiers.shadowing import ShadowSlice, observe
 from router.tiers.single import says_something
@@ -162,7 +163,7 @@ class ParallelTier:
         if query.estimate.stakes is Stakes.HIGH:
             confidence = max(confidence, min(HIGH_STAKES_CONFIDENCE, reachable(settings.max_samples)))
         confidence, most = under_pressure(confidence, settings.max_samples, query.pressure)
-        most = max(most, query.n)
+        most = max(self._worthwhile(query, most), query.n)
         most, release = self._reserved(query, calls, most, max(query.n, least_unanimous(confidence)))
         plan = Plan(
             max_samples=most,
@@ -176,6 +177,16 @@ class ParallelTier:
             can_escalate=lambda: self._can_escalate(query, calls),
         )
         return plan, release
+
+    def _worthwhile(self, query: Query, most: int) -> int:
+        """Cap the samples where a verifier that selects is too weak for more to help."""
+        question = asked(query.estimate.answer_type, query.messages, query.params)
+        for verifier in self._verifiers:
+            if verifier.proves and verifier.applies(question):
+                tpr, fpr = verifier.rates.true_positive.mid, verifier.rates.false_positive.high
+                few = worthwhile_samples(query.estimate.p_fast, tpr, fpr, most)
+                most = min(most, max(least_unanimous(self.settings.confidence), few))
+        return most
 
     def _reserved(self, query: Query, calls: Calls, most: int, least: int) -> tuple[int, Release]:
         """Hold the worst case of `most` samples, or of the fewest that can decide; raises QuotaExhausted."""

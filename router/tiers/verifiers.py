@@ -27,10 +27,11 @@ class Ruling(StrEnum):
 
 
 class Verifier(Protocol):
-    """Checks one answer without having seen the others."""
+    """Checks one answer without having seen the others. One that `proves` selects; the others only reject."""
 
     name: str
     rates: Rates
+    proves: bool
 
     def applies(self, question: Asked) -> bool:
         """Tell whether the question gives something to check against."""
@@ -46,6 +47,7 @@ class SchemaVerifier:
 
     name = "schema"
     rates = Rates(right_accepted=24, right=24, wrong_accepted=0, wrong=48)
+    proves = False
 
     def __init__(self, pool: CheckerPool) -> None:
         self._pool = pool
@@ -75,7 +77,8 @@ class ArithmeticVerifier:
     """Rejects an answer whose last written calculation is false ("17 * 3 = 54")."""
 
     name = "arithmetic"
-    rates = Rates(right_accepted=36, right=36, wrong_accepted=24, wrong=48)
+    rates = Rates(right_accepted=36, right=36, wrong_accepted=36, wrong=60)
+    proves = False
 
     def applies(self, question: Asked) -> bool:
         """Any question; answers without a calculation are left alone."""
@@ -83,10 +86,10 @@ class ArithmeticVerifier:
 
     async def rule(self, choice: Choice, question: Asked) -> Ruling:
         """Recalculate the last claim; rounded results are taken as true within half a percent."""
-        claims = _CLAIM.findall((choice.content or "")[-4000:])
-        if not claims:
+        claim = last_claim((choice.content or "")[-4000:])
+        if claim is None:
             return Ruling.UNSURE
-        left, right = evaluate(claims[-1][0]), evaluate(claims[-1][1])
+        left, right = evaluate(claim[0]), evaluate(claim[1])
         if left is None or right is None or abs(left - right) <= abs(left) / 200:
             return Ruling.UNSURE
         return Ruling.WRONG
@@ -96,7 +99,8 @@ class PuzzleVerifier:
     """Checks a formula that should reach a target from given numbers, each used once (24, countdown)."""
 
     name = "puzzle"
-    rates = Rates(right_accepted=24, right=24, wrong_accepted=0, wrong=72)
+    rates = Rates(right_accepted=23, right=23, wrong_accepted=0, wrong=49)
+    proves = True
 
     def applies(self, question: Asked) -> bool:
         """Only where the question names numbers and a target."""
@@ -120,8 +124,7 @@ def default_verifiers(pool: CheckerPool) -> tuple[Verifier, ...]:
     return (SchemaVerifier(pool), PuzzleVerifier(), ArithmeticVerifier())
 
 
-_TERM = rf"[-+(\s$]*(?:{NUMBER})[\s)]*"
-_CLAIM = re.compile(rf"(?<![\d.])({_TERM}(?:[-+*/×÷]{_TERM})+)=\s*\$?({NUMBER})(?![\d.,]*\d|\s*[-+*/×÷(=])")
+_RESULT = re.compile(rf"=\s*\$?({NUMBER})(?![\d.,]*\d|[\w^\\(/%]|\s*[-+*/×÷=^])")
 _PUZZLE = re.compile(
     r"\b(?:obtain|get|make|reach|equals?|equal to|result in|game of|gives?)\s*:?\s*(\d+)\b", re.IGNORECASE
 )
@@ -138,6 +141,18 @@ def puzzle(question: str) -> tuple[Sequence[Fraction], Fraction] | None:
     if not target or not numbers:
         return None
     return [Fraction(n) for n in re.findall(r"\d+", numbers[-1])], Fraction(target[1])
+
+
+def last_claim(text: str) -> tuple[str, str] | None:
+    """Return the last plain calculation and the result that the text gives it, passing over algebra."""
+    for found in reversed(list(_RESULT.finditer(text))):
+        line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+        before = line.rstrip("-+*/×÷() 0123456789.,")
+        formula = line[len(before) :].strip().removeprefix("- ").strip()
+        is_whole = re.match(r"[(\d]", formula) and not re.search(r"(?:\\\w*|[)}\]^_|%])$", before)
+        if is_whole and re.search(r"\d\)*\s*[-+*/×÷]", formula):
+            return formula, found[1]
+    return None
 
 
 def evaluate(formula: str) -> Fraction | None:
