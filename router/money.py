@@ -4,7 +4,7 @@ Micro-dollars per million tokens and pico-dollars per token are the same number.
 of nano-dollars. No float ever becomes money: amounts come from integers or from decimal strings.
 """
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import NewType
 
 PicoPerToken = NewType("PicoPerToken", int)
@@ -13,6 +13,7 @@ NanoUsd = NewType("NanoUsd", int)
 PICO_PER_NANO = 1_000
 NANO_PER_USD = 1_000_000_000
 LARGEST_NANOUSD = NanoUsd(2**63 - 1)
+LARGEST_DIGITS = 20
 
 
 class NotMoney(ValueError):
@@ -35,12 +36,12 @@ def nano_from_pico(pico: int) -> NanoUsd:
 
 def price_from_usd_per_million(usd: str | int | Decimal) -> PicoPerToken:
     """Convert USD per million tokens ("0.05") to pico-dollars per token; finer digits are rounded half-even."""
-    return PicoPerToken(_scaled(usd, 1_000_000))
+    return PicoPerToken(_scaled(usd, 6))
 
 
 def nano_from_usd(usd: str | int | Decimal) -> NanoUsd:
     """Convert a dollar amount given as a decimal string to nano-dollars; finer digits are rounded half-even."""
-    return NanoUsd(_scaled(usd, NANO_PER_USD))
+    return NanoUsd(_scaled(usd, 9))
 
 
 def usd_text(nano: int) -> str:
@@ -50,16 +51,20 @@ def usd_text(nano: int) -> str:
     return f"{sign}{whole}.{part:09d}"
 
 
-def _scaled(value: str | int | Decimal, scale: int) -> int:
+def _scaled(value: str | int | Decimal, digits: int) -> int:
+    """Shift the point by `digits` and round once, however many digits there are."""
     if isinstance(value, (bool, float)):
         raise NotMoney(f"money is never a {type(value).__name__}: {value!r}")
     try:
         exact = Decimal(value)
-        if not exact.is_finite():
-            raise NotMoney(f"not an amount of money: {value!r}")
-        scaled = int((exact * scale).to_integral_value(ROUND_HALF_EVEN))
     except InvalidOperation:
         raise NotMoney(f"not an amount of money: {value!r}") from None
+    if not exact.is_finite():
+        raise NotMoney(f"not an amount of money: {value!r}")
+    if exact and exact.adjusted() > LARGEST_DIGITS:
+        raise NotMoney(f"too large for the books: {value!r}")
+    all_digits = Context(prec=len(exact.as_tuple().digits) + 1, Emin=MIN_EMIN, Emax=MAX_EMAX)
+    scaled = int(exact.scaleb(digits, all_digits).to_integral_value(ROUND_HALF_EVEN, all_digits))
     if abs(scaled) > LARGEST_NANOUSD:
         raise NotMoney(f"too large for the books: {value!r}")
     return scaled
