@@ -13,7 +13,6 @@ class Feed:
     def __init__(self, spool: Spool) -> None:
         self.ready: deque[Dossier] = deque()
         self.strays = 0
-        self.open_rows = 0
         self._spool = spool
         self._open: dict[str, Dossier] = {}
         self._read_to = 0
@@ -30,7 +29,6 @@ class Feed:
             if dossier is None:
                 dossier = self._open[request_id] = Dossier(request_id)
             dossier.rows.append(row.id)
-            self.open_rows += 1
             for entry in row.entries:
                 dossier.add(entry)
             self._queue(dossier)
@@ -42,7 +40,6 @@ class Feed:
         self._spool.delete(row for dossier in finished for row in dossier.rows)
         for dossier in finished:
             self.strays += dossier.strays
-            self.open_rows -= len(dossier.rows)
 
     def settle_open(self, at_us: int, is_abandoned: Callable[[Dossier], bool]) -> int:
         """Settle the open requests that nobody will end; returns how many there were."""
@@ -57,6 +54,11 @@ class Feed:
     def open_requests(self) -> int:
         """Requests under way."""
         return len(self._open)
+
+    @property
+    def open_rows(self) -> int:
+        """Rows of requests that have not ended: they are no lag."""
+        return sum(len(dossier.rows) for dossier in self._open.values() if not dossier.is_closed)
 
     def _queue(self, dossier: Dossier) -> None:
         if dossier.is_settled:

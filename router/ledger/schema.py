@@ -32,7 +32,7 @@ def ready_engine(database_url: str) -> Engine:
     """
     engine = _opened(database_url)
     try:
-        state = state_of(engine)
+        state = check(engine)
         if state is SchemaState.EMPTY:
             migrate(engine)
         elif state is not SchemaState.CURRENT:
@@ -45,7 +45,6 @@ def ready_engine(database_url: str) -> Engine:
 
 
 ADVICE = {
-    SchemaState.EMPTY: "there is no schema yet; run `tierwise db upgrade`",
     SchemaState.BEHIND: "the schema is older than this version; run `tierwise db upgrade`",
     SchemaState.AHEAD: "the schema is newer than this version of Tierwise",
     SchemaState.FOREIGN: "this database holds tables of something else",
@@ -70,21 +69,9 @@ def migrate(database: Engine | str, revision: str = "head") -> None:
             engine.dispose()
 
 
-def check(database_url: str) -> str | None:
-    """Say what is wrong with the schema, None when it is up to date; makes no database where there is none."""
-    path = sqlite_path(database_url)
-    if path is not None and not path.exists():
-        return f"{path} does not exist; run `tierwise db upgrade`"
-    engine = open_engine(database_url)
-    try:
-        state = state_of(engine)
-        return None if state is SchemaState.CURRENT else f"{shown(database_url)}: {ADVICE[state]}"
-    finally:
-        engine.dispose()
-
-
-def state_of(engine: Engine) -> SchemaState:
+def check(database: Engine | str) -> SchemaState:
     """Tell how the schema stands; raises DatabaseUnusable when the database cannot be read."""
+    engine = open_engine(database) if isinstance(database, str) else database
     try:
         with engine.connect() as connection:
             found = MigrationContext.configure(connection).get_current_revision()
@@ -98,6 +85,20 @@ def state_of(engine: Engine) -> SchemaState:
     except SQLAlchemyError as error:
         url = engine.url.render_as_string(hide_password=False)
         raise DatabaseUnusable(f"{shown(url)} cannot be read: {cause(error, url)}") from None
+    finally:
+        if isinstance(database, str):
+            engine.dispose()
+
+
+def problem(database_url: str) -> str | None:
+    """Say what is wrong with the schema, None when it is up to date; makes no database where there is none."""
+    path = sqlite_path(database_url)
+    if path is not None and not path.exists():
+        return f"{path} does not exist; run `tierwise db upgrade`"
+    state = check(database_url)
+    if state is SchemaState.CURRENT:
+        return None
+    return f"{shown(database_url)}: {ADVICE.get(state, 'there is no schema yet; run `tierwise db upgrade`')}"
 
 
 def drift(engine: Engine) -> list[object]:

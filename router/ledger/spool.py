@@ -77,6 +77,8 @@ class Spool:
         Where disk space runs out, intents are refused first, so that what is under way can still be settled. Results
         that cannot be written are owed: they are kept in memory and written as soon as there is room.
         """
+        if any(entry.request_id != entries[0].request_id for entry in entries):
+            raise ValueError("a write holds the entries of one request")  # it is deleted when that one is booked
         if self._owed:
             self.pay()
         has_intent = any(type(entry) is CallIntent for entry in entries)

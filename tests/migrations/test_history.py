@@ -1,0 +1,76 @@
+"""The schema history: up, down and up again on both databases, and never apart from the tables."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+
+from router.ledger import codes, schema
+from router.ledger.database import DatabaseUnusable, open_engine
+from router.ledger.schema import SchemaState
+
+
+@pytest.fixture
+def empty_engine(empty_url: str) -> Iterator[Engine]:
+    engine = open_engine(empty_url)
+    yield engine
+    engine.dispose()
+
+
+def test_up_down_up(empty_engine: Engine) -> None:
+    assert schema.check(empty_engine) is SchemaState.EMPTY
+    schema.migrate(empty_engine)
+    assert schema.check(empty_engine) is SchemaState.CURRENT
+    schema.migrate(empty_engine, "base")
+    assert schema.check(empty_engine) is SchemaState.EMPTY
+    assert set(inspect(empty_engine).get_table_names()) <= {"alembic_version"}
+    schema.migrate(empty_engine)
+    assert schema.check(empty_engine) is SchemaState.CURRENT
+
+
+def test_history_and_tables_agree(empty_engine: Engine) -> None:
+    schema.migrate(empty_engine)
+    assert schema.drift(empty_engine) == []
+
+
+def test_starting_together_migrates_once(empty_url: str) -> None:
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            schema.ready_engine(empty_url).dispose()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_database_of_something_else_is_refused(empty_engine: Engine, empty_url: str) -> None:
+    with empty_engine.begin() as connection:
+        connection.execute(text("CREATE TABLE guests (id INTEGER)"))
+    with pytest.raises(DatabaseUnusable, match="something else"):
+        schema.ready_engine(empty_url)
+
+
+def test_a_newer_schema_is_refused(empty_engine: Engine, empty_url: str) -> None:
+    schema.migrate(empty_engine)
+    with empty_engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(DatabaseUnusable, match="newer"):
+        schema.ready_engine(empty_url)
+
+
+@pytest.mark.parametrize(
+    "codes_of", [codes.TIERS, codes.KINDS, codes.STATUSES, codes.PRECISIONS, codes.OUTCOMES, codes.REASONS]
+)
+def test_the_views_know_every_code(empty_engine: Engine, codes_of: dict[str, int]) -> None:
+    schema.migrate(empty_engine)
+    views = inspect(empty_engine)
+    shown = "".join(views.get_view_definition(view) for view in ("request_lines", "call_lines"))
+    assert [member for member in codes_of if f"'{member}'" not in shown] == []
