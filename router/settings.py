@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from router.providers.base import ModelTarget
+from router.tiers.stopping import require_reachable
 from router.types import Tier
 
 ENV_PREFIX = "TIERWISE_"
@@ -38,6 +39,7 @@ KEY_VARIABLES = {
 }
 RESERVED_NAMES = frozenset({"auto", *Tier})
 
+SegmentName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/\S+$", description="PROVIDER/MODEL, a LiteLLM model string")]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Capability = Literal["images", "tools", "schema", "thinking"]
@@ -50,7 +52,7 @@ class WrongSetting(ValueError):
 class Table(BaseModel):
     """A table of the configuration file: frozen, and no key is ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ServerSettings(Table):
@@ -133,6 +135,11 @@ class ParallelSettings(CallSettings):
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the vote at which sampling stops")
     escalate_to: Literal["reasoning", ""] = Field("reasoning", description="who takes hopeless votes; empty: nobody")
 
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        require_reachable(self.confidence, self.max_samples)
+        return self
+
 
 class TierSettings(Table):
     """Which models serve which tier."""
@@ -197,7 +204,7 @@ class Settings(BaseSettings):
     policy: PolicySettings = PolicySettings()
     prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
     revenue: RevenueSettings = RevenueSettings()
-    segments: dict[str, SegmentSettings] = Field({}, description="segments beside `default`")
+    segments: dict[SegmentName, SegmentSettings] = Field({}, description="segments beside `default`")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -274,6 +281,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _readable(error: ErrorDetails, path: Path | None) -> str:
-    key = ".".join(str(part) for part in error["loc"] if part != "[key]") or "settings"
+    key = ".".join(str(part) for part in error["loc"] if part != "[key]")
     message = "unknown key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
-    return f"{path or 'environment'}: {key}: {message}"
+    named = message if not key or message.startswith(key) else f"{key}: {message}"  # some name the very key
+    return f"{path or 'environment'}: {named}"
