@@ -92,7 +92,11 @@ def usage_body(usage: Usage) -> dict[str, Any]:
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.input_cached, "audio_tokens": 0},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.input_cached,
+            "cache_write_tokens": usage.input_cache_write,
+            "audio_tokens": 0,
+        },
         "completion_tokens_details": {
             "reasoning_tokens": usage.output_reasoning,
             "audio_tokens": 0,
@@ -109,25 +113,51 @@ def wire_choice(choice: Choice, *, legacy_functions: bool) -> WireChoice:
         message.reasoning_content = message.reasoning = choice.reasoning
     finish_reason = choice.finish_reason
     if choice.tool_calls:
+        calls = [whole_call(call, f"call_{place}") for place, call in enumerate(choice.tool_calls)]
         if legacy_functions:
-            message.function_call = choice.tool_calls[0].get("function") or {}
+            message.function_call = calls[0]["function"]
             finish_reason = "function_call"
         else:
-            message.tool_calls = choice.tool_calls
-    return WireChoice(choice.index, message, finish_reason, choice.logprobs)
+            message.tool_calls = calls
+    return WireChoice(choice.index, message, finish_reason, wire_logprobs(choice.logprobs))
 
 
 def wire_delta(delta: Delta, *, legacy_functions: bool) -> WireDelta:
-    """Write one delta without its role."""
+    """Write one delta without its role; of several tool calls the legacy form has room for the first."""
     written = WireDelta(content=delta.content, refusal=delta.refusal)
     if delta.reasoning:
         written.reasoning_content = written.reasoning = delta.reasoning
     if delta.tool_calls:
-        if legacy_functions:
-            written.function_call = delta.tool_calls[0].get("function") or {}
-        else:
+        if not legacy_functions:
             written.tool_calls = delta.tool_calls
+        elif not delta.tool_calls[0].get("index"):
+            written.function_call = delta.tool_calls[0].get("function") or {}
     return written
+
+
+def whole_call(call: dict[str, Any], otherwise_id: str) -> dict[str, Any]:
+    """A function call with every key that clients rely on; calls of other kinds stay as they are."""
+    if call.get("type", "function") != "function":
+        return call
+    function = call.get("function") or {}
+    named = {"name": function.get("name") or "", "arguments": function.get("arguments") or ""}
+    return {"id": call.get("id") or otherwise_id, "type": "function", "function": named}
+
+
+def wire_logprobs(logprobs: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Log probabilities with the keys that backends leave out where they are null or empty."""
+    if logprobs is None:
+        return None
+    return {kind: _tokens(logprobs.get(kind)) for kind in ("content", "refusal")}
+
+
+def _tokens(tokens: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    if tokens is None:
+        return None
+    return [
+        {"bytes": None, **token, "top_logprobs": [{"bytes": None, **top} for top in token.get("top_logprobs") or ()]}
+        for token in tokens
+    ]
 
 
 def sse(chunk: WireChunk) -> bytes:

@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 
 from router.errors import RateLimited
 
+RETRY_SECONDS = 2
+
 
 class Gate:
     """A bounded number of places with a bounded queue before it, per worker."""
 
     def __init__(self, places: int, queue: int, timeout_s: float) -> None:
+        self._all = places
         self._places = asyncio.Semaphore(places)
         self._queue = queue
         self._timeout_s = timeout_s
@@ -31,9 +34,18 @@ class Gate:
             self.inside -= 1
             self._places.release()
 
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The places as OpenAI's rate-limit headers: requests at once, not per minute; nothing limits tokens."""
+        free = max(self._all - self.inside, 0)
+        return [
+            (b"x-ratelimit-limit-requests", b"%d" % self._all),
+            (b"x-ratelimit-remaining-requests", b"%d" % free),
+            (b"x-ratelimit-reset-requests", b"0s" if free else b"%ds" % RETRY_SECONDS),
+        ]
+
     async def _wait(self) -> None:
         if self.waiting >= self._queue:
-            raise RateLimited("too many requests are waiting", retry_after_seconds=2)
+            raise RateLimited("too many requests are waiting", retry_after_seconds=RETRY_SECONDS)
         self.waiting += 1
         try:
             async with asyncio.timeout(self._timeout_s):
