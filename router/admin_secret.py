@@ -17,7 +17,7 @@ class AdminSecret:
 
     def __init__(self, state_dir: Path, environ: Mapping[str, str] = os.environ) -> None:
         self._path = state_dir / HASH_FILE
-        self._override = environ.get(OVERRIDE)
+        self._override = environ.get(OVERRIDE) or None  # an empty one must not open the door to everybody
         self._hasher = PasswordHasher()
 
     def ensure(self) -> str | None:

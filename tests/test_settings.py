@@ -184,7 +184,7 @@ def test_a_file_that_is_no_toml_is_named(content: bytes, says: str) -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(WrongSetting, match="absent.toml: cannot be read"):
+    with pytest.raises(WrongSetting, match=r"absent\.toml: cannot be read"):
         load(Path("absent.toml"))
 
 

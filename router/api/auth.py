@@ -20,7 +20,7 @@ from router.types import Tier
 
 UNKNOWN_COUNTRY = "ZZ"
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def is_local(scope: Scope, headers: Mapping[str, str]) -> bool:
     peer = scope.get("client")
     if peer is None or not _is_loopback(peer[0]) or "origin" in headers:
         return False
-    if not _is_loopback(_host_of(headers.get("host", ""))) or any(name in headers for name in FORWARDED):
+    if not _is_loopback(_host_of(headers.get("host", ""))) or any(name.startswith(FORWARDED) for name in headers):
         return False
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -85,7 +85,7 @@ def _host_of(host: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
+    if host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

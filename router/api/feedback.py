@@ -13,12 +13,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
-from router.api.auth import Caller, Doorkeeper
+from router.api.auth import COUNTRY_CODE, Caller, Doorkeeper
 from router.api.body import read_body
 from router.api.completions import encoded
 from router.api.replies import answering, send_json
-from router.api.wire import converted, parse_json
+from router.api.wire import converted, parse_json, parse_object
 from router.errors import Forbidden, InvalidRequest, NotFound, Unavailable
+from router.keys import SEGMENT_NAME
 from router.keys import Scope as KeyScope
 from router.ledger.database import writing
 from router.ledger.tables import Feedback, Request, RevenueEvent
@@ -27,7 +28,8 @@ from router.settings import ServerSettings
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 MOST_EVENTS = 10_000
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
+NO_NUL = r"\A[^\x00]*\Z"  # PostgreSQL stores none
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=NO_NUL)]
 
 
 class FeedbackBody(msgspec.Struct):
@@ -36,7 +38,7 @@ class FeedbackBody(msgspec.Struct):
     request_id: str
     rating: Literal[-1, 0, 1] | None = None
     score: Annotated[float, Meta(ge=0, le=1)] | None = None
-    note: Annotated[str, Meta(max_length=2_000)] | None = None
+    note: Annotated[str, Meta(max_length=2_000, pattern=NO_NUL)] | None = None
 
 
 class RevenueBody(msgspec.Struct):
@@ -45,10 +47,10 @@ class RevenueBody(msgspec.Struct):
     source: Name
     id: Name
     kind: Literal["impression", "click", "conversion", "statement"]
-    amount_usd: str
+    amount_usd: Annotated[str, Meta(max_length=64)]
     request_id: str | None = None
-    segment: Annotated[str, Meta(max_length=64)] | None = None
-    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] | None = None
+    segment: Annotated[str, Meta(pattern=rf"\A{SEGMENT_NAME.pattern}\Z")] | None = None
+    country: Annotated[str, Meta(pattern=rf"\A{COUNTRY_CODE.pattern}\Z")] | None = None
     day: str | None = None
 
 
@@ -75,7 +77,7 @@ class FeedbackEndpoint:
             caller.require(KeyScope.FEEDBACK)
             server = self._server
             body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
-            given = converted(parse_json(body), FeedbackBody)
+            given = converted(parse_object(body), FeedbackBody)
             _check_feedback(given)
             await self._find(given.request_id, caller)
             row = {
@@ -119,11 +121,7 @@ class RevenueEndpoint:
             (await self._doorkeeper.admit(scope)).require(KeyScope.REVENUE)
             server = self._server
             body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
-            decoded = parse_json(body)
-            given = decoded if isinstance(decoded, list) else [decoded]
-            if len(given) > MOST_EVENTS:
-                raise InvalidRequest(f"more than {MOST_EVENTS} events at once", param="body")
-            rows = [_revenue_row(converted(event, RevenueBody), at, self._now_us()) for at, event in enumerate(given)]
+            rows = _revenue_rows(parse_json(body), self._now_us())
             new = await in_books(lambda: _insert_events(self._engine, rows))
             await send_json(send, 200, encoded({"received": len(rows), "new": new}), headers)
 
@@ -173,26 +171,45 @@ def _insert_events(engine: Engine, rows: Sequence[dict[str, Any]]) -> int:
     return new
 
 
-def _revenue_row(event: RevenueBody, at: int, now_us: int) -> dict[str, Any]:
+def _revenue_rows(decoded: Any, now_us: int) -> list[dict[str, Any]]:
+    """Check one event or a list of them; an error names the place in the list."""
+    if not isinstance(decoded, list):
+        return [_revenue_row(decoded, now_us)]
+    if len(decoded) > MOST_EVENTS:
+        raise InvalidRequest(f"more than {MOST_EVENTS} events at once", param="body")
+    rows = []
+    for at, event in enumerate(decoded):
+        try:
+            rows.append(_revenue_row(event, now_us))
+        except InvalidRequest as error:
+            place = f"[{at}]" if error.param == "body" else f"[{at}].{error.param}"
+            raise InvalidRequest(error.message, param=place, code=error.code) from None
+    return rows
+
+
+def _revenue_row(decoded: Any, now_us: int) -> dict[str, Any]:
+    event = converted(decoded, RevenueBody)
     try:
         amount = nano_from_usd(event.amount_usd)
     except NotMoney as error:
-        raise InvalidRequest(str(error), param=f"[{at}].amount_usd", code="invalid_value") from None
+        raise InvalidRequest(str(error), param="amount_usd", code="invalid_value") from None
     if event.request_id is not None and not REQUEST_ID.fullmatch(event.request_id):
-        raise InvalidRequest("request_id is the x-request-id of an answer", param=f"[{at}].request_id")
-    if event.day is not None:
-        try:
-            date.fromisoformat(event.day)
-        except ValueError:
-            raise InvalidRequest("day is a date such as 2026-03-01", param=f"[{at}].day") from None
+        raise InvalidRequest("request_id is the x-request-id of an answer", param="request_id", code="invalid_value")
     return {
         "source": event.source,
         "event_id": event.id,
         "request_id": event.request_id,
         "segment": event.segment,
         "country": event.country,
-        "day": event.day,
+        "day": _day(event.day),
         "kind": event.kind,
         "amount_nanousd": amount,
         "received_at": now_us,
     }
+
+
+def _day(text: str | None) -> str | None:
+    try:
+        return None if text is None else date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise InvalidRequest("day is a date such as 2026-03-01", param="day", code="invalid_value") from None

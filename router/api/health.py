@@ -18,7 +18,8 @@ class Live:
     """Alive: the event loop answers."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_json(send, 200, b'{"status":"alive"}', [])
+        async with answering(send) as headers:
+            await send_json(send, 200, b'{"status":"alive"}', headers)
 
 
 class Ready:
@@ -39,7 +40,8 @@ class Ready:
                 "low_on_space": state.low_on_space,
             },
         }
-        await send_json(send, 503 if is_stopping else 200, encoded(body), [])
+        async with answering(send) as headers:
+            await send_json(send, 503 if is_stopping else 200, encoded(body), headers)
 
 
 class Scrape:

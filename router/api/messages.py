@@ -32,7 +32,7 @@ def checked_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
         if not isinstance(message, dict):
             raise InvalidRequest("a message is an object", param=path, code="invalid_type")
         role = message.get("role")
-        if role not in ROLES:
+        if not isinstance(role, str) or role not in ROLES:
             known = ", ".join(sorted(ROLES))
             raise InvalidRequest(f"role is one of {known}", param=f"{path}.role", code="invalid_value")
         clean: dict[str, Any] = {"role": role}
@@ -69,6 +69,9 @@ def _take_assistant(
     if calls is not None:
         clean["tool_calls"] = _checked_calls(calls, f"{path}.tool_calls")
     elif isinstance(legacy, dict):
+        if not isinstance(legacy.get("name"), str) or not isinstance(legacy.get("arguments", ""), str):
+            where = f"{path}.function_call"
+            raise InvalidRequest("a function call has a name and arguments, both text", param=where)
         function_id = f"call_{position}"
         clean["tool_calls"] = _checked_calls([{"id": function_id, "type": "function", "function": legacy}], path)
     for key in ("refusal", "reasoning_content", "reasoning"):
