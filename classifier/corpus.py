@@ -39,8 +39,11 @@ class Query:
 
     @property
     def cluster(self) -> str:
-        """What a bootstrap draws: the task where texts are templates, the query itself elsewhere."""
-        return f"{self.source}/{self.task}" if is_templated(self.source) else self.query_id
+        """What folds keep together and a bootstrap draws: the task where texts are templates, else the query itself.
+
+        The easy and the hard variant of a generator share their wording, so they share a cluster.
+        """
+        return f"template/{self.task}" if is_templated(self.source) else self.query_id
 
 
 def is_templated(source: str) -> bool:

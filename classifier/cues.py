@@ -112,9 +112,8 @@ _UNSPACED_HIGH_STAKES = re.compile(
     "ฆ่าตัวตาย|ยา|ตั้งครรภ์|ทนาย"
 )
 _OPTION = re.compile(r"^[ \t]*(?:\(?([a-eA-E1-5])[.):]\)?)[ \t]+\S", re.MULTILINE)
-_CODE_BLOCK = re.compile(r"```|^\s*(?:def|class|import|from|#include|public|function|const|let)\b|;\s*$", re.MULTILINE)
 _OUTPUT_OF_CODE = "== ??"
-_YES_NO = re.compile(r"\b(?:yes or no|true or false|yes/no|answer (?:only )?(?:yes|no|true|false))\b")
+_EITHER = ("yes or no", "true or false", "yes/no", "true/false")
 _ARITHMETIC = re.compile(r"\d\s*[-+*/^=x×÷]\s*\(?-?\d")
 
 
@@ -157,7 +156,7 @@ def answer_type_of(text: str, cues: Cue) -> AnswerType:
     """The most telling cue wins, from forms that a text states outright to those it only suggests."""
     options = len({mark.lower() for mark in _OPTION.findall(text)}) if "\n" in text else 0
     lowered = text.lower()
-    if options >= 3 or (options == 2 and cues & Cue.CHOICE) or _YES_NO.search(lowered):
+    if options >= 3 or (options == 2 and cues & Cue.CHOICE) or any(map(lowered.__contains__, _EITHER)):
         return AnswerType.CHOICE
     if cues & Cue.JSON and not lowered.startswith(("what is", "explain")):
         return AnswerType.JSON
@@ -167,7 +166,7 @@ def answer_type_of(text: str, cues: Cue) -> AnswerType:
         return AnswerType.OPEN
     if cues & Cue.DATE:
         return AnswerType.DATE
-    if cues & Cue.NUMERIC or _ARITHMETIC.search(text):
+    if cues & Cue.NUMERIC or _ARITHMETIC.search(text[:400]):
         return AnswerType.NUMERIC
     if cues & Cue.ENTITY:
         return AnswerType.ENTITY

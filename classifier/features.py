@@ -16,32 +16,48 @@ _LIMIT = 3 * (HEAD_CHARS + TAIL_CHARS)  # bytes: UTF-8 may take several for a ch
 Floats = npt.NDArray[np.float32]
 Hashes = npt.NDArray[np.uint32]
 
-# Byte classes; 0 parts words.
-(_SPACE, _LETTER, _DIGIT, _BEYOND_ASCII, _NEWLINE, _BRACKET, _BRACE, _OPERATOR, _BACKSLASH, _DOLLAR, _QUOTE, _COMMA,
- _STOP, _QUESTION, _OTHER) = range(15)  # fmt: skip
-_CLASS_COUNT = 15
+# Byte classes: the first three make words, everything else parts them.
+_KINDS: tuple[tuple[str, bytes], ...] = (
+    ("letters", b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"),
+    ("digits", b"0123456789"),
+    ("beyond_ascii", bytes(range(128, 256))),
+    ("newlines", b"\n"),
+    ("square_brackets", b"[]"),
+    ("round_brackets", b"()"),
+    ("braces", b"{}"),
+    ("plus", b"+"),
+    ("minus", b"-"),
+    ("times", b"*"),
+    ("slashes", b"/"),
+    ("equals", b"="),
+    ("comparisons", b"<>"),
+    ("carets", b"^"),
+    ("percents", b"%"),
+    ("backslashes", b"\\"),
+    ("dollars", b"$"),
+    ("double_quotes", b'"'),
+    ("single_quotes", b"'"),
+    ("backticks", b"`"),
+    ("commas", b","),
+    ("full_stops", b"."),
+    ("semicolons", b";"),
+    ("colons", b":"),
+    ("questions", b"?"),
+    ("exclamations", b"!"),
+    ("ampersands", b"&"),
+    ("hashes", b"#"),
+    ("bars", b"|"),
+)
+_LETTERS, _DIGITS, _BEYOND_ASCII, _NEWLINES = range(4)
+_OTHER = len(_KINDS)
 
 
-def _byte_classes() -> npt.NDArray[np.uint8]:
-    table = np.full(256, _OTHER, np.uint8)
-    table[128:] = _BEYOND_ASCII
-    for chars, kind in (
-        (b" \t\r", _SPACE),
-        (b"abcdefghijklmnopqrstuvwxyz_", _LETTER),
-        (b"0123456789", _DIGIT),
-        (b"\n", _NEWLINE),
-        (b"[]()", _BRACKET),
-        (b"{}", _BRACE),
-        (b"+-*/=<>^%", _OPERATOR),
-        (b"\\", _BACKSLASH),
-        (b"$", _DOLLAR),
-        (b"\"'`", _QUOTE),
-        (b",", _COMMA),
-        (b".;:", _STOP),
-        (b"?", _QUESTION),
-    ):
-        table[list(chars)] = kind
-    return table
+def _byte_classes() -> bytes:
+    table = bytearray([_OTHER]) * 256
+    for kind, (_, members) in enumerate(_KINDS):
+        for member in members:
+            table[member] = kind
+    return bytes(table)
 
 
 _CLASSES = _byte_classes()
@@ -52,8 +68,8 @@ _MASK = (1 << 64) - 1
 
 
 def _powers(base: int) -> npt.NDArray[np.uint64]:
-    powers, value = np.empty(_LIMIT + 1, np.uint64), 1
-    for at in range(_LIMIT + 1):
+    powers, value = np.empty(_LIMIT + 3, np.uint64), 1
+    for at in range(_LIMIT + 3):
         powers[at] = value
         value = value * base & _MASK
     return powers
@@ -66,9 +82,8 @@ _SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
 _LOG_COUNTS = (1.0 + np.log(np.arange(1, _LIMIT + 2))).astype(np.float32)
 
 SURFACE_NAMES = (
-    "characters", "words", "word_length", "letters", "digits", "beyond_ascii", "newlines", "brackets", "braces",
-    "operators", "backslashes", "dollars", "quotes", "commas", "stops", "questions", "others", "distinct",
-    "number_length", "line_length", "number_words",
+    *(name for name, _ in _KINDS), "characters", "words", "word_length", "distinct", "number_length", "line_length",
+    "numbers", "longest_word", "one_letter_words",
 )  # fmt: skip
 
 
@@ -93,23 +108,37 @@ def extract(text: str) -> Features:
     """Features of one text; the same letters in another case give the same features."""
     text = clipped(text)
     is_ascii = text.isascii()
-    raw = (text if is_ascii else text.lower()).encode("utf-8", "replace")[:_LIMIT].translate(_FOLD)
-    line = np.frombuffer(raw, np.uint8)
-    classes = _CLASSES[line]
-    is_word = np.zeros(len(line) + 2, np.int8)
-    # Letters, digits and everything beyond ASCII make words.
-    np.less_equal(classes - np.uint8(1), 2, out=is_word[1:-1].view(np.bool_))
-    edges = np.flatnonzero(is_word[1:] != is_word[:-1])
-    starts, lengths = edges[::2], edges[1::2] - edges[::2]
-    long_enough = lengths > 1
-    words = int(np.count_nonzero(long_enough))
-    starts, word_lengths = starts[long_enough], lengths[long_enough]
-    counts = np.bincount(classes, minlength=_CLASS_COUNT)
-    grams, frequencies = _grams(line, starts, word_lengths)
-    # After folding a word made of digits starts with a zero.
-    is_number = line[edges[::2]] == 48 if len(line) else np.zeros(0, np.bool_)
-    surface = _surface(len(text), len(line), words, len(grams), counts, lengths, is_number)
-    return Features(grams, frequencies, surface, is_ascii)
+    raw = b" %b " % (text if is_ascii else text.lower()).encode("utf-8", "replace")[:_LIMIT]
+    classes = np.frombuffer(raw.translate(_CLASSES), np.uint8)
+    line = np.frombuffer(raw.translate(_FOLD), np.uint8)
+    is_word = classes <= _BEYOND_ASCII
+    # The text is padded, so edges come in pairs: before the first and at the last byte of a word.
+    edges = (is_word[1:] != is_word[:-1]).nonzero()[0]
+    starts = edges[::2] + 1
+    lengths = edges[1::2] - edges[::2]
+    # After folding, a word made of digits starts with a zero.
+    numbers = int(np.count_nonzero(line[starts] == 48)) if len(starts) else 0
+    is_long = lengths > 1
+    long_starts, long_lengths = starts[is_long], lengths[is_long]
+    grams, frequencies = _grams(line, long_starts, long_lengths)
+    counts = np.bincount(classes, minlength=_OTHER + 1).tolist()
+    words, longest = len(long_starts), int(long_lengths.max()) if len(long_starts) else 0
+    surface = np.array(
+        (
+            *counts[:_OTHER],
+            len(text),
+            words,
+            counts[_LETTERS] / (words + 1),
+            len(grams) / (2 * words + 1),
+            counts[_DIGITS] / (numbers + 1),
+            len(raw) / (counts[_NEWLINES] + 1),
+            numbers,
+            longest,
+            len(starts) - words,
+        ),
+        np.float32,
+    )
+    return Features(grams, frequencies, np.log1p(surface, out=surface), is_ascii)
 
 
 def _grams(
@@ -143,28 +172,3 @@ def hash_phrase(phrase: str) -> int:
             [pair] = set(found.grams.tolist()) - alone
             return int(pair)
     raise ValueError(f"not one or two words of at least two letters: {phrase!r}")
-
-
-def _surface(
-    chars: int,
-    size: int,
-    words: int,
-    distinct: int,
-    counts: npt.NDArray[np.intp],
-    lengths: npt.NDArray[np.intp],
-    is_number: npt.NDArray[np.bool_],
-) -> Floats:
-    """Sizes on a log scale and shares of byte classes; see SURFACE_NAMES for the order."""
-    signals = np.empty(len(SURFACE_NAMES), np.float32)
-    letters, digits, newlines = int(counts[_LETTER]), int(counts[_DIGIT]), int(counts[_NEWLINE])
-    numbers = int(np.count_nonzero(is_number))
-    signals[0] = chars
-    signals[1] = words
-    signals[2] = letters / (words + 1)
-    signals[3:17] = counts[1:]
-    signals[17] = distinct / (2 * words + 1)
-    signals[18] = digits / (numbers + 1)
-    signals[19] = size / (newlines + 1)
-    signals[20] = numbers
-    np.log1p(signals, out=signals)
-    return signals

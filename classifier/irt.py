@@ -66,20 +66,3 @@ def fit(scores: Array, groups: npt.NDArray[np.intp], *, iterations: int = 400) -
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": iterations})
     ability, difficulty, log_slope = np.split(found.x, [n_models, n_models + n_queries])
     return Items(ability, difficulty, np.exp(log_slope))
-
-
-def place(right: Array, slope: Array, intercept: Array, *, prior_mean: float, prior_scale: float) -> float:
-    """The ability that explains graded answers, given P(right) = sigmoid(slope * ability + intercept) for each query.
-
-    Newton's method on the log posterior with a normal prior; `right` in 0..1.
-    """
-    ability = prior_mean
-    for _ in range(50):
-        chance = sigmoid(slope * ability + intercept)
-        gradient = float(np.sum(slope * (right - chance))) - (ability - prior_mean) / prior_scale**2
-        curvature = float(np.sum(slope**2 * chance * (1 - chance))) + 1 / prior_scale**2
-        step = float(np.clip(gradient / curvature, -1.0, 1.0))
-        ability += step
-        if abs(step) < 1e-9:
-            break
-    return ability

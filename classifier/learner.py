@@ -16,18 +16,23 @@ Array = npt.NDArray[np.float64]
 
 
 class TextRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Linear model with squared loss and penalty `alpha`; several targets share one factorisation."""
+    """Linear model with squared loss and penalty `alpha`; several targets share one factorisation.
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    With `fit_intercept` the targets are centred and a constant feature is added.
+    """
+
+    def __init__(self, alpha: float = 1.0, fit_intercept: bool = True) -> None:
         self.alpha = alpha
+        self.fit_intercept = fit_intercept
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn `coef_` (features, or features x targets) and `intercept_`."""
         X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, y_numeric=True, dtype=np.float64)
         targets = np.asarray(y, np.float64)
-        weights = solve(gram(X), targets, self.alpha)
+        centre = targets.mean(axis=0) * self.fit_intercept
+        weights = solve(gram(X) + self.fit_intercept, targets - centre, self.alpha)
         self.coef_ = X.T @ weights
-        self.intercept_ = targets.mean(axis=0) + weights.sum(axis=0)
+        self.intercept_ = centre + weights.sum(axis=0) * self.fit_intercept
         return self
 
     def predict(self, X: Any) -> Array:
@@ -43,24 +48,21 @@ class TextRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignor
 
 
 def gram(X: Any) -> Array:
-    """Inner products of all rows; the added one is the constant feature."""
+    """Inner products of all rows."""
     product = X @ X.T
-    return np.asarray(product.toarray() if sparse.issparse(product) else product) + 1.0
+    return np.asarray(product.toarray() if sparse.issparse(product) else product)
 
 
 def solve(kernel: Array, targets: Array, alpha: float) -> Array:
-    """Dual weights for centred targets."""
-    system = kernel + alpha * np.eye(len(kernel))
-    solved: Array = np.linalg.solve(system, targets - targets.mean(axis=0))
+    """Dual weights."""
+    solved: Array = np.linalg.solve(kernel + alpha * np.eye(len(kernel)), targets)
     return solved
 
 
 def out_of_fold(kernel: Array, targets: Array, folds: npt.NDArray[np.intp], alpha: float) -> Array:
-    """Predict every row from the rows of the other folds."""
-    predicted = np.empty_like(targets)
-    for fold in np.unique(folds):
-        test = folds == fold
-        train = ~test
-        weights = solve(kernel[np.ix_(train, train)], targets[train], alpha)
-        predicted[test] = targets[train].mean(axis=0) + kernel[np.ix_(test, train)] @ weights
+    """Predict every row from the other folds; rows of a negative fold always teach and are not predicted."""
+    predicted = np.zeros_like(targets)
+    for fold in np.unique(folds[folds >= 0]):
+        test, train = folds == fold, folds != fold
+        predicted[test] = kernel[np.ix_(test, train)] @ solve(kernel[np.ix_(train, train)], targets[train], alpha)
     return predicted

@@ -6,8 +6,10 @@ two-parameter item response model whose difficulty and discrimination are read f
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from classifier.vocabulary import Vocabulary
 
 SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
 LOGIT_BOUND = 6.0
+BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
 _FEW, _MEDIAN, _MANY = range(3)
 
 
@@ -67,7 +70,12 @@ class DifficultyModel:
         self._experts = (len(parameters.bias) - 1) // (len(parameters.knots) + 1)
         self._heads = self._experts * len(parameters.knots)
         self._surface_scale = 1.0 / parameters.surface_scale
-        self._positions: dict[Abilities, Floats] = {}
+        self._positions: dict[Abilities, tuple[list[float], list[float]]] = {}
+        self._final: list[list[float]] = parameters.final.tolist()
+        self._spread: list[float] = parameters.spread.tolist()
+        self._thinking: list[float] = parameters.thinking.tolist()
+        self._length_quantiles: list[list[float]] = parameters.length_quantiles.tolist()
+        self._prior_fast, self._prior_reasoning = (_sigmoid(logit) for logit in parameters.prior_logits.tolist())
 
     def ability_of(self, model_name: str) -> float | None:
         """The ability of a known model by any usual spelling of its name, or None."""
@@ -81,12 +89,11 @@ class DifficultyModel:
         p_fast, p_reasoning = self._chances(columns, self._position(abilities))
         familiarity = min(1.0, coverage / self.parameters.familiar_coverage)
         if familiarity < 1.0:
-            prior_fast, prior_reasoning = (_sigmoid(float(logit)) for logit in self.parameters.prior_logits)
-            p_fast = prior_fast + familiarity * (p_fast - prior_fast)
-            p_reasoning = prior_reasoning + familiarity * (p_reasoning - prior_reasoning)
+            p_fast = self._prior_fast + familiarity * (p_fast - self._prior_fast)
+            p_reasoning = self._prior_reasoning + familiarity * (p_reasoning - self._prior_reasoning)
         p_fast, p_reasoning = self._finish(0, p_fast, summary), self._finish(1, p_reasoning, summary)
         cues = self._cues.of(features)
-        fast, reasoning = self._forecasts(float(columns[-1]), p_fast)
+        fast, reasoning = self._forecasts(columns[-1], p_fast)
         return Estimate(
             p_fast=p_fast,
             p_reasoning=p_reasoning,
@@ -98,58 +105,70 @@ class DifficultyModel:
             version=self.version,
         )
 
-    def _columns(self, features: Features) -> tuple[Floats, float]:
+    def _columns(self, features: Features) -> tuple[list[float], float]:
         parameters = self.parameters
         rows, weights, coverage = self._vocabulary.weigh(features)
         surface = (features.surface - parameters.surface_mean) * self._surface_scale
-        np.clip(surface, -SURFACE_BOUND, SURFACE_BOUND, out=surface)
+        np.maximum(surface, -SURFACE_BOUND, out=surface)
+        np.minimum(surface, SURFACE_BOUND, out=surface)
         columns = surface @ parameters.surface_weights
         columns += parameters.bias
         if len(rows):
             columns += weights @ parameters.gram_weights[rows]
-        return columns, coverage
+        return columns.tolist(), coverage
 
-    def _position(self, abilities: Abilities) -> Floats:
+    def _position(self, abilities: Abilities) -> tuple[list[float], list[float]]:
         """Weights over the knots for the two abilities: linear between knots and beyond the outer ones."""
         found = self._positions.get(abilities)
         if found is None:
-            found = self._positions[abilities] = self._place(abilities)
+            fast, reasoning = (
+                self._weights(float(reference) if ability is None or self.is_adapted else ability)
+                for ability, reference in zip(
+                    (abilities.fast, abilities.reasoning), self.parameters.reference, strict=True
+                )
+            )
+            found = self._positions[abilities] = fast, reasoning
         return found
 
-    def _place(self, abilities: Abilities) -> Floats:
-        knots, position = self.parameters.knots, np.zeros((len(self.parameters.knots), 2), np.float32)
-        for tier, ability in enumerate((abilities.fast, abilities.reasoning)):
-            at = float(self.parameters.reference[tier]) if ability is None or self.is_adapted else ability
-            at = min(max(at, float(knots[0]) - 2.0), float(knots[-1]) + 2.0)
-            upper = min(max(int(np.searchsorted(knots, at)), 1), len(knots) - 1)
-            share = (at - float(knots[upper - 1])) / float(knots[upper] - knots[upper - 1])
-            position[upper - 1, tier], position[upper, tier] = 1.0 - share, share
-        return position
+    def _weights(self, ability: float) -> list[float]:
+        knots = self.parameters.knots.tolist()
+        ability = min(max(ability, knots[0] - BEYOND_KNOTS), knots[-1] + BEYOND_KNOTS)
+        upper = min(max(bisect_left(knots, ability), 1), len(knots) - 1)
+        share = (ability - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
+        weights = [0.0] * len(knots)
+        weights[upper - 1], weights[upper] = 1.0 - share, share
+        return weights
 
-    def _chances(self, columns: Floats, position: Floats) -> tuple[float, float]:
-        logits = columns[: self._heads].reshape(self._experts, -1) @ position
-        np.clip(logits, -LOGIT_BOUND, LOGIT_BOUND, out=logits)
-        gate = columns[self._heads : -1]
-        share = np.exp(gate - gate.max())
-        chances = share @ (1.0 / (1.0 + np.exp(-logits)))
-        total = float(share.sum())
-        return float(chances[0]) / total, float(chances[1]) / total
+    def _chances(self, columns: list[float], position: tuple[list[float], list[float]]) -> tuple[float, float]:
+        """Mix the experts' chances by the gate; plain floats, because the numbers are few."""
+        fast = reasoning = total = 0.0
+        gates = columns[self._heads : -1]
+        highest = max(gates)
+        at, knots = 0, len(position[0])
+        for gate in gates:
+            logits = columns[at : at + knots]
+            at += knots
+            share = math.exp(gate - highest)
+            total += share
+            fast += share * _sigmoid(sum(map(mul, logits, position[0])))
+            reasoning += share * _sigmoid(sum(map(mul, logits, position[1])))
+        return fast / total, reasoning / total
 
     def _finish(self, tier: int, chance: float, summary: Summary) -> float:
-        slope, intercept = self.parameters.final[tier].tolist()
+        slope, intercept = self._final[tier]
         chance = min(max(chance, 1e-4), 1.0 - 1e-4)
         logit = slope * math.log(chance / (1.0 - chance)) + intercept - summary.burden
         return _sigmoid(logit)
 
     def _uncertainty(self, familiarity: float) -> float:
-        known, unknown = self.parameters.spread.tolist()
+        known, unknown = self._spread
         return float(min(1.0, 1.96 * math.hypot(known, unknown * (1.0 - familiarity))))
 
     def _forecasts(self, log_length: float, p_fast: float) -> tuple[Forecast, Forecast]:
         length = math.exp(min(max(log_length, 0.0), 9.0))
-        base, slope = self.parameters.thinking.tolist()
+        base, slope = self._thinking
         thinking = math.exp(base + slope * (1.0 - p_fast))
-        fast, reasoning = self.parameters.length_quantiles.tolist()
+        fast, reasoning = self._length_quantiles
         return _forecast(length, fast), _forecast(length + thinking, reasoning)
 
 
@@ -158,4 +177,4 @@ def _forecast(tokens: float, factors: Sequence[float]) -> Forecast:
 
 
 def _sigmoid(logit: float) -> float:
-    return 1.0 / (1.0 + math.exp(-logit)) if logit > -30 else 0.0
+    return 1.0 / (1.0 + math.exp(-min(max(logit, -LOGIT_BOUND), LOGIT_BOUND)))
