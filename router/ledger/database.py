@@ -1,5 +1,8 @@
 """Engines for the books' database, and plain words for why a database cannot be used."""
 
+import shutil
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ from router.errors import Unavailable
 
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
+NEEDED_BYTES = 4 * 2**20
 LEDGER_LOCK = 0x7165_7277  # PostgreSQL advisory lock of whoever changes schema, prices or versions
 
 
@@ -68,9 +72,12 @@ def cause(error: BaseException, database_url: str | None = None) -> str:
     return line.replace(str(password), "***") if password else line
 
 
-def check_writable(engine: Engine) -> None:
+def check_writable(engine: Engine, needed_bytes: int = NEEDED_BYTES) -> None:
     """Commit a tiny write, so that a read-only, full or unreachable database is found now; raises DatabaseUnusable."""
     url = engine.url.render_as_string(hide_password=False)
+    path = sqlite_path(url)
+    if path is not None and path.exists() and shutil.disk_usage(path.parent).free < needed_bytes:
+        raise DatabaseUnusable(f"{shown(url)} cannot be written: the disk is full")
     try:
         with writing(engine) as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
@@ -85,6 +92,19 @@ def _parsed(database_url: str) -> URL:
         raise DatabaseUnusable("database_url is neither sqlite:///PATH nor postgresql+psycopg://...") from None
 
 
+def _use_wal(connection: Any) -> None:
+    """Switch a database to a write-ahead log, once; SQLite's own time-out does not cover this."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
 
@@ -92,7 +112,7 @@ def _sqlite_engine(url: URL) -> Engine:
     def prepare(connection: Any, record: object) -> None:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
 

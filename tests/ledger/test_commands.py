@@ -1,0 +1,86 @@
+"""`tierwise ledger` and `tierwise prices`, as an operator uses them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner, Result
+
+from router.commands import ledger, prices
+from router.ledger import schema
+from router.ledger.shipping import Shipper
+from router.ledger.spool import Spool
+from tests.ledger.builders import FakeClock, spool_requests
+
+
+class Operator:
+    """Somebody at a terminal, in a directory with a configuration."""
+
+    def __init__(self, config: Path) -> None:
+        self.config = config
+
+    def types(self, app: object, *arguments: str) -> Result:
+        return CliRunner().invoke(app, [*arguments, "--config", str(self.config)])  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def operator(tmp_path: Path, sqlite_url: str, spool: Spool, clock: FakeClock) -> Iterator[Operator]:
+    engine = schema.ready_engine(sqlite_url)
+    spool_requests(spool, 2)
+    Shipper(spool, engine, clock=clock).turn()
+    config = tmp_path / "tierwise.toml"
+    config.write_text(
+        f'database_url = "{sqlite_url}"\nstate_dir = "{tmp_path}"\n'
+        '[tiers.fast]\nmodel = "openai/gpt-5-nano"\n[tiers.reasoning]\nmodel = "ollama/mine"\n'
+    )
+    yield Operator(config)
+    engine.dispose()
+
+
+def test_export_as_csv_and_json(operator: Operator) -> None:
+    assert len(operator.types(ledger.app, "export", "--format", "csv").stdout.splitlines()) == 3
+    assert len(json.loads(operator.types(ledger.app, "export", "--format", "json").stdout)) == 2
+
+
+def test_verify_says_sound_and_exits_with_zero(operator: Operator) -> None:
+    found = operator.types(ledger.app, "verify")
+    assert (found.exit_code, "the books are sound" in found.stdout) == (0, True)
+
+
+def test_verify_exits_with_one_on_a_break(operator: Operator, sqlite_url: str) -> None:
+    engine = schema.ready_engine(sqlite_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE calls SET cost_nanousd = 0"))
+    engine.dispose()
+    found = operator.types(ledger.app, "verify", "--format", "json")
+    assert found.exit_code == 1
+    assert json.loads(found.stdout)[0]["kind"] == "break"
+
+
+def test_reconcile_prints_the_capture_rate(operator: Operator, tmp_path: Path) -> None:
+    bill = tmp_path / "bill.csv"
+    bill.write_text("day,model,amount_usd\n2027-01-15,scripted/steady,0.01\n")
+    found = operator.types(ledger.app, "reconcile", "--provider-bill", str(bill))
+    assert found.exit_code == 0, found.output
+    assert "capture rate 0.0000" in found.stdout
+
+
+def test_rerate_shows_first(operator: Operator) -> None:
+    found = operator.types(ledger.app, "rerate", "--format", "json")
+    assert (found.exit_code, found.stdout.strip()) == (0, "[]")
+
+
+def test_prices_list_names_models_without_a_price(operator: Operator) -> None:
+    rows = json.loads(operator.types(prices.app, "list", "--format", "json").stdout)
+    by_model = {row["model"]: row for row in rows}
+    assert by_model["ollama/mine"]["source"] == "NO PRICE"
+    assert (by_model["openai/gpt-5-nano"]["input"], by_model["openai/gpt-5-nano"]["output"]) == ("0.05", "0.4")
+
+
+def test_prices_import_takes_over_what_is_new(operator: Operator) -> None:
+    shown = json.loads(operator.types(prices.app, "diff", "openai/gpt-5.4", "--format", "json").stdout)
+    assert [row["change"] for row in shown] == ["new"]
+    assert operator.types(prices.app, "import", "openai/gpt-5.4", "--yes").exit_code == 0
+    assert json.loads(operator.types(prices.app, "diff", "openai/gpt-5.4", "--format", "json").stdout) == []

@@ -1,0 +1,68 @@
+"""Expected revenue: integers, by segment and country, from a version that is stored with the request."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sqlalchemy import Engine
+
+from router.ledger import revenue
+from router.ledger.database import exclusive
+from router.ledger.revenue import RevenueBook
+
+
+@dataclass(frozen=True)
+class Stated:
+    ecpm_usd: Decimal = Decimal("25")
+    ads_per_query: Decimal = Decimal("0.058")
+    publisher_share: Decimal = Decimal("1.0")
+
+
+def a_book(engine: Engine, **segments: Stated) -> RevenueBook:
+    revenue.sync(engine, {"default": Stated(), **segments}, 1_000)
+    return RevenueBook.load(engine)
+
+
+def test_the_default_assumption_in_nano_dollars(engine: Engine) -> None:
+    assert a_book(engine).expected("default", "ZZ", True) == (1, 1_450_000)
+
+
+def test_what_is_not_eligible_is_expected_to_earn_nothing(engine: Engine) -> None:
+    assert a_book(engine).expected("default", "US", False) == (1, 0)
+
+
+def test_a_country_scales_it(engine: Engine) -> None:
+    book = a_book(engine)
+    assert [book.expected("default", c, True)[1] for c in ("US", "DE", "IN", "BR")] == [
+        1_450_000,
+        580_000,
+        145_000,
+        116_000,
+    ]
+
+
+def test_a_segment_has_its_own_and_an_unknown_one_the_default(engine: Engine) -> None:
+    book = a_book(engine, plus=Stated(ads_per_query=Decimal(0)))
+    assert [book.expected(s, "US", True)[1] for s in ("plus", "nobody")] == [0, 1_450_000]
+
+
+def test_only_a_changed_configuration_makes_a_version(engine: Engine) -> None:
+    for stated in (
+        Stated(),
+        Stated(),
+        replace(Stated(), ecpm_usd=Decimal(30)),
+        replace(Stated(), ecpm_usd=Decimal(30)),
+    ):
+        revenue.sync(engine, {"default": stated}, 1_000)
+    assert RevenueBook.load(engine).version == 2
+
+
+def test_what_an_operator_set_survives_a_restart(engine: Engine) -> None:
+    a_book(engine)
+    with exclusive(engine) as connection:
+        body = revenue.body_of({"default": revenue.Assumption(1_000_000_000, 1_000_000, 1_000_000)})
+        revenue.add_version(connection, body, "operator", "a test", 2_000)
+    assert a_book(engine).expected("default", "US", True) == (2, 1_000_000)
+
+
+def test_without_any_version_nothing_is_expected(engine: Engine) -> None:
+    assert RevenueBook.load(engine).expected("default", "US", True) == (None, None)
