@@ -1,0 +1,93 @@
+"""Thinking as each family behind litellm wants it asked for: budgets set explicitly and clamped. Pure.
+
+litellm's own levels are not relied upon: its "high" is 4096 tokens, and its "minimal" lies below Anthropic's floor.
+"""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from router.providers.base import ProviderRequest
+from router.providers.thinking import nearest_effort, output_limit, thinking_budget
+
+CLAUDE_FLOOR_TOKENS = 1024
+CLAUDE_VISIBLE_TOKENS = 16_384  # room for the answer where nobody set a limit: Anthropic insists on one
+LEAST_VISIBLE_TOKENS = 256
+GEMINI_BUDGETS = {"pro": (128, 32_768), "flash-lite": (512, 24_576), "flash": (0, 24_576)}  # lowest, highest
+
+_CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2})(?!\d))?")
+_GEMINI = re.compile(r"gemini-(\d+)(?:\.(\d+))?-(pro|flash-lite|flash)?")
+
+
+def claude_version(model: str) -> tuple[int, int] | None:
+    """The version in a Claude model's name, wherever it is served; None for other models."""
+    found = _CLAUDE.search(model)
+    return (int(found[1]), int(found[2] or 0)) if found else None
+
+
+def thinking_arguments(request: ProviderRequest, supported: Collection[str]) -> dict[str, Any]:
+    """The arguments that ask for thinking and bound the output."""
+    model = request.target.model
+    if (version := claude_version(model)) is not None:
+        return _claude(request, version)
+    if (found := _GEMINI.search(model)) is not None:
+        return _gemini(request, int(found[1]), found[3] or "flash")
+    budget = thinking_budget(request)
+    arguments: dict[str, Any] = _limit(output_limit(request, budget))
+    if request.effort and "reasoning_effort" in supported:
+        arguments["reasoning_effort"] = request.effort
+    return arguments
+
+
+def _claude(request: ProviderRequest, version: tuple[int, int]) -> dict[str, Any]:
+    budget = thinking_budget(request) if _may_think(request, version) else 0
+    limit = output_limit(request, budget)
+    if not budget:
+        return _limit(limit)
+    if version >= (4, 6):  # these set their own budget and refuse ours; the effort steers it, the limit bounds it
+        levels = ("low", "medium", "high", "xhigh", "max") if version >= (4, 7) else ("low", "medium", "high", "max")
+        effort = nearest_effort(request.effort or "medium", levels)
+        return {"reasoning_effort": effort, **_limit(limit)}
+    budget = max(budget, CLAUDE_FLOOR_TOKENS)
+    limit = budget + CLAUDE_VISIBLE_TOKENS if limit is None else max(limit, _raised(request, budget))
+    budget = min(budget, limit - min(LEAST_VISIBLE_TOKENS, request.max_visible_tokens or LEAST_VISIBLE_TOKENS))
+    if budget < CLAUDE_FLOOR_TOKENS:
+        return _limit(output_limit(request, 0))
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}, **_limit(limit)}
+
+
+def _may_think(request: ProviderRequest, version: tuple[int, int]) -> bool:
+    """Not the old ones, not with a demanded tool, and not after a tool call whose signed thinking we do not have."""
+    choice = request.params.get("tool_choice")
+    is_demanded = choice == "required" or isinstance(choice, dict)
+    has_called = any(message.get("tool_calls") for message in request.messages)
+    return version >= (3, 7) and not is_demanded and not has_called
+
+
+def _raised(request: ProviderRequest, budget: int) -> int:
+    """A visible limit leaves the floor of the thinking beside it; a total limit does not grow."""
+    if request.max_output_tokens is not None or request.max_visible_tokens is None:
+        return 0
+    return request.max_visible_tokens + budget
+
+
+def _gemini(request: ProviderRequest, generation: int, size: str) -> dict[str, Any]:
+    budget = thinking_budget(request, thinks_anyway=size != "flash-lite")
+    if generation < 2:
+        return _limit(output_limit(request, 0))
+    if generation > 2:
+        arguments = _limit(output_limit(request, budget))
+        if request.effort or request.think:
+            arguments["reasoning_effort"] = nearest_effort(
+                request.effort or "medium", ("minimal", "low", "medium", "high")
+            )
+        return arguments
+    if not (request.effort or request.think):
+        return _limit(output_limit(request, budget))
+    lowest, highest = GEMINI_BUDGETS[size]
+    budget = min(max(budget, lowest), highest) if budget or size == "pro" else 0
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}, **_limit(output_limit(request, budget))}
+
+
+def _limit(limit: int | None) -> dict[str, Any]:
+    return {} if limit is None else {"max_tokens": limit}
