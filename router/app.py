@@ -19,6 +19,8 @@ from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
 from router.api.gate import Gate
 from router.api.health import Live, Ready, Scrape
 from router.api.models import Listed, Models
+from router.api.responses import Responses
+from router.api.stored import Archive, StoredEndpoint
 from router.clock import SystemClock
 from router.exchange import Desk
 from router.keys import DEFAULT_SEGMENT, KeyRing
@@ -27,6 +29,7 @@ from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
 from router.ledger.spool import Spool
+from router.ledger.stored import StoredResponses
 from router.metrics import Metrics
 from router.policies import PolicyBook
 from router.providers.base import ModelTarget
@@ -51,6 +54,9 @@ class HttpRoute:
 
 HTTP_ROUTES = (
     HttpRoute("POST", "/v1/chat/completions", "chat", "Answer a conversation, streamed or whole."),
+    HttpRoute("POST", "/v1/responses", "chat", "Answer in the form of the Responses API, streamed or whole."),
+    HttpRoute("GET", "/v1/responses/{response_id}", "chat", "Show a response that the same key stored."),
+    HttpRoute("DELETE", "/v1/responses/{response_id}", "chat", "Delete a response that the same key stored."),
     HttpRoute("GET", "/v1/models", "any", "List the models: auto, the tiers, the explicitly configured ones."),
     HttpRoute("GET", "/v1/models/{model}", "any", "Show one model."),
     HttpRoute("POST", "/v1/feedback", "feedback", "Rate an answer of the same key."),
@@ -100,11 +106,16 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     doorkeeper = Doorkeeper(keys, settings.server.auth)
     server = settings.server
     gate = Gate(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
+    archive = Archive(StoredResponses(engine), server.stored_response_days, clock.now_us)
+    stored = StoredEndpoint(archive, doorkeeper)
     stopping = asyncio.Event()
     listed = _listed(by_tier, explicit)
 
     endpoints: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/v1/chat/completions"): Chat(desk, doorkeeper, gate, server),
+        ("POST", "/v1/responses"): Responses(desk, doorkeeper, gate, server, archive, clock.now_us),
+        ("GET", "/v1/responses/{response_id}"): stored,
+        ("DELETE", "/v1/responses/{response_id}"): stored,
         ("GET", "/v1/models"): Models(listed, doorkeeper, clock.now_us() // 1_000_000),
         ("GET", "/v1/models/{model:path}"): Models(listed, doorkeeper, clock.now_us() // 1_000_000),
         ("POST", "/v1/feedback"): FeedbackEndpoint(engine, doorkeeper, server, clock.now_us, parallel.learn),

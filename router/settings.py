@@ -69,6 +69,7 @@ class ServerSettings(Table):
     max_concurrent_requests: int = Field(512, ge=1, description="requests answered at once, per worker")
     max_queued_requests: int = Field(1024, ge=0, description="requests that wait for a place before 429")
     queue_timeout_s: float = Field(30.0, gt=0, description="longest wait for a place")
+    stored_response_days: int = Field(30, ge=1, le=3650, description="how long responses with store: true are kept")
     shutdown_timeout_s: float = Field(20.0, ge=0, description="time requests under way have to finish at shutdown")
 
 

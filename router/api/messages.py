@@ -117,13 +117,13 @@ def _checked_content(content: Any, path: str) -> str | list[dict[str, Any]] | No
         if not isinstance(value, str if key in ("text", "refusal") else dict):
             raise InvalidRequest(f"{key} is missing or of the wrong type", param=f"{path}[{position}].{key}")
         if isinstance(value, dict) and kind == "image_url":
-            _check_image(value, f"{path}[{position}].image_url.url")
+            check_image_url(value.get("url"), f"{path}[{position}].image_url.url")
         parts.append({"type": kind, key: value})
     return parts
 
 
-def _check_image(image: dict[str, Any], path: str) -> None:
-    url = image.get("url")
+def check_image_url(url: object, path: str) -> None:
+    """Raise InvalidRequest unless this is where an image may be."""
     if not isinstance(url, str) or not url.startswith(("https://", "http://", "data:")):
         raise InvalidRequest("an image is an http(s) URL or a data URI", param=path, code="invalid_image_url")
 

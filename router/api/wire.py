@@ -5,6 +5,7 @@ that steers the server or a provider's client (api_base, api_key, extra_headers,
 """
 
 import re
+from collections.abc import Sequence, Set
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -99,6 +100,7 @@ PASSED = (
 KNOWN = frozenset(ChatRequest.__struct_fields__) - {"ignored"}
 _decode = msgspec.json.Decoder().decode
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
+_MISSING = re.compile(r"missing required field `(\w+)`")
 
 
 def parse_json(body: bytes) -> Any:
@@ -117,9 +119,9 @@ def converted(decoded: Any, shape: type[Shape]) -> Shape:
         return msgspec.convert(decoded, shape)
     except msgspec.ValidationError as error:
         text = str(error)
-        found = _PATH.search(text)
-        param = found.group(1) if found else None
-        raise InvalidRequest(_PATH.sub("", text), param=param or None, code="invalid_value") from None
+        places = [found.group(1) for pattern in (_PATH, _MISSING) if (found := pattern.search(text))]
+        param = ".".join(place for place in places if place)
+        raise InvalidRequest(_PATH.sub("", text), param=param or "body", code="invalid_value") from None
     except RecursionError:
         raise InvalidRequest("the body is nested too deeply", param="body", code="invalid_json") from None
 
@@ -139,21 +141,29 @@ def parse_chat(body: bytes, *, strict: bool) -> ChatRequest:
 
 def chat_of(decoded: dict[str, Any], *, strict: bool) -> ChatRequest:
     """Check a decoded chat request; raises InvalidRequest naming the parameter."""
-    unknown = sorted(decoded.keys() - KNOWN)
-    if unknown and strict:
-        raise InvalidRequest(
-            f"unknown parameter: {_shown(unknown[0])}", param=_shown(unknown[0]), code="unknown_parameter"
-        )
-    for required in ("model", "messages"):
-        if decoded.get(required) is None:
-            message = f"you must provide {required}"
-            raise InvalidRequest(message, param=required, code="missing_required_parameter")
-    request = converted(decoded, ChatRequest)
-    request.ignored = [_shown(name) for name in unknown]
+    ignored = ignored_keys(decoded, KNOWN, strict=strict)
+    require_keys(decoded, ("model", "messages"))
+    request = converted({name: value for name, value in decoded.items() if name in KNOWN}, ChatRequest)
+    request.ignored = ignored
     _translate_functions(request)
     request.messages = checked_messages(request.messages)
     _check_together(request)
     return request
+
+
+def ignored_keys(decoded: dict[str, Any], known: Set[str], *, strict: bool) -> list[str]:
+    """Name the keys that mean nothing here; raises InvalidRequest where they are not tolerated."""
+    unknown = [name[:64] for name in sorted(decoded.keys() - known)]
+    if unknown and strict:
+        raise InvalidRequest(f"unknown parameter: {unknown[0]}", param=unknown[0], code="unknown_parameter")
+    return unknown
+
+
+def require_keys(decoded: dict[str, Any], names: Sequence[str]) -> None:
+    """Raise InvalidRequest for the first of these keys that is not given."""
+    for name in names:
+        if decoded.get(name) is None:
+            raise InvalidRequest(f"you must provide {name}", param=name, code="missing_required_parameter")
 
 
 def params_of(request: ChatRequest) -> dict[str, Any]:
@@ -222,7 +232,3 @@ def _translate_functions(request: ChatRequest) -> None:
         request.tool_choice = {"type": "function", "function": wanted}
     elif wanted is not None:
         request.tool_choice = wanted
-
-
-def _shown(name: str) -> str:
-    return name[:64]
