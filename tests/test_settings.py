@@ -207,7 +207,7 @@ def test_a_variable_that_sets_nothing_is_named() -> None:
 
 def test_settings_cannot_be_changed_once_read() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load(None).state_dir = Path("x")
+        load(None).state_dir = Path("x")  # type: ignore[misc]
 
 
 def test_the_whole_example_has_no_key_that_is_unknown() -> None:

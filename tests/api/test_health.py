@@ -1,0 +1,44 @@
+import httpx
+
+from router.api.health import Ready
+from router.ledger.shipping import ShippingState
+from tests.api.service import CHAT, Service, a_chat
+
+
+async def ready(state: ShippingState, *, is_stopping: bool = False) -> httpx.Response:
+    app = httpx.ASGITransport(Ready(lambda: state, lambda: is_stopping))
+    async with httpx.AsyncClient(transport=app, base_url="http://here") as client:
+        return await client.get("/health/ready")
+
+
+async def test_a_living_service_says_so(service: Service) -> None:
+    response = await service.local.get("/health/live")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+
+async def test_readiness_tells_how_late_the_books_are(service: Service) -> None:
+    body = (await service.local.get("/health/ready")).json()
+    assert body["status"] == "ready"
+    assert body["ledger"].keys() >= {"database", "lag_entries", "lag_seconds"}
+
+
+async def test_a_database_that_is_away_makes_the_books_late_and_nothing_else() -> None:
+    response = await ready(ShippingState(database_ok=False, lag_entries=7))
+    assert (response.status_code, response.json()["ledger"]["database"]) == (200, "away")
+    assert response.json()["ledger"]["lag_entries"] == 7
+
+
+async def test_a_service_that_stops_is_not_ready() -> None:
+    response = await ready(ShippingState(), is_stopping=True)
+    assert (response.status_code, response.json()["status"]) == (503, "stopping")
+
+
+async def test_metrics_count_requests_with_bounded_labels(service: Service) -> None:
+    await service.local.post(CHAT, json=a_chat())
+    response = await service.local.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain")
+    text = response.text
+    assert 'tierwise_requests_total{final_tier="fast",outcome="ok",reason="override",tier="fast"}' in text
+    for name in ("tierwise_cost_nanousd_total", "tierwise_expected_revenue_nanousd_total", "tierwise_spool_entries"):
+        assert name in text
+    assert "Say hello" not in text
