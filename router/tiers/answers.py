@@ -8,8 +8,8 @@ where no final answer is marked.
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from classifier.types import AnswerType
 from router.providers.base import Choice
@@ -21,12 +21,13 @@ from router.tiers.structures import json_key, tools_key
 LONGEST_ANSWER = 120
 
 
-class Key(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Key:
     """What a vote is counted by. `bare` joins "18" to "18 hours"; maths keys are equal only after Math-Verify."""
 
     kind: str  # number | date | choice | entity | maths | formula | json | tools | code
     value: str
-    bare: str = ""
+    bare: str = field(default="", compare=False)
 
     @property
     def is_maths(self) -> bool:
@@ -139,8 +140,11 @@ def answer_key(answer: str, question: Asked) -> Key | None:
         return Key("choice", letter)
     if word := _YES_NO.get(answer.casefold().rstrip(".!")):
         return Key("choice", word)
-    if question.answer_type is AnswerType.CHOICE and (letter := _choice(answer, {})):
-        return Key("choice", letter)
+    if question.answer_type is AnswerType.CHOICE:
+        if letter := _choice(answer, {}):
+            return Key("choice", letter)
+        if opening := _OPENING.match(answer):
+            return Key("choice", _YES_NO[opening[1].casefold()])
     is_numeric = question.answer_type is AnswerType.NUMERIC
     if formula := _formula(answer, question):
         return Key("formula", formula)

@@ -6,6 +6,7 @@ Labels come from feedback and from the shadow slice. The same counts tell when a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import sqrt
 from typing import Any, Self
 
 from router.tiers.rates import wilson
@@ -13,18 +14,20 @@ from router.tiers.rates import wilson
 SHARES = (0.4, 0.6, 0.8, 0.999)  # upper edges of all share bins but the last, which is full agreement
 PRIOR = (0.35, 0.5, 0.65, 0.8, 0.9)
 PRIOR_WEIGHT = 10.0  # how many graded queries the next wider curve counts for
+LEAST_GRADED = 10
+DOUBT = 0.84  # standard errors by which kept answers get the benefit of the doubt
 SAVING_PER_POINT = 0.05  # accuracy that may be lost for one strong call saved
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How a vote ended: what a later label is booked under. `models` are the sampled ones, sorted."""
+    """How a vote ended: what a later label is booked under. Kept: the samples answered, not a strong tier."""
 
     models: str
     answer_type: str
     share: float
     samples: int
-    was_accepted: bool
+    was_kept: bool
     was_escalated: bool = False
 
     @property
@@ -46,9 +49,9 @@ class Row:
     graded: list[int] = field(default_factory=lambda: [0] * len(PRIOR))
     queries: int = 0
     samples: int = 0
-    accepted: int = 0
-    accepted_graded: int = 0
-    accepted_right: float = 0.0
+    kept: int = 0
+    kept_graded: int = 0
+    kept_right: float = 0.0
     strong_graded: int = 0
     strong_right: float = 0.0
 
@@ -65,11 +68,11 @@ class CalibrationTable:
                 self._all.graded[b] += row.graded[b]
 
     def saw(self, ended: Agreement) -> None:
-        """Count a vote, graded or not: how many samples it took and whether it was accepted."""
+        """Count a vote, graded or not: how many samples it took and whether its answer was kept."""
         row = self._rows.setdefault(ended.key, Row())
         row.queries += 1
         row.samples += ended.samples
-        row.accepted += ended.was_accepted
+        row.kept += ended.was_kept
 
     def learn(self, ended: Agreement, correct: float) -> None:
         """Book a label (0 to 1) of the answer that the client got."""
@@ -82,9 +85,9 @@ class CalibrationTable:
         for counts in (row, self._all):
             counts.right[b] += correct
             counts.graded[b] += 1
-        if ended.was_accepted:
-            row.accepted_graded += 1
-            row.accepted_right += correct
+        if ended.was_kept:
+            row.kept_graded += 1
+            row.kept_right += correct
 
     def probability(self, key: str, share: float) -> float:
         """Return P(correct) of an answer with this share of the votes."""
@@ -101,16 +104,17 @@ class CalibrationTable:
     def is_worth_sampling(self, key: str, p_strong: float, price_ratio: float) -> bool:
         """Tell whether sampling first, a strong call costing `price_ratio` samples, beats asking the strong tier.
 
-        It does unless accepted answers are so much worse than the strong tier's that the saved calls do not pay.
+        It does unless kept answers are so much worse than the strong tier's that the saved calls do not pay.
         """
         row = self._rows.get(key)
-        if row is None or row.accepted_graded < 5 or not row.queries:
+        if row is None or row.kept_graded < LEAST_GRADED or not row.queries:
             return True
         strong = _shrunk(row.strong_right, row.strong_graded, p_strong)
-        accepted = _shrunk(row.accepted_right, row.accepted_graded, strong)
-        share = row.accepted / row.queries
+        kept = _shrunk(row.kept_right, row.kept_graded, strong)
+        kept += DOUBT * sqrt(kept * (1 - kept) / (row.kept_graded + PRIOR_WEIGHT))
+        share = row.kept / row.queries
         saved = share - row.samples / row.queries / price_ratio
-        return saved > 0 and share * (strong - accepted) <= saved * SAVING_PER_POINT
+        return saved > 0 and share * (strong - kept) <= saved * SAVING_PER_POINT
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table for operators: one line per (models, answer type, share bin) that was ever graded."""

@@ -69,7 +69,7 @@ class Outcome:
             answer_type,
             share_of(self.sampling.vote),
             len(self.sampling.fan.samples),
-            was_accepted=self.sampling.reason in DECIDED,
+            was_kept=not self.escalates,
             was_escalated=self.escalates,
         )
 

@@ -35,6 +35,7 @@ Reserve = Callable[[Query, int], Release]
 
 HIGH_STAKES_CONFIDENCE = 0.99
 ENOUGH_EVIDENCE = 20
+TRUSTED = frozenset({StopReason.ACCEPTED, StopReason.SETTLED})
 TRUSTED_LOSS = 0.05
 
 
@@ -126,6 +127,11 @@ class ParallelTier:
         if ended is not None:
             self.calibration.learn(ended, correct)
         return ended is not None
+
+    @property
+    def remembered(self) -> tuple[str, ...]:
+        """The requests that a label can still be booked for, the oldest first."""
+        return tuple(self._ended)
 
     async def close(self) -> None:
         """End the checker processes."""
@@ -260,15 +266,18 @@ class ParallelTier:
         return spent(calls) + worst_case(self.settings.escalation, query, calls) <= query.cost_cap_nanousd
 
     def _skips(self, query: Query, calls: Calls, key: str) -> bool:
-        """Tell whether labels have shown that sampling first does not pay; an explicit choice is still honoured."""
-        if query.explicit or not self._can_escalate(query, calls):
+        """Tell whether labels have shown that sampling first does not pay.
+
+        An explicit choice is still honoured, and a tenth of the queries is sampled on, or nothing more were learnt.
+        """
+        if query.explicit or int(query.request_id[-8:], 16) % 10 == 0 or not self._can_escalate(query, calls):
             return False
         return not self.calibration.is_worth_sampling(key, query.estimate.p_reasoning, self.settings.price_ratio)
 
     def _distrusts(self, query: Query, calls: Calls, outcome: Outcome) -> bool:
         """Tell whether labels have shown that such an agreement is worth less than a strong answer."""
         share = share_of(outcome.sampling.vote)
-        if outcome.sampling.reason is not StopReason.ACCEPTED or not self._can_escalate(query, calls):
+        if outcome.sampling.reason not in TRUSTED or not self._can_escalate(query, calls):
             return False
         if self.calibration.evidence(outcome.key, share) < ENOUGH_EVIDENCE:
             return False

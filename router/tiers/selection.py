@@ -15,7 +15,7 @@ from router.tiers.answers import Key
 CLOSE = 1
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Cluster:
     """Samples that answer the same. `tests` counts the tests they pass, None where there are none."""
 
@@ -41,6 +41,7 @@ class Tally:
     def __init__(self) -> None:
         self.clusters: list[Cluster] = []
         self._of_key: dict[Key, Cluster] = {}
+        self._of_bare: dict[tuple[str, bool], list[Cluster]] = {}
 
     def find(self, key: Key) -> Cluster | None:
         """Return the cluster that a key belongs to, as far as spelling tells."""
@@ -55,6 +56,12 @@ class Tally:
             cluster = Cluster(key, tests=tests)
             self.clusters.append(cluster)
         self._of_key.setdefault(key, cluster)
+        if key.bare:
+            if cluster.key.value == cluster.key.bare:
+                cluster.key = key
+            alike = self._of_bare.setdefault((key.bare, key.value == key.bare), [])
+            if cluster not in alike:
+                alike.append(cluster)
         cluster.members.append(index)
         cluster.weight += weight
 
@@ -81,11 +88,10 @@ class Tally:
 
     def _with_unit(self, key: Key) -> Cluster | None:
         """Join "18" and "18 hours" when only one unit is in the running."""
-        is_plain = key.value == key.bare
-        fitting = {
-            id(c): c for k, c in self._of_key.items() if k.bare == key.bare and (k.value == k.bare) is not is_plain
-        }
-        return next(iter(fitting.values())) if len(fitting) == 1 else None
+        has_unit = key.value != key.bare
+        alike = self._of_bare.get((key.bare, not has_unit), [])
+        fitting = [c for c in alike if not has_unit or c.key.value == c.key.bare]
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def token_confidence(logprobs: dict[str, Any] | None) -> float | None:
