@@ -167,6 +167,9 @@ async def _answer(exchange: Exchange, ask: Ask, outlet: Outlet, dialect: Dialect
         if isinstance(error, ProviderError) and error.dispatched and exchange.decision.tier is not Tier.FAST:
             outlet.note([(b"x-should-retry", b"false")])  # a second try would buy the deep answer twice
         raise
+    except Exception:  # a fault of our own: booked as what it is, answered by the server as an internal error
+        exchange.settle(Outcome.ERROR)
+        raise
     finally:
         exchange.settle(Outcome.CANCELLED)
 
