@@ -89,7 +89,7 @@ class Tally:
     def _with_unit(self, key: Key) -> Cluster | None:
         """Join "18" and "18 hours" when only one unit is in the running."""
         has_unit = key.value != key.bare
-        alike = self._of_bare.get((key.bare, not has_unit), [])
+        alike = self._of_bare.get((key.bare, has_unit), [])
         fitting = [c for c in alike if not has_unit or c.key.value == c.key.bare]
         return fitting[0] if len(fitting) == 1 else None
 
