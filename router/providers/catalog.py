@@ -1,8 +1,12 @@
 """Which provider serves a model: found by the name in front of the slash, made when it is first needed."""
 
-from router.providers import openai_backends
+import asyncio
+from collections.abc import Iterable
+
+from router.providers import counting, openai_backends
 from router.providers.base import ModelTarget, Provider
 from router.providers.embedded import EmbeddedProvider
+from router.providers.litellm import LiteLLMProvider
 from router.providers.openai_compatible import OpenAICompatible
 from router.providers.scripted import ScriptedProvider
 
@@ -26,6 +30,15 @@ class Providers:
             provider = self._of_target[target] = self._family(family_of(target))
         return provider
 
+    async def warm(self, targets: Iterable[ModelTarget]) -> None:
+        """Load what these models need (weights, vocabulary, litellm), so that no request has to wait for it."""
+        await asyncio.to_thread(counting.warm)
+        families = {family_of(target) for target in targets}
+        if "embedded" in families:
+            await asyncio.to_thread(self.load_embedded)
+        if "litellm" in families:
+            await self._litellm().load()
+
     def load_embedded(self) -> None:
         """Load the embedded model now, for about a second, so that its first request need not wait."""
         provider = self._family("embedded")
@@ -36,6 +49,11 @@ class Providers:
         """Close every provider that was made."""
         for provider in self._made.values():
             await provider.close()
+
+    def _litellm(self) -> LiteLLMProvider:
+        provider = self._family("litellm")
+        assert isinstance(provider, LiteLLMProvider)
+        return provider
 
     def _family(self, family: str) -> Provider:
         if family not in self._made:
@@ -61,6 +79,4 @@ def _make(family: str) -> Provider:
         case "openai":
             return OpenAICompatible()
         case _:
-            from router.providers.litellm import LiteLLMProvider  # slow to import, needed by few
-
             return LiteLLMProvider()

@@ -36,6 +36,10 @@ class LiteLLMProvider:
     def __init__(self) -> None:
         self._module: Any = None
 
+    async def load(self) -> None:
+        """Import litellm now, which takes some seconds, so that the first request need not wait for it."""
+        await self._litellm()
+
     async def complete(self, request: ProviderRequest) -> Completion:
         """Return the whole answer; raises ProviderError."""
         litellm = await self._litellm()

@@ -1,58 +1,79 @@
 """Thinking that a local model writes into its answer, between <think> and </think> at the very start."""
 
-OPENINGS = ("<think>", "<thinking>")
+from enum import Enum, auto
+
 CLOSINGS = {"<think>": "</think>", "<thinking>": "</thinking>"}
-LONGEST_OPENING = max(map(len, OPENINGS))
+
+
+class _At(Enum):
+    START = auto()
+    THINKING = auto()
+    AFTERWARDS = auto()  # the blank lines between thinking and answer belong to neither
+    ANSWER = auto()
 
 
 class ThinkingTags:
     """Takes one choice's content piece by piece and says which of it is thinking."""
 
-    __slots__ = ("_closing", "_held", "_is_after_closing", "is_decided")
+    __slots__ = ("_at", "_closing", "_has_thought", "_held")
 
     def __init__(self) -> None:
+        self._at = _At.START
         self._held = ""
-        self._closing: str | None = None
-        self._is_after_closing = False
-        self.is_decided = False  # all that follows is visible text
+        self._closing = ""
+        self._has_thought = False
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether all that follows is visible."""
+        return self._at is _At.ANSWER
 
     def split(self, content: str) -> tuple[str, str]:
         """Return (visible, thinking) as far as it is certain; the rest is held back."""
-        if self.is_decided:
+        if self._at is _At.ANSWER:
             return content, ""
         self._held += content
-        if self._is_after_closing:
-            return self._visible()
-        if self._closing is None:
-            text = self._held.lstrip()
-            self._closing = next((CLOSINGS[tag] for tag in OPENINGS if text.startswith(tag)), None)
-            if self._closing is None:
-                if any(tag.startswith(text) for tag in OPENINGS):
-                    return "", ""
-                return self._visible(strip=False)
-            self._held = text[text.index(">") + 1 :].lstrip("\n")
-        return self._thought(self._closing)
+        if self._at is _At.START and not self._opened():
+            return (self._released(), "") if self._at is _At.ANSWER else ("", "")
+        thought = self._thought() if self._at is _At.THINKING else ""
+        if self._at is _At.AFTERWARDS:
+            self._held = self._held.lstrip()
+            if self._held:
+                self._at = _At.ANSWER
+                return self._released(), thought
+        return "", thought
 
     def end(self) -> tuple[str, str]:
         """Return what is still held back at the end of the answer."""
-        held, self._held, self.is_decided = self._held, "", True
-        return ("", held) if self._closing and not self._is_after_closing else (held, "")
+        was, self._at = self._at, _At.ANSWER
+        held = self._released()
+        return ("", held) if was is _At.THINKING else (held if was is _At.START else "", "")
 
-    def _thought(self, closing: str) -> tuple[str, str]:
-        thought, found, rest = self._held.partition(closing)
+    def _opened(self) -> bool:
+        """Look for the opening tag; what cannot become one is the answer."""
+        text = self._held.lstrip()
+        for tag, closing in CLOSINGS.items():
+            if text.startswith(tag):
+                self._at, self._closing, self._held = _At.THINKING, closing, text[len(tag) :]
+                return True
+        if not any(tag.startswith(text) for tag in CLOSINGS):
+            self._at = _At.ANSWER
+        return False
+
+    def _thought(self) -> str:
+        """Take the thinking out of what is held, up to the closing tag or what may become one."""
+        if not self._has_thought:
+            self._held = self._held.lstrip("\n")
+        thought, found, rest = self._held.partition(self._closing)
         if found:
-            self._held, self._is_after_closing = rest, True
-            visible, _ = self._visible()
-            return visible, thought
-        keep = next((n for n in range(len(closing) - 1, 0, -1) if self._held.endswith(closing[:n])), 0)
-        split = len(self._held) - keep
-        thought, self._held = self._held[:split], self._held[split:]
-        return "", thought
+            self._held, self._at = rest, _At.AFTERWARDS
+        else:
+            kept = next((n for n in range(len(self._closing) - 1, 0, -1) if thought.endswith(self._closing[:n])), 0)
+            split = len(thought) - kept
+            thought, self._held = thought[:split], thought[split:]
+        self._has_thought = self._has_thought or bool(thought)
+        return thought
 
-    def _visible(self, *, strip: bool = True) -> tuple[str, str]:
-        """Give out the visible text; the blank lines after the closing tag belong to neither."""
-        held = self._held.lstrip() if strip else self._held
-        if not held:
-            return "", ""
-        self._held, self.is_decided = "", True
-        return held, ""
+    def _released(self) -> str:
+        held, self._held = self._held, ""
+        return held

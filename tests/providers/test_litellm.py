@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -25,9 +25,15 @@ pytestmark = [
 @pytest.fixture
 async def provider() -> AsyncIterator[LiteLLMProvider]:
     provider = LiteLLMProvider()
+    await provider.load()
     yield provider
     await provider.close()
-    gc.collect()  # what litellm dropped is complained about here, not in another test
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_litellm_dropped_is_complained_about_here() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 def claude(upstream: Upstream, **changes: Any) -> ProviderRequest:

@@ -1,0 +1,25 @@
+import subprocess
+import sys
+
+PROGRAM = """
+import asyncio
+from router.providers.base import ModelTarget, ProviderRequest
+from router.providers.embedded import EmbeddedProvider
+
+async def main():
+    provider = EmbeddedProvider()
+    provider.load()
+    messages = [{"role": "user", "content": "Tell a story"}]
+    request = ProviderRequest(ModelTarget("embedded/smollm2"), messages, {}, max_visible_tokens=1500)
+    stream = provider.stream(request)
+    await anext(stream)
+    task = asyncio.ensure_future(provider.complete(request))
+    await asyncio.sleep(0.3)
+
+asyncio.run(main())
+"""
+
+
+def test_the_interpreter_ends_though_generations_are_under_way() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
