@@ -34,7 +34,7 @@ class ThinkingTags:
             return content, ""
         self._held += content
         if self._at is _At.START and not self._opened():
-            return (self._released(), "") if self._at is _At.ANSWER else ("", "")
+            return (self._released(), "") if self.is_decided else ("", "")
         thought = self._thought() if self._at is _At.THINKING else ""
         if self._at is _At.AFTERWARDS:
             self._held = self._held.lstrip()
