@@ -87,7 +87,8 @@ class Routing:
     ) -> None:
         self._model = model
         self._active_policy = active_policy
-        self._targets = targets
+        # A fallback stands in for its tier's first model; what it cannot take does not shut the tier.
+        self._targets = {tier: models if tier is Tier.PARALLEL else models[:1] for tier, models in targets.items()}
         self._explicit = explicit
         self._abilities = Abilities(self._ability(targets[Tier.FAST][0]), self._ability(targets[Tier.REASONING][0]))
         self._window = ScoreWindow(model.reference_scores.tolist())
@@ -105,7 +106,7 @@ class Routing:
         estimate, view = view.settle(estimates)
         active = self._active_policy()
         attachments = sum(turn.attachments for turn in turns)
-        targets = {named.tier: named.targets} if named else self._targets
+        targets = {named.tier: named.targets[:1]} if named else self._targets
         decision = policy.decide(
             estimate,
             active,

@@ -27,6 +27,7 @@ from router.tiers.base import Answer
 from router.types import Outcome, Tier
 
 CLIENT_ID = b"x-client-request-id"
+INTERNAL = "an internal error; the server's log tells more"
 _SENDABLE = re.compile(rb"[\x21-\x7e]{1,512}")
 
 
@@ -125,11 +126,10 @@ class Front:
         except ClientGone:
             return
         except RouterError as error:
-            error.param = dialect.parameter_names.get(error.param or "", error.param)
-            if outlet.has_started:
-                await outlet.piece(dialect.broken(error), more=False)
-            else:
-                await outlet.error(error)
+            await _fail(error, outlet, dialect)
+        except Exception:  # a bug: the client is told that there was one, the server's log what it was
+            await _fail(RouterError(INTERNAL, code="internal_error"), outlet, dialect)
+            raise
 
     async def _serve(self, scope: Scope, receive: Receive, outlet: Outlet, dialect: Dialect) -> None:
         caller = await self._doorkeeper.admit(scope)
@@ -150,6 +150,15 @@ class Front:
                 raise
         finally:
             watch.stop()
+
+
+async def _fail(error: RouterError, outlet: Outlet, dialect: Dialect) -> None:
+    """Send an error: as a response while there is none, as the last piece of a stream."""
+    error.param = dialect.parameter_names.get(error.param or "", error.param)
+    if outlet.has_started:
+        await outlet.piece(dialect.broken(error), more=False)
+    else:
+        await outlet.error(error)
 
 
 async def _answer(exchange: Exchange, ask: Ask, outlet: Outlet, dialect: Dialect) -> None:

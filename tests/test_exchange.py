@@ -1,0 +1,117 @@
+from contextlib import aclosing
+
+import pytest
+
+from router.errors import ProviderError, Unavailable
+from router.exchange import Exchange
+from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
+from router.metrics import Metrics
+from router.tiers.base import Answer
+from router.types import Outcome
+from tests.desks import FixedModel, a_desk, an_ask
+from tests.tiers.fakes import FakeBooks, FakeProvider, saying
+
+
+def opened(provider: FakeProvider, books: FakeBooks, model: str = "auto") -> Exchange:
+    return a_desk(provider, books).open(an_ask(model=model))
+
+
+def kinds(books: FakeBooks) -> list[type[Entry]]:
+    return [type(entry) for entry in books.entries]
+
+
+def closings(books: FakeBooks) -> list[Closing]:
+    return [entry for entry in books.entries if isinstance(entry, Closing)]
+
+
+def test_opening_an_exchange_sends_and_books_nothing() -> None:
+    provider, books = FakeProvider(saying("hi")), FakeBooks()
+    opened(provider, books)
+    assert (provider.requests, books.entries) == ([], [])
+
+
+async def test_the_intent_is_booked_before_the_provider_is_called() -> None:
+    books = FakeBooks()
+    seen: list[list[type[Entry]]] = []
+    provider = FakeProvider(lambda request, index: seen.append(kinds(books)) or "hi")  # type: ignore[func-returns-value]
+    await opened(provider, books).answer()
+    assert seen == [[Opening, CallIntent]]
+
+
+async def test_a_settled_answer_is_opening_intent_result_and_closing() -> None:
+    books = FakeBooks()
+    exchange = opened(FakeProvider(saying("hi")), books)
+    exchange.settle(Outcome.OK, await exchange.answer())
+    assert kinds(books) == [Opening, CallIntent, CallResult, Closing]
+    assert (closings(books)[0].outcome, closings(books)[0].answer_call_no) == (Outcome.OK, 0)
+
+
+async def test_only_the_first_settlement_counts() -> None:
+    books = FakeBooks()
+    exchange = opened(FakeProvider(saying("hi")), books)
+    exchange.settle(Outcome.OK, await exchange.answer())
+    exchange.settle(Outcome.CANCELLED)
+    assert [closing.outcome for closing in closings(books)] == [Outcome.OK]
+
+
+async def test_a_failed_exchange_is_settled_with_what_it_cost() -> None:
+    books = FakeBooks()
+    exchange = opened(FakeProvider(saying(ProviderError("down"))), books)
+    with pytest.raises(ProviderError):
+        await exchange.answer()
+    exchange.settle(Outcome.ERROR)
+    assert kinds(books) == [Opening, CallIntent, CallResult, Closing]
+
+
+async def test_a_stream_that_is_closed_closes_the_provider() -> None:
+    provider, books = FakeProvider(saying("hi")), FakeBooks()
+    exchange = opened(provider, books)
+    async with aclosing(exchange.stream()) as steps:
+        await anext(steps)
+    exchange.settle(Outcome.CANCELLED)
+    assert provider.closed == [0]
+    assert [result.status for result in books.results()] == ["cancelled"]
+
+
+async def test_a_stream_ends_in_one_answer() -> None:
+    exchange = opened(FakeProvider(saying("hi")), FakeBooks())
+    steps = [step async for step in exchange.stream()]
+    assert [isinstance(step, Answer) for step in steps] == [False, False, True]
+
+
+async def test_the_explanation_names_who_answered_and_what_was_ignored() -> None:
+    exchange = opened(FakeProvider(saying("hi")), FakeBooks(), model="own")
+    told = exchange.explanation(await exchange.answer(), ["api_base"])
+    assert (told["provider_model"], told["final_tier"], told["ignored"]) == ("scripted/other", "fast", ["api_base"])
+    assert told.keys() >= {"tier", "reason", "score", "threshold", "policy", "dropped", "propensity", "request_id"}
+
+
+def test_the_decision_goes_out_as_headers() -> None:
+    exchange = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9)).open(an_ask())
+    headers = exchange.decision_headers()
+    assert headers == {
+        "x-tierwise-tier": "reasoning",
+        "x-tierwise-reason": "above_threshold",
+        "x-tierwise-score": "0.6000",
+        "x-tierwise-policy": "3",
+    }
+
+
+async def test_what_cannot_be_booked_is_not_sent() -> None:
+    class FullBooks(FakeBooks):
+        def write(self, entries: object) -> None:
+            raise Unavailable("the spool is full")
+
+    provider = FakeProvider(saying("hi"))
+    with pytest.raises(Unavailable):
+        await opened(provider, FullBooks()).answer()
+    assert provider.requests == []
+
+
+async def test_settled_requests_and_their_cost_are_counted() -> None:
+    metrics = Metrics()
+    exchange = a_desk(FakeProvider(saying("hi")), FakeBooks(), metrics=metrics).open(an_ask())
+    exchange.settle(Outcome.OK, await exchange.answer())
+    scraped = metrics.scrape().decode()
+    assert 'tierwise_cost_nanousd_total{tier="fast"} 25000.0' in scraped
+    assert 'tierwise_requests_total{final_tier="fast",outcome="ok"' in scraped

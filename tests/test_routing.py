@@ -1,0 +1,120 @@
+from dataclasses import replace
+
+import pytest
+
+from classifier.types import Abilities, Stakes
+from router.errors import Forbidden, InvalidRequest, UnknownModel
+from router.policy import Policy
+from router.routing import Explicit
+from router.types import Reason, Tier
+from tests.desks import NO_CAP, TARGETS, FixedModel, a_routing, an_ask
+from tests.tiers.fakes import CHEAP, OTHER, STRONG
+
+HARD = (0.3, 0.9)
+IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}]
+
+
+def test_an_easy_question_goes_fast_and_a_hard_one_is_thought_about() -> None:
+    assert a_routing().route(an_ask()).decision.tier is Tier.FAST
+    assert a_routing(FixedModel(*HARD)).route(an_ask()).decision.tier is Tier.REASONING
+
+
+def test_the_policy_in_force_is_asked_for_each_request() -> None:
+    never = Policy(version=9, reasoning_threshold=1.5, parallel_threshold=1.5, explore=0, max_deep_share=1)
+    decision = a_routing(FixedModel(*HARD), policy=never).route(an_ask()).decision
+    assert (decision.tier, decision.policy_version) == (Tier.FAST, 9)
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+def test_a_tier_asked_for_by_name_is_given(tier: Tier) -> None:
+    decision = a_routing().route(an_ask(model=tier)).decision
+    assert (decision.tier, decision.reason) == (tier, Reason.OVERRIDE)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(UnknownModel, match="gpt-9"):
+        a_routing().route(an_ask(model="gpt-9"))
+
+
+def test_an_explicit_model_is_booked_under_its_tier_and_checked_for_what_it_can_take() -> None:
+    blind = replace(OTHER, capabilities=frozenset({"tools"}))
+    routing = a_routing(explicit={"own": Explicit(Tier.REASONING, (blind,))})
+    assert routing.route(an_ask(model="own")).decision.tier is Tier.REASONING
+    with pytest.raises(InvalidRequest, match="images"):
+        routing.route(an_ask(model="own", messages=IMAGE))
+
+
+def test_a_key_is_kept_to_its_tiers() -> None:
+    with pytest.raises(Forbidden):
+        a_routing().route(an_ask(model="reasoning", allowed_tiers=frozenset({Tier.FAST})))
+    routed = a_routing(FixedModel(*HARD)).route(an_ask(allowed_tiers=frozenset({Tier.FAST})))
+    assert routed.decision.tier is Tier.FAST
+
+
+def test_abilities_come_from_the_configuration_then_from_the_artefact() -> None:
+    model = FixedModel()
+    a_routing(model).route(an_ask())
+    assert model.abilities == [Abilities(fast=None, reasoning=2.0)]
+    told = {**TARGETS, Tier.REASONING: (replace(STRONG, ability=3.5),)}
+    a_routing(model, targets=told).route(an_ask())
+    assert model.abilities[-1].reasoning == 3.5
+
+
+def test_a_tier_whose_model_cannot_see_is_passed_over_for_an_image() -> None:
+    targets = {**TARGETS, Tier.FAST: (replace(CHEAP, capabilities=frozenset()),)}
+    decision = a_routing(targets=targets).route(an_ask(messages=IMAGE)).decision
+    assert decision.tier is not Tier.FAST
+    assert decision.reason is Reason.CAPABILITY
+
+
+def test_a_fallback_that_cannot_see_does_not_keep_its_tier_from_seeing() -> None:
+    blind = replace(OTHER, capabilities=frozenset())
+    targets = {**TARGETS, Tier.FAST: (CHEAP, blind)}
+    assert a_routing(targets=targets).route(an_ask(model="fast", messages=IMAGE)).decision.tier is Tier.FAST
+    explicit = {"own": Explicit(Tier.FAST, (CHEAP, blind))}
+    assert a_routing(explicit=explicit).route(an_ask(model="own", messages=IMAGE)).decision.tier is Tier.FAST
+
+
+def test_of_sampled_models_every_one_must_be_able() -> None:
+    targets = {**TARGETS, Tier.PARALLEL: (CHEAP, replace(OTHER, capabilities=frozenset()))}
+    with pytest.raises(InvalidRequest, match="images"):
+        a_routing(targets=targets).route(an_ask(model="parallel", messages=IMAGE))
+
+
+def test_the_same_messages_of_the_same_key_are_a_regenerate() -> None:
+    routing = a_routing(FixedModel(0.8, 1.0))
+    first, again = routing.route(an_ask()), routing.route(an_ask())
+    assert again.decision.score > first.decision.score
+
+
+def test_another_keys_same_messages_are_not() -> None:
+    routing = a_routing(FixedModel(0.8, 1.0))
+    first, other = routing.route(an_ask(key_id=1)), routing.route(an_ask(key_id=2))
+    assert first.decision.score == other.decision.score
+
+
+def test_overrides_do_not_move_the_window_that_the_share_cap_looks_at() -> None:
+    capped = replace(NO_CAP, max_deep_share=0.1)
+    routing = a_routing(FixedModel(*HARD), policy=capped)
+    for number in range(2_000):
+        routing.route(an_ask(f"Question {number}?", model="fast"))
+    assert routing.route(an_ask("Another one?")).decision.tier is Tier.REASONING
+
+
+def test_scores_of_auto_do() -> None:
+    capped = replace(NO_CAP, max_deep_share=0.1)
+    routing = a_routing(FixedModel(*HARD), policy=capped)
+    tiers = [routing.route(an_ask(f"Question {number}?")).decision for number in range(2_000)]
+    assert tiers[-1].tier is Tier.FAST
+    assert tiers[-1].reason is Reason.SHARE_CAP
+
+
+def test_a_question_of_high_stakes_shows_no_ads() -> None:
+    assert a_routing().route(an_ask()).ads_eligible
+    assert not a_routing(FixedModel(stakes=Stakes.HIGH)).route(an_ask()).ads_eligible
+
+
+def test_user_turns_and_attachments_are_counted() -> None:
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, *IMAGE]
+    routed = a_routing().route(an_ask(messages=messages))
+    assert (routed.turn, routed.attachments) == (2, 1)
