@@ -119,8 +119,7 @@ class Shipper:
                 expired = self._feed.settle_open(self._clock.now_us(), self._is_expired)
                 self.state = replace(self.state, expired_requests=self.state.expired_requests + expired)
             if self._is_due("follow", FOLLOW_EVERY_S):
-                for refresh in self._followers:
-                    refresh()
+                self._refresh()
             if self._is_due("purge", PURGE_EVERY_S):
                 retention.purge(self._engine, self._clock.now_us())
             self._note(database_ok=True)
@@ -191,6 +190,15 @@ class Shipper:
                 log.error("the spool %s is damaged and was put aside: %s", orphan.path.name, error)
             finally:
                 orphan.close()
+
+    def _refresh(self) -> None:
+        for refresh in self._followers:
+            try:
+                refresh()
+            except SQLAlchemyError:
+                raise
+            except Exception:  # what a follower makes of the database must not keep the books waiting
+                log.exception("%r failed", refresh)
 
     def _is_expired(self, dossier: Dossier) -> bool:
         began = [dossier.opening.opened_at] if dossier.opening else [i.started_at for i in dossier.intents.values()]

@@ -27,6 +27,7 @@ LOCK_SUFFIX = ".lock"
 PAGE_BYTES = 1024  # one write dirties one small page of the log
 LOW_BELOW_BYTES = 128 * 2**20
 REFUSE_BELOW_BYTES = 16 * 2**20  # the rest is for settling what is under way
+LONGEST_LOG_BYTES = 16 * 2**20
 OWED_LIMIT = 100_000
 
 INSERT = "INSERT INTO entries(id, body) VALUES (?, ?)"
@@ -124,9 +125,16 @@ class Spool:
                 self._rows_waiting -= len(rows[start : start + 200])
 
     def checkpoint(self) -> None:
-        """Move the log into the file and make both durable; also looks how much room the disk has."""
+        """Move the log into the file and make both durable.
+
+        Under unbroken load a passive checkpoint never gets to the log's end, and the log would grow for ever: a long
+        one is begun anew while the event loop waits for a few milliseconds.
+        """
         self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        self.look_at_disk()
+        log = self.path.with_name(self.path.name + "-wal")
+        if log.exists() and log.stat().st_size > LONGEST_LOG_BYTES:
+            with self._mutex:
+                self._reader.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def look_at_disk(self) -> None:
         """Find out how much room there is."""

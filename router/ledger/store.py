@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.ledger.database import writing
@@ -14,6 +14,8 @@ from router.ledger.rows import CallRow, RawUsageRow, RequestRow, call_row, reque
 from router.ledger.tables import Label
 
 TABLES: dict[type[msgspec.Struct], str] = {RequestRow: "requests", CallRow: "calls", RawUsageRow: "raw_usage"}
+MOST_LABELS = 30_000  # labels are small integers; whatever comes after so many counts as one
+OTHER = "(other)"
 
 
 class Store:
@@ -72,13 +74,26 @@ def insert_new(connection: Connection, rows: Sequence[msgspec.Struct]) -> None:
 def labels(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
     """Find the labels of texts, making those that do not exist."""
     wanted = sorted(set(texts))
-    query = select(Label.text, Label.id).where(Label.text.in_(wanted))
-    known: dict[str, int] = {row.text: row.id for row in connection.execute(query)}
-    if missing := [{"text": text} for text in wanted if text not in known]:
-        insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        connection.execute(insert(Label).on_conflict_do_nothing(), missing)
-        known = {row.text: row.id for row in connection.execute(query)}
-    return known
+    known = _known(connection, wanted)
+    if missing := [text for text in wanted if text not in known]:
+        room = max(MOST_LABELS - (connection.scalar(select(func.count()).select_from(Label)) or 0), 0)
+        made = missing[:room] if room >= len(missing) else [*missing[:room], *_unknown(connection, [OTHER])]
+        if made:
+            insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            connection.execute(insert(Label).on_conflict_do_nothing(), [{"text": text} for text in made])
+        known |= _known(connection, [*wanted, OTHER])
+        known |= {text: known[OTHER] for text in missing if text not in known}
+    return {text: known[text] for text in wanted}
+
+
+def _known(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
+    query = select(Label.text, Label.id).where(Label.text.in_(texts))
+    return {row.text: row.id for row in connection.execute(query)}
+
+
+def _unknown(connection: Connection, texts: Sequence[str]) -> list[str]:
+    known = _known(connection, texts)
+    return [text for text in texts if text not in known]
 
 
 @cache

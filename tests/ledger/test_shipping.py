@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, text
 
-from router.ledger import recovery
+from router.ledger import recovery, store
+from router.ledger.database import writing
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from router.ledger.tables import Call, RawUsage, Request
@@ -237,3 +238,32 @@ def test_a_request_with_one_call_takes_at_most_400_bytes(
         size = connection.scalar(text("SELECT pg_total_relation_size('requests') + pg_total_relation_size('calls')"))
     assert size is not None
     assert size / 3_000 <= 400
+
+
+def test_too_many_labels_become_one(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_LABELS", 2)
+    with writing(engine) as connection:
+        first = store.labels(connection, ["a", "b"])
+        later = store.labels(connection, ["a", "c", "d"])
+    assert later["a"] == first["a"]
+    assert later["c"] == later["d"] not in first.values()
+
+
+def test_a_follower_that_fails_does_not_keep_the_books_waiting(
+    shipper: Shipper, spool: Spool, engine: Engine, clock: FakeClock
+) -> None:
+    def fail() -> None:
+        raise ValueError("no such dial")
+
+    shipper.follow(fail)
+    ids = spool_requests(spool, 1)
+    assert shipper.turn()
+    assert requests_in(engine) == ids
+
+
+def test_the_log_of_a_busy_spool_does_not_grow_for_ever(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.ledger.spool.LONGEST_LOG_BYTES", 10_000)
+    spool_requests(spool, 20)
+    spool.checkpoint()
+    assert spool.path.with_name(spool.path.name + "-wal").stat().st_size == 0
+    assert len(spool.read(0, 100)) == 40

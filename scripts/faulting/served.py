@@ -1,0 +1,161 @@
+"""An instance of the real command in a directory of its own, with a provider that keeps its own tally."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from sqlalchemy import Engine
+
+from router import keys
+from router.ledger import schema
+from router.types import Tier
+
+COMMAND = [str(Path(sys.executable).with_name("tierwise")), "serve"]
+READY_WITHIN_S = 60.0
+CONFIG = """
+database_url = "{database_url}"
+state_dir = "{directory}/state"
+[server]
+port = {port}
+shutdown_timeout_s = 5
+[tiers.fast]
+model = "scripted/assistant-10ms-2gap"
+[tiers.reasoning]
+model = "scripted/assistant-think-20ms-2gap"
+max_thinking_tokens = 2048
+[tiers.parallel]
+models = ["scripted/solver-70pct-15ms-3gap"]
+max_samples = 8
+[models.long]
+model = "scripted/assistant-50ms-250gap"
+[models.uncounted]
+model = "scripted/assistant-5ms-1gap-no-usage"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an instance keeps what must survive it."""
+
+    directory: Path
+    database_url: str
+    port: int
+
+    @classmethod
+    def make(cls, directory: Path, database_url: str | None = None) -> "Place":
+        """Lay out a directory with a configuration."""
+        directory.mkdir(parents=True, exist_ok=True)
+        place = cls(directory, database_url or f"sqlite:///{directory}/books.db", _free_port())
+        text = CONFIG.format(database_url=place.database_url, directory=directory, port=place.port)
+        (directory / "tierwise.toml").write_text(text)
+        return place
+
+    @property
+    def url(self) -> str:
+        """Where the instance answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def tally(self) -> Path:
+        """What the provider served, by its own account."""
+        return self.directory / "tally.jsonl"
+
+    def engine(self) -> Engine:
+        """Open the books."""
+        return schema.ready_engine(self.database_url)
+
+    def make_keys(self, count: int) -> dict[int, str]:
+        """Make API keys; returns their secrets by id."""
+        engine = self.engine()
+        made: dict[int, str] = {}
+        for number in range(count):
+            secret = keys.create(
+                engine,
+                f"client-{number}",
+                segment="default",
+                scopes=keys.NEW_KEY_SCOPES,
+                allowed_tiers=list(Tier),
+                now_us=time.time_ns() // 1000,
+            )
+            made[next(k.id for k in keys.valid_keys(engine).values() if k.name == f"client-{number}")] = secret
+        engine.dispose()
+        return made
+
+
+class Instance:
+    """One life of the served process."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start and wait until it is ready."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TIERWISE_")}
+        environment["SCRIPTED_TALLY_FILE"] = str(self.place.tally)
+        with (self.place.directory / "serve.log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *COMMAND,
+                "--config",
+                str(self.place.directory / "tierwise.toml"),
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+        await self.wait_ready()
+
+    async def wait_ready(self) -> None:
+        """Wait until it answers; raises RuntimeError when it does not."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        async with aiohttp.ClientSession() as session:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.get(f"{self.place.url}/health/ready") as reply:
+                        if reply.status == 200:
+                            return
+                if self._process is not None and self._process.returncode is not None:
+                    break
+                await asyncio.sleep(0.02)
+        log = (self.place.directory / "serve.log").read_text(errors="replace")[-2000:]
+        raise RuntimeError(f"the instance does not answer: {log}")
+
+    async def wait_shipped(self, within_s: float = 60.0) -> bool:
+        """Wait until the books have everything that is settled; False when they do not in time."""
+        deadline = time.monotonic() + within_s
+        async with aiohttp.ClientSession() as session:
+            while time.monotonic() < deadline:
+                await asyncio.sleep(0.6)  # longer than a turn of shipping, so that the state is of now
+                async with session.get(f"{self.place.url}/health/ready") as reply:
+                    ledger = (await reply.json())["ledger"]
+                if ledger["database"] == "ok" and ledger["lag_entries"] == 0:
+                    return True
+        return False
+
+    async def kill(self) -> None:
+        """SIGKILL: the process gets no chance to do anything."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        """End it in good order."""
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), 30)
+            except TimeoutError:
+                await self.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

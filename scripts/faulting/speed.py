@@ -1,0 +1,83 @@
+"""What the ledger costs on the request path, and how fast it ships."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from router.clock import request_id
+from router.ledger import schema
+from router.ledger.entries import CallIntent, CallResult, Closing, Opening
+from router.ledger.shipping import Shipper
+from router.ledger.spool import Spool
+from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Per request with one call and three writes."""
+
+    path_cpu_us: float
+    path_p50_us: float
+    shipped_per_s: float
+    shipping_cpu_us: float
+
+
+def speed(database_url: str | None = None, requests: int = 20_000) -> Speed:
+    """Measure spool and shipping alone."""
+    with tempfile.TemporaryDirectory(prefix="tierwise-speed") as folder:
+        directory = Path(folder)
+        engine = schema.ready_engine(database_url or f"sqlite:///{directory}/books.db")
+        spool = Spool.open(directory / "spool")
+        took = []
+        began = time.process_time()
+        for _ in range(requests):
+            at = time.perf_counter()
+            _one(spool)
+            took.append(time.perf_counter() - at)
+        path_cpu = (time.process_time() - began) / requests
+        shipper = Shipper(spool, engine)
+        began, began_cpu = time.perf_counter(), time.process_time()
+        shipper.turn()
+        wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
+        assert shipper.state.shipped_requests == requests, shipper.state
+        spool.close()
+        engine.dispose()
+    return Speed(path_cpu * 1e6, median(took) * 1e6, requests / wall, cpu / requests * 1e6)
+
+
+def _one(spool: Spool) -> None:
+    now = time.time_ns() // 1000
+    id = request_id(now)
+    spool.write(
+        [
+            Opening(
+                request_id=id,
+                opened_at=now,
+                key_id=1,
+                segment="default",
+                country="US",
+                requested_model="auto",
+                first_tier=Tier.FAST,
+                reason=Reason.BELOW_THRESHOLD,
+                score=0.1,
+                p_fast=0.8,
+                p_reasoning=0.9,
+                propensity=1.0,
+                policy_version=1,
+                classifier_version="reference",
+                answer_type="open",
+                language="en",
+                turn=1,
+                streamed=True,
+                ads_eligible=True,
+                revenue_version=1,
+                expected_revenue_nanousd=1_450_000,
+            ),
+            CallIntent(id, 0, CallKind.ANSWER, Tier.FAST, "openai/gpt-5-nano", 1, 215_000, now),
+        ]
+    )
+    usage = Usage(800, 700, 0, 350, 0)
+    spool.write([CallResult(id, 0, CallStatus.OK, Precision.EXACT, usage, 1, 183_500, 300, 1200)])
+    spool.write([Closing(id, now + 1_200_000, Tier.FAST, Outcome.OK, 0, 300, 1200)])

@@ -1,0 +1,34 @@
+"""The ledger's promise against a served instance, in short; `scripts/faults` runs the long form."""
+
+from pathlib import Path
+
+import pytest
+
+from scripts.faulting.disconnects import disconnects
+from scripts.faulting.kills import kills
+from scripts.faulting.outage import locked, outage
+from scripts.faulting.served import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place.make(tmp_path / "instance")
+    made.engine().dispose()
+    return made
+
+
+async def test_killed_under_load_the_books_agree_with_the_provider(place: Place) -> None:
+    found = await kills(place, rounds=3)
+    assert (found.held, found.breaks) == (3, {}), found
+
+
+async def test_clients_that_hang_up_are_settled_within_a_second(place: Place) -> None:
+    found = await disconnects(place, 40)
+    assert (found.settled, found.in_time, found.upstream_in_time) == (40, 40, True), found
+
+
+async def test_a_locked_database_loses_and_doubles_nothing(place: Place) -> None:
+    found = await outage(place, 3.0, locked(place))
+    assert (found.failed, found.drained) == (0, True), found.examples
+    assert found.account.holds
+    assert found.account.lines == found.account.served
