@@ -179,13 +179,15 @@ class OpenAICompatible:
 class _ChunkReader:
     """Turns the chunks of one stream into deltas, and knows at its end whether it was whole."""
 
-    __slots__ = ("_dropped", "_endpoint", "_finished", "_tags")
+    __slots__ = ("_dropped", "_endpoint", "_has_finished", "_splits_thinking", "_tags", "_unfinished")
 
     def __init__(self, endpoint: Endpoint, dropped: list[str]) -> None:
         self._endpoint = endpoint
         self._dropped = dropped
-        self._tags: dict[int, ThinkingTags] | None = {} if endpoint.splits_thinking else None
-        self._finished: dict[int, bool] = {}
+        self._splits_thinking = endpoint.splits_thinking
+        self._tags: dict[int, ThinkingTags] = {}
+        self._unfinished: set[int] = set()
+        self._has_finished = False
 
     def read(self, event: bytes) -> list[Delta]:
         """Return the deltas in one chunk; raises ProviderError for what is no chunk, or an error in its place."""
@@ -197,27 +199,35 @@ class _ChunkReader:
             raise _told(self._endpoint, chunk.error)
         deltas = []
         for choice in chunk.choices or ():
-            if choice.finish_reason == "error":
-                raise ProviderError(f"{self._endpoint.target.name} broke off its answer")
             delta = wire.delta_of(choice)
-            self._finished[delta.index] = self._finished.get(delta.index, False) or delta.finish_reason is not None
-            if self._tags is not None:
-                self._split(self._tags, delta)
+            if delta.finish_reason is not None:
+                if choice.finish_reason == "error":
+                    raise ProviderError(f"{self._endpoint.target.name} broke off its answer")
+                self._unfinished.discard(delta.index)
+                self._has_finished = True
+            elif not self._has_finished:
+                self._unfinished.add(delta.index)
+            if self._splits_thinking:
+                tags = self._tags.get(delta.index)
+                if tags is None:
+                    tags = self._tags[delta.index] = ThinkingTags()
+                if not tags.is_decided:
+                    self._split(tags, delta)
             deltas.append(delta)
         if chunk.usage or self._dropped or chunk.service_tier or chunk.system_fingerprint:
             if not deltas:
                 deltas.append(Delta())
             self._annotate(deltas[-1], chunk)
-        return [delta for delta in deltas if _says_anything(delta)]
+        return [delta for delta in deltas if delta.content or _says_anything(delta)]
 
     def end(self) -> list[Delta]:
         """Return what was held back; raises ProviderError when the stream ended before the answer did."""
         held = []
-        for index, tags in (self._tags or {}).items():
+        for index, tags in self._tags.items():
             visible, thought = tags.end()
             if visible or thought:
                 held.append(Delta(index, visible or None, thought or None))
-        if not self._finished or not all(self._finished.values()):
+        if self._unfinished or not self._has_finished:
             raise ProviderError(f"{self._endpoint.target.name} broke off its answer")
         return held
 
@@ -227,11 +237,8 @@ class _ChunkReader:
         if self._dropped:
             delta.dropped, self._dropped = self._dropped, []
 
-    def _split(self, all_tags: dict[int, ThinkingTags], delta: Delta) -> None:
-        tags = all_tags.get(delta.index)
-        if tags is None:
-            tags = all_tags[delta.index] = ThinkingTags()
-        if delta.content is not None and not tags.is_decided:
+    def _split(self, tags: ThinkingTags, delta: Delta) -> None:
+        if delta.content is not None:
             visible, thought = tags.split(delta.content)
             delta.content, delta.reasoning = visible or None, thought or delta.reasoning
         if delta.finish_reason and not tags.is_decided:
@@ -242,8 +249,7 @@ class _ChunkReader:
 
 def _says_anything(delta: Delta) -> bool:
     return bool(
-        delta.content
-        or delta.finish_reason
+        delta.finish_reason
         or delta.reasoning
         or delta.tool_calls
         or delta.refusal

@@ -15,50 +15,47 @@ class _At(Enum):
 class ThinkingTags:
     """Takes one choice's content piece by piece and says which of it is thinking."""
 
-    __slots__ = ("_at", "_closing", "_has_thought", "_held")
+    __slots__ = ("_at", "_closing", "_has_thought", "_held", "is_decided")
 
     def __init__(self) -> None:
         self._at = _At.START
         self._held = ""
         self._closing = ""
         self._has_thought = False
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether all that follows is visible."""
-        return self._at is _At.ANSWER
+        self.is_decided = False  # all that follows is visible
 
     def split(self, content: str) -> tuple[str, str]:
         """Return (visible, thinking) as far as it is certain; the rest is held back."""
-        if self._at is _At.ANSWER:
+        if self.is_decided:
             return content, ""
         self._held += content
         if self._at is _At.START and not self._opened():
-            return (self._released(), "") if self.is_decided else ("", "")
+            return ("", "") if self._may_open() else (self._released(), "")
         thought = self._thought() if self._at is _At.THINKING else ""
         if self._at is _At.AFTERWARDS:
             self._held = self._held.lstrip()
             if self._held:
-                self._at = _At.ANSWER
                 return self._released(), thought
         return "", thought
 
     def end(self) -> tuple[str, str]:
         """Return what is still held back at the end of the answer."""
-        was, self._at = self._at, _At.ANSWER
-        held = self._released()
+        was, held = self._at, self._released()
         return ("", held) if was is _At.THINKING else (held if was is _At.START else "", "")
 
     def _opened(self) -> bool:
-        """Look for the opening tag; what cannot become one is the answer."""
+        """Take the opening tag off, if it is there."""
         text = self._held.lstrip()
         for tag, closing in CLOSINGS.items():
             if text.startswith(tag):
                 self._at, self._closing, self._held = _At.THINKING, closing, text[len(tag) :]
                 return True
-        if not any(tag.startswith(text) for tag in CLOSINGS):
-            self._at = _At.ANSWER
         return False
+
+    def _may_open(self) -> bool:
+        """Whether what is held may yet become an opening tag."""
+        text = self._held.lstrip()
+        return any(tag.startswith(text) for tag in CLOSINGS)
 
     def _thought(self) -> str:
         """Take the thinking out of what is held, up to the closing tag or what may become one."""
@@ -75,5 +72,6 @@ class ThinkingTags:
         return thought
 
     def _released(self) -> str:
-        held, self._held = self._held, ""
+        """Give out all that is held, as the answer that it must be."""
+        held, self._held, self._at, self.is_decided = self._held, "", _At.ANSWER, True
         return held

@@ -6,7 +6,6 @@ candidates. Audio and image tokens are input or output tokens like any other. Wh
 result flagged as estimated; the provider's own JSON stays beside it.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from router.providers.base import Metered
@@ -18,7 +17,7 @@ MOST_TOKENS = 1 << 31  # more than any call can have: a provider's bug, not a co
 class _Reader:
     """Reads counts out of usage JSON; remembers when one made no sense."""
 
-    def __init__(self, raw: Mapping[str, Any]) -> None:
+    def __init__(self, raw: dict[str, Any]) -> None:
         self.raw = raw
         self.is_sane = True
 
@@ -26,9 +25,11 @@ class _Reader:
         """The count at a path; 0 where it is absent or nonsense."""
         value: Any = self.raw
         for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if value is None:
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None or value == 0:
             return 0
+        if type(value) is int and 0 < value < MOST_TOKENS:
+            return value
         is_whole = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value // 1
         if not is_whole or not 0 <= value < MOST_TOKENS:
             self.is_sane = False
@@ -50,10 +51,10 @@ class _Reader:
         cached = self.part(cached, whole_input)
         written = self.part(written, whole_input - cached)
         usage = Usage(whole_input - cached - written, cached, written, visible, reasoning)
-        return Metered(usage, Precision.EXACT if self.is_sane else Precision.ESTIMATED, dict(self.raw))
+        return Metered(usage, Precision.EXACT if self.is_sane else Precision.ESTIMATED, self.raw)
 
 
-def normalise(raw: Mapping[str, Any] | None) -> Metered | None:
+def normalise(raw: dict[str, Any] | None) -> Metered | None:
     """Return the usage in a provider's JSON, told apart by its keys; None when there is none in it."""
     if not raw:
         return None
