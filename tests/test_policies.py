@@ -1,0 +1,92 @@
+"""Versions of the policy in the database; what a policy decides is tested beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, select, update
+
+from router.ledger import schema
+from router.ledger.database import writing
+from router.ledger.tables import PolicyVersion
+from router.policies import PolicyBook, import_dials, in_force
+from router.settings import PolicySettings
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = schema.ready_engine(f"sqlite:///{tmp_path}/books.db")
+    yield made
+    made.dispose()
+
+
+def dials(**changes: float) -> dict[str, Any]:
+    return PolicySettings(**changes).model_dump()
+
+
+def versions(engine: Engine) -> list[tuple[int, str, str]]:
+    with engine.connect() as connection:
+        rows = connection.execute(select(PolicyVersion.__table__).order_by(PolicyVersion.version)).all()
+    return [(row.version, row.author, row.state) for row in rows]
+
+
+def activate_by_hand(engine: Engine, **body: float) -> None:
+    """Do as an operator does who activates a version."""
+    with writing(engine) as connection:
+        connection.execute(update(PolicyVersion).values(state="retired"))
+        row = {"author": "ada", "note": "try", "created_at": 5, "state": "active", "body": dials(**body)}
+        connection.execute(insert(PolicyVersion).values(**row))
+
+
+def test_without_any_version_the_defaults_are_in_force(engine: Engine) -> None:
+    assert in_force(engine).version == 0
+    assert in_force(engine).reasoning_threshold == 0.25
+
+
+def test_the_files_dials_become_the_active_version(engine: Engine) -> None:
+    version = import_dials(engine, dials(reasoning_threshold=0.4), 1)
+    assert (in_force(engine).version, in_force(engine).reasoning_threshold) == (version, 0.4)
+    assert versions(engine) == [(1, "config", "active")]
+
+
+def test_a_restart_with_the_same_file_changes_nothing(engine: Engine) -> None:
+    import_dials(engine, dials(), 1)
+    assert import_dials(engine, dials(), 2) is None
+    assert len(versions(engine)) == 1
+
+
+def test_a_restart_does_not_undo_what_an_operator_activated(engine: Engine) -> None:
+    import_dials(engine, dials(), 1)
+    activate_by_hand(engine, explore=0.5)
+    import_dials(engine, dials(), 2)
+    assert in_force(engine).explore == 0.5
+
+
+def test_a_changed_file_is_activated_and_names_what_it_follows(engine: Engine) -> None:
+    import_dials(engine, dials(), 1)
+    activate_by_hand(engine, explore=0.5)
+    import_dials(engine, dials(max_deep_share=0.2), 2)
+    assert versions(engine) == [(1, "config", "retired"), (2, "ada", "retired"), (3, "config", "active")]
+    with engine.connect() as connection:
+        assert connection.scalar(select(PolicyVersion.parent).where(PolicyVersion.version == 3)) == 2
+
+
+def test_exactly_one_version_is_active(engine: Engine) -> None:
+    for place in range(4):
+        import_dials(engine, dials(explore=place / 10), place)
+    assert [state for _, _, state in versions(engine)].count("active") == 1
+
+
+def test_wrong_dials_are_not_imported(engine: Engine) -> None:
+    with pytest.raises(ValueError, match="max_deep_share"):
+        import_dials(engine, {"max_deep_share": 7}, 1)
+    assert versions(engine) == []
+
+
+def test_a_running_server_follows_the_database(engine: Engine) -> None:
+    book = PolicyBook(engine)
+    import_dials(engine, dials(explore=0.3), 1)
+    assert book.active.explore == 0.01
+    book.refresh()
+    assert book.active.explore == 0.3

@@ -1,0 +1,90 @@
+from typing import Any
+
+from router import targets
+from router.providers.base import ModelTarget
+from router.settings import CallSettings, ModelSettings, Settings
+
+KEYS = {"OPENAI_API_KEY": "sk-openai", "GEMINI_API_KEY": "sk-gemini", "MINE": "sk-mine"}
+
+
+def the_fast(
+    environ: dict[str, str] = KEYS, fallbacks: Any = None, models: Any = None, **fast: Any
+) -> tuple[ModelTarget, ...]:
+    configured: dict[str, Any] = {"tiers": {"fast": fast}, "fallbacks": fallbacks or {}, "models": models or {}}
+    settings = Settings(**configured)
+    return targets.with_fallbacks(settings, settings.tiers.fast, environ)
+
+
+def test_a_providers_key_is_found_in_the_environment() -> None:
+    assert the_fast(model="openai/gpt-5-nano")[0].api_key == "sk-openai"
+    assert the_fast({}, model="openai/gpt-5-nano")[0].api_key is None
+
+
+def test_a_providers_key_never_goes_to_another_server() -> None:
+    assert the_fast(model="openai/x", api_base="https://elsewhere.example/v1")[0].api_key is None
+
+
+def test_a_configured_key_beats_the_environment() -> None:
+    assert the_fast(model="openai/x", api_key="sk-own")[0].api_key == "sk-own"
+    assert the_fast(model="openai/x", api_key_env="MINE")[0].api_key == "sk-mine"
+    assert the_fast(model="openai/x", api_key_env="ABSENT")[0].api_key is None
+
+
+def test_a_key_is_not_shown() -> None:
+    assert "sk-own" not in repr(the_fast(model="openai/x", api_key="sk-own"))
+
+
+def test_fallbacks_follow_in_order_each_with_its_own_key() -> None:
+    chosen = the_fast(model="openai/a", fallbacks={"openai/a": ["openai/b", "gemini/c"]}, api_key="sk-own")
+    assert [(t.name, t.api_key) for t in chosen] == [
+        ("openai/a", "sk-own"),
+        ("openai/b", "sk-own"),
+        ("gemini/c", "sk-gemini"),
+    ]
+
+
+def test_a_fallback_at_the_same_server_is_called_there() -> None:
+    base = "https://elsewhere.example/v1"
+    chosen = the_fast(model="openai/a", api_base=base, fallbacks={"openai/a": ["openai/b", "gemini/c"]})
+    assert [t.api_base for t in chosen] == [base, base, None]
+
+
+def test_a_fallback_that_is_configured_elsewhere_brings_its_own_settings() -> None:
+    models = {"big": {"model": "openai/b", "effort": "high", "timeout_s": 7}}
+    fallback = the_fast(model="openai/a", fallbacks={"openai/a": ["openai/b"]}, models=models)[1]
+    assert (fallback.effort, fallback.timeout_s) == ("high", 7)
+
+
+def test_what_is_publicly_known_of_a_model_is_filled_in() -> None:
+    known = targets.known(ModelTarget("openai/gpt-4o-mini"))
+    assert known.context_length is not None
+    assert known.capabilities is not None
+    assert {"images", "tools", "schema"} <= known.capabilities
+
+
+def test_the_configuration_beats_what_is_publicly_known() -> None:
+    told = CallSettings(context_length=100, capabilities=("tools",)).target_of("openai/gpt-4o-mini", {})
+    known = targets.known(told)
+    assert known.context_length == 100
+    assert known.capabilities == {"tools"}
+
+
+def test_of_an_unknown_model_nothing_is_assumed() -> None:
+    unknown = targets.known(ModelTarget("openai/nobody-knows"))
+    assert (unknown.context_length, unknown.capabilities) == (None, None)
+
+
+def test_the_embedded_model_knows_its_small_context() -> None:
+    embedded = targets.known(ModelSettings().target({}))
+    assert embedded.context_length == targets.EMBEDDED_CONTEXT_TOKENS
+    assert embedded.max_thinking_tokens == targets.EMBEDDED_THINKING_TOKENS
+
+
+def test_every_callable_model_is_named_once() -> None:
+    configured: dict[str, Any] = {
+        "tiers": {"fast": {"model": "a/x"}, "reasoning": {"model": "a/y"}, "parallel": {"models": ["a/x"]}},
+        "models": {"own": {"model": "a/z"}},
+        "fallbacks": {"a/x": ["a/w"]},
+    }
+    every = targets.every(Settings(**configured), {})
+    assert sorted(target.name for target in every) == ["a/w", "a/x", "a/y", "a/z"]
