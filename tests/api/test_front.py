@@ -1,76 +1,54 @@
-"""What the front does when something goes wrong that nobody foresaw."""
-
-import asyncio
-import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
 
-from router.api.auth import Doorkeeper
-from router.api.chat import Chat
-from router.api.gate import Gate
-from router.keys import KeyRing
-from router.ledger.entries import Closing
-from router.providers.base import Delta
-from router.settings import ServerSettings
-from tests.api.service import a_chat
-from tests.desks import a_desk
-from tests.tiers.fakes import FakeBooks, FakeProvider, Reply, saying
+from tests.api.service import CHAT, Connection, Service, a_chat, serving, settings_of
+from tests.api.test_responses import RESPONSES, a_request
+
+BOTH = pytest.mark.parametrize(
+    ("path", "body"), [(CHAT, a_chat()), (RESPONSES, a_request())], ids=["chat", "responses"]
+)
 
 
-async def answered(reply: Reply, books: FakeBooks, *, stream: bool) -> list[Any]:
-    """Send one request to the endpoint alone; returns what it sent before the bug came through."""
-    engine = create_engine("sqlite://")
-    desk = a_desk(FakeProvider(saying(reply)), books)
-    endpoint = Chat(desk, Doorkeeper(KeyRing(engine), "auto"), Gate(1, 0, 1.0), ServerSettings())
-    incoming = [{"type": "http.request", "body": json.dumps(a_chat(stream=stream)).encode()}]
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return incoming.pop() if incoming else await asyncio.Event().wait()
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "headers": headers, "client": ("127.0.0.1", 1)}
-    with pytest.raises(ZeroDivisionError):
-        await endpoint(scope, receive, send)
-    return sent
+@BOTH
+async def test_the_places_are_told_as_rate_limits(service: Service, path: str, body: dict[str, Any]) -> None:
+    headers = (await service.local.post(path, json=body)).headers
+    limit = service.settings.server.max_concurrent_requests
+    assert headers["x-ratelimit-limit-requests"] == str(limit)
+    assert headers["x-ratelimit-remaining-requests"] == str(limit - 1)
+    assert headers["x-ratelimit-reset-requests"] == "0s"
+    assert int(headers["openai-processing-ms"]) >= 0
 
 
-def outcomes(books: FakeBooks) -> list[str]:
-    return [entry.outcome for entry in books.entries if isinstance(entry, Closing)]
+@BOTH
+async def test_the_clients_own_id_comes_back_beside_ours(service: Service, path: str, body: dict[str, Any]) -> None:
+    for sent in (body, {**body, "model": "gpt-9"}):
+        headers = (await service.local.post(path, json=sent, headers={"X-Client-Request-Id": "mine-1"})).headers
+        assert headers["x-client-request-id"] == "mine-1"
+        assert headers["x-request-id"] != "mine-1"
 
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_bug_before_the_first_byte_is_an_http_error_without_its_text(stream: bool) -> None:
-    books = FakeBooks()
-    start, body = await answered(ZeroDivisionError("secret detail"), books, stream=stream)
-    assert start["status"] == 500
-    assert json.loads(body["body"])["error"]["code"] == "internal_error"
-    assert b"secret detail" not in body["body"]
-    assert dict(start["headers"])[b"x-tierwise-tier"] == b"fast"
+async def test_a_clients_id_that_is_too_long_is_not_repeated(service: Service) -> None:
+    response = await service.local.post(CHAT, json=a_chat(), headers={"X-Client-Request-Id": "x" * 513})
+    assert response.status_code == 200
+    assert "x-client-request-id" not in response.headers
 
 
-async def test_a_bug_is_settled_as_an_error() -> None:
-    books = FakeBooks()
-    await answered(ZeroDivisionError(), books, stream=False)
-    assert outcomes(books) == ["error"]
+async def test_whoever_finds_no_place_is_told_that_none_is_left(tmp_path: Path) -> None:
+    one = {"max_concurrent_requests": 1, "max_queued_requests": 0}
+    async with serving(settings_of(tmp_path, server=one)) as service:
+        inside = Connection(service, a_chat("hang"))
+        await service.until(service.spooled)
+        refused = await service.local.post(RESPONSES, json=a_request())
+        await inside.leave()
+    assert refused.status_code == 429
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    assert refused.headers["x-ratelimit-reset-requests"] == f"{refused.headers['retry-after']}s"
 
 
-class Breaking(list[Delta]):
-    """Deltas that end in a bug."""
-
-    def __iter__(self) -> Any:
-        yield Delta(content="Well, ")
-        raise ZeroDivisionError("secret detail")
-
-
-async def test_a_bug_after_the_first_byte_is_a_last_event() -> None:
-    books = FakeBooks()
-    sent = await answered(Breaking(), books, stream=True)
-    assert (sent[0]["status"], sent[-1]["more_body"]) == (200, False)
-    assert json.loads(sent[-1]["body"].removeprefix(b"data: "))["error"]["code"] == "internal_error"
-    assert outcomes(books) == ["error"]
+async def test_a_deep_answer_that_failed_is_not_to_be_bought_again(tmp_path: Path) -> None:
+    deep = {"deep": {"model": "scripted/fail-500", "effort": "high"}}
+    async with serving(settings_of(tmp_path, models=deep)) as service:
+        for path, body in ((CHAT, a_chat("deep")), (RESPONSES, a_request("deep"))):
+            assert (await service.local.post(path, json=body)).headers["x-should-retry"] == "false"

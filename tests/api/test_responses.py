@@ -148,8 +148,11 @@ async def test_what_cannot_be_done_is_refused_by_name(service: Service, changes:
     assert (await refused(service, **changes))["param"] == param
 
 
-async def test_errors_name_parameters_as_this_endpoint_does(service: Service) -> None:
-    assert (await refused(service, model="reasoning", max_output_tokens=20))["param"] == "max_output_tokens"
+async def test_errors_name_parameters_as_this_endpoint_does(tmp_path: Path) -> None:
+    blind = {"fast": {"model": "scripted/echo", "capabilities": ["tools"]}}
+    image = {"role": "user", "content": [{"type": "input_image", "image_url": "https://example.org/cat.png"}]}
+    async with serving(settings_of(tmp_path, tiers=blind)) as service:
+        assert (await refused(service, input=[image]))["param"] == "input"
 
 
 async def test_a_failure_before_the_first_byte_is_an_http_error(service: Service) -> None:

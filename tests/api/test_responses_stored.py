@@ -2,16 +2,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
+from starlette.types import Message
 
 from router.clock import SystemClock
 from router.keys import Scope
 from router.ledger.retention import purge
 from router.ledger.tables import StoredResponse
-from tests.api.service import Service, serving, settings_of
+from tests.api.service import Connection, Service, serving, settings_of
 from tests.api.test_responses import RESPONSES, a_request, answered
+from tests.api.test_responses_stream import events_in
 
 DAY_US = 86_400_000_000
+
+
+def drop_table(service: Service) -> None:
+    with service.engine.begin() as connection:
+        connection.execute(text("DROP TABLE stored_responses"))
 
 
 def kept(service: Service) -> int:
@@ -19,11 +26,11 @@ def kept(service: Service) -> int:
         return connection.execute(select(func.count()).select_from(StoredResponse)).scalar_one()
 
 
-async def test_nothing_is_kept_unless_it_is_asked_for(service: Service) -> None:
-    body = await answered(service)
+async def test_nothing_is_kept_unless_it_is_asked_for(fresh: Service) -> None:
+    body = await answered(fresh)
     assert body["store"] is False
-    assert kept(service) == 0
-    assert (await service.local.get(f"{RESPONSES}/{body['id']}")).status_code == 404
+    assert kept(fresh) == 0
+    assert (await fresh.local.get(f"{RESPONSES}/{body['id']}")).status_code == 404
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -90,14 +97,14 @@ async def test_a_conversation_whose_beginning_was_deleted_is_not_found(service: 
     assert response.json()["error"]["code"] == "previous_response_not_found"
 
 
-async def test_a_stored_response_expires(service: Service) -> None:
-    path = f"{RESPONSES}/{(await answered(service, store=True))['id']}"
-    with service.engine.begin() as connection:
+async def test_a_stored_response_expires(fresh: Service) -> None:
+    path = f"{RESPONSES}/{(await answered(fresh, store=True))['id']}"
+    with fresh.engine.begin() as connection:
         left_us = connection.execute(select(StoredResponse.expires_at)).scalar_one() - SystemClock().now_us()
         connection.execute(update(StoredResponse).values(expires_at=SystemClock().now_us()))
     assert 29 * DAY_US < left_us <= 30 * DAY_US
-    assert (await service.local.get(path)).status_code == 404
-    assert purge(service.engine, SystemClock().now_us()) == 1
+    assert (await fresh.local.get(path)).status_code == 404
+    assert purge(fresh.engine, SystemClock().now_us()) == 1
 
 
 async def test_the_retention_is_a_setting(tmp_path: Path) -> None:
@@ -108,21 +115,35 @@ async def test_the_retention_is_a_setting(tmp_path: Path) -> None:
     assert expires_us <= SystemClock().now_us() + DAY_US
 
 
-async def test_while_the_database_is_away_storing_is_refused_and_costs_nothing(service: Service) -> None:
-    StoredResponse.__table__.drop(service.engine)  # type: ignore[attr-defined]
-    response = await service.local.post(RESPONSES, json=a_request(store=True))
+async def test_while_the_database_is_away_storing_is_refused_and_costs_nothing(fresh: Service) -> None:
+    drop_table(fresh)
+    response = await fresh.local.post(RESPONSES, json=a_request(store=True))
     assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
     assert response.headers["retry-after"]
-    assert service.spooled() == 0
-    assert (await service.local.post(RESPONSES, json=a_request())).status_code == 200
+    assert fresh.spooled() == 0
+    assert (await fresh.local.post(RESPONSES, json=a_request())).status_code == 200
 
 
-async def test_an_answer_that_could_not_be_stored_goes_out_and_says_so(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = service.local.post(RESPONSES, json=a_request("slow", store=True))
-    response = await task
-    assert response.status_code in (200, 404)
+class LosingTheTable(Connection):
+    """A client that sees the first piece of its stream in the moment in which the table goes away."""
+
+    def __init__(self, service: Service, body: Any, path: str) -> None:
+        self._service = service
+        super().__init__(service, body, path)
+
+    async def _send(self, message: Message) -> None:
+        if len(self.sent) == 1:
+            drop_table(self._service)
+        await super()._send(message)
+
+
+async def test_an_answer_that_could_not_be_stored_goes_out_and_says_so(fresh: Service) -> None:
+    connection = LosingTheTable(fresh, a_request(store=True, stream=True), RESPONSES)
+    await connection.task
+    last = events_in(b"".join(message.get("body", b"") for message in connection.sent).decode())[-1]
+    assert (last["type"], last["response"]["store"]) == ("response.completed", False)
+    assert "not_stored" in last["response"]["x_tierwise"]
+    assert (await fresh.booked(connection.headers["x-request-id"]))["outcome"] == "ok"
 
 
 async def test_a_stored_response_is_not_streamed_again(service: Service) -> None:
