@@ -39,12 +39,14 @@ def fit_heads(
     kernel = gram(everything)
     groups = np.concatenate((folds, np.full(invariant.shape[0], -1)))
     level = target.mean(axis=1, keepdims=True)
-    parts = [(level - level.mean(), shape.alpha)]
-    centre = np.full(target.shape[1], level.mean())
-    deviation = target - level
-    centre = centre + deviation.mean(axis=0)
-    if shape.alpha_shape is not None:
-        parts.append((deviation - deviation.mean(axis=0), shape.alpha_shape))
+    centre = target.mean(axis=0)
+    common = np.repeat(level - level.mean(), target.shape[1], axis=1)
+    if shape.alpha_shape is None:
+        parts = [(common, shape.alpha)]
+    elif shape.alpha_shape == shape.alpha:
+        parts = [(target - centre, shape.alpha)]
+    else:
+        parts = [(common, shape.alpha), (target - centre - common, shape.alpha_shape)]
     held_out = np.tile(centre, (count, 1))
     weights = np.zeros((everything.shape[1], target.shape[1]))
     for part, alpha in parts:

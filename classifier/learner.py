@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+from scipy import linalg, sparse
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -55,8 +55,9 @@ def gram(X: Any) -> Array:
 
 def solve(kernel: Array, targets: Array, alpha: float) -> Array:
     """Dual weights."""
-    solved: Array = np.linalg.solve(kernel + alpha * np.eye(len(kernel)), targets)
-    return solved
+    system = kernel.copy()
+    system.flat[:: len(kernel) + 1] += alpha
+    return np.asarray(linalg.solve(system, targets, assume_a="pos", overwrite_a=True, check_finite=False), np.float64)
 
 
 def out_of_fold(kernel: Array, targets: Array, folds: npt.NDArray[np.intp], alpha: float) -> Array:

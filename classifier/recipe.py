@@ -46,6 +46,7 @@ class Settings:
     min_documents: int = 2
     max_rows: int = 60_000
     gate_surface_weight: float = 0.15
+    max_rows_of_templates: int = 1800  # more of the same templates cost minutes and say little more
     shapes: dict[str, Shape] = field(default_factory=lambda: dict(SHAPES))
 
 
@@ -80,6 +81,9 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
     whole = design(documents, vocabulary, scales)
     experts = {name: _rows_of(scored, sources) for name, sources in SOURCES.items()}
     experts = {name: at for name, at in experts.items() if len(at)}
+    templates = experts.get("puzzles", np.zeros(0, np.intp))
+    if len(templates):
+        experts["puzzles"] = templates[:: 1 + (len(templates) - 1) // settings.max_rows_of_templates]
     knots = len(settings.knots)
     heads = len(experts) * knots
     columns = Columns.empty(len(vocabulary), whole.surface.shape[1], heads + len(experts) + 1)
@@ -129,11 +133,9 @@ def _fit_gate(
     """Which expert a text belongs to; two experts or more."""
     if len(experts) < 2:
         return
-    label = np.zeros(len(whole.surface), np.intp)
-    for place, at in enumerate(experts.values()):
-        label[at] = place
-    rows = whole.rows(surface_weight)[:, :-1]
-    gate = LogisticRegression(C=20.0, max_iter=300).fit(rows, label)
+    label = np.repeat(np.arange(len(experts)), [len(at) for at in experts.values()])
+    rows = whole.rows(surface_weight)[np.concatenate(list(experts.values())), :-1]
+    gate = LogisticRegression(C=20.0, max_iter=300, tol=1e-3).fit(rows, label)
     weights = np.vstack([gate.coef_.T, gate.intercept_])
     if len(experts) == 2:
         weights = np.hstack([np.zeros_like(weights), weights])
