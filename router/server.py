@@ -1,6 +1,9 @@
 """Running the app under uvicorn: one process, or several that share a port."""
 
 import os
+import threading
+import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,8 @@ from starlette.applications import Starlette
 from router import settings
 from router.app import create
 from router.settings import ENV_PREFIX, Settings
+
+READY_TIMEOUT_S = 120.0
 
 
 class _AnnouncingServer(uvicorn.Server):
@@ -54,8 +59,21 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         return
     if path is not None:
         os.environ[f"{ENV_PREFIX}CONFIG"] = str(path)
-    announce(base_url(server.host, server.port))
+    url = base_url(server.host, server.port)
+    threading.Thread(target=_announce_when_ready, args=(url, announce), daemon=True).start()
     uvicorn.run("router.server:worker", factory=True, workers=workers, **options)  # type: ignore[arg-type]
+
+
+def _announce_when_ready(url: str, announce: Callable[[str], None]) -> None:
+    """Wait for the first worker to answer: they are processes of their own and say nothing themselves."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/health/live", timeout=1):
+                announce(url)
+                return
+        except OSError:
+            time.sleep(0.1)
 
 
 def worker() -> Starlette:

@@ -6,7 +6,7 @@ import msgspec
 
 from router.ledger import codes
 from router.ledger.entries import CallIntent, CallResult, Closing, Opening
-from router.types import Reason
+from router.types import Outcome, Reason
 
 LARGEST_INT4 = 2**31 - 1
 LARGEST_INT2 = 2**15 - 1
@@ -81,6 +81,13 @@ class RawUsageRow(msgspec.Struct):
     body: str
 
 
+def _expected(o: Opening, c: Closing) -> int | None:
+    """What a request is expected to earn: an ad needs an answer beside it."""
+    was_shown = c.outcome is Outcome.OK or (c.outcome is Outcome.CANCELLED and c.first_byte_ms is not None)
+    is_known = c.outcome is not Outcome.UNKNOWN
+    return 0 if is_known and not was_shown and o.expected_revenue_nanousd is not None else o.expected_revenue_nanousd
+
+
 def request_row(key: Key, o: Opening, c: Closing, recorded_at: int, label: Mapping[str, int]) -> RequestRow:
     """Lay out a settled request."""
     return RequestRow(
@@ -88,7 +95,7 @@ def request_row(key: Key, o: Opening, c: Closing, recorded_at: int, label: Mappi
         opened_at=o.opened_at,
         closed_at=c.closed_at,
         recorded_at=recorded_at,
-        expected_revenue_nanousd=o.expected_revenue_nanousd,
+        expected_revenue_nanousd=_expected(o, c),
         score=o.score,
         p_fast=o.p_fast,
         p_reasoning=o.p_reasoning,

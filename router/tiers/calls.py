@@ -170,9 +170,7 @@ class Calls:
         """Write the results that are held back."""
         self._write([])
 
-    def close(
-        self, final_tier: Tier, outcome: Outcome, answer_call_no: int | None, *, fell_back: bool = False
-    ) -> None:
+    def close(self, final_tier: Tier, outcome: Outcome, answer_call_no: int | None, *, fell_back: bool = False) -> None:
         """Settle the request, once: everything held back and the closing go out in one write."""
         if self._is_closed:
             return
@@ -232,6 +230,7 @@ class Calls:
             self._unwritten.clear()
 
 
+OVERLOADED = (503, 529)  # no room: nothing was generated
 UNLIMITED_OUTPUT_TOKENS = 32_768
 
 
@@ -258,10 +257,11 @@ def estimated(request: ProviderRequest, visible: Sequence[str], thinking: Sequen
 
 
 def _failed(error: ProviderError) -> tuple[CallStatus, Metered | None]:
-    """Tell how a failed call is booked: a refusal (4xx) cost nothing, what broke later may be billed."""
+    """Tell how a failed call is booked: one refused at the door cost nothing, what broke later may be billed."""
     if not error.dispatched:
         return CallStatus.NOT_SENT, None
-    was_refused = error.provider_status is not None and 400 <= error.provider_status < 500
+    status = error.provider_status
+    was_refused = status is not None and (400 <= status < 500 or status in OVERLOADED)
     return CallStatus.ERROR, Metered(Usage(), Precision.EXACT) if was_refused else None
 
 
