@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from router.api.responses_items import ROLES, input_items, messages_of
 from router.api.responses_output import Output
-from router.api.responses_wire import params_of, parse_responses
+from router.api.responses_wire import KNOWN, params_of, parse_responses
 from router.errors import InvalidRequest
 from router.providers.base import Choice, Delta
 from tests.api.test_responses import WEATHER, a_request
@@ -124,3 +124,14 @@ def test_calls_that_grow_side_by_side_stay_apart() -> None:
         ("f", '{"a":1}'),
         ("g", "{}"),
     ]
+
+
+@given(st.dictionaries(st.sampled_from(sorted(KNOWN)), JSON, max_size=5))
+def test_any_body_is_translated_or_refused(changes: dict[str, Any]) -> None:
+    try:
+        request = parse_responses(json.dumps(a_request() | changes).encode(), strict=False)
+        messages_of(input_items(request.input))
+        params_of(request)
+    except InvalidRequest as error:
+        changes = {} if error.param else {"unnamed": error}
+    assert "unnamed" not in changes
