@@ -66,7 +66,7 @@ def test_the_configuration_beats_what_is_publicly_known() -> None:
     told = CallSettings(context_length=100, capabilities=("tools",)).target_of("openai/gpt-4o-mini", {})
     known = targets.known(told)
     assert known.context_length == 100
-    assert known.capabilities == {"tools"}
+    assert known.capabilities == frozenset({"tools"})
 
 
 def test_of_an_unknown_model_nothing_is_assumed() -> None:

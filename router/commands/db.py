@@ -25,6 +25,6 @@ def check(config: ConfigOption = None) -> None:
     from router import settings
     from router.ledger import schema
 
-    problem = schema.check(settings.load(settings.config_path(config)).database_url)
+    problem = schema.problem(settings.load(settings.config_path(config)).database_url)
     print(problem or "the database is up to date")
     sys.exit(1 if problem else 0)

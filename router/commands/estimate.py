@@ -3,18 +3,24 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from classifier import artifact
 from classifier.messages import MessagesError, turns_of
 from classifier.model import DifficultyModel
-from classifier.types import Abilities, AnswerType, Estimate, Forecast
+from classifier.types import Abilities, Estimate, Forecast
+from router.capabilities import Lack
+from router.commands.output import ConfigOption
+from router.conversation import ConversationView, Kind
+from router.policy import BudgetView, Policy, decide
+from router.types import Tier
 
-PARALLEL_THRESHOLD, REASONING_THRESHOLD = 0.10, 0.25
-LOWEST_SAMPLED_CHANCE = 0.2
+if TYPE_CHECKING:
+    from router.settings import Settings
 
 TierFor = Callable[[Estimate], str]
 
@@ -23,12 +29,24 @@ class LineError(Exception):
     """A line of the input that is no query."""
 
 
-def default_tier(estimate: Estimate) -> str:
-    """The tier by the default thresholds, without cap and exploration."""
-    if estimate.score >= REASONING_THRESHOLD:
-        return "reasoning"
-    can_vote = estimate.answer_type is not AnswerType.OPEN and estimate.p_fast >= LOWEST_SAMPLED_CHANCE
-    return "parallel" if estimate.score >= PARALLEL_THRESHOLD and can_vote else "fast"
+def tier_by(policy: Policy) -> TierFor:
+    """The tier by a policy's thresholds, without cap and exploration, where every model can do everything."""
+    bare = replace(policy, explore=0.0)
+    able: dict[Tier, frozenset[Lack]] = dict.fromkeys(Tier, frozenset())
+
+    def tier_for(estimate: Estimate) -> str:
+        return decide(
+            estimate,
+            bare,
+            conversation=ConversationView(Kind.NEW, ()),
+            lacks=able,
+            allowed=frozenset(Tier),
+            budget=BudgetView(),
+            share_cap_quantile=None,
+            draw=1.0,
+        ).tier
+
+    return tier_for
 
 
 def estimated(
@@ -36,12 +54,13 @@ def estimated(
     model: DifficultyModel,
     *,
     abilities: Abilities | None = None,
-    tier_for: TierFor = default_tier,
+    tier_for: TierFor | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of output for lines of input, in order; raise LineError naming the first line that is no query.
 
     Without `abilities` the reference pair is assumed, and rows say so unless the artefact's heads were adapted.
     """
+    tier_for = tier_for or tier_by(Policy(version=0))
     is_assumed = not model.is_adapted and (abilities is None or None in (abilities.fast, abilities.reasoning))
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -81,12 +100,27 @@ def estimate(
         Path | None,
         typer.Option("--artifact", help="A directory made by `tierwise train`; the shipped one by default."),
     ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Estimate queries: JSON lines {"id", "text"} or {"id", "messages"} on stdin, JSON lines on stdout."""
+    from router import settings
+
+    configured = settings.load(settings.config_path(config))
     try:
         model = artifact.load(artifact_directory)
-        for row in estimated(sys.stdin, model):
+        tier_for = tier_by(Policy(version=0, **configured.policy.model_dump()))
+        for row in estimated(sys.stdin, model, abilities=_abilities(configured, model), tier_for=tier_for):
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
     except (artifact.ArtifactError, LineError) as error:
         typer.echo(f"tierwise estimate: {error}", err=True)
         raise typer.Exit(2) from error
+
+
+def _abilities(configured: "Settings", model: DifficultyModel) -> Abilities:
+    """The abilities of the configured models; None where nothing is known of one."""
+    tiers = configured.tiers
+    fast, reasoning = (
+        tier.ability if tier.ability is not None else model.ability_of(tier.model)
+        for tier in (tiers.fast, tiers.reasoning)
+    )
+    return Abilities(fast, reasoning)

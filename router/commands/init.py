@@ -49,7 +49,10 @@ def init(
     proposal = hosted(os.environ) or local(ollama_models())
     if proposal is None:
         proposal = Proposal("no provider key and no Ollama here: the embedded model", *(("embedded/smollm2",) * 2))
-    out.write_text(written(proposal))
+    try:
+        out.write_text(written(proposal))
+    except OSError as error:
+        raise typer.BadParameter(f"{out} cannot be written: {error.strerror}") from None
     print(f"wrote {out} ({proposal.because}); `tierwise doctor` checks it, `tierwise serve` runs it")
 
 

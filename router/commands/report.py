@@ -10,7 +10,6 @@ import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show, show_table
 
-MOST_DIMENSIONS = 2
 TITLES = {
     "requests": "requests",
     "calls": "calls",
@@ -26,7 +25,7 @@ TITLES = {
 
 
 def report(
-    by: Annotated[str, typer.Option(help="tier, model, segment, day, ...; one, or two separated by a comma.")] = "tier",
+    by: Annotated[str, typer.Option(help="tier, model, segment, day, ...; several separated by commas.")] = "tier",
     since: Annotated[str | None, typer.Option(help="First moment: a date, a time, or back from now (7d).")] = None,
     until: Annotated[str | None, typer.Option(help="First moment no longer included.")] = None,
     zone: Annotated[str, typer.Option(help="Time zone of days and dates.")] = "UTC",
@@ -41,8 +40,8 @@ def report(
 
     names = [name.strip() for name in by.split(",")]
     unknown = [name for name in names if name not in DIMENSIONS]
-    if unknown or len(set(names)) != len(names) or len(names) > MOST_DIMENSIONS:
-        raise typer.BadParameter(f"--by takes one or two of {', '.join(DIMENSIONS)}")
+    if unknown or len(set(names)) != len(names):
+        raise typer.BadParameter(f"--by takes one or several of {', '.join(DIMENSIONS)}, each once")
     chosen = window(since, until, zone, datetime.now(UTC))
     with opened(config) as (_, engine):
         found = costs(engine, names, chosen)

@@ -18,6 +18,8 @@ def serve(
     """Serve the chat endpoint, the admin page and the metrics."""
     from router import settings
     from router.admin_secret import AdminSecret
+    from router.commands.opening import make_state_dir
+    from router.ledger import schema
     from router.server import run
 
     overrides = {
@@ -27,11 +29,13 @@ def serve(
     configured = settings.load(path, {"server": overrides} if overrides else None)
     for name in settings.unknown_variables():
         _say(f"warning: {name} sets nothing")
-    configured.state_dir.mkdir(parents=True, exist_ok=True)
-    secret = AdminSecret(configured.state_dir).ensure()
+    make_state_dir(configured)
     if configured.server.workers > 1 and configured.uses_embedded():
         _say("the embedded model lives inside one process: serving with 1 worker")
-    run(configured, path, lambda base_url: _greet(base_url, secret))
+    elif configured.server.workers > 1:  # once here, rather than in every worker again and again
+        schema.ready_engine(configured.database_url).dispose()
+    # A secret that is made is also shown: only once the start has succeeded.
+    run(configured, path, lambda base_url: _greet(base_url, AdminSecret(configured.state_dir).ensure()))
 
 
 def _greet(base_url: str, secret: str | None) -> None:

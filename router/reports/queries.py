@@ -50,7 +50,6 @@ class Sums:
     expected_nanousd: int = 0
     expected_known: int = 0
     booked_nanousd: int = 0
-    booked_events: int = 0
     calls: int = 0
     priced: int = 0
     cost_nanousd: int = 0
@@ -72,7 +71,7 @@ class Sums:
             "calls": self.calls,
             "cost_usd": usd_text(self.cost_nanousd) if has_cost else None,
             "expected_revenue_usd": usd_text(self.expected_nanousd) if has_revenue else None,
-            "booked_revenue_usd": usd_text(self.booked_nanousd) if self.booked_events else None,
+            "booked_revenue_usd": usd_text(self.booked_nanousd),
             "contribution_usd": None if contribution is None else usd_text(contribution),
             "deep_share": str((Decimal(self.deep) / self.requests).quantize(SHARE_DIGITS)) if self.requests else None,
             "unpriced": self.calls - self.priced,
@@ -141,7 +140,6 @@ def _booked(dimensions: Sequence[Dimension], window: Window) -> Select[Any]:
     query = select(
         *_keys(dimensions),
         func.sum(RevenueEvent.amount_nanousd).label("booked_nanousd"),
-        func.count().label("booked_events"),
     ).select_from(Request)
     joined = query.join(RevenueEvent, RevenueEvent.request_id == Request.id)
     return _grouped(_with_answer(joined, dimensions), dimensions, window)

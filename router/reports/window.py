@@ -38,7 +38,10 @@ def instant(text: str | None, zone: tzinfo, now: datetime) -> int | None:
     if text is None:
         return None
     if back := _BACK.fullmatch(text):
-        return _micros(now - int(back.group(1)) * _UNITS[back.group(2)])
+        try:
+            return _micros(now - int(back.group(1)) * _UNITS[back.group(2)])
+        except OverflowError:
+            raise WrongWindow(f"{text!r} goes back too far") from None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
