@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from router.errors import ProviderRefused
 from router.providers.base import ProviderRequest
 
@@ -19,6 +21,9 @@ MOST_THINKING_TOKENS = 512  # a quarter of the context: question, thinking and a
 # Bookkeeping of the client: not for the model, so nothing is lost without it.
 BOOKKEEPING = {"user", "metadata", "store", "safety_identifier", "prompt_cache_key", "parallel_tool_calls"}
 
+# Of a JSON schema: beyond, writing its grammar takes longer than answering.
+MOST_SCHEMA_NODES = 200
+MOST_SCHEMA_BYTES = 32_768
 THINK_FIRST = "Think step by step: first write your reasoning in a few short steps, then answer when asked to."
 ANSWER_NOW = "So what is the final answer to my question? Answer it directly."
 
@@ -56,6 +61,11 @@ def answer_body(request: ProviderRequest, turns: Sequence[dict[str, str]], max_t
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": _calls(demanded)}}
     elif (params.get("response_format") or {}).get("type") in ("json_object", "json_schema"):
         body["response_format"] = params["response_format"]
+    wanted = body.get("response_format")
+    if _nodes(wanted, MOST_SCHEMA_NODES) < 0 or len(msgspec.json.encode(wanted)) > MOST_SCHEMA_BYTES:
+        raise ProviderRefused(
+            "the schema is too large for the embedded model", param="response_format", provider_status=400
+        )
     return body
 
 
@@ -116,6 +126,15 @@ def demanded_tools(params: dict[str, Any]) -> list[dict[str, Any]]:
             return [function for function in functions if function["name"] == name]
         case _:
             return []
+
+
+def _nodes(value: Any, left: int) -> int:
+    """Count down from `left` for each object within; negative when there are more."""
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if left < 0:
+            break
+        left = _nodes(one, left - isinstance(one, dict))
+    return left
 
 
 def _body(turns: Sequence[dict[str, str]], max_tokens: int) -> dict[str, Any]:

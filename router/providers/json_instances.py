@@ -5,6 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 DEEPEST = 8  # recursive schemas end here where they may
+LARGEST = 10_000  # items or letters that a schema may demand
+
+
+class Impossible(ValueError):
+    """No instance of this schema can be made here."""
+
 
 FORMATS = {
     "date": "2026-01-31",
@@ -29,8 +35,11 @@ class Instances:
         self._names: Iterator[str] = iter(_names(text))
 
     def of(self, schema: Any) -> Any:
-        """Return an instance of a schema (a mapping, or True)."""
-        return self._value(schema, schema if isinstance(schema, Mapping) else {}, "", 0)
+        """Return an instance of a schema (a mapping, or True); raises Impossible."""
+        try:
+            return self._value(schema, schema if isinstance(schema, Mapping) else {}, "", 0)
+        except (TypeError, ValueError, AttributeError, LookupError, RecursionError, OverflowError, re.error) as error:
+            raise Impossible("the schema makes no sense") from error
 
     def _value(self, schema: Any, root: Mapping[str, Any], name: str, depth: int) -> Any:
         if not isinstance(schema, Mapping):
@@ -39,8 +48,7 @@ class Instances:
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
-            named = [v for v in schema["enum"] if isinstance(v, str) and v.casefold() in self._text.casefold()]
-            return (named or schema["enum"])[0]
+            return next((value for value in schema["enum"] if self._names_it(value)), schema["enum"][0])
         for key in ("anyOf", "oneOf"):
             if schema.get(key):
                 options = [_resolved(option, root) for option in schema[key] if isinstance(option, Mapping)]
@@ -48,6 +56,10 @@ class Instances:
                 is_deep = depth >= DEEPEST and len(wanted) < len(options)
                 return None if is_deep or not wanted else self._value(wanted[0], root, name, depth)
         return self._typed(schema, root, name, depth)
+
+    def _names_it(self, value: Any) -> bool:
+        is_text = isinstance(value, str)
+        return is_text and re.search(rf"(?i)\b{re.escape(value)}\b", self._text) is not None
 
     def _typed(self, schema: Mapping[str, Any], root: Mapping[str, Any], name: str, depth: int) -> Any:
         kind = schema.get("type")
@@ -78,7 +90,7 @@ class Instances:
 
     def _array(self, schema: Mapping[str, Any], root: Mapping[str, Any], name: str, depth: int) -> list[Any]:
         fixed = [self._value(item, root, name, depth + 1) for item in schema.get("prefixItems") or ()]
-        least = schema.get("minItems", 0 if depth >= DEEPEST else 1)
+        least = _demanded(schema, "minItems", 0 if depth >= DEEPEST else 1)
         most = schema.get("maxItems", max(least, 1))
         while len(fixed) < min(max(least, 1 if depth < DEEPEST else 0), most):
             fixed.append(self._value(schema.get("items", True), root, name, depth + 1))
@@ -90,8 +102,15 @@ class Instances:
         if "pattern" in schema:
             return _matching(schema["pattern"])
         text = next(self._names, None) or f"{name or 'some'} text".replace("_", " ")
-        least, most = schema.get("minLength", 0), schema.get("maxLength")
+        least, most = _demanded(schema, "minLength", 0), schema.get("maxLength")
         return text.ljust(least, ".")[:most]
+
+
+def _demanded(schema: Mapping[str, Any], key: str, otherwise: int) -> int:
+    size = int(schema.get(key, otherwise))
+    if size > LARGEST:
+        raise Impossible(f"{key} is too large")
+    return size
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ class Generation(threading.Thread):
     def run(self) -> None:
         try:
             self._server.handle_chat_completions(self._body, self._on_event)
-        except RuntimeError as error:
+        except Exception as error:  # the binding raises several kinds for a body it cannot take; its caller names them
             self._emit({"error": {"code": 400, "message": str(error)}})
         finally:
             self._server = None

@@ -15,10 +15,11 @@ from typing import Any
 
 import msgspec
 
-from router.errors import ProviderError, ProviderTimeout, ProviderUnreachable
+from router.errors import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
 from router.providers.base import Completion, Delta, Metered, ModelTarget, ProviderRequest
 from router.providers.collecting import collect
 from router.providers.counting import count_input_tokens, count_tokens, tokens_of
+from router.providers.json_instances import Impossible
 from router.providers.refusals import error_for
 from router.providers.scripted_names import Script, script_of
 from router.providers.scripted_replies import Reply, reply_to
@@ -53,8 +54,11 @@ class ScriptedProvider:
                 await _fail_at_once(fault, request.target.name)
         except TimeoutError as error:
             raise ProviderTimeout(f"{request.target.name} did not answer in time") from error
-        performance = Performance(request, script)
-        steps = performance.steps()
+        try:
+            performance = Performance(request, script)
+        except Impossible as error:
+            raise ProviderRefused(str(error), param="response_format", provider_status=400) from error
+        steps = performance.steps
         breaks_at = len(steps) // 2 if fault in ("midstream", "malformed") else None
         is_noted = False
         try:
@@ -98,6 +102,7 @@ class Performance:
         self._visible = self._reasoning = 0
         self.has_begun = False
         self._tokens: dict[int, tuple[int, int]] = {}
+        self.steps = self._act()
 
     @property
     def usage(self) -> Usage:
@@ -123,7 +128,7 @@ class Performance:
         visible, reasoning = self._tokens.get(id(step), (0, 0))
         self._visible, self._reasoning, self.has_begun = self._visible + visible, self._reasoning + reasoning, True
 
-    def steps(self) -> list[Delta]:
+    def _act(self) -> list[Delta]:
         """All deltas of all choices; the choices take turns."""
         count = int(self._request.params.get("n") or 1)
         choices = [self._choice(index, reply_to(self._request, self._script, index)) for index in range(count)]

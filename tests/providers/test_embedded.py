@@ -94,6 +94,25 @@ async def test_images_and_unknown_models_are_refused(model: EmbeddedProvider) ->
         await model.complete(a_request("embedded/unheard-of"))
 
 
+HOSTILE_SCHEMAS: dict[str, Any] = {
+    "refers to itself": {"$ref": "#"},
+    "refers elsewhere": {"$ref": "http://127.0.0.1:1/x"},
+    "no such type": {"type": "nonsense"},
+    "nothing allowed": {"enum": []},
+    "left recursive": {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}, {"type": "string"}]}}, "$ref": "#/$defs/a"},
+    "endless": {"type": "string", "minLength": 100_000, "maxLength": 1_000_000_000},
+    "wide": {"type": "object", "properties": {str(n): {"type": "string"} for n in range(3000)}},
+    "long": {"enum": [str(n) * 100 for n in range(20_000)]},
+}
+
+
+@pytest.mark.parametrize("schema", HOSTILE_SCHEMAS.values(), ids=HOSTILE_SCHEMAS.keys())
+async def test_a_schema_it_cannot_take_is_refused_at_once(model: EmbeddedProvider, schema: Any) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    with pytest.raises(ProviderRefused):
+        await model.complete(asked(params={"response_format": wanted}))
+
+
 def generating() -> int:
     return sum(thread.name == "tierwise-generation" for thread in threading.enumerate())
 
