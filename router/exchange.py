@@ -198,6 +198,8 @@ class Exchange:
             "provider_model": self.calls.made[answer.call_no].intent.provider_model,
             "reported_model": answer.provider_model,
             "fell_back": answer.fell_back,
+            "calls": len(self.calls.made),
+            "cost_nanousd": self.calls.cost_nanousd,
             "dropped": answer.dropped,
             "ignored": ignored,
         }

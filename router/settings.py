@@ -266,6 +266,7 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields} | {
         f"{ENV_PREFIX}CONFIG",
         f"{ENV_PREFIX}ADMIN_SECRET",
+        f"{ENV_PREFIX}KEY",
     }
     return sorted(v for v in environ if v.startswith(ENV_PREFIX) and v.split("__")[0].upper() not in known)
 

@@ -197,6 +197,12 @@ class Calls:
                 total += call.metered.usage
         return total
 
+    @property
+    def cost_nanousd(self) -> int | None:
+        """What all calls that ended cost together, as booked; None when one of them has no price."""
+        costs = [call.cost_nanousd for call in self.made if call.status is not None]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
     def _hold(self, price: Price | None, request: ProviderRequest) -> int | None:
         return price.hold(self._input_bound_tokens, output_bound(request)) if price else None
 

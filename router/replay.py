@@ -1,0 +1,156 @@
+"""Sends a set of questions through chosen tiers of a running instance and grades what comes back.
+
+An answer is right when its vote key equals that of the expected one (as numbers, dates, choices, or by computer
+algebra); where no key can be read, when the expected words stand in it. What cannot be read counts as wrong.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from classifier.types import AnswerType
+from router.providers.base import Choice
+from router.tiers.answers import answer_key, asked, vote_key
+from router.tiers.checkers import CheckerPool
+from router.tiers.rates import wilson
+
+REQUEST_TIMEOUT_S = 600.0
+
+
+class WrongQuestions(ValueError):
+    """A file of questions cannot be used; the message names the line."""
+
+
+class Question(msgspec.Struct):
+    """One question; without an `answer` it is asked and not graded."""
+
+    id: str | int
+    messages: list[dict[str, Any]]
+    answer: str | None = None
+
+
+class Replayed(msgspec.Struct):
+    """What came of one question in one tier. `cost_nanousd` None: a call had no price; `is_right` None: not graded."""
+
+    id: str | int
+    model: str
+    final_tier: str | None = None
+    calls: int = 0
+    cost_nanousd: int | None = None
+    is_right: bool | None = None
+    answer: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A running instance and how to reach it."""
+
+    url: str
+    key: str | None
+    params: Mapping[str, Any]
+
+
+def read_questions(lines: Sequence[str]) -> list[Question]:
+    """Read JSON lines; raises WrongQuestions naming the first bad one."""
+    questions = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            questions.append(msgspec.json.decode(line, type=Question))
+        except msgspec.DecodeError as error:
+            raise WrongQuestions(f"line {number}: {error}") from None
+    return questions
+
+
+async def replay(
+    instance: Instance, questions: Sequence[Question], models: Sequence[str], at_once: int
+) -> AsyncIterator[Replayed]:
+    """Ask every question in every model or tier, `at_once` at a time, yielding as they end."""
+    checkers, places = CheckerPool(), asyncio.Semaphore(at_once)
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+
+        async def one(question: Question, model: str) -> Replayed:
+            async with places:
+                return await _ask(session, instance, question, model, checkers)
+
+        tasks = [asyncio.create_task(one(question, model)) for question in questions for model in models]
+        try:
+            for ended in asyncio.as_completed(tasks):
+                yield await ended
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await checkers.close()
+
+
+def summary(replayed: Sequence[Replayed], model: str) -> dict[str, object]:
+    """Accuracy with its Wilson 95 % interval, cost and calls per query of one model or tier."""
+    mine = [r for r in replayed if r.model == model]
+    graded = [r for r in mine if r.is_right is not None]
+    right = sum(bool(r.is_right) for r in graded)
+    interval = wilson(right, len(graded))
+    costs = [r.cost_nanousd for r in mine if r.cost_nanousd is not None]
+    return {
+        "tier": model,
+        "questions": len(mine),
+        "graded": len(graded),
+        "accuracy": round(interval.mid, 4) if graded else None,
+        "low": round(interval.low, 4) if graded else None,
+        "high": round(interval.high, 4) if graded else None,
+        "cost_nanousd_per_query": round(sum(costs) / len(costs)) if costs else None,
+        "unpriced": len(mine) - len(costs),
+        "calls_per_query": round(sum(r.calls for r in mine) / len(mine), 2) if mine else None,
+        "errors": sum(r.error is not None for r in mine),
+    }
+
+
+async def is_right(expected: str, choice: Choice, question: Question, answer_type: str, checkers: CheckerPool) -> bool:
+    """Grade one answer against the expected one."""
+    read = asked(AnswerType(answer_type), question.messages, {})
+    wanted, given = answer_key(expected, read), vote_key(choice, read)
+    if wanted is None or given is None:
+        return _stands_in(expected, choice.content or "")
+    if wanted == given or (wanted.bare and wanted.bare == given.bare):
+        return True
+    kinds = {wanted.kind, given.kind}
+    if "maths" in kinds and kinds <= {"maths", "number"}:
+        return bool(await checkers.same_maths(wanted.bare or wanted.value, given.bare or given.value))
+    return given.kind == "entity" and _stands_in(expected, given.value)
+
+
+async def _ask(
+    session: aiohttp.ClientSession, instance: Instance, question: Question, model: str, checkers: CheckerPool
+) -> Replayed:
+    headers = {"authorization": f"Bearer {instance.key}"} if instance.key else {}
+    body = {**instance.params, "model": model, "messages": question.messages}
+    ended = Replayed(question.id, model)
+    try:
+        async with session.post(f"{instance.url}/v1/chat/completions", json=body, headers=headers) as response:
+            found = await response.json()
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        ended.error = f"{type(error).__name__}: {error}"
+        return ended
+    if "error" in found:
+        ended.error = found["error"]["message"]
+        return ended
+    told, message = found["x_tierwise"], found["choices"][0]["message"]
+    ended.final_tier, ended.calls, ended.cost_nanousd = told["final_tier"], told["calls"], told["cost_nanousd"]
+    ended.answer = message["content"]
+    if question.answer is not None:
+        choice = Choice(content=message["content"])
+        ended.is_right = await is_right(question.answer, choice, question, told["answer_type"], checkers)
+    return ended
+
+
+def _stands_in(expected: str, text: str) -> bool:
+    words = re.escape(" ".join(expected.casefold().split()))
+    return bool(words) and re.search(rf"(?<!\w){words}(?!\w)", " ".join(text.casefold().split())) is not None
