@@ -15,6 +15,7 @@ SHARES = (0.4, 0.6, 0.8, 0.999)  # upper edges of all share bins but the last, w
 PRIOR = (0.35, 0.5, 0.65, 0.8, 0.9)
 PRIOR_WEIGHT = 10.0  # how many graded queries the next wider curve counts for
 LEAST_GRADED = 10
+WINDOW = 500  # queries of a row after which its economics are halved
 DOUBT = 0.84  # standard errors by which kept answers get the benefit of the doubt
 SAVING_PER_POINT = 0.05  # accuracy that may be lost for one strong call saved
 
@@ -47,13 +48,18 @@ class Row:
 
     right: list[float] = field(default_factory=lambda: [0.0] * len(PRIOR))
     graded: list[int] = field(default_factory=lambda: [0] * len(PRIOR))
-    queries: int = 0
-    samples: int = 0
-    kept: int = 0
-    kept_graded: int = 0
-    kept_right: float = 0.0
-    strong_graded: int = 0
-    strong_right: float = 0.0
+    queries: float = 0
+    samples: float = 0
+    kept: float = 0
+    kept_graded: float = 0
+    kept_right: float = 0
+    strong_graded: float = 0
+    strong_right: float = 0
+
+    def halve(self) -> None:
+        """Let what was seen long ago count less: questions and models change."""
+        for name in ("queries", "samples", "kept", "kept_graded", "kept_right", "strong_graded", "strong_right"):
+            setattr(self, name, getattr(self, name) / 2)
 
 
 class CalibrationTable:
@@ -70,6 +76,8 @@ class CalibrationTable:
     def saw(self, ended: Agreement) -> None:
         """Count a vote, graded or not: how many samples it took and whether its answer was kept."""
         row = self._rows.setdefault(ended.key, Row())
+        if row.queries >= WINDOW:
+            row.halve()
         row.queries += 1
         row.samples += ended.samples
         row.kept += ended.was_kept
@@ -104,17 +112,22 @@ class CalibrationTable:
     def is_worth_sampling(self, key: str, p_strong: float, price_ratio: float) -> bool:
         """Tell whether sampling first, a strong call costing `price_ratio` samples, beats asking the strong tier.
 
-        It does unless kept answers are so much worse than the strong tier's that the saved calls do not pay.
+        It does not where too few answers are kept to pay for the samples, nor where those kept are so much worse than
+        the strong tier's that the saved calls do not make up for it.
         """
         row = self._rows.get(key)
-        if row is None or row.kept_graded < LEAST_GRADED or not row.queries:
+        if row is None or row.queries < LEAST_GRADED:
+            return True
+        share = _shrunk(row.kept, row.queries, 0.5)
+        saved = share - row.samples / row.queries / price_ratio
+        if saved + DOUBT * _error(share, row.queries) <= 0:
+            return False
+        if row.kept_graded < LEAST_GRADED:
             return True
         strong = _shrunk(row.strong_right, row.strong_graded, p_strong)
         kept = _shrunk(row.kept_right, row.kept_graded, strong)
-        kept += DOUBT * sqrt(kept * (1 - kept) / (row.kept_graded + PRIOR_WEIGHT))
-        share = row.kept / row.queries
-        saved = share - row.samples / row.queries / price_ratio
-        return saved > 0 and share * (strong - kept) <= saved * SAVING_PER_POINT
+        lost = share * (strong - kept - DOUBT * _error(kept, row.kept_graded))
+        return lost <= max(0.0, saved) * SAVING_PER_POINT
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table for operators: one line per (models, answer type, share bin) that was ever graded."""
@@ -157,3 +170,8 @@ def share_bin(share: float) -> int:
 
 def _shrunk(right: float, graded: float, towards: float) -> float:
     return (right + PRIOR_WEIGHT * towards) / (graded + PRIOR_WEIGHT)
+
+
+def _error(share: float, n: float) -> float:
+    """Return the standard error of a share, as if a few more had been seen."""
+    return sqrt(share * (1 - share) / (n + PRIOR_WEIGHT))

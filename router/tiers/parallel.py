@@ -35,6 +35,7 @@ Reserve = Callable[[Query, int], Release]
 
 HIGH_STAKES_CONFIDENCE = 0.99
 ENOUGH_EVIDENCE = 20
+HARD_QUESTION = 0.05  # P(correct) for which more samples must still be worth it
 TRUSTED = frozenset({StopReason.ACCEPTED, StopReason.SETTLED})
 TRUSTED_LOSS = 0.05
 
@@ -190,7 +191,7 @@ class ParallelTier:
         for verifier in self._verifiers:
             if verifier.proves and verifier.applies(question):
                 tpr, fpr = verifier.rates.true_positive.mid, verifier.rates.false_positive.high
-                few = worthwhile_samples(query.estimate.p_fast, tpr, fpr, most)
+                few = worthwhile_samples(min(query.estimate.p_fast, HARD_QUESTION), tpr, fpr, most)
                 most = min(most, max(least_unanimous(self.settings.confidence), few))
         return most
 

@@ -1,0 +1,71 @@
+"""Print the tables and write docs/parallel-tier.md; `scripts/bench_parallel --help`."""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from router.tiers.checkers import CheckerPool
+from scripts.parallel_bench import tables
+from scripts.parallel_bench.plots import lines
+from scripts.parallel_bench.pools import CASCADES, ORIGINALS, VOTED
+from scripts.parallel_bench.report import write
+from scripts.parallel_bench.tables import Pool, Table
+
+DEFAULT = Path(__file__).parents[2].parent / "shared" / "data" / "multisample"
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="scripts/bench_parallel", description=__doc__)
+    parser.add_argument("--data", type=Path, default=os.environ.get("TIERWISE_BENCH_DATA", DEFAULT))
+    parser.add_argument("--shuffles", type=int, default=20)
+    parser.add_argument("--items", type=int, default=None, help="only so many questions a pool, for a quick look")
+    parser.add_argument("--print-only", action="store_true", help="leave docs/ as it is")
+    options = parser.parse_args()
+    if not Path(options.data).is_dir():
+        sys.exit(f"no recordings in {options.data}; pass --data DIR. The originals:\n{ORIGINALS}")
+    asyncio.run(bench(Path(options.data), options.shuffles, options.items, print_only=options.print_only))
+
+
+async def bench(data: Path, shuffles: int, items: int | None, *, print_only: bool) -> None:
+    """Replay every pool that is there."""
+    began = time.monotonic()
+    checkers = CheckerPool(timeout_s=5.0)
+    voted, cascades = [], []
+    for name, load in VOTED.items():
+        found = load(data)[:items]
+        voted.append(Pool(name, found, min(len(i.texts) for i in found), with_tests="tests" in name))
+    for name, load in CASCADES.items():
+        found = load(data)
+        cascades.append(Pool(name, found[: items or 600], 9, with_tests=False))
+    for pool in (*voted, *cascades):
+        await pool.read(checkers)
+    sys.stderr.write(f"read {len(voted) + len(cascades)} pools in {time.monotonic() - began:.0f} s\n")
+
+    made: list[Table] = []
+    early, cpu = await tables.early_stop(voted, checkers, shuffles)
+    made.append(early)
+    games = [p for p in voted if p.name.startswith("game")]
+    made += [await tables.hopeless(games, checkers, shuffles), await tables.checked(games, checkers, shuffles)]
+    made.append(await tables.cascade(cascades, checkers, max(1, shuffles // 5)))
+    grown, curves = tables.growth(voted, shuffles)
+    made += [grown, tables.coverage(voted, shuffles), tables.agreement_curves(voted, shuffles), tables.verifiers()]
+    await checkers.close()
+    for table in made:
+        rows = ("  " + "  |  ".join(row) for row in (table.columns, *table.rows))
+        sys.stdout.write("\n".join(["", table.title, table.note, *rows, ""]))
+    sys.stdout.write(f"\nCPU of the tier and the replay together: {cpu:.2f} ms per sample\n")
+    sys.stderr.write(f"took {time.monotonic() - began:.0f} s\n")
+    if not print_only:
+        plots = {
+            "samples": lines("Accuracy over samples", "samples that vote", curves, logarithmic=False),
+            "cost": lines("Accuracy over cost", "cost in samples, logarithmic", curves, logarithmic=True),
+        }
+        write(made, plots, cpu, shuffles)
+
+
+if __name__ == "__main__":
+    main()
