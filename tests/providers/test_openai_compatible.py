@@ -274,3 +274,26 @@ async def test_thinking_tags_of_a_local_model_are_split_off(provider: OpenAIComp
         [completed] = (await provider.complete(request)).choices
     for choice in (streamed, completed):
         assert (choice.content, choice.reasoning) == ("Paris <think>", "Let me see.")
+
+
+async def test_ollama_is_spoken_to_below_its_native_address_and_without_a_key(provider: OpenAICompatible) -> None:
+    usage = {"prompt_tokens": 12, "completion_tokens": 30, "total_tokens": 42}
+    chunks = [a_chunk("", reasoning="Hm."), a_chunk("Paris."), a_chunk("", "stop"), a_usage_chunk(usage)]
+    async with an_upstream(streams(*chunks)) as upstream:
+        request = a_request("ollama/qwen3", api_base=upstream.base.removesuffix("/v1"), api_key=None)
+        answer = fold(await deltas_of(provider, request), "qwen3")
+    assert (answer.choices[0].content, answer.choices[0].reasoning) == ("Paris.", "Hm.")
+    assert answer.metered is not None
+    assert answer.metered.usage == Usage(input_fresh=12, output_visible=30)
+    assert upstream.paths == ["/v1/chat/completions"]
+    assert "Authorization" not in upstream.headers[0]
+
+
+async def test_deepseek_streams_its_thinking_and_its_cache_hits(provider: OpenAICompatible) -> None:
+    usage = {"prompt_tokens": 70, "completion_tokens": 9, "prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 6}
+    chunks = [a_chunk(reasoning_content="Hm."), a_chunk("Paris.", "stop", usage=usage)]
+    async with an_upstream(streams(*chunks)) as upstream:
+        answer = fold(await deltas_of(provider, a_request("deepseek/chat", api_base=upstream.base)), "chat")
+    assert answer.choices[0].reasoning == "Hm."
+    assert answer.metered is not None
+    assert answer.metered.usage == Usage(input_fresh=6, input_cached=64, output_visible=9)

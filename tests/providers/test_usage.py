@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.providers.usage import normalise
@@ -175,6 +175,7 @@ KEYS = (
 DETAILS = st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens", "cache_write_tokens"]), COUNTS)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(KEYS.split()), COUNTS),
     st.dictionaries(
