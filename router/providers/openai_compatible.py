@@ -19,7 +19,8 @@ from router.providers import openai_wire as wire
 from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
 from router.providers.openai_backends import address_of, speaks_openai
 from router.providers.openai_body import body_of, is_for_good, unknown_parameter
-from router.providers.refusals import error_for, error_of, parse_decoded
+from router.providers.openai_stream import ChunkReader, told
+from router.providers.refusals import error_of
 from router.providers.sse import EventLines, EventTooLong
 from router.providers.thinking_tags import ThinkingTags
 from router.providers.usage import normalise
@@ -63,7 +64,7 @@ class OpenAICompatible:
         except msgspec.MsgspecError as error:
             raise ProviderError(f"{request.target.name} sent no valid answer") from error
         if answer.error is not None and not answer.choices:
-            raise _told(endpoint, answer.error)
+            raise told(request.target.name, answer.error, endpoint.secret)
         choices = [wire.choice_of(choice) for choice in answer.choices or ()]
         for choice in choices if endpoint.splits_thinking else ():
             if choice.content and not choice.reasoning:
@@ -79,7 +80,9 @@ class OpenAICompatible:
         """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
         endpoint = self._endpoint(request.target)
         async with self._sent(endpoint, request, stream=True) as (response, dropped):
-            reader = _ChunkReader(endpoint, dropped)
+            reader = ChunkReader(
+                request.target.name, endpoint.secret, dropped, splits_thinking=endpoint.splits_thinking
+            )
             lines, content, is_done = EventLines(), response.content, False
             if response.content_type == "application/json":  # it does not stream: its whole answer is one chunk
                 for delta in reader.read(await response.read()):
@@ -176,102 +179,12 @@ class OpenAICompatible:
                     endpoint.refused |= {culprit}
 
 
-class _ChunkReader:
-    """Turns the chunks of one stream into deltas, and knows at its end whether it was whole."""
-
-    __slots__ = ("_dropped", "_endpoint", "_has_finished", "_splits_thinking", "_tags", "_unfinished")
-
-    def __init__(self, endpoint: Endpoint, dropped: list[str]) -> None:
-        self._endpoint = endpoint
-        self._dropped = dropped
-        self._splits_thinking = endpoint.splits_thinking
-        self._tags: dict[int, ThinkingTags] = {}
-        self._unfinished: set[int] = set()
-        self._has_finished = False
-
-    def read(self, event: bytes) -> list[Delta]:
-        """Return the deltas in one chunk; raises ProviderError for what is no chunk, or an error in its place."""
-        try:
-            chunk = wire.decode(event)
-        except msgspec.MsgspecError as error:
-            raise ProviderError(f"{self._endpoint.target.name} sent a broken stream") from error
-        if chunk.error is not None:
-            raise _told(self._endpoint, chunk.error)
-        deltas = []
-        for choice in chunk.choices or ():
-            delta = wire.delta_of(choice)
-            if delta.finish_reason is not None:
-                if choice.finish_reason == "error":
-                    raise ProviderError(f"{self._endpoint.target.name} broke off its answer")
-                self._unfinished.discard(delta.index)
-                self._has_finished = True
-            elif not self._has_finished:
-                self._unfinished.add(delta.index)
-            if self._splits_thinking:
-                tags = self._tags.get(delta.index)
-                if tags is None:
-                    tags = self._tags[delta.index] = ThinkingTags()
-                if not tags.is_decided:
-                    self._split(tags, delta)
-            deltas.append(delta)
-        if chunk.usage or self._dropped or chunk.service_tier or chunk.system_fingerprint:
-            if not deltas:
-                deltas.append(Delta())
-            self._annotate(deltas[-1], chunk)
-        return [delta for delta in deltas if delta.content or _says_anything(delta)]
-
-    def end(self) -> list[Delta]:
-        """Return what was held back; raises ProviderError when the stream ended before the answer did."""
-        held = []
-        for index, tags in self._tags.items():
-            visible, thought = tags.end()
-            if visible or thought:
-                held.append(Delta(index, visible or None, thought or None))
-        if self._unfinished or not self._has_finished:
-            raise ProviderError(f"{self._endpoint.target.name} broke off its answer")
-        return held
-
-    def _annotate(self, delta: Delta, chunk: wire.WireAnswer) -> None:
-        delta.metered = normalise(chunk.usage)
-        delta.service_tier, delta.system_fingerprint = chunk.service_tier, chunk.system_fingerprint
-        if self._dropped:
-            delta.dropped, self._dropped = self._dropped, []
-
-    def _split(self, tags: ThinkingTags, delta: Delta) -> None:
-        if delta.content is not None:
-            visible, thought = tags.split(delta.content)
-            delta.content, delta.reasoning = visible or None, thought or delta.reasoning
-        if delta.finish_reason and not tags.is_decided:
-            visible, thought = tags.end()
-            delta.content = (delta.content or "") + visible or None
-            delta.reasoning = (delta.reasoning or "") + thought or None
-
-
-def _says_anything(delta: Delta) -> bool:
-    return bool(
-        delta.finish_reason
-        or delta.reasoning
-        or delta.tool_calls
-        or delta.refusal
-        or delta.metered
-        or delta.logprobs
-        or delta.dropped
-    )
-
-
 async def _drain(content: aiohttp.StreamReader) -> None:
     try:
         async with asyncio.timeout(DRAIN_SECONDS):
             await content.read()
     except (TimeoutError, aiohttp.ClientError):  # it stays open: not worth waiting for, it is closed instead
         pass
-
-
-def _told(endpoint: Endpoint, error: object) -> ProviderError:
-    """An error that came inside a successful response."""
-    said = parse_decoded(error)
-    status = said.code if isinstance(said.code, int) and 400 <= said.code < 600 else 502
-    return error_for(endpoint.target.name, status, said.message, secret=endpoint.secret, said=said)
 
 
 def _refusal(endpoint: Endpoint, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
