@@ -34,8 +34,8 @@ HOSTED: Mapping[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
     "gemini": ("gemini/gemini-2.5-flash-lite", "gemini/gemini-2.5-pro", (), THINKING),
     "deepseek": ("deepseek/deepseek-chat", "deepseek/deepseek-reasoner", (), ()),
     "mistral": ("mistral/mistral-small-latest", "mistral/magistral-medium-latest", (), ()),
-    "groq": ("groq/llama-3.1-8b-instant", "groq/openai/gpt-oss-120b", (), ('effort = "medium"',)),
-    "xai": ("xai/grok-3-mini", "xai/grok-4", (), ()),
+    "groq": ("groq/openai/gpt-oss-20b", "groq/openai/gpt-oss-120b", ('effort = "low"',), ('effort = "medium"',)),
+    "xai": ("xai/grok-4.20-0309-non-reasoning", "xai/grok-4.20-0309-reasoning", (), ()),
 }
 
 

@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+from typing import Any
+
+from classifier.types import AnswerType, Estimate, Forecast, Stakes
+from router.commands.estimate import tier_by
+from router.policy import Policy
+from tests.commands.conftest import Command, Ran
+
+FIELDS = "id p_fast p_reasoning score difficulty answer_type stakes expected_output_tokens tier".split()  # noqa: SIM905
+
+
+def rows(ran: Ran) -> list[dict[str, Any]]:
+    assert ran.code == 0, ran.err
+    return [json.loads(line) for line in ran.out.splitlines()]
+
+
+def an_estimate(p_fast: float, p_reasoning: float, answer_type: AnswerType = AnswerType.NUMERIC) -> Estimate:
+    forecast = Forecast(1, 2, 3)
+    return Estimate(p_fast, p_reasoning, 0.1, answer_type, Stakes.LOW, forecast, forecast, "test")
+
+
+def test_lines_come_back_in_order_with_the_fields_of_the_contract(tierwise: Command) -> None:
+    asked = ['{"id": "a", "text": "Hi!"}', '{"id": 2, "messages": [{"role": "user", "content": "Why?"}]}', ""]
+    found = rows(tierwise("estimate", stdin="\n".join(asked)))
+    assert [row["id"] for row in found] == ["a", 2]
+    for row in found:
+        assert [name for name in row if name != "ability"] == FIELDS
+        assert abs(row["difficulty"] - (1 - row["p_fast"])) < 1e-5
+        assert row["tier"] in {"fast", "reasoning", "parallel"}
+
+
+def test_without_a_configuration_the_reference_pair_is_assumed(tierwise: Command) -> None:
+    assert rows(tierwise("estimate", stdin='{"text": "Hi"}'))[0]["ability"] == "assumed"
+
+
+def test_with_configured_abilities_nothing_is_assumed(tierwise: Command) -> None:
+    Path("tierwise.toml").write_text("[tiers.fast]\nability = -1.0\n[tiers.reasoning]\nability = 2.0\n")
+    assert "ability" not in rows(tierwise("estimate", stdin='{"text": "Hi"}'))[0]
+
+
+def test_the_tier_follows_the_configured_thresholds(tierwise: Command) -> None:
+    Path("tierwise.toml").write_text(
+        "[policy]\nreasoning_threshold = -1\nparallel_threshold = -1\nmax_deep_share = 0\n"
+    )
+    assert rows(tierwise("estimate", stdin='{"text": "Hi"}'))[0]["tier"] == "reasoning"
+
+
+def test_no_database_is_needed_and_none_is_made(tierwise: Command, here: Path) -> None:
+    tierwise("estimate", stdin='{"text": "Hi"}')
+    assert list(here.iterdir()) == []
+
+
+def test_a_line_that_is_no_query_is_named(tierwise: Command) -> None:
+    for line in ("{", "[]", '{"id": 1}', '{"text": "a", "messages": []}'):
+        ran = tierwise("estimate", stdin='{"text": "Hi"}\n' + line)
+        assert (ran.code, "line 2" in ran.err) == (2, True), line
+
+
+def test_an_artefact_that_is_none_is_told_in_one_line(tierwise: Command, here: Path) -> None:
+    ran = tierwise("estimate", "--artifact", str(here), stdin='{"text": "Hi"}')
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+
+
+def test_cap_and_exploration_play_no_part_in_the_tier() -> None:
+    tier_for = tier_by(Policy(version=0, max_deep_share=0.0, explore=1.0))
+    assert tier_for(an_estimate(0.3, 0.9)) == "reasoning"
+    assert tier_for(an_estimate(0.8, 0.85)) == "fast"
+    assert tier_for(an_estimate(0.7, 0.85)) == "parallel"
+
+
+def test_what_cannot_be_voted_on_is_not_sampled() -> None:
+    tier_for = tier_by(Policy(version=0))
+    assert tier_for(an_estimate(0.7, 0.85, AnswerType.OPEN)) == "fast"
+    assert tier_for(an_estimate(0.7, 0.85, AnswerType.FACTUAL)) == "fast"

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+import typer
+
+from router.cli import app
+from tests.commands.conftest import Command
+
+COMMANDS = {
+    "serve",
+    "init",
+    "doctor",
+    "estimate",
+    "report",
+    "ledger/export",
+    "ledger/verify",
+    "ledger/reconcile",
+    "prices/list",
+    "prices/import",
+    "prices/diff",
+    "keys/create",
+    "keys/list",
+    "keys/revoke",
+    "admin/reset",
+    "db/upgrade",
+    "db/check",
+}
+
+
+def known() -> set[str]:
+    found = set()
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        found |= {f"{name}/{sub}" for sub in getattr(command, "commands", {})} or {name}
+    return found
+
+
+def test_the_commands_of_the_contract_are_there() -> None:
+    assert known() >= COMMANDS
+
+
+@pytest.mark.parametrize("command", sorted(known()))
+def test_every_command_has_help(tierwise: Command, command: str) -> None:
+    ran = tierwise(*command.split("/"), "--help")
+    assert (ran.code, "Usage: " in ran.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "listing", ["report", "keys/list", "prices/list", "prices/diff", "ledger/export", "ledger/verify"]
+)
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_every_listing_takes_every_format(tierwise: Command, listing: str, form: str) -> None:
+    assert tierwise(*listing.split("/"), "--format", form).code == 0
+
+
+@pytest.mark.parametrize("listing", ["report", "keys/list", "ledger/export", "doctor"])
+def test_a_format_that_does_not_exist_is_refused(tierwise: Command, listing: str) -> None:
+    assert tierwise(*listing.split("/"), "--format", "xml").code == 2
+
+
+@pytest.mark.parametrize("command", ["report", "keys list", "serve", "doctor", "db upgrade", "estimate", "admin reset"])
+def test_a_wrong_key_stops_every_command_in_one_line_that_names_it(tierwise: Command, command: str) -> None:
+    Path("tierwise.toml").write_text("[server]\nprot = 1\n")
+    ran = tierwise(*command.split())
+    assert (ran.code, ran.err) == (2, "tierwise: tierwise.toml: server.prot: unknown key\n")
+
+
+def test_a_command_that_does_not_exist_is_refused(tierwise: Command) -> None:
+    assert tierwise("fly").code == 2

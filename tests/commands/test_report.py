@@ -1,0 +1,117 @@
+import csv
+import io
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from router.commands.report import short_usd
+from router.ledger import schema
+from router.ledger.export import COLUMNS
+from router.types import Tier
+from tests.commands.conftest import Command
+from tests.reports.books import a_booked_request, book
+
+FIGURES = {
+    "requests": int,
+    "calls": int,
+    "unpriced": int,
+    "estimated": int,
+    "cost_usd": str,
+    "expected_revenue_usd": str,
+    "booked_revenue_usd": str,
+    "contribution_usd": str,
+    "deep_share": str,
+}
+
+
+@pytest.fixture
+def books(here: Path) -> Iterator[Engine]:
+    """Books where commands look for them."""
+    (here / "var").mkdir()
+    engine = schema.ready_engine(f"sqlite:///{here}/var/tierwise.db")
+    fast = a_booked_request(segment="plus")
+    deep = a_booked_request(tier=Tier.REASONING, costs=[20_000_000], models=["openai/big"])
+    book(engine, here / "var", fast, deep)
+    yield engine
+    engine.dispose()
+
+
+def report(tierwise: Command, *options: str) -> dict[str, Any]:
+    ran = tierwise("report", "--format", "json", *options)
+    assert ran.code == 0, ran.err
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+def test_the_report_has_the_shape_of_the_contract(tierwise: Command, books: Engine) -> None:
+    found = report(tierwise, "--by", "tier")
+    assert found.keys() >= {"window", "zone", "rows", "totals"}
+    assert (found["zone"], found["window"]) == ("UTC", {"since": None, "until": None})
+    assert [row["tier"] for row in found["rows"]] == ["fast", "reasoning"]
+    for figures in (*found["rows"], found["totals"]):
+        assert {name: type(figures[name]) for name in FIGURES} == FIGURES
+
+
+def test_rows_add_up_to_the_totals(tierwise: Command, books: Engine) -> None:
+    for by in ("tier", "segment", "model", "day", "tier,segment,model,day"):
+        found = report(tierwise, "--by", by)
+        for name in ("cost_usd", "expected_revenue_usd", "contribution_usd"):
+            assert sum(Decimal(row[name]) for row in found["rows"]) == Decimal(found["totals"][name]), (by, name)
+
+
+def test_a_window_is_shown_as_it_was_read(tierwise: Command, books: Engine) -> None:
+    found = report(tierwise, "--since", "2026-03-01", "--until", "2026-03-02", "--zone", "Asia/Tokyo")
+    assert found["window"] == {"since": "2026-02-28T15:00:00+00:00", "until": "2026-03-01T15:00:00+00:00"}
+    assert (found["rows"], found["totals"]["requests"]) == ([], 0)
+
+
+def test_as_csv_there_is_one_line_a_row(tierwise: Command, books: Engine) -> None:
+    rows = list(csv.DictReader(io.StringIO(tierwise("report", "--by", "model", "--format", "csv").out)))
+    assert [row["model"] for row in rows] == ["openai/big", "openai/cheap"]
+
+
+def test_the_table_ends_in_the_totals(tierwise: Command, books: Engine) -> None:
+    lines = tierwise("report").out.strip().splitlines()
+    assert "tier" in lines[0]
+    assert lines[-1].split()[:3] == ["total", "2", "2"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--by", "mood"), ("--by", ""), ("--by", "tier,tier"), ("--since", "whenever"), ("--zone", "Mars/Base")],
+)
+def test_what_cannot_be_asked_is_refused(tierwise: Command, books: Engine, options: tuple[str, str]) -> None:
+    ran = tierwise("report", *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert "Traceback" not in ran.err
+
+
+def test_the_export_has_the_columns_of_the_contract(tierwise: Command, books: Engine) -> None:
+    contract = (
+        "request_id,call_no,kind,tier,provider_model,status,input_fresh,input_cached,input_cache_write,output_visible,"
+        "output_reasoning,cost_nanousd,price_id,precision,started_at,segment"
+    )
+    lines = tierwise("ledger", "export", "--format", "csv").out.splitlines()
+    assert (lines[0], len(lines)) == (contract, 3)
+    exported = json.loads(tierwise("ledger", "export", "--format", "json").out)
+    assert {tuple(row) for row in exported} == {COLUMNS}
+
+
+def test_an_unpriced_call_is_exported_with_an_empty_amount(tierwise: Command, books: Engine, here: Path) -> None:
+    book(books, here / "var", a_booked_request(costs=[None], segment="free"))
+    rows = csv.DictReader(io.StringIO(tierwise("ledger", "export").out))
+    assert [row["cost_nanousd"] for row in rows if row["segment"] == "free"] == [""]
+    exported = json.loads(tierwise("ledger", "export", "--format", "json").out)
+    assert [row["cost_nanousd"] for row in exported if row["segment"] == "free"] == [None]
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [("0", "0.00"), ("12.3456", "12.35"), ("0.00012345678", "0.00012346"), ("-0.5", "-0.50000")]
+)
+def test_dollars_are_shortened_for_the_eye(amount: str, shown: str) -> None:
+    assert short_usd(Decimal(amount)) == shown
