@@ -128,8 +128,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         shipper.start()
-        if settings.uses_embedded():
-            await asyncio.to_thread(providers.load_embedded)
+        await providers.warm(targets.every(settings, environ))
         try:
             yield
         finally:
