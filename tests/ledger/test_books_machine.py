@@ -67,15 +67,19 @@ class Books(RuleBasedStateMachine):
         self.holds.update({(request_id, n): hold for n, hold in enumerate(holds)})
         return request_id
 
-    @rule(request_id=open_requests, hold=st.none() | amounts)
-    def retry(self, request_id: str, hold: int | None) -> None:
+    @rule(request_id=open_requests | closed_requests, hold=st.none() | amounts)
+    def call_again(self, request_id: str, hold: int | None) -> None:
+        """A retry or the next wave; after the closing, a shadow."""
         if self._lives(request_id):
             call_no = sum(key[0] == request_id for key in self.holds)
             self.holds[request_id, call_no] = hold
             self._write(an_intent(request_id, call_no, hold_nanousd=hold, started_at=self.clock.now))
 
     @rule(
-        request_id=open_requests, pick=st.integers(0, 10), cost=st.none() | amounts, status=st.sampled_from(CallStatus)
+        request_id=open_requests | closed_requests,
+        pick=st.integers(0, 10),
+        cost=st.none() | amounts,
+        status=st.sampled_from(CallStatus),
     )
     def end_call(self, request_id: str, pick: int, cost: int | None, status: CallStatus) -> None:
         waiting = [key for key in self.holds if key[0] == request_id and key not in self.results]
@@ -101,6 +105,13 @@ class Books(RuleBasedStateMachine):
             entries = self.written[pick % len(self.written)]
             if self._lives(entries[0].request_id):
                 self.spool.write(entries)
+
+    @rule(pick=st.integers(0, 1000), cost=amounts)
+    def contradict(self, pick: int, cost: int) -> None:
+        """A second result that says something else: the first one stands."""
+        ended = [key for key in self.results if self._lives(key[0])]
+        if ended:
+            self.spool.write([a_result(*ended[pick % len(ended)], cost_nanousd=cost, status=CallStatus.ERROR)])
 
     @rule()
     def ship(self) -> None:
