@@ -85,13 +85,18 @@ class Calls:
         self.first_byte_ms: int | None = None
         self._is_closed = False
 
-    def dispatch(self, requests: Sequence[ProviderRequest], kind: CallKind, tier: Tier) -> list[Call]:
-        """Spool the intents of calls that go out now, in one write; raises Unavailable and sends nothing."""
+    def dispatch(
+        self, requests: Sequence[ProviderRequest], kind: CallKind, tier: Tier, input_bound_tokens: int | None = None
+    ) -> list[Call]:
+        """Spool the intents of calls that go out now, in one write; raises Unavailable and sends nothing.
+
+        `input_bound_tokens` bounds the input of each where a tier adds to what the client sent.
+        """
         started_at, began_ms = self._clock.now_us(), self._clock.ticks_ms()
         calls = []
         for call_no, request in enumerate(requests, len(self.made)):
             price = self._prices.in_effect(request.target.name, started_at)
-            hold = self._hold(price, request)
+            hold = self._hold(price, request, input_bound_tokens)
             intent = CallIntent(
                 self.request_id, call_no, kind, tier, request.target.name, price.id if price else None, hold, started_at
             )
@@ -100,9 +105,10 @@ class Calls:
         self.made += calls
         return calls
 
-    def worst_case(self, request: ProviderRequest) -> int | None:
+    def worst_case(self, request: ProviderRequest, input_bound_tokens: int | None = None) -> int | None:
         """Bound in nano-dollars what a call would cost; None when its model has no price."""
-        return self._hold(self._prices.in_effect(request.target.name, self._clock.now_us()), request)
+        price = self._prices.in_effect(request.target.name, self._clock.now_us())
+        return self._hold(price, request, input_bound_tokens)
 
     def withhold(self, call: Call) -> None:
         """Book a dispatched call that was called off before anything went out; nothing for a call that ended."""
@@ -203,8 +209,9 @@ class Calls:
         costs = [call.cost_nanousd for call in self.made if call.status is not None]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
-    def _hold(self, price: Price | None, request: ProviderRequest) -> int | None:
-        return price.hold(self._input_bound_tokens, output_bound(request)) if price else None
+    def _hold(self, price: Price | None, request: ProviderRequest, input_bound_tokens: int | None) -> int | None:
+        bound = self._input_bound_tokens if input_bound_tokens is None else input_bound_tokens
+        return price.hold(bound, output_bound(request)) if price else None
 
     def _end(self, call: Call, status: CallStatus, metered: Metered | None) -> None:
         call.status, call.metered = status, metered

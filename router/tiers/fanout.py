@@ -101,7 +101,14 @@ class FanOut:
     """Sends samples within the bounds and hands them over as they end, in order where they end together."""
 
     def __init__(
-        self, calls: Calls, tier: Tier, slots: Slots, at_once: int, timeout_s: float, first_index: int = 0
+        self,
+        calls: Calls,
+        tier: Tier,
+        slots: Slots,
+        at_once: int,
+        timeout_s: float,
+        input_bound_tokens: int,
+        first_index: int = 0,
     ) -> None:
         self.samples: list[Sample] = []
         self._first_index = first_index
@@ -110,6 +117,7 @@ class FanOut:
         self._slots = slots
         self._at_once = at_once
         self._timeout_s = timeout_s
+        self._input_bound_tokens = input_bound_tokens
         self._running: dict[asyncio.Task[None], Sample] = {}
 
     @property
@@ -124,7 +132,8 @@ class FanOut:
             return 0
         chosen = batch[:places]
         try:
-            calls = self._calls.dispatch([request for _, request in chosen], kind, self._tier)
+            requests = [request for _, request in chosen]
+            calls = self._calls.dispatch(requests, kind, self._tier, self._input_bound_tokens)
         except BaseException:
             self._slots.give_back(places)
             raise

@@ -61,7 +61,8 @@ async def decide(
         ProviderRequest(judge, ballot(question, *order), {}, effort=judge.effort, max_visible_tokens=MAX_VERDICT_TOKENS)
         for order in orders
     ]
-    made = calls.dispatch(requests, CallKind.JUDGE, tier)
+    input_bound_tokens = max(len(json.dumps(request.messages)) for request in requests)
+    made = calls.dispatch(requests, CallKind.JUDGE, tier, input_bound_tokens)
     said = await asyncio.gather(*(_ask(calls, call, request) for call, request in zip(made, requests, strict=True)))
     if None in said or said[0] == said[1]:
         return None

@@ -20,7 +20,7 @@ from router.tiers.checkers import CheckerPool
 from router.tiers.fanout import FanOut, Slots
 from router.tiers.forms import with_hints
 from router.tiers.outcome import Outcome, deltas_of, progress_text, streamed
-from router.tiers.planning import sample_requests, spent, worst_case
+from router.tiers.planning import HINT_TOKENS, sample_bound, sample_requests, spent, worst_case
 from router.tiers.rates import worthwhile_samples
 from router.tiers.sampling import Plan, Progress, Sampling, StopReason, share_of
 from router.tiers.shadowing import ShadowSlice, observe
@@ -142,7 +142,9 @@ class ParallelTier:
         settings = self.settings
         question = asked(query.estimate.answer_type, query.messages, query.params)
         vote = Vote(question, self.checkers, self._verifiers, self._tests)
-        fan = FanOut(calls, Tier.PARALLEL, self._slots, settings.at_once, settings.sample_timeout_s)
+        fan = FanOut(
+            calls, Tier.PARALLEL, self._slots, settings.at_once, settings.sample_timeout_s, sample_bound(query)
+        )
         key = agreement_key([t.name for t in settings.targets], question.answer_type)
         plan, release = self._plan(query, calls)
         sampling = Sampling(plan, vote, fan, calls)
@@ -180,6 +182,7 @@ class ParallelTier:
             price_ratio=settings.price_ratio,
             least_wait_s=settings.least_wait_s,
             cost_cap_nanousd=query.cost_cap_nanousd,
+            input_bound_tokens=sample_bound(query),
             request=sample_requests(query, self.settings.targets),
             can_escalate=lambda: self._can_escalate(query, calls),
         )
@@ -202,7 +205,7 @@ class ParallelTier:
         request = sample_requests(query, self.settings.targets)
         strong = worst_case(self.settings.escalation, query, calls)
         for samples in sorted({most, min(most, least)}, reverse=True):
-            worst = sum(calls.worst_case(request(i)[1]) or 0 for i in range(samples)) + strong
+            worst = sum(calls.worst_case(request(i)[1], sample_bound(query)) or 0 for i in range(samples)) + strong
             try:
                 return samples, self._reserve(query, worst)
             except QuotaExhausted:
@@ -300,4 +303,5 @@ class ParallelTier:
 
 
 def _hinted(query: Query, outcome: Outcome) -> Query:
-    return replace(query, messages=with_hints(query.messages, outcome.hints))
+    messages = with_hints(query.messages, outcome.hints)
+    return replace(query, messages=messages, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)

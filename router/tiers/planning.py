@@ -1,6 +1,7 @@
 """What the samples of a request ask for, and what they and an escalation may cost at most."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from router.providers.base import ModelTarget, ProviderRequest
 from router.tiers.answers import asked
@@ -10,6 +11,8 @@ from router.tiers.forms import forms_for, put
 from router.tiers.single import SingleTier
 
 LEAST_TEMPERATURE = 0.3  # what is colder gives identical samples, which are no evidence
+FORM_TOKENS = 800  # more than any form adds, in bytes
+HINT_TOKENS = 3000  # more than two hints of 200 characters add, in bytes
 NOT_PASSED_ON = frozenset({"n", "seed", "temperature"})
 
 Requests = Callable[[int], tuple[str, ProviderRequest]]
@@ -43,6 +46,11 @@ def sample_requests(query: Query, targets: Sequence[ModelTarget]) -> Requests:
     return request
 
 
+def sample_bound(query: Query) -> int:
+    """Bound the input tokens of a sample: the client's own and what a form adds."""
+    return query.input_bound_tokens + FORM_TOKENS
+
+
 def spent(calls: Calls) -> int:
     """Return what the request has cost so far, calls in flight at their worst case."""
     return sum((c.intent.hold_nanousd if c.status is None else c.cost_nanousd) or 0 for c in calls.made)
@@ -50,4 +58,5 @@ def spent(calls: Calls) -> int:
 
 def worst_case(escalation: TierRunner | None, query: Query, calls: Calls) -> int:
     """Bound what handing the query to the escalation tier costs; 0 where that is not known."""
-    return escalation.worst_case(query, calls) if isinstance(escalation, SingleTier) else 0
+    hinted = replace(query, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)
+    return escalation.worst_case(hinted, calls) if isinstance(escalation, SingleTier) else 0

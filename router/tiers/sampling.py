@@ -46,6 +46,7 @@ class Plan:
     price_ratio: float
     least_wait_s: float
     cost_cap_nanousd: int | None
+    input_bound_tokens: int
     request: Callable[[int], tuple[str, ProviderRequest]]
     can_escalate: Callable[[], bool]
 
@@ -164,7 +165,7 @@ class Sampling:
         committed = spent(self._calls)
         first, fitting = len(self.fan.samples), 0
         for i in range(wanted):
-            committed += self._calls.worst_case(self.plan.request(first + i)[1]) or 0
+            committed += self._calls.worst_case(self.plan.request(first + i)[1], self.plan.input_bound_tokens) or 0
             if committed > cap:
                 break
             fitting += 1

@@ -37,9 +37,13 @@ async def observe(
     seen = [s for s in sampling.fan.samples if s.choice is not None]
     first = len(sampling.fan.samples)
     missing = [sampling.plan.request(first + i) for i in range(sampling.plan.max_samples - len(seen))]
-    if not shadow.affords(sum(calls.worst_case(request) or 0 for _, request in missing)):
+    if not shadow.affords(
+        sum(calls.worst_case(request, sampling.plan.input_bound_tokens) or 0 for _, request in missing)
+    ):
         return
-    fan = FanOut(calls, Tier.PARALLEL, slots, sampling.plan.max_samples, timeout_s, first_index=first)
+    fan = FanOut(
+        calls, Tier.PARALLEL, slots, sampling.plan.max_samples, timeout_s, sampling.plan.input_bound_tokens, first
+    )
     try:
         extra = await _all(fan, missing)
     except Unavailable:

@@ -52,7 +52,7 @@ class SingleTier:
 
     def worst_case(self, query: Query, calls: Calls) -> int:
         """Bound what an answer of the first model costs; 0 where it has no price."""
-        return calls.worst_case(self._request(query, self.targets[0], query.n)) or 0
+        return calls.worst_case(self._request(query, self.targets[0], query.n), query.input_bound_tokens) or 0
 
     async def _complete(self, query: Query, calls: Calls, target: ModelTarget, *, fell_back: bool) -> Answer:
         """Ask for n choices, and again where the model gives fewer (many ignore `n`)."""
@@ -60,7 +60,7 @@ class SingleTier:
         answer: Answer | None = None
         while len(choices) < query.n:
             request = self._request(query, target, query.n - len(choices))
-            [call] = calls.dispatch([request], CallKind.ANSWER, self.tier)
+            [call] = calls.dispatch([request], CallKind.ANSWER, self.tier, query.input_bound_tokens)
             completion = await calls.complete(call, request)
             if not completion.choices:
                 raise ProviderError(f"{target.name} returned no answer")
@@ -88,7 +88,7 @@ class SingleTier:
         while len(finished) < query.n:
             before = len(finished)
             request = self._request(query, target, query.n - before)
-            [call] = calls.dispatch([request], CallKind.ANSWER, self.tier)
+            [call] = calls.dispatch([request], CallKind.ANSWER, self.tier, query.input_bound_tokens)
             async with aclosing(calls.stream(call, request)) as deltas:
                 async for delta in deltas:
                     shifted = msgspec.structs.replace(delta, index=delta.index + before) if before else delta

@@ -9,8 +9,11 @@ import pytest
 from classifier.types import AnswerType, Stakes
 from router.errors import ProviderError, ProviderOverloaded, ProviderUnreachable, QuotaExhausted
 from router.providers.base import Delta, ModelTarget
+from router.tiers.answers import asked
 from router.tiers.base import Answer
+from router.tiers.forms import forms_for, with_hints
 from router.tiers.parallel import ParallelSettings, ParallelTier
+from router.tiers.planning import FORM_TOKENS, HINT_TOKENS
 from router.tiers.single import SingleTier
 from router.types import CallStatus, Tier
 from tests.tiers.fakes import (
@@ -246,7 +249,7 @@ async def test_concurrency_is_bounded_per_request_and_overall() -> None:
 
 async def test_a_wave_that_would_pass_the_cost_cap_is_not_sent() -> None:
     provider, books = FakeProvider(saying(*answers(1, 2, 1, 2, 1, 2, 3))), FakeBooks()
-    worst = 100 * 1000 + 1000 * 2000
+    worst = 900 * 1000 + 1000 * 2000
     answer = await a_tier().answer(a_query(cost_cap_nanousd=worst + 60_000), some_calls(provider, books))
     assert answer.trace
     assert answer.trace["stop_reason"] == "cost_cap"
@@ -264,12 +267,12 @@ async def test_the_worst_case_is_held_before_wave_one_and_released() -> None:
 
     tier = ParallelTier(ParallelSettings((CHEAP,)), reserve=reserve)
     await tier.answer(a_query(), some_calls(FakeProvider(saying(*answers(1)))))
-    assert held == [8 * 2_100_000, -8 * 2_100_000]
+    assert held == [8 * 2_900_000, -8 * 2_900_000]
 
 
 async def test_a_short_budget_lowers_the_samples_instead_of_failing() -> None:
     def reserve(_: object, amount: int) -> Any:
-        if amount > 5 * 2_100_000:
+        if amount > 5 * 2_900_000:
             raise QuotaExhausted("spent")
         return lambda: None
 
@@ -363,3 +366,11 @@ async def test_usage_is_the_total_over_all_samples() -> None:
     calls = some_calls(FakeProvider(saying(*answers(1))))
     await a_tier().answer(a_query(), calls)
     assert (calls.usage.input_fresh, calls.usage.output_visible) == (20, 40)
+
+
+def test_no_form_and_no_hint_adds_more_than_is_held_for() -> None:
+    for answer_type in AnswerType:
+        for form in forms_for(asked(answer_type, [], {}), has_tools=False):
+            assert len(form.instruction.encode()) < FORM_TOKENS - 100
+    hinted = with_hints([], ["\U0001f600" * 500, "\\" * 500])
+    assert len(hinted[0]["content"].encode()) < HINT_TOKENS
