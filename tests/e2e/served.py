@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.settings import KEY_VARIABLES
+
 TIERWISE = str(Path(sys.executable).with_name("tierwise"))
 READY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 20.0
@@ -79,10 +81,10 @@ def serve(directory: Path, config: str = CONFIG) -> Iterator[Instance]:
     key = json.loads(_run("keys", "create", "tests", "--config", str(path), "--format", "json"))["key"]
     with (directory / "serve.log").open("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
-            [TIERWISE, "serve", "--config", str(path)], stdout=log, stderr=subprocess.STDOUT, env=_environment()
+            [TIERWISE, "serve", "--config", str(path)], stdout=log, stderr=subprocess.STDOUT, env=environment()
         )
         try:
-            url = _announced(process, directory / "serve.log")
+            url = announced(process, directory / "serve.log")
             _wait_until_ready(url)
             yield Instance(url, key)
         finally:
@@ -94,18 +96,20 @@ def serve(directory: Path, config: str = CONFIG) -> Iterator[Instance]:
                 process.wait()
 
 
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("TIERWISE_")}
+def environment() -> dict[str, str]:
+    """The environment without what would configure Tierwise or a provider."""
+    foreign = ("TIERWISE_", "OPENAI_", *KEY_VARIABLES.values())
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
 def _run(*command: str) -> str:
-    done = subprocess.run([TIERWISE, *command], capture_output=True, text=True, env=_environment(), check=False)
+    done = subprocess.run([TIERWISE, *command], capture_output=True, text=True, env=environment(), check=False)
     if done.returncode:
         raise RuntimeError(f"tierwise {' '.join(command)}: {done.stderr[-2000:]}")
     return done.stdout
 
 
-def _announced(process: "subprocess.Popen[bytes]", log: Path) -> str:
+def announced(process: "subprocess.Popen[bytes]", log: Path) -> str:
     """Wait for the line that names the address."""
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline:

@@ -1,0 +1,227 @@
+"""Starting and stopping the real command: what stops a start, what it says, and that it leaves nothing behind."""
+
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.served import TIERWISE, announced, environment
+
+BASIC = """
+database_url = "{database}"
+state_dir = "{state}"
+[server]
+port = 0
+shutdown_timeout_s = 10
+[tiers.fast]
+model = "scripted/echo"
+[tiers.reasoning]
+model = "scripted/deep"
+[tiers.parallel]
+models = ["scripted/solver"]
+[models.slow]
+model = "scripted/echo-700ms"
+"""
+
+
+class Place:
+    """A directory with a configuration, where servers can be started."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.database = f"sqlite:///{directory}/books.db"
+        self.configure()
+
+    def configure(self, text: str = BASIC, **changes: str) -> None:
+        """Write the configuration."""
+        known = {"database": self.database, "state": f"{self.directory}/state"}
+        (self.directory / "tierwise.toml").write_text(text.format(**(known | changes)))
+
+    def run(self, *command: str, limit_bytes: int | None = None, **env: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end."""
+
+        def limited() -> None:
+            if limit_bytes is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+        return subprocess.run(
+            [TIERWISE, *command],
+            cwd=self.directory,
+            env=environment() | env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            preexec_fn=limited,
+        )
+
+    @contextmanager
+    def serving(self, *options: str, **env: str) -> Iterator["Server"]:
+        """Serve until the block ends."""
+        log = self.directory / f"serve-{len(list(self.directory.glob('serve-*')))}.log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [TIERWISE, "serve", *options],
+                cwd=self.directory,
+                env=environment() | env,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                yield Server(process, announced(process, log), log)
+            finally:
+                process.terminate()
+                process.wait(30)
+
+    def report(self) -> dict[str, Any]:
+        """What the report says of everything."""
+        found: dict[str, Any] = json.loads(self.run("report", "--format", "json").stdout)
+        return found
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+        self.process = process
+        self.url = url
+        self._log = log
+
+    @property
+    def said(self) -> str:
+        """What it wrote to the terminal."""
+        return self._log.read_text()
+
+    def ask(self, model: str = "fast") -> dict[str, Any]:
+        """Ask one question without a key."""
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+        request = urllib.request.Request(
+            f"{self.url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_read_only_database_stops_the_start(place: Place) -> None:
+    assert place.run("db", "upgrade").returncode == 0
+    place.configure(database=f"sqlite:///file:{place.directory}/books.db?mode=ro&uri=true")
+    ended = place.run("serve")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "cannot be written" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_full_disk_stops_the_start(place: Place) -> None:
+    ended = place.run("serve", limit_bytes=8_192)
+    assert ended.returncode == 2
+    assert "books.db cannot be" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_start_that_failed_did_not_make_a_secret_that_nobody_saw(place: Place) -> None:
+    place.run("serve", limit_bytes=8_192)
+    with place.serving() as server:
+        assert "Admin secret: " in server.said
+
+
+def test_with_several_workers_a_wrong_database_stops_the_start_too(place: Place) -> None:
+    place.configure(database="postgresql+psycopg://me:pssst@127.0.0.1:9/none")
+    ended = place.run("serve", "--workers", "2")
+    assert (ended.returncode, "pssst" in ended.stderr) == (2, False)
+
+
+def test_a_port_that_is_taken_is_named(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = place.run("serve", "--port", port)
+    assert ended.returncode != 0
+    assert port in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_first_start_tells_all_that_is_needed_and_the_secret_once(place: Place) -> None:
+    with place.serving() as server:
+        first = server.said
+        assert f"curl {server.url}/v1/chat/completions" in first
+        assert f"{server.url}/admin" in first
+        assert first.count("Admin secret: ") == 1
+    with place.serving() as server:
+        assert "Admin secret" not in server.said
+
+
+def test_a_variable_that_sets_nothing_is_warned_of(place: Place) -> None:
+    with place.serving(TIERWISE_SERVR__PORT="1") as server:
+        assert "warning: TIERWISE_SERVR__PORT sets nothing" in server.said
+
+
+def test_the_environment_beats_the_file(place: Place) -> None:
+    with place.serving(TIERWISE_TIERS__FAST__MODEL="scripted/other") as server:
+        assert server.ask()["x_tierwise"]["provider_model"] == "scripted/other"
+
+
+def test_whoever_is_being_answered_at_a_sigterm_gets_the_answer_and_is_booked(place: Place) -> None:
+    answers: list[dict[str, Any]] = []
+    with place.serving() as server:
+        asking = threading.Thread(target=lambda: answers.append(server.ask("slow")))
+        asking.start()
+        _until_spooled(place.directory / "state" / "spool")
+        server.process.send_signal(signal.SIGTERM)
+        asking.join(30)
+        server.process.wait(30)
+    assert [answer["choices"][0]["message"]["content"] for answer in answers] == ["Hello"]
+    assert place.report()["totals"]["requests"] == 1
+    assert list((place.directory / "state" / "spool").glob("*.spool")) == []
+
+
+def _until_spooled(directory: Path) -> None:
+    """Wait until the log of a spool has something in it."""
+    for _ in range(3_000):
+        if any(os.path.getsize(path) for path in directory.glob("*.spool-wal")):
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("no request arrived")
+
+
+def test_two_servers_may_share_state_and_database(place: Place) -> None:
+    with place.serving() as one, place.serving() as other:
+        one.ask()
+        other.ask("reasoning")
+    assert place.report()["totals"]["requests"] == 2
+    assert place.run("ledger", "verify").returncode == 0
+
+
+def test_several_workers_serve_and_end_together(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with place.serving("--workers", "2", "--port", port) as server:
+        for _ in range(4):
+            server.ask()
+    assert place.report()["totals"]["requests"] == 4
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", int(port)), timeout=1)
+
+
+def test_a_finished_request_shows_in_the_report_within_two_seconds(place: Place) -> None:
+    with place.serving() as server:
+        server.ask()
+        threading.Event().wait(1.0)  # the report itself takes a moment to start
+        [row] = place.report()["rows"]
+    assert (row["tier"], row["requests"], row["calls"]) == ("fast", 1, 1)
+    assert float(row["cost_usd"]) > 0
+    assert float(row["expected_revenue_usd"]) == 0.00145
