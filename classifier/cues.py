@@ -5,7 +5,6 @@ found by the same hashes as the model's n-grams. Scripts without spaces between 
 """
 
 import re
-from enum import IntFlag
 
 import numpy as np
 
@@ -13,8 +12,8 @@ from classifier.features import Features, hash_phrase
 from classifier.types import AnswerType, Stakes
 
 
-class Cue(IntFlag):
-    """What one word or pair of words speaks for."""
+class Cue:
+    """What one word or pair of words speaks for: bits, as plain integers because every query tests most of them."""
 
     HIGH_STAKES = 1
     NUMERIC = 2
@@ -27,7 +26,7 @@ class Cue(IntFlag):
     CHOICE = 256
 
 
-PHRASES: dict[Cue, str] = {
+PHRASES: dict[int, str] = {
     Cue.HIGH_STAKES: """
         suicide, suicidal, kill myself, hurt myself, self harm, end my, overdose, overdosed, poisoned, poisoning, chest
         pain, stroke, heart attack, seizure, seizures, unconscious, bleeding, pregnant, pregnancy, miscarriage, dose,
@@ -123,7 +122,7 @@ def table() -> dict[int, int]:
     for cue, phrases in PHRASES.items():
         for phrase in phrases.split(","):
             key = hash_phrase(" ".join(phrase.split()))
-            bits[key] = bits.get(key, 0) | int(cue)
+            bits[key] = bits.get(key, 0) | cue
     return bits
 
 
@@ -138,21 +137,21 @@ class Cues:
         self._slots = np.zeros(1 << 16, np.uint16)
         self._slots[self._keys >> np.uint32(16)] = np.arange(len(self._keys), dtype=np.uint16)
 
-    def of(self, features: Features) -> Cue:
+    def of(self, features: Features) -> int:
         """All cues present."""
         at = self._slots[features.grams >> np.uint32(16)]
         hits = at[self._keys[at] == features.grams]
-        return Cue(int(np.bitwise_or.reduce(self._bits[hits]))) if len(hits) else Cue(0)
+        return int(np.bitwise_or.reduce(self._bits[hits])) if len(hits) else 0
 
 
-def stakes_of(text: str, cues: Cue, *, is_ascii: bool) -> Stakes:
+def stakes_of(text: str, cues: int, *, is_ascii: bool) -> Stakes:
     """High when a word of a sensitive field is there, in any of the languages known here."""
     if cues & Cue.HIGH_STAKES or (not is_ascii and _UNSPACED_HIGH_STAKES.search(text)):
         return Stakes.HIGH
     return Stakes.LOW
 
 
-def answer_type_of(text: str, cues: Cue) -> AnswerType:
+def answer_type_of(text: str, cues: int) -> AnswerType:
     """The most telling cue wins, from forms that a text states outright to those it only suggests."""
     options = len({mark.lower() for mark in _OPTION.findall(text)}) if "\n" in text else 0
     lowered = text.lower()

@@ -10,11 +10,12 @@ from scipy import sparse
 
 from classifier.features import Features, extract
 from classifier.model import SURFACE_BOUND
-from classifier.vocabulary import Vocabulary, learn
-from classifier.wording import PREFIXES, SUFFIXES
+from classifier.vocabulary import Vocabulary
+from classifier.wording import TAUGHT_PREFIXES, TAUGHT_SUFFIXES
 
 Array = npt.NDArray[np.float64]
 _INVARIANCE_ROWS = 150
+_INSISTENCE = 2.0  # how strongly differences are held to be nothing
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,16 @@ class Scales:
 
 @dataclass(frozen=True)
 class Design:
-    """N-grams at unit length, standardised surface signals, and the share of n-grams known."""
+    """N-grams at unit length, the documents they came from, and the share of n-grams known."""
 
     grams: sparse.csr_matrix
-    surface: Array
+    documents: Sequence[Features]
     coverage: Array
 
-    def rows(self, surface_weight: float) -> sparse.csr_matrix:
-        """All features side by side, the constant last."""
-        constant = np.ones((len(self.surface), 1))
-        return sparse.hstack([self.grams, self.surface * surface_weight, constant]).tocsr()
+    def rows(self, at: npt.NDArray[np.intp], scales: Scales, surface_weight: float) -> sparse.csr_matrix:
+        """Features of the documents `at`: n-grams, surface signals on the given scales, and the constant last."""
+        surface = scales.apply([self.documents[row] for row in at]) * surface_weight
+        return sparse.hstack([self.grams[at], surface, np.ones((len(at), 1))]).tocsr()
 
 
 def scales_of(documents: Sequence[Features]) -> Scales:
@@ -50,19 +51,14 @@ def scales_of(documents: Sequence[Features]) -> Scales:
     return Scales(surface.mean(axis=0), surface.std(axis=0) + 0.05)
 
 
-def vocabulary_of(documents: list[Features], min_documents: int, max_rows: int) -> Vocabulary:
-    """The n-grams worth a weight."""
-    return learn(documents, min_documents=min_documents, max_rows=max_rows)
-
-
-def design(documents: Sequence[Features], vocabulary: Vocabulary, scales: Scales) -> Design:
+def design(documents: Sequence[Features], vocabulary: Vocabulary) -> Design:
     """Matrices of documents over a vocabulary."""
     weighed = [vocabulary.weigh(document) for document in documents]
     starts = np.concatenate(([0], np.cumsum([len(rows) for rows, _, _ in weighed])))
     rows = np.concatenate([rows for rows, _, _ in weighed]).astype(np.int64)
     weights = np.concatenate([weights for _, weights, _ in weighed]).astype(np.float64)
     grams = sparse.csr_matrix((weights, rows, starts), shape=(len(documents), len(vocabulary)))
-    return Design(grams, scales.apply(documents), np.array([known for _, _, known in weighed]))
+    return Design(grams, documents, np.array([known for _, _, known in weighed]))
 
 
 def invariances(
@@ -74,17 +70,18 @@ def invariances(
     """
     chance = random.Random(0)
     chosen = [texts[chance.randrange(len(texts))] for _ in range(_INVARIANCE_ROWS)]
-    plain = design([extract(text) for text in chosen], vocabulary, scales)
-    wrapped = design([extract(_wrapped(text, chance)) for text in chosen], vocabulary, scales)
-    return wrapped.rows(surface_weight) - plain.rows(surface_weight)
+    at = np.arange(len(chosen))
+    plain = design([extract(text) for text in chosen], vocabulary)
+    wrapped = design([extract(_wrapped(text, chance)) for text in chosen], vocabulary)
+    return (wrapped.rows(at, scales, surface_weight) - plain.rows(at, scales, surface_weight)) * _INSISTENCE
 
 
 def _wrapped(text: str, chance: random.Random) -> str:
     kind = chance.random()
     if kind < 0.35:
-        return chance.choice(PREFIXES) + text
-    text += chance.choice(SUFFIXES)
-    return text if kind < 0.85 else chance.choice(PREFIXES) + text
+        return chance.choice(TAUGHT_PREFIXES) + text
+    text += chance.choice(TAUGHT_SUFFIXES)
+    return text if kind < 0.85 else chance.choice(TAUGHT_PREFIXES) + text
 
 
 def folds_of(clusters: Sequence[str], count: int = 5, seed: int = 7) -> npt.NDArray[np.intp]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from classifier.wording import stripped
+
 HEAD_CHARS = 2600
 TAIL_CHARS = 600
 _LIMIT = 3 * (HEAD_CHARS + TAIL_CHARS)  # bytes: UTF-8 may take several for a character
@@ -48,7 +50,7 @@ _KINDS: tuple[tuple[str, bytes], ...] = (
     ("hashes", b"#"),
     ("bars", b"|"),
 )
-_LETTERS, _DIGITS, _BEYOND_ASCII, _NEWLINES = range(4)
+_BEYOND_ASCII = 2
 _OTHER = len(_KINDS)
 
 
@@ -79,6 +81,7 @@ _POWERS = _powers(_BASE)
 _INVERSES = _powers(pow(_BASE, -1, 1 << 64))
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
+_HALF = np.uint64(32)
 _LOG_COUNTS = (1.0 + np.log(np.arange(1, _LIMIT + 2))).astype(np.float32)
 
 SURFACE_NAMES = (
@@ -106,7 +109,7 @@ def clipped(text: str) -> str:
 
 def extract(text: str) -> Features:
     """Features of one text; the same letters in another case give the same features."""
-    text = clipped(text)
+    text = clipped(stripped(text))
     is_ascii = text.isascii()
     raw = b" %b " % (text if is_ascii else text.lower()).encode("utf-8", "replace")[:_LIMIT]
     classes = np.frombuffer(raw.translate(_CLASSES), np.uint8)
@@ -121,22 +124,20 @@ def extract(text: str) -> Features:
     is_long = lengths > 1
     long_starts, long_lengths = starts[is_long], lengths[is_long]
     grams, frequencies = _grams(line, long_starts, long_lengths)
-    counts = np.bincount(classes, minlength=_OTHER + 1).tolist()
-    words, longest = len(long_starts), int(long_lengths.max()) if len(long_starts) else 0
-    surface = np.array(
-        (
-            *counts[:_OTHER],
-            len(text),
-            words,
-            counts[_LETTERS] / (words + 1),
-            len(grams) / (2 * words + 1),
-            counts[_DIGITS] / (numbers + 1),
-            len(raw) / (counts[_NEWLINES] + 1),
-            numbers,
-            longest,
-            len(starts) - words,
-        ),
-        np.float32,
+    surface = np.empty(len(SURFACE_NAMES), np.float32)
+    surface[:_OTHER] = counts = np.bincount(classes, minlength=_OTHER + 1)[:_OTHER]
+    letters, digits, _, newlines = counts[:4].tolist()
+    words = len(long_starts)
+    surface[_OTHER:] = (
+        len(text),
+        words,
+        letters / (words + 1),
+        len(grams) / (2 * words + 1),
+        digits / (numbers + 1),
+        len(raw) / (newlines + 1),
+        numbers,
+        long_lengths.max() if words else 0,
+        len(starts) - words,
     )
     return Features(grams, frequencies, np.log1p(surface, out=surface), is_ascii)
 
@@ -145,19 +146,23 @@ def _grams(
     line: npt.NDArray[np.uint8], starts: npt.NDArray[np.intp], lengths: npt.NDArray[np.intp]
 ) -> tuple[Hashes, Floats]:
     """Hash words and pairs of neighbours; a word's hash is a slice of one running polynomial."""
-    if not len(starts):
+    count = len(starts)
+    if not count:
         return np.zeros(0, np.uint32), np.zeros(0, np.float32)
-    running = np.empty(len(line) + 1, np.uint64)
-    running[0] = 0
-    np.cumsum(line * _POWERS[: len(line)], out=running[1:])
-    words = (running[starts + lengths] - running[starts]) * _INVERSES[starts]
-    pairs = words[:-1] * _SECOND + words[1:]
-    mixed = np.concatenate((words, pairs)) * _MIX
-    hashes = np.sort((mixed >> np.uint64(32)).astype(np.uint32))
+    # The first byte is padding, so the running sum before a word is the one at the byte before it.
+    running = (line * _POWERS[: len(line)]).cumsum()
+    mixed = np.empty(2 * count - 1, np.uint64)
+    words = mixed[:count]
+    np.multiply(running[starts + lengths - 1] - running[starts - 1], _INVERSES[starts], out=words)
+    np.add(words[:-1] * _SECOND, words[1:], out=mixed[count:])
+    mixed *= _MIX
+    mixed >>= _HALF
+    hashes = mixed.astype(np.uint32)
+    hashes.sort()
     first = np.empty(len(hashes) + 1, np.bool_)
     first[0] = first[-1] = True
     np.not_equal(hashes[1:], hashes[:-1], out=first[1:-1])
-    at = np.flatnonzero(first)
+    at = first.nonzero()[0]
     return hashes[at[:-1]], _LOG_COUNTS[at[1:] - at[:-1] - 1]
 
 

@@ -9,7 +9,6 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import mul
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface s
 LOGIT_BOUND = 6.0
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
 _FEW, _MEDIAN, _MANY = range(3)
+Between = tuple[int, float, float]  # the knot below an ability, and the weights of that knot and the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Parameters:
     keys: npt.NDArray[np.uint32]  # R
     idf: Floats  # R
     gram_weights: Floats  # R+1, H; the last row is the unknown's and zero
-    surface_mean: Floats  # S
-    surface_scale: Floats  # S
+    surface_mean: Floats  # E+1, S: each expert's own scale, then that of the gate and the length
+    surface_scale: Floats  # E+1, S
     surface_weights: Floats  # S, H
     bias: Floats  # H
     knots: Floats  # K
@@ -70,7 +70,11 @@ class DifficultyModel:
         self._experts = (len(parameters.bias) - 1) // (len(parameters.knots) + 1)
         self._heads = self._experts * len(parameters.knots)
         self._surface_scale = 1.0 / parameters.surface_scale
-        self._positions: dict[Abilities, tuple[list[float], list[float]]] = {}
+        self._knots = knots = len(parameters.knots)
+        # Which scale each column reads, as an index into the flat product of all scales with all columns.
+        scale_of = [min(column // knots, self._experts) for column in range(len(parameters.bias))]
+        self._own_scale = np.array([at * len(scale_of) + column for column, at in enumerate(scale_of)])
+        self._positions: dict[Abilities, tuple[Between, Between]] = {}
         self._final: list[list[float]] = parameters.final.tolist()
         self._spread: list[float] = parameters.spread.tolist()
         self._thinking: list[float] = parameters.thinking.tolist()
@@ -111,18 +115,18 @@ class DifficultyModel:
         surface = (features.surface - parameters.surface_mean) * self._surface_scale
         np.maximum(surface, -SURFACE_BOUND, out=surface)
         np.minimum(surface, SURFACE_BOUND, out=surface)
-        columns = surface @ parameters.surface_weights
+        columns = (surface @ parameters.surface_weights).take(self._own_scale)
         columns += parameters.bias
         if len(rows):
             columns += weights @ parameters.gram_weights[rows]
         return columns.tolist(), coverage
 
-    def _position(self, abilities: Abilities) -> tuple[list[float], list[float]]:
-        """Weights over the knots for the two abilities: linear between knots and beyond the outer ones."""
+    def _position(self, abilities: Abilities) -> tuple[Between, Between]:
+        """Where the two abilities lie among the knots; remembered, because tiers seldom change their models."""
         found = self._positions.get(abilities)
         if found is None:
             fast, reasoning = (
-                self._weights(float(reference) if ability is None or self.is_adapted else ability)
+                self._between(float(reference) if ability is None or self.is_adapted else ability)
                 for ability, reference in zip(
                     (abilities.fast, abilities.reasoning), self.parameters.reference, strict=True
                 )
@@ -130,28 +134,29 @@ class DifficultyModel:
             found = self._positions[abilities] = fast, reasoning
         return found
 
-    def _weights(self, ability: float) -> list[float]:
+    def _between(self, ability: float) -> Between:
+        """Linear between knots and beyond the outer ones, within bounds."""
         knots = self.parameters.knots.tolist()
         ability = min(max(ability, knots[0] - BEYOND_KNOTS), knots[-1] + BEYOND_KNOTS)
         upper = min(max(bisect_left(knots, ability), 1), len(knots) - 1)
         share = (ability - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
-        weights = [0.0] * len(knots)
-        weights[upper - 1], weights[upper] = 1.0 - share, share
-        return weights
+        return upper - 1, 1.0 - share, share
 
-    def _chances(self, columns: list[float], position: tuple[list[float], list[float]]) -> tuple[float, float]:
+    def _chances(self, columns: list[float], position: tuple[Between, Between]) -> tuple[float, float]:
         """Mix the experts' chances by the gate; plain floats, because the numbers are few."""
+        (fast_at, fast_low, fast_high), (reasoning_at, reasoning_low, reasoning_high) = position
         fast = reasoning = total = 0.0
         gates = columns[self._heads : -1]
         highest = max(gates)
-        at, knots = 0, len(position[0])
         for gate in gates:
-            logits = columns[at : at + knots]
-            at += knots
             share = math.exp(gate - highest)
             total += share
-            fast += share * _sigmoid(sum(map(mul, logits, position[0])))
-            reasoning += share * _sigmoid(sum(map(mul, logits, position[1])))
+            fast += share * _sigmoid(columns[fast_at] * fast_low + columns[fast_at + 1] * fast_high)
+            reasoning += share * _sigmoid(
+                columns[reasoning_at] * reasoning_low + columns[reasoning_at + 1] * reasoning_high
+            )
+            fast_at += self._knots
+            reasoning_at += self._knots
         return fast / total, reasoning / total
 
     def _finish(self, tier: int, chance: float, summary: Summary) -> float:
@@ -177,4 +182,8 @@ def _forecast(tokens: float, factors: Sequence[float]) -> Forecast:
 
 
 def _sigmoid(logit: float) -> float:
-    return 1.0 / (1.0 + math.exp(-min(max(logit, -LOGIT_BOUND), LOGIT_BOUND)))
+    if logit > LOGIT_BOUND:
+        logit = LOGIT_BOUND
+    elif logit < -LOGIT_BOUND:
+        logit = -LOGIT_BOUND
+    return 1.0 / (1.0 + math.exp(-logit))

@@ -11,13 +11,13 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from classifier.corpus import Corpus
-from classifier.design import Design, Scales, design, folds_of, invariances, scales_of, vocabulary_of
+from classifier.design import Design, Scales, design, folds_of, invariances, scales_of
 from classifier.features import extract
 from classifier.heads import Shape, fit_heads
 from classifier.learner import TextRidge, gram, out_of_fold
 from classifier.model import Parameters
 from classifier.targets import outcomes_of, targets_of
-from classifier.vocabulary import Vocabulary
+from classifier.vocabulary import Vocabulary, learn
 
 Array = npt.NDArray[np.float64]
 
@@ -76,9 +76,13 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
     scored = corpus.of(use="train")
     outcomes = outcomes_of(scored)
     documents = [extract(query.text) for query in scored.queries]
-    scales = scales_of(documents)
-    vocabulary = vocabulary_of(documents, settings.min_documents, settings.max_rows)
-    whole = design(documents, vocabulary, scales)
+    common = scales_of(documents)
+    groups = [
+        next(place for place, sources in enumerate(SOURCES.values()) if query.source in sources)
+        for query in scored.queries
+    ]
+    vocabulary = learn(documents, groups, min_documents=settings.min_documents, max_rows=settings.max_rows)
+    whole = design(documents, vocabulary)
     experts = {name: _rows_of(scored, sources) for name, sources in SOURCES.items()}
     experts = {name: at for name, at in experts.items() if len(at)}
     templates = experts.get("puzzles", np.zeros(0, np.intp))
@@ -86,18 +90,20 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
         experts["puzzles"] = templates[:: 1 + (len(templates) - 1) // settings.max_rows_of_templates]
     knots = len(settings.knots)
     heads = len(experts) * knots
-    columns = Columns.empty(len(vocabulary), whole.surface.shape[1], heads + len(experts) + 1)
+    columns = Columns.empty(len(vocabulary), len(common.mean), heads + len(experts) + 1)
     typical = np.zeros(knots)
+    scales: list[Scales] = []
     for place, (name, at) in enumerate(experts.items()):
         shape = settings.shapes[name]
         target = targets_of(outcomes, settings.knots, shape.irt_share, at)
-        invariant = invariances([scored.queries[row].text for row in at], vocabulary, scales, shape.surface_weight)
+        scales.append(scales_of([documents[row] for row in at]))
+        invariant = invariances([scored.queries[row].text for row in at], vocabulary, scales[-1], shape.surface_weight)
         folds = folds_of([scored.queries[row].cluster for row in at])
-        fitted = fit_heads(whole.rows(shape.surface_weight)[at], invariant, target, folds, shape)
+        fitted = fit_heads(whole.rows(at, scales[-1], shape.surface_weight), invariant, target, folds, shape)
         columns.put(slice(place * knots, (place + 1) * knots), fitted.weights, shape.surface_weight)
         typical += target.mean(axis=0) / len(experts)
-    _fit_gate(whole, experts, settings.gate_surface_weight, columns, heads)
-    factors = _fit_lengths(corpus, vocabulary, scales, columns)
+    _fit_gate(whole, experts, common, settings.gate_surface_weight, columns, heads)
+    factors = _fit_lengths(corpus, vocabulary, common, columns)
     reference = [
         outcomes.abilities.get(name, fallback) for name, fallback in zip(settings.reference, (0.4, 1.9), strict=True)
     ]
@@ -106,8 +112,8 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
         keys=vocabulary.keys[:-1],
         idf=vocabulary.idf[:-1],
         gram_weights=columns.grams.astype(np.float16).astype(np.float32),
-        surface_mean=scales.mean.astype(np.float32),
-        surface_scale=scales.scale.astype(np.float32),
+        surface_mean=np.stack([each.mean for each in (*scales, common)]).astype(np.float32),
+        surface_scale=np.stack([each.scale for each in (*scales, common)]).astype(np.float32),
         surface_weights=columns.surface.astype(np.float32),
         bias=columns.bias.astype(np.float32),
         knots=np.array(settings.knots, np.float32),
@@ -128,13 +134,18 @@ def _rows_of(corpus: Corpus, sources: tuple[str, ...]) -> npt.NDArray[np.intp]:
 
 
 def _fit_gate(
-    whole: Design, experts: dict[str, npt.NDArray[np.intp]], surface_weight: float, columns: Columns, first: int
+    whole: Design,
+    experts: dict[str, npt.NDArray[np.intp]],
+    scales: Scales,
+    surface_weight: float,
+    columns: Columns,
+    first: int,
 ) -> None:
     """Which expert a text belongs to; two experts or more."""
     if len(experts) < 2:
         return
     label = np.repeat(np.arange(len(experts)), [len(at) for at in experts.values()])
-    rows = whole.rows(surface_weight)[np.concatenate(list(experts.values())), :-1]
+    rows = whole.rows(np.concatenate(list(experts.values())), scales, surface_weight)[:, :-1]
     gate = LogisticRegression(C=20.0, max_iter=300, tol=1e-3).fit(rows, label)
     weights = np.vstack([gate.coef_.T, gate.intercept_])
     if len(experts) == 2:
@@ -155,11 +166,12 @@ def _fit_lengths(corpus: Corpus, vocabulary: Vocabulary, scales: Scales, columns
         and query.use != "evaluate-only"
         and (not query.cluster.startswith("template") or row % 3 == 0)
     ]
-    texts = design([extract(corpus.queries[row].text) for row in at], vocabulary, scales).rows(0.3)
+    texts = design([extract(corpus.queries[row].text) for row in at], vocabulary)
+    rows = texts.rows(np.arange(len(at)), scales, 0.3)
     target = np.log(lengths[at])
-    ridge = TextRidge(1.0).fit(texts[:, :-1], target)
+    ridge = TextRidge(1.0).fit(rows[:, :-1], target)
     folds = folds_of([corpus.queries[row].cluster for row in at])
-    residual = target - target.mean() - out_of_fold(gram(texts), target - target.mean(), folds, 1.0)
+    residual = target - target.mean() - out_of_fold(gram(rows), target - target.mean(), folds, 1.0)
     columns.put(slice(-1, None), np.append(ridge.coef_, ridge.intercept_)[:, None], 0.3)
     spread = np.exp(np.quantile(residual, (0.1, 0.5, 0.9)))
     # Thinking adds to the visible answer; its spread was not recorded and is taken to be wider.

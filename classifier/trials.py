@@ -130,7 +130,7 @@ def mean_over(trials: Sequence[Trial], measure: Callable[[Trial, npt.NDArray[np.
 
 
 def _draws(trial: Trial, measure: Callable[[Trial, npt.NDArray[np.intp]], float], count: int = 200) -> Array:
-    """The measure on all rows, then on `count` draws of clusters; the same seed draws the same clusters for each pair."""
+    """The measure on all rows, then on `count` draws of clusters; one seed draws the same clusters for each pair."""
     names, member = np.unique(np.asarray(trial.clusters), return_inverse=True)
     rows_of = np.split(np.argsort(member, kind="stable"), np.cumsum(np.bincount(member))[:-1])
     random = np.random.default_rng(0)

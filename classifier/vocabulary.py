@@ -1,5 +1,7 @@
 """The n-grams that carry weight, found by hash: which rows of the weight table a text touches, and how strongly."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,7 @@ from classifier.features import Features, Floats, Hashes
 
 _BITS = 20
 _SHIFT = np.uint32(32 - _BITS)
+_LEAST_IDF = 1.0
 
 
 class Vocabulary:
@@ -37,12 +40,23 @@ class Vocabulary:
         return rows, weights, len(rows) / len(grams)
 
 
-def learn(documents: list[Features], *, min_documents: int, max_rows: int) -> Vocabulary:
-    """Keep n-grams of at least so many documents, the most frequent first."""
+def learn(documents: list[Features], groups: Sequence[int], *, min_documents: int, max_rows: int) -> Vocabulary:
+    """Keep n-grams of at least so many documents, the most frequent first.
+
+    An n-gram is as common as it is in the group of documents where it is most common: what every question of one kind
+    repeats says nothing, however rare it is elsewhere.
+    """
     every = np.concatenate([document.grams for document in documents])
     keys, counts = np.unique(every, return_counts=True)
     keep = (counts >= min_documents) & (keys != 0)
     keys, counts = keys[keep], counts[keep]
     order = np.lexsort((keys, -counts))[:max_rows]
-    idf = np.log((1 + len(documents)) / (1 + counts[order])) + 1
-    return Vocabulary(keys[order], idf.astype(np.float32))
+    keys = keys[order]
+    idf = np.full(len(keys), np.inf)
+    for group in sorted(set(groups)):
+        members = [document for document, of in zip(documents, groups, strict=True) if of == group]
+        found, times = np.unique(np.concatenate([document.grams for document in members]), return_counts=True)
+        at = np.minimum(np.searchsorted(found, keys), len(found) - 1)
+        within = np.where(found[at] == keys, times[at], 0)
+        idf = np.minimum(idf, np.where(within > 0, np.log((1 + len(members)) / (1 + within)), np.inf))
+    return Vocabulary(keys, (idf + _LEAST_IDF).astype(np.float32))
