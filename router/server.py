@@ -9,12 +9,50 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from router import settings
 from router.app import create
 from router.settings import ENV_PREFIX, Settings
 
 READY_TIMEOUT_S = 120.0
+
+
+HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class BoundedHead(HttpToolsProtocol):
+    """uvicorn's protocol, with the limit on a request's head that it only keeps with its slower parser."""
+
+    _head_bytes = 0
+    _is_in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head that is not complete, and hang up when it grows too large."""
+        if self._is_in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._is_in_head and self._head_bytes > (self.config.h11_max_incomplete_event_size or 0):
+            self._refuse()
+
+    def on_message_begin(self) -> None:
+        """A new head begins; what came with the end of the last body is not counted."""
+        super().on_message_begin()
+        self._is_in_head = True
+
+    def on_headers_complete(self) -> None:
+        """The head is complete: what counts is its own size."""
+        self._is_in_head, self._head_bytes = False, 0
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > (self.config.h11_max_incomplete_event_size or 0):
+            self._refuse()
+            return
+        super().on_headers_complete()
+
+    def _refuse(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(HEAD_TOO_LARGE)
+            self.transport.close()
 
 
 class _AnnouncingServer(uvicorn.Server):
@@ -45,7 +83,7 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "host": server.host,
         "port": server.port,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": BoundedHead,
         "log_level": "warning",
         "access_log": False,
         "server_header": False,

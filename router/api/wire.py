@@ -98,6 +98,8 @@ PASSED = (
     "safety_identifier",
 )
 KNOWN = frozenset(ChatRequest.__struct_fields__) - {"ignored"}
+DEEPEST = 200
+TOO_DEEP = "the body is nested too deeply"
 _decode = msgspec.json.Decoder().decode
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
@@ -106,11 +108,15 @@ _MISSING = re.compile(r"missing required field `(\w+)`")
 def parse_json(body: bytes) -> Any:
     """Decode a JSON body; raises InvalidRequest."""
     try:
-        return _decode(body)
+        decoded = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}", param="body", code="invalid_json") from None
     except RecursionError:
-        raise InvalidRequest("the body is nested too deeply", param="body", code="invalid_json") from None
+        raise InvalidRequest(TOO_DEEP, param="body", code="invalid_json") from None
+    # What only just fits the stack here would not where it is encoded again.
+    if body.count(b"{") + body.count(b"[") > DEEPEST and _is_deeper_than(DEEPEST, decoded):
+        raise InvalidRequest(TOO_DEEP, param="body", code="invalid_json")
+    return decoded
 
 
 def converted(decoded: Any, shape: type[Shape]) -> Shape:
@@ -123,7 +129,7 @@ def converted(decoded: Any, shape: type[Shape]) -> Shape:
         param = ".".join(place for place in places if place)
         raise InvalidRequest(_PATH.sub("", text), param=param or "body", code="invalid_value") from None
     except RecursionError:
-        raise InvalidRequest("the body is nested too deeply", param="body", code="invalid_json") from None
+        raise InvalidRequest(TOO_DEEP, param="body", code="invalid_json") from None
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -232,3 +238,17 @@ def _translate_functions(request: ChatRequest) -> None:
         request.tool_choice = {"type": "function", "function": wanted}
     elif wanted is not None:
         request.tool_choice = wanted
+
+
+def _is_deeper_than(levels: int, decoded: Any) -> bool:
+    found = [decoded]
+    for _ in range(levels):
+        found = [
+            child
+            for one in found
+            if isinstance(one, (dict, list))
+            for child in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not found:
+            return False
+    return any(isinstance(one, (dict, list)) for one in found)

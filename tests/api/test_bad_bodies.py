@@ -39,6 +39,21 @@ async def test_what_is_no_json_object_is_refused_and_the_body_named(service: Ser
     assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", "body")
 
 
+@pytest.mark.parametrize("depth", [250, 900, 955, 960, 990])
+async def test_a_body_is_nested_too_deeply_before_the_stack_is_at_its_end(service: Service, depth: int) -> None:
+    nested = '{"a":' * depth + "1" + "}" * depth
+    content = '[{"type": "file", "file": ' + nested + "}]"
+    body = '{"model": "fast", "messages": [{"role": "user", "content": ' + content + "}]}"
+    response = await service.local.post(CHAT, content=body.encode(), headers=JSON)
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "body")
+
+
+def test_a_body_with_many_shallow_objects_is_fine() -> None:
+    messages = [USER] * 1_000
+    assert len(chat_of({"model": "auto", "messages": messages}, strict=True).messages) == 1_000
+    assert parse_chat(json.dumps({"model": "auto", "messages": messages}).encode(), strict=True)
+
+
 async def test_an_absent_body_is_refused(service: Service) -> None:
     assert (await service.local.post(CHAT)).status_code == 400
 

@@ -198,6 +198,21 @@ def _until_spooled(directory: Path) -> None:
     raise AssertionError("no request arrived")
 
 
+def test_a_head_that_is_too_large_is_refused(place: Place) -> None:
+    def answer_to(*headers: bytes) -> bytes:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            head = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n" + b"".join(headers) + b"\r\n"
+            connection.sendall(head)
+            return connection.recv(100)
+
+    with place.serving() as server:
+        assert b" 200 " in answer_to(b"x-large: " + b"a" * 60_000 + b"\r\n")
+        assert b" 431 " in answer_to(b"x-large: " + b"a" * 70_000 + b"\r\n")
+        assert b" 431 " in answer_to(*(b"x-%d: a\r\n" % number for number in range(20_000)))
+        assert server.ask()["object"] == "chat.completion"
+
+
 def test_two_servers_may_share_state_and_database(place: Place) -> None:
     with place.serving() as one, place.serving() as other:
         one.ask()
