@@ -71,11 +71,13 @@ class Figures:
             "ledger on the path, CPU", f"{one.path_cpu_us:.0f} µs a request", "60 µs", is_met=one.path_cpu_us <= 60
         )
         self._say("added latency, p50", f"{one.path_p50_us / 1000:.3f} ms", "0.1 ms", is_met=one.path_p50_us <= 100)
-        rate = one.shipped_per_s
-        self._say("shipping into SQLite", f"{rate:,.0f} requests/s", "5,000", is_met=rate >= 5_000)
-        with postgresql(self._folder / "pg-speed") as (url, _):
-            rate = speed.speed(url, requests).shipped_per_s
-            self._say("shipping into PostgreSQL", f"{rate:,.0f} requests/s", "3,000", is_met=rate >= 3_000)
+        self._shipping("SQLite", one, 5_000)
+        with postgresql(self._folder / "pg-speed") as (url, server):
+            self._shipping("PostgreSQL", speed.speed(url, requests, server.get_pid()), 3_000)
+
+    def _shipping(self, where: str, one: speed.Speed, bar: int) -> None:
+        rates = f"{one.shipped_per_core_s:,.0f} requests/s on one core ({one.shipped_per_s:,.0f} by the clock)"
+        self._say(f"shipping into {where}", rates, f"{bar:,}", is_met=one.shipped_per_core_s >= bar)
 
     def _kills(self) -> None:
         place = Place.make(self._folder / "kills")
