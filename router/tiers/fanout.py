@@ -160,16 +160,19 @@ class FanOut:
         await self._slots.wait()
 
     async def call_off(self) -> None:
-        """Cancel what is in flight and book it. Shielded: a cancelled request does not leave it half done."""
+        """Cancel what is in flight and book it; what never began is booked as not sent."""
         if not self._running:
             return
         for task in self._running:
             task.cancel()
-        await asyncio.shield(asyncio.gather(*self._running, return_exceptions=True))
-        for sample in self._running.values():
-            self._calls.withhold(sample.call)
-            sample.fate = Fate.CANCELLED if sample.choice is None else Fate.LATE
-        self._running.clear()
+        try:
+            await asyncio.shield(asyncio.gather(*self._running, return_exceptions=True))
+        finally:
+            for task, sample in self._running.items():
+                sample.fate = Fate.CANCELLED if sample.choice is None else Fate.LATE
+                if task.done():
+                    self._calls.withhold(sample.call)
+            self._running.clear()
 
     async def _run(self, sample: Sample) -> None:
         loop = asyncio.get_running_loop()
