@@ -24,7 +24,7 @@ from router.api.stored import Archive, StoredEndpoint
 from router.clock import SystemClock
 from router.exchange import Desk
 from router.keys import DEFAULT_SEGMENT, KeyRing
-from router.ledger import pricelist, revenue, schema
+from router.ledger import pricelist, revenue, rollups, schema
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
@@ -86,6 +86,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         shipper.follow(refresh)
     shipper.follow(lambda: prices.refresh(engine))
     shipper.follow(lambda: earnings.refresh(engine))
+    shipper.follow(rollups.follower(engine, clock.now_us))
     explicit = {
         name: Explicit(_booked_under(settings.models[name]), models)
         for name, models in targets.explicit(settings, environ).items()

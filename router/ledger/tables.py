@@ -80,6 +80,7 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 SERIAL = Integer
+BIG_SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 SMALL_SERIAL = SmallInteger().with_variant(Integer(), "sqlite")
 CLUSTERED = {"sqlite_with_rowid": False}
 
@@ -305,3 +306,63 @@ class StoredResponse(Base):
     created_at: Mapped[int] = mapped_column(BigInteger)
     expires_at: Mapped[int] = mapped_column(BigInteger, index=True)
     body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class RollupMark(Base):
+    """Lines arrived here that the rollups do not hold yet: written by triggers, in the same transaction as the lines.
+
+    One of: `granule` (the first 32 bits of request ids, 65.536 seconds), a UTC `day`, or a `quarter` of an hour.
+    """
+
+    __tablename__ = "rollup_marks"
+
+    id: Mapped[int] = mapped_column(BIG_SERIAL, primary_key=True)
+    granule: Mapped[str | None] = mapped_column(String(8), index=True)
+    day: Mapped[str | None] = mapped_column(String(10))
+    quarter: Mapped[int | None] = mapped_column(Integer)
+
+
+class Rollup(Base):
+    """The facts of one cell in one stretch of UTC time; see `router.ledger.cells`. -1 is a key without a value."""
+
+    __tablename__ = "rollups"
+    __table_args__ = CLUSTERED
+
+    grouping_id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    grain: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    start: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    key1: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    key2: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    deep: Mapped[int] = mapped_column(BigInteger)
+    expected_nanousd: Mapped[int] = mapped_column(BigInteger)
+    expected_known: Mapped[int] = mapped_column(BigInteger)
+    booked_nanousd: Mapped[int] = mapped_column(BigInteger)
+    booked_requests: Mapped[int] = mapped_column(BigInteger)
+    replaced_nanousd: Mapped[int] = mapped_column(BigInteger)
+    aborted: Mapped[int] = mapped_column(BigInteger)
+    incomplete: Mapped[int] = mapped_column(BigInteger)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    priced: Mapped[int] = mapped_column(BigInteger)
+    cost_nanousd: Mapped[int] = mapped_column(BigInteger)
+    estimated: Mapped[int] = mapped_column(BigInteger)
+    unknown: Mapped[int] = mapped_column(BigInteger)
+    input_fresh: Mapped[int] = mapped_column(BigInteger)
+    input_cached: Mapped[int] = mapped_column(BigInteger)
+    input_cache_write: Mapped[int] = mapped_column(BigInteger)
+    output_visible: Mapped[int] = mapped_column(BigInteger)
+    output_reasoning: Mapped[int] = mapped_column(BigInteger)
+    largest_nanousd: Mapped[int] = mapped_column(BigInteger)
+
+
+class RollupCosts(Base):
+    """How many requests of a tier cost how much: a histogram with sixteen steps per doubling, which merges."""
+
+    __tablename__ = "rollup_costs"
+    __table_args__ = CLUSTERED
+
+    grain: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    start: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    tier: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    requests: Mapped[int] = mapped_column(BigInteger)

@@ -1,72 +1,80 @@
-"""What reports can be grouped by: how each dimension is read from the books and shown."""
+"""What reports can be grouped by: which stored key each dimension reads, and how its values are shown."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, cast
+from router.ledger import codes
+from router.ledger.cells import QUARTER_MS, UNKNOWN, Role
 
-from router.ledger.tables import Call, Request
-
-QUARTER_US = 900_000_000
-Shown = Callable[[Any, Mapping[int, str], tzinfo], str | None]
+Shown = Callable[[int, Mapping[int, str]], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One way to split requests. `on_calls`: cost sits on the calls, requests and revenue on the answering call."""
+    """One way to split requests. By time there is no key: the stretch of time is the value."""
 
     name: str
-    column: ColumnElement[Any]
+    key: str | None
     shown: Shown
-    on_calls: bool = False
+    meaning: str
 
 
-def _as_is(value: Any, labels: Mapping[int, str], zone: tzinfo) -> str | None:
-    return None if value is None else str(value)
+def _number(value: int, labels: Mapping[int, str]) -> str | None:
+    return str(value)
 
 
-def _label(value: Any, labels: Mapping[int, str], zone: tzinfo) -> str | None:
-    return None if value is None else labels[value]
+def _label(value: int, labels: Mapping[int, str]) -> str | None:
+    return labels.get(value)
 
 
-def _provider(value: Any, labels: Mapping[int, str], zone: tzinfo) -> str | None:
-    return None if value is None else labels[value].partition("/")[0]
+def _provider(value: int, labels: Mapping[int, str]) -> str | None:
+    return labels[value].partition("/")[0] if value in labels else None
 
 
-def _day(quarter: Any, labels: Mapping[int, str], zone: tzinfo) -> str | None:
-    return _local(quarter, zone).date().isoformat()
+def _member(members: Mapping[Any, int]) -> Shown:
+    names = {code: str(member) for member, code in members.items()}
+    return lambda value, labels: names.get(value)
 
 
-def _hour(quarter: Any, labels: Mapping[int, str], zone: tzinfo) -> str | None:
-    return _local(quarter, zone).isoformat(timespec="hours")
+def _role(value: int, labels: Mapping[int, str]) -> str | None:
+    return Role(value).name.lower()
 
-
-def _local(quarter: Any, zone: tzinfo) -> datetime:
-    return datetime.fromtimestamp(int(quarter) * QUARTER_US / 1e6, UTC).astimezone(zone)
-
-
-# Every zone's offset is a multiple of a quarter of an hour, so quarters of UTC can be put together to its days.
-_QUARTER = cast((Request.opened_at - Request.opened_at % QUARTER_US) / QUARTER_US, Integer)
 
 DIMENSIONS: Mapping[str, Dimension] = {
     dimension.name: dimension
     for dimension in (
-        Dimension("tier", Request.__table__.c.final_tier, _as_is),
-        Dimension("first_tier", Request.__table__.c.first_tier, _as_is),
-        Dimension("reason", Request.__table__.c.reason, _as_is),
-        Dimension("outcome", Request.__table__.c.outcome, _as_is),
-        Dimension("segment", Request.__table__.c.segment_id, _label),
-        Dimension("country", Request.__table__.c.country_id, _label),
-        Dimension("language", Request.__table__.c.language_id, _label),
-        Dimension("answer_type", Request.__table__.c.answer_type_id, _label),
-        Dimension("policy", Request.__table__.c.policy_version, _as_is),
-        Dimension("turn", Request.__table__.c.turn, _as_is),
-        Dimension("key", Request.__table__.c.key_id, _as_is),
-        Dimension("day", _QUARTER, _day),
-        Dimension("hour", _QUARTER, _hour),
-        Dimension("model", Call.__table__.c.provider_model_id, _label, on_calls=True),
-        Dimension("provider", Call.__table__.c.provider_model_id, _provider, on_calls=True),
+        Dimension("tier", "tier", _member(codes.TIERS), "the tier that answered, with the whole request's cost"),
+        Dimension("first_tier", "first_tier", _member(codes.TIERS), "the tier chosen first"),
+        Dimension("reason", "reason", _member(codes.REASONS), "why the request went where it went"),
+        Dimension("outcome", "outcome", _member(codes.OUTCOMES), "how the request ended"),
+        Dimension("segment", "segment", _label, "the segment of the key"),
+        Dimension("country", "country", _label, "the country, ZZ when not told"),
+        Dimension("language", "language", _label, "the language, where it is known"),
+        Dimension("answer_type", "answer_type", _label, "the kind of answer expected"),
+        Dimension("policy", "policy", _number, "the policy version that decided"),
+        Dimension("turn", "turn", _number, "the user's turn within the conversation"),
+        Dimension("key", "key", _number, "the API key's id; unknown without one"),
+        Dimension("day", None, _number, "the day in the zone of the report"),
+        Dimension("hour", None, _number, "the hour in the zone of the report"),
+        Dimension("model", "model", _label, "cost by the called model, requests by the one that answered"),
+        Dimension("provider", "model", _provider, "as model, by what stands before the slash"),
+        Dimension("role", "role", _role, "what a call was to the answer; requests are with the answer"),
     )
 }
+TIMES = ("day", "hour")
+
+
+def shown(dimension: Dimension, value: int, labels: Mapping[int, str]) -> str | None:
+    """Write a key's value; None is unknown."""
+    return None if value == UNKNOWN else dimension.shown(value, labels)
+
+
+def time_label(name: str, quarter: int, zone: tzinfo) -> str | None:
+    """Write the day or the hour of a quarter; None where the calendar ends."""
+    try:
+        moment = datetime.fromtimestamp(quarter * QUARTER_MS // 1_000, UTC).astimezone(zone)
+    except (OverflowError, ValueError):
+        return None
+    return moment.date().isoformat() if name == "day" else moment.isoformat(timespec="hours")

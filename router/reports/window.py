@@ -1,13 +1,21 @@
 """Which stretch of time a report speaks of: ISO dates and instants, or a distance back from now such as 7d."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from router.reports.queries import Window
-
 _BACK = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Requests that came in from `since_us` (inclusive) to `until_us` (exclusive); None is open-ended."""
+
+    since_us: int | None
+    until_us: int | None
+    zone: tzinfo
 
 
 class WrongWindow(ValueError):

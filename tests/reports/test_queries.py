@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 
 from router.ledger.entries import Entry
 from router.reports.dimensions import DIMENSIONS
-from router.reports.queries import Report, Window, costs
+from router.reports.queries import Report, costs
+from router.reports.window import Window
 from router.types import Reason, Tier
 from tests.ledger.builders import NOON
 from tests.reports.books import A_DAY_US, a_booked_request, book, earn

@@ -1,0 +1,322 @@
+"""The lines of a stretch of time as columns of integers, and how they add up to cells.
+
+Rollups and the part of a report that is not rolled up are made here, by the same code. A request belongs to the
+moment in its id (when it came in), a call to its request, a correction to its call. What belongs to no request (a
+reconciled difference, a statement that nothing matches) is a unit of its own with unknown keys.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from router.ledger import codes, ids
+from router.ledger.bookings import Bookings
+from router.ledger.cells import ADDED_FACTS, CALL_FACTS, CALL_KEYS, REQUEST_FACTS, REQUEST_KEYS, UNKNOWN, Role
+from router.types import CallKind, CallStatus, Outcome, Precision, Tier
+
+Ints = NDArray[np.int64]
+
+PAGE_REQUESTS = 20_000
+BUCKETS_PER_DOUBLING = 16
+NO_COST_BUCKET = -1
+
+REQUESTS = """
+SELECT {id} AS id, final_tier, first_tier, reason, outcome, segment_id, country_id, COALESCE(language_id, -1),
+    answer_type_id, policy_version, turn, COALESCE(key_id, -1), COALESCE(answer_call_no, -1),
+    COALESCE(expected_revenue_nanousd, 0), CAST(expected_revenue_nanousd IS NULL AS INTEGER)
+FROM requests WHERE {between} ORDER BY id LIMIT :most
+"""
+CALLS = """
+SELECT {id} AS id, call_no, provider_model_id, kind, status, precision, COALESCE(cost_nanousd, 0),
+    CAST(cost_nanousd IS NULL AS INTEGER), COALESCE(input_fresh, 0), COALESCE(input_cached, 0),
+    COALESCE(input_cache_write, 0), COALESCE(output_visible, 0), COALESCE(output_reasoning, 0)
+FROM calls WHERE {between} ORDER BY request_id, call_no
+"""
+ADJUSTMENTS = """
+SELECT {id} AS id, COALESCE(call_no, -1), amount_nanousd FROM adjustments WHERE {between} ORDER BY id
+"""
+FREE_ADJUSTMENTS = """
+SELECT a.effective_at, COALESCE(l.id, -1), a.amount_nanousd FROM adjustments a
+LEFT JOIN labels l ON l.text = a.provider_model
+WHERE a.request_id IS NULL AND a.effective_at >= :lo AND a.effective_at < :hi
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Facts by cell: `keys` has a row per cell and a column per key, `facts` a column per added fact."""
+
+    keys: Ints
+    facts: Ints
+    largest: Ints
+
+
+@dataclass(slots=True)
+class Lines:
+    """Units (requests, and what stands alone) and the paid lines that belong to them."""
+
+    ms: Ints
+    keys: dict[str, Ints]
+    request_facts: Ints  # a row per unit
+    answer_model: Ints
+    unit: Ints  # per paid line: which unit it belongs to
+    call_keys: dict[str, Ints]
+    call_facts: Ints  # a row per paid line
+    cost: Ints = field(init=False)
+    is_request: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        sums = np.zeros((len(self.ms), len(CALL_FACTS)), np.int64)
+        for column in range(len(CALL_FACTS)):
+            np.add.at(sums[:, column], self.unit, self.call_facts[:, column])
+        self.is_request = self.request_facts[:, REQUEST_FACTS.index("requests")] == 1
+        unpriced = sums[:, CALL_FACTS.index("calls")] > sums[:, CALL_FACTS.index("priced")]
+        self.request_facts[:, REQUEST_FACTS.index("incomplete")] = unpriced & self.is_request
+        self.cost = sums[:, CALL_FACTS.index("cost_nanousd")].copy()
+        self._sums = sums
+
+    _sums: Ints = field(init=False)
+
+    def cells(self, grouping: Sequence[str], labels: Ints) -> Cells:
+        """Add the facts up by a label per unit (a stretch of time) and the values of the keys."""
+        known = self._known_cost()
+        if not any(name in CALL_KEYS for name in grouping):
+            columns = [labels, *(self.keys[name] for name in grouping)]
+            return added(columns, np.hstack((self.request_facts, self._sums)), known)
+        answer = {"model": self.answer_model, "role": np.where(self.answer_model == UNKNOWN, UNKNOWN, Role.ANSWER)}
+        of_units = [answer[name] if name in CALL_KEYS else self.keys[name] for name in grouping]
+        of_lines = [self.call_keys[n] if n in CALL_KEYS else self.keys[n][self.unit] for n in grouping]
+        columns = [np.concatenate((labels, labels[self.unit]))]
+        columns += [np.concatenate(pair) for pair in zip(of_units, of_lines, strict=True)]
+        facts = np.zeros((len(self.ms) + len(self.unit), len(ADDED_FACTS)), np.int64)
+        facts[: len(self.ms), : len(REQUEST_FACTS)] = self.request_facts
+        facts[len(self.ms) :, len(REQUEST_FACTS) :] = self.call_facts
+        nothing = np.full(len(self.unit), UNKNOWN, np.int64)
+        return added(columns, facts, np.concatenate((known, nothing)))
+
+    def histogram(self, labels: Ints) -> Ints:
+        """Count requests by label, tier and bucket of their cost; rows of (label, tier, bucket, count)."""
+        counted = self._known_cost() != UNKNOWN
+        columns = np.stack((labels, self.keys["tier"], bucket_of(self.cost)), axis=1)[counted]
+        found, counts = np.unique(columns, axis=0, return_counts=True)
+        return np.column_stack((found, counts)).astype(np.int64)
+
+    def _known_cost(self) -> Ints:
+        """The cost of each request that is known wholly; UNKNOWN elsewhere."""
+        incomplete = self.request_facts[:, REQUEST_FACTS.index("incomplete")] == 1
+        return np.where(self.is_request & ~incomplete, np.maximum(self.cost, 0), UNKNOWN)
+
+
+def bucket_of(cost_nanousd: Ints) -> Ints:
+    """The place of an amount on a log scale of sixteen steps per doubling (4.4 % wide); nothing is NO_COST_BUCKET."""
+    positive = np.maximum(cost_nanousd, 1)
+    place = np.floor(np.log2(positive.astype(np.float64)) * BUCKETS_PER_DOUBLING).astype(np.int64)
+    return np.where(cost_nanousd > 0, place, NO_COST_BUCKET)
+
+
+def added(columns: Sequence[Ints], facts: Ints, largest: Ints) -> Cells:
+    """Add facts up by the distinct combinations of the columns."""
+    if not len(facts):
+        return Cells(np.empty((0, len(columns)), np.int64), facts, largest)
+    code = np.zeros(len(facts), np.int64)
+    for column in columns:
+        values, places = np.unique(column, return_inverse=True)
+        code = code * len(values) + places
+    distinct, first, cell = np.unique(code, return_index=True, return_inverse=True)
+    sums = np.zeros((facts.shape[1], len(distinct)), np.int64)
+    for column_no in range(facts.shape[1]):
+        np.add.at(sums[column_no], cell, np.ascontiguousarray(facts[:, column_no]))
+    most = np.full(len(distinct), UNKNOWN, np.int64)
+    np.maximum.at(most, cell, largest)
+    return Cells(np.stack([column[first] for column in columns], axis=1), sums.T, most)
+
+
+def merged_histogram(made: Sequence[Ints]) -> Ints:
+    """Add the counts of several histograms up."""
+    rows = np.vstack(made) if made else np.empty((0, 4), np.int64)
+    cells, places = np.unique(rows[:, :3], axis=0, return_inverse=True)
+    counts = np.zeros(len(cells), np.int64)
+    np.add.at(counts, places.reshape(-1), rows[:, 3])
+    return np.column_stack((cells, counts))
+
+
+def read(connection: Connection, start_ms: int, end_ms: int, bookings: Bookings) -> Iterator[Lines]:
+    """Read the lines of what came in from `start_ms` to `end_ms` (exclusive), a page at a time."""
+    dialect = connection.dialect.name
+    at, end = ids.first_at(start_ms), ids.first_at(end_ms)
+    requests = text(REQUESTS.format(id=ids.selected(dialect, "id"), between=ids.between(dialect, "id")))
+    while at < end:
+        page = {**ids.bounds(dialect, at, end), "most": PAGE_REQUESTS}
+        found = connection.execute(requests, page).fetchall()
+        stop = end if len(found) < PAGE_REQUESTS else int.from_bytes(found[-1][0], "big") + 1
+        lines = _page(connection, found, at, stop, bookings)
+        if lines is not None:
+            yield lines
+        at = stop
+    if (alone := _standing_alone(connection, start_ms, end_ms, bookings)) is not None:
+        yield alone
+
+
+def _page(connection: Connection, found: Sequence[Any], at: int, stop: int, bookings: Bookings) -> Lines | None:
+    dialect = connection.dialect.name
+    names = {"id": ids.selected(dialect, "request_id"), "between": ids.between(dialect, "request_id")}
+    bounds = ids.bounds(dialect, at, stop)
+    calls = connection.execute(text(CALLS.format(**names)), bounds).fetchall()
+    adjusted = connection.execute(text(ADJUSTMENTS.format(**names)), bounds).fetchall()
+    booked = bookings.of_requests(connection, at, stop)
+    others = {row[0] for rows in (calls, adjusted) for row in rows} | booked.keys()
+    strays = sorted(others - {row[0] for row in found})
+    if not found and not strays:
+        return None
+    named = ids.as_array([row[0] for row in found] + strays)
+    table = _matrix(found, 14, skip=1)
+    if strays:
+        blank = np.full((len(strays), 14), UNKNOWN, np.int64)
+        blank[:, 12:] = (0, 1)
+        table = np.vstack((table, blank))
+        order = np.argsort(named, kind="stable")
+        named, table = named[order], table[order]
+    is_request = table[:, 0] != UNKNOWN
+    keys = dict(zip(REQUEST_KEYS, table[:, : len(REQUEST_KEYS)].T, strict=True))
+    facts = np.zeros((len(named), len(REQUEST_FACTS)), np.int64)
+    answered = table[:, 11]
+    expected, is_unknown = table[:, 12], table[:, 13]
+    cancelled = codes.OUTCOMES[Outcome.CANCELLED]
+    amounts, are_booked = _booked(named, booked)
+    columns = {
+        "requests": is_request,
+        "deep": is_request & (keys["tier"] != codes.TIERS[Tier.FAST]),
+        "expected_nanousd": expected,
+        "expected_known": is_request & (is_unknown == 0),
+        "booked_nanousd": amounts,
+        "booked_requests": are_booked & is_request,
+        "replaced_nanousd": np.where(are_booked, expected, 0),
+        "aborted": keys["outcome"] == cancelled,
+    }
+    for name, column in columns.items():
+        facts[:, REQUEST_FACTS.index(name)] = column
+    return _with_calls(named, keys, facts, answered, calls, adjusted)
+
+
+def _with_calls(
+    named: NDArray[np.bytes_],
+    keys: dict[str, Ints],
+    facts: Ints,
+    answered: Ints,
+    calls: Sequence[Any],
+    adjusted: Sequence[Any],
+) -> Lines:
+    table = _matrix(calls, 12, skip=1)
+    unit = np.searchsorted(named, ids.as_array([row[0] for row in calls])).astype(np.int64)
+    call_no, model, kind, status, precision, cost, unpriced = table[:, :7].T
+    role = _roles(call_no, kind, status, answered[unit] if len(unit) else answered[:0])
+    answer_model = np.full(len(named), UNKNOWN, np.int64)
+    is_answer = call_no == answered[unit] if len(unit) else np.zeros(0, bool)
+    answer_model[unit[is_answer]] = model[is_answer]
+    priced = 1 - unpriced
+    extra: list[tuple[int, int, int, int]] = []  # unit, model, role, amount
+    if adjusted:
+        place = {(row[0], row[1]): line for line, row in enumerate(calls)}
+        for id, number, amount in adjusted:
+            line = place.get((id, number))
+            if line is None:
+                extra.append((int(np.searchsorted(named, np.bytes_(id))), UNKNOWN, Role.CORRECTION, amount))
+            else:
+                priced[line] = 1
+                cost[line] += amount
+    call_facts = np.column_stack(
+        (
+            np.ones(len(calls), np.int64),
+            priced,
+            cost,
+            precision == codes.PRECISIONS[Precision.ESTIMATED],
+            precision == codes.PRECISIONS[Precision.UNKNOWN],
+            table[:, 7:],
+        )
+    ).astype(np.int64)
+    units, models, roles, more = _extra(extra)
+    return Lines(
+        ms=ids.ms_of(named),
+        keys=keys,
+        request_facts=facts,
+        answer_model=answer_model,
+        unit=np.concatenate((unit, units)),
+        call_keys={"model": np.concatenate((model, models)), "role": np.concatenate((role, roles))},
+        call_facts=np.vstack((call_facts, more)),
+    )
+
+
+def _roles(call_no: Ints, kind: Ints, status: Ints, answered: Ints) -> Ints:
+    """Tell what each call was to the answer of its request."""
+    ok, failed = codes.STATUSES[CallStatus.OK], (codes.STATUSES[CallStatus.ERROR], codes.STATUSES[CallStatus.UNKNOWN])
+    return np.select(
+        [
+            status == codes.STATUSES[CallStatus.NOT_SENT],
+            kind == codes.KINDS[CallKind.SHADOW],
+            kind == codes.KINDS[CallKind.JUDGE],
+            call_no == answered,
+            status == codes.STATUSES[CallStatus.CANCELLED],
+            np.isin(status, failed) & (answered > call_no),
+            np.isin(status, failed),
+            (kind == codes.KINDS[CallKind.SAMPLE]) & (status == ok),
+        ],
+        [
+            Role.NOT_SENT,
+            Role.SHADOW,
+            Role.JUDGE,
+            Role.ANSWER,
+            Role.CANCELLED,
+            Role.RETRIED,
+            Role.FAILED,
+            Role.LOSING_SAMPLE,
+        ],
+        Role.ANSWER,
+    ).astype(np.int64)
+
+
+def _standing_alone(connection: Connection, start_ms: int, end_ms: int, bookings: Bookings) -> Lines | None:
+    """What belongs to no request: reconciled differences, and statements that no request matches."""
+    bounds = {"lo": start_ms * 1_000, "hi": end_ms * 1_000}
+    free = connection.execute(text(FREE_ADJUSTMENTS), bounds).fetchall()
+    unmatched = bookings.unmatched(connection, start_ms, end_ms)
+    count = len(free) + len(unmatched)
+    if not count:
+        return None
+    keys = {name: np.full(count, UNKNOWN, np.int64) for name in REQUEST_KEYS}
+    facts = np.zeros((count, len(REQUEST_FACTS)), np.int64)
+    ms = np.array([row[0] // 1_000 for row in free] + [s.at_ms for s in unmatched], np.int64)
+    for place, statement in enumerate(unmatched, len(free)):
+        keys["segment"][place], keys["country"][place] = statement.segment_id, statement.country_id
+        facts[place, REQUEST_FACTS.index("booked_nanousd")] = statement.amount_nanousd
+    lines = [(place, int(row[1]), int(Role.CORRECTION), int(row[2])) for place, row in enumerate(free)]
+    units, models, roles, call_facts = _extra(lines)
+    nothing = np.full(count, UNKNOWN, np.int64)
+    return Lines(ms, keys, facts, nothing, units, {"model": models, "role": roles}, call_facts)
+
+
+def _extra(lines: Sequence[tuple[int, int, int, int]]) -> tuple[Ints, Ints, Ints, Ints]:
+    """Lay out amounts that are no calls."""
+    table = np.array(lines, np.int64).reshape(-1, 4)
+    facts = np.zeros((len(lines), len(CALL_FACTS)), np.int64)
+    facts[:, CALL_FACTS.index("cost_nanousd")] = table[:, 3]
+    return table[:, 0], table[:, 1], table[:, 2], facts
+
+
+def _booked(named: NDArray[np.bytes_], booked: Mapping[bytes, int]) -> tuple[Ints, NDArray[np.bool_]]:
+    amounts, are = np.zeros(len(named), np.int64), np.zeros(len(named), bool)
+    if booked:
+        places = np.searchsorted(named, ids.as_array(list(booked)))
+        amounts[places], are[places] = list(booked.values()), True
+    return amounts, are
+
+
+def _matrix(rows: Sequence[Any], width: int, skip: int) -> Ints:
+    """Turn fetched rows into columns of integers, without the first `skip`."""
+    if not rows:
+        return np.empty((0, width), np.int64)
+    columns = list(zip(*rows, strict=True))[skip:]
+    return np.array(columns, np.int64).T.copy()

@@ -1,0 +1,203 @@
+"""Rollups: refreshed from the marks that triggers leave wherever lines arrived.
+
+A quarter of an hour is rolled up when it has been over for a while, again whenever lines arrive late, and always
+wholly: repeating it changes nothing. What is marked is read from the lines instead, so reports are exact at any time.
+One process at a time does this; the others find nothing to do.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, Engine, delete, insert, select, text
+
+from router.ledger import ids, lines
+from router.ledger.bookings import DAY_MS, Bookings, midnight_ms
+from router.ledger.cells import ADDED_FACTS, GROUPINGS, LARGEST, QUARTER_MS, QUARTERS_A_DAY, UNKNOWN, Grain
+from router.ledger.database import writing
+from router.ledger.tables import Rollup, RollupCosts, RollupMark
+
+GRANULE_MS = 65_536
+LOOKBACK_MS = 60_000  # a quarter that ended just now still gets its stragglers
+MOST_QUARTERS = 24  # rolled up in one transaction
+ROLLUP_LOCK = 0x7165_7278  # PostgreSQL advisory lock of whoever rolls up
+LAST_QUARTER = ids.END_OF_TIME_MS // QUARTER_MS
+
+COLUMNS = ("grouping_id", "grain", "start", "key1", "key2", *ADDED_FACTS, LARGEST)
+SUMS = ", ".join(f"SUM({fact})" for fact in ADDED_FACTS)
+CODES = ", ".join(str(code) for code in GROUPINGS)
+COARSER = f"""
+INSERT INTO rollups ({", ".join(COLUMNS)})
+SELECT grouping_id, :grain, :start, key1, key2, {SUMS}, MAX({LARGEST}) FROM rollups
+WHERE grouping_id IN ({CODES}) AND grain = :finer AND start >= :start AND start < :end
+GROUP BY grouping_id, key1, key2
+"""  # noqa: S608 - names of our own
+COARSER_COSTS = """
+INSERT INTO rollup_costs (grain, start, tier, bucket, requests)
+SELECT :grain, :start, tier, bucket, SUM(requests) FROM rollup_costs
+WHERE grain = :finer AND start >= :start AND start < :end GROUP BY tier, bucket
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place where lines arrived: the quarters that it touches, clear of days that statements are spread over."""
+
+    id: int
+    quarters: range
+
+
+def refresh(engine: Engine, now_us: int, most: int = MOST_QUARTERS) -> int:
+    """Roll up what is due, at most so many quarters; returns how many. Raises SQLAlchemyError and changes nothing."""
+    with writing(engine) as connection:
+        if not _is_alone(connection):
+            return 0
+        marks = marked(connection)
+        if not marks:
+            return 0
+        bookings = Bookings()
+        ended = (now_us // 1_000 - LOOKBACK_MS) // QUARTER_MS
+        due = _due(dirty(connection, marks, bookings), ended, _statement_days(connection, bookings))[:most]
+        chosen = [quarter for quarter in due if quarter // QUARTERS_A_DAY == due[0] // QUARTERS_A_DAY]
+        for start, end in runs(chosen):
+            _roll_up(connection, start, end, bookings)
+        _make_coarser(connection, chosen)
+        _clear(connection, marks, set(chosen), bookings)
+        return len(chosen)
+
+
+def catch_up(engine: Engine, now_us: int) -> int:
+    """Roll up everything that is due; returns the number of quarters."""
+    total = 0
+    while done := refresh(engine, now_us, QUARTERS_A_DAY):
+        total += done
+    return total
+
+
+def follower(engine: Engine, now_us: Callable[[], int]) -> Callable[[], None]:
+    """Return what the shipping thread calls now and then."""
+
+    def follow() -> None:
+        refresh(engine, now_us())
+
+    return follow
+
+
+def marked(connection: Connection) -> list[Mark]:
+    """Read the marks."""
+    found = connection.execute(select(RollupMark.id, RollupMark.granule, RollupMark.day, RollupMark.quarter))
+    return [Mark(id, _touched(granule, day, quarter)) for id, granule, day, quarter in found]
+
+
+def dirty(connection: Connection, marks: Iterable[Mark], bookings: Bookings) -> set[int]:
+    """The quarters that rollups do not hold rightly: what is marked, and whole days where statements are spread."""
+    found = {quarter for mark in marks for quarter in mark.quarters}
+    for day in {quarter // QUARTERS_A_DAY for quarter in found} & _statement_days(connection, bookings):
+        found.update(range(day * QUARTERS_A_DAY, (day + 1) * QUARTERS_A_DAY))
+    return found
+
+
+def _statement_days(connection: Connection, bookings: Bookings) -> set[int]:
+    return {day_ms // DAY_MS for day_ms in bookings.days(connection)}
+
+
+def _due(quarters: Iterable[int], ended: int, statement_days: set[int]) -> list[int]:
+    """The quarters that are over; where a statement is spread over the day, only when the day is."""
+    last_day = ended // QUARTERS_A_DAY
+    return sorted(
+        quarter
+        for quarter in quarters
+        if quarter < ended and (quarter // QUARTERS_A_DAY < last_day or quarter // QUARTERS_A_DAY not in statement_days)
+    )
+
+
+def runs(quarters: Sequence[int]) -> list[tuple[int, int]]:
+    """Join sorted quarters to stretches from a start (inclusive) to an end (exclusive)."""
+    found: list[tuple[int, int]] = []
+    for quarter in quarters:
+        if found and found[-1][1] == quarter:
+            found[-1] = (found[-1][0], quarter + 1)
+        else:
+            found.append((quarter, quarter + 1))
+    return found
+
+
+def _touched(granule: str | None, day: str | None, quarter: int | None) -> range:
+    if quarter is not None:
+        return range(quarter, quarter + 1)
+    if day is not None:
+        first = midnight_ms(day) // QUARTER_MS
+        return range(first, first + QUARTERS_A_DAY)
+    first_ms = int(granule or "0", 16) * GRANULE_MS
+    return range(first_ms // QUARTER_MS, min((first_ms + GRANULE_MS - 1) // QUARTER_MS, LAST_QUARTER) + 1)
+
+
+def _is_alone(connection: Connection) -> bool:
+    if connection.dialect.name != "postgresql":
+        return True  # the transaction excludes all other writers
+    return bool(connection.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": ROLLUP_LOCK}))
+
+
+def _roll_up(connection: Connection, start: int, end: int, bookings: Bookings) -> None:
+    quarters = list(range(start, end))
+    connection.execute(
+        delete(Rollup).where(
+            Rollup.grouping_id.in_(GROUPINGS), Rollup.grain == Grain.QUARTER, Rollup.start.in_(quarters)
+        )
+    )
+    connection.execute(delete(RollupCosts).where(RollupCosts.grain == Grain.QUARTER, RollupCosts.start.in_(quarters)))
+    pages = list(lines.read(connection, start * QUARTER_MS, min(end * QUARTER_MS, ids.END_OF_TIME_MS), bookings))
+    for code, grouping in GROUPINGS.items():
+        made = [page.cells(grouping, page.ms // QUARTER_MS) for page in pages]
+        insert_rows(connection, _merged(code, len(grouping), made))
+    costs = lines.merged_histogram([page.histogram(page.ms // QUARTER_MS) for page in pages])
+    if len(costs):
+        names = ("start", "tier", "bucket", "requests")
+        rows = [dict(zip(names, row, strict=True)) | {"grain": int(Grain.QUARTER)} for row in costs.tolist()]
+        connection.execute(insert(RollupCosts), rows)
+
+
+def _merged(code: int, keys: int, made: Sequence[lines.Cells]) -> list[list[int]]:
+    if not made:
+        return []
+    columns = list(np.vstack([cells.keys for cells in made]).T)
+    facts, largest = np.vstack([cells.facts for cells in made]), np.concatenate([cells.largest for cells in made])
+    cells = lines.added(columns, facts, largest) if len(made) > 1 else made[0]
+    count = len(cells.keys)
+    filler = np.full((count, 2 - keys), UNKNOWN, np.int64)
+    head = np.column_stack((np.full(count, code), np.full(count, int(Grain.QUARTER)), cells.keys, filler))
+    rows: list[list[int]] = np.hstack((head, cells.facts, cells.largest[:, None])).tolist()
+    return rows
+
+
+def insert_rows(connection: Connection, rows: Sequence[Sequence[int]]) -> None:
+    """Insert rows of rollups, as COLUMNS name their values."""
+    if not rows:
+        return
+    is_sqlite = connection.dialect.name == "sqlite"
+    marks = ", ".join(("?" if is_sqlite else "%s",) * len(COLUMNS))
+    statement = f"INSERT INTO rollups ({', '.join(COLUMNS)}) VALUES ({marks})"  # noqa: S608 - names of our own
+    connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+
+
+def _make_coarser(connection: Connection, quarters: Sequence[int]) -> None:
+    """Add quarters up to their hours, and hours to their days."""
+    for grain, finer in ((Grain.HOUR, Grain.QUARTER), (Grain.DAY, Grain.HOUR)):
+        for start in sorted({quarter - quarter % grain.quarters for quarter in quarters}):
+            stretch = {"grain": int(grain), "finer": int(finer), "start": start, "end": start + grain.quarters}
+            of_rollups = (Rollup.grouping_id.in_(GROUPINGS), Rollup.grain == grain, Rollup.start == start)
+            connection.execute(delete(Rollup).where(*of_rollups))
+            connection.execute(text(COARSER), stretch)
+            connection.execute(delete(RollupCosts).where(RollupCosts.grain == grain, RollupCosts.start == start))
+            connection.execute(text(COARSER_COSTS), stretch)
+
+
+def _clear(connection: Connection, marks: Sequence[Mark], done: set[int], bookings: Bookings) -> None:
+    """Take away the marks of what is done; of one that touches more, the rest stays marked."""
+    touched = [mark for mark in marks if not done.isdisjoint(mark.quarters)]
+    for place in range(0, len(touched), 500):
+        connection.execute(delete(RollupMark).where(RollupMark.id.in_([m.id for m in touched[place : place + 500]])))
+    if rest := dirty(connection, touched, bookings) - done:
+        known = {quarter for mark in marks if len(mark.quarters) == 1 for quarter in mark.quarters}
+        if new := sorted(rest - known):
+            connection.execute(insert(RollupMark), [{"quarter": quarter} for quarter in new])

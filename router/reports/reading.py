@@ -1,0 +1,189 @@
+"""Reads the facts of a window: from rollups as far as they are up to date, from the lines elsewhere, in one snapshot.
+
+Nothing is counted twice or missed: what arrived since the last refresh is marked in the transaction that wrote it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from sqlalchemy import Connection, Engine, select, text
+
+from router.ledger import ids, lines, rollups
+from router.ledger.bookings import Bookings
+from router.ledger.cells import (
+    ADDED_FACTS,
+    GROUPINGS,
+    LARGEST,
+    QUARTER_MS,
+    QUARTERS_A_DAY,
+    Grain,
+    Piece,
+    grouping_for,
+)
+from router.ledger.tables import Label, Rollup
+from router.reports.dimensions import time_label
+from router.reports.spans import Plan, Stretch, plan
+from router.reports.window import Window
+
+SPANS_AT_ONCE = 2_000
+SUMS = ", ".join(f"SUM(r.{fact})" for fact in ADDED_FACTS)
+ROLLED = f"""
+WITH spans (label, grain, first_start, end_start) AS (VALUES {{spans}})
+SELECT s.label, r.key1, r.key2, {SUMS}, MAX(r.{LARGEST}) FROM spans s CROSS JOIN rollups r
+WHERE r.grouping_id = :grouping AND r.grain = s.grain AND r.start >= s.first_start AND r.start < s.end_start
+GROUP BY s.label, r.key1, r.key2
+"""  # noqa: S608 - names and numbers of our own
+ROLLED_COSTS = """
+WITH spans (grain, first_start, end_start) AS (VALUES {spans})
+SELECT r.tier, r.bucket, SUM(r.requests) FROM spans s CROSS JOIN rollup_costs r
+WHERE r.grain = s.grain AND r.start >= s.first_start AND r.start < s.end_start
+GROUP BY r.tier, r.bucket
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The facts of one combination of values in one stretch of time."""
+
+    label: tuple[str | None, ...]
+    values: Mapping[str, int]
+    facts: Sequence[int]
+    largest: int
+
+
+class Reading:
+    """One snapshot of the books."""
+
+    def __init__(self, connection: Connection, window: Window) -> None:
+        self.connection = connection
+        self.window = window
+        self._bookings = Bookings()
+
+    @cached_property
+    def labels(self) -> dict[int, str]:
+        """The texts of labels."""
+        return {row.id: row.text for row in self.connection.execute(select(Label.id, Label.text))}
+
+    @cached_property
+    def dirty(self) -> set[int]:
+        """The quarters that are read from lines."""
+        return rollups.dirty(self.connection, rollups.marked(self.connection), self._bookings)
+
+    @cached_property
+    def days(self) -> list[int]:
+        """The UTC days within the window on which there is anything, as numbers since 1970."""
+        query = select(Rollup.start).where(Rollup.grouping_id == 0, Rollup.grain == Grain.DAY)
+        found = {start // QUARTERS_A_DAY for start in self.connection.scalars(query)}
+        found |= {quarter // QUARTERS_A_DAY for quarter in self.dirty}
+        length = QUARTERS_A_DAY * QUARTER_MS
+        return sorted(day for day in found if day * length < self.end_ms and self.start_ms < (day + 1) * length)
+
+    @property
+    def start_ms(self) -> int:
+        """The first millisecond of the window."""
+        since = self.window.since_us
+        return 0 if since is None else min(max(-(-since // 1_000), 0), ids.END_OF_TIME_MS)
+
+    @property
+    def end_ms(self) -> int:
+        """The first millisecond after the window."""
+        until = self.window.until_us
+        return ids.END_OF_TIME_MS if until is None else min(max(-(-until // 1_000), 0), ids.END_OF_TIME_MS)
+
+    def cells(self, keys: Sequence[str], times: Sequence[str] = ()) -> Iterator[Cell]:
+        """Add facts up by keys, and by `day` and `hour`; a combination may come more than once."""
+        names, stretches = self._stretches(times)
+        code = grouping_for(keys)
+        chosen = Plan([], stretches) if code is None else plan(stretches, self.dirty)
+        grouping = tuple(dict.fromkeys(keys)) if code is None else GROUPINGS[code]
+        for place in range(0, len(chosen.rolled), SPANS_AT_ONCE):
+            spans = ", ".join(_span(label, piece) for label, piece in chosen.rolled[place : place + SPANS_AT_ONCE])
+            query = text(ROLLED.format(spans=spans))
+            for row in self.connection.execute(query, {"grouping": code}):
+                values = dict(zip(grouping, row[1:3], strict=False))
+                yield Cell(names[row[0]], values, [int(fact) for fact in row[3:-1]], int(row[-1]))
+        for page, labels in self._pages(chosen.unrolled):
+            made = page.cells(grouping, labels)
+            for key, facts, largest in zip(made.keys.tolist(), made.facts.tolist(), made.largest.tolist(), strict=True):
+                yield Cell(names[key[0]], dict(zip(grouping, key[1:], strict=True)), facts, largest)
+
+    def costs(self) -> dict[int, dict[int, int]]:
+        """Count requests by tier and bucket of cost."""
+        _, stretches = self._stretches(())
+        chosen = plan(stretches, self.dirty)
+        found: dict[int, dict[int, int]] = {}
+
+        def add(tier: int, bucket: int, requests: int) -> None:
+            of_tier = found.setdefault(tier, {})
+            of_tier[bucket] = of_tier.get(bucket, 0) + requests
+
+        for place in range(0, len(chosen.rolled), SPANS_AT_ONCE):
+            part = chosen.rolled[place : place + SPANS_AT_ONCE]
+            spans = ", ".join(f"({int(p.grain)}, {p.start}, {p.end})" for _, p in part)
+            for tier, bucket, requests in self.connection.execute(text(ROLLED_COSTS.format(spans=spans))):
+                add(tier, bucket, int(requests))
+        for page, labels in self._pages(chosen.unrolled):
+            for _, tier, bucket, requests in page.histogram(labels).tolist():
+                add(tier, bucket, requests)
+        return found
+
+    def _stretches(self, times: Sequence[str]) -> tuple[list[tuple[str | None, ...]], list[Stretch]]:
+        """Cut the window into stretches by label; without a time there is one for each run of days."""
+        names: dict[tuple[str | None, ...], int] = {}
+        found: list[Stretch] = []
+        for first, last in rollups.runs(self.days):
+            cuts = self._cuts(times, first * QUARTERS_A_DAY, last * QUARTERS_A_DAY)
+            for (name, start), (_, end) in pairwise(cuts):
+                label = names.setdefault(name, len(names))
+                begin, stop = max(start * QUARTER_MS, self.start_ms), min(end * QUARTER_MS, self.end_ms)
+                if begin < stop:
+                    found.append(Stretch(label, begin, stop))
+        return list(names), found
+
+    def _cuts(self, times: Sequence[str], first: int, last: int) -> list[tuple[tuple[str | None, ...], int]]:
+        """Where a new label begins between two quarters, and the end."""
+        zone = self.window.zone
+        step = 1 if zone is not UTC else Grain.HOUR.quarters if "hour" in times else Grain.DAY.quarters
+        found: list[tuple[tuple[str | None, ...], int]] = []
+        for quarter in range(first, last, step) if times else (first,):
+            name = tuple(time_label(time, quarter, zone) for time in times)
+            if not found or found[-1][0] != name:
+                found.append((name, quarter))
+        return [*found, ((), last)]
+
+    def _pages(self, unrolled: Sequence[Stretch]) -> Iterator[tuple[lines.Lines, lines.Ints]]:
+        """Read lines, adjoining stretches together, with the label of each unit."""
+        for group in _adjoining(unrolled):
+            starts = [stretch.start for stretch in group]
+            labels = np.array([stretch.label for stretch in group], np.int64)
+            for page in lines.read(self.connection, group[0].start, group[-1].end, self._bookings):
+                yield page, labels[np.searchsorted(starts, page.ms, side="right") - 1]
+
+
+@contextmanager
+def reading(engine: Engine, window: Window) -> Iterator[Reading]:
+    """Open one snapshot of the books: everything that is read agrees."""
+    level = "REPEATABLE READ" if engine.dialect.name == "postgresql" else None
+    connected = engine.connect()
+    with connected.execution_options(isolation_level=level) if level else connected as connection, connection.begin():
+        yield Reading(connection, window)
+
+
+def _span(label: int, piece: Piece) -> str:
+    return f"({label}, {int(piece.grain)}, {piece.start}, {piece.end})"
+
+
+def _adjoining(stretches: Sequence[Stretch]) -> Iterator[list[Stretch]]:
+    group: list[Stretch] = []
+    for stretch in stretches:
+        if group and group[-1].end != stretch.start:
+            yield group
+            group = []
+        group.append(stretch)
+    if group:
+        yield group

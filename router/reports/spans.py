@@ -1,0 +1,58 @@
+"""Pure: which rollup rows and which lines make up a stretch of time.
+
+Every offset from UTC is a whole number of quarters of an hour, so days of any zone are made of quarters; where there
+are whole UTC hours and days among them, those are taken. What is marked, or cut by the window, is read from lines.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from router.ledger.cells import QUARTER_MS, Piece, pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Milliseconds `start` to `end` (exclusive) under one label."""
+
+    label: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to read: rollup rows by label, and lines."""
+
+    rolled: Sequence[tuple[int, Piece]]
+    unrolled: Sequence[Stretch]
+
+
+def plan(stretches: Iterable[Stretch], dirty: set[int]) -> Plan:
+    """Cover each stretch once, from rollups wherever they can be used; stretches are in the order of time."""
+    rolled: list[tuple[int, Piece]] = []
+    unrolled: list[Stretch] = []
+
+    def from_lines(label: int, start: int, end: int) -> None:
+        if start >= end:
+            return
+        if unrolled and unrolled[-1].end == start and unrolled[-1].label == label:
+            unrolled[-1] = Stretch(label, unrolled[-1].start, end)
+        else:
+            unrolled.append(Stretch(label, start, end))
+
+    ordered = sorted(dirty)
+    for stretch in stretches:
+        first, last = -(-stretch.start // QUARTER_MS), stretch.end // QUARTER_MS
+        if first >= last:
+            from_lines(stretch.label, stretch.start, stretch.end)
+            continue
+        from_lines(stretch.label, stretch.start, first * QUARTER_MS)
+        at = first
+        for quarter in ordered[bisect_left(ordered, first) : bisect_left(ordered, last)]:
+            rolled += [(stretch.label, piece) for piece in pieces(at, quarter)]
+            from_lines(stretch.label, quarter * QUARTER_MS, (quarter + 1) * QUARTER_MS)
+            at = quarter + 1
+        rolled += [(stretch.label, piece) for piece in pieces(at, last)]
+        from_lines(stretch.label, last * QUARTER_MS, stretch.end)
+    return Plan(rolled, unrolled)
