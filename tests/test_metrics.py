@@ -1,0 +1,33 @@
+from router.ledger.shipping import ShippingState
+from router.metrics import Metrics
+from router.types import Decision, Outcome, Reason, Tier
+
+
+def settled(*costs: int | None) -> str:
+    metrics = Metrics()
+    decision = Decision(Tier.FAST, Reason.BELOW_THRESHOLD, 0.1, 0.25, 1)
+    metrics.settled(decision, Tier.REASONING, Outcome.OK, costs, 1_450_000, 120)
+    return metrics.scrape().decode()
+
+
+def test_cost_counts_where_the_answer_came_from() -> None:
+    assert 'tierwise_cost_nanousd_total{tier="reasoning"} 12.0' in settled(5, 7)
+
+
+def test_a_call_without_a_price_is_counted_and_costs_nothing_known() -> None:
+    scraped = settled(5, None)
+    assert "tierwise_unpriced_calls_total 1.0" in scraped
+    assert 'tierwise_cost_nanousd_total{tier="reasoning"} 5.0' in scraped
+
+
+def test_first_and_final_tier_are_told_apart() -> None:
+    labels = 'final_tier="reasoning",outcome="ok",reason="below_threshold",tier="fast"'
+    assert f"tierwise_requests_total{{{labels}}} 1.0" in settled(1)
+
+
+def test_how_shipping_stands_is_shown() -> None:
+    metrics = Metrics()
+    metrics.shipped(ShippingState(database_ok=False, lag_entries=3, lag_seconds=1.5))
+    scraped = metrics.scrape().decode()
+    assert "tierwise_database_up 0.0" in scraped
+    assert "tierwise_spool_entries 3.0" in scraped
