@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from classifier import artifact
+from classifier.drift import CalibrationWatch, ScoreStability
 from router import policies, targets
 from router.api.auth import Doorkeeper
 from router.api.chat import Chat
@@ -91,10 +92,12 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         name: Explicit(_booked_under(settings.models[name]), models)
         for name, models in targets.explicit(settings, environ).items()
     }
+    classifier = artifact.load()
+    score_watch, calibration_watch = ScoreStability(classifier.reference_scores), CalibrationWatch()
     by_tier = _by_tier(settings, environ)
     parallel = _parallel(settings, by_tier)
     desk = Desk(
-        routing=Routing(artifact.load(), lambda: policy_book.active, by_tier, explicit),
+        routing=Routing(classifier, lambda: policy_book.active, by_tier, explicit, observe_score=score_watch.observe),
         tiers={**_single(by_tier), Tier.PARALLEL: parallel},
         explicit={name: SingleTier(model.tier, model.targets) for name, model in explicit.items()},
         books=spool,
@@ -112,6 +115,10 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     stopping = asyncio.Event()
     listed = _listed(by_tier, explicit)
 
+    def learn(request_id: str, promised: float, correct: float) -> None:
+        parallel.learn(request_id, correct)
+        calibration_watch.observe(promised, correct)
+
     endpoints: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/v1/chat/completions"): Chat(desk, doorkeeper, gate, server),
         ("POST", "/v1/responses"): Responses(desk, doorkeeper, gate, server, archive, clock.now_us),
@@ -119,11 +126,11 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("DELETE", "/v1/responses/{response_id}"): stored,
         ("GET", "/v1/models"): Models(listed, doorkeeper, clock.now_us() // 1_000_000),
         ("GET", "/v1/models/{model:path}"): Models(listed, doorkeeper, clock.now_us() // 1_000_000),
-        ("POST", "/v1/feedback"): FeedbackEndpoint(engine, doorkeeper, server, clock.now_us, parallel.learn),
+        ("POST", "/v1/feedback"): FeedbackEndpoint(engine, doorkeeper, server, clock.now_us, learn),
         ("POST", "/v1/revenue-events"): RevenueEndpoint(engine, doorkeeper, server, clock.now_us),
         ("GET", "/health/live"): Live(),
         ("GET", "/health/ready"): Ready(lambda: shipper.state, stopping.is_set),
-        ("GET", "/metrics"): Scrape(metrics, lambda: shipper.state, doorkeeper),
+        ("GET", "/metrics"): Scrape(metrics, lambda: shipper.state, score_watch, calibration_watch, doorkeeper),
     }
 
     @asynccontextmanager

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from classifier.drift import Drift
 from router.ledger.shipping import ShippingState
 from router.types import Decision, Outcome, Tier
 
@@ -33,6 +34,17 @@ class Metrics:
         self.database_up = Gauge("tierwise_database_up", "1 while the database answers", registry=self.registry)
         self.rejected = Gauge("tierwise_rejected_requests", "Requests the database refused", registry=self.registry)
 
+        self.score_drift = Gauge(
+            "tierwise_score_stability_index", "Population stability of the last scores", registry=self.registry
+        )
+        self.calibration_gap = Gauge(
+            "tierwise_calibration_gap", "Promised less kept P(correct), by feedback", registry=self.registry
+        )
+        self.calibration_error = Gauge(
+            "tierwise_calibration_error", "Expected calibration error, by feedback", registry=self.registry
+        )
+        self.alarm = Gauge("tierwise_drift_alarm", "1 while a drift is alarming", ("what",), registry=self.registry)
+
     def scrape(self) -> bytes:
         """Write everything in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -43,6 +55,14 @@ class Metrics:
         self.spool_age.set(state.lag_seconds)
         self.database_up.set(state.database_ok)
         self.rejected.set(state.rejected_requests)
+
+    def drifted(self, scores: Drift, calibration: Drift, calibration_error: float) -> None:
+        """Take over how the classifier holds up; NaN while there is too little to go by."""
+        self.score_drift.set(scores.value)
+        self.calibration_gap.set(calibration.value)
+        self.calibration_error.set(calibration_error)
+        self.alarm.labels("scores").set(scores.is_alarming)
+        self.alarm.labels("calibration").set(calibration.is_alarming)
 
     def settled(
         self,

@@ -82,6 +82,7 @@ class Routing:
         targets: Mapping[Tier, Sequence[ModelTarget]],
         explicit: Mapping[str, Explicit],
         *,
+        observe_score: Callable[[float], None] = lambda score: None,
         draw: Callable[[], float] = random.random,
         salt: bytes | None = None,
     ) -> None:
@@ -92,6 +93,7 @@ class Routing:
         self._explicit = explicit
         self._abilities = Abilities(self._ability(targets[Tier.FAST][0]), self._ability(targets[Tier.REASONING][0]))
         self._window = ScoreWindow(model.reference_scores.tolist())
+        self._observe_score = observe_score
         self._draw = draw
         self._salt = salt if salt is not None else os.urandom(16)
         self._answered: OrderedDict[bytes, None] = OrderedDict()
@@ -120,6 +122,7 @@ class Routing:
         )
         if policy.feeds_window(wish, view):
             self._window.add(decision.score)
+            self._observe_score(decision.score)
         is_asked = view.kind is not Kind.HOUSEKEEPING
         return Routed(
             decision,

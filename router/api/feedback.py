@@ -25,6 +25,7 @@ from router.ledger.database import writing
 from router.ledger.tables import Feedback, Request, RevenueEvent
 from router.money import NotMoney, nano_from_usd
 from router.settings import ServerSettings
+from router.types import Tier
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 MOST_EVENTS = 10_000
@@ -55,7 +56,11 @@ class RevenueBody(msgspec.Struct):
 
 
 class FeedbackEndpoint:
-    """Takes feedback on the caller's own requests; `learn` is told how right (0 to 1) an answer was."""
+    """Takes feedback on the caller's own requests.
+
+    `learn` is told the request, the P(correct) that was promised for the tier that answered, and how right (0 to 1)
+    the answer was.
+    """
 
     def __init__(
         self,
@@ -63,7 +68,7 @@ class FeedbackEndpoint:
         doorkeeper: Doorkeeper,
         server: ServerSettings,
         now_us: Callable[[], int],
-        learn: Callable[[str, float], object],
+        learn: Callable[[str, float, float], object],
     ) -> None:
         self._engine = engine
         self._doorkeeper = doorkeeper
@@ -79,7 +84,7 @@ class FeedbackEndpoint:
             body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
             given = converted(parse_object(body), FeedbackBody)
             _check_feedback(given)
-            await self._find(given.request_id, caller)
+            promised = await self._find(given.request_id, caller)
             row = {
                 "request_id": given.request_id,
                 "key_id": caller.key_id,
@@ -90,17 +95,20 @@ class FeedbackEndpoint:
             }
             await in_books(lambda: _insert(self._engine, [row]))
             if (correct := _correctness(given)) is not None:
-                self._learn(given.request_id, correct)
+                self._learn(given.request_id, promised, correct)
             await send_json(send, 200, encoded({"status": "ok", "request_id": given.request_id}), headers)
 
-    async def _find(self, request_id: str, caller: Caller) -> None:
-        """Wait a moment for a request that was answered just now; raises NotFound or Forbidden."""
+    async def _find(self, request_id: str, caller: Caller) -> float:
+        """Wait a moment for a request that was answered just now; returns what was promised of its answer.
+
+        Raises NotFound or Forbidden.
+        """
         for _ in range(20):
-            found = await in_books(lambda: _owner(self._engine, request_id))
+            found = await in_books(lambda: _answered(self._engine, request_id))
             if found is not None:
-                if found[0] != caller.key_id:
+                if found.key_id != caller.key_id:
                     raise Forbidden("this request was made with another key")
-                return
+                return float(found.p_fast if found.final_tier is Tier.FAST else found.p_reasoning)
             await asyncio.sleep(0.1)
         raise NotFound("no such request", param="request_id")
 
@@ -150,10 +158,10 @@ def _correctness(given: FeedbackBody) -> float | None:
     return None if given.rating == 0 else float(given.rating == 1)
 
 
-def _owner(engine: Engine, request_id: str) -> tuple[int | None] | None:
+def _answered(engine: Engine, request_id: str) -> Any:
+    query = select(Request.key_id, Request.p_fast, Request.p_reasoning, Request.final_tier)
     with engine.connect() as connection:
-        row = connection.execute(select(Request.key_id).where(Request.id == request_id)).one_or_none()
-        return None if row is None else (row[0],)
+        return connection.execute(query.where(Request.id == request_id)).one_or_none()
 
 
 def _insert(engine: Engine, rows: Sequence[dict[str, Any]]) -> None:

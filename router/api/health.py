@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
+from classifier.drift import CalibrationWatch, ScoreStability
 from router.api.auth import Doorkeeper
 from router.api.completions import encoded
 from router.api.replies import answering, send_json
@@ -47,15 +48,25 @@ class Ready:
 class Scrape:
     """Prometheus' metrics of this worker, for keys with the scope `metrics`."""
 
-    def __init__(self, metrics: Metrics, shipping: Callable[[], ShippingState], doorkeeper: Doorkeeper) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        shipping: Callable[[], ShippingState],
+        scores: ScoreStability,
+        calibration: CalibrationWatch,
+        doorkeeper: Doorkeeper,
+    ) -> None:
         self._metrics = metrics
         self._shipping = shipping
+        self._scores = scores
+        self._calibration = calibration
         self._doorkeeper = doorkeeper
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
             (await self._doorkeeper.admit(scope)).require(KeyScope.METRICS)
             self._metrics.shipped(self._shipping())
+            self._metrics.drifted(self._scores.reading(), self._calibration.gap(), self._calibration.ece())
             body = self._metrics.scrape()
             sized = [METRICS_TYPE, (b"content-length", str(len(body)).encode()), *headers]
             await send({"type": "http.response.start", "status": 200, "headers": sized})
