@@ -47,7 +47,7 @@ def known(target: ModelTarget) -> ModelTarget:
     if target.provider == "embedded":
         thinking = target.max_thinking_tokens if target.max_thinking_tokens is not None else EMBEDDED_THINKING_TOKENS
         length = target.context_length or EMBEDDED_CONTEXT_TOKENS
-        return replace(target, max_thinking_tokens=thinking, context_length=length)
+        return replace(target, max_thinking_tokens=thinking, context_length=length, output_length=length)
     facts = modelmap.facts(target.name)
     if facts is None:
         return target
@@ -61,6 +61,7 @@ def known(target: ModelTarget) -> ModelTarget:
     return replace(
         target,
         context_length=target.context_length or facts.max_input_tokens,
+        output_length=facts.max_output_tokens,
         capabilities=target.capabilities if target.capabilities is not None else capabilities,
     )
 

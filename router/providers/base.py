@@ -15,7 +15,10 @@ from router.types import Precision, Usage
 
 @dataclass(frozen=True, slots=True)
 class ModelTarget:
-    """One configured model: who serves it and with which settings. `name` is the LiteLLM model string."""
+    """One configured model: who serves it and with which settings. `name` is the LiteLLM model string.
+
+    `output_length` is the most tokens of one answer, thinking included; None where it is not known.
+    """
 
     name: str
     api_base: str | None = None
@@ -26,6 +29,7 @@ class ModelTarget:
     ability: float | None = None
     capabilities: frozenset[str] | None = None
     context_length: int | None = None
+    output_length: int | None = None
 
     @property
     def provider(self) -> str:

@@ -15,6 +15,7 @@ from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Openin
 from router.ledger.prices import Price, PriceBook
 from router.providers.base import Completion, Delta, Metered, ModelTarget, Provider, ProviderRequest
 from router.providers.counting import count_input_tokens, count_tokens
+from router.providers.thinking import thinking_budget
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier, Usage
 
 
@@ -244,19 +245,24 @@ class Calls:
 
 
 OVERLOADED = (503, 529)  # no room: nothing was generated
-UNLIMITED_OUTPUT_TOKENS = 32_768
+UNLIMITED_OUTPUT_TOKENS = 131_072  # more than any model of today says in one answer
+THINKING_FLOOR_TOKENS = 1_024  # a smaller budget is raised to this by some providers
 
 
 def output_bound(request: ProviderRequest) -> int:
-    """Bound the output tokens of a call from above: limits and thinking budget, times the answers asked for."""
-    n = int(request.params.get("n") or 1)
+    """Bound the output tokens of a call from above: limits, thinking budget and what the model can say at most.
+
+    Thinking counts for models that are not asked to as well, unless they are known not to think.
+    """
+    target, n = request.target, int(request.params.get("n") or 1)
+    most = target.output_length if target.output_length is not None else UNLIMITED_OUTPUT_TOKENS
+    if request.max_visible_tokens is not None:
+        can_think = target.capabilities is None or "thinking" in target.capabilities
+        thinking = max(thinking_budget(request, thinks_anyway=True), THINKING_FLOOR_TOKENS) if can_think else 0
+        most = min(most, request.max_visible_tokens + thinking)
     if request.max_output_tokens is not None:
-        return request.max_output_tokens * n
-    visible = request.max_visible_tokens if request.max_visible_tokens is not None else UNLIMITED_OUTPUT_TOKENS
-    thinking = request.target.max_thinking_tokens
-    if thinking is None:
-        thinking = UNLIMITED_OUTPUT_TOKENS if request.think else 0
-    return (visible + thinking) * n
+        most = min(most, request.max_output_tokens)
+    return most * n
 
 
 def estimated(request: ProviderRequest, visible: Sequence[str], thinking: Sequence[str]) -> Metered:
