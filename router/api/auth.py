@@ -13,7 +13,7 @@ from typing import Literal
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from router.errors import Forbidden, InvalidRequest, Unauthenticated
+from router.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
 from router.keys import DEFAULT_SEGMENT, SEGMENT_NAME, Key, KeyRing
 from router.keys import Scope as KeyScope
 from router.types import Tier
@@ -53,10 +53,16 @@ class Doorkeeper:
         """Tell who calls."""
         headers = Headers(scope=scope)
         secret = _bearer(headers)
-        key = await self._keys.find(secret) if secret else None
+        may_be_keyless = self._mode == "auto" and is_local(scope, headers)
+        try:
+            key = await self._keys.find(secret) if secret else None
+        except Unavailable:
+            if not may_be_keyless:
+                raise
+            key = None
         if key is not None:
             return _assigned(key, headers)
-        if self._mode == "auto" and is_local(scope, headers):
+        if may_be_keyless:
             return Caller(None, DEFAULT_SEGMENT, UNKNOWN_COUNTRY, LOCAL_SCOPES, frozenset(Tier))
         raise Unauthenticated("the API key is unknown" if secret else "an API key is needed: Authorization: Bearer KEY")
 

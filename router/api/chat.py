@@ -119,7 +119,7 @@ def ask_of(request: ChatRequest, caller: Caller, request_id: str, body_bytes: in
         params=params_of(request),
         input_bytes=body_bytes,
         n=request.n or 1,
-        effort=request.reasoning_effort,
+        effort=request.reasoning_effort or (request.reasoning.effort if request.reasoning else None),
         max_visible_tokens=request.max_tokens,
         max_output_tokens=request.max_completion_tokens,
         streamed=bool(request.stream),

@@ -29,6 +29,12 @@ class StreamOptions(msgspec.Struct):
     include_obfuscation: bool | None = None
 
 
+class ReasoningOptions(msgspec.Struct):
+    """How some clients spell the effort."""
+
+    effort: Effort | None = None
+
+
 class ChatRequest(msgspec.Struct):
     """OpenAI's request body: every parameter that has a meaning here. Null is as good as absent."""
 
@@ -55,7 +61,7 @@ class ChatRequest(msgspec.Struct):
     function_call: str | dict[str, Any] | None = None
     response_format: dict[str, Any] | None = None
     reasoning_effort: Effort | None = None
-    reasoning: dict[str, Any] | None = None
+    reasoning: ReasoningOptions | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority", "fast"] | None = None
     modalities: list[str] | None = None

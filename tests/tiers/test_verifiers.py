@@ -15,7 +15,7 @@ from tests.tiers.bank import Specimen, objects, puzzles, sums
 
 @pytest.fixture
 async def pool() -> AsyncIterator[CheckerPool]:
-    pool = CheckerPool()
+    pool = CheckerPool(timeout_s=60.0)
     yield pool
     await pool.close()
 
