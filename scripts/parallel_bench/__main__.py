@@ -60,9 +60,13 @@ async def bench(data: Path, shuffles: int, items: int | None, *, print_only: boo
     sys.stdout.write(f"\nCPU of the tier and the replay together: {cpu:.2f} ms per sample\n")
     sys.stderr.write(f"took {time.monotonic() - began:.0f} s\n")
     if not print_only:
+        rings: dict[str, list[tuple[float, float]]] = {}
+        for name, _, _, accuracy, _, samples, _ in early.rows:
+            rings.setdefault(name, []).append((float(samples), float(accuracy)))
+        axis = "samples that vote; rings: the tier, stopping early"
         plots = {
-            "samples": lines("Accuracy over samples", "samples that vote", curves, logarithmic=False),
-            "cost": lines("Accuracy over cost", "cost in samples, logarithmic", curves, logarithmic=True),
+            "samples": lines("Accuracy over samples", axis, curves, rings, logarithmic=False),
+            "cost": lines("Accuracy over cost", f"cost in {axis}, logarithmic", curves, rings, logarithmic=True),
         }
         write(made, plots, cpu, shuffles)
 
