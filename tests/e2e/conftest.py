@@ -14,7 +14,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         covered = [name for marker in item.iter_markers("covers") for name in marker.args]
-        item.user_properties.append(("covers", " ".join(covered)))
+        item.user_properties.append(("covers", "|".join(covered)))
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.settings import KEY_VARIABLES
-
 TIERWISE = str(Path(sys.executable).with_name("tierwise"))
 READY_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 20.0
@@ -98,6 +96,8 @@ def serve(directory: Path, config: str = CONFIG) -> Iterator[Instance]:
 
 def environment() -> dict[str, str]:
     """The environment without what would configure Tierwise or a provider."""
+    from router.settings import KEY_VARIABLES  # here: the environments of real clients have no router
+
     foreign = ("TIERWISE_", "OPENAI_", *KEY_VARIABLES.values())
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
