@@ -109,6 +109,10 @@ class Role(IntEnum):
 
 QUARTER_MS = 900_000
 QUARTERS_A_DAY = 96
+QUARTERS_AN_HOUR = 4
+# Pairs are kept by the hour only: quarters are for days of zones off the hour, and pairs would be most of all rows.
+BY_QUARTER = tuple(code for code, keys in GROUPINGS.items() if len(keys) < 2)
+BY_HOUR = tuple(code for code, keys in GROUPINGS.items() if len(keys) == 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Rollups: refreshed from the marks that triggers leave wherever lines arrived.
 
-A quarter of an hour is rolled up when it has been over for a while, again whenever lines arrive late, and always
+An hour is rolled up when a quarter of it has been over for a while, again whenever lines arrive late, and always
 wholly: repeating it changes nothing. What is marked is read from the lines instead, so reports are exact at any time.
 One process at a time does this; the others find nothing to do.
 """
@@ -13,7 +13,18 @@ from sqlalchemy import Connection, Engine, delete, insert, select, text
 
 from router.ledger import ids, lines
 from router.ledger.bookings import DAY_MS, Bookings, midnight_ms
-from router.ledger.cells import ADDED_FACTS, GROUPINGS, LARGEST, QUARTER_MS, QUARTERS_A_DAY, UNKNOWN, Grain
+from router.ledger.cells import (
+    ADDED_FACTS,
+    BY_HOUR,
+    BY_QUARTER,
+    GROUPINGS,
+    LARGEST,
+    QUARTER_MS,
+    QUARTERS_A_DAY,
+    QUARTERS_AN_HOUR,
+    UNKNOWN,
+    Grain,
+)
 from router.ledger.database import writing
 from router.ledger.tables import Rollup, RollupCosts, RollupMark
 
@@ -25,17 +36,16 @@ LAST_QUARTER = ids.END_OF_TIME_MS // QUARTER_MS
 
 COLUMNS = ("grouping_id", "grain", "start", "key1", "key2", *ADDED_FACTS, LARGEST)
 SUMS = ", ".join(f"SUM({fact})" for fact in ADDED_FACTS)
-CODES = ", ".join(str(code) for code in GROUPINGS)
 COARSER = f"""
 INSERT INTO rollups ({", ".join(COLUMNS)})
-SELECT grouping_id, :grain, :start, key1, key2, {SUMS}, MAX({LARGEST}) FROM rollups
-WHERE grouping_id IN ({CODES}) AND grain = :finer AND start >= :start AND start < :end
-GROUP BY grouping_id, key1, key2
+SELECT grouping_id, :grain, start - start % :length, key1, key2, {SUMS}, MAX({LARGEST}) FROM rollups
+WHERE grouping_id IN ({{codes}}) AND grain = :finer AND start >= :start AND start < :end
+GROUP BY grouping_id, start - start % :length, key1, key2
 """  # noqa: S608 - names of our own
 COARSER_COSTS = """
 INSERT INTO rollup_costs (grain, start, tier, bucket, requests)
-SELECT :grain, :start, tier, bucket, SUM(requests) FROM rollup_costs
-WHERE grain = :finer AND start >= :start AND start < :end GROUP BY tier, bucket
+SELECT :grain, start - start % :length, tier, bucket, SUM(requests) FROM rollup_costs
+WHERE grain = :finer AND start >= :start AND start < :end GROUP BY start - start % :length, tier, bucket
 """
 
 
@@ -59,10 +69,17 @@ def refresh(engine: Engine, now_us: int, most: int = MOST_QUARTERS) -> int:
         ended = (now_us // 1_000 - LOOKBACK_MS) // QUARTER_MS
         due = _due(dirty(connection, marks, bookings), ended, _statement_days(connection, bookings))[:most]
         chosen = [quarter for quarter in due if quarter // QUARTERS_A_DAY == due[0] // QUARTERS_A_DAY]
-        for start, end in runs(chosen):
+        done: set[int] = set()
+        for first, last in runs(sorted({quarter // QUARTERS_AN_HOUR for quarter in chosen})):
+            start, end = first * QUARTERS_AN_HOUR, last * QUARTERS_AN_HOUR
             _roll_up(connection, start, end, bookings)
-        _make_coarser(connection, chosen)
-        _clear(connection, marks, set(chosen), bookings)
+            _add_up(connection, Grain.HOUR, Grain.QUARTER, BY_QUARTER, start, end)
+            done.update(range(start, end))
+        for day in {quarter // QUARTERS_A_DAY for quarter in chosen}:
+            start = day * QUARTERS_A_DAY
+            _clear_rows(connection, Grain.DAY, start, start + QUARTERS_A_DAY)
+            _add_up(connection, Grain.DAY, Grain.HOUR, GROUPINGS, start, start + QUARTERS_A_DAY)
+        _clear_marks(connection, marks, done, bookings)
         return len(chosen)
 
 
@@ -139,33 +156,36 @@ def _is_alone(connection: Connection) -> bool:
 
 
 def _roll_up(connection: Connection, start: int, end: int, bookings: Bookings) -> None:
-    quarters = list(range(start, end))
-    connection.execute(
-        delete(Rollup).where(
-            Rollup.grouping_id.in_(GROUPINGS), Rollup.grain == Grain.QUARTER, Rollup.start.in_(quarters)
-        )
-    )
-    connection.execute(delete(RollupCosts).where(RollupCosts.grain == Grain.QUARTER, RollupCosts.start.in_(quarters)))
+    """Make the rows of whole hours from their lines: by quarter, and by hour what is kept by the hour only."""
+    _clear_rows(connection, Grain.QUARTER, start, end)
+    _clear_rows(connection, Grain.HOUR, start, end)
     pages = list(lines.read(connection, start * QUARTER_MS, min(end * QUARTER_MS, ids.END_OF_TIME_MS), bookings))
-    for code, grouping in GROUPINGS.items():
-        made = [page.cells(grouping, page.ms // QUARTER_MS) for page in pages]
-        insert_rows(connection, _merged(code, len(grouping), made))
-    costs = lines.merged_histogram([page.histogram(page.ms // QUARTER_MS) for page in pages])
+    for grain, grouping_ids in ((Grain.QUARTER, BY_QUARTER), (Grain.HOUR, BY_HOUR)):
+        for code in grouping_ids:
+            made = [page.cells(GROUPINGS[code], _starts(page.ms, grain)) for page in pages]
+            insert_rows(connection, _merged(code, grain, made))
+    costs = lines.merged_histogram([page.histogram(_starts(page.ms, Grain.QUARTER)) for page in pages])
     if len(costs):
         names = ("start", "tier", "bucket", "requests")
         rows = [dict(zip(names, row, strict=True)) | {"grain": int(Grain.QUARTER)} for row in costs.tolist()]
         connection.execute(insert(RollupCosts), rows)
 
 
-def _merged(code: int, keys: int, made: Sequence[lines.Cells]) -> list[list[int]]:
+def _starts(ms: lines.Ints, grain: Grain) -> lines.Ints:
+    quarters = ms // QUARTER_MS
+    return quarters - quarters % grain.quarters
+
+
+def _merged(code: int, grain: Grain, made: Sequence[lines.Cells]) -> list[list[int]]:
+    """Put the cells of several pages together as rows."""
     if not made:
         return []
     columns = list(np.vstack([cells.keys for cells in made]).T)
     facts, largest = np.vstack([cells.facts for cells in made]), np.concatenate([cells.largest for cells in made])
     cells = lines.added(columns, facts, largest) if len(made) > 1 else made[0]
     count = len(cells.keys)
-    filler = np.full((count, 2 - keys), UNKNOWN, np.int64)
-    head = np.column_stack((np.full(count, code), np.full(count, int(Grain.QUARTER)), cells.keys, filler))
+    filler = np.full((count, 2 - len(GROUPINGS[code])), UNKNOWN, np.int64)
+    head = np.column_stack((np.full(count, code), np.full(count, int(grain)), cells.keys, filler))
     rows: list[list[int]] = np.hstack((head, cells.facts, cells.largest[:, None])).tolist()
     return rows
 
@@ -180,19 +200,27 @@ def insert_rows(connection: Connection, rows: Sequence[Sequence[int]]) -> None:
     connection.exec_driver_sql(statement, [tuple(row) for row in rows])
 
 
-def _make_coarser(connection: Connection, quarters: Sequence[int]) -> None:
-    """Add quarters up to their hours, and hours to their days."""
-    for grain, finer in ((Grain.HOUR, Grain.QUARTER), (Grain.DAY, Grain.HOUR)):
-        for start in sorted({quarter - quarter % grain.quarters for quarter in quarters}):
-            stretch = {"grain": int(grain), "finer": int(finer), "start": start, "end": start + grain.quarters}
-            of_rollups = (Rollup.grouping_id.in_(GROUPINGS), Rollup.grain == grain, Rollup.start == start)
-            connection.execute(delete(Rollup).where(*of_rollups))
-            connection.execute(text(COARSER), stretch)
-            connection.execute(delete(RollupCosts).where(RollupCosts.grain == grain, RollupCosts.start == start))
-            connection.execute(text(COARSER_COSTS), stretch)
+def _clear_rows(connection: Connection, grain: Grain, start: int, end: int) -> None:
+    connection.execute(
+        delete(Rollup).where(
+            Rollup.grouping_id.in_(GROUPINGS), Rollup.grain == grain, Rollup.start >= start, Rollup.start < end
+        )
+    )
+    connection.execute(
+        delete(RollupCosts).where(RollupCosts.grain == grain, RollupCosts.start >= start, RollupCosts.start < end)
+    )
 
 
-def _clear(connection: Connection, marks: Sequence[Mark], done: set[int], bookings: Bookings) -> None:
+def _add_up(
+    connection: Connection, grain: Grain, finer: Grain, grouping_ids: Iterable[int], start: int, end: int
+) -> None:
+    """Make the rows of a grain from those of a finer one."""
+    stretch = {"grain": int(grain), "finer": int(finer), "length": grain.quarters, "start": start, "end": end}
+    connection.execute(text(COARSER.format(codes=", ".join(str(code) for code in grouping_ids))), stretch)
+    connection.execute(text(COARSER_COSTS), stretch)
+
+
+def _clear_marks(connection: Connection, marks: Sequence[Mark], done: set[int], bookings: Bookings) -> None:
     """Take away the marks of what is done; of one that touches more, the rest stays marked."""
     touched = [mark for mark in marks if not done.isdisjoint(mark.quarters)]
     for place in range(0, len(touched), 500):

@@ -17,6 +17,7 @@ from router.ledger import ids, lines, rollups
 from router.ledger.bookings import Bookings
 from router.ledger.cells import (
     ADDED_FACTS,
+    BY_HOUR,
     GROUPINGS,
     LARGEST,
     QUARTER_MS,
@@ -99,7 +100,8 @@ class Reading:
         """Add facts up by keys, and by `day` and `hour`; a combination may come more than once."""
         names, stretches = self._stretches(times)
         code = grouping_for(keys)
-        chosen = Plan([], stretches) if code is None else plan(stretches, self.dirty)
+        finest = Grain.HOUR if code in BY_HOUR else Grain.QUARTER
+        chosen = Plan([], stretches) if code is None else plan(stretches, self.dirty, finest)
         grouping = tuple(dict.fromkeys(keys)) if code is None else GROUPINGS[code]
         for place in range(0, len(chosen.rolled), SPANS_AT_ONCE):
             spans = ", ".join(_span(label, piece) for label, piece in chosen.rolled[place : place + SPANS_AT_ONCE])

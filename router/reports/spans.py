@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from router.ledger.cells import QUARTER_MS, Piece, pieces
+from router.ledger.cells import QUARTER_MS, Grain, Piece, pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,11 @@ class Plan:
     unrolled: Sequence[Stretch]
 
 
-def plan(stretches: Iterable[Stretch], dirty: set[int]) -> Plan:
-    """Cover each stretch once, from rollups wherever they can be used; stretches are in the order of time."""
+def plan(stretches: Iterable[Stretch], dirty: set[int], finest: Grain = Grain.QUARTER) -> Plan:
+    """Cover each stretch once, from rollups wherever they can be used; stretches are in the order of time.
+
+    `finest` is the shortest grain for which there are rows.
+    """
     rolled: list[tuple[int, Piece]] = []
     unrolled: list[Stretch] = []
 
@@ -41,9 +44,11 @@ def plan(stretches: Iterable[Stretch], dirty: set[int]) -> Plan:
         else:
             unrolled.append(Stretch(label, start, end))
 
-    ordered = sorted(dirty)
+    unit = finest.quarters
+    unit_ms = unit * QUARTER_MS
+    ordered = sorted({quarter - quarter % unit for quarter in dirty})
     for stretch in stretches:
-        first, last = -(-stretch.start // QUARTER_MS), stretch.end // QUARTER_MS
+        first, last = -(-stretch.start // unit_ms) * unit, stretch.end // unit_ms * unit
         if first >= last:
             from_lines(stretch.label, stretch.start, stretch.end)
             continue
@@ -51,8 +56,8 @@ def plan(stretches: Iterable[Stretch], dirty: set[int]) -> Plan:
         at = first
         for quarter in ordered[bisect_left(ordered, first) : bisect_left(ordered, last)]:
             rolled += [(stretch.label, piece) for piece in pieces(at, quarter)]
-            from_lines(stretch.label, quarter * QUARTER_MS, (quarter + 1) * QUARTER_MS)
-            at = quarter + 1
+            from_lines(stretch.label, quarter * QUARTER_MS, (quarter + unit) * QUARTER_MS)
+            at = quarter + unit
         rolled += [(stretch.label, piece) for piece in pieces(at, last)]
         from_lines(stretch.label, last * QUARTER_MS, stretch.end)
     return Plan(rolled, unrolled)
