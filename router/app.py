@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -32,15 +33,23 @@ from router.ledger.shipping import Shipper, spool_directory
 from router.ledger.spool import Spool
 from router.ledger.stored import StoredResponses
 from router.metrics import Metrics
+from router.money import nano_from_usd
 from router.policies import PolicyBook
 from router.providers.base import ModelTarget
 from router.providers.catalog import Providers
 from router.routing import AUTO, Explicit, Routing
 from router.settings import ModelSettings, Settings, WrongSetting
 from router.tiers.base import TierRunner
+from router.tiers.calibration import CalibrationTable
+from router.tiers.coverage_log import CoverageLog, DailyAllowance
 from router.tiers.parallel import ParallelSettings, ParallelTier
+from router.tiers.shadowing import ShadowSlice
 from router.tiers.single import SingleTier
-from router.types import Tier
+from router.types import Tier, Usage
+
+USUAL_PRICE_RATIO = 30.0
+SAMPLE = Usage(input_fresh=1_500, output_visible=350)  # an ordinary consumer turn with its history
+STRONG_ANSWER = Usage(input_fresh=1_500, output_visible=350, output_reasoning=2_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     classifier = artifact.load()
     score_watch, calibration_watch = ScoreStability(classifier.reference_scores), CalibrationWatch()
     by_tier = _by_tier(settings, environ)
-    parallel = _parallel(settings, by_tier)
+    coverage = CoverageLog()
+    parallel = _parallel(settings, by_tier, prices, coverage, clock)
     desk = Desk(
         routing=Routing(classifier, lambda: policy_book.active, by_tier, explicit, observe_score=score_watch.observe),
         tiers={**_single(by_tier), Tier.PARALLEL: parallel},
@@ -117,6 +127,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
 
     def learn(request_id: str, promised: float, correct: float) -> None:
         parallel.learn(request_id, correct)
+        coverage.label(request_id, correct)
         calibration_watch.observe(promised, correct)
 
     endpoints: dict[tuple[str, str], ASGIApp] = {
@@ -130,7 +141,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("POST", "/v1/revenue-events"): RevenueEndpoint(engine, doorkeeper, server, clock.now_us),
         ("GET", "/health/live"): Live(),
         ("GET", "/health/ready"): Ready(lambda: shipper.state, stopping.is_set),
-        ("GET", "/metrics"): Scrape(metrics, lambda: shipper.state, score_watch, calibration_watch, doorkeeper),
+        ("GET", "/metrics"): Scrape(
+            metrics, lambda: shipper.state, score_watch, calibration_watch, coverage, doorkeeper
+        ),
     }
 
     @asynccontextmanager
@@ -141,6 +154,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             yield
         finally:
             stopping.set()
+            parallel.calibration.save(_agreement_file(settings))
             await parallel.close()
             await providers.close()
             await asyncio.to_thread(shipper.stop)
@@ -164,19 +178,43 @@ def _single(by_tier: Mapping[Tier, tuple[ModelTarget, ...]]) -> dict[Tier, TierR
     return {tier: SingleTier(tier, by_tier[tier]) for tier in (Tier.FAST, Tier.REASONING)}
 
 
-def _parallel(settings: Settings, by_tier: Mapping[Tier, tuple[ModelTarget, ...]]) -> ParallelTier:
+def _parallel(
+    settings: Settings,
+    by_tier: Mapping[Tier, tuple[ModelTarget, ...]],
+    prices: PriceBook,
+    coverage: CoverageLog,
+    clock: SystemClock,
+) -> ParallelTier:
     """The parallel tier; a confidence that its samples cannot reach stops the start."""
-    parallel = settings.tiers.parallel
+    parallel, sampled = settings.tiers.parallel, by_tier[Tier.PARALLEL]
+    allowance = DailyAllowance(nano_from_usd(parallel.coverage_usd_per_day))
+    shadow = ShadowSlice(
+        parallel.coverage_share, lambda nanousd: allowance.affords(nanousd, clock.now_us()), coverage.note
+    )
     try:
         chosen = ParallelSettings(
-            by_tier[Tier.PARALLEL],
+            sampled,
             parallel.max_samples,
             parallel.confidence,
             _single(by_tier)[Tier.REASONING] if parallel.escalate_to else None,
+            price_ratio=_price_ratio(prices, by_tier[Tier.REASONING][0], sampled[0], clock.now_us()),
         )
     except ValueError as error:
         raise WrongSetting(str(error)) from None
-    return ParallelTier(chosen)
+    table = CalibrationTable.load(_agreement_file(settings))
+    return ParallelTier(chosen, calibration=table, shadow=shadow if parallel.coverage_share else None)
+
+
+def _agreement_file(settings: Settings) -> Path:
+    return settings.state_dir / "agreement.json"
+
+
+def _price_ratio(prices: PriceBook, strong: ModelTarget, weak: ModelTarget, now_us: int) -> float:
+    """What an ordinary strong answer costs, in samples of the weak model; where a price is missing, a usual ratio."""
+    strong_price, weak_price = prices.in_effect(strong.name, now_us), prices.in_effect(weak.name, now_us)
+    if strong_price is None or weak_price is None:
+        return USUAL_PRICE_RATIO
+    return max(strong_price.cost(STRONG_ANSWER) / max(weak_price.cost(SAMPLE), 1), 1.0)
 
 
 def _booked_under(model: ModelSettings) -> Tier:

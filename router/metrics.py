@@ -1,13 +1,16 @@
 """Counters and gauges for Prometheus, with bounded labels: tiers, reasons and outcomes, never users or prompts."""
 
 from collections.abc import Sequence
+from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from classifier.drift import Drift
 from router.ledger.shipping import ShippingState
+from router.tiers.coverage_log import CoverageLog
 from router.types import Decision, Outcome, Tier
 
+COVERAGE_K = 4
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 
 
@@ -45,6 +48,16 @@ class Metrics:
         )
         self.alarm = Gauge("tierwise_drift_alarm", "1 while a drift is alarming", ("what",), registry=self.registry)
 
+        self.coverage_queries = Gauge(
+            "tierwise_coverage_queries", "Queries sampled to the end", ("labelled",), registry=self.registry
+        )
+        self.coverage = Gauge(
+            "tierwise_coverage",
+            "Of labelled ones at 4 samples: accuracy_at_1, majority, selected, pass, efficiency, invalid",
+            ("what",),
+            registry=self.registry,
+        )
+
     def scrape(self) -> bytes:
         """Write everything in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -63,6 +76,19 @@ class Metrics:
         self.calibration_error.set(calibration_error)
         self.alarm.labels("scores").set(scores.is_alarming)
         self.alarm.labels("calibration").set(calibration.is_alarming)
+
+    def covered(self, log: CoverageLog) -> None:
+        """Take over what sampling to the end shows: low efficiency asks for a verifier, low pass for a model."""
+        found = log.summary(COVERAGE_K)
+        self.coverage_queries.labels("no").set(log.observed - (found.queries if found else 0))
+        self.coverage_queries.labels("yes").set(found.queries if found else 0)
+        if found is not None:
+            self.coverage.labels("accuracy_at_1").set(found.accuracy_at_1)
+            self.coverage.labels("majority").set(found.majority_at_k)
+            self.coverage.labels("selected").set(found.selected_at_k)
+            self.coverage.labels("pass").set(found.pass_at_k)
+            self.coverage.labels("efficiency").set(nan if found.efficiency is None else found.efficiency)
+            self.coverage.labels("invalid").set(found.invalid_rate)
 
     def settled(
         self,

@@ -134,6 +134,10 @@ class ParallelSettings(CallSettings):
     models: tuple[ModelName, ...] = Field((DEFAULT_MODEL,), min_length=1, description="one or several models to sample")
     max_samples: int = Field(8, ge=1, le=64, description="most samples of one query")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the vote at which sampling stops")
+    coverage_share: float = Field(
+        0.01, ge=0, le=1, description="share of queries that are sampled to the end, to see what stopping misses"
+    )
+    coverage_usd_per_day: Decimal = Field(Decimal(1), ge=0, description="what that may cost a day, per worker")
     escalate_to: Literal["reasoning", ""] = Field("reasoning", description="who takes hopeless votes; empty: nobody")
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from router.api.replies import answering, send_json
 from router.keys import Scope as KeyScope
 from router.ledger.shipping import ShippingState
 from router.metrics import Metrics
+from router.tiers.coverage_log import CoverageLog
 
 METRICS_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
@@ -54,12 +55,14 @@ class Scrape:
         shipping: Callable[[], ShippingState],
         scores: ScoreStability,
         calibration: CalibrationWatch,
+        coverage: CoverageLog,
         doorkeeper: Doorkeeper,
     ) -> None:
         self._metrics = metrics
         self._shipping = shipping
         self._scores = scores
         self._calibration = calibration
+        self._coverage = coverage
         self._doorkeeper = doorkeeper
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,6 +70,7 @@ class Scrape:
             (await self._doorkeeper.admit(scope)).require(KeyScope.METRICS)
             self._metrics.shipped(self._shipping())
             self._metrics.drifted(self._scores.reading(), self._calibration.gap(), self._calibration.ece())
+            self._metrics.covered(self._coverage)
             body = self._metrics.scrape()
             sized = [METRICS_TYPE, (b"content-length", str(len(body)).encode()), *headers]
             await send({"type": "http.response.start", "status": 200, "headers": sized})

@@ -4,9 +4,11 @@ Eight of eight agreeing is right .92 of the time on one task and .50 on another,
 Labels come from feedback and from the shadow slice. The same counts tell when a weak model is not worth sampling.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import sqrt
+from pathlib import Path
 from typing import Any, Self
 
 from router.tiers.rates import wilson
@@ -161,6 +163,20 @@ class CalibrationTable:
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Read what `as_json` gave."""
         return cls({key: Row(**row) for key, row in stored.items()})
+
+    def save(self, file: Path) -> None:
+        """Keep the table in a file; the last of several workers to stop wins."""
+        draft = file.with_suffix(".draft")
+        draft.write_text(json.dumps(self.as_json()))
+        draft.replace(file)
+
+    @classmethod
+    def load(cls, file: Path) -> Self:
+        """Read what `save` kept; an absent or damaged file is an empty table, for labels will fill it again."""
+        try:
+            return cls.from_json(json.loads(file.read_text()))
+        except (OSError, ValueError, TypeError, AttributeError):
+            return cls()
 
 
 def share_bin(share: float) -> int:
