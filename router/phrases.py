@@ -39,7 +39,8 @@ def _words(key: str) -> frozenset[str]:
 
 
 _POLITE = (
-    r"(?:(?:ok|okay|thanks|thank you|great|cool|right|alright|yes|well|so|danke|gracias|merci|grazie|obrigad[oa])"
+    r"(?:(?:ok|okay|thanks|thank you|great|cool|nice|perfect|good|right|alright|yes|well|so"
+    r"|danke|gracias|merci|grazie|obrigad[oa])"
     r"[\s,.!]+){0,3}"
 )
 _UNSPACED = "|".join(_LANGUAGES["zh"]["leaning"] + _LANGUAGES["ja"]["leaning"])
@@ -56,6 +57,6 @@ THANKS = re.compile(rf"(?:(?:{_literally('thanks', 'acknowledged')})(?: |$))+")
 ACKNOWLEDGED = re.compile(rf"(?:(?:{_literally('acknowledged')})(?: |$))+")
 PUSHBACK = re.compile(_either("pushback"))
 TOPIC_CHANGE = re.compile(rf"{_POLITE}(?:{_either('change')})")
-LEANING = re.compile(rf"{_POLITE}(?:(?:{_literally('leaning')})(?=[\s,?…]|$)|{_UNSPACED})")
+LEANING = re.compile(rf"(?:^|[.!?:;]\s+){_POLITE}(?:(?:{_literally('leaning')})(?=[\s,?…]|$)|{_UNSPACED})")
 ANAPHORA = re.compile(_either("anaphora"))
 BARE = re.compile(rf"(?:那|那么|就|请|請|好的?|嗯|じゃあ|では)?[，,、]?(?:{_either('bare')})[？?。！!～~…\s]*")

@@ -110,7 +110,7 @@ class Utterance:
         if phrases.BARE.fullmatch(self.text) or not self.content:
             return True
         is_fragment = len(self.words) <= 6 and self.weight <= 2
-        return is_fragment and (self.is_short_answer or phrases.LEANING.match(self.text) is not None)
+        return is_fragment and (self.is_short_answer or phrases.LEANING.search(self.text) is not None)
 
     def repeats(self, other: "Utterance") -> bool:
         """Tell whether the same is asked again."""
@@ -118,7 +118,7 @@ class Utterance:
 
     def is_related_to(self, other: "Utterance") -> bool:
         """Tell whether this leans on the other one or on the answer to it; when in doubt it does."""
-        if phrases.LEANING.match(self.opening) or phrases.BARE.fullmatch(self.opening) or not self.content:
+        if phrases.LEANING.search(self.opening) or phrases.BARE.fullmatch(self.opening) or not self.content:
             return True
         if self.weight <= 3 and phrases.ANAPHORA.search(self.opening):
             return True
