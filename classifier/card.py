@@ -1,11 +1,15 @@
 """Writes the model card of an adapted artefact: what it saw, how it did out of fold, beside its controls."""
 
 import numpy as np
+import numpy.typing as npt
 
 from classifier import controls, metrics
 from classifier.adapt import Adapted
 from classifier.conversation import summarise
 from classifier.labels import Label
+from classifier.metrics import Interval
+
+Array = npt.NDArray[np.float64]
 
 
 def model_card(adapted: Adapted, labels: list[Label], labels_sha256: str, base_version: str) -> str:
@@ -42,11 +46,7 @@ def model_card(adapted: Adapted, labels: list[Label], labels_sha256: str, base_v
         "|---|---|---|",
     ]
     for name, score in rankings.items():
-        auroc = metrics.bootstrap(lambda rows, score=score: metrics.auroc(need[rows], score[rows]), clusters)  # type: ignore[misc]
-        apgr = metrics.bootstrap(
-            lambda rows, score=score: metrics.apgr(score[rows], weak[rows], strong[rows]), clusters
-        )  # type: ignore[misc]
-        lines.append(f"| {name} | {auroc} | {apgr} |")
+        lines.append(f"| {name} | {_need(score, need, clusters)} | {_apgr(score, weak, strong, clusters)} |")
     lines += [
         f"| always fast / always reasoning | quality {weak.mean():.3f} / {strong.mean():.3f} | |",
         "",
@@ -66,3 +66,11 @@ def model_card(adapted: Adapted, labels: list[Label], labels_sha256: str, base_v
         "",
     ]
     return "\n".join(lines)
+
+
+def _need(score: Array, need: npt.NDArray[np.bool_], clusters: list[str]) -> Interval:
+    return metrics.bootstrap(lambda rows: metrics.auroc(need[rows], score[rows]), clusters)
+
+
+def _apgr(score: Array, weak: Array, strong: Array, clusters: list[str]) -> Interval:
+    return metrics.bootstrap(lambda rows: metrics.apgr(score[rows], weak[rows], strong[rows]), clusters)

@@ -4,6 +4,7 @@ Everything is computed on the lower-cased bytes of a head and a tail of the text
 length and letter case changes nothing. Which n-grams carry weight is the model's business, not this module's.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,10 @@ def _byte_classes() -> bytes:
 _CLASSES = _byte_classes()
 # Digits become one symbol, so that a word of digits is known by its shape and not by its value.
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", b"abcdefghijklmnopqrstuvwxyz000000000")
+# Punctuation beyond ASCII (Spanish, French, typographic, Chinese, Japanese, full width) parts words as well.
+_PUNCTUATION = re.compile(
+    rb"\xc2[\xa0-\xbf]|\xe2\x80[\x80-\xbf]|\xe3\x80[\x80-\x9f]|\xef\xbc[\x81-\x8f\x9a-\xa0]|\xd8[\x8c\x9b\x9f]"
+)
 _BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 _MASK = (1 << 64) - 1
 
@@ -111,7 +116,8 @@ def extract(text: str) -> Features:
     """Features of one text; the same letters in another case give the same features."""
     text = clipped(stripped(text))
     is_ascii = text.isascii()
-    raw = b" %b " % (text if is_ascii else text.lower()).encode("utf-8", "replace")[:_LIMIT]
+    encoded = text.encode() if is_ascii else _PUNCTUATION.sub(b" ", text.lower().encode("utf-8", "replace"))
+    raw = b" %b " % encoded[:_LIMIT]
     classes = np.frombuffer(raw.translate(_CLASSES), np.uint8)
     line = np.frombuffer(raw.translate(_FOLD), np.uint8)
     is_word = classes <= _BEYOND_ASCII

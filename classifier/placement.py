@@ -31,6 +31,11 @@ def ability_from(chance: npt.NDArray[np.float64], right: npt.ArrayLike) -> float
     return float(weight @ _GRID / weight.sum())
 
 
+def chances_at(chance: npt.NDArray[np.float64], ability: float) -> npt.NDArray[np.float64]:
+    """P(correct) of each row at one ability, between the points of the grid."""
+    return np.array([np.interp(ability, _GRID, row) for row in chance])
+
+
 def place(model: DifficultyModel, conversations: Sequence[Sequence[Turn]], right: npt.ArrayLike) -> float:
     """The ability that graded answers speak for; 50 place a model within about 0.05 of its accuracy."""
     return ability_from(chances(model, conversations), right)

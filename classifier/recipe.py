@@ -46,7 +46,8 @@ class Settings:
     min_documents: int = 2
     max_rows: int = 60_000
     gate_surface_weight: float = 0.15
-    max_rows_of_templates: int = 1800  # more of the same templates cost minutes and say little more
+    gate_sharpness: float = 3.0  # a doubtful gate mixes base rates into the ranking within a kind of question
+    max_rows_of_templates: int = 2600  # more of the same templates cost minutes and say little more
     shapes: dict[str, Shape] = field(default_factory=lambda: dict(SHAPES))
 
 
@@ -102,7 +103,7 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
         fitted = fit_heads(whole.rows(at, scales[-1], shape.surface_weight), invariant, target, folds, shape)
         columns.put(slice(place * knots, (place + 1) * knots), fitted.weights, shape.surface_weight)
         typical += target.mean(axis=0) / len(experts)
-    _fit_gate(whole, experts, common, settings.gate_surface_weight, columns, heads)
+    _fit_gate(whole, experts, common, settings, columns, heads)
     factors = _fit_lengths(corpus, vocabulary, common, columns)
     reference = [
         outcomes.abilities.get(name, fallback) for name, fallback in zip(settings.reference, (0.4, 1.9), strict=True)
@@ -137,7 +138,7 @@ def _fit_gate(
     whole: Design,
     experts: dict[str, npt.NDArray[np.intp]],
     scales: Scales,
-    surface_weight: float,
+    settings: Settings,
     columns: Columns,
     first: int,
 ) -> None:
@@ -145,12 +146,12 @@ def _fit_gate(
     if len(experts) < 2:
         return
     label = np.repeat(np.arange(len(experts)), [len(at) for at in experts.values()])
-    rows = whole.rows(np.concatenate(list(experts.values())), scales, surface_weight)[:, :-1]
+    rows = whole.rows(np.concatenate(list(experts.values())), scales, settings.gate_surface_weight)[:, :-1]
     gate = LogisticRegression(C=20.0, max_iter=300, tol=1e-3).fit(rows, label)
-    weights = np.vstack([gate.coef_.T, gate.intercept_])
+    weights = np.vstack([gate.coef_.T, gate.intercept_]) * settings.gate_sharpness
     if len(experts) == 2:
         weights = np.hstack([np.zeros_like(weights), weights])
-    columns.put(slice(first, first + len(experts)), weights, surface_weight)
+    columns.put(slice(first, first + len(experts)), weights, settings.gate_surface_weight)
 
 
 def _fit_lengths(corpus: Corpus, vocabulary: Vocabulary, scales: Scales, columns: Columns) -> Array:

@@ -1,0 +1,224 @@
+"""The questions that docs/routing-quality.md answers, each a function from a corpus to figures. Training only."""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from classifier import metrics, placement, recipe
+from classifier.adapt import adapt, level_and_slope
+from classifier.corpus import Corpus
+from classifier.design import folds_of
+from classifier.labels import Label
+from classifier.metrics import Interval
+from classifier.model import DifficultyModel
+from classifier.perturbations import flips
+from classifier.trials import HEADLINE, PAIRS, Trial, group_of, try_pair
+from classifier.types import Abilities, Turn
+
+Array = npt.NDArray[np.float64]
+Log = Callable[[str], None]
+
+
+def fit_model(corpus: Corpus) -> DifficultyModel:
+    """The recipe on all rows given."""
+    parameters, abilities = recipe.fit(corpus)
+    return DifficultyModel(parameters, version="trial", abilities=abilities)
+
+
+def with_baseline(trial: Trial) -> Array:
+    """Out-of-fold scores of TF-IDF and logistic regression on the pair's own need labels."""
+    folds = folds_of(trial.clusters)
+    scores = np.zeros(len(trial.texts))
+    texts = np.array(trial.texts, dtype=object)
+    for fold in np.unique(folds):
+        test = folds == fold
+        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+        learner = LogisticRegression(max_iter=500).fit(words.fit_transform(texts[~test]), trial.need[~test])
+        scores[test] = learner.predict_proba(words.transform(texts[test]))[:, 1]
+    return scores
+
+
+@dataclass(frozen=True)
+class NewSource:
+    """A source that the base never saw."""
+
+    group: str
+    need: Interval
+    need_by_length: Interval
+    apgr: Interval
+    apgr_by_length: Interval
+    ece: list[float]  # of p_fast by pair, without labels
+    ece_50: list[float]  # with 50 labels, mean of 10 draws
+    covered: float  # share of pairs whose error of the mean gain lies within the model's own interval
+
+
+def without_source(corpus: Corpus, group: str) -> tuple[NewSource, DifficultyModel]:
+    """Fit on the other sources, test on this one, without labels and with 50."""
+    keep = np.array([group_of(query.source) != group for query in corpus.queries])
+    base = fit_model(corpus.where(keep))
+    trials = [try_pair(corpus, group, pair, [base], [0] * len(corpus.queries)) for pair in PAIRS[group]]
+    first = trials[0]
+    length = first.rankings["length only"]
+
+    def over(trial: Trial, score: Array, measure: str) -> Interval:
+        if measure == "need":
+            return metrics.bootstrap(lambda rows: metrics.auroc(trial.need[rows], score[rows]), trial.clusters)
+        return metrics.bootstrap(
+            lambda rows: metrics.apgr(score[rows], trial.weak[rows], trial.strong[rows]), trial.clusters
+        )
+
+    inside = [
+        abs(float(np.mean(trial.gain) - np.mean(trial.strong - trial.weak))) <= float(trial.half_width.mean())
+        for trial in trials
+    ]
+    found = NewSource(
+        group,
+        over(first, first.gain, "need"),
+        over(first, length, "need"),
+        over(first, first.gain, "apgr"),
+        over(first, length, "apgr"),
+        [metrics.ece(trial.p_fast, trial.weak) for trial in trials],
+        [_ece_with_labels(trial, 50) for trial in trials],
+        float(np.mean(inside)),
+    )
+    return found, base
+
+
+def _ece_with_labels(trial: Trial, count: int, draws: int = 10) -> float:
+    logits = np.log(trial.p_fast / (1 - trial.p_fast))
+    values = []
+    for draw in range(draws):
+        order = np.random.default_rng(draw).permutation(len(logits))
+        known, rest = order[:count], order[count:]
+        slope, level = level_and_slope(logits[known], trial.weak[known])
+        values.append(metrics.ece(1 / (1 + np.exp(-(slope * logits[rest] + level))), trial.weak[rest]))
+    return float(np.mean(values))
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """One draw of labels from a source that the base never saw, tested on the rest of the source."""
+
+    pair: tuple[str, str]
+    labels: int
+    need: float
+    apgr: Interval
+    apgr_by_length: float
+    apgr_of_tfidf: float
+    ece: float
+    method: str
+
+
+def adapt_to(trial: Trial, base: DifficultyModel, labels: int, draw: int) -> Adaptation:
+    """What `tierwise train` makes of so many labels."""
+    order = np.random.default_rng(draw).permutation(len(trial.texts))
+    known, rest = order[:labels], order[labels:]
+    given = [Label((Turn("user", trial.texts[at]),), float(trial.weak[at]), float(trial.strong[at])) for at in known]
+    adapted = adapt(given, base, "trial", lambda _: None)
+    said = [adapted.model.estimate([Turn("user", trial.texts[at])]) for at in rest]
+    gain = np.array([estimate.gain for estimate in said])
+    p_fast = np.array([estimate.p_fast for estimate in said])
+    weak, strong = trial.weak[rest], trial.strong[rest]
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    features = words.fit_transform([trial.texts[at] for at in known])
+    learner = LogisticRegression(max_iter=500).fit(features, trial.need[known])
+    baseline = learner.predict_proba(words.transform([trial.texts[at] for at in rest]))[:, 1]
+    length = np.array([float(len(trial.texts[at])) for at in rest])
+    clusters = [str(at) for at in rest]
+    return Adaptation(
+        trial.pair,
+        labels,
+        metrics.auroc(trial.need[rest], gain),
+        metrics.bootstrap(lambda rows: metrics.apgr(gain[rows], weak[rows], strong[rows]), clusters),
+        metrics.apgr(length, weak, strong),
+        metrics.apgr(baseline, weak, strong),
+        metrics.ece(p_fast, weak),
+        adapted.method,
+    )
+
+
+def placing(corpus: Corpus, counts: Sequence[int] = (10, 25, 50, 100)) -> dict[str, dict[int, tuple[float, float]]]:
+    """Error of a held model's predicted accuracy on unseen queries: by ability, and by the plain mean of the sample."""
+    held = ("gpt-4o-2024-08-06", "Meta-Llama-3.1-8B-Instruct", "Qwen2.5-72B-Instruct", "claude-3-haiku-20240307")
+    held_exam = ("Meta-Llama-3_1-70B-Instruct", "gemini-1.5-flash-002", "Mixtral-8x7B-Instruct-v0.1", "mathstral-7B")
+    folds = folds_of([query.cluster for query in corpus.queries], 2)
+    scores = corpus.scores.copy()
+    scores[:, [corpus.column(name) for name in (*held, *held_exam)]] = np.nan
+    base = fit_model(replace(corpus, scores=scores).where(folds == 0))
+    found = {}
+    for group, names in (("crux", held), ("math-l5", held), ("mmlu_pro", held_exam)):
+        rows = np.array(
+            [row for row, query in enumerate(corpus.queries) if group_of(query.source) == group and folds[row]]
+        )
+        rows = rows[:800]
+        chance = placement.chances(base, [[Turn("user", corpus.queries[row].text)] for row in rows])
+        found[group] = {
+            count: _placed(chance, corpus.scores[rows], [corpus.column(name) for name in names], count)
+            for count in counts
+        }
+    return found
+
+
+def _placed(chance: Array, scores: Array, columns: list[int], count: int, draws: int = 30) -> tuple[float, float]:
+    errors = []
+    for column in columns:
+        asked = np.flatnonzero(np.isfinite(scores[:, column]))
+        for draw in range(draws):
+            order = np.random.default_rng(draw).permutation(asked)
+            known, rest = order[:count], order[count:]
+            ability = placement.ability_from(chance[known], scores[known, column])
+            predicted = placement.chances_at(chance[rest], ability).mean()
+            truth = scores[rest, column].mean()
+            errors.append((abs(predicted - truth), abs(scores[known, column].mean() - truth)))
+    by_ability, by_mean = np.mean(errors, axis=0)
+    return float(by_ability), float(by_mean)
+
+
+def flipped(corpus: Corpus, model: DifficultyModel) -> dict[str, dict[str, list[float]]]:
+    """Decisions changed by rewrites, per group, for the group's first pair."""
+    found = {}
+    for group in HEADLINE:
+        texts = [query.text for query in corpus.queries if group_of(query.source) == group]
+        texts = random.Random(0).sample(texts, min(600, len(texts)))
+        abilities = Abilities(*(model.ability_of(name) for name in PAIRS[group][0]))
+        found[group] = flips(lambda text, at=abilities: model.estimate([Turn("user", text)], at).gain, texts)  # type: ignore[misc]
+    return found
+
+
+def speed(model: DifficultyModel, texts: Sequence[str]) -> dict[int, tuple[float, float]]:
+    """CPU milliseconds of an estimate, median and best, at about 20, 200 and 1,000 tokens of real text."""
+    words = " ".join(texts).split()
+    found = {}
+    for tokens in (20, 200, 1000):
+        size, times = int(tokens * 0.75), []
+        for start in range(0, 60 * size, size):
+            turns = [Turn("user", " ".join(words[start : start + size]))]
+            model.estimate(turns)
+            for _ in range(10):
+                begin = time.process_time_ns()
+                model.estimate(turns)
+                times.append((time.process_time_ns() - begin) / 1e6)
+        found[tokens] = float(np.median(times)), float(np.min(times))
+    return found
+
+
+def footprint() -> tuple[float, float]:
+    """Megabytes that the loaded model adds to a process with numpy, and seconds to load it, in a fresh process."""
+    code = (
+        "import resource, time, numpy; usage = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024;"
+        "before = usage(); begin = time.perf_counter();"
+        "from classifier import artifact; from classifier.types import Turn; model = artifact.load();"
+        "took = time.perf_counter() - begin; model.estimate([Turn('user', 'word ' * 1000)]);"
+        "print(usage() - before, took)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    megabytes, seconds = map(float, done.stdout.split())
+    return megabytes, seconds

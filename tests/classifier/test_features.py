@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifier.features import HEAD_CHARS, SURFACE_NAMES, TAIL_CHARS, clipped, extract, hash_phrase
+
+
+@given(st.text())
+def test_any_text_has_finite_features(text: str) -> None:
+    features = extract(text)
+    assert len(features.grams) == len(features.frequencies)
+    assert features.surface.shape == (len(SURFACE_NAMES),)
+    assert np.all(np.isfinite(features.surface))
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_letter_case_is_not_read(text: str) -> None:
+    assert np.array_equal(extract(text).grams, extract(text.upper()).grams)
+
+
+@given(st.lists(st.sampled_from(["alpha", "beta", "gamma"]), min_size=1))
+def test_repetition_gives_no_new_ngrams_but_higher_frequencies(words: list[str]) -> None:
+    once, often = extract(" ".join(words)), extract(" ".join(words * 3))
+    assert set(once.grams.tolist()) <= set(often.grams.tolist())
+    assert often.frequencies.max() > once.frequencies.max()
+
+
+def test_a_word_has_the_same_hash_wherever_it_stands() -> None:
+    assert hash_phrase("theorem") in extract("at the very end of it all stands a theorem").grams
+    assert hash_phrase("prime number") in extract("is this a prime number?").grams
+
+
+@pytest.mark.parametrize("text", ["¿Cuántos días?", "«Cuántos días»", "“cuántos” días", "，cuántos。días"])
+def test_punctuation_beyond_ascii_parts_words(text: str) -> None:
+    assert hash_phrase("cuántos") in extract(text).grams
+
+
+@pytest.mark.parametrize("phrase", ["", "one two three", "x"])
+def test_what_is_no_word_or_pair_has_no_hash(phrase: str) -> None:
+    with pytest.raises(ValueError, match="not one or two words"):
+        hash_phrase(phrase)
+
+
+@given(st.text(min_size=0, max_size=8000))
+def test_clipping_is_bounded_and_done_once(text: str) -> None:
+    assert len(clipped(text)) <= HEAD_CHARS + TAIL_CHARS
+    assert clipped(clipped(text)) == clipped(text)
