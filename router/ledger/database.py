@@ -87,9 +87,12 @@ def check_writable(engine: Engine, needed_bytes: int = NEEDED_BYTES) -> None:
 
 def _parsed(database_url: str) -> URL:
     try:
-        return make_url(database_url)
+        url = make_url(database_url)
     except ArgumentError:
-        raise DatabaseUnusable("database_url is neither sqlite:///PATH nor postgresql+psycopg://...") from None
+        url = None
+    if url is None or url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise DatabaseUnusable("database_url is neither sqlite:///PATH nor postgresql+psycopg://...")
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
 def _use_wal(connection: Any) -> None:

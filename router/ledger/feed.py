@@ -16,6 +16,7 @@ class Feed:
         self._spool = spool
         self._open: dict[str, Dossier] = {}
         self._read_to = 0
+        self._arrived: list[int] = []  # rows to delete; kept while the disk is too full even for that
 
     def pull(self, limit: int) -> int:
         """Read up to so many new rows; returns how many there were."""
@@ -34,12 +35,15 @@ class Feed:
             self._queue(dossier)
         return len(rows)
 
-    def done(self, dossiers: Iterable[Dossier]) -> None:
+    def done(self, dossiers: Iterable[Dossier] = ()) -> None:
         """Forget requests that are in the books; what of them is still under way stays."""
-        finished = [dossier for dossier in dossiers if dossier.is_settled]
-        self._spool.delete(row for dossier in finished for row in dossier.rows)
-        for dossier in finished:
-            self.strays += dossier.strays
+        for dossier in dossiers:
+            if dossier.is_settled:
+                self._arrived += dossier.rows
+                self.strays += dossier.strays
+        if self._arrived:
+            self._spool.delete(self._arrived)
+            self._arrived = []
 
     def settle_open(self, at_us: int, is_abandoned: Callable[[Dossier], bool]) -> int:
         """Settle the open requests that nobody will end; returns how many there were."""

@@ -111,6 +111,8 @@ class Shipper:
         """Do what is due; False when the database is away and waiting is in order."""
         try:
             self._spool.look_at_disk()
+            self._spool.pay()
+            self._feed.done()
             if self._is_due("checkpoint", CHECKPOINT_EVERY_S):
                 self._spool.checkpoint()
             self._ship(self._spool, self._feed)
@@ -124,10 +126,15 @@ class Shipper:
                 retention.purge(self._engine, self._clock.now_us())
             self._note(database_ok=True)
         except SQLAlchemyError as error:
-            self._note(database_ok=False, last_error=cause(error, str(self._engine.url)))
+            says = cause(error, self._engine.url.render_as_string(hide_password=False))
+            if says != self.state.last_error:
+                log.warning("the books' database is away, the spool keeps everything: %s", says)
+            self._note(database_ok=False, last_error=says)
         except (sqlite3.Error, OSError) as error:
-            self._note(database_ok=self.state.database_ok, last_error=f"spool: {error}")
-            log.exception("the spool cannot be read")
+            says = f"spool: {error}"
+            if says != self.state.last_error:
+                log.exception("the spool cannot be worked on")
+            self._note(database_ok=self.state.database_ok, last_error=says)
         return self.state.database_ok
 
     def _run(self) -> None:

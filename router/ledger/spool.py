@@ -44,13 +44,16 @@ class SpoolRow:
 
 
 class Spool:
-    """The spool of one worker. `write` belongs to the event loop, everything else to the shipping thread."""
+    """The spool of one worker. `write` belongs to the event loop, everything else to the shipping thread.
+
+    One mutex keeps the two from waiting for SQLite's own locks, which are polled in milliseconds.
+    """
 
     def __init__(self, path: Path, lock_file: int, durability: Literal["normal", "full"]) -> None:
         self.path = path
         self.free_bytes = free_bytes(path.parent)
         self._lock_file = lock_file
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._writer = _connect(path, durability)
         self._reader = _connect(path, "normal")
         last = self._reader.execute("SELECT coalesce(max(id), 0), count(*) FROM entries").fetchone()
@@ -88,21 +91,22 @@ class Spool:
         try:
             self._append(entries)
         except sqlite3.Error as error:
-            if not has_intent and len(self._owed) < OWED_LIMIT:
-                self._owed.extend(entries)
+            with self._mutex:
+                if not has_intent and len(self._owed) < OWED_LIMIT:
+                    self._owed.extend(entries)
             self.free_bytes = 0
             raise Unavailable(f"the ledger's spool cannot be written: {error}", code="spool_full") from None
 
     def pay(self) -> None:
         """Write what is owed, if there is room by now."""
-        while self._owed:
-            request_id = self._owed[0].request_id
-            together = [entry for entry in self._owed if entry.request_id == request_id]
-            try:
-                self._append(together)
-            except sqlite3.Error:
-                return
-            self._owed = [entry for entry in self._owed if entry.request_id != request_id]
+        with self._mutex:
+            while self._owed:
+                request_id = self._owed[0].request_id
+                try:
+                    self._append([entry for entry in self._owed if entry.request_id == request_id])
+                except sqlite3.Error:
+                    return
+                self._owed = [entry for entry in self._owed if entry.request_id != request_id]
 
     def read(self, after_id: int, limit: int) -> list[SpoolRow]:
         """Read the rows after the given one, oldest first."""
@@ -116,13 +120,14 @@ class Spool:
             with self._mutex:
                 self._reader.execute("BEGIN IMMEDIATE")
                 try:
-                    self._reader.executemany("DELETE FROM entries WHERE id = ?", rows[start : start + 200])
+                    chunk = rows[start : start + 200]
+                    gone = self._reader.executemany("DELETE FROM entries WHERE id = ?", chunk).rowcount
                     self._reader.execute("COMMIT")
                 except sqlite3.Error:
                     if self._reader.in_transaction:
                         self._reader.execute("ROLLBACK")
                     raise
-                self._rows_waiting -= len(rows[start : start + 200])
+                self._rows_waiting -= gone
 
     def checkpoint(self) -> None:
         """Move the log into the file and make both durable.

@@ -48,9 +48,14 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         schema.ready_engine(f"sqlite:///{tmp_path}/file/var/books.db")
 
 
-def test_what_is_no_url_is_told() -> None:
+@pytest.mark.parametrize("url", ["books.db", "mysql://books", "sqlite:/books.db"])
+def test_what_is_no_url_of_ours_is_told(url: str) -> None:
     with pytest.raises(DatabaseUnusable, match="neither"):
-        schema.ready_engine("books.db")
+        schema.ready_engine(url)
+
+
+def test_the_driver_of_postgresql_need_not_be_named() -> None:
+    assert open_engine("postgresql://db/books").url.drivername == "postgresql+psycopg"
 
 
 def test_passwords_are_not_shown() -> None:

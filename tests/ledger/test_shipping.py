@@ -1,10 +1,13 @@
 """Shipping: what is settled arrives, once, whatever happens to the database or to the worker."""
 
+import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, text
 
+from router.errors import Unavailable
 from router.ledger import recovery, store
 from router.ledger.database import writing
 from router.ledger.shipping import Shipper
@@ -267,3 +270,40 @@ def test_the_log_of_a_busy_spool_does_not_grow_for_ever(spool: Spool, monkeypatc
     spool.checkpoint()
     assert spool.path.with_name(spool.path.name + "-wal").stat().st_size == 0
     assert len(spool.read(0, 100)) == 40
+
+
+class FullOnce(Spool):
+    """A spool whose disk is, for a moment, too full even to delete."""
+
+    is_full = True
+
+    def delete(self, ids: Iterable[int]) -> None:
+        if self.is_full:
+            self.is_full = False
+            raise sqlite3.OperationalError("database or disk is full")
+        super().delete(ids)
+
+
+def test_rows_that_could_not_be_deleted_are_deleted_later(
+    spool_dir: Path, sqlite_engine: Engine, clock: FakeClock
+) -> None:
+    spool = FullOnce.open(spool_dir)
+    shipper = Shipper(spool, sqlite_engine, clock=clock)
+    ids = spool_requests(spool, 2)
+    shipper.turn()
+    assert spool.rows_waiting == 4
+    shipper.turn()
+    assert (spool.rows_waiting, requests_in(sqlite_engine)) == (0, sorted(ids))
+    spool.close()
+
+
+def test_what_is_owed_is_written_without_another_request(shipper: Shipper, spool: Spool, engine: Engine) -> None:
+    request_id = an_id()
+    spool.write([an_opening(request_id), an_intent(request_id)])
+    spool._writer.execute("PRAGMA max_page_count=1")
+    with pytest.raises(Unavailable):
+        spool.write([a_result(request_id, raw_usage={"filler": "x" * 5_000}), a_closing(request_id)])
+    spool._writer.execute("PRAGMA max_page_count=1000000")
+    shipper.turn()
+    assert requests_in(engine) == [request_id]
+    assert not spool.is_low
