@@ -5,7 +5,7 @@ import sys
 import typer
 
 from classifier.artifact import ArtifactError
-from router.commands import admin, db, doctor, estimate, init, keys, ledger, prices, replay, report, serve
+from router.commands import admin, db, doctor, estimate, evaluate, init, keys, ledger, prices, replay, report, serve, train
 from router.errors import RouterError
 from router.keys import WrongKey
 from router.ledger.database import DatabaseUnusable
@@ -28,6 +28,8 @@ app.command()(doctor.doctor)
 app.command()(estimate.estimate)
 app.command()(report.report)
 app.command()(replay.replay)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(prices.app, name="prices")
 app.add_typer(keys.app, name="keys")
