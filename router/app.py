@@ -101,7 +101,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         name: Explicit(_booked_under(settings.models[name]), models)
         for name, models in targets.explicit(settings, environ).items()
     }
-    classifier = artifact.load()
+    classifier = artifact.load(settings.artifact)
     score_watch, calibration_watch = ScoreStability(classifier.reference_scores), CalibrationWatch()
     by_tier = _by_tier(settings, environ)
     coverage = CoverageLog()

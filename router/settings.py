@@ -201,6 +201,7 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///var/tierwise.db", description="sqlite:///PATH or postgresql+psycopg://...")
     state_dir: Path = Field(Path("var"), description="spool and the admin secret's hash")
     durability: Literal["normal", "full"] = Field("normal", description="full also survives a power cut, slower")
+    artifact: Path | None = Field(None, description="classifier made by `tierwise train`; unset: shipped")
     require_prices: bool = Field(False, description="refuse to start while a configured model has no price")
     server: ServerSettings = ServerSettings()
     tiers: TierSettings = TierSettings()
