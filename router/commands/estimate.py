@@ -98,7 +98,7 @@ def _tokens(forecast: Forecast) -> Mapping[str, int]:
 def estimate(
     artifact_directory: Annotated[
         Path | None,
-        typer.Option("--artifact", help="A directory made by `tierwise train`; the shipped one by default."),
+        typer.Option("--artifact", help="A directory made by `tierwise train`; default: as configured, else shipped."),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -107,7 +107,7 @@ def estimate(
 
     configured = settings.load(settings.config_path(config))
     try:
-        model = artifact.load(artifact_directory)
+        model = artifact.load(artifact_directory or configured.artifact)
         tier_for = tier_by(Policy(version=0, **configured.policy.model_dump()))
         for row in estimated(sys.stdin, model, abilities=_abilities(configured, model), tier_for=tier_for):
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
