@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlalchemy import Engine, func, select
 
 from router.commands.opening import opened
+from router.commands.output import wide_console
 from router.commands.report import short_usd
 from router.ledger import schema
 from router.ledger.tables import Call, Request
@@ -124,7 +126,7 @@ def booked(engine: Engine, answers: list[dict[str, Any]]) -> dict[str, tuple[int
 
 def show(answers: list[dict[str, Any]], books: dict[str, tuple[int | None, int | None]]) -> None:
     """Print a line per question, and the totals."""
-    table = Table(title="Thirty questions through auto", title_justify="left", show_footer=True)
+    table = Table(title="Thirty questions through auto", title_justify="left", show_footer=True, box=SIMPLE_HEAD)
     amounts = [books.get(entry["body"]["x_tierwise"]["request_id"], (None, None)) for entry in answers]
     tokens = [entry["body"]["usage"]["total_tokens"] for entry in answers]
     cost, revenue = (sum(known for pair in amounts if (known := pair[place]) is not None) for place in (0, 1))

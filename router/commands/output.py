@@ -6,9 +6,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Format(StrEnum):
@@ -42,7 +45,6 @@ def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], form: For
 def show_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], title: str | None = None) -> None:
     """Write rows as a table for people; numbers are set to the right."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False)
@@ -52,10 +54,17 @@ def show_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], tit
         table.add_column(column, justify="right" if is_numeric else "left", overflow="fold", no_wrap=is_numeric)
     for row in rows:
         table.add_row(*("-" if row[c] is None else _plain(row[c]) for c in columns))
+    wide_console().print(table)
+
+
+def wide_console() -> "Console":
+    """A console that folds nothing where it writes into a file or a pipe, which have no width."""
+    from rich.console import Console
+
     console = Console()
-    if not console.is_terminal:  # a file or a pipe has no width: fold nothing
+    if not console.is_terminal:
         console.width = WIDE
-    console.print(table)
+    return console
 
 
 def _is_number(value: object) -> bool:
