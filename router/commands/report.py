@@ -1,14 +1,22 @@
-"""`tierwise report`: cost, expected revenue and contribution by any dimension."""
+"""`tierwise report`: cost, revenue and contribution by any dimension, as a table, JSON, CSV or a page."""
 
+import csv
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from router.commands.output import ConfigOption, Format, FormatOption, show, show_table
+from router.commands.output import ConfigOption, show_table
+
+if TYPE_CHECKING:
+    from router.reports.standing import FullReport
 
 TITLES = {
     "requests": "requests",
@@ -24,39 +32,111 @@ TITLES = {
 }
 
 
+class ReportFormat(StrEnum):
+    """How a report is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"
+
+
 def report(
     by: Annotated[str, typer.Option(help="tier, model, segment, day, ...; several separated by commas.")] = "tier",
     since: Annotated[str | None, typer.Option(help="First moment: a date, a time, or back from now (7d).")] = None,
     until: Annotated[str | None, typer.Option(help="First moment no longer included.")] = None,
     zone: Annotated[str, typer.Option(help="Time zone of days and dates.")] = "UTC",
+    where: Annotated[list[str] | None, typer.Option(help="Only requests with NAME=VALUE; repeat for more.")] = None,
     config: ConfigOption = None,
-    form: FormatOption = Format.TABLE,
+    form: Annotated[ReportFormat, typer.Option("--format", help="How to write it.")] = ReportFormat.TABLE,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
 ) -> None:
     """Tell what requests cost, what they are expected to earn, and what is left."""
     from router.commands.opening import opened
-    from router.reports.dimensions import DIMENSIONS
-    from router.reports.queries import FIGURES, costs
+    from router.reports.standing import full_report
     from router.reports.window import window
 
-    names = [name.strip() for name in by.split(",")]
-    unknown = [name for name in names if name not in DIMENSIONS]
-    if unknown or len(set(names)) != len(names):
-        raise typer.BadParameter(f"--by takes one or several of {', '.join(DIMENSIONS)}, each once")
-    chosen = window(since, until, zone, datetime.now(UTC))
+    names, filters = _names(by), _filters(where or [])
+    now = datetime.now(UTC)
+    chosen = window(since, until, zone, now)
+    more: Sequence[tuple[str, ...]] = ()
+    if form is ReportFormat.HTML:
+        from router.reports.page import MORE as more
     with opened(config) as (_, engine):
-        found = costs(engine, names, chosen)
-    rows, totals = found.lines(), found.totals().figures()
-    columns = (*names, *FIGURES)
-    match form:
-        case Format.JSON:
-            shown = {"since": _text(chosen.since_us), "until": _text(chosen.until_us)}
-            print(json.dumps({"window": shown, "zone": zone, "by": names, "rows": rows, "totals": totals}, indent=2))
-        case Format.CSV:
-            show(rows, columns, form)
-        case Format.TABLE:
-            blank = dict.fromkeys(names[1:], "")
-            total = {names[0]: "total", **blank, **totals}
-            show_table([_readable(row, names) for row in (*rows, total)], (*names, *TITLES.values()))
+        found = full_report(engine, names, chosen, filters, more)
+    stream = output.open("w", encoding="utf-8", newline="") if output else sys.stdout
+    try:
+        match form:
+            case ReportFormat.JSON:
+                shown = {"since": _text(chosen.since_us), "until": _text(chosen.until_us)}
+                stream.write(json.dumps({"window": shown, "zone": zone, **_exact(found, filters)}, indent=2) + "\n")
+            case ReportFormat.CSV:
+                _write_csv(found, stream)
+            case ReportFormat.HTML:
+                from router.reports.page import page
+
+                stream.write(page(found, chosen, zone, filters, now))
+            case ReportFormat.TABLE:
+                _show(found, output)
+    finally:
+        if output:
+            stream.close()
+
+
+def _names(by: str) -> list[str]:
+    from router.reports.dimensions import DIMENSIONS
+
+    names = [name.strip() for name in by.split(",")]
+    if any(name not in DIMENSIONS for name in names) or len(set(names)) != len(names):
+        raise typer.BadParameter(f"--by takes one or several of {', '.join(DIMENSIONS)}, each once")
+    return names
+
+
+def _filters(where: Sequence[str]) -> dict[str, set[str]]:
+    """Read NAME=VALUE; the same name twice allows either value."""
+    from router.reports.dimensions import DIMENSIONS
+
+    found: dict[str, set[str]] = {}
+    for text in where:
+        name, equals, value = text.partition("=")
+        if not equals or name not in DIMENSIONS:
+            raise typer.BadParameter(f"--where takes NAME=VALUE with a name of {', '.join(DIMENSIONS)}")
+        found.setdefault(name, set()).add(value)
+    return found
+
+
+def _exact(found: "FullReport", filters: Mapping[str, set[str]]) -> dict[str, Any]:
+    """Everything in exact decimals; the standing figures are of the whole window, so not beside filters."""
+    told: dict[str, Any] = {
+        "by": list(found.report.by),
+        "rows": found.report.lines(),
+        "totals": found.report.totals().figures(),
+    }
+    if filters:
+        return told | {"where": {name: sorted(values) for name, values in filters.items()}}
+    return told | {
+        "figures": found.figures,
+        "overhead": found.overhead,
+        "top_spenders": found.spenders,
+        "freshness": asdict(found.freshness),
+    }
+
+
+def _write_csv(found: "FullReport", stream: Any) -> None:
+    from router.reports.queries import FIGURES
+
+    columns = (*found.report.by, *FIGURES)
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(["" if row[c] is None else row[c] for c in columns] for row in found.report.lines())
+
+
+def _show(found: "FullReport", output: Path | None) -> None:
+    if output is not None:
+        raise typer.BadParameter("--output takes json, csv or html")
+    names = found.report.by
+    total = {names[0]: "total", **dict.fromkeys(names[1:], ""), **found.report.totals().figures()}
+    show_table([_readable(row, names) for row in (*found.report.lines(), total)], (*names, *TITLES.values()))
 
 
 def _readable(row: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:

@@ -1,0 +1,218 @@
+"""Charts as SVG text: no script, no font, no network; colours come from the page, so light, dark and print agree.
+
+Everything is drawn on a canvas 420 wide, which is about a phone's width, so that text stays readable there.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from html import escape
+
+WIDTH, HEIGHT = 420, 230
+LEFT, RIGHT, TOP, BOTTOM = 52, 8, 10, 26
+ROW_HEIGHT = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One named run of values; None is unknown and leaves a gap. `look` is its class in the page's style sheet."""
+
+    name: str
+    look: str
+    values: Sequence[Decimal | None]
+
+
+def stacked(names: Sequence[str], bars: Sequence[Series], line: Series | None, unit: str) -> str:
+    """Draw bars stacked over a row of names, and a line to compare them with."""
+    sums = [sum((s.values[place] or Decimal(0) for s in bars), Decimal(0)) for place in range(len(names))]
+    along = [value for value in line.values if value is not None] if line else []
+    scale = _Scale(max([*sums, *along, Decimal(0)]), unit)
+    step = (WIDTH - LEFT - RIGHT) / max(len(names), 1)
+    drawn = [scale.axis()]
+    for place, name in enumerate(names):
+        base = Decimal(0)
+        for one in bars:
+            value = max(one.values[place] or Decimal(0), Decimal(0))
+            y, height = scale.y(base + value), scale.y(base) - scale.y(base + value)
+            title = f"<title>{escape(f'{name}, {one.name}: {scale.text(value)}')}</title>"
+            drawn.append(
+                f'<rect class="{one.look}" x="{LEFT + place * step + step * 0.1:.1f}" y="{y:.1f}" '
+                f'width="{max(step * 0.8, 0.6):.1f}" height="{height:.1f}">{title}</rect>'
+            )
+            base += value
+    if line:
+        drawn += _lines(line, scale, step)
+    drawn += _names(names, step)
+    return _svg(HEIGHT, drawn)
+
+
+def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
+    """Draw one bar per name, up or down from nothing."""
+    known = [value for value in line.values if value is not None]
+    high, low = max([*known, Decimal(0)]), min([*known, Decimal(0)])
+    step_value = _round_step(float(max(high, -low)))
+    top, bottom = math.ceil(float(high) / step_value - 1e-9), math.floor(float(low) / step_value + 1e-9)
+    top = max(top, bottom + 1)
+    span = HEIGHT - TOP - BOTTOM
+
+    def y(value: float) -> float:
+        return TOP + (top * step_value - value) / ((top - bottom) * step_value) * span
+
+    drawn = []
+    for number in range(bottom, top + 1):
+        at = y(number * step_value)
+        look = "axis" if number == 0 else "grid"
+        drawn.append(f'<line class="{look}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        text = _amount(Decimal(repr(round(number * step_value, 12))), unit)
+        drawn.append(f'<text x="{LEFT - 5}" y="{at + 4:.1f}" class="end">{text}</text>')
+    step = (WIDTH - LEFT - RIGHT) / max(len(names), 1)
+    for place, value in enumerate(line.values):
+        if value is None:
+            continue
+        ends = sorted((y(0), y(float(value))))
+        look = "reasoning" if value < 0 else "parallel"
+        title = f"<title>{escape(f'{names[place]}: {_amount(value, unit)}')}</title>"
+        drawn.append(
+            f'<rect class="{look}" x="{LEFT + place * step + step * 0.1:.1f}" y="{ends[0]:.1f}" '
+            f'width="{max(step * 0.8, 0.6):.1f}" height="{ends[1] - ends[0]:.1f}">{title}</rect>'
+        )
+    return _svg(HEIGHT, drawn + _names(names, step))
+
+
+def bars(rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mapping[str, str], unit: str) -> str:
+    """Draw for each row one bar per measure, side by side; negative ones go to the left of nothing."""
+    values = [value for _, measures in rows for value in measures.values() if value is not None]
+    low, high = min([*values, Decimal(0)]), max([*values, Decimal(0)])
+    span = float(high - low) or 1.0
+    left, right = 92, 74
+    width = WIDTH - left - right
+    zero = left + float(-low) / span * width
+    thick = 14 if len(looks) == 1 else 11
+    each = thick * len(looks) + 11
+    drawn = [f'<line class="axis" x1="{zero:.1f}" x2="{zero:.1f}" y1="4" y2="{len(rows) * each + 4}"/>']
+    for place, (name, measures) in enumerate(rows):
+        top = place * each + 7
+        drawn.append(
+            f'<text x="{left - 6}" y="{top + thick * len(looks) / 2 + 4:.0f}" class="end">{_short(name)}</text>'
+        )
+        for number, (measure, look) in enumerate(looks.items()):
+            value = measures.get(measure)
+            y = top + number * thick
+            if value is None:
+                drawn.append(f'<text x="{zero + 4:.1f}" y="{y + thick - 2}" class="faint">unknown</text>')
+                continue
+            reach = float(value) / span * width
+            x = zero if reach >= 0 else zero + reach
+            shown = _amount(value, unit)
+            drawn.append(
+                f'<rect class="{look}" x="{x:.1f}" y="{y}" width="{max(abs(reach), 0.7):.1f}" height="{thick - 1}">'
+                f"<title>{escape(f'{name}, {measure}: {shown}')}</title></rect>"
+            )
+            at = zero + max(reach, 0) + 4
+            drawn.append(f'<text x="{at:.1f}" y="{y + thick - 2}" class="small">{shown}</text>')
+    return _svg(len(rows) * each + 10, drawn)
+
+
+def histogram(counts: Mapping[str, Mapping[int, int]], looks: Mapping[str, str], steps_per_doubling: int) -> str:
+    """Draw how many requests cost how much, on a log scale of cost, stacked by tier; buckets are half doublings."""
+    coarse: dict[str, dict[int, int]] = {}
+    for tier, found in counts.items():
+        for bucket, count in found.items():
+            place = math.floor(bucket / (steps_per_doubling / 2)) if bucket >= 0 else -1
+            coarse.setdefault(tier, {})[place] = coarse.setdefault(tier, {}).get(place, 0) + count
+    places = sorted({place for found in coarse.values() for place in found if place >= 0})
+    if not places:
+        return ""
+    run = range(places[0], places[-1] + 1)
+    names = [_amount(Decimal(2 ** (place / 2)) / 10**9, "$") for place in run]
+    series = [
+        Series(tier, look, [Decimal(coarse.get(tier, {}).get(place, 0)) for place in run])
+        for tier, look in looks.items()
+    ]
+    return stacked(names, series, None, "")
+
+
+class _Scale:
+    """From values to heights, with a few round numbers at the side."""
+
+    def __init__(self, largest: Decimal, unit: str) -> None:
+        self.unit = unit
+        self.step = _round_step(float(largest))
+        self.top = self.step * max(math.ceil(float(largest) / self.step - 1e-9), 1)
+
+    def y(self, value: Decimal) -> float:
+        return HEIGHT - BOTTOM - float(value) / self.top * (HEIGHT - TOP - BOTTOM)
+
+    def text(self, value: Decimal) -> str:
+        return _amount(value, self.unit)
+
+    def axis(self) -> str:
+        drawn = []
+        for number in range(round(self.top / self.step) + 1):
+            value = Decimal(repr(round(number * self.step, 12)))
+            y = self.y(value)
+            drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            drawn.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" class="end">{self.text(value)}</text>')
+        return "".join(drawn)
+
+
+def _lines(line: Series, scale: _Scale, step: float) -> list[str]:
+    runs: list[list[str]] = [[]]
+    for place, value in enumerate(line.values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append(f"{LEFT + (place + 0.5) * step:.1f},{scale.y(max(value, Decimal(0))):.1f}")
+    drawn = [f'<polyline class="{line.look}" points="{" ".join(run)}"/>' for run in runs if len(run) > 1]
+    return drawn + [
+        f'<circle class="{line.look}-dot" cx="{p.split(",")[0]}" cy="{p.split(",")[1]}" r="2.5"/>'
+        for run in runs
+        if len(run) == 1
+        for p in run
+    ]
+
+
+def _names(names: Sequence[str], step: float) -> list[str]:
+    every = max(1, math.ceil(max(len(name) for name in names) * 6.6 / step)) if names else 1
+    return [
+        f'<text x="{LEFT + (place + 0.5) * step:.1f}" y="{HEIGHT - 8}" class="middle">{escape(names[place])}</text>'
+        for place in range(0, len(names), every)
+        if LEFT + (place + 0.5) * step + len(names[place]) * 3 <= WIDTH
+    ]
+
+
+def _round_step(largest: float) -> float:
+    if largest <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(largest / 3))
+    return next((power * factor for factor in (1, 2, 5) if largest / (power * factor) <= 4.2), power * 10)
+
+
+def _amount(value: Decimal, unit: str) -> str:
+    """Write a number for the eye: two or three significant digits."""
+    if unit == "%":
+        return f"{value:.1f} %".replace(".0 %", " %")
+    sign = "-" if value < 0 else ""
+    size = abs(value)
+    for factor, letter in ((10**9, "bn"), (10**6, "m"), (10**3, "k")):
+        if size >= factor:
+            return f"{sign}{unit}{_plain(size / factor)}{letter}"
+    return f"{sign}{unit}{_plain(size)}"
+
+
+def _plain(size: Decimal) -> str:
+    if size == 0:
+        return "0"
+    if size >= 100 or size == size.to_integral_value():
+        return f"{size:.0f}"
+    digits = max(0, 1 - size.adjusted()) if size < 1 else 2 if size < 10 else 1
+    return f"{size:.{min(digits, 9)}f}".rstrip("0").rstrip(".") or "0"
+
+
+def _short(name: str) -> str:
+    return escape(name if len(name) <= 14 else f"{name[:6]}…{name[-7:]}")
+
+
+def _svg(height: float, drawn: Sequence[str]) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img">{"".join(drawn)}</svg>'

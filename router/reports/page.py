@@ -1,0 +1,307 @@
+"""A whole report as one HTML file: readable alone, offline, on paper, at phone width, in light and dark."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from router.ledger.lines import BUCKETS_PER_DOUBLING
+from router.money import NANO_PER_USD
+from router.reports import charts
+from router.reports.charts import Series
+from router.reports.figures import definitions
+from router.reports.queries import Filters, Report, Sums
+from router.reports.shown import amount, figure_text, number, percent
+from router.reports.standing import Freshness, FullReport
+from router.reports.window import Window
+
+TIERS = ("fast", "reasoning", "parallel")
+LOOKS = {tier: tier for tier in TIERS}
+MORE = (("day", "tier"), ("segment",), ("country",), ("model",))
+MOST_ROWS = 12
+COLUMNS = ("requests", "cost", "expected", "booked", "contribution", "cost per 1000", "expected per 1000", "deep share")
+
+
+def page(found: FullReport, window: Window, zone: str, where: Filters, now: datetime) -> str:
+    """Write the page."""
+    total = found.standing.total
+    environment = Environment(loader=PackageLoader("router.reports", "."), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("page.html").render(
+        window=window_text(window),
+        zone=zone,
+        filters=", ".join(f"{name} {' or '.join(sorted(values))}" for name, values in where.items()),
+        freshness=freshness_text(found.freshness, window.zone, now),
+        is_synthetic=found.is_synthetic,
+        is_empty=not total.requests,
+        tiles=_tiles(found),
+        sentences=_sentences(found),
+        charts=[chart for chart in _charts(found) if chart["svg"]] if total.requests else [],
+        tables=_tables(found),
+        groups=_groups(found),
+    )
+
+
+def window_text(window: Window) -> str:
+    """Say which stretch of time a report speaks of."""
+    ends = [None if us is None else datetime.fromtimestamp(us / 1e6, UTC) for us in (window.since_us, window.until_us)]
+    since, until = (None if end is None else end.astimezone(window.zone).strftime("%Y-%m-%d %H:%M") for end in ends)
+    if since is None and until is None:
+        return "Everything in the books"
+    return f"{since or 'the beginning'} to {until or 'now'}"
+
+
+def freshness_text(fresh: Freshness, zone: tzinfo, now: datetime) -> str:
+    """Say how late the report is, and which versions it stands on."""
+
+    def moment(ms: float | None) -> str:
+        if ms is None:
+            return "none"
+        try:
+            return datetime.fromtimestamp(ms / 1_000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+        except (OverflowError, ValueError):
+            return "out of the calendar"
+
+    price = None if fresh.newest_price_us is None else fresh.newest_price_us / 1_000
+    parts = [
+        f"written {moment(now.timestamp() * 1_000)}",
+        f"newest request {moment(fresh.newest_request_ms)}",
+        f"rolled up to {moment(fresh.rolled_up_to_ms)}, the rest read from the lines",
+        f"policy version {fresh.policy_version or 'none'}",
+        f"revenue assumptions version {fresh.revenue_version or 'none'}",
+        f"newest price {moment(price)}",
+        f"Tierwise {fresh.software}",
+    ]
+    return "; ".join(parts)
+
+
+def _tiles(found: FullReport) -> list[dict[str, object]]:
+    figures = found.figures
+    chosen = (
+        ("requests", number(found.standing.total.requests)),
+        ("cost", amount(figures["cost_usd"])),
+        ("expected revenue", amount(figures["expected_revenue_usd"])),
+        ("contribution", amount(figures["contribution_usd"])),
+        ("cost per 1000 queries", amount(figures["cost_per_thousand_usd"])),
+        ("revenue per 1000 queries", amount(figures["expected_revenue_per_thousand_usd"])),
+        ("deep share", percent(figures["deep_share"])),
+        ("break-even deep share", percent(figures["break_even_deep_share"])),
+    )
+    return [{"title": title, "value": value, "bad": value.startswith("-")} for title, value in chosen]
+
+
+def _sentences(found: FullReport) -> list[str]:
+    """Say in words what a reader should know first."""
+    figures, total = found.figures, found.standing.total
+    said = []
+    if figures["saved_against_always_reasoning_usd"] is not None:
+        saved = amount(figures["saved_against_always_reasoning_usd"])
+        paid = figures["saved_against_always_fast_usd"]
+        more = "" if paid is None else f"; against always fast {amount(paid)}"
+        said.append(f"Saved against always reasoning: {saved}, all overhead counted{more}. See the assumption below.")
+    if figures["break_even_ecpm_usd"] is not None:
+        ecpm, needed = amount(figures["ecpm_usd"]), amount(figures["break_even_ecpm_usd"])
+        said.append(f"An eCPM of {needed} would break even; assumed is {ecpm}.")
+    if unpriced := total.calls - total.priced:
+        said.append(f"{number(unpriced)} of {number(total.calls)} calls have no price: the cost is a lower bound.")
+    if total.booked_requests or total.booked_nanousd:
+        gap = amount(figures["gap_usd"])
+        said.append(f"Networks booked {amount(figures['booked_revenue_usd'])}; against what was expected there: {gap}.")
+    return said
+
+
+def _charts(found: FullReport) -> list[dict[str, Any]]:
+    tiers = [tier for tier in TIERS if tier in found.standing.by_tier]
+    key = [(tier, tier) for tier in tiers]
+    cells = found.more[("day", "tier")].rows
+    days = sorted({key[0] for key in cells if key[0] is not None})
+    whole = {day: Sums() for day in days}
+    for (day, _), sums in cells.items():
+        if day in whole:
+            whole[day].add(sums.facts, sums.largest)
+
+    def daily(tier: str) -> list[Decimal | None]:
+        return [_dollars(sums.cost_nanousd) if (sums := cells.get((day, tier))) else None for day in days]
+
+    short = [day[5:] for day in days]
+    expected = [_dollars(whole[day].expected_nanousd) if whole[day].has_revenue else None for day in days]
+    left = [
+        _dollars(w.expected_nanousd - w.cost_nanousd) * 1_000 / w.requests if w.requests and w.has_cost else None
+        for w in (whole[day] for day in days)
+    ]
+    total = found.standing.total
+    shares = [
+        (
+            tier,
+            {
+                "of queries": _percent(sums.requests, total.requests),
+                "of spend": _percent(sums.cost_nanousd, total.cost_nanousd),
+            },
+        )
+        for tier in tiers
+        if (sums := found.standing.by_tier[tier])
+    ]
+    counts = {str(tier): costs.counts for tier, costs in found.costs_by_tier.items() if tier in tiers}
+    return [
+        {
+            "title": "Cost and expected revenue by day",
+            "text": "Bars: cost by the tier that answered. Line: expected revenue.",
+            "svg": charts.stacked(
+                short, [Series(t, t, daily(t)) for t in tiers], Series("expected revenue", "line", expected), "$"
+            ),
+            "key": [*key, ("expected revenue", "line")],
+        },
+        {
+            "title": "Contribution per 1000 queries by day",
+            "text": "Expected revenue less cost; below nothing it loses money.",
+            "svg": charts.around_zero(short, Series("contribution", "line", left), "$"),
+            "key": [],
+        },
+        {
+            "title": "Share of queries and of spend",
+            "text": "By the tier that answered.",
+            "svg": charts.bars(shares, {"of queries": "other", "of spend": "reasoning"}, "%"),
+            "key": [("of queries", "other"), ("of spend", "reasoning")],
+        },
+        {
+            "title": "What a query costs",
+            "text": "Requests by cost, each bar 1.4 times as dear as the one before.",
+            "svg": charts.histogram(counts, {tier: tier for tier in tiers}, BUCKETS_PER_DOUBLING),
+            "key": key,
+        },
+        _compared(found.more[("country",)], "Cost and expected revenue by country, per 1000 queries"),
+        _compared(found.more[("segment",)], "Cost and expected revenue by segment, per 1000 queries"),
+        {
+            "title": "The router's own overhead",
+            "text": "What was paid for besides the answers.",
+            "svg": charts.bars(_overhead(found), {"cost": "reasoning"}, "$"),
+            "key": [],
+        },
+    ]
+
+
+def _compared(report: Report, title: str) -> dict[str, Any]:
+    rows = [
+        (
+            key[0] or "unknown",
+            {
+                "cost": _per_thousand(sums.cost_nanousd, sums) if sums.has_cost else None,
+                "expected": _per_thousand(sums.expected_nanousd, sums) if sums.has_revenue else None,
+            },
+        )
+        for key, sums in _largest(report, MOST_ROWS - 2)
+        if sums.requests
+    ]
+    looks = {"cost": "reasoning", "expected": "parallel"}
+    key = [("cost", "reasoning"), ("expected revenue", "parallel")]
+    return {"title": title, "text": "Most requests first.", "svg": charts.bars(rows, looks, "$"), "key": key}
+
+
+def _overhead(found: FullReport) -> list[tuple[str, Mapping[str, Decimal | None]]]:
+    return [
+        (str(line["role"]).replace("_", " "), {"cost": Decimal(str(line["cost_usd"]))})
+        for line in found.overhead
+        if line["role"] not in (None, "answer", "not_sent") and line["cost_usd"] is not None
+    ]
+
+
+def _tables(found: FullReport) -> list[dict[str, Any]]:
+    report, total = found.report, found.report.totals()
+    tables = [_table(f"By {' and '.join(report.by)}", report, total)]
+    for names, more in found.more.items():
+        if names not in (("day", "tier"), report.by):
+            tables.append(_table(f"By {' and '.join(names)}", more, more.totals()))
+    tables.append(
+        {
+            "title": "Overhead, line by line",
+            "text": "Every paid call counts once; retried: an attempt that failed before a later call answered.",
+            "columns": ("what", "calls", "cost", "share of cost"),
+            "left": 1,
+            "rows": [
+                (
+                    str(line["role"] or "unknown").replace("_", " "),
+                    number(line["calls"]),
+                    amount(line["cost_usd"]),
+                    percent(line["share_of_cost"]),
+                )
+                for line in found.overhead
+            ],
+            "total": None,
+        }
+    )
+    columns = ("key", "name", "segment", "requests", "cost", "cost per query", "contribution")
+    rows = [
+        (
+            s["key"] or "none",
+            s["name"] or "-",
+            s["segment"] or "-",
+            number(s["requests"]),
+            amount(s["cost_usd"]),
+            amount(s["cost_per_query_usd"]),
+            amount(s["contribution_usd"]),
+        )
+        for s in found.spenders
+    ]
+    text = "The API keys that cost most; none is requests without a key."
+    tables.append({"title": "Top spenders", "text": text, "columns": columns, "left": 3, "rows": rows, "total": None})
+    return tables
+
+
+def _table(title: str, report: Report, total: Sums) -> dict[str, Any]:
+    rows = report.ordered()
+    by_time = any(name in ("day", "hour", "turn", "policy") for name in report.by)
+    shown = rows if by_time or len(rows) <= MOST_ROWS else _largest(report, MOST_ROWS)
+    text = (
+        "" if len(shown) == len(rows) else f"The {len(shown)} with most requests of {len(rows)}; the total is of all."
+    )
+    return {
+        "title": title,
+        "text": text,
+        "columns": (*report.by, *COLUMNS),
+        "left": len(report.by),
+        "rows": [(*(value or "unknown" for value in key), *_cells(sums)) for key, sums in shown],
+        "total": ("total", *("" for _ in report.by[1:]), *_cells(total)),
+    }
+
+
+def _cells(sums: Sums) -> tuple[str, ...]:
+    figures = sums.figures()
+    per = [_per_thousand(nano, sums) for nano in (sums.cost_nanousd, sums.expected_nanousd)]
+    return (
+        number(sums.requests),
+        amount(figures["cost_usd"]),
+        amount(figures["expected_revenue_usd"]),
+        amount(figures["booked_revenue_usd"]),
+        amount(figures["contribution_usd"]),
+        amount(per[0] if sums.has_cost else None),
+        amount(per[1] if sums.has_revenue else None),
+        percent(figures["deep_share"]),
+    )
+
+
+def _groups(found: FullReport) -> dict[str, list[dict[str, object]]]:
+    groups: dict[str, list[dict[str, object]]] = {}
+    for figure in definitions():
+        value = found.figures[figure.name]
+        known = value is not None
+        text = figure_text(figure.name, value) if known else f"unknown: {figure.unknown}"
+        line = {"title": figure.title, "value": text, "known": known, "formula": figure.formula}
+        groups.setdefault(figure.group, []).append(line)
+    return groups
+
+
+def _largest(report: Report, most: int) -> Sequence[tuple[tuple[str | None, ...], Sums]]:
+    return sorted(report.rows.items(), key=lambda row: (-row[1].requests, -row[1].cost_nanousd))[:most]
+
+
+def _dollars(nano: int) -> Decimal:
+    return Decimal(nano) / NANO_PER_USD
+
+
+def _per_thousand(nano: int, sums: Sums) -> Decimal | None:
+    return _dollars(nano) * 1_000 / sums.requests if sums.requests else None
+
+
+def _percent(part: int, whole: int) -> Decimal | None:
+    return Decimal(part) * 100 / whole if whole else None
