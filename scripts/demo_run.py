@@ -141,8 +141,9 @@ def show(answers: list[dict[str, Any]], books: dict[str, tuple[int | None, int |
         question = entry["question"] if len(entry["question"]) <= 60 else entry["question"][:57] + "..."
         score = f"{told['score']:.3f}"
         table.add_row(question, tier, told["reason"], score, str(used), dollars(spent), dollars(earned))
-    Console().print(table)
-    Console().print(
+    console = wide_console()
+    console.print(table)
+    console.print(
         f"contribution: ${dollars(revenue - cost)} on {len(answers)} answers (turns before the last excluded)"
     )
 
