@@ -5,14 +5,30 @@ import sys
 import typer
 
 from classifier.artifact import ArtifactError
-from router.commands import admin, db, doctor, estimate, evaluate, init, keys, ledger, prices, replay, report, serve, train
+from router.commands import (
+    admin,
+    db,
+    doctor,
+    estimate,
+    evaluate,
+    init,
+    keys,
+    ledger,
+    policy,
+    prices,
+    replay,
+    report,
+    serve,
+    train,
+)
+from router.dials import WrongPolicy
 from router.errors import RouterError
 from router.keys import WrongKey
 from router.ledger.database import DatabaseUnusable
 from router.reports.window import WrongWindow
 from router.settings import WrongSetting
 
-OPERATOR_ERRORS = (WrongSetting, WrongKey, WrongWindow, DatabaseUnusable, ArtifactError, RouterError)
+OPERATOR_ERRORS = (WrongSetting, WrongKey, WrongPolicy, WrongWindow, DatabaseUnusable, ArtifactError, RouterError)
 
 app = typer.Typer(
     name="tierwise",
@@ -31,6 +47,7 @@ app.command()(replay.replay)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(policy.app, name="policy")
 app.add_typer(prices.app, name="prices")
 app.add_typer(keys.app, name="keys")
 app.add_typer(admin.app, name="admin")

@@ -266,6 +266,20 @@ class PolicyVersion(Base):
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
+class PolicyEvent(Base):
+    """One act on policy versions: proposed, activated or rolled back; `previous` was in force until then."""
+
+    __tablename__ = "policy_events"
+
+    id: Mapped[int] = mapped_column(SERIAL, primary_key=True)
+    act: Mapped[str] = mapped_column(String(16))
+    version: Mapped[int] = mapped_column(ForeignKey("policy_versions.version"))
+    previous: Mapped[int | None] = mapped_column(ForeignKey("policy_versions.version"))
+    author: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
 class ApiKey(Base):
     """An API key; only its hash is stored."""
 

@@ -15,6 +15,11 @@ COMMANDS = {
     "ledger/export",
     "ledger/verify",
     "ledger/reconcile",
+    "policy/show",
+    "policy/propose",
+    "policy/activate",
+    "policy/rollback",
+    "policy/log",
     "prices/list",
     "prices/import",
     "prices/diff",
@@ -45,7 +50,17 @@ def test_every_command_has_help(tierwise: Command, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "listing", ["report", "keys/list", "prices/list", "prices/diff", "ledger/export", "ledger/verify"]
+    "listing",
+    [
+        "report",
+        "keys/list",
+        "policy/show",
+        "policy/log",
+        "prices/list",
+        "prices/diff",
+        "ledger/export",
+        "ledger/verify",
+    ],
 )
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
 def test_every_listing_takes_every_format(tierwise: Command, listing: str, form: str) -> None:

@@ -1,0 +1,196 @@
+"""`tierwise policy`: versions of the routing policy, from a proposal to what is in force."""
+
+import getpass
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from router.policy_acts import Actor, Version
+    from router.settings import Settings
+
+app = typer.Typer(help="Versions of the routing policy.", no_args_is_help=True)
+
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="DIAL=NUMBER on top of what is in force; repeat.")]
+NoteOption = Annotated[str, typer.Option(help="Why, for the log.")]
+AuthorOption = Annotated[str | None, typer.Option(help="Who, for the log; default the user of the system.")]
+LOG_COLUMNS = ("at", "act", "version", "previous", "author", "note", "changes")
+
+
+@app.command("show")
+def show_version(
+    version: Annotated[int | None, typer.Argument(help="A version; default the one in force.")] = None,
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Show the dials of a version, who made it and why."""
+    from router.commands.opening import opened
+    from router.policy_acts import version_of
+
+    with opened(config) as (_, engine):
+        found = version_of(engine, version)
+    rows = [
+        {"dial": name, "value": _number(value), "before": _before(found, name)} for name, value in _dials(found).items()
+    ]
+    match form:
+        case Format.JSON:
+            print(json.dumps(_facts(found), indent=2))
+        case Format.CSV:
+            show(rows, ("dial", "value", "before"), form)
+        case Format.TABLE:
+            made = when(found.created_at_us) if found.created_at_us else "always"
+            title = f"version {found.policy.version}, {found.state}, by {found.author}, {made}"
+            show(rows, ("dial", "value", "before"), form, f"{title}: {found.note}" if found.note else title)
+
+
+@app.command()
+def propose(
+    settings: SetOption = None,
+    like: Annotated[int | None, typer.Option(help="Take the changes that this version made to its parent.")] = None,
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write a version on top of the one in force; nothing is decided by it before it is activated."""
+    from router import dials, policy_acts
+    from router.commands.opening import opened
+
+    changes = dials.read(settings or ())
+    if not changes and like is None:
+        raise typer.BadParameter("say what changes: --set DIAL=NUMBER, or --like VERSION")
+    with opened(config) as (configured, engine):
+        begin(configured, engine)
+        if like is not None:
+            taken = policy_acts.version_of(engine, like).changes
+            changes = {**{name: after for name, (_, after) in taken.items()}, **changes}
+        made = policy_acts.propose(engine, changes, configured.tiers, actor(author, note))
+        found = policy_acts.version_of(engine, made)
+    print(f"version {made}: {changes_text(found.changes)}; tierwise policy activate {made} puts it in force")
+
+
+@app.command()
+def activate(
+    version: Annotated[int, typer.Argument(help="The version to put in force.")],
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put a proposed version in force; running servers follow within two seconds."""
+    from router import policy_acts
+    from router.commands.opening import opened
+
+    with opened(config) as (configured, engine):
+        policy_acts.activate(engine, version, configured.tiers, actor(author, note))
+    print(f"version {version} is in force")
+
+
+@app.command()
+def rollback(
+    version: Annotated[int | None, typer.Argument(help="The version to undo; default the one in force.")] = None,
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put what was before the version in force back in force."""
+    from router import policy_acts
+    from router.commands.opening import opened
+
+    with opened(config) as (_, engine):
+        back = policy_acts.roll_back(engine, actor(author, note), undone=version)
+    print(f"version {back} is in force again")
+
+
+@app.command()
+def log(
+    limit: Annotated[int, typer.Option(min=1, help="How many acts, newest first.")] = 50,
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Tell who proposed, activated and rolled back what, when and why."""
+    from router.commands.opening import opened
+    from router.policy_acts import history
+
+    with opened(config) as (_, engine):
+        entries = history(engine, limit)
+    rows = [
+        {
+            "at": when(entry.created_at_us),
+            "act": entry.act.value,
+            "version": entry.version,
+            "previous": entry.previous,
+            "author": entry.author,
+            "note": entry.note,
+            "changes": changes_text(entry.changes),
+        }
+        for entry in entries
+    ]
+    show(rows, LOG_COLUMNS, form)
+
+
+def begin(configured: "Settings", engine: "Engine") -> None:
+    """Take the file's dials where nothing was ever in force, as the first start of a server does."""
+    from router.clock import SystemClock
+    from router.policies import import_dials, in_force
+
+    if in_force(engine).version == 0:
+        import_dials(engine, configured.policy.model_dump(), SystemClock().now_us())
+
+
+def actor(author: str | None, note: str) -> "Actor":
+    """Say who acts, now."""
+    from router.clock import SystemClock
+    from router.policy_acts import Actor
+
+    return Actor(_user() if author is None else author, note, SystemClock().now_us())
+
+
+def changes_text(changes: "Mapping[str, tuple[float, float]]") -> str:
+    """Write changes as `dial before -> after`."""
+    return ", ".join(f"{name} {_number(old)} -> {_number(new)}" for name, (old, new) in changes.items())
+
+
+def when(us: int) -> str:
+    """Write a time for people and programs."""
+    return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="seconds")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"
+
+
+def _dials(version: "Version") -> dict[str, float]:
+    from router.dials import dials_of
+
+    return dials_of(version.policy)
+
+
+def _before(version: "Version", name: str) -> str | None:
+    return _number(version.changes[name][0]) if name in version.changes else None
+
+
+def _facts(version: "Version") -> dict[str, object]:
+    return {
+        "version": version.policy.version,
+        "state": version.state.value,
+        "parent": version.parent,
+        "author": version.author,
+        "note": version.note,
+        "created_at": when(version.created_at_us) if version.created_at_us else None,
+        "dials": _dials(version),
+        "changes": {name: {"before": old, "after": new} for name, (old, new) in version.changes.items()},
+    }
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"

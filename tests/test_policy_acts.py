@@ -1,0 +1,232 @@
+"""Proposing, activating, rolling back: nothing is lost when two act at once, and the log knows all of it."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from router import policy_acts
+from router.dials import WrongPolicy
+from router.ledger import schema
+from router.ledger.database import open_engine, writing
+from router.ledger.shipping import Shipper
+from router.ledger.spool import Spool
+from router.policies import Act, PolicyBook, State, import_dials, in_force
+from router.policy_acts import Actor
+from router.settings import ModelSettings, ParallelSettings, PolicySettings, ReasoningSettings, TierSettings
+from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
+
+WIRING = TierSettings(
+    fast=ModelSettings(model="openai/small"),
+    reasoning=ReasoningSettings(model="openai/large"),
+    parallel=ParallelSettings(models=("openai/small",)),
+)
+ADA = Actor("ada", "margin fell", 7)
+BOB = Actor("bob", "quality fell", 8)
+
+
+@pytest.fixture
+def engine(sqlite_url: str) -> Iterator[Engine]:  # noqa: F811 - a fixture
+    made = schema.ready_engine(sqlite_url)
+    import_dials(made, PolicySettings().model_dump(), 1)
+    yield made
+    made.dispose()
+
+
+def proposed(engine: Engine, reasoning_threshold: float = 0.4, actor: Actor = ADA) -> int:
+    return policy_acts.propose(engine, {"reasoning_threshold": reasoning_threshold}, WIRING, actor)
+
+
+def activated(engine: Engine, reasoning_threshold: float = 0.4, actor: Actor = ADA) -> int:
+    version = proposed(engine, reasoning_threshold, actor)
+    policy_acts.activate(engine, version, WIRING, actor)
+    return version
+
+
+def test_a_proposal_decides_nothing_yet(engine: Engine) -> None:
+    version = proposed(engine)
+    assert in_force(engine).version == 1
+    found = policy_acts.version_of(engine, version)
+    assert (found.state, found.parent, found.author, found.note) == (State.PROPOSED, 1, "ada", "margin fell")
+    assert found.changes == {"reasoning_threshold": (0.25, 0.4)}
+
+
+def test_an_activated_version_is_in_force_and_the_one_before_retired(engine: Engine) -> None:
+    version = activated(engine)
+    assert (in_force(engine).version, in_force(engine).reasoning_threshold) == (version, 0.4)
+    assert policy_acts.version_of(engine, 1).state is State.RETIRED
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"reasoning_threshold": 3.0}, "reasoning_threshold: must be"),
+        ({"reasoning_threshold": 0.05}, "is above reasoning_threshold"),
+        ({"patience": 1.0}, "unknown dial 'patience'"),
+        ({"reasoning_threshold": 0.25}, "this changes nothing"),
+    ],
+)
+def test_a_wrong_proposal_is_named_and_not_written(engine: Engine, changes: dict[str, float], says: str) -> None:
+    with pytest.raises(WrongPolicy, match=says):
+        policy_acts.propose(engine, changes, WIRING, ADA)
+    assert len(policy_acts.history(engine)) == 1
+
+
+def test_of_two_who_act_at_once_the_second_is_told(engine: Engine) -> None:
+    first, second = proposed(engine, 0.4), proposed(engine, 0.5, BOB)
+    policy_acts.activate(engine, first, WIRING, ADA)
+    with pytest.raises(WrongPolicy, match="proposed on top of version 1, but version 2 is in force"):
+        policy_acts.activate(engine, second, WIRING, BOB)
+    assert in_force(engine).version == first
+
+
+def test_a_version_is_not_activated_twice(engine: Engine) -> None:
+    version = activated(engine)
+    with pytest.raises(WrongPolicy, match="in force already"):
+        policy_acts.activate(engine, version, WIRING, BOB)
+
+
+def test_a_version_that_the_wiring_contradicts_by_now_is_refused(engine: Engine) -> None:
+    version = proposed(engine)
+    rewired = WIRING.model_copy(update={"parallel": ParallelSettings(models=("openai/large",))})
+    with pytest.raises(WrongPolicy, match="samples the reasoning model"):
+        policy_acts.activate(engine, version, rewired, ADA)
+
+
+def test_a_version_that_does_not_exist_is_named(engine: Engine) -> None:
+    with pytest.raises(WrongPolicy, match="no policy version 9"):
+        policy_acts.activate(engine, 9, WIRING, ADA)
+
+
+def test_rolling_back_puts_the_parent_in_force_as_an_act_of_its_own(engine: Engine) -> None:
+    version = activated(engine)
+    assert policy_acts.roll_back(engine, BOB) == 1
+    assert in_force(engine).version == 1
+    last = policy_acts.history(engine)[0]
+    assert (last.act, last.version, last.previous, last.author, last.note, last.created_at_us) == (
+        Act.ROLLED_BACK,
+        1,
+        version,
+        "bob",
+        "quality fell",
+        8,
+    )
+
+
+def test_rolling_back_twice_goes_further_back_and_not_to_and_fro(engine: Engine) -> None:
+    activated(engine, 0.4)
+    activated(engine, 0.5)
+    assert [policy_acts.roll_back(engine, BOB), policy_acts.roll_back(engine, BOB)] == [2, 1]
+    with pytest.raises(WrongPolicy, match="the first"):
+        policy_acts.roll_back(engine, BOB)
+
+
+def test_two_who_roll_the_same_version_back_go_back_once(engine: Engine) -> None:
+    activated(engine, 0.4)
+    version = activated(engine, 0.5)
+    policy_acts.roll_back(engine, ADA, undone=version)
+    with pytest.raises(WrongPolicy, match="version 3 is not in force, version 2 is"):
+        policy_acts.roll_back(engine, BOB, undone=version)
+
+
+def test_what_was_rolled_back_can_be_activated_again(engine: Engine) -> None:
+    version = activated(engine)
+    policy_acts.roll_back(engine, BOB)
+    policy_acts.activate(engine, version, WIRING, ADA)
+    assert in_force(engine).version == version
+
+
+def test_the_log_tells_who_did_what_and_what_it_changed(engine: Engine) -> None:
+    activated(engine)
+    policy_acts.roll_back(engine, BOB)
+    log = [(entry.author, entry.act, entry.version, dict(entry.changes)) for entry in policy_acts.history(engine)]
+    up, down = {"reasoning_threshold": (0.25, 0.4)}, {"reasoning_threshold": (0.4, 0.25)}
+    assert log == [
+        ("bob", Act.ROLLED_BACK, 1, down),
+        ("ada", Act.ACTIVATED, 2, up),
+        ("ada", Act.PROPOSED, 2, up),
+        ("config", Act.ACTIVATED, 1, {}),
+    ]
+
+
+def test_dials_of_the_file_that_come_in_between_are_not_overwritten(engine: Engine) -> None:
+    version = proposed(engine)
+    import_dials(engine, PolicySettings(explore=0.3).model_dump(), 9)
+    with pytest.raises(WrongPolicy, match="but version 3 is in force"):
+        policy_acts.activate(engine, version, WIRING, ADA)
+
+
+@pytest.mark.parametrize("actor", [(" ", ""), ("a", "x" * 3_000)])
+def test_acts_have_an_author_and_notes_an_end(actor: tuple[str, str]) -> None:
+    with pytest.raises(WrongPolicy):
+        Actor(*actor, 1)
+
+
+def test_of_many_who_activate_at_once_one_does(empty_url: str) -> None:  # noqa: F811 - a fixture
+    engine = schema.ready_engine(empty_url)
+    import_dials(engine, PolicySettings().model_dump(), 1)
+    versions = [proposed(engine, 0.4 + place / 100) for place in range(4)]
+    done: list[int] = []
+
+    def act(version: int) -> None:
+        try:
+            policy_acts.activate(engine, version, WIRING, ADA)
+        except WrongPolicy:
+            return
+        done.append(version)
+
+    threads = [threading.Thread(target=act, args=(version,)) for version in versions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == [in_force(engine).version]
+    engine.dispose()
+
+
+def test_versions_from_before_the_log_are_in_it(empty_url: str) -> None:  # noqa: F811 - a fixture
+    schema.migrate(empty_url, "0002")
+    engine = open_engine(empty_url)
+    with writing(engine) as connection:
+        connection.execute(
+            text(
+                "INSERT INTO policy_versions (version, author, note, created_at, state, body) "
+                "VALUES (1, 'config', 'file', 5, 'active', '{}')"
+            )
+        )
+    schema.migrate(engine)
+    assert [(entry.act, entry.author, entry.created_at_us) for entry in policy_acts.history(engine)] == [
+        (Act.ACTIVATED, "config", 5)
+    ]
+    engine.dispose()
+
+
+class Clock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.ms = 0.0
+
+    def now_us(self) -> int:
+        return int(self.ms * 1_000)
+
+    def ticks_ms(self) -> float:
+        return self.ms
+
+
+def test_a_running_server_follows_within_two_seconds_and_what_is_under_way_does_not(
+    engine: Engine, tmp_path: Path
+) -> None:
+    clock, book = Clock(), PolicyBook(engine)
+    spool = Spool.open(tmp_path / "spool")
+    shipper = Shipper(spool, engine, clock=clock)
+    shipper.follow(book.refresh)
+    shipper.turn()
+    held = book.active
+    version = activated(engine)
+    clock.ms += 1_900
+    shipper.turn()
+    assert (book.active.version, held.version) == (version, 1)
+    spool.close()
