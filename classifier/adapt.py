@@ -29,7 +29,7 @@ CANDIDATES = tuple(
     for weight in (0.06, 0.12)
 )
 # The base's slope is believed by half on new traffic, its level not at all.
-_PRIOR_SLOPE, _SLOPE_SCALE, _LEVEL_SCALE = 0.5, 0.3, 3.0
+_PRIOR_SLOPE, _SLOPE_SCALE, _LEVEL_SCALE = 0.5, 0.2, 3.0
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,12 @@ def _own(
     documents = [extract(text) for text in texts]
     scales = scales_of(documents)
     vocabulary = learn(documents, [0] * len(documents), min_documents=1, max_rows=100_000)
-    whole, at = design(documents, vocabulary), np.arange(len(documents))
+    whole, at, seen = design(documents, vocabulary), np.arange(len(documents)), np.ones(len(vocabulary), np.bool_)
     gain = outcomes[:, 1] - outcomes[:, 0]
     best: tuple[float, Shape, Heads] | None = None
     for shape in CANDIDATES:
-        invariant = invariances(texts, vocabulary, scales, shape.surface_weight)
-        heads = fit_heads(whole.rows(at, scales, shape.surface_weight), invariant, outcomes, folds, shape)
+        invariant = invariances(texts, vocabulary, scales, seen, shape.surface_weight)
+        heads = fit_heads(whole.rows(at, scales, seen, shape.surface_weight), invariant, outcomes, folds, shape)
         chances = 1 / (1 + np.exp(-heads.held_out))
         loss = float(np.mean((_gain(chances) - gain) ** 2) + np.mean((chances - outcomes) ** 2))
         progress(f"strength {shape.alpha}, surface {shape.surface_weight}: loss {loss:.4f}")
@@ -146,6 +146,7 @@ def _own(
         keys=vocabulary.keys[:-1],
         idf=vocabulary.idf[:-1],
         gram_weights=columns.grams.astype(np.float16).astype(np.float32),
+        seen=np.ones((len(vocabulary) + 1, 2), np.float32),
         surface_mean=np.stack([scales.mean] * 2).astype(np.float32),
         surface_scale=np.stack([scales.scale] * 2).astype(np.float32),
         surface_weights=columns.surface.astype(np.float32),
@@ -154,7 +155,7 @@ def _own(
         reference=np.array([0.0, 1.0], np.float32),
         prior_logits=np.log(typical / (1 - typical)).astype(np.float32),
         final=np.array([[1.0, 0.0], [1.0, 0.0]], np.float32),
-        familiar_coverage=float(np.float32(np.quantile(whole.coverage, 0.05))),
+        familiar_coverage=float(np.float32(0.5 * np.quantile(whole.coverage, 0.05))),
         spread=base.parameters.spread,
         length_quantiles=base.parameters.length_quantiles,
         thinking=base.parameters.thinking,

@@ -17,7 +17,7 @@ FORMAT = "tierwise-difficulty"
 FORMAT_VERSION = 1
 MANIFEST, NUMBERS = "manifest.json", "numbers.npz"
 SHIPPED = Path(__file__).parent / "shipped"
-_HALF = ("gram_weights",)
+_HALF = ("gram_weights", "seen")
 _SCALARS = ("familiar_coverage",)
 
 

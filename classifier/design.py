@@ -33,16 +33,25 @@ class Scales:
 
 @dataclass(frozen=True)
 class Design:
-    """N-grams at unit length, the documents they came from, and the share of n-grams known."""
+    """N-grams weighed by tf-idf, the documents they came from, and the share of n-grams known."""
 
     grams: sparse.csr_matrix
     documents: Sequence[Features]
     coverage: Array
 
-    def rows(self, at: npt.NDArray[np.intp], scales: Scales, surface_weight: float) -> sparse.csr_matrix:
-        """Features of the documents `at`: n-grams, surface signals on the given scales, and the constant last."""
+    def seen_in(self, at: npt.NDArray[np.intp], min_documents: int) -> npt.NDArray[np.bool_]:
+        """Which n-grams at least so many of the documents `at` hold."""
+        return np.asarray(self.grams[at].getnnz(axis=0) >= min_documents, np.bool_)
+
+    def rows(
+        self, at: npt.NDArray[np.intp], scales: Scales, seen: npt.NDArray[np.bool_], surface_weight: float
+    ) -> sparse.csr_matrix:
+        """Features of the documents `at`: the seen n-grams at unit length, surface signals, and the constant last."""
+        grams = self.grams[at] @ sparse.diags(seen.astype(np.float64))
+        lengths = np.sqrt(np.asarray(grams.multiply(grams).sum(axis=1)).ravel())
+        grams = sparse.diags(1.0 / np.maximum(lengths, 1e-6)) @ grams
         surface = scales.apply([self.documents[row] for row in at]) * surface_weight
-        return sparse.hstack([self.grams[at], surface, np.ones((len(at), 1))]).tocsr()
+        return sparse.hstack([grams, surface, np.ones((len(at), 1))]).tocsr()
 
 
 def scales_of(documents: Sequence[Features]) -> Scales:
@@ -62,7 +71,11 @@ def design(documents: Sequence[Features], vocabulary: Vocabulary) -> Design:
 
 
 def invariances(
-    texts: Sequence[str], vocabulary: Vocabulary, scales: Scales, surface_weight: float
+    texts: Sequence[str],
+    vocabulary: Vocabulary,
+    scales: Scales,
+    seen: npt.NDArray[np.bool_],
+    surface_weight: float,
 ) -> sparse.csr_matrix:
     """What wording around a question changes in its features: rows whose target is zero.
 
@@ -73,7 +86,7 @@ def invariances(
     at = np.arange(len(chosen))
     plain = design([extract(text) for text in chosen], vocabulary)
     wrapped = design([extract(_wrapped(text, chance)) for text in chosen], vocabulary)
-    return (wrapped.rows(at, scales, surface_weight) - plain.rows(at, scales, surface_weight)) * _INSISTENCE
+    return (wrapped.rows(at, scales, seen, surface_weight) - plain.rows(at, scales, seen, surface_weight)) * _INSISTENCE
 
 
 def _wrapped(text: str, chance: random.Random) -> str:

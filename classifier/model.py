@@ -22,6 +22,7 @@ from classifier.vocabulary import Vocabulary
 
 SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
 LOGIT_BOUND = 6.0
+_SHORTEST = 1e-6  # of a text's length in n-grams: avoids a division by zero
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
 _FEW, _MEDIAN, _MANY = range(3)
 Between = tuple[int, float, float]  # the knot below an ability, and the weights of that knot and the next
@@ -38,6 +39,7 @@ class Parameters:
     keys: npt.NDArray[np.uint32]  # R
     idf: Floats  # R
     gram_weights: Floats  # R+1, H; the last row is the unknown's and zero
+    seen: Floats  # R+1, E+1: 1 where an expert knows the n-gram, and so counts it in a text's length; last, any
     surface_mean: Floats  # E+1, S: each expert's own scale, then that of the gate and the length
     surface_scale: Floats  # E+1, S
     surface_weights: Floats  # S, H
@@ -73,6 +75,7 @@ class DifficultyModel:
         self._knots = knots = len(parameters.knots)
         # Which scale each column reads, as an index into the flat product of all scales with all columns.
         scale_of = [min(column // knots, self._experts) for column in range(len(parameters.bias))]
+        self._scale_of = np.array(scale_of)
         self._own_scale = np.array([at * len(scale_of) + column for column, at in enumerate(scale_of)])
         self._positions: dict[Abilities, tuple[Between, Between]] = {}
         self._final: list[list[float]] = parameters.final.tolist()
@@ -118,7 +121,9 @@ class DifficultyModel:
         columns = (surface @ parameters.surface_weights).take(self._own_scale)
         columns += parameters.bias
         if len(rows):
-            columns += weights @ parameters.gram_weights[rows]
+            lengths = np.sqrt((weights * weights) @ parameters.seen[rows])
+            np.maximum(lengths, _SHORTEST, out=lengths)
+            columns += (weights @ parameters.gram_weights[rows]) / lengths.take(self._scale_of)
         return columns.tolist(), coverage
 
     def _position(self, abilities: Abilities) -> tuple[Between, Between]:

@@ -16,7 +16,7 @@ from classifier.features import extract
 from classifier.heads import Shape, fit_heads
 from classifier.learner import TextRidge, gram, out_of_fold
 from classifier.model import Parameters
-from classifier.targets import outcomes_of, targets_of
+from classifier.targets import as_served, outcomes_of, targets_of
 from classifier.vocabulary import Vocabulary, learn
 
 Array = npt.NDArray[np.float64]
@@ -92,27 +92,34 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
     knots = len(settings.knots)
     heads = len(experts) * knots
     columns = Columns.empty(len(vocabulary), len(common.mean), heads + len(experts) + 1)
+    seen = np.zeros((len(vocabulary) + 1, len(experts) + 1), np.float32)
+    seen[:-1, -1] = 1.0
     typical = np.zeros(knots)
     scales: list[Scales] = []
+    answered: list[tuple[Array, Array]] = []
     for place, (name, at) in enumerate(experts.items()):
         shape = settings.shapes[name]
         target = targets_of(outcomes, settings.knots, shape.irt_share, at)
         scales.append(scales_of([documents[row] for row in at]))
-        invariant = invariances([scored.queries[row].text for row in at], vocabulary, scales[-1], shape.surface_weight)
+        seen[:-1, place] = known = whole.seen_in(at, settings.min_documents)
+        invariant = invariances(
+            [scored.queries[row].text for row in at], vocabulary, scales[-1], known, shape.surface_weight
+        )
         folds = folds_of([scored.queries[row].cluster for row in at])
-        fitted = fit_heads(whole.rows(at, scales[-1], shape.surface_weight), invariant, target, folds, shape)
+        fitted = fit_heads(whole.rows(at, scales[-1], known, shape.surface_weight), invariant, target, folds, shape)
         columns.put(slice(place * knots, (place + 1) * knots), fitted.weights, shape.surface_weight)
         typical += target.mean(axis=0) / len(experts)
+        answered.append((fitted.held_out, outcomes.scores[at]))
     _fit_gate(whole, experts, common, settings, columns, heads)
     factors = _fit_lengths(corpus, vocabulary, common, columns)
-    reference = [
-        outcomes.abilities.get(name, fallback) for name, fallback in zip(settings.reference, (0.4, 1.9), strict=True)
-    ]
+    abilities = as_served(outcomes, answered, settings.knots)
+    reference = [abilities.get(name, fallback) for name, fallback in zip(settings.reference, (0.4, 1.9), strict=True)]
     prior = np.interp(reference, settings.knots, np.log(typical / (1 - typical)))
     parameters = Parameters(
         keys=vocabulary.keys[:-1],
         idf=vocabulary.idf[:-1],
         gram_weights=columns.grams.astype(np.float16).astype(np.float32),
+        seen=seen,
         surface_mean=np.stack([each.mean for each in (*scales, common)]).astype(np.float32),
         surface_scale=np.stack([each.scale for each in (*scales, common)]).astype(np.float32),
         surface_weights=columns.surface.astype(np.float32),
@@ -121,13 +128,13 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
         reference=np.array(reference, np.float32),
         prior_logits=prior.astype(np.float32),
         final=np.array([[1.0, 0.0], [1.0, 0.0]], np.float32),
-        familiar_coverage=float(np.float32(np.quantile(whole.coverage, 0.05))),
+        familiar_coverage=float(np.float32(0.5 * np.quantile(whole.coverage, 0.05))),
         spread=np.array([0.09, 0.2], np.float32),
         length_quantiles=factors.astype(np.float32),
         thinking=np.array([np.log(300.0), np.log(20.0)], np.float32),
         reference_scores=np.zeros(1, np.float32),
     )
-    return parameters, outcomes.abilities
+    return parameters, abilities
 
 
 def _rows_of(corpus: Corpus, sources: tuple[str, ...]) -> npt.NDArray[np.intp]:
@@ -146,7 +153,8 @@ def _fit_gate(
     if len(experts) < 2:
         return
     label = np.repeat(np.arange(len(experts)), [len(at) for at in experts.values()])
-    rows = whole.rows(np.concatenate(list(experts.values())), scales, settings.gate_surface_weight)[:, :-1]
+    every = np.ones(whole.grams.shape[1], np.bool_)
+    rows = whole.rows(np.concatenate(list(experts.values())), scales, every, settings.gate_surface_weight)[:, :-1]
     gate = LogisticRegression(C=20.0, max_iter=300, tol=1e-3).fit(rows, label)
     weights = np.vstack([gate.coef_.T, gate.intercept_]) * settings.gate_sharpness
     if len(experts) == 2:
@@ -168,7 +176,7 @@ def _fit_lengths(corpus: Corpus, vocabulary: Vocabulary, scales: Scales, columns
         and (not query.cluster.startswith("template") or row % 3 == 0)
     ]
     texts = design([extract(corpus.queries[row].text) for row in at], vocabulary)
-    rows = texts.rows(np.arange(len(at)), scales, 0.3)
+    rows = texts.rows(np.arange(len(at)), scales, np.ones(len(vocabulary), np.bool_), 0.3)
     target = np.log(lengths[at])
     ridge = TextRidge(1.0).fit(rows[:, :-1], target)
     folds = folds_of([corpus.queries[row].cluster for row in at])

@@ -213,7 +213,7 @@ def speed(model: DifficultyModel, texts: Sequence[str]) -> dict[int, tuple[float
 def footprint() -> tuple[float, float]:
     """Megabytes that the loaded model adds to a process with numpy, and seconds to load it, in a fresh process."""
     code = (
-        "import resource, time, numpy; usage = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024;"
+        "import time, numpy; usage = lambda: int(open('/proc/self/statm').read().split()[1]) * 4096 / 1e6;"
         "before = usage(); begin = time.perf_counter();"
         "from classifier import artifact; from classifier.types import Turn; model = artifact.load();"
         "took = time.perf_counter() - begin; model.estimate([Turn('user', 'word ' * 1000)]);"

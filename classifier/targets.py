@@ -21,11 +21,6 @@ class Outcomes:
     scores: Array
     items: irt.Items
 
-    @property
-    def abilities(self) -> dict[str, float]:
-        """Ability by canonical name."""
-        return dict(zip(self.names, self.items.ability.tolist(), strict=True))
-
 
 def outcomes_of(corpus: Corpus) -> Outcomes:
     """Merge spellings of one model and fit abilities and difficulties jointly over all sources."""
@@ -54,3 +49,25 @@ def targets_of(outcomes: Outcomes, knots: tuple[float, ...], irt_share: float, a
         raw = np.where(total > 0.05, raw, believed)
         columns.append(irt_share * believed + (1 - irt_share) * raw)
     return np.stack(columns, axis=1)
+
+
+def as_served(outcomes: Outcomes, answered: list[tuple[Array, Array]], knots: tuple[float, ...]) -> dict[str, float]:
+    """Abilities at which the fitted heads explain what each model did best, so that its level is right when served.
+
+    `answered` holds, per expert, out-of-fold logits (queries x knots) and scores (queries x models). IRT's own ability
+    is the centre of a prior that a few dozen answers outweigh.
+    """
+    grid = np.linspace(knots[0] - 1.9, knots[-1] + 1.9, 153)
+    upper = np.clip(np.searchsorted(knots, grid), 1, len(knots) - 1)
+    lower_knot, upper_knot = np.array(knots)[upper - 1], np.array(knots)[upper]
+    share = (grid - lower_knot) / (upper_knot - lower_knot)
+    found = {}
+    for column, name in enumerate(outcomes.names):
+        support = -((grid - outcomes.items.ability[column]) ** 2) / 2
+        for logits, scores in answered:
+            asked = np.isfinite(scores[:, column])
+            chance = irt.sigmoid(logits[asked][:, upper - 1] * (1 - share) + logits[asked][:, upper] * share)
+            right = scores[asked, column][:, None]
+            support += np.sum(right * np.log(chance) + (1 - right) * np.log(1 - chance), axis=0)
+        found[name] = float(grid[np.argmax(support)])
+    return found

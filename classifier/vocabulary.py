@@ -28,16 +28,13 @@ class Vocabulary:
         return len(self.keys) - 1
 
     def weigh(self, features: Features) -> tuple[npt.NDArray[np.int32], Floats, float]:
-        """Rows of the known n-grams, their tf-idf weights at unit length, and the share of n-grams known."""
+        """Rows of the known n-grams, their tf-idf weights, and the share of n-grams known."""
         grams = features.grams
         rows = self._slots[grams >> _SHIFT]
         known = self.keys[rows] == grams
         rows = rows[known]
         weights = self.idf[rows] * features.frequencies[known]
-        if not len(rows):
-            return rows, weights, 0.0
-        weights /= np.sqrt(weights @ weights)
-        return rows, weights, len(rows) / len(grams)
+        return rows, weights, len(rows) / max(1, len(grams))
 
 
 def learn(documents: list[Features], groups: Sequence[int], *, min_documents: int, max_rows: int) -> Vocabulary:
