@@ -18,7 +18,7 @@ from router.ledger import schema
 from router.types import Tier
 
 COMMAND = [str(Path(sys.executable).with_name("tierwise")), "serve"]
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 120.0
 CONFIG = """
 database_url = "{database_url}"
 state_dir = "{directory}/state"
