@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MOST_NAMES = 4
+MOST_NAMES = 8
 _TAP = re.compile(r"^(?P<not>not )?ok \d+ - (?P<title>.*?)(?: \[(?P<covers>[^\]]*)\])?(?P<skip> # SKIP.*)?$")
 _TIER = re.compile(r"^(?:auto|fast|reasoning|parallel): ")
 

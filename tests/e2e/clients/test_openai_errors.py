@@ -23,7 +23,6 @@ WRONG: dict[str, dict[str, Any]] = {
     "tools[0].function.name": {"tools": [{"type": "function", "function": {}}]},
     "response_format.type": {"response_format": {"type": "yaml"}},
     "stop": {"stop": ["a", "b", "c", "d", "e"]},
-    "stream_options": {"stream_options": {"include_usage": True}},
 }
 
 
@@ -35,14 +34,19 @@ def ask(client: OpenAI, **parameters: Any) -> Any:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("param", WRONG)
 def test_a_wrong_parameter_is_named(client: OpenAI, param: str, stream: bool) -> None:
-    if param == "stream_options" and stream:
-        pytest.skip("stream_options are right in a stream")
     with pytest.raises(openai.BadRequestError) as caught:
         ask(client, **WRONG[param], stream=stream)
     assert caught.value.param == param
     assert caught.value.type == "invalid_request_error"
     assert isinstance(caught.value.body, dict)
     assert set(caught.value.body) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.covers("errors", "stream_options")
+def test_stream_options_need_a_stream(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        ask(client, stream_options={"include_usage": True})
+    assert caught.value.param == "stream_options"
 
 
 @pytest.mark.covers("errors", "x-request-id")

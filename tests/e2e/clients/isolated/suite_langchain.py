@@ -3,12 +3,9 @@
 
 import os
 
-import pytest
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from langchain_tests.integration_tests import ChatModelIntegrationTests
-
-pytestmark = pytest.mark.covers("messages", "stream", "tools", "tool_choice", "response_format", "image_url", "usage")
 
 
 class Tierwise(ChatModelIntegrationTests):
