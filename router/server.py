@@ -1,21 +1,28 @@
 """Running the app under uvicorn: one process, or several that share a port."""
 
+import multiprocessing
 import os
+import signal
+import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
 
 from router import settings
 from router.app import create
 from router.settings import ENV_PREFIX, Settings
 
 READY_TIMEOUT_S = 120.0
+HUNG_AFTER_S = 30  # a worker that says nothing for so long is replaced; a busy machine takes a while to start one
 
 
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -97,9 +104,20 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         return
     if path is not None:
         os.environ[f"{ENV_PREFIX}CONFIG"] = str(path)
-    url = base_url(server.host, server.port)
+    config = uvicorn.Config(
+        "router.server:worker",
+        factory=True,
+        workers=workers,
+        timeout_worker_healthcheck=HUNG_AFTER_S,
+        **options,  # type: ignore[arg-type]
+    )
+    listening = config.bind_socket()  # here, so that a free port is known and a taken one is found out before anything
+    url = base_url(*listening.getsockname()[:2])
     threading.Thread(target=_announce_when_ready, args=(url, announce), daemon=True).start()
-    uvicorn.run("router.server:worker", factory=True, workers=workers, **options)  # type: ignore[arg-type]
+    supervisor = Multiprocess(config, sockets=[listening])
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        sys.exit(STARTUP_FAILURE)
 
 
 def _announce_when_ready(url: str, announce: Callable[[str], None]) -> None:
@@ -116,4 +134,12 @@ def _announce_when_ready(url: str, announce: Callable[[str], None]) -> None:
 
 def worker() -> Starlette:
     """Make the app of one of several workers, from the same file and environment."""
+    if (supervisor := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
     return create(settings.load(settings.config_path(None)))
+
+
+def _end_with(supervisor: BaseProcess) -> None:
+    """End this worker, in order, when who started it is gone: it would keep the port from the next start."""
+    supervisor.join()
+    os.kill(os.getpid(), signal.SIGTERM)

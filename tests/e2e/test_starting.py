@@ -98,6 +98,11 @@ class Server:
         self._log = log
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.url.rpartition(":")[2])
+
+    @property
     def said(self) -> str:
         """What it wrote to the terminal."""
         return self._log.read_text()
@@ -222,14 +227,30 @@ def test_two_servers_may_share_state_and_database(place: Place) -> None:
 
 
 def test_several_workers_serve_and_end_together(place: Place) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    with place.serving("--workers", "2", "--port", port) as server:
+    with place.serving("--workers", "2") as server:
         for _ in range(4):
             server.ask()
     assert place.report()["totals"]["requests"] == 4
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", int(port)), timeout=1)
+        socket.create_connection(("127.0.0.1", server.port), timeout=1)
+
+
+def test_workers_end_when_the_process_that_started_them_is_killed(place: Place) -> None:
+    with place.serving("--workers", "2") as server:
+        server.ask()
+        server.process.kill()
+        server.process.wait()
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
+            except OSError:
+                break
+            threading.Event().wait(0.05)
+        else:
+            raise AssertionError("somebody still listens")
+    with place.serving("--workers", "2", "--port", str(server.port)) as again:
+        again.ask()
+    assert place.report()["totals"]["requests"] == 2
 
 
 def test_a_finished_request_shows_in_the_report_within_two_seconds(place: Place) -> None:
