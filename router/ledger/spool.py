@@ -81,11 +81,13 @@ class Spool:
         Where disk space runs out, intents are refused first, so that what is under way can still be settled. Results
         that cannot be written are owed: they are kept in memory and written as soon as there is room.
         """
-        if any(entry.request_id != entries[0].request_id for entry in entries):
-            raise ValueError("a write holds the entries of one request")  # it is deleted when that one is booked
+        request_id, has_intent = entries[0].request_id, False
+        for entry in entries:
+            has_intent = has_intent or type(entry) is CallIntent
+            if entry.request_id != request_id:
+                raise ValueError("a write holds the entries of one request")  # it is deleted when that one is booked
         if self._owed:
             self.pay()
-        has_intent = any(type(entry) is CallIntent for entry in entries)
         if has_intent and (self._owed or self.free_bytes < REFUSE_BELOW_BYTES):
             raise Unavailable("the ledger's spool is out of disk space", code="spool_full")
         try:
