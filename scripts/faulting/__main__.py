@@ -91,7 +91,7 @@ class Figures:
             f"({last.unknown} unknown, {last.not_sent} not sent); exact {last.exact_nanousd} = {last.tally_nanousd} "
             f"nano-dollars; verify {found.breaks or 'sound'}",
             "all",
-            is_met=found.held == found.rounds and not found.breaks,
+            is_met=found.held == found.rounds and not found.breaks and last.served > 0,
         )
 
     def _disconnects(self) -> None:

@@ -43,20 +43,22 @@ async def disconnects(place: Place, count: int, seed: int = 3) -> Disconnects:
     """Hang up `count` times on answers that would take many seconds; all tiers, streamed or not."""
     instance = Instance(place)
     keys = place.make_keys(CLIENTS)
-    await instance.start()
-    share = [count // CLIENTS + (n < count % CLIENTS) for n in range(CLIENTS)]
-    clients = [
-        _client(place, key_id, secret, share[n], random.Random(seed + n))
-        for n, (key_id, secret) in enumerate(keys.items())
-    ]
-    made = [one for ones in await asyncio.gather(*clients) for one in ones]
-    last_us = max(one.gone_us for one in made)
-    await asyncio.sleep(1.5)
-    await instance.wait_shipped()
-    engine = place.engine()
-    delays = _delays(engine, made)
-    engine.dispose()
-    await instance.stop()
+    try:
+        await instance.start()
+        share = [count // CLIENTS + (n < count % CLIENTS) for n in range(CLIENTS)]
+        clients = [
+            _client(place, key_id, secret, share[n], random.Random(seed + n))
+            for n, (key_id, secret) in enumerate(keys.items())
+        ]
+        made = [one for ones in await asyncio.gather(*clients) for one in ones]
+        last_us = max(one.gone_us for one in made)
+        await asyncio.sleep(1.5)
+        await instance.wait_shipped()
+        engine = place.engine()
+        delays = _delays(engine, made)
+        engine.dispose()
+    finally:
+        await instance.stop()
     late = [one for one in read_tally(place.tally) if one.at_us > last_us + WITHIN_US]
     in_time = sum(delay <= WITHIN_US for delay in delays)
     p50 = quantiles(delays, n=2)[0] / 1000 if len(delays) > 1 else 0.0

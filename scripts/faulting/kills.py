@@ -27,27 +27,29 @@ async def kills(place: Place, rounds: int, seed: int = 1, told: Callable[[str], 
     """Kill `rounds` times; every restart adopts what the dead worker left, then both sides are compared."""
     dice = random.Random(seed)
     instance = Instance(place)
-    await instance.start()
-    answered: list[str] = []
-    held = sent = 0
-    engine = place.engine()
-    found = account(engine, place.tally)
-    for number in range(rounds):
-        load = Load(place.url, clients=12, seed=seed + number)
-        load.start()
-        await asyncio.sleep(dice.uniform(0.05, 1.5))
-        await instance.kill()
-        seen = await load.stop(abruptly=True)
-        answered += seen.answered
-        sent += seen.sent
-        instance = Instance(place)
+    try:
         await instance.start()
-        await instance.wait_shipped()
-        found = account(engine, place.tally, answered)
-        held += found.holds
-        if not found.holds or number % 20 == 19:
-            told(f"kill {number + 1}: {'held' if found.holds else 'BROKEN'} {found}")
-    await instance.stop()
+        answered: list[str] = []
+        held = sent = 0
+        engine = place.engine()
+        found = account(engine, place.tally)
+        for number in range(rounds):
+            load = Load(place.url, clients=12, seed=seed + number)
+            load.start()
+            await asyncio.sleep(dice.uniform(0.05, 1.5))
+            await instance.kill()
+            seen = await load.stop(abruptly=True)
+            answered += seen.answered
+            sent += seen.sent
+            instance = Instance(place)
+            await instance.start()
+            await instance.wait_shipped()
+            found = account(engine, place.tally, answered)
+            held += found.holds
+            if not found.holds or number % 20 == 19:
+                told(f"kill {number + 1}: {'held' if found.holds else 'BROKEN'} {found}")
+    finally:
+        await instance.stop()
     breaks = dict(verify(engine, place.directory / "state").breaks)
     engine.dispose()
     return Kills(rounds, held, sent, len(answered), breaks, found)

@@ -61,16 +61,18 @@ async def stopped(server: Server) -> AsyncIterator[None]:
 async def outage(place: Place, seconds: float, away: AbstractAsyncContextManager[None]) -> Outage:
     """Put load on an instance, take its database away in the middle, and count afterwards."""
     instance = Instance(place)
-    await instance.start()
-    load = Load(place.url, clients=8, seed=7, hang_up_share=0.0)
-    load.start()
-    await asyncio.sleep(2)
-    async with away:
-        await asyncio.sleep(seconds)
-    await asyncio.sleep(2)
-    seen = await load.stop()
-    drained = await instance.wait_shipped()
-    await instance.stop()
+    try:
+        await instance.start()
+        load = Load(place.url, clients=8, seed=7, hang_up_share=0.0)
+        load.start()
+        await asyncio.sleep(2)
+        async with away:
+            await asyncio.sleep(seconds)
+        await asyncio.sleep(2)
+        seen = await load.stop()
+        drained = await instance.wait_shipped()
+    finally:
+        await instance.stop()
     engine = place.engine()
     found = account(engine, place.tally, seen.answered)
     engine.dispose()

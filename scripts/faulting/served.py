@@ -145,9 +145,8 @@ class Instance:
         await self._process.wait()
 
     async def stop(self) -> None:
-        """End it in good order."""
-        assert self._process is not None
-        if self._process.returncode is None:
+        """End it in good order, if it runs."""
+        if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             try:
                 await asyncio.wait_for(self._process.wait(), 30)

@@ -20,6 +20,7 @@ def place(tmp_path: Path) -> Place:
 async def test_killed_under_load_the_books_agree_with_the_provider(place: Place) -> None:
     found = await kills(place, rounds=3)
     assert (found.held, found.breaks) == (3, {}), found
+    assert found.last.served > 0
 
 
 async def test_clients_that_hang_up_are_settled_within_a_second(place: Place) -> None:

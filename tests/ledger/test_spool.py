@@ -64,7 +64,7 @@ def test_a_forked_child_does_not_keep_a_dead_workers_spool(spool_dir: Path) -> N
         theirs.send("born")
         theirs.recv()
 
-    child = forking.Process(target=live)
+    child = forking.Process(target=live, daemon=True)
     child.start()
     ours.recv()
     abandon(spool)
