@@ -181,11 +181,17 @@ class ProviderRefused(ProviderError):
 
 
 class ProviderOverloaded(ProviderError):
-    """The provider is out of capacity or limits our rate."""
+    """The provider limits our rate (429) or is out of capacity (its 503 or 529 is our 503)."""
 
-    status = 429
-    type = "rate_limit_error"
     code = "provider_overloaded"
+
+    @property
+    def status(self) -> int:  # type: ignore[override]
+        return 503 if self.provider_status in (503, 529) else 429
+
+    @property
+    def type(self) -> str:  # type: ignore[override]
+        return "server_error" if self.status == 503 else "rate_limit_error"
 
     def headers(self) -> Mapping[str, str]:
         return {"retry-after": str(self.retry_after_seconds if self.retry_after_seconds is not None else 1)}

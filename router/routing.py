@@ -8,14 +8,14 @@ import os
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
 
 from classifier.messages import turns_of
 from classifier.model import DifficultyModel
-from classifier.types import Abilities, Estimate, Stakes
+from classifier.types import Abilities, AnswerType, Estimate, Stakes
 from router import conversation, policy
 from router.capabilities import Needs, lacks_of
 from router.conversation import Kind
@@ -26,6 +26,7 @@ from router.types import Decision, Tier
 
 AUTO = "auto"
 REMEMBERED_CONVERSATIONS = 10_000
+MOST_REGENERATES = 2
 BYTES_PER_TOKEN = 4
 MOST_TURNS = 32_767
 
@@ -96,7 +97,7 @@ class Routing:
         self._observe_score = observe_score
         self._draw = draw
         self._salt = salt if salt is not None else os.urandom(16)
-        self._answered: OrderedDict[bytes, None] = OrderedDict()
+        self._answered: OrderedDict[bytes, int] = OrderedDict()
 
     def route(self, query: Query) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
@@ -106,6 +107,8 @@ class Routing:
         view = conversation.read(turns, regenerated=self._was_answered(query))
         estimates = [self._model.estimate(subject, self._abilities) for subject in view.subjects]
         estimate, view = view.settle(estimates)
+        if _wants_json(query):
+            estimate = replace(estimate, answer_type=AnswerType.JSON)
         active = self._active_policy()
         attachments = sum(turn.attachments for turn in turns)
         targets = {named.tier: named.targets[:1]} if named else self._targets
@@ -146,15 +149,23 @@ class Routing:
         return target.ability if target.ability is not None else self._model.ability_of(target.name)
 
     def _was_answered(self, query: Query) -> bool:
-        """Tell whether these very messages of this key were here before, and remember them."""
+        """Tell whether these very messages of this key were here before, and remember them.
+
+        What comes again and again is no dissatisfied person but a program.
+        """
         digest = hashlib.blake2b(msgspec.json.encode((query.key_id, query.messages)), digest_size=16, key=self._salt)
         mark = digest.digest()
-        was_answered = mark in self._answered
-        self._answered[mark] = None
+        times = self._answered.get(mark, 0)
+        self._answered[mark] = times + 1
         self._answered.move_to_end(mark)
         if len(self._answered) > REMEMBERED_CONVERSATIONS:
             self._answered.popitem(last=False)
-        return was_answered
+        return 1 <= times <= MOST_REGENERATES
+
+
+def _wants_json(query: Query) -> bool:
+    wanted = query.params.get("response_format")
+    return isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema")
 
 
 def _needs(query: Query, attachments: int) -> Needs:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from classifier.types import Abilities, Stakes
+from classifier.types import Abilities, AnswerType, Stakes
 from router.errors import Forbidden, InvalidRequest, UnknownModel
 from router.policy import Policy
 from router.routing import Explicit
@@ -118,3 +118,15 @@ def test_user_turns_and_attachments_are_counted() -> None:
     messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, *IMAGE]
     routed = a_routing().route(an_ask(messages=messages))
     assert (routed.turn, routed.attachments) == (2, 1)
+
+
+def test_what_comes_again_and_again_is_no_regenerate() -> None:
+    routing = a_routing()
+    scores = [routing.route(an_ask("Why is the sky blue?")).decision.score for _ in range(5)]
+    assert scores[1] == scores[2] > scores[0]
+    assert scores[3] == scores[4] == scores[0]
+
+
+def test_an_answer_in_json_can_be_voted_on() -> None:
+    ask = an_ask("Describe a cat.", params={"response_format": {"type": "json_object"}})
+    assert a_routing().route(ask).estimate.answer_type is AnswerType.JSON
