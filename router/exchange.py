@@ -17,7 +17,7 @@ from router.providers.base import Delta, ModelTarget, Provider
 from router.routing import Routing
 from router.tiers.base import Answer, Query, TierRunner
 from router.tiers.calls import Books, Calls, Clock
-from router.types import Decision, Outcome, Reason, Tier
+from router.types import CallKind, Decision, Outcome, Reason, Tier
 
 IMAGE_BOUND_TOKENS = 3_000
 
@@ -138,7 +138,6 @@ class Exchange:
         self._expected_nanousd = expected_nanousd
         self._metrics = metrics
         self._is_settled = False
-        self._fell_back = False
 
     async def answer(self) -> Answer:
         """Return the whole answer; raises ProviderError or Unavailable."""
@@ -158,7 +157,6 @@ class Exchange:
             return
         self._is_settled = True
         final_tier = answer.final_tier if answer else self.decision.tier
-        self._fell_back = answer is not None and answer.fell_back
         self.calls.close(final_tier, outcome, answer.call_no if answer else None, fell_back=self._fell_back)
         costs = [call.cost_nanousd for call in self.calls.made]
         first_byte_ms = self.calls.first_byte_ms
@@ -166,11 +164,17 @@ class Exchange:
 
     @property
     def reason(self) -> Reason:
-        """Why the answer comes from where it comes: the decision's reason, unless a fallback stood in."""
+        """Why the answer comes from where it comes: the decision's reason, unless a fallback stands in."""
         return Reason.FALLBACK if self._fell_back else self.decision.reason
 
+    @property
+    def _fell_back(self) -> bool:
+        """Whether another model stands in for the first one, known before its answer is; samples are no fallback."""
+        asked = [call.intent.provider_model for call in self.calls.made if call.intent.kind is CallKind.ANSWER]
+        return self.decision.tier is not Tier.PARALLEL and len(set(asked)) > 1
+
     def decision_headers(self) -> dict[str, str]:
-        """Write the decision as response headers."""
+        """Write the decision as response headers; the reason may change until the answer begins."""
         decision = self.decision
         return {
             "x-tierwise-tier": decision.tier,
@@ -199,6 +203,7 @@ class Exchange:
             "reported_model": answer.provider_model,
             "fell_back": answer.fell_back,
             "calls": len(self.calls.made),
+            "samples": [],
             "cost_nanousd": self.calls.cost_nanousd,
             "dropped": answer.dropped,
             "ignored": ignored,

@@ -71,10 +71,15 @@ class Outlet:
         self._clock = clock
         self._began_ms = clock.ticks_ms()
         self._headers: RawHeaders = [(b"x-request-id", request_id.encode())]
+        self._decision: Callable[[], Mapping[str, str]] = dict
 
     def note(self, headers: RawHeaders) -> None:
         """Add headers: they go out whatever comes, with errors too."""
         self._headers += headers
+
+    def decided(self, headers: Callable[[], Mapping[str, str]]) -> None:
+        """Send the decision's headers too, as they are when the response begins."""
+        self._decision = headers
 
     async def body(self, body: bytes) -> None:
         """Send a whole answer."""
@@ -95,7 +100,8 @@ class Outlet:
 
     def _head(self) -> RawHeaders:
         took_ms = self._clock.ticks_ms() - self._began_ms
-        return [*self._headers, *self._gate.headers(), (b"openai-processing-ms", b"%d" % took_ms)]
+        decision = raw_headers(self._decision())
+        return [*self._headers, *decision, *self._gate.headers(), (b"openai-processing-ms", b"%d" % took_ms)]
 
 
 class Front:
@@ -142,7 +148,7 @@ class Front:
         try:
             async with self._gate.place():
                 exchange = self._desk.open(ask)
-                outlet.note(raw_headers(exchange.decision_headers()))
+                outlet.decided(exchange.decision_headers)
                 outlet.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
                 await _answer(exchange, ask, outlet, dialect)
         except asyncio.CancelledError:

@@ -47,6 +47,7 @@ async def test_the_body_tells_the_whole_decision_and_who_answered(service: Servi
     assert told["request_id"] == response.headers["x-request-id"]
     assert (told["tier"], told["final_tier"], told["reason"]) == ("reasoning", "reasoning", "override")
     assert told["provider_model"] == "scripted/deep"
+    assert (told["calls"], told["samples"], told["dropped"]) == (1, [], [])
 
 
 async def test_the_request_id_is_always_ours(service: Service) -> None:
@@ -153,9 +154,13 @@ async def test_a_fallback_stands_in_and_is_named(tmp_path: Path) -> None:
     fallbacks = {"scripted/fail-500": ["scripted/echo"]}
     async with serving(settings_of(tmp_path, tiers=tiers, fallbacks=fallbacks)) as service:
         response = await service.local.post(CHAT, json=a_chat("fast"))
+        streamed = await service.local.post(CHAT, json=a_chat("fast", stream=True))
         calls = await service.calls(response.headers["x-request-id"])
-    assert response.json()["x_tierwise"]["provider_model"] == "scripted/echo"
-    assert response.json()["x_tierwise"]["fell_back"] is True
+    told = response.json()["x_tierwise"]
+    assert (told["provider_model"], told["fell_back"], told["reason"]) == ("scripted/echo", True, "fallback")
+    for answered in (response, streamed):
+        found = answered.headers["x-tierwise-tier"], answered.headers["x-tierwise-reason"]
+        assert found == ("fast", "fallback")
     assert [(call["call_no"], call["status"]) for call in calls] == [(0, "error"), (1, "ok")]
 
 
