@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from classifier.drift import Drift
 from router.ledger.shipping import ShippingState
 from router.tiers.coverage_log import CoverageLog
-from router.types import Decision, Outcome, Tier
+from router.types import Decision, Outcome, Reason, Tier
 
 COVERAGE_K = 4
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
@@ -22,6 +22,7 @@ class Metrics:
         self.requests = Counter(
             "tierwise_requests", "Requests settled", ("tier", "final_tier", "reason", "outcome"), registry=self.registry
         )
+        self._settled: dict[tuple[Tier, Tier, Reason, Outcome], Counter] = {}
         self.cost = Counter(
             "tierwise_cost_nanousd", "Cost of settled calls, nano-dollars", ("tier",), registry=self.registry
         )
@@ -100,7 +101,10 @@ class Metrics:
         first_byte_ms: int | None,
     ) -> None:
         """Count a settled request and its calls; None is a call without a price."""
-        self.requests.labels(decision.tier, final_tier, decision.reason, outcome).inc()
+        labels = (decision.tier, final_tier, decision.reason, outcome)
+        if labels not in self._settled:  # looking children up by their labels costs more than counting
+            self._settled[labels] = self.requests.labels(*labels)
+        self._settled[labels].inc()
         self.cost.labels(final_tier).inc(sum(cost for cost in costs_nanousd if cost is not None))
         if (unpriced := costs_nanousd.count(None)) > 0:
             self.unpriced.inc(unpriced)

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from starlette.datastructures import Headers
@@ -90,6 +91,7 @@ def _host_of(host: str) -> str:
     return host.partition(":")[0]
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
