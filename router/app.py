@@ -30,6 +30,7 @@ from router.ledger import pricelist, revenue, rollups, schema
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
+from router.ledger.slices import Slices
 from router.ledger.spool import Spool
 from router.ledger.stored import StoredResponses
 from router.metrics import Metrics
@@ -97,6 +98,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     shipper.follow(lambda: prices.refresh(engine))
     shipper.follow(lambda: earnings.refresh(engine))
     shipper.follow(rollups.follower(engine, clock.now_us))
+    slices = Slices(engine, spool.path.stem, clock.now_us)
+    slices.load()
+    shipper.follow(slices.refresh)
     explicit = {
         name: Explicit(_booked_under(settings.models[name]), models)
         for name, models in targets.explicit(settings, environ).items()
@@ -116,6 +120,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         provider_of=providers.of,
         clock=clock,
         metrics=metrics,
+        slices=slices,
     )
     doorkeeper = Doorkeeper(keys, settings.server.auth)
     server = settings.server
@@ -157,7 +162,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             parallel.calibration.save(_agreement_file(settings))
             await parallel.close()
             await providers.close()
-            await asyncio.to_thread(shipper.stop)
+            if await asyncio.to_thread(shipper.stop):
+                await asyncio.to_thread(slices.close)
             spool.close()
             engine.dispose()
 

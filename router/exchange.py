@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from classifier.types import Estimate
+from router.errors import QuotaExhausted
+from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
+from router.ledger.slices import Purse, Slices
 from router.metrics import Metrics
+from router.policy import BudgetView
 from router.providers.base import Delta, ModelTarget, Provider
-from router.routing import Routing
-from router.tiers.base import Answer, Query, TierRunner
+from router.routing import Routed, Routing
+from router.tiers.base import Answer, Bounded, Query, TierRunner
 from router.tiers.calls import Books, Calls, Clock
 from router.types import CallKind, Decision, Outcome, Reason, Tier
 
@@ -60,7 +64,9 @@ class Desk:
         provider_of: Callable[[ModelTarget], Provider],
         clock: Clock,
         metrics: Metrics,
+        slices: Slices | None = None,
     ) -> None:
+        self._slices = slices
         self._routing = routing
         self._tiers = tiers
         self._explicit = explicit
@@ -71,14 +77,38 @@ class Desk:
         self._clock = clock
         self._metrics = metrics
 
-    def open(self, ask: Ask) -> "Exchange":
-        """Decide about a request and prepare its answer; raises RequestError. Nothing is sent or booked yet."""
+    async def open(self, ask: Ask) -> "Exchange":
+        """Decide about a request and prepare its answer; nothing is sent or booked yet.
+
+        What it may cost is held against hard budgets. Raises RequestError, or Unavailable where a budget cannot be
+        checked.
+        """
         routed = self._routing.route(ask)
-        decision, estimate = routed.decision, routed.estimate
+        exchange, short = await self._held(ask, routed, routed.decision)
+        if short is not None and routed.decision.tier is not Tier.FAST:
+            degraded = routed.within(BudgetView(deep_available=False))
+            if degraded.tier is Tier.FAST:
+                exchange, short = await self._held(ask, routed, degraded)
+        if short is not None:
+            raise QuotaExhausted(f"the {short} is used up")
+        return exchange
+
+    async def _held(self, ask: Ask, routed: Routed, decision: Decision) -> "tuple[Exchange, str | None]":
+        """Prepare the answer of one tier and hold its worst case; also tells which budget has too little for it."""
+        opened_at = self._clock.now_us()
+        payer = Payer(ask.key_id, ask.segment, decision.tier)
+        purse = self._slices.purse(payer, opened_at) if self._slices else None
+        exchange = self._exchange(ask, routed, decision, opened_at, purse)
+        return exchange, await purse.hold(exchange.worst_case()) if purse else None
+
+    def _exchange(
+        self, ask: Ask, routed: Routed, decision: Decision, opened_at: int, purse: Purse | None
+    ) -> "Exchange":
+        estimate = routed.estimate
         version, expected = self._revenue.expected(ask.segment, ask.country, routed.ads_eligible)
         opening = Opening(
             request_id=ask.request_id,
-            opened_at=self._clock.now_us(),
+            opened_at=opened_at,
             key_id=ask.key_id,
             segment=ask.segment,
             country=ask.country,
@@ -112,7 +142,7 @@ class Desk:
             max_output_tokens=ask.max_output_tokens,
             explicit=ask.model == Tier.PARALLEL,
         )
-        calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound)
+        calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound, purse)
         tier = self._explicit.get(ask.model) or self._tiers[decision.tier]
         return Exchange(decision, estimate, query, tier, calls, expected, self._metrics)
 
@@ -138,6 +168,10 @@ class Exchange:
         self._expected_nanousd = expected_nanousd
         self._metrics = metrics
         self._is_settled = False
+
+    def worst_case(self) -> int:
+        """Bound what the answer costs, in nano-dollars."""
+        return self._tier.worst_case(self._query, self.calls) if isinstance(self._tier, Bounded) else 0
 
     async def answer(self) -> Answer:
         """Return the whole answer; raises ProviderError or Unavailable."""

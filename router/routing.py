@@ -63,6 +63,7 @@ class Routed:
     turn: int
     attachments: int
     ads_eligible: bool
+    within: Callable[[BudgetView], Decision]  # the same decision, where budgets allow less
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +113,23 @@ class Routing:
         active = self._active_policy()
         attachments = sum(turn.attachments for turn in turns)
         targets = {named.tier: named.targets[:1]} if named else self._targets
-        decision = policy.decide(
-            estimate,
-            active,
-            wish=wish,
-            conversation=view,
-            lacks=lacks_of(_needs(query, attachments), targets),
-            allowed=query.allowed_tiers,
-            budget=BudgetView(),
-            share_cap_quantile=self._window.cut(active.max_deep_share),
-            draw=self._draw(),
-        )
+        lacks = lacks_of(_needs(query, attachments), targets)
+        quantile, draw = self._window.cut(active.max_deep_share), self._draw()
+
+        def within(budget: BudgetView) -> Decision:
+            return policy.decide(
+                estimate,
+                active,
+                wish=wish,
+                conversation=view,
+                lacks=lacks,
+                allowed=query.allowed_tiers,
+                budget=budget,
+                share_cap_quantile=quantile,
+                draw=draw,
+            )
+
+        decision = within(BudgetView())
         if policy.feeds_window(wish, view):
             self._window.add(decision.score)
             self._observe_score(decision.score)
@@ -133,6 +140,7 @@ class Routing:
             turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
             attachments=attachments,
             ads_eligible=is_asked and estimate.stakes is Stakes.LOW,
+            within=within,
         )
 
     def _wish(self, query: Query, named: Explicit | None) -> Wish:

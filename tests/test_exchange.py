@@ -12,8 +12,8 @@ from tests.desks import FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
 
 
-def opened(provider: FakeProvider, books: FakeBooks, model: str = "auto") -> Exchange:
-    return a_desk(provider, books).open(an_ask(model=model))
+async def opened(provider: FakeProvider, books: FakeBooks, model: str = "auto") -> Exchange:
+    return await a_desk(provider, books).open(an_ask(model=model))
 
 
 def kinds(books: FakeBooks) -> list[type[Entry]]:
@@ -24,9 +24,9 @@ def closings(books: FakeBooks) -> list[Closing]:
     return [entry for entry in books.entries if isinstance(entry, Closing)]
 
 
-def test_opening_an_exchange_sends_and_books_nothing() -> None:
+async def test_opening_an_exchange_sends_and_books_nothing() -> None:
     provider, books = FakeProvider(saying("hi")), FakeBooks()
-    opened(provider, books)
+    await opened(provider, books)
     assert (provider.requests, books.entries) == ([], [])
 
 
@@ -34,13 +34,13 @@ async def test_the_intent_is_booked_before_the_provider_is_called() -> None:
     books = FakeBooks()
     seen: list[list[type[Entry]]] = []
     provider = FakeProvider(lambda request, index: seen.append(kinds(books)) or "hi")  # type: ignore[func-returns-value]
-    await opened(provider, books).answer()
+    await (await opened(provider, books)).answer()
     assert seen == [[Opening, CallIntent]]
 
 
 async def test_a_settled_answer_is_opening_intent_result_and_closing() -> None:
     books = FakeBooks()
-    exchange = opened(FakeProvider(saying("hi")), books)
+    exchange = await opened(FakeProvider(saying("hi")), books)
     exchange.settle(Outcome.OK, await exchange.answer())
     assert kinds(books) == [Opening, CallIntent, CallResult, Closing]
     assert (closings(books)[0].outcome, closings(books)[0].answer_call_no) == (Outcome.OK, 0)
@@ -48,7 +48,7 @@ async def test_a_settled_answer_is_opening_intent_result_and_closing() -> None:
 
 async def test_only_the_first_settlement_counts() -> None:
     books = FakeBooks()
-    exchange = opened(FakeProvider(saying("hi")), books)
+    exchange = await opened(FakeProvider(saying("hi")), books)
     exchange.settle(Outcome.OK, await exchange.answer())
     exchange.settle(Outcome.CANCELLED)
     assert [closing.outcome for closing in closings(books)] == [Outcome.OK]
@@ -56,7 +56,7 @@ async def test_only_the_first_settlement_counts() -> None:
 
 async def test_a_failed_exchange_is_settled_with_what_it_cost() -> None:
     books = FakeBooks()
-    exchange = opened(FakeProvider(saying(ProviderError("down"))), books)
+    exchange = await opened(FakeProvider(saying(ProviderError("down"))), books)
     with pytest.raises(ProviderError):
         await exchange.answer()
     exchange.settle(Outcome.ERROR)
@@ -65,7 +65,7 @@ async def test_a_failed_exchange_is_settled_with_what_it_cost() -> None:
 
 async def test_a_stream_that_is_closed_closes_the_provider() -> None:
     provider, books = FakeProvider(saying("hi")), FakeBooks()
-    exchange = opened(provider, books)
+    exchange = await opened(provider, books)
     async with aclosing(exchange.stream()) as steps:
         await anext(steps)
     exchange.settle(Outcome.CANCELLED)
@@ -74,20 +74,20 @@ async def test_a_stream_that_is_closed_closes_the_provider() -> None:
 
 
 async def test_a_stream_ends_in_one_answer() -> None:
-    exchange = opened(FakeProvider(saying("hi")), FakeBooks())
+    exchange = await opened(FakeProvider(saying("hi")), FakeBooks())
     steps = [step async for step in exchange.stream()]
     assert [isinstance(step, Answer) for step in steps] == [False, False, True]
 
 
 async def test_the_explanation_names_who_answered_and_what_was_ignored() -> None:
-    exchange = opened(FakeProvider(saying("hi")), FakeBooks(), model="own")
+    exchange = await opened(FakeProvider(saying("hi")), FakeBooks(), model="own")
     told = exchange.explanation(await exchange.answer(), ["api_base"])
     assert (told["provider_model"], told["final_tier"], told["ignored"]) == ("scripted/other", "fast", ["api_base"])
     assert told.keys() >= {"tier", "reason", "score", "threshold", "policy", "dropped", "propensity", "request_id"}
 
 
-def test_the_decision_goes_out_as_headers() -> None:
-    exchange = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9)).open(an_ask())
+async def test_the_decision_goes_out_as_headers() -> None:
+    exchange = await a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9)).open(an_ask())
     headers = exchange.decision_headers()
     assert headers == {
         "x-tierwise-tier": "reasoning",
@@ -104,13 +104,13 @@ async def test_what_cannot_be_booked_is_not_sent() -> None:
 
     provider = FakeProvider(saying("hi"))
     with pytest.raises(Unavailable):
-        await opened(provider, FullBooks()).answer()
+        await (await opened(provider, FullBooks())).answer()
     assert provider.requests == []
 
 
 async def test_settled_requests_and_their_cost_are_counted() -> None:
     metrics = Metrics()
-    exchange = a_desk(FakeProvider(saying("hi")), FakeBooks(), metrics=metrics).open(an_ask())
+    exchange = await a_desk(FakeProvider(saying("hi")), FakeBooks(), metrics=metrics).open(an_ask())
     exchange.settle(Outcome.OK, await exchange.answer())
     scraped = metrics.scrape().decode()
     assert 'tierwise_cost_nanousd_total{tier="fast"} 25000.0' in scraped

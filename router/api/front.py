@@ -147,7 +147,7 @@ class Front:
         watch = Watch(receive)
         try:
             async with self._gate.place():
-                exchange = self._desk.open(ask)
+                exchange = await self._desk.open(ask)
                 outlet.decided(exchange.decision_headers)
                 outlet.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
                 await _answer(exchange, ask, outlet, dialect)

@@ -18,6 +18,11 @@ class Feed:
         self._read_to = 0
         self._arrived: list[int] = []  # rows to delete; kept while the disk is too full even for that
 
+    @property
+    def owner(self) -> str:
+        """The name under which this worker leases budgets."""
+        return self._spool.path.stem
+
     def pull(self, limit: int) -> int:
         """Read up to so many new rows; returns how many there were."""
         rows = self._spool.read(self._read_to, limit)

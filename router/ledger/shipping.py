@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from router.clock import SystemClock
-from router.ledger import recovery, retention
+from router.ledger import budgets, recovery, retention
 from router.ledger.database import cause
 from router.ledger.feed import Feed
 from router.ledger.folding import Dossier
@@ -162,7 +162,7 @@ class Shipper:
 
     def _record(self, feed: Feed, batch: Sequence[Dossier]) -> None:
         try:
-            self._store.record(batch, self._clock.now_us())
+            self._store.record(batch, self._clock.now_us(), feed.owner)
         except (DataError, IntegrityError, OverflowError) as error:
             if len(batch) > 1:  # somebody in it is refused for good: find out who
                 for dossier in batch:
@@ -189,6 +189,7 @@ class Shipper:
                     self._ship(orphan, feed)
                 recovered = feed.settle_open(self._clock.now_us(), lambda dossier: True)
                 self._ship(orphan, feed)
+                budgets.release(self._engine, feed.owner)  # all that it spent is booked
                 self.state = replace(self.state, recovered_requests=self.state.recovered_requests + recovered)
                 log.info("adopted the spool of a dead worker: %s (%d left open)", orphan.path.name, recovered)
             except (sqlite3.DatabaseError, msgspec.DecodeError, msgspec.ValidationError) as error:

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from router.ledger import budgets
 from router.ledger.database import writing
 from router.ledger.folding import Dossier
 from router.ledger.rows import CallRow, RawUsageRow, RequestRow, call_row, request_row
@@ -26,8 +27,11 @@ class Store:
         self._labels: dict[str, int] = {}
         self._is_sqlite = engine.dialect.name == "sqlite"
 
-    def record(self, dossiers: Sequence[Dossier], recorded_at: int) -> None:
-        """Book what is settled of these requests; raises SQLAlchemyError and books nothing."""
+    def record(self, dossiers: Sequence[Dossier], recorded_at: int, owner: str = "") -> None:
+        """Book what is settled of these requests; raises SQLAlchemyError and books nothing.
+
+        What it cost moves from the owner's leases on hard budgets to what is settled of them.
+        """
         requests: list[RequestRow] = []
         calls: list[CallRow] = []
         raw: list[RawUsageRow] = []
@@ -41,9 +45,11 @@ class Store:
                 if result.raw_usage is not None:
                     raw.append(RawUsageRow(key, result.call_no, msgspec.json.encode(result.raw_usage).decode()))
         with writing(self._engine) as connection:
+            due = budgets.charges(connection, dossiers)
             insert_new(connection, requests)
             insert_new(connection, calls)
             insert_new(connection, raw)
+            budgets.settle(connection, due, owner)
 
     def _learn_labels(self, dossiers: Iterable[Dossier]) -> None:
         wanted: set[str] = set()

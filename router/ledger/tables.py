@@ -380,3 +380,42 @@ class RollupCosts(Base):
     tier: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     requests: Mapped[int] = mapped_column(BigInteger)
+
+
+class BudgetRow(Base):
+    """A hard budget: what may be spent in each period by a key, a segment, a tier, or in total."""
+
+    __tablename__ = "budgets"
+    __table_args__ = (UniqueConstraint("scope", "subject", "period"),)
+
+    id: Mapped[int] = mapped_column(SERIAL, primary_key=True)
+    scope: Mapped[str] = mapped_column(String(16))  # total, key, segment, tier
+    subject: Mapped[str] = mapped_column(Text)  # the key's id, the segment, the tier; empty in total
+    period: Mapped[str] = mapped_column(String(16))  # hour, day, month (UTC)
+    limit_nanousd: Mapped[int] = mapped_column(BigInteger)
+    author: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class BudgetPeriod(Base):
+    """What of a budget is booked in a period, and what is leased to workers: together never over the limit."""
+
+    __tablename__ = "budget_periods"
+
+    budget_id: Mapped[int] = mapped_column(ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True)
+    start_us: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    settled_nanousd: Mapped[int] = mapped_column(BigInteger)
+    leased_nanousd: Mapped[int] = mapped_column(BigInteger)
+
+
+class BudgetLease(Base):
+    """A worker's slice of a period: what it has neither booked nor given back; `owner` is the name of its spool."""
+
+    __tablename__ = "budget_leases"
+
+    budget_id: Mapped[int] = mapped_column(ForeignKey("budgets.id", ondelete="CASCADE"), primary_key=True)
+    start_us: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
+    left_nanousd: Mapped[int] = mapped_column(BigInteger)
+    renewed_at: Mapped[int] = mapped_column(BigInteger)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -61,4 +61,13 @@ class TierRunner(Protocol):
 
     def stream(self, query: Query, calls: Calls) -> AsyncIterator[Delta | Answer]:
         """Yield deltas (each choice's last one has a finish reason), then exactly one Answer."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A tier that can say what an answer costs at most, so that hard budgets can hold it."""
+
+    def worst_case(self, query: Query, calls: Calls) -> int:
+        """Bound the cost in nano-dollars; 0 where there is no price."""
         ...

@@ -39,6 +39,22 @@ class Clock(Protocol):
         ...
 
 
+class Purse(Protocol):
+    """What a request holds of hard budgets."""
+
+    def take(self, bound: int | None) -> None:
+        """Take the bound of calls that go out now; raises QuotaExhausted."""
+        ...
+
+    def settle(self, bound: int, cost: int) -> None:
+        """Replace a bound by what the call cost."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what no call took."""
+        ...
+
+
 class Call:
     """One call under way, or ended: what the trace and the totals show of it."""
 
@@ -73,8 +89,10 @@ class Calls:
         provider_of: Callable[[ModelTarget], Provider],
         clock: Clock,
         input_bound_tokens: int,
+        purse: Purse | None = None,
     ) -> None:
         self.request_id = opening.request_id
+        self._purse = purse
         self.made: list[Call] = []
         self._unwritten: list[Entry] = [opening]
         self._books = books
@@ -89,7 +107,7 @@ class Calls:
     def dispatch(
         self, requests: Sequence[ProviderRequest], kind: CallKind, tier: Tier, input_bound_tokens: int | None = None
     ) -> list[Call]:
-        """Spool the intents of calls that go out now, in one write; raises Unavailable and sends nothing.
+        """Spool the intents of calls that go out now, in one write; or raise Unavailable or QuotaExhausted.
 
         `input_bound_tokens` bounds the input of each where a tier adds to what the client sent.
         """
@@ -102,7 +120,13 @@ class Calls:
                 self.request_id, call_no, kind, tier, request.target.name, price.id if price else None, hold, started_at
             )
             calls.append(Call(intent, price, began_ms))
-        self._write([call.intent for call in calls])
+        self._take([call.intent.hold_nanousd for call in calls])
+        try:
+            self._write([call.intent for call in calls])
+        except BaseException:
+            for call in calls:
+                self._give_back(call.intent.hold_nanousd, 0)
+            raise
         self.made += calls
         return calls
 
@@ -193,6 +217,8 @@ class Calls:
             total_ms,
             fell_back,
         )
+        if self._purse:
+            self._purse.close()
         self._write([closing])
 
     @property
@@ -214,6 +240,16 @@ class Calls:
         bound = self._input_bound_tokens if input_bound_tokens is None else input_bound_tokens
         return price.hold(bound, output_bound(request)) if price else None
 
+    def _take(self, bounds: Sequence[int | None]) -> None:
+        """Take from the budgets what the calls may cost, all or nothing; raises QuotaExhausted."""
+        if self._purse:
+            known = [bound for bound in bounds if bound is not None]
+            self._purse.take(sum(known) if len(known) == len(bounds) else None)
+
+    def _give_back(self, bound: int | None, cost: int) -> None:
+        if self._purse and bound is not None:
+            self._purse.settle(bound, cost)
+
     def _end(self, call: Call, status: CallStatus, metered: Metered | None) -> None:
         call.status, call.metered = status, metered
         precision, cost = Precision.UNKNOWN, call.intent.hold_nanousd
@@ -222,6 +258,7 @@ class Calls:
         elif metered:
             precision, cost = metered.precision, call.price.cost(metered.usage) if call.price else None
         call.cost_nanousd = cost
+        self._give_back(call.intent.hold_nanousd, cost or 0)
         self._unwritten.append(
             CallResult(
                 self.request_id,

@@ -122,6 +122,13 @@ class ParallelTier:
                     said = text
                     yield Delta(reasoning=text)
 
+    def worst_case(self, query: Query, calls: Calls) -> int:
+        """Bound what an answer costs: all samples and an escalation."""
+        request = sample_requests(query, self.settings.targets)
+        samples = range(max(self.settings.max_samples, query.n))
+        worst = sum(calls.worst_case(request(i)[1]) or 0 for i in samples)
+        return worst + worst_case(self.settings.escalation, query, calls)
+
     def learn(self, request_id: str, correct: float) -> bool:
         """Book a label (0 to 1) of an answer that this process gave; False when it is not remembered."""
         ended = self._ended.pop(request_id, None)

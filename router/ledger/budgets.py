@@ -1,0 +1,356 @@
+"""Hard budgets in the database: limits, what is settled, and slices leased to workers by one conditional update.
+
+Invariant of every period: settled + leased <= limit, where a lease holds everything its worker holds or has spent and
+not yet booked. Booking a call moves its cost from the lease to settled in the transaction that writes the line, so a
+killed worker's lease is exactly what its spool does not account for: it returns when the spool was adopted.
+A request counts where it was decided: its key, its segment, the tier chosen first, the UTC period it was opened in.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from router.errors import InvalidRequest
+from router.ledger.database import writing
+from router.ledger.folding import Dossier
+from router.ledger.tables import ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, Label, Request
+from router.types import Tier
+
+BUDGET_LOCK = 0x7165_7279  # PostgreSQL advisory lock: shared to book, exclusive to set a budget
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
+ATTEMPTS = 5  # others may lease in between
+
+
+class BudgetScope(StrEnum):
+    """Whose spending a budget limits."""
+
+    TOTAL = "total"
+    KEY = "key"
+    SEGMENT = "segment"
+    TIER = "tier"
+
+
+class Period(StrEnum):
+    """How long a budget lasts before it begins anew, in UTC."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+    def start_us(self, at_us: int) -> int:
+        """When the period of an instant began."""
+        match self:
+            case Period.HOUR:
+                return at_us - at_us % HOUR_US
+            case Period.DAY:
+                return at_us - at_us % DAY_US
+            case Period.MONTH:
+                first = datetime.fromtimestamp(at_us // 1_000_000, UTC).replace(day=1, hour=0, minute=0, second=0)
+                return int(first.timestamp()) * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Who and what a request is booked under."""
+
+    key_id: int | None
+    segment: str
+    tier: Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One hard budget."""
+
+    id: int
+    scope: BudgetScope
+    subject: str
+    period: Period
+    limit_nanousd: int
+
+    def covers(self, payer: Payer) -> bool:
+        """Tell whether a request counts against it."""
+        match self.scope:
+            case BudgetScope.TOTAL:
+                return True
+            case BudgetScope.KEY:
+                return self.subject == str(payer.key_id)
+            case BudgetScope.SEGMENT:
+                return self.subject == payer.segment
+            case BudgetScope.TIER:
+                return self.subject == payer.tier
+
+    def __str__(self) -> str:
+        return f"{self.period}ly budget" if not self.subject else f"{self.period} budget of {self.scope} {self.subject}"
+
+
+def in_force(connection: Connection) -> list[Budget]:
+    """Read every budget."""
+    return [
+        Budget(row.id, BudgetScope(row.scope), row.subject, Period(row.period), row.limit_nanousd)
+        for row in connection.execute(select(BudgetRow.__table__).order_by(BudgetRow.id))
+    ]
+
+
+def put(
+    engine: Engine, scope: BudgetScope, subject: str, period: Period, limit: int, author: str, note: str, now_us: int
+) -> int:
+    """Set a limit, from now on; what the period has cost so far counts. Returns the budget's id."""
+    values = {"limit_nanousd": limit, "author": author, "note": note, "created_at": now_us}
+    with writing(engine) as connection:
+        _lock(connection, shared=False)
+        where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
+        known = connection.scalar(select(BudgetRow.id).where(*where))
+        if known is not None:
+            connection.execute(update(BudgetRow).where(BudgetRow.id == known).values(**values))
+            return int(known)
+        row = {"scope": scope, "subject": subject, "period": period, **values}
+        made = int(connection.execute(insert(BudgetRow).values(**row).returning(BudgetRow.id)).scalar_one())
+        budget, start_us = Budget(made, scope, subject, period, limit), period.start_us(now_us)
+        spent = _spent(connection, budget, start_us)
+        opened = {"budget_id": made, "start_us": start_us, "settled_nanousd": spent, "leased_nanousd": 0}
+        connection.execute(insert(BudgetPeriod).values(**opened))
+        return made
+
+
+def drop(engine: Engine, scope: BudgetScope, subject: str, period: Period) -> bool:
+    """Take a budget away; False when there is none."""
+    where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
+    with writing(engine) as connection:
+        _lock(connection, shared=False)
+        id_ = connection.scalar(select(BudgetRow.id).where(*where))
+        for table in (BudgetLease, BudgetPeriod):
+            connection.execute(delete(table).where(table.budget_id == id_))
+        return connection.execute(delete(BudgetRow).where(*where)).rowcount > 0
+
+
+def subject_of(engine: Engine, scope: BudgetScope, name: str) -> str:
+    """Check whom a budget names: a key's name becomes its id. Raises InvalidRequest."""
+    if scope is BudgetScope.KEY:
+        with engine.connect() as connection:
+            found = connection.scalar(select(ApiKey.id).where(ApiKey.name == name))
+        if found is None:
+            raise InvalidRequest(f"there is no key named {name!r}")
+        return str(found)
+    if scope is BudgetScope.TIER and name not in list(Tier):
+        raise InvalidRequest(f"{name!r} is no tier; one of {', '.join(Tier)}")
+    return name
+
+
+def lease(engine: Engine, budget: Budget, start_us: int, owner: str, least: int, wanted: int, now_us: int) -> int:
+    """Lease up to `wanted`, at least `least` or nothing; returns the amount. Raises SQLAlchemyError."""
+    for _ in range(ATTEMPTS):
+        with writing(engine) as connection:
+            amount, is_granted = _lease(connection, budget, start_us, owner, least, wanted, now_us)
+        if is_granted or not amount:
+            return amount
+    return 0
+
+
+def _lease(
+    connection: Connection, budget: Budget, start_us: int, owner: str, least: int, wanted: int, now_us: int
+) -> tuple[int, bool]:
+    """Try once: the amount that there seemed to be, and whether it was granted."""
+    place = {"budget_id": budget.id, "start_us": start_us}
+    opened = {**place, "settled_nanousd": 0, "leased_nanousd": 0}
+    limit = select(BudgetRow.limit_nanousd).where(BudgetRow.id == budget.id).scalar_subquery()
+    taken = BudgetPeriod.settled_nanousd + BudgetPeriod.leased_nanousd
+    here = and_(BudgetPeriod.budget_id == budget.id, BudgetPeriod.start_us == start_us)
+    free = connection.scalar(select(limit - taken).where(here))
+    if free is None:
+        _insert(connection, BudgetPeriod, opened, ("budget_id", "start_us"), {})
+        free = connection.scalar(select(limit - taken).where(here)) or 0
+    amount = min(wanted, int(free))
+    if amount < least or amount <= 0:
+        return 0, False
+    grown = BudgetPeriod.leased_nanousd + amount
+    granted = update(BudgetPeriod).where(here, taken + amount <= limit).values(leased_nanousd=grown)
+    if connection.execute(granted).rowcount != 1:
+        return amount, False
+    row = {**place, "owner": owner, "left_nanousd": amount, "renewed_at": now_us}
+    more = {"left_nanousd": BudgetLease.left_nanousd + amount, "renewed_at": now_us}
+    _insert(connection, BudgetLease, row, ("budget_id", "start_us", "owner"), more)
+    return amount, True
+
+
+def give_back(engine: Engine, budget_id: int, start_us: int, owner: str, amount: int) -> None:
+    """Return what a worker neither holds nor spent. Raises SQLAlchemyError."""
+    with writing(engine) as connection:
+        _take_from_lease(connection, budget_id, start_us, owner, amount)
+
+
+def release(engine: Engine, owner: str) -> int:
+    """Return all that is left of an owner whose spool is wholly booked; returns the amount. Raises SQLAlchemyError."""
+    total = 0
+    with writing(engine) as connection:
+        found = connection.execute(
+            select(BudgetLease.budget_id, BudgetLease.start_us, BudgetLease.left_nanousd)
+            .where(BudgetLease.owner == owner)
+            .order_by(BudgetLease.budget_id, BudgetLease.start_us)
+        ).all()
+        for budget_id, start_us, left in found:
+            _take_from_lease(connection, budget_id, start_us, owner, left)
+            total += left
+        connection.execute(delete(BudgetLease).where(BudgetLease.owner == owner))
+    return total
+
+
+Charges = Mapping[tuple[int, int], int]  # nano-dollars by budget and start of the period
+
+
+def charges(connection: Connection, dossiers: Sequence[Dossier]) -> Charges:
+    """What the calls that are about to be booked cost each budget; calls that were booked before count no more."""
+    _lock(connection, shared=True)
+    budgets = in_force(connection)
+    if not budgets:
+        return {}
+    found: dict[tuple[int, int], int] = {}
+    payers = _payers(connection, dossiers)
+    booked = _booked(connection, [dossier.request_id for dossier in dossiers])
+    for dossier in dossiers:
+        payer, opened_at = payers.get(dossier.request_id, (None, 0))
+        cost = sum(
+            result.cost_nanousd or 0
+            for intent, result in dossier.settled_calls()
+            if (dossier.request_id, intent.call_no) not in booked
+        )
+        for budget in budgets:
+            if payer is not None and cost and budget.covers(payer):
+                place = (budget.id, budget.period.start_us(opened_at))
+                found[place] = found.get(place, 0) + cost
+    return found
+
+
+def settle(connection: Connection, due: Charges, owner: str) -> None:
+    """Move what was booked in this transaction from the owner's leases to settled."""
+    for (budget_id, start_us), cost in sorted(due.items()):
+        _settle(connection, budget_id, start_us, owner, cost)
+
+
+def standing(engine: Engine, now_us: int) -> list[dict[str, Any]]:
+    """How every budget stands in the period under way."""
+    rows: list[dict[str, Any]] = []
+    with engine.connect() as connection:
+        names = {str(row.id): row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
+        for budget in in_force(connection):
+            start_us = budget.period.start_us(now_us)
+            here = (BudgetPeriod.budget_id == budget.id, BudgetPeriod.start_us == start_us)
+            found = connection.execute(
+                select(BudgetPeriod.settled_nanousd, BudgetPeriod.leased_nanousd).where(*here)
+            ).one_or_none()
+            settled, leased = found if found is not None else (0, 0)
+            is_key = budget.scope is BudgetScope.KEY
+            rows.append(
+                {
+                    "scope": budget.scope,
+                    "subject": names.get(budget.subject, budget.subject) if is_key else budget.subject or None,
+                    "period": budget.period,
+                    "limit_nanousd": budget.limit_nanousd,
+                    "settled_nanousd": settled,
+                    "leased_nanousd": leased,
+                    "start_us": start_us,
+                }
+            )
+    return rows
+
+
+def _settle(connection: Connection, budget_id: int, start_us: int, owner: str, cost: int) -> None:
+    row = {"budget_id": budget_id, "start_us": start_us, "settled_nanousd": cost, "leased_nanousd": 0}
+    more = {"settled_nanousd": BudgetPeriod.settled_nanousd + cost}
+    keys = ("budget_id", "start_us")
+    _insert(connection, BudgetPeriod, row, keys, more)
+    left = connection.scalar(select(BudgetLease.left_nanousd).where(*_lease_at(budget_id, start_us, owner))) or 0
+    _take_from_lease(connection, budget_id, start_us, owner, min(cost, left))
+
+
+def _take_from_lease(connection: Connection, budget_id: int, start_us: int, owner: str, amount: int) -> None:
+    """Shrink a lease and what its period has leased; the period first, so that no two wait for each other."""
+    if amount <= 0:
+        return
+    here = (BudgetPeriod.budget_id == budget_id, BudgetPeriod.start_us == start_us)
+    less = {"leased_nanousd": BudgetPeriod.leased_nanousd - amount}
+    connection.execute(update(BudgetPeriod).where(*here).values(**less))
+    of_lease = update(BudgetLease).where(*_lease_at(budget_id, start_us, owner), BudgetLease.left_nanousd >= amount)
+    if connection.execute(of_lease.values(left_nanousd=BudgetLease.left_nanousd - amount)).rowcount != 1:
+        undone = {"leased_nanousd": BudgetPeriod.leased_nanousd + amount}
+        connection.execute(update(BudgetPeriod).where(*here).values(**undone))
+
+
+def _lease_at(budget_id: int, start_us: int, owner: str) -> tuple[Any, ...]:
+    return BudgetLease.budget_id == budget_id, BudgetLease.start_us == start_us, BudgetLease.owner == owner
+
+
+def _insert(
+    connection: Connection, table: Any, row: Mapping[str, Any], keys: Sequence[str], more: Mapping[str, Any]
+) -> None:
+    """Insert a row, or change the one that is there."""
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).values(**row)
+    if more:
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=more))
+    else:
+        connection.execute(statement.on_conflict_do_nothing())
+
+
+def _payers(connection: Connection, dossiers: Iterable[Dossier]) -> Mapping[str, tuple[Payer, int]]:
+    """Who pays for each request; late parts are looked up in the books."""
+    found = {}
+    late = []
+    for dossier in dossiers:
+        if opening := dossier.opening:
+            payer = Payer(opening.key_id, opening.segment, opening.first_tier)
+            found[dossier.request_id] = (payer, opening.opened_at)
+        else:
+            late.append(dossier.request_id)
+    for place in range(0, len(late), 500):
+        query = (
+            select(Request.id, Request.key_id, Label.text, Request.first_tier, Request.opened_at)
+            .join(Label, Label.id == Request.segment_id)
+            .where(Request.id.in_(late[place : place + 500]))
+        )
+        for id_, key_id, segment, tier, opened_at in connection.execute(query):
+            found[id_] = (Payer(key_id, segment, tier), opened_at)
+    return found
+
+
+def _booked(connection: Connection, request_ids: Sequence[str]) -> set[tuple[str, int]]:
+    """Which of these requests' calls are in the books already."""
+    found: set[tuple[str, int]] = set()
+    for place in range(0, len(request_ids), 500):
+        query = select(Call.request_id, Call.call_no).where(Call.request_id.in_(request_ids[place : place + 500]))
+        found |= {(id_, call_no) for id_, call_no in connection.execute(query)}
+    return found
+
+
+def _spent(connection: Connection, budget: Budget, start_us: int) -> int:
+    """What the books hold of a period so far."""
+    query = (
+        select(func.sum(Call.cost_nanousd))
+        .select_from(Request)
+        .join(Call, Call.request_id == Request.id)
+        .where(Request.id >= f"{max(start_us - HOUR_US, 0) // 1_000:012x}".ljust(32, "0"))
+        .where(Request.opened_at >= start_us)
+    )
+    match budget.scope:
+        case BudgetScope.TOTAL:
+            pass
+        case BudgetScope.KEY:
+            query = query.where(Request.key_id == int(budget.subject))
+        case BudgetScope.SEGMENT:
+            of_segment = select(Label.id).where(Label.text == budget.subject).scalar_subquery()
+            query = query.where(Request.segment_id == of_segment)
+        case BudgetScope.TIER:
+            query = query.where(Request.first_tier == Tier(budget.subject))
+    return int(connection.scalar(query) or 0)
+
+
+def _lock(connection: Connection, *, shared: bool) -> None:
+    if connection.dialect.name == "postgresql":
+        name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        connection.execute(text(f"SELECT {name}(:lock)"), {"lock": BUDGET_LOCK})

@@ -1,0 +1,189 @@
+"""A worker's slices of the hard budgets: holding and settling touches memory only, leasing more goes off the loop.
+
+A `Purse` belongs to one request. What the request may cost at most is held before anything is sent; each provider
+call then takes its own bound from that, and gives back what it did not cost.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from router.errors import QuotaExhausted, Unavailable
+from router.ledger import budgets
+from router.ledger.budgets import Budget, Payer
+from router.ledger.database import cause
+
+log = logging.getLogger(__name__)
+
+SLICES_PER_BUDGET = 256  # small, so that what workers keep idle is little
+REFUSED_FOR_S = 0.25  # do not ask the database again for what it just refused
+
+Place = tuple[int, int]  # a budget and the start of a period
+
+
+@dataclass(slots=True)
+class Slice:
+    """What this worker may still spend of one budget in one period; `held` is promised to requests under way."""
+
+    budget: Budget
+    start_us: int
+    free: int = 0
+    held: int = 0
+    used: bool = True
+    refused_until: float = 0.0
+    leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Slices:
+    """All slices of one worker, whose leases are under the name of its spool."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        owner: str,
+        now_us: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._now_us = now_us
+        self._monotonic = monotonic
+        self._mutex = threading.Lock()  # the shipping thread gives idle slices back
+        self._budgets: tuple[Budget, ...] = ()
+        self._slices: dict[Place, Slice] = {}
+
+    def load(self) -> None:
+        """Read which budgets there are; raises SQLAlchemyError."""
+        with self._engine.connect() as connection:
+            self._budgets = tuple(budgets.in_force(connection))
+
+    def refresh(self) -> None:
+        """Follow the database and give back what lay idle since the last time; raises SQLAlchemyError."""
+        self.load()
+        known, now_us = {budget.id for budget in self._budgets}, self._now_us()
+        for place, one in list(self._slices.items()):
+            with self._mutex:
+                is_over = one.budget.period.start_us(now_us) > one.start_us
+                idle = one.free if is_over or not one.used else 0
+                one.free -= idle  # before it is given back: if that fails it stays leased, and is never spent twice
+                one.used = False
+                if place[0] not in known or (is_over and not one.held and not one.free):
+                    self._slices.pop(place, None)
+            if idle > 0:
+                budgets.give_back(self._engine, one.budget.id, one.start_us, self._owner, idle)
+
+    def close(self) -> None:
+        """Give everything back, once all that was spent is booked; what cannot be given now returns by adoption."""
+        with self._mutex:
+            self._slices.clear()
+        try:
+            budgets.release(self._engine, self._owner)
+        except SQLAlchemyError as error:
+            log.warning("leases of %s stay until the next start: %s", self._owner, cause(error))
+
+    def purse(self, payer: Payer, opened_at: int) -> "Purse | None":
+        """Make the purse of a request; None when no budget covers it."""
+        covering = [budget for budget in self._budgets if budget.covers(payer)]
+        if not covering:
+            return None
+        with self._mutex:
+            return Purse(self, [self._slice(budget, budget.period.start_us(opened_at)) for budget in covering])
+
+    def take(self, slices: list[Slice], amount: int) -> Slice | None:
+        """Hold an amount of every slice or of none; returns the one that has too little."""
+        with self._mutex:
+            for one in slices:
+                one.used = True
+                if one.free < amount:
+                    return one
+            for one in slices:
+                one.free -= amount
+                one.held += amount
+            return None
+
+    def settle(self, slices: list[Slice], hold: int, cost: int) -> None:
+        """Let go of a hold: what it cost is spent, the rest is free again."""
+        with self._mutex:
+            for one in slices:
+                one.held -= hold
+                one.free += hold - cost
+
+    async def lease(self, one: Slice, needed: int) -> bool:
+        """Get at least so much free in a slice; False when the budget has no more. Raises Unavailable."""
+        async with one.leasing:
+            if one.free >= needed:
+                return True
+            if self._monotonic() < one.refused_until:
+                return False
+            least = needed - one.free
+            wanted = max(least, one.budget.limit_nanousd // SLICES_PER_BUDGET)
+            args = (self._engine, one.budget, one.start_us, self._owner, least, wanted, self._now_us())
+            try:
+                granted = await asyncio.to_thread(budgets.lease, *args)
+            except SQLAlchemyError:
+                raise Unavailable(
+                    f"the {one.budget} cannot be checked now: the database is away", code="budget_unavailable"
+                ) from None
+            if not granted:
+                one.refused_until = self._monotonic() + REFUSED_FOR_S
+                return False
+            with self._mutex:
+                one.free += granted
+            return True
+
+    def _slice(self, budget: Budget, start_us: int) -> Slice:
+        place = (budget.id, start_us)
+        found = self._slices.get(place)
+        if found is None:
+            found = self._slices[place] = Slice(budget, start_us)
+        found.budget = budget
+        return found
+
+
+class Purse:
+    """What one request holds of the budgets that cover it."""
+
+    def __init__(self, slices: Slices, covering: list[Slice]) -> None:
+        self._slices = slices
+        self._covering = covering
+        self._left = 0  # held, and not taken by a call
+        self._is_open = True
+
+    async def hold(self, amount: int) -> str | None:
+        """Hold what the request may cost; returns the budget that has too little. Raises Unavailable."""
+        while (short := self._slices.take(self._covering, amount)) is not None:
+            if not await self._slices.lease(short, amount):
+                return str(short.budget)
+        self._left += amount
+        return None
+
+    def take(self, bound: int | None) -> None:
+        """Take the bound of calls that go out now; raises QuotaExhausted, also where no price bounds them."""
+        if bound is None:
+            raise QuotaExhausted("a model without a price cannot be used within a budget")
+        if (more := bound - self._left) > 0:
+            if short := self._slices.take(self._covering, more):
+                raise QuotaExhausted(f"the {short.budget} is used up")
+            self._left += more
+        self._left -= bound
+
+    def settle(self, bound: int, cost: int) -> None:
+        """Replace a call's bound by what it cost."""
+        if self._is_open:
+            self._slices.settle(self._covering, cost, cost)
+            self._left += bound - cost
+        else:
+            self._slices.settle(self._covering, bound, cost)
+
+    def close(self) -> None:
+        """Let go of what no call took; calls still under way settle on their own."""
+        if self._is_open:
+            self._is_open = False
+            self._slices.settle(self._covering, self._left, 0)
+            self._left = 0

@@ -1,0 +1,91 @@
+"""A process that spends a budget as fast as it can: real spool, real shipping, holds larger than what calls cost.
+
+Run as `python -m tests.ledger.hammering URL SPOOLS SEED SECONDS`; killed at any moment by the test that starts it.
+"""
+
+import asyncio
+import random
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine
+
+from router.clock import SystemClock, request_id
+from router.errors import QuotaExhausted
+from router.ledger.budgets import Payer
+from router.ledger.database import open_engine
+from router.ledger.shipping import Shipper
+from router.ledger.slices import Slices
+from router.ledger.spool import Spool
+from router.types import Tier
+from tests.ledger.builders import a_closing, a_result, an_intent, an_opening
+
+
+class Hammer:
+    """One worker: its spool, its shipper, its slices."""
+
+    def __init__(self, engine: Engine, spools: Path, seed: int) -> None:
+        self.clock = SystemClock()
+        self.dice = random.Random(seed)
+        self.spool = Spool.open(spools)
+        self.shipper = Shipper(self.spool, engine, interval_s=0.02)
+        self.slices = Slices(engine, self.spool.path.stem, self.clock.now_us)
+        self.slices.load()
+        self.shipper.follow(self.slices.refresh)
+        self.refused = 0
+
+    async def spend(self, least: int = 1_000, most: int = 900_000) -> bool:
+        """One request: hold, spool the intent, call for a while, settle. False when the budget had no room."""
+        now_us = self.clock.now_us()
+        purse = self.slices.purse(Payer(1, "default", Tier.FAST), now_us)
+        assert purse is not None
+        bound = self.dice.randint(least, most)
+        if await purse.hold(bound) is not None:
+            self.refused += 1
+            return False
+        id_ = request_id(now_us)
+        try:
+            purse.take(bound)
+        except QuotaExhausted:
+            return False
+        self.spool.write(
+            [an_opening(id_, opened_at=now_us, key_id=1), an_intent(id_, hold_nanousd=bound, started_at=now_us)]
+        )
+        await asyncio.sleep(self.dice.random() * 0.01)
+        cost = self.dice.randint(0, bound)
+        purse.settle(bound, cost)
+        purse.close()
+        self.spool.write([a_result(id_, cost_nanousd=cost), msgspec.structs.replace(a_closing(id_), closed_at=now_us)])
+        return True
+
+    async def many(self, tasks: int, until: float, smallest: int = 1_000) -> None:
+        """Spend from so many tasks until the time is over; what is refused comes back for less."""
+
+        async def one() -> None:
+            most = 900_000
+            while time.monotonic() < until:
+                if not await self.spend(smallest, most):
+                    most = max(most // 2, smallest)
+                    await asyncio.sleep(0.05)
+
+        await asyncio.gather(*(one() for _ in range(tasks)))
+
+    def stop(self) -> None:
+        """End in good order."""
+        if self.shipper.stop():
+            self.slices.close()
+        self.spool.close()
+
+
+def main() -> None:
+    url, spools, seed, seconds = sys.argv[1:]
+    hammer = Hammer(open_engine(url), Path(spools), int(seed))
+    hammer.shipper.start()
+    asyncio.run(hammer.many(20, time.monotonic() + float(seconds)))
+    hammer.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,312 @@
+"""Hard budgets: never over by a nano-dollar, whoever dies when, and nearly all of them usable."""
+
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select, update
+
+from router.errors import InvalidRequest, QuotaExhausted, Unavailable
+from router.ledger import budgets
+from router.ledger.budgets import Budget, BudgetScope, Payer, Period
+from router.ledger.database import open_engine
+from router.ledger.shipping import Shipper
+from router.ledger.slices import Slices
+from router.ledger.spool import Spool
+from router.ledger.tables import BudgetLease, BudgetPeriod, Call, Request
+from router.types import Tier
+from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening
+from tests.ledger.hammering import Hammer
+
+LIMIT = 1_000_000_000
+PAYER = Payer(1, "default", Tier.FAST)
+
+
+def a_budget(engine: Engine, limit: int = LIMIT, scope: BudgetScope = BudgetScope.TOTAL, subject: str = "") -> Budget:
+    """A budget of the month, so that no test meets the end of a period."""
+    id_ = budgets.put(engine, scope, subject, Period.MONTH, limit, "test", "", NOON)
+    return Budget(id_, scope, subject, Period.MONTH, limit)
+
+
+def slices_of(engine: Engine, owner: str = "one", clock: FakeClock | None = None) -> Slices:
+    made = Slices(engine, owner, (clock or FakeClock()).now_us)
+    made.load()
+    return made
+
+
+async def held(slices: Slices, amount: int, payer: Payer = PAYER) -> str | None:
+    purse = slices.purse(payer, NOON)
+    assert purse is not None
+    return await purse.hold(amount)
+
+
+def booked_of(engine: Engine) -> tuple[int, int]:
+    """What is settled, and what is leased, in all periods."""
+    query = select(func.sum(BudgetPeriod.settled_nanousd), func.sum(BudgetPeriod.leased_nanousd))
+    with engine.connect() as connection:
+        settled, leased = connection.execute(query).one()
+        return int(settled or 0), int(leased or 0)
+
+
+def lines_of(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(select(func.sum(Call.cost_nanousd))) or 0)
+
+
+async def test_a_hold_beyond_the_limit_is_refused_and_names_the_budget(engine: Engine) -> None:
+    a_budget(engine)
+    slices = slices_of(engine)
+    assert await held(slices, LIMIT) is None
+    assert await held(slices, 1) == "monthly budget"
+    assert booked_of(engine) == (0, LIMIT)
+
+
+async def test_without_a_budget_nothing_is_held(sqlite_engine: Engine) -> None:
+    assert slices_of(sqlite_engine).purse(PAYER, NOON) is None
+
+
+async def test_every_budget_that_covers_a_request_is_held(sqlite_engine: Engine) -> None:
+    a_budget(sqlite_engine)
+    a_budget(sqlite_engine, 500, BudgetScope.SEGMENT, "default")
+    slices = slices_of(sqlite_engine)
+    assert await held(slices, 501) == "month budget of segment default"
+    assert await held(slices, 501, Payer(1, "plus", Tier.FAST)) is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject", "covered"),
+    [
+        (BudgetScope.KEY, "1", True),
+        (BudgetScope.KEY, "2", False),
+        (BudgetScope.TIER, "fast", True),
+        (BudgetScope.TIER, "reasoning", False),
+        (BudgetScope.TOTAL, "", True),
+    ],
+)
+def test_whom_a_budget_covers(scope: BudgetScope, subject: str, covered: bool) -> None:
+    assert Budget(1, scope, subject, Period.DAY, 1).covers(PAYER) is covered
+
+
+async def test_what_a_call_did_not_cost_is_free_again(sqlite_engine: Engine) -> None:
+    a_budget(sqlite_engine)
+    slices = slices_of(sqlite_engine)
+    purse = slices.purse(PAYER, NOON)
+    assert purse is not None
+    assert await purse.hold(LIMIT) is None
+    purse.take(LIMIT - 10)
+    purse.settle(LIMIT - 10, 5)
+    purse.close()
+    assert await held(slices, LIMIT - 5) is None
+    assert await held(slices, 1) is not None
+
+
+async def test_a_call_that_ends_after_the_request_settles_on_its_own(sqlite_engine: Engine) -> None:
+    a_budget(sqlite_engine)
+    slices = slices_of(sqlite_engine)
+    purse = slices.purse(PAYER, NOON)
+    assert purse is not None
+    await purse.hold(LIMIT)
+    purse.take(LIMIT)
+    purse.close()
+    assert await held(slices, 1) is not None
+    purse.settle(LIMIT, 1)
+    assert await held(slices, LIMIT - 1) is None
+
+
+async def test_a_call_beyond_what_was_held_takes_from_the_slice_or_is_refused(sqlite_engine: Engine) -> None:
+    a_budget(sqlite_engine)
+    slices = slices_of(sqlite_engine)
+    purse = slices.purse(PAYER, NOON)
+    assert purse is not None
+    await purse.hold(1)
+    purse.take(1_000)
+    with pytest.raises(QuotaExhausted):
+        purse.take(LIMIT)
+    with pytest.raises(QuotaExhausted, match="without a price"):
+        purse.take(None)
+
+
+async def test_while_the_database_is_away_a_slice_is_spent_and_then_it_is_503(sqlite_engine: Engine) -> None:
+    a_budget(sqlite_engine)
+    slices = slices_of(sqlite_engine)
+    assert await held(slices, 1_000) is None
+    gone = slices_of(sqlite_engine)
+    gone._engine = open_engine("sqlite:////nowhere/at/all.db")
+    slices._engine = gone._engine
+    assert await held(slices, 1_000) is None
+    with pytest.raises(Unavailable) as caught:
+        await held(slices, LIMIT // 2)
+    assert (caught.value.status, caught.value.code) == (503, "budget_unavailable")
+
+
+async def test_idle_slices_go_back(engine: Engine) -> None:
+    a_budget(engine)
+    slices = slices_of(engine)
+    await held(slices, 1_000)
+    slices.refresh()
+    assert booked_of(engine)[1] > 1_000
+    slices.refresh()
+    assert booked_of(engine)[1] == 1_000
+
+
+def spend(spool: Spool, cost: int, **opening: object) -> str:
+    id_ = an_id()
+    spool.write([an_opening(id_, **opening), an_intent(id_, hold_nanousd=cost * 2)])
+    spool.write([a_result(id_, cost_nanousd=cost), a_closing(id_)])
+    return id_
+
+
+async def test_booking_moves_the_cost_from_the_lease_to_settled_once(engine: Engine, spool: Spool) -> None:
+    a_budget(engine)
+    slices = slices_of(engine, spool.path.stem)
+    await held(slices, 10_000)
+    before = booked_of(engine)[1]
+    spend(spool, 4_000, key_id=1)
+    Shipper(spool, engine).turn()
+    assert booked_of(engine) == (4_000, before - 4_000)
+
+
+async def test_a_dead_workers_lease_returns_with_its_spool(engine: Engine, spool_dir: Path, clock: FakeClock) -> None:
+    a_budget(engine)
+    dead = Spool.open(spool_dir)
+    await held(slices_of(engine, dead.path.stem), 10_000)
+    spend(dead, 3_000, key_id=1)
+    id_ = an_id()
+    dead.write([an_opening(id_, key_id=1), an_intent(id_, hold_nanousd=7_000)])
+    abandon(dead)
+    living = Spool.open(spool_dir)
+    Shipper(living, engine, clock=clock).turn()
+    living.close()
+    assert booked_of(engine) == (10_000, 0)  # 3,000 spent, and a call of which nobody knows how it ended
+    assert lines_of(engine) == 10_000
+
+
+def test_a_budget_set_in_the_middle_counts_what_was_spent(engine: Engine, spool: Spool) -> None:
+    spend(spool, 700, segment="plus")
+    spend(spool, 50)
+    Shipper(spool, engine).turn()
+    a_budget(engine, scope=BudgetScope.SEGMENT, subject="plus")
+    assert booked_of(engine) == (700, 0)
+
+
+async def test_a_lowered_limit_counts_from_the_next_lease(engine: Engine) -> None:
+    a_budget(engine)
+    slices = slices_of(engine)
+    await held(slices, LIMIT // 2)
+    a_budget(engine, LIMIT // 2)
+    assert await held(slices_of(engine, "two"), LIMIT // 4) is not None
+
+
+def test_a_budget_taken_away_is_gone(engine: Engine) -> None:
+    a_budget(engine)
+    assert budgets.drop(engine, BudgetScope.TOTAL, "", Period.MONTH)
+    assert not budgets.drop(engine, BudgetScope.TOTAL, "", Period.MONTH)
+    assert budgets.standing(engine, NOON) == []
+
+
+def test_a_budget_names_a_key_and_a_tier_that_exist(sqlite_engine: Engine) -> None:
+    with pytest.raises(InvalidRequest, match="no key"):
+        budgets.subject_of(sqlite_engine, BudgetScope.KEY, "nobody")
+    with pytest.raises(InvalidRequest, match="no tier"):
+        budgets.subject_of(sqlite_engine, BudgetScope.TIER, "slow")
+
+
+@pytest.mark.parametrize(
+    ("period", "start_us"),
+    [
+        (Period.HOUR, 1_799_996_400_000_000),
+        (Period.DAY, 1_799_971_200_000_000),
+        (Period.MONTH, 1_798_761_600_000_000),
+    ],
+)
+def test_periods_begin_in_utc(period: Period, start_us: int) -> None:
+    assert period.start_us(1_799_998_000_000_000) == start_us
+    assert period.start_us(start_us) == start_us
+
+
+async def test_200_tasks_in_one_process_never_overspend_on_sqlite(sqlite_engine: Engine, spool_dir: Path) -> None:
+    limit = 20_000_000
+    budgets.put(sqlite_engine, BudgetScope.TOTAL, "", Period.MONTH, limit, "test", "", time.time_ns() // 1_000)
+    hammer = Hammer(sqlite_engine, spool_dir, 1)
+    hammer.shipper.start()
+    await hammer.many(200, time.monotonic() + 1.5)
+    await asyncio.to_thread(hammer.stop)
+    settled, leased = booked_of(sqlite_engine)
+    assert settled == lines_of(sqlite_engine)
+    assert leased == 0
+    assert limit * 0.95 <= settled <= limit
+
+
+def test_8_processes_with_kills_never_overspend_on_postgresql(postgresql_engine: Engine, spool_dir: Path) -> None:
+    limit, dice = 100_000_000, random.Random(7)
+    budgets.put(postgresql_engine, BudgetScope.TOTAL, "", Period.MONTH, limit, "test", "", time.time_ns() // 1_000)
+    url = postgresql_engine.url.render_as_string(hide_password=False)
+
+    def started(seed: int, seconds: float) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "tests.ledger.hammering", url, str(spool_dir), str(seed), str(seconds)]
+        return subprocess.Popen(command, cwd=Path(__file__).parents[2])
+
+    running = [started(seed, 4.0) for seed in range(8)]
+    wait_for_lines(postgresql_engine)
+    for victim in dice.sample(running, 4):
+        time.sleep(0.2)
+        victim.kill()
+        in_bounds(postgresql_engine, limit)
+    for process in running:
+        process.wait()
+    asyncio.run(finish(postgresql_engine, spool_dir))
+    settled, leased = booked_of(postgresql_engine)
+    assert settled == lines_of(postgresql_engine)
+    assert leased == 0
+    assert limit * 0.95 <= settled <= limit
+
+
+async def finish(engine: Engine, spools: Path) -> None:
+    """A last worker adopts what the dead left and spends what is still to be had."""
+    last = Hammer(engine, spools, 99)
+    last.shipper.start()
+    await last.many(20, time.monotonic() + 2.0)
+    await asyncio.to_thread(last.stop)
+
+
+def wait_for_lines(engine: Engine) -> None:
+    """Wait until something is booked."""
+    for _ in range(600):
+        with engine.connect() as connection:
+            if connection.scalar(select(func.count()).select_from(Request)):
+                return
+        time.sleep(0.1)
+    raise AssertionError("nobody spends")
+
+
+def in_bounds(engine: Engine, limit: int) -> None:
+    settled, leased = booked_of(engine)
+    assert settled + leased <= limit
+
+
+async def test_two_periods_are_apart(sqlite_engine: Engine) -> None:
+    id_ = budgets.put(sqlite_engine, BudgetScope.TOTAL, "", Period.HOUR, 100, "test", "", NOON)
+    clock = FakeClock()
+    slices = slices_of(sqlite_engine, clock=clock)
+    assert await held(slices, 100) is None
+    later = slices.purse(PAYER, NOON + budgets.HOUR_US)
+    assert later is not None
+    assert await later.hold(100) is None
+    with sqlite_engine.connect() as connection:
+        leases: Sequence[int] = connection.scalars(select(BudgetLease.left_nanousd)).all()
+    assert (id_, sorted(leases)) == (1, [100, 100])
+
+
+async def test_a_lease_lost_in_the_books_is_never_spent_twice(sqlite_engine: Engine) -> None:
+    a_budget(sqlite_engine)
+    slices = slices_of(sqlite_engine)
+    await held(slices, 1_000)
+    with sqlite_engine.begin() as connection:
+        connection.execute(update(BudgetLease).values(left_nanousd=0))
+    budgets.give_back(sqlite_engine, 1, Period.MONTH.start_us(NOON), "one", 500)
+    assert booked_of(sqlite_engine)[1] > 1_000
