@@ -82,7 +82,7 @@ class Figures:
     def _kills(self) -> None:
         place = Place.make(self._folder / "kills")
         place.engine().dispose()
-        found = asyncio.run(kills.kills(place, self._rounds, told=lambda line: print(f"      {line}", flush=True)))  # noqa: T201
+        found = asyncio.run(kills.kills(place, self._rounds, told=lambda line: print(f"      {line}", flush=True)))
         last = found.last
         self._say(
             "SIGKILL under load",
