@@ -1,0 +1,106 @@
+"""Reads the requests of a stretch of time into columns for a back-test: scores and amounts, never texts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine, text
+
+from router.ledger import codes, ids
+from router.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
+from router.reports.window import Window
+from router.traffic import SCORED, TIERS, Floats, Traffic
+from router.types import CallKind
+
+MOST_ROWS = 500_000  # the newest; more would not narrow any interval that matters
+
+REQUESTS = """
+SELECT {id} AS id, r.score, r.p_fast, r.p_reasoning, r.first_tier, r.propensity, r.expected_revenue_nanousd,
+    r.total_ms, s.text, a.text
+FROM requests r JOIN labels s ON s.id = r.segment_id JOIN labels a ON a.id = r.answer_type_id
+WHERE {between} AND r.reason IN ({reasons}) ORDER BY r.id DESC LIMIT :most
+"""
+OTHERS = "SELECT COUNT(*) FROM requests r WHERE {between} AND r.reason NOT IN ({reasons})"
+COSTS = """
+SELECT {id} AS id, SUM(c.cost_nanousd), SUM(CASE WHEN c.cost_nanousd IS NULL THEN 1 ELSE 0 END)
+FROM calls c WHERE {between} AND c.kind <> {shadow} GROUP BY c.request_id
+"""
+ADJUSTMENTS = """
+SELECT {id} AS id, SUM(a.amount_nanousd) FROM adjustments a WHERE {between} GROUP BY a.request_id
+"""
+RATINGS = """
+SELECT {id} AS id, f.rating, f.score FROM feedback f WHERE {between} ORDER BY f.id
+"""
+
+
+def read(engine: Engine, window: Window) -> Traffic:
+    """Read what came in during the window and was decided by a score, oldest first."""
+    low = ids.first_at((window.since_us or 0) // 1_000)
+    high = ids.END_OF_TIME_MS << 80 if window.until_us is None else ids.first_at(window.until_us // 1_000)
+    with engine.connect() as connection:
+        if high <= low:
+            return _columns([], {}, {}, 0)
+        rows = _fetch(connection, REQUESTS, "r.id", low, high, most=MOST_ROWS)[::-1]
+        others = int(_fetch(connection, OTHERS, "r.id", low, high)[0][0])
+        if not rows:
+            return _columns([], {}, {}, others)
+        low = int.from_bytes(rows[0][0], "big")
+        costs = _costs(connection, low, high)
+        ratings = {
+            id: _reward(rating, score) for id, rating, score in _fetch(connection, RATINGS, "f.request_id", low, high)
+        }
+    return _columns(rows, costs, ratings, others)
+
+
+def _fetch(connection: Connection, query: str, column: str, low: int, high: int, **more: int) -> Sequence[Any]:
+    dialect = connection.dialect.name
+    reasons = ", ".join(str(codes.REASONS[reason]) for reason in SCORED)
+    names = {"id": ids.selected(dialect, column), "between": ids.between(dialect, column)}
+    filled = query.format(**names, reasons=reasons, shadow=codes.KINDS[CallKind.SHADOW])
+    return connection.execute(text(filled), {**ids.bounds(dialect, low, high), **more}).fetchall()
+
+
+def _costs(connection: Connection, low: int, high: int) -> dict[bytes, int]:
+    """What each request cost with its corrections, without shadows; those with unpriced calls are not in it."""
+    found = {
+        id: int(cost) for id, cost, unpriced in _fetch(connection, COSTS, "c.request_id", low, high) if not unpriced
+    }
+    for id, amount in _fetch(connection, ADJUSTMENTS, "a.request_id", low, high):
+        if id in found:
+            found[id] += int(amount)
+    return found
+
+
+def _reward(rating: int | None, score: float | None) -> float:
+    """Feedback from 0 to 1; indifference is no label."""
+    if score is not None:
+        return float(score)
+    return np.nan if not rating else float(rating > 0)
+
+
+def _columns(rows: Sequence[Any], costs: dict[bytes, int], ratings: dict[bytes, float], others: int) -> Traffic:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
+    id, score, p_fast, p_reasoning, tier, propensity, revenue, total_ms, segment, answer_type = columns
+    names = sorted(set(segment))
+    place_of = {codes.TIERS[name]: place for place, name in enumerate(TIERS)}
+    fast = _floats(p_fast)
+    return Traffic(
+        # Stored in four bytes; rounded as they were when they decided.
+        scores=np.round(_floats(score), SCORE_DIGITS),
+        may_vote=np.array([kind in VOTABLE for kind in answer_type], bool) & (fast >= LEAST_P_SAMPLED),
+        p_fast=fast,
+        p_reasoning=_floats(p_reasoning),
+        tiers=np.array([place_of[code] for code in tier], np.int64),
+        propensities=_floats(propensity),
+        cost_usd=_floats([costs.get(one) for one in id]) / 1e9,
+        revenue_usd=_floats(revenue) / 1e9,
+        total_ms=_floats(total_ms),
+        rewards=_floats([ratings.get(one) for one in id]),
+        segments=np.array([names.index(name) for name in segment], np.int64),
+        segment_names=tuple(names),
+        others=others,
+    )
+
+
+def _floats(values: Sequence[Any]) -> Floats:
+    return np.array([np.nan if value is None else value for value in values], np.float64)

@@ -1,0 +1,70 @@
+"""What was booked comes back as it was, from either database."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, insert
+
+from router.ledger import schema
+from router.ledger.database import writing
+from router.ledger.tables import Adjustment, Run
+from router.reports.window import Window
+from router.traffic_reading import read
+from router.types import Reason
+from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
+from tests.traffics import a_world, store
+
+EVER = Window(None, None, UTC)
+FIRST_MS = 1_700_000_000_000
+
+
+@pytest.fixture
+def engine(empty_url: str) -> Iterator[Engine]:  # noqa: F811 - a fixture
+    made = schema.ready_engine(empty_url)
+    yield made
+    made.dispose()
+
+
+def test_what_was_booked_is_read_and_shadows_are_not(engine: Engine) -> None:
+    traffic = a_world(120).traffic
+    store(engine, traffic)
+    found = read(engine, EVER)
+    for name in ("scores", "may_vote", "tiers", "rewards", "segments"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(traffic, name))
+    for name in ("p_fast", "p_reasoning", "propensities", "cost_usd", "revenue_usd"):
+        np.testing.assert_allclose(getattr(found, name), getattr(traffic, name), rtol=1e-4)
+    assert found.segment_names == ("free", "plus")
+
+
+def test_what_no_score_decided_is_only_counted(engine: Engine) -> None:
+    store(engine, a_world(30).traffic)
+    store(engine, a_world(12).traffic, FIRST_MS + 10**9, Reason.OVERRIDE)
+    found = read(engine, EVER)
+    assert (len(found), found.others) == (30, 12)
+
+
+def test_a_window_cuts_by_the_time_of_arrival(engine: Engine) -> None:
+    store(engine, a_world(30).traffic)
+    window = Window((FIRST_MS + 5_000) * 1_000, (FIRST_MS + 20_000) * 1_000, UTC)
+    assert len(read(engine, window)) == 15
+
+
+def test_nothing_at_all_is_no_traffic(engine: Engine) -> None:
+    assert len(read(engine, EVER)) == 0
+    assert len(read(engine, Window(5, 5, UTC))) == 0
+
+
+def test_unpriced_is_unknown_and_corrections_count(engine: Engine) -> None:
+    traffic = a_world(10).traffic
+    traffic = replace(traffic, cost_usd=np.where(np.arange(10) == 3, np.nan, 0.002))
+    store(engine, traffic)
+    row = {"kind": "rerated", "request_id": f"{FIRST_MS:012x}{0:020x}", "call_no": 0, "amount_nanousd": -500_000}
+    with writing(engine) as connection:
+        connection.execute(insert(Run).values(id=1, kind="rerate", created_at=1, author="ada", note=""))
+        connection.execute(insert(Adjustment).values(run_id=1, effective_at=1, **row))
+    found = read(engine, EVER).cost_usd
+    assert np.isnan(found[3])
+    assert (found[0], found[1]) == pytest.approx((0.0015, 0.002))
