@@ -70,6 +70,8 @@ def estimated(
             turns = turns_of(query)
         except (json.JSONDecodeError, MessagesError) as error:
             raise LineError(f"line {number}: {error}") from error
+        except RecursionError:
+            raise LineError(f"line {number}: nested too deeply") from None
         row = _row(query.get("id"), model.estimate(turns, abilities or Abilities()), tier_for)
         yield row | {"ability": "assumed"} if is_assumed else row
 
@@ -110,7 +112,10 @@ def estimate(
         model = artifact.load(artifact_directory or configured.artifact)
         tier_for = tier_by(Policy(version=0, **configured.policy.model_dump()))
         for row in estimated(sys.stdin, model, abilities=_abilities(configured, model), tier_for=tier_for):
-            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(row) + "\n")
+    except UnicodeDecodeError:
+        typer.echo("tierwise estimate: the input is not UTF-8 text", err=True)
+        raise typer.Exit(2) from None
     except (artifact.ArtifactError, LineError) as error:
         typer.echo(f"tierwise estimate: {error}", err=True)
         raise typer.Exit(2) from error

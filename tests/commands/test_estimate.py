@@ -57,6 +57,16 @@ def test_a_line_that_is_no_query_is_named(tierwise: Command) -> None:
         assert (ran.code, "line 2" in ran.err) == (2, True), line
 
 
+def test_what_only_a_lenient_reader_takes_is_named_too(tierwise: Command) -> None:
+    ran = tierwise("estimate", stdin="[" * 100_000)
+    assert (ran.code, "line 1: nested too deeply" in ran.err) == (2, True)
+
+
+def test_half_a_surrogate_comes_back_as_it_was_written(tierwise: Command) -> None:
+    [row] = rows(tierwise("estimate", stdin=r'{"id": "\ud83d", "text": "Hi \ud83d"}'))
+    assert row["id"] == "\ud83d"
+
+
 def test_an_artefact_that_is_none_is_told_in_one_line(tierwise: Command, here: Path) -> None:
     ran = tierwise("estimate", "--artifact", str(here), stdin='{"text": "Hi"}')
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
