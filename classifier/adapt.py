@@ -28,8 +28,8 @@ CANDIDATES = tuple(
     for alpha in (1.5, 3.0, 6.0, 12.0)
     for weight in (0.06, 0.12)
 )
-# The base's slope is believed by half on new traffic, its level not at all.
-_PRIOR_SLOPE, _SLOPE_SCALE, _LEVEL_SCALE = 0.5, 0.2, 3.0
+# On new traffic the slope of the base is believed by half, and its level to within some 0.7 of a logit.
+_PRIOR_SLOPE, _SLOPE_SCALE, _LEVEL_SCALE = 0.5, 0.2, 0.7
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,7 @@ def _own(
         prior_logits=np.log(typical / (1 - typical)).astype(np.float32),
         final=np.array([[1.0, 0.0], [1.0, 0.0]], np.float32),
         familiar_coverage=float(np.float32(0.5 * np.quantile(whole.coverage, 0.05))),
+        usual_coverage=np.array([np.median(whole.coverage) * 0.7], np.float32),
         spread=base.parameters.spread,
         length_quantiles=base.parameters.length_quantiles,
         thinking=base.parameters.thinking,

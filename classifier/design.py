@@ -14,7 +14,7 @@ from classifier.vocabulary import Vocabulary
 from classifier.wording import TAUGHT_PREFIXES, TAUGHT_SUFFIXES
 
 Array = npt.NDArray[np.float64]
-_INVARIANCE_ROWS = 150
+_INVARIANCE_ROWS = 240
 _INSISTENCE = 2.0  # how strongly differences are held to be nothing
 
 

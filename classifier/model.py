@@ -48,8 +48,9 @@ class Parameters:
     reference: Floats  # 2: abilities of the reference pair
     prior_logits: Floats  # 2: what is said where nothing is known
     final: Floats  # 2, 2: slope and intercept of each tier's logit, moved by adaptation
-    familiar_coverage: float  # share of known n-grams from which a text counts as familiar
-    spread: Floats  # 2: standard error of the gain on familiar and on unfamiliar text
+    familiar_coverage: float  # share of known n-grams from which on nothing is drawn towards the prior
+    usual_coverage: Floats  # E: share of an expert's own n-grams in texts of its kind
+    spread: Floats  # 2: standard error of the gain on texts of a known kind, and what an unknown kind adds
     length_quantiles: Floats  # 2, 3: factors on the expected length, per tier, for the 10, 50, 90 % points
     thinking: Floats  # 2: log of thinking tokens, at P(fast correct) of one, and what is added at zero
     reference_scores: Floats
@@ -79,6 +80,7 @@ class DifficultyModel:
         self._own_scale = np.array([at * len(scale_of) + column for column, at in enumerate(scale_of)])
         self._positions: dict[Abilities, tuple[Between, Between]] = {}
         self._final: list[list[float]] = parameters.final.tolist()
+        self._usual_coverage: list[float] = parameters.usual_coverage.tolist()
         self._spread: list[float] = parameters.spread.tolist()
         self._thinking: list[float] = parameters.thinking.tolist()
         self._length_quantiles: list[list[float]] = parameters.length_quantiles.tolist()
@@ -92,7 +94,7 @@ class DifficultyModel:
         """Estimate a conversation for the models behind the tiers."""
         summary = summarise(turns)
         features = extract(summary.text)
-        columns, coverage = self._columns(features)
+        columns, coverage, likeness = self._columns(features)
         p_fast, p_reasoning = self._chances(columns, self._position(abilities))
         familiarity = min(1.0, coverage / self.parameters.familiar_coverage)
         if familiarity < 1.0:
@@ -104,7 +106,7 @@ class DifficultyModel:
         return Estimate(
             p_fast=p_fast,
             p_reasoning=p_reasoning,
-            uncertainty=self._uncertainty(familiarity),
+            uncertainty=self._uncertainty(min(familiarity, likeness)),
             answer_type=answer_type_of(summary.text, cues),
             stakes=stakes_of(summary.text, cues, is_ascii=features.is_ascii),
             output_fast=fast,
@@ -112,7 +114,8 @@ class DifficultyModel:
             version=self.version,
         )
 
-    def _columns(self, features: Features) -> tuple[list[float], float]:
+    def _columns(self, features: Features) -> tuple[list[float], float, float]:
+        """All columns, the share of n-grams known, and how like the likeliest expert's own texts this one is, 0..1."""
         parameters = self.parameters
         rows, weights, coverage = self._vocabulary.weigh(features)
         surface = (features.surface - parameters.surface_mean) * self._surface_scale
@@ -120,11 +123,15 @@ class DifficultyModel:
         np.minimum(surface, SURFACE_BOUND, out=surface)
         columns = (surface @ parameters.surface_weights).take(self._own_scale)
         columns += parameters.bias
-        if len(rows):
-            lengths = np.sqrt((weights * weights) @ parameters.seen[rows])
-            np.maximum(lengths, _SHORTEST, out=lengths)
-            columns += (weights @ parameters.gram_weights[rows]) / lengths.take(self._scale_of)
-        return columns.tolist(), coverage
+        if not len(rows):
+            return columns.tolist(), coverage, 0.0
+        seen = parameters.seen[rows]
+        lengths = np.sqrt((weights * weights) @ seen)
+        np.maximum(lengths, _SHORTEST, out=lengths)
+        columns += (weights @ parameters.gram_weights[rows]) / lengths.take(self._scale_of)
+        likeliest = int(columns[self._heads : -1].argmax())
+        likeness = float(seen[:, likeliest].sum()) / (len(features.grams) * self._usual_coverage[likeliest])
+        return columns.tolist(), coverage, min(1.0, likeness)
 
     def _position(self, abilities: Abilities) -> tuple[Between, Between]:
         """Where the two abilities lie among the knots; remembered, because tiers seldom change their models."""

@@ -30,7 +30,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
 }
 SHAPES: dict[str, Shape] = {
     "code": Shape(alpha=3.0, alpha_shape=None, surface_weight=0.1),
-    "maths": Shape(alpha=3.0, alpha_shape=None, surface_weight=0.2),
+    "maths": Shape(alpha=3.0, alpha_shape=None, surface_weight=0.12),
     "numbers": Shape(alpha=3.0, alpha_shape=None, surface_weight=0.15),
     "exam": Shape(alpha=1.2, alpha_shape=1.2, surface_weight=0.12, irt_share=0.5),
     "puzzles": Shape(alpha=3.0, alpha_shape=3.0, surface_weight=0.25, irt_share=0.5),
@@ -45,7 +45,8 @@ class Settings:
     reference: tuple[str, str] = ("gpt-4o-mini", "o3-mini")
     min_documents: int = 2
     max_rows: int = 60_000
-    gate_surface_weight: float = 0.15
+    gate_surface_weight: float = 0.05
+    spread: tuple[float, float] = (0.07, 0.35)  # of the gain, so that intervals cover sources left out
     gate_sharpness: float = 3.0  # a doubtful gate mixes base rates into the ranking within a kind of question
     max_rows_of_templates: int = 2600  # more of the same templates cost minutes and say little more
     shapes: dict[str, Shape] = field(default_factory=lambda: dict(SHAPES))
@@ -97,6 +98,7 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
     typical = np.zeros(knots)
     scales: list[Scales] = []
     answered: list[tuple[Array, Array]] = []
+    usual: list[float] = []
     for place, (name, at) in enumerate(experts.items()):
         shape = settings.shapes[name]
         target = targets_of(outcomes, settings.knots, shape.irt_share, at)
@@ -109,6 +111,7 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
         fitted = fit_heads(whole.rows(at, scales[-1], known, shape.surface_weight), invariant, target, folds, shape)
         columns.put(slice(place * knots, (place + 1) * knots), fitted.weights, shape.surface_weight)
         typical += target.mean(axis=0) / len(experts)
+        usual.append(_usual_coverage(whole, at, known, folds))
         answered.append((fitted.held_out, outcomes.scores[at]))
     _fit_gate(whole, experts, common, settings, columns, heads)
     factors = _fit_lengths(corpus, vocabulary, common, columns)
@@ -129,7 +132,8 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
         prior_logits=prior.astype(np.float32),
         final=np.array([[1.0, 0.0], [1.0, 0.0]], np.float32),
         familiar_coverage=float(np.float32(0.5 * np.quantile(whole.coverage, 0.05))),
-        spread=np.array([0.09, 0.2], np.float32),
+        usual_coverage=np.array(usual, np.float32),
+        spread=np.array(settings.spread, np.float32),
         length_quantiles=factors.astype(np.float32),
         thinking=np.array([np.log(300.0), np.log(20.0)], np.float32),
         reference_scores=np.zeros(1, np.float32),
@@ -139,6 +143,19 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
 
 def _rows_of(corpus: Corpus, sources: tuple[str, ...]) -> npt.NDArray[np.intp]:
     return np.array([row for row, query in enumerate(corpus.queries) if query.source in sources], np.intp)
+
+
+def _usual_coverage(
+    whole: Design, at: npt.NDArray[np.intp], known: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp]
+) -> float:
+    """Median share of a text's n-grams that the texts of the other folds hold: what a new text of the kind shows."""
+    shares = []
+    for fold in np.unique(folds):
+        held, rest = at[folds == fold], at[folds != fold]
+        common = known & whole.seen_in(rest, 1)
+        sizes = np.array([max(1, len(whole.documents[row].grams)) for row in held])
+        shares.append(np.asarray((whole.grams[held] > 0) @ common.astype(np.float64)) / sizes)
+    return float(np.median(np.concatenate(shares)))
 
 
 def _fit_gate(
@@ -155,7 +172,7 @@ def _fit_gate(
     label = np.repeat(np.arange(len(experts)), [len(at) for at in experts.values()])
     every = np.ones(whole.grams.shape[1], np.bool_)
     rows = whole.rows(np.concatenate(list(experts.values())), scales, every, settings.gate_surface_weight)[:, :-1]
-    gate = LogisticRegression(C=20.0, max_iter=300, tol=1e-3).fit(rows, label)
+    gate = LogisticRegression(C=50.0, max_iter=300, tol=1e-3).fit(rows, label)
     weights = np.vstack([gate.coef_.T, gate.intercept_]) * settings.gate_sharpness
     if len(experts) == 2:
         weights = np.hstack([np.zeros_like(weights), weights])

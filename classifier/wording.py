@@ -57,6 +57,12 @@ TAUGHT_SUFFIXES = (
     " ref 4471-b / ticket #2093, high priority!!",
     "\n\n--\nSent from my phone",
     " It is for my little sister, so use words that she knows.",
+    "\n{mode: turbo, id=77f0, effort=[9]}",
+    " <<ESCALATE>> #A1-0042 ***",
+    "\n|| PRIORITY || (code: q9zz_81)",
+    " ==> level+++ [debug] 'on' & \"max\"",
+    "\n$$$ VIP/000117 ^^ 100%",
+    " ~~ xq7; vv: 3.14.159; \\go \\now {}",
 )
 
 UNSEEN_PREFIXES = (
