@@ -119,6 +119,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         revenue=earnings,
         provider_of=providers.of,
         clock=clock,
+        is_low=lambda: spool.is_low,
         metrics=metrics,
         slices=slices,
     )

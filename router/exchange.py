@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from classifier.types import Estimate
-from router.errors import QuotaExhausted
+from router.errors import QuotaExhausted, Unavailable
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
 from router.ledger.prices import PriceBook
@@ -65,7 +65,9 @@ class Desk:
         clock: Clock,
         metrics: Metrics,
         slices: Slices | None = None,
+        is_low: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_low = is_low
         self._slices = slices
         self._routing = routing
         self._tiers = tiers
@@ -84,14 +86,27 @@ class Desk:
         checked.
         """
         routed = self._routing.route(ask)
-        exchange, short = await self._held(ask, routed, routed.decision)
-        if short is not None and routed.decision.tier is not Tier.FAST:
+        decision = routed.decision if not self._is_low() else self._saving_space(routed)
+        exchange, short = await self._held(ask, routed, decision)
+        if short is not None and decision.tier is not Tier.FAST:
             degraded = routed.within(BudgetView(deep_available=False))
             if degraded.tier is Tier.FAST:
                 exchange, short = await self._held(ask, routed, degraded)
         if short is not None:
             raise QuotaExhausted(f"the {short} is used up")
         return exchange
+
+    def _saving_space(self, routed: Routed) -> Decision:
+        """Decide while the spool has little room left: the deep tiers, which write most, stop first."""
+        if routed.decision.tier is Tier.FAST:
+            return routed.decision
+        try:
+            decision = routed.within(BudgetView(deep_available=False))
+        except QuotaExhausted:
+            decision = routed.decision
+        if decision.tier is not Tier.FAST:
+            raise Unavailable("the ledger is nearly out of disk space: only fast is served", code="spool_low")
+        return decision
 
     async def _held(self, ask: Ask, routed: Routed, decision: Decision) -> "tuple[Exchange, str | None]":
         """Prepare the answer of one tier and hold its worst case; also tells which budget has too little for it."""

@@ -1,6 +1,6 @@
 """Routing and desks around a classifier that says what a test wants."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -60,7 +60,12 @@ def a_routing(
 
 
 def a_desk(
-    provider: FakeProvider, books: FakeBooks, *, model: FixedModel | None = None, metrics: Metrics | None = None
+    provider: FakeProvider,
+    books: FakeBooks,
+    *,
+    model: FixedModel | None = None,
+    metrics: Metrics | None = None,
+    is_low: Callable[[], bool] = lambda: False,
 ) -> Desk:
     single = {tier: SingleTier(tier, targets) for tier, targets in TARGETS.items()}
     explicit = {"own": Explicit(Tier.FAST, (OTHER,))}
@@ -74,6 +79,7 @@ def a_desk(
         provider_of=lambda _: provider,
         clock=FakeClock(),
         metrics=metrics or Metrics(),
+        is_low=is_low,
     )
 
 

@@ -7,7 +7,7 @@ from router.exchange import Exchange
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
 from router.metrics import Metrics
 from router.tiers.base import Answer
-from router.types import Outcome
+from router.types import Outcome, Tier
 from tests.desks import FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
 
@@ -115,3 +115,10 @@ async def test_settled_requests_and_their_cost_are_counted() -> None:
     scraped = metrics.scrape().decode()
     assert 'tierwise_cost_nanousd_total{tier="fast"} 25000.0' in scraped
     assert 'tierwise_requests_total{final_tier="fast",outcome="ok"' in scraped
+
+
+async def test_while_the_spool_has_little_room_only_fast_is_served() -> None:
+    desk = a_desk(FakeProvider(), FakeBooks(), model=FixedModel(0.3, 0.9), is_low=lambda: True)
+    assert (await desk.open(an_ask())).decision.tier is Tier.FAST
+    with pytest.raises(Unavailable, match="disk space"):
+        await desk.open(an_ask(model="reasoning"))

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from router.errors import ProviderError
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
-from router.ledger.prices import Price, PriceBook
+from router.ledger.prices import STANDARD_NAMES, Price, PriceBook
 from router.providers.base import Completion, Delta, Metered, ModelTarget, Provider, ProviderRequest
 from router.providers.counting import count_input_tokens, count_tokens
 from router.providers.thinking import thinking_budget
@@ -58,7 +58,7 @@ class Purse(Protocol):
 class Call:
     """One call under way, or ended: what the trace and the totals show of it."""
 
-    __slots__ = ("began_ms", "cost_nanousd", "first_token_ms", "intent", "metered", "price", "status")
+    __slots__ = ("began_ms", "cost_nanousd", "first_token_ms", "intent", "metered", "price", "service", "status")
 
     def __init__(self, intent: CallIntent, price: Price | None, began_ms: float) -> None:
         self.intent = intent
@@ -67,6 +67,7 @@ class Call:
         self.first_token_ms: int | None = None
         self.status: CallStatus | None = None
         self.metered: Metered | None = None
+        self.service: str | None = None  # the service tier that the provider says it used
         self.cost_nanousd: int | None = None
 
     @property
@@ -156,6 +157,7 @@ class Calls:
         metered = completion.metered
         if metered is None:
             metered = estimated(request, [_text_of(completion)], [c.reasoning or "" for c in completion.choices])
+        call.service = completion.service_tier
         self._end(call, CallStatus.OK, metered)
         return completion
 
@@ -178,6 +180,8 @@ class Calls:
                         visible.append(_tool_text(delta.tool_calls))
                     if delta.metered:
                         metered = delta.metered
+                    if delta.service_tier:
+                        call.service = delta.service_tier
                     yield delta
             status = CallStatus.OK
         except ProviderError as error:
@@ -238,7 +242,7 @@ class Calls:
 
     def _hold(self, price: Price | None, request: ProviderRequest, input_bound_tokens: int | None) -> int | None:
         bound = self._input_bound_tokens if input_bound_tokens is None else input_bound_tokens
-        return price.hold(bound, output_bound(request)) if price else None
+        return price.hold(bound, output_bound(request), request.params.get("service_tier")) if price else None
 
     def _take(self, bounds: Sequence[int | None]) -> None:
         """Take from the budgets what the calls may cost, all or nothing; raises QuotaExhausted."""
@@ -256,7 +260,7 @@ class Calls:
         if status is CallStatus.NOT_SENT:
             precision, cost = Precision.EXACT, 0
         elif metered:
-            precision, cost = metered.precision, call.price.cost(metered.usage) if call.price else None
+            precision, cost = metered.precision, call.price.cost(metered.usage, call.service) if call.price else None
         call.cost_nanousd = cost
         self._give_back(call.intent.hold_nanousd, cost or 0)
         self._unwritten.append(
@@ -271,6 +275,7 @@ class Calls:
                 call.first_token_ms,
                 round(self._clock.ticks_ms() - call.began_ms),
                 metered.raw if metered else None,
+                None if call.service in STANDARD_NAMES else call.service,
             )
         )
 
