@@ -118,7 +118,7 @@ async def test_settled_requests_and_their_cost_are_counted() -> None:
 
 
 async def test_while_the_spool_has_little_room_only_fast_is_served() -> None:
-    desk = a_desk(FakeProvider(), FakeBooks(), model=FixedModel(0.3, 0.9), is_low=lambda: True)
+    desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9), is_low=lambda: True)
     assert (await desk.open(an_ask())).decision.tier is Tier.FAST
     with pytest.raises(Unavailable, match="disk space"):
         await desk.open(an_ask(model="reasoning"))
