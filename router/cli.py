@@ -20,6 +20,7 @@ from router.commands import (
     report,
     serve,
     train,
+    tuning,
 )
 from router.dials import WrongPolicy
 from router.errors import RouterError
@@ -27,8 +28,18 @@ from router.keys import WrongKey
 from router.ledger.database import DatabaseUnusable
 from router.reports.window import WrongWindow
 from router.settings import WrongSetting
+from router.solving import Unsolvable
 
-OPERATOR_ERRORS = (WrongSetting, WrongKey, WrongPolicy, WrongWindow, DatabaseUnusable, ArtifactError, RouterError)
+OPERATOR_ERRORS = (
+    WrongSetting,
+    WrongKey,
+    WrongPolicy,
+    WrongWindow,
+    Unsolvable,
+    DatabaseUnusable,
+    ArtifactError,
+    RouterError,
+)
 
 app = typer.Typer(
     name="tierwise",
@@ -47,6 +58,8 @@ app.command()(replay.replay)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.add_typer(ledger.app, name="ledger")
+policy.app.command()(tuning.backtest)
+policy.app.command()(tuning.solve)
 app.add_typer(policy.app, name="policy")
 app.add_typer(prices.app, name="prices")
 app.add_typer(keys.app, name="keys")

@@ -20,6 +20,8 @@ COMMANDS = {
     "policy/activate",
     "policy/rollback",
     "policy/log",
+    "policy/backtest",
+    "policy/solve",
     "prices/list",
     "prices/import",
     "prices/diff",

@@ -1,8 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
 
+from router.ledger import schema
 from tests.commands.conftest import Command
+from tests.traffics import a_world, store
 
 
 def shown(tierwise: Command, *version: str) -> dict[str, object]:
@@ -68,3 +71,86 @@ def test_changes_that_came_too_late_are_proposed_again(tierwise: Command) -> Non
 def test_before_anything_is_activated_the_built_in_dials_are_shown(tierwise: Command) -> None:
     assert shown(tierwise)["version"] == 0
     assert "built-in" in tierwise("policy", "show").out
+
+
+@pytest.fixture
+def busy(tierwise: Command) -> Command:
+    """The command, with a past to look at."""
+    tierwise("policy", "propose", "--set", "reasoning_threshold=0.3", "--set", "parallel_threshold=0.15")
+    tierwise("policy", "activate", "2")
+    engine = schema.ready_engine("sqlite:///var/tierwise.db")
+    store(engine, a_world(1_500).traffic)
+    engine.dispose()
+    return tierwise
+
+
+PAST = ("--since", "2023-01-01")
+
+
+def test_a_back_test_stands_beside_its_controls(busy: Command) -> None:
+    ran = busy("policy", "backtest", "--set", "reasoning_threshold=0.2", *PAST, "--format", "json")
+    found = json.loads(ran.out)
+    assert list(found["policies"]) == ["proposed", "today", "always fast", "shuffled"]
+    assert found["policies"]["always fast"]["deep_share"]["value"] == 0
+    proposed = found["policies"]["proposed"]["cost_usd_per_1k"]
+    assert proposed["low"] < proposed["value"] < proposed["high"]
+    assert list(found["segments"]) == ["free", "plus"]
+    assert (found["requests"], found["changes"]) == (1_500, {"reasoning_threshold": {"before": 0.3, "after": 0.2}})
+
+
+def test_a_back_test_for_people_says_what_it_assumes(busy: Command) -> None:
+    shown = busy("policy", "backtest", "1", *PAST).out
+    assert "always fast" in shown
+    assert "keeps its own cost" in shown
+    assert "by segment" in shown
+
+
+def test_quality_is_not_claimed_without_evidence(tierwise: Command) -> None:
+    engine = schema.ready_engine("sqlite:///books.db")
+    store(engine, a_world(300, rated=0.1).traffic)
+    engine.dispose()
+    Path("tierwise.toml").write_text('database_url = "sqlite:///books.db"')
+    ran = tierwise("policy", "backtest", "--set", "reasoning_threshold=0.2", *PAST)
+    assert "quality: not enough evidence" in ran.out
+
+
+@pytest.mark.parametrize("command", [("backtest", "1"), ("solve", "--max-deep-share", "0.1")])
+def test_figures_as_csv(busy: Command, command: tuple[str, ...]) -> None:
+    lines = busy("policy", *command, *PAST, "--format", "csv").out.splitlines()
+    assert lines[0] == "policy,segment,figure,value,low,high"
+    assert any(line.split(",")[2] == "margin" for line in lines)
+
+
+def test_a_solution_is_proposed_with_its_target_as_the_note(busy: Command) -> None:
+    shown_text = busy("policy", "solve", "--max-deep-share", "0.05", *PAST, "--propose", "--author", "ada").out
+    assert "What binds: max_deep_share" in shown_text
+    assert "version 3 is proposed" in shown_text
+    proposed = shown(busy, "3")
+    assert proposed["state"] == "proposed"
+    assert "max_deep_share 0.05" in str(proposed["note"])
+    assert shown(busy)["version"] == 2
+
+
+def test_a_solution_as_json(busy: Command) -> None:
+    found = json.loads(busy("policy", "solve", "--min-margin", "0.2", *PAST, "--format", "json").out)
+    assert found["binding"] == "min_margin"
+    assert found["predicted"]["margin"]["low"] >= 0.2
+    assert found["proposed"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("solve",), "name at least one target"),
+        (("solve", "--max-deep-share", "0.05"), "nothing to replay"),
+        (("backtest", "--set", "explore=0"), "nothing to replay"),
+        (("backtest",), "say what to test"),
+        (("solve", "--min-margin", "0.3", "--since", "lately"), "neither a date"),
+    ],
+)
+def test_without_a_target_or_a_past_there_is_no_answer(
+    tierwise: Command, arguments: tuple[str, ...], says: str
+) -> None:
+    ran = tierwise("policy", *arguments)
+    assert ran.code == 2
+    assert says in ran.err

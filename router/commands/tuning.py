@@ -1,0 +1,235 @@
+"""`tierwise policy backtest` and `solve`: what thresholds would do, and which ones meet a target."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.policy import AuthorOption, NoteOption, SetOption, actor, begin, changes_text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from router.backtest import Figures, Measured
+    from router.offpolicy import Interval, Quality
+    from router.policy import Policy
+    from router.reports.window import Window
+    from router.solving import Solution
+    from router.traffic import Traffic
+
+SinceOption = Annotated[str, typer.Option(help="First moment: a date, a time, or back from now (7d).")]
+UntilOption = Annotated[str | None, typer.Option(help="First moment no longer included; default now.")]
+ZoneOption = Annotated[str, typer.Option(help="Time zone of dates.")]
+ASSUMPTIONS = (
+    "a query keeps its own cost and time in the tier it took; elsewhere it has the mean of its segment in that tier",
+    "the share cap is replayed as one worker's, and every tier is assumed able to take every query",
+    "queries that no score decided (overrides, efforts, housekeeping) stay as they are and are not in these figures",
+)
+PERCENT = frozenset({"share_fast", "share_reasoning", "share_parallel", "deep_share", "margin"})
+
+
+def backtest(
+    version: Annotated[int | None, typer.Argument(help="A version; default the one in force.")] = None,
+    settings: SetOption = None,
+    since: SinceOption = "7d",
+    until: UntilOption = None,
+    zone: ZoneOption = "UTC",
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Replay past requests under other dials: shares, cost, what is left, waiting time and quality, with intervals."""
+    from router import dials
+    from router.backtest import Backtest, always, replayed, segments_of, shuffled
+    from router.commands.opening import opened
+    from router.offpolicy import quality
+    from router.policies import in_force
+    from router.policy_acts import version_of
+    from router.reports.window import window
+
+    chosen, changes = window(since, until, zone, datetime.now(UTC)), dials.read(settings or ())
+    if version is None and not changes:
+        raise typer.BadParameter("say what to test: a VERSION, or --set DIAL=NUMBER")
+    with opened(config) as (configured, engine):
+        today = in_force(engine)
+        tested = dials.changed(version_of(engine, version).policy, changes)
+        dials.require_order(tested, configured.tiers)
+        traffic = _read(engine, chosen)
+    measuring, proposed = Backtest(traffic), replayed(traffic, tested)
+    columns = {
+        "proposed": proposed,
+        "today": replayed(traffic, today),
+        "always fast": always(traffic),
+        "shuffled": shuffled(traffic, proposed),
+    }
+    found = {name: (measuring.figures(chances), quality(traffic, chances)) for name, chances in columns.items()}
+    by_segment = {name: measuring.figures(proposed, rows) for name, rows in segments_of(traffic)}
+    match form:
+        case Format.JSON:
+            shown = {
+                "changes": {
+                    name: {"before": a, "after": b} for name, (a, b) in dials.differences(today, tested).items()
+                },
+                "requests": len(traffic),
+                "others": traffic.others,
+                "assumptions": ASSUMPTIONS,
+                "policies": {name: _json(figures, of) for name, (figures, of) in found.items()},
+                "segments": {name: _json(figures) for name, figures in by_segment.items()},
+            }
+            print(json.dumps(shown, indent=2))
+        case Format.CSV:
+            lines = [_line(name, "", *cell) for name, (figures, of) in found.items() for cell in _cells(figures, of)]
+            lines += [_line("proposed", name, *cell) for name, f in by_segment.items() for cell in _cells(f)]
+            show(lines, ("policy", "segment", "figure", "value", "low", "high"), form)
+        case Format.TABLE:
+            print(
+                f"Against version {today.version} in force: {changes_text(dials.differences(today, tested)) or 'same'}"
+            )
+            print(f"{len(traffic)} queries that a score decided; {traffic.others} others stay as they are\n")
+            show(_table({name: _texts(figures, of) for name, (figures, of) in found.items()}), ("figure", *found), form)
+            if len(by_segment) > 1:
+                texts = {name: _texts(figures) for name, figures in by_segment.items()}
+                show(_table(texts), ("figure", *by_segment), form, "proposed, by segment")
+            print(_explained(found["proposed"][1]))
+
+
+def solve(
+    max_deep_share: Annotated[float | None, typer.Option(help="At most this share of auto queries goes deep.")] = None,
+    max_cost_per_1k: Annotated[float | None, typer.Option(help="At most so many dollars per thousand.")] = None,
+    min_margin: Annotated[float | None, typer.Option(help="Keep this share of expected revenue.")] = None,
+    min_quality: Annotated[float | None, typer.Option(help="Mean feedback, 0 to 1, at the lower bound.")] = None,
+    propose: Annotated[bool, typer.Option("--propose", help="Write the solution as a version.")] = False,
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    since: SinceOption = "7d",
+    until: UntilOption = None,
+    zone: ZoneOption = "UTC",
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Find the thresholds that meet a target and use what it allows, from past requests."""
+    from router import dials, policy_acts
+    from router.commands.opening import opened
+    from router.policies import in_force
+    from router.reports.window import window
+    from router.solving import Limits, Solver
+
+    limits = Limits(max_deep_share, max_cost_per_1k, min_margin, min_quality)
+    chosen = window(since, until, zone, datetime.now(UTC))
+    made = None
+    with opened(config) as (configured, engine):
+        today = in_force(engine)
+        traffic = _read(engine, chosen)
+        solution = Solver(traffic, today, limits).solve()
+        changes = dials.differences(today, solution.policy)
+        if propose and changes:
+            begin(configured, engine)
+            why = note or f"solved for {_asked(limits)} on {len(traffic)} queries since {since}"
+            wanted = {name: after for name, (_, after) in changes.items()}
+            made = policy_acts.propose(engine, wanted, configured.tiers, actor(author, why))
+    match form:
+        case Format.JSON:
+            print(json.dumps(_solved(solution, today, made), indent=2))
+        case Format.CSV:
+            lines = [_line("solved", "", *cell) for cell in _cells(solution.figures, solution.quality)]
+            show(lines, ("policy", "segment", "figure", "value", "low", "high"), form)
+        case Format.TABLE:
+            print(f"Against version {today.version} in force: {changes_text(changes) or 'nothing to change'}")
+            used = "" if solution.used is None else f", {solution.used:.1%} of the allowance is used"
+            print(f"What binds: {solution.binding}{used}")
+            if solution.note is not None:
+                print(f"Mind: {solution.note}")
+            show(_table({"predicted": _texts(solution.figures, solution.quality)}), ("figure", "predicted"), form)
+            print(_explained(solution.quality))
+            if made is not None:
+                print(f"version {made} is proposed; tierwise policy activate {made} puts it in force")
+
+
+def _read(engine: "Engine", chosen: "Window") -> "Traffic":
+    from router.dials import WrongPolicy
+    from router.traffic_reading import read
+
+    traffic = read(engine, chosen)
+    if not len(traffic):
+        raise WrongPolicy("no query of this time was decided by a score: there is nothing to replay")
+    return traffic
+
+
+def _asked(limits: object) -> str:
+    from dataclasses import asdict
+
+    named = asdict(limits)  # type: ignore[call-overload]
+    return ", ".join(f"{name} {value:g}" for name, value in named.items() if value is not None)
+
+
+def _solved(solution: "Solution", today: "Policy", made: int | None) -> dict[str, object]:
+    from router.dials import dials_of
+
+    return {
+        "against": today.version,
+        "dials": dials_of(solution.policy),
+        "binding": solution.binding,
+        "used": solution.used,
+        "note": solution.note,
+        "predicted": _json(solution.figures, solution.quality),
+        "assumptions": ASSUMPTIONS,
+        "proposed": made,
+    }
+
+
+def _cells(figures: "Figures", of: "Quality | None" = None) -> list[tuple[str, "Measured | Interval"]]:
+    cells: list[tuple[str, Measured | Interval]] = list(figures.items())
+    if of is not None:
+        cells += [("quality_ips", of.ips), ("quality_snips", of.snips), ("quality_dr", of.doubly_robust)]
+    return cells
+
+
+def _json(figures: "Figures", of: "Quality | None" = None) -> dict[str, object]:
+    found: dict[str, object] = {
+        name: {"value": _known(cell.value), "low": _known(cell.low), "high": _known(cell.high)}
+        for name, cell in _cells(figures, of)
+    }
+    if of is not None:
+        found |= {"ratings": of.labels, "effective_ratings": round(of.effective_labels, 1), "quality_doubt": of.doubt}
+    return found
+
+
+def _line(policy: str, segment: str, figure: str, cell: "Measured | Interval") -> dict[str, object]:
+    ends = {"value": _known(cell.value), "low": _known(cell.low), "high": _known(cell.high)}
+    return {"policy": policy, "segment": segment, "figure": figure, **ends}
+
+
+def _texts(figures: "Figures", of: "Quality | None" = None) -> dict[str, str]:
+    texts = {name: _interval(name, cell) for name, cell in figures.items()}
+    if of is not None:
+        enough = of.doubt is None
+        for name, cell in _cells({}, of):
+            texts[name] = _interval(name, cell) if enough else "not enough evidence"
+        texts["effective ratings"] = f"{of.effective_labels:.0f} of {of.labels}"
+    return texts
+
+
+def _table(columns: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
+    figures = next(iter(columns.values()))
+    return [{"figure": figure, **{name: texts[figure] for name, texts in columns.items()}} for figure in figures]
+
+
+def _interval(name: str, cell: "Measured | Interval") -> str:
+    if math.isnan(cell.value):
+        return "not known"
+    scale, unit = (100.0, " %") if name in PERCENT else (1.0, "")
+    return f"{cell.value * scale:.4g}{unit} [{cell.low * scale:.4g}, {cell.high * scale:.4g}]"
+
+
+def _explained(of: "Quality") -> str:
+    lines = ["95 % intervals in brackets; money in dollars per thousand of these queries.", *ASSUMPTIONS]
+    if of.doubt is not None:
+        lines.append(f"quality: not enough evidence, {of.doubt}")
+    return "\n".join(lines)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 9)
