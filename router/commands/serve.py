@@ -46,7 +46,7 @@ Tierwise is ready. Ask it something:
   curl {base_url}/v1/chat/completions -H 'content-type: application/json' \\
     -d '{{"model": "auto", "messages": [{{"role": "user", "content": "Why is the sky blue?"}}]}}'
 
-Admin page:   {base_url}/admin"""
+Admin page:   {base_url}/admin   (not built yet; its secret is)"""
     )
     if secret is not None:
         _say(f"Admin secret: {secret}   (shown once; `tierwise admin reset` makes a new one)")
