@@ -7,6 +7,7 @@ import typer
 from classifier.artifact import ArtifactError
 from router.commands import (
     admin,
+    budget,
     db,
     doctor,
     estimate,
@@ -18,6 +19,7 @@ from router.commands import (
     prices,
     replay,
     report,
+    revenue,
     serve,
     train,
     tuning,
@@ -62,6 +64,8 @@ policy.app.command()(tuning.backtest)
 policy.app.command()(tuning.solve)
 app.add_typer(policy.app, name="policy")
 app.add_typer(prices.app, name="prices")
+app.add_typer(revenue.app, name="revenue")
+app.add_typer(budget.app, name="budget")
 app.add_typer(keys.app, name="keys")
 app.add_typer(admin.app, name="admin")
 app.add_typer(db.app, name="db")

@@ -47,16 +47,31 @@ class StatedRevenue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """One segment's: revenue per thousand ads, ads per query and the share that stays with us (parts per million)."""
+    """One segment's: revenue per thousand ads, ads per query and the share that stays with us (parts per million).
+
+    `flat_nanousd` is earned by every query, wherever it comes from and whether or not it may carry ads: a subscription
+    spread over its queries, or a price per call.
+    """
 
     ecpm_nanousd: int
     ads_per_query_ppm: int
     publisher_share_ppm: int
+    flat_nanousd: int = 0
 
-    def expected(self, country_factor_ppm: int) -> NanoUsd:
-        """What one eligible query is expected to earn."""
+    def expected(self, country_factor_ppm: int, *, eligible: bool = True) -> NanoUsd:
+        """What one query is expected to earn."""
+        if not eligible:
+            return NanoUsd(self.flat_nanousd)
         numerator = self.ecpm_nanousd * self.ads_per_query_ppm * self.publisher_share_ppm * country_factor_ppm
-        return NanoUsd(round_half_even(numerator, 1_000 * MILLION**3))
+        return NanoUsd(round_half_even(numerator, 1_000 * MILLION**3) + self.flat_nanousd)
+
+
+# What ads in a chat may earn a query: judgement inside published ranges, reasons in docs/economics.md.
+SCENARIOS: Mapping[str, Assumption] = {
+    "low": Assumption(nano_from_usd("10"), 30_000, MILLION),  # $0.0003
+    "base": Assumption(nano_from_usd("25"), 58_000, MILLION),  # $0.00145
+    "high": Assumption(nano_from_usd("40"), 150_000, MILLION),  # $0.006
+}
 
 
 def assumption_of_config(stated: StatedRevenue) -> Assumption:
@@ -76,14 +91,14 @@ class _Version:
         self.number = number
         self._segments = {name: Assumption(**a) for name, a in body["segments"].items()}
         self._factors: Mapping[str, int] = body["country_factors_ppm"]
-        self._expected: dict[tuple[str, str], NanoUsd | None] = {}
+        self._expected: dict[tuple[str, str, bool], NanoUsd | None] = {}
 
-    def expected(self, segment: str, country: str) -> NanoUsd | None:
-        key = (segment, country)
+    def expected(self, segment: str, country: str, eligible: bool) -> NanoUsd | None:
+        key = (segment, country, eligible)
         if key not in self._expected:
             assumption = self._segments.get(segment) or self._segments.get(DEFAULT_SEGMENT)
             factor = self._factors.get(country, self._factors.get(REST, MILLION))
-            self._expected[key] = assumption.expected(factor) if assumption else None
+            self._expected[key] = assumption.expected(factor, eligible=eligible) if assumption else None
         return self._expected[key]
 
 
@@ -120,8 +135,7 @@ class RevenueBook:
         current = self._current
         if current is None:
             return None, None
-        amount = current.expected(segment, country)
-        return current.number, amount if eligible or amount is None else 0
+        return current.number, current.expected(segment, country, eligible)
 
 
 def sync(engine: Engine, segments: Mapping[str, StatedRevenue], now_us: int) -> None:
@@ -145,6 +159,30 @@ def add_version(connection: Connection, body: Mapping[str, Any], author: str, no
     made = connection.execute(insert(RevenueVersion).values(values)).inserted_primary_key
     assert made is not None
     return int(made[0])
+
+
+def newest(connection: Connection) -> Any:
+    """Read the version in force; None when there is none."""
+    return connection.execute(
+        select(RevenueVersion.__table__).order_by(RevenueVersion.version.desc()).limit(1)
+    ).one_or_none()
+
+
+def change(
+    engine: Engine,
+    changed: Mapping[str, Assumption],
+    factors_ppm: Mapping[str, int],
+    author: str,
+    note: str,
+    now_us: int,
+) -> int:
+    """Write a version that differs from the one in force by these segments and country factors; returns its number."""
+    with exclusive(engine) as connection:
+        current = newest(connection)
+        body: dict[str, Any] = dict(current.body) if current else body_of({})
+        segments = dict(body["segments"]) | {name: asdict(a) for name, a in changed.items()}
+        factors = dict(body["country_factors_ppm"]) | dict(factors_ppm)
+        return add_version(connection, {"segments": segments, "country_factors_ppm": factors}, author, note, now_us)
 
 
 def _digest(body: Mapping[str, Any]) -> str:

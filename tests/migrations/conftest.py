@@ -1,1 +1,8 @@
-from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
+from tests.ledger.databases import (  # noqa: F401 - fixtures
+    empty_postgresql_url,
+    empty_url,
+    engine,
+    postgresql_engine,
+    sqlite_engine,
+    sqlite_url,
+)

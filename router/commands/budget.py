@@ -1,0 +1,90 @@
+"""`tierwise budget`: hard limits on what may be spent."""
+
+import getpass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+
+if TYPE_CHECKING:
+    from router.ledger.budgets import BudgetScope
+
+app = typer.Typer(help="Hard limits on what may be spent.", no_args_is_help=True)
+
+SHOWN = ("scope", "subject", "period", "limit_usd", "spent_usd", "leased_usd", "left_usd", "used", "begins")
+
+
+@app.command("show")
+def show_budgets(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
+    """Show every budget in its period under way: what is spent and booked, what workers have leased, what is left."""
+    from router.clock import SystemClock
+    from router.commands.opening import opened
+    from router.ledger import budgets
+    from router.money import usd_text
+
+    with opened(config) as (_, engine):
+        found = budgets.standing(engine, SystemClock().now_us())
+    rows = []
+    for row in found:
+        limit, spent, leased = (row[f"{name}_nanousd"] for name in ("limit", "settled", "leased"))
+        rows.append(
+            {
+                **row,
+                "limit_usd": usd_text(limit),
+                "spent_usd": usd_text(spent),
+                "leased_usd": usd_text(leased),
+                "left_usd": usd_text(limit - spent - leased),
+                "used": str((Decimal(spent) / limit).quantize(Decimal("0.0001"))) if limit else None,
+                "begins": datetime.fromtimestamp(row["start_us"] // 1_000_000, UTC).isoformat(),
+            }
+        )
+    show(rows, SHOWN, form)
+
+
+@app.command("set")
+def set_budget(
+    limit_usd: Annotated[str, typer.Argument(help="Dollars for each period, or `none` to take the budget away.")],
+    period: Annotated[str, typer.Option(help="hour, day or month, in UTC.")] = "day",
+    key: Annotated[str | None, typer.Option(help="Only this key, by its name.")] = None,
+    segment: Annotated[str | None, typer.Option(help="Only this segment.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Only requests that this tier was chosen for.")] = None,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Limit what may be spent; what the period has cost so far counts. In force within two seconds."""
+    from router.clock import SystemClock
+    from router.commands.opening import opened
+    from router.ledger import budgets
+    from router.money import NotMoney, nano_from_usd
+
+    scope, name = _scope(key, segment, tier)
+    try:
+        lasts = budgets.Period(period)
+    except ValueError:
+        raise typer.BadParameter(f"--period takes {', '.join(budgets.Period)}") from None
+    try:
+        limit = None if limit_usd == "none" else nano_from_usd(limit_usd)
+    except NotMoney as error:
+        raise typer.BadParameter(str(error)) from None
+    if limit is not None and limit < 0:
+        raise typer.BadParameter("a limit is no less than 0")
+    with opened(config) as (_, engine):
+        subject = budgets.subject_of(engine, scope, name)
+        if limit is None:
+            was_there = budgets.drop(engine, scope, subject, lasts)
+            typer.echo("taken away" if was_there else "there was no such budget")
+        else:
+            budgets.put(engine, scope, subject, lasts, limit, getpass.getuser(), note, SystemClock().now_us())
+            typer.echo("in force within two seconds")
+
+
+def _scope(key: str | None, segment: str | None, tier: str | None) -> "tuple[BudgetScope, str]":
+    from router.ledger.budgets import BudgetScope
+
+    given = [(scope, name) for scope, name in zip(BudgetScope, (None, key, segment, tier), strict=True) if name]
+    if len(given) > 1:
+        raise typer.BadParameter("one of --key, --segment, --tier; a budget of each is set on its own")
+    return given[0] if given else (BudgetScope.TOTAL, "")

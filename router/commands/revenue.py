@@ -1,0 +1,172 @@
+"""`tierwise revenue`: what a query is expected to earn, as dated versions."""
+
+import getpass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+
+if TYPE_CHECKING:
+    from router.ledger.revenue import Assumption
+
+app = typer.Typer(help="What a query is expected to earn.", no_args_is_help=True)
+
+SHOWN = (
+    "version",
+    "segment",
+    "country",
+    "ecpm_usd",
+    "ads_per_query",
+    "publisher_share",
+    "flat_usd",
+    "expected_usd",
+    "author",
+    "note",
+    "since",
+)
+
+
+@app.command("show")
+def show_revenue(
+    history: Annotated[bool, typer.Option("--all", help="Every version, not only the one in force.")] = False,
+    countries: Annotated[bool, typer.Option("--countries", help="A row per country that has a factor.")] = False,
+    scenarios: Annotated[bool, typer.Option("--scenarios", help="The shipped scenarios instead.")] = False,
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Show the assumptions in force: by segment, and what a query that may carry ads is expected to earn."""
+    from sqlalchemy import select
+
+    from router.commands.opening import opened
+    from router.ledger.revenue import SCENARIOS, Assumption
+    from router.ledger.tables import RevenueVersion
+
+    if scenarios:
+        rows = [_row(None, name, "US", assumption, 1_000_000, None) for name, assumption in SCENARIOS.items()]
+        show(rows, SHOWN[1:8], form)
+        return
+    with opened(config) as (_, engine), engine.connect() as connection:
+        query = select(RevenueVersion.__table__).order_by(RevenueVersion.version.desc())
+        versions = connection.execute(query if history else query.limit(1)).all()
+    rows = []
+    for version in versions:
+        factors: dict[str, int] = version.body["country_factors_ppm"]
+        chosen = factors if countries else {"ZZ": factors.get("ZZ", 1_000_000)}
+        for segment, stored in sorted(version.body["segments"].items()):
+            for country, factor in sorted(chosen.items()):
+                rows.append(_row(version.version, segment, country, Assumption(**stored), factor, version))
+    show(rows, SHOWN, form)
+
+
+@app.command("set")
+def set_revenue(
+    segment: Annotated[str, typer.Option(help="Whose queries.")] = "default",
+    scenario: Annotated[str | None, typer.Option(help="Begin with a shipped scenario: low, base or high.")] = None,
+    ecpm_usd: Annotated[str | None, typer.Option(help="Revenue of a thousand viewed ads.")] = None,
+    ctr: Annotated[str | None, typer.Option(help="Sold by click: clicks per viewed ad; with --cpc-usd.")] = None,
+    cpc_usd: Annotated[str | None, typer.Option(help="Sold by click: revenue of a click; with --ctr.")] = None,
+    ads_per_query: Annotated[str | None, typer.Option(help="Viewed ads per query.")] = None,
+    publisher_share: Annotated[str | None, typer.Option(help="What is left after a network's part, 0 to 1.")] = None,
+    subscription_usd: Annotated[str | None, typer.Option(help="A subscription's price; with --queries.")] = None,
+    queries: Annotated[int | None, typer.Option(min=1, help="Queries that a subscription is spread over.")] = None,
+    price_per_call_usd: Annotated[str | None, typer.Option(help="What a caller pays for each query.")] = None,
+    country: Annotated[list[str] | None, typer.Option(help="CC=FACTOR: ads there earn so many times as much.")] = None,
+    note: Annotated[str, typer.Option(help="Why, and where the numbers come from.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Write a new version of the assumptions; what is not given stays as it is. Requests keep their version."""
+    from router.clock import SystemClock
+    from router.commands.opening import opened
+    from router.ledger import revenue
+    from router.ledger.revenue import SCENARIOS, Assumption
+
+    if scenario is not None and scenario not in SCENARIOS:
+        raise typer.BadParameter(f"--scenario takes {', '.join(SCENARIOS)}")
+    if (ctr is None) != (cpc_usd is None) or (subscription_usd is None) != (queries is None):
+        raise typer.BadParameter("--ctr goes with --cpc-usd, --subscription-usd with --queries")
+    if ctr is not None and cpc_usd is not None:
+        ecpm_usd = str(_decimal("--ctr", ctr) * _decimal("--cpc-usd", cpc_usd) * 1_000)
+    with opened(config) as (_, engine):
+        with engine.connect() as connection:
+            current = revenue.newest(connection)
+        stored = (current.body["segments"] if current else {}).get(segment)
+        base = SCENARIOS[scenario or "base"] if scenario or stored is None else Assumption(**stored)
+        flat = _flat(subscription_usd, queries, price_per_call_usd)
+        assumption = Assumption(
+            base.ecpm_nanousd if ecpm_usd is None else _nano("--ecpm-usd", ecpm_usd),
+            base.ads_per_query_ppm if ads_per_query is None else _ppm("--ads-per-query", ads_per_query, 100),
+            base.publisher_share_ppm if publisher_share is None else _ppm("--publisher-share", publisher_share, 1),
+            base.flat_nanousd if flat is None else flat,
+        )
+        factors = dict(_factor(text) for text in country or ())
+        now_us = SystemClock().now_us()
+        number = revenue.change(engine, {segment: assumption}, factors, getpass.getuser(), note, now_us)
+    typer.echo(f"version {number} is in force within two seconds")
+
+
+def _flat(subscription_usd: str | None, queries: int | None, price_per_call_usd: str | None) -> int | None:
+    from router.money import round_half_even
+
+    if subscription_usd is None and price_per_call_usd is None:
+        return None
+    flat = 0 if price_per_call_usd is None else _nano("--price-per-call-usd", price_per_call_usd)
+    if subscription_usd is not None and queries is not None:
+        flat += round_half_even(_nano("--subscription-usd", subscription_usd), queries)
+    return flat
+
+
+def _row(
+    number: int | None, segment: str, country: str, assumption: "Assumption", factor: int, version: Any
+) -> dict[str, object]:
+    from router.money import usd_text
+
+    made = None if version is None else datetime.fromtimestamp(version.created_at // 1_000_000, UTC).isoformat()
+    return {
+        "version": number,
+        "segment": segment,
+        "country": country,
+        "ecpm_usd": usd_text(assumption.ecpm_nanousd),
+        "ads_per_query": str(Decimal(assumption.ads_per_query_ppm) / 1_000_000),
+        "publisher_share": str(Decimal(assumption.publisher_share_ppm) / 1_000_000),
+        "flat_usd": usd_text(assumption.flat_nanousd),
+        "expected_usd": usd_text(assumption.expected(factor)),
+        "author": version.author if version is not None else None,
+        "note": version.note if version is not None else None,
+        "since": made,
+    }
+
+
+def _factor(text: str) -> tuple[str, int]:
+    code, _, factor = text.partition("=")
+    if not (code == "*" or (len(code) == 2 and code.isascii() and code.isupper() and code.isalpha())):
+        raise typer.BadParameter("--country takes CC=FACTOR, with a code such as DE, or * for all others")
+    return code, _ppm("--country", factor, 1_000)
+
+
+def _decimal(option: str, text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise typer.BadParameter(f"{option}: {text!r} is not a number") from None
+    if not value.is_finite() or value < 0:
+        raise typer.BadParameter(f"{option}: {text!r} is not a number from 0")
+    return value
+
+
+def _nano(option: str, text: str) -> int:
+    from router.money import NotMoney, nano_from_usd
+
+    try:
+        return nano_from_usd(_decimal(option, text))
+    except NotMoney as error:
+        raise typer.BadParameter(f"{option}: {error}") from None
+
+
+def _ppm(option: str, text: str, most: int) -> int:
+    value = _decimal(option, text)
+    if value > most:
+        raise typer.BadParameter(f"{option}: {text} is more than {most}")
+    return int((value * 1_000_000).to_integral_value())
