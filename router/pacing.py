@@ -1,0 +1,95 @@
+"""The shadow price of a dollar, moved so that settled spending follows a plan: dual descent with bounded steps.
+
+Pure, and nothing acts on it by itself: it says which price comes next. A deep answer is worth buying when its gain is
+above price x cost; as a multiplier of both thresholds the price moves them together. It must be fed settled money:
+estimates that are off by a few percent make it run dry early. That a budget is never exceeded is not its work, holds
+do that; its work is that the budget is not spent on the first queries of a day. (Balseiro, Lu, Mirrokni 2022, "The Best
+of Many Worlds".)
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from router.policy import NEVER, Policy
+
+MOST_ERROR = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How eagerly the price follows; all on a logarithmic scale, so 0.1 is about ten percent."""
+
+    follow: float = 0.15
+    damp: float = 0.1
+    largest_step: float = 0.1
+    dead_band: float = 0.02
+    least_price: float = 1e-3
+    most_price: float = 1e3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.least_price < self.most_price < math.inf:
+            raise ValueError("least_price and most_price: must be above 0 and in this order")
+        if min(self.follow, self.damp, self.dead_band) < 0 or self.largest_step <= 0:
+            raise ValueError("follow, damp, dead_band and largest_step: must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Where the controller stands; `error` is how far spending was above (or below) what was due, logarithmic."""
+
+    price: float = 1.0
+    error: float = 0.0
+    is_frozen: bool = False
+
+
+def due_usd(planned_usd: float, left_usd: float, planned_left_usd: float) -> float:
+    """What an interval may spend: its part of the plan, in proportion to what is really left.
+
+    All three look forward: what is planned for the interval, what is left of the budget, and what is planned from the
+    interval to the end.
+    """
+    if planned_left_usd <= 0:
+        return max(left_usd, 0.0)
+    return max(left_usd, 0.0) * planned_usd / planned_left_usd
+
+
+def due_for_margin_usd(revenue_usd: float, min_margin: float, overspent_usd: float = 0.0) -> float:
+    """What an interval may spend to keep a margin, less what earlier ones spent too much."""
+    return max(revenue_usd * (1.0 - min_margin) - overspent_usd, 0.0)
+
+
+def paced(pace: Pace, spent_usd: float | None, due: float | None, rule: Rule) -> Pace:
+    """Move the price after an interval; where data are missing it stays, and is marked as frozen."""
+    if spent_usd is None or due is None or not math.isfinite(spent_usd) or not math.isfinite(due):
+        return replace(pace, is_frozen=True)
+    error = _error(spent_usd, due)
+    if abs(error) <= rule.dead_band:
+        return Pace(pace.price, error)
+    # After missing data there is no slope to damp.
+    slope = 0.0 if pace.is_frozen else error - pace.error
+    step = min(max(rule.follow * error + rule.damp * slope, -rule.largest_step), rule.largest_step)
+    return Pace(min(max(pace.price * math.exp(step), rule.least_price), rule.most_price), error)
+
+
+def stricter(*paces: Pace) -> Pace:
+    """The one of several controllers (budget, margin) that asks the highest price."""
+    return max(paces, key=lambda pace: pace.price)
+
+
+def applied(policy: Policy, price: float) -> Policy:
+    """The policy with its thresholds multiplied by the price; what is switched off or at most 0 stays."""
+
+    def moved(threshold: float) -> float:
+        return threshold if threshold > NEVER or threshold <= 0 else min(threshold * price, NEVER)
+
+    return replace(
+        policy,
+        parallel_threshold=moved(policy.parallel_threshold),
+        reasoning_threshold=moved(policy.reasoning_threshold),
+    )
+
+
+def _error(spent_usd: float, due: float) -> float:
+    if spent_usd <= 0.0 or due <= 0.0:
+        return 0.0 if spent_usd == due else math.copysign(MOST_ERROR, spent_usd - due)
+    return min(max(math.log(spent_usd) - math.log(due), -MOST_ERROR), MOST_ERROR)
