@@ -5,7 +5,7 @@ length and letter case changes nothing. Which n-grams carry weight is the model'
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,7 @@ _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", b"abcdefghijklmn
 _PUNCTUATION = re.compile(
     rb"\xc2[\xa0-\xbf]|\xe2\x80[\x80-\xbf]|\xe3\x80[\x80-\x9f]|\xef\xbc[\x81-\x8f\x9a-\xa0]|\xd8[\x8c\x9b\x9f]"
 )
+_ZERO = np.uint8(48)
 _BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 _MASK = (1 << 64) - 1
 
@@ -95,8 +96,7 @@ SURFACE_NAMES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """One text: distinct n-gram hashes (sorted), the log term frequency of each, and the surface signals."""
 
     grams: Hashes
@@ -126,7 +126,7 @@ def extract(text: str) -> Features:
     starts = edges[::2] + 1
     lengths = edges[1::2] - edges[::2]
     # After folding, a word made of digits starts with a zero.
-    numbers = int(np.count_nonzero(line[starts] == 48)) if len(starts) else 0
+    numbers = int(np.count_nonzero(line[starts] == _ZERO))
     is_long = lengths > 1
     long_starts, long_lengths = starts[is_long], lengths[is_long]
     grams, frequencies = _grams(line, long_starts, long_lengths)
@@ -142,7 +142,7 @@ def extract(text: str) -> Features:
         digits / (numbers + 1),
         len(raw) / (newlines + 1),
         numbers,
-        long_lengths.max() if words else 0,
+        np.maximum.reduce(long_lengths) if words else 0,
         len(starts) - words,
     )
     return Features(grams, frequencies, np.log1p(surface, out=surface), is_ascii)

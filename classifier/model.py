@@ -24,7 +24,6 @@ SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface s
 LOGIT_BOUND = 6.0
 _SHORTEST = 1e-6  # of a text's length in n-grams: avoids a division by zero
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
-_FEW, _MEDIAN, _MANY = range(3)
 Between = tuple[int, float, float]  # the knot below an ability, and the weights of that knot and the next
 
 
@@ -130,7 +129,7 @@ class DifficultyModel:
         np.maximum(lengths, _SHORTEST, out=lengths)
         columns += (weights @ parameters.gram_weights[rows]) / lengths.take(self._scale_of)
         likeliest = int(columns[self._heads : -1].argmax())
-        likeness = float(seen[:, likeliest].sum()) / (len(features.grams) * self._usual_coverage[likeliest])
+        likeness = float(np.add.reduce(seen[:, likeliest])) / (len(features.grams) * self._usual_coverage[likeliest])
         return columns.tolist(), coverage, min(1.0, likeness)
 
     def _position(self, abilities: Abilities) -> tuple[Between, Between]:
@@ -190,7 +189,8 @@ class DifficultyModel:
 
 
 def _forecast(tokens: float, factors: Sequence[float]) -> Forecast:
-    return Forecast(*(max(1, round(tokens * factors[point])) for point in (_FEW, _MEDIAN, _MANY)))
+    few, median, many = factors
+    return Forecast(max(1, round(tokens * few)), max(1, round(tokens * median)), max(1, round(tokens * many)))
 
 
 def _sigmoid(logit: float) -> float:

@@ -5,13 +5,13 @@ import hashlib
 import logging
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from classifier import artifact, corpus, recipe
-from classifier.model import DifficultyModel
+from classifier.model import DifficultyModel, Parameters
 from classifier.types import Turn
 
 log = logging.getLogger("classifier.train")
@@ -22,11 +22,18 @@ def fit(rows: corpus.Corpus, settings: recipe.Settings | None = None) -> Difficu
     """Fit on the training split, without the held-out tasks."""
     chosen = rows.of(split="train", holdout=False)
     parameters, abilities = recipe.fit(chosen, settings)
-    version = f"{RECIPE_VERSION}-{rows.digest[:8]}"
-    model = DifficultyModel(parameters, version=version, abilities=abilities)
+    model = DifficultyModel(parameters, version="", abilities=abilities)
     scores = [model.estimate([Turn("user", query.text)]).score for query in _reference_queries(chosen)]
     parameters = replace(parameters, reference_scores=np.sort(np.array(scores, np.float32)))
-    return DifficultyModel(parameters, version=version, abilities=abilities)
+    return DifficultyModel(parameters, version=_version(parameters), abilities=abilities)
+
+
+def _version(parameters: Parameters) -> str:
+    """The recipe's version and a digest of the numbers, so that two artefacts never share a name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(asdict(parameters).items()):
+        digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
+    return f"{RECIPE_VERSION}-{digest.hexdigest()[:8]}"
 
 
 def _reference_queries(rows: corpus.Corpus) -> list[corpus.Query]:

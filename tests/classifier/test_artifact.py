@@ -65,3 +65,8 @@ def test_a_manifest_that_is_no_json_is_refused(copy: Path) -> None:
 def test_the_shipped_artefact_is_small_and_names_its_training_data() -> None:
     assert sum(path.stat().st_size for path in artifact.SHIPPED.iterdir()) < 10_000_000
     assert len(artifact.about(artifact.SHIPPED)["training_data_sha256"]) == 64
+
+
+def test_the_page_of_figures_speaks_of_the_shipped_artefact() -> None:
+    page = Path(__file__).parents[2] / "docs" / "routing-quality.md"
+    assert artifact.load().version in page.read_text(encoding="utf-8")
