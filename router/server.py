@@ -1,5 +1,6 @@
 """Running the app under uvicorn: one process, or several that share a port."""
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,14 +27,38 @@ READY_TIMEOUT_S = 120.0
 HUNG_AFTER_S = 30  # a worker that says nothing for so long is replaced; a busy machine takes a while to start one
 
 
+HEAD_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-class BoundedHead(HttpToolsProtocol):
-    """uvicorn's protocol, with the limit on a request's head that it only keeps with its slower parser."""
+class ListeningConfig(uvicorn.Config):
+    """uvicorn's configuration, and how long the head of a request may take."""
 
+    def __init__(self, app: Starlette | str, *, head_timeout_s: float, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.head_timeout_s = head_timeout_s
+
+
+class BoundedHead(HttpToolsProtocol):
+    """uvicorn's protocol, with bounds on a request's head: its size, which the slower parser bounds too, and its time.
+
+    A connection on which nothing of a next request has come is uvicorn's to end.
+    """
+
+    config: ListeningConfig
     _head_bytes = 0
     _is_in_head = True
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A new connection owes a head; where none begins, there is nothing to answer."""
+        super().connection_made(transport)
+        self._expect_head(b"")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is owed any more."""
+        self._head_came()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head that is not complete, and hang up when it grows too large."""
@@ -40,25 +66,36 @@ class BoundedHead(HttpToolsProtocol):
             self._head_bytes += len(data)
         super().data_received(data)
         if self._is_in_head and self._head_bytes > (self.config.h11_max_incomplete_event_size or 0):
-            self._refuse()
+            self._refuse(HEAD_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """A new head begins; what came with the end of the last body is not counted."""
         super().on_message_begin()
         self._is_in_head = True
+        self._expect_head(HEAD_TOO_SLOW)
 
     def on_headers_complete(self) -> None:
         """The head is complete: what counts is its own size."""
         self._is_in_head, self._head_bytes = False, 0
+        self._head_came()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > (self.config.h11_max_incomplete_event_size or 0):
-            self._refuse()
+            self._refuse(HEAD_TOO_LARGE)
             return
         super().on_headers_complete()
 
-    def _refuse(self) -> None:
+    def _expect_head(self, otherwise: bytes) -> None:
+        self._head_came()
+        self._head_timer = self.loop.call_later(self.config.head_timeout_s, self._refuse, otherwise)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, answer: bytes) -> None:
         if not self.transport.is_closing():
-            self.transport.write(HEAD_TOO_LARGE)
+            self.transport.write(answer)
             self.transport.close()
 
 
@@ -86,7 +123,7 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
     """Serve until told to stop; `path` is the configuration file, which workers read again."""
     server = configured.server
     workers = 1 if configured.uses_embedded() else server.workers
-    options = {
+    options: dict[str, Any] = {
         "host": server.host,
         "port": server.port,
         "loop": "uvloop",
@@ -95,21 +132,22 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "access_log": False,
         "server_header": False,
         "date_header": False,
+        "head_timeout_s": server.read_timeout_s,
         "h11_max_incomplete_event_size": server.max_header_bytes,
         "timeout_graceful_shutdown": round(server.shutdown_timeout_s),
         "ws": "none",
     }
     if workers == 1:
-        _AnnouncingServer(uvicorn.Config(create(configured), **options), announce).run()  # type: ignore[arg-type]
+        _AnnouncingServer(ListeningConfig(create(configured), **options), announce).run()
         return
     if path is not None:
         os.environ[f"{ENV_PREFIX}CONFIG"] = str(path)
-    config = uvicorn.Config(
+    config = ListeningConfig(
         "router.server:worker",
         factory=True,
         workers=workers,
         timeout_worker_healthcheck=HUNG_AFTER_S,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
     listening = config.bind_socket()  # here, so that a free port is known and a taken one is found out before anything
     url = base_url(*listening.getsockname()[:2])

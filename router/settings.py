@@ -65,7 +65,7 @@ class ServerSettings(Table):
     strict: bool = Field(False, description="refuse unknown body keys instead of ignoring them with a warning")
     max_body_bytes: int = Field(20_000_000, ge=1_000, description="largest request body")
     max_header_bytes: int = Field(65_536, ge=8_192, description="largest request head")
-    read_timeout_s: float = Field(30.0, gt=0, description="time a client has to send its body")
+    read_timeout_s: float = Field(30.0, gt=0, description="time a client has to send a head, then a body")
     max_concurrent_requests: int = Field(512, ge=1, description="requests answered at once, per worker")
     max_queued_requests: int = Field(1024, ge=0, description="requests that wait for a place before 429")
     queue_timeout_s: float = Field(30.0, gt=0, description="longest wait for a place")

@@ -218,6 +218,23 @@ def test_a_head_that_is_too_large_is_refused(place: Place) -> None:
         assert server.ask()["object"] == "chat.completion"
 
 
+def test_a_head_that_does_not_come_in_time_is_refused(place: Place) -> None:
+    place.configure(BASIC.replace("port = 0", "port = 0\nread_timeout_s = 2"))
+    with place.serving() as server:
+        for begun, answer in ((b"", b""), (b"GET /health/live HTTP/1.1\r\nhost: local", b"HTTP/1.1 408 ")):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+                connection.sendall(begun)
+                assert connection.recv(100)[:13] == answer
+        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+            for pause in (0.0, 3.0):  # between two requests there is all the time that connections are kept
+                threading.Event().wait(pause)
+                connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                answered = b""
+                while not answered.endswith(b"}"):
+                    answered += connection.recv(1000)
+        assert server.ask("slow")["object"] == "chat.completion"
+
+
 def test_two_servers_may_share_state_and_database(place: Place) -> None:
     with place.serving() as one, place.serving() as other:
         one.ask()
