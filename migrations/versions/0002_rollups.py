@@ -86,15 +86,14 @@ def upgrade() -> None:
 
 def mark_on_sqlite() -> None:
     for table in TABLES:
-        granule = f"substr(hex(NEW.{ID_COLUMNS[table]}), 1, 8)"
-        body = sqlite_mark("granule", granule, f"NEW.{ID_COLUMNS[table]} IS NOT NULL")
+        column = ID_COLUMNS[table]
+        sqlite_mark(f"mark_{table}", table, "granule", f"substr(hex(NEW.{column}), 1, 8)", f"NEW.{column} IS NOT NULL")
         if elsewhere := SQLITE_ELSEWHERE.get(table):
-            column = "day" if table == "revenue_events" else "granule"
-            body += sqlite_mark(column, elsewhere, f"NEW.{ID_COLUMNS[table]} IS NULL")
-        op.execute(f"CREATE TRIGGER mark_{table} AFTER INSERT ON {table} BEGIN {body} END")
+            to = "day" if table == "revenue_events" else "granule"
+            sqlite_mark(f"mark_{table}_elsewhere", table, to, elsewhere, f"NEW.{column} IS NULL")
         op.execute(
-            f"INSERT INTO rollup_marks (granule) SELECT DISTINCT substr(hex({ID_COLUMNS[table]}), 1, 8) "  # noqa: S608
-            f"FROM {table} WHERE {ID_COLUMNS[table]} IS NOT NULL"
+            f"INSERT INTO rollup_marks (granule) SELECT DISTINCT substr(hex({column}), 1, 8) "  # noqa: S608
+            f"FROM {table} WHERE {column} IS NOT NULL"
         )
     op.execute(
         "INSERT INTO rollup_marks (granule) SELECT DISTINCT printf('%08X', effective_at / 65536000) "
@@ -106,9 +105,13 @@ def mark_on_sqlite() -> None:
     )
 
 
-def sqlite_mark(column: str, value: str, condition: str) -> str:
-    known = f"EXISTS (SELECT 1 FROM rollup_marks WHERE {column} = {value})"  # noqa: S608
-    return f"INSERT INTO rollup_marks ({column}) SELECT {value} WHERE {condition} AND NOT {known};"
+def sqlite_mark(name: str, table: str, to: str, value: str, condition: str) -> None:
+    """Lines come in the order of time, so the newest mark nearly always says it already: about 1 µs a line."""
+    newest = "(SELECT granule FROM rollup_marks ORDER BY id DESC LIMIT 1)"
+    known = f"EXISTS (SELECT 1 FROM rollup_marks WHERE {to} = {value})"  # noqa: S608
+    when = f"{condition} AND {value} IS NOT {newest} AND NOT {known}"
+    body = f"INSERT INTO rollup_marks ({to}) VALUES ({value});"  # noqa: S608
+    op.execute(f"CREATE TRIGGER {name} AFTER INSERT ON {table} WHEN {when} BEGIN {body} END")
 
 
 def mark_on_postgresql() -> None:
@@ -139,6 +142,7 @@ def downgrade() -> None:
     for table in TABLES:
         if op.get_bind().dialect.name == "sqlite":
             op.execute(f"DROP TRIGGER mark_{table}")
+            op.execute(f"DROP TRIGGER IF EXISTS mark_{table}_elsewhere")
         else:
             op.execute(f"DROP TRIGGER mark_{table} ON {table}")
             op.execute(f"DROP FUNCTION mark_{table}()")

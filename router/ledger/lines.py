@@ -5,6 +5,7 @@ moment in its id (when it came in), a call to its request, a correction to its c
 reconciled difference, a statement that nothing matches) is a unit of its own with unknown keys.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from router.ledger.cells import ADDED_FACTS, CALL_FACTS, CALL_KEYS, REQUEST_FACT
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 
 Ints = NDArray[np.int64]
+Factor = tuple[Ints, Ints]
 
 PAGE_REQUESTS = 20_000
 BUCKETS_PER_DOUBLING = 16
@@ -77,16 +79,25 @@ class Lines:
         unpriced = sums[:, CALL_FACTS.index("calls")] > sums[:, CALL_FACTS.index("priced")]
         self.request_facts[:, REQUEST_FACTS.index("incomplete")] = unpriced & self.is_request
         self.cost = sums[:, CALL_FACTS.index("cost_nanousd")].copy()
-        self._sums = sums
+        # In columns, as they are added up.
+        self._facts = np.asfortranarray(np.hstack((self.request_facts, sums)))
 
-    _sums: Ints = field(init=False)
+    _facts: Ints = field(init=False)
+    _factors: dict[str, Factor] = field(init=False, default_factory=dict)
+
+    def _factor(self, name: str) -> Factor:
+        if name not in self._factors:
+            self._factors[name] = np.unique(self.keys[name], return_inverse=True)
+        return self._factors[name]
 
     def cells(self, grouping: Sequence[str], labels: Ints) -> Cells:
         """Add the facts up by a label per unit (a stretch of time) and the values of the keys."""
         known = self._known_cost()
+        if not len(self.ms):
+            return Cells(np.empty((0, len(grouping) + 1), np.int64), np.empty((0, len(ADDED_FACTS)), np.int64), known)
         if not any(name in CALL_KEYS for name in grouping):
-            columns = [labels, *(self.keys[name] for name in grouping)]
-            return added(columns, np.hstack((self.request_facts, self._sums)), known)
+            of_labels = np.unique(labels, return_inverse=True)
+            return _added([of_labels, *(self._factor(name) for name in grouping)], self._facts, known)
         answer = {"model": self.answer_model, "role": np.where(self.answer_model == UNKNOWN, UNKNOWN, Role.ANSWER)}
         of_units = [answer[name] if name in CALL_KEYS else self.keys[name] for name in grouping]
         of_lines = [self.call_keys[n] if n in CALL_KEYS else self.keys[n][self.unit] for n in grouping]
@@ -122,17 +133,35 @@ def added(columns: Sequence[Ints], facts: Ints, largest: Ints) -> Cells:
     """Add facts up by the distinct combinations of the columns."""
     if not len(facts):
         return Cells(np.empty((0, len(columns)), np.int64), facts, largest)
-    code = np.zeros(len(facts), np.int64)
-    for column in columns:
-        values, places = np.unique(column, return_inverse=True)
-        code = code * len(values) + places
-    distinct, first, cell = np.unique(code, return_index=True, return_inverse=True)
-    sums = np.zeros((facts.shape[1], len(distinct)), np.int64)
-    for column_no in range(facts.shape[1]):
-        np.add.at(sums[column_no], cell, np.ascontiguousarray(facts[:, column_no]))
-    most = np.full(len(distinct), UNKNOWN, np.int64)
+    return _added([np.unique(column, return_inverse=True) for column in columns], facts, largest)
+
+
+def _added(factors: Sequence[Factor], facts: Ints, largest: Ints) -> Cells:
+    """Add facts up; each column comes as its distinct values and the place of each row's value among them."""
+    code, sizes = np.zeros(len(facts), np.int64), [len(values) for values, _ in factors]
+    for (_, places), size in zip(factors, sizes, strict=True):
+        code = code * size + places
+    present, cell = _numbered(code, math.prod(sizes))
+    sums = np.zeros((facts.shape[1], len(present)), np.int64)
+    for number, column in enumerate(facts.T):
+        np.add.at(sums[number], cell, np.ascontiguousarray(column))
+    most = np.full(len(present), UNKNOWN, np.int64)
     np.maximum.at(most, cell, largest)
-    return Cells(np.stack([column[first] for column in columns], axis=1), sums.T, most)
+    keys = np.empty((len(present), len(factors)), np.int64)
+    for number in reversed(range(len(factors))):
+        present, rest = np.divmod(present, sizes[number])
+        keys[:, number] = factors[number][0][rest]
+    return Cells(keys, sums.T, most)
+
+
+def _numbered(code: Ints, size: int) -> tuple[Ints, Ints]:
+    """The codes that occur, in order, and the place of each row's among them; without sorting where they are few."""
+    if size > 4 * len(code) + 10_000:
+        return np.unique(code, return_inverse=True)
+    present = np.flatnonzero(np.bincount(code, minlength=size))
+    places = np.zeros(size, np.int64)
+    places[present] = np.arange(len(present))
+    return present, places[code]
 
 
 def merged_histogram(made: Sequence[Ints]) -> Ints:
