@@ -149,9 +149,10 @@ class Routing:
         if query.model == AUTO:
             return Wish(effort=query.effort)
         try:
-            return Wish(tier=Tier(query.model), effort=query.effort)
+            tier = Tier(query.model)
         except ValueError:
             raise UnknownModel(f"no model goes by the name {query.model!r}", param="model") from None
+        return Wish(tier=tier, effort=None if tier is Tier.FAST else query.effort)
 
     def _ability(self, target: ModelTarget) -> float | None:
         return target.ability if target.ability is not None else self._model.ability_of(target.name)

@@ -130,3 +130,8 @@ def test_what_comes_again_and_again_is_no_regenerate() -> None:
 def test_an_answer_in_json_can_be_voted_on() -> None:
     ask = an_ask("Describe a cat.", params={"response_format": {"type": "json_object"}})
     assert a_routing().route(ask).estimate.answer_type is AnswerType.JSON
+
+
+def test_fast_asked_for_by_name_is_not_made_to_think_by_an_effort() -> None:
+    assert a_routing().route(an_ask(model="fast", effort="xhigh")).decision.effort is None
+    assert a_routing().route(an_ask(model="reasoning", effort="high")).decision.effort == "high"

@@ -103,6 +103,8 @@ PASSED = (
     "prompt_cache_retention",
     "safety_identifier",
 )
+FUNCTION_KEYS = ("name", "description", "parameters", "strict")
+STEERING = frozenset({"api_base", "api_key", "base_url", "extra_headers", "extra_body", "model_list"})
 KNOWN = frozenset(ChatRequest.__struct_fields__) - {"ignored"}
 DEEPEST = 200
 TOO_DEEP = "the body is nested too deeply"
@@ -194,20 +196,21 @@ def _check_together(request: ChatRequest) -> None:
         raise InvalidRequest(
             "tool_choice is none, auto, required or an object", param="tool_choice", code="invalid_value"
         )
-    for position, tool in enumerate(request.tools or ()):
-        _check_tool(tool, f"tools[{position}]")
+    if request.tools:
+        request.tools = [_checked_tool(tool, f"tools[{position}]") for position, tool in enumerate(request.tools)]
     if request.response_format is not None:
         _check_response_format(request.response_format)
     if request.modalities is not None and not set(request.modalities) <= {"text", "audio"}:
         raise InvalidRequest("modalities are text and audio", param="modalities", code="invalid_value")
 
 
-def _check_tool(tool: dict[str, Any], path: str) -> None:
+def _checked_tool(tool: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return a function tool with its own keys only; other kinds are the provider's to know."""
     kind = tool.get("type")
     if not isinstance(kind, str):
         raise InvalidRequest("a tool needs a type", param=f"{path}.type", code="missing_required_parameter")
     if kind != "function":
-        return
+        return {key: value for key, value in tool.items() if key not in STEERING}
     function = tool.get("function")
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
         raise InvalidRequest(
@@ -215,6 +218,7 @@ def _check_tool(tool: dict[str, Any], path: str) -> None:
         )
     if not isinstance(function.get("parameters"), (dict, type(None))):
         raise InvalidRequest("parameters is a JSON schema", param=f"{path}.function.parameters", code="invalid_type")
+    return {"type": kind, "function": {key: function[key] for key in FUNCTION_KEYS if key in function}}
 
 
 def _check_response_format(wanted: dict[str, Any]) -> None:
