@@ -22,8 +22,14 @@ def fit(rows: corpus.Corpus, settings: recipe.Settings | None = None) -> Difficu
     """Fit on the training split, without the held-out tasks."""
     chosen = rows.of(split="train", holdout=False)
     parameters, abilities = recipe.fit(chosen, settings)
+    queries = _reference_queries(chosen)
     model = DifficultyModel(parameters, version="", abilities=abilities)
-    scores = [model.estimate([Turn("user", query.text)]).score for query in _reference_queries(chosen)]
+    # Text that tells nothing is taken for average traffic, neither easy nor hard.
+    familiar = [model.estimate([Turn("user", query.text)]) for query in queries if query.text.isascii()]
+    average = np.mean([(estimate.p_fast, estimate.p_reasoning) for estimate in familiar], axis=0)
+    parameters = replace(parameters, prior_logits=np.log(average / (1 - average)).astype(np.float32))
+    model = DifficultyModel(parameters, version="", abilities=abilities)
+    scores = [model.estimate([Turn("user", query.text)]).score for query in queries]
     parameters = replace(parameters, reference_scores=np.sort(np.array(scores, np.float32)))
     return DifficultyModel(parameters, version=_version(parameters), abilities=abilities)
 
