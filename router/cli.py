@@ -23,6 +23,7 @@ from router.commands import (
     serve,
     train,
     tuning,
+    whatif,
 )
 from router.dials import WrongPolicy
 from router.errors import RouterError
@@ -56,6 +57,7 @@ app.command()(init.init)
 app.command()(doctor.doctor)
 app.command()(estimate.estimate)
 app.command()(report.report)
+app.command()(whatif.whatif)
 app.command()(replay.replay)
 app.command()(train.train)
 app.command()(evaluate.evaluate)

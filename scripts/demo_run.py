@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,9 @@ from router.commands.report import short_usd
 from router.ledger import schema
 from router.ledger.tables import Call, Request
 from router.money import NANO_PER_USD
+from router.reports.page import MORE, page
+from router.reports.standing import full_report
+from router.reports.window import Window
 
 QUESTIONS = Path(__file__).with_name("demo_questions.json")
 TIERWISE = Path(sys.executable).with_name("tierwise")
@@ -41,6 +45,7 @@ def demo(
     url: Annotated[str | None, typer.Option(help="A running server; without it one is started for the demo.")] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration of the server.")] = None,
     max_tokens: Annotated[int, typer.Option(help="Longest visible answer.")] = 96,
+    report: Annotated[Path | None, typer.Option(help="Write a report of the books as one HTML file.")] = None,
 ) -> None:
     """Send thirty questions through `auto` and print where they went, what they cost and what they should earn."""
     questions: list[list[str]] = json.loads(QUESTIONS.read_text())
@@ -48,6 +53,7 @@ def demo(
         answers = asked(url, questions, max_tokens)
         with opened(config) as (_, engine):
             show(answers, booked(engine, answers))
+            write_report(engine, report)
         return
     with tempfile.TemporaryDirectory(prefix="tierwise-demo-") as directory:
         env = dict(os.environ)
@@ -56,7 +62,18 @@ def demo(
             answers = asked(at, questions, max_tokens)
         engine = schema.ready_engine(env["TIERWISE_DATABASE_URL"])
         show(answers, booked(engine, answers))
+        write_report(engine, report)
         engine.dispose()
+
+
+def write_report(engine: Engine, path: Path | None) -> None:
+    """Write what the books say by reason, as a page to open in a browser."""
+    if path is None:
+        return
+    always = Window(None, None, UTC)
+    found = full_report(engine, ("reason",), always, {}, MORE)
+    path.write_text(page(found, always, "UTC", {}, datetime.now(UTC)), encoding="utf-8")
+    Console().print(f"the report is in {path}")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from router.commands.opening import opened
 from router.keys import DEFAULT_SEGMENT
 from router.ledger import codes, pricelist, revenue, rollups
 from router.ledger.database import writing
-from router.ledger.prices import STANDARD, Price, PriceBook, Rates
+from router.ledger.prices import Price, PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.rows import CallRow, RequestRow
 from router.ledger.store import labels
@@ -277,25 +277,12 @@ def _priced(world: World, model: Ints, usage: Ints) -> tuple[Ints, Ints]:
         price = world.prices[name]
         if price is None:
             continue
-        rates, chosen = _standard(price), model == place
-        each = np.array(
-            [
-                rates.input,
-                rates.input if rates.cached_input is None else rates.cached_input,
-                rates.input if rates.cache_write is None else rates.cache_write,
-                rates.output,
-                rates.output if rates.thinking is None else rates.thinking,
-            ]
-        )
+        chosen = model == place
+        each = np.array(list(price.rates_by_bucket().values()))
         whole, rest = np.divmod(each @ usage[:, chosen], 1_000)
         price_id[chosen] = price.id
         cost[chosen] = whole + ((rest > 500) | ((rest == 500) & (whole % 2 == 1)))
     return price_id, cost
-
-
-def _standard(price: Price) -> Rates:
-    """The rates of short prompts at the standard service."""
-    return min((r for r in price.rates if r.service == STANDARD), key=lambda rates: rates.above_tokens)
 
 
 def _statements(

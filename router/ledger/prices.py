@@ -81,6 +81,17 @@ class Price:
         pico += max(r.highest_output for r in reachable) * output_bound_tokens
         return NanoUsd(-(-pico // 1_000) + self.per_call_nanousd)
 
+    def rates_by_bucket(self) -> dict[str, int]:
+        """The standard rates of short prompts, by token bucket, with every fallback filled in."""
+        rates = self._rates_for(1, STANDARD)
+        return {
+            "input_fresh": rates.input,
+            "input_cached": rates.input if rates.cached_input is None else rates.cached_input,
+            "input_cache_write": rates.input if rates.cache_write is None else rates.cache_write,
+            "output_visible": rates.output,
+            "output_reasoning": rates.output if rates.thinking is None else rates.thinking,
+        }
+
     def covers(self, at_us: int) -> bool:
         """Tell whether the price was in effect at an instant."""
         return self.effective_from <= at_us and (self.effective_to is None or at_us < self.effective_to)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, Engine, delete, insert, select, text
+from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, text
 
 from router.ledger import ids, lines
 from router.ledger.bookings import DAY_MS, Bookings, midnight_ms
@@ -30,6 +30,7 @@ from router.ledger.tables import Rollup, RollupCosts, RollupMark
 
 GRANULE_MS = 65_536
 LOOKBACK_MS = 60_000  # a quarter that ended just now still gets its stragglers
+MOST_MARKS = 3_000
 MOST_QUARTERS = 24  # rolled up in one transaction
 ROLLUP_LOCK = 0x7165_7278  # PostgreSQL advisory lock of whoever rolls up
 LAST_QUARTER = ids.END_OF_TIME_MS // QUARTER_MS
@@ -62,11 +63,11 @@ def refresh(engine: Engine, now_us: int, most: int = MOST_QUARTERS) -> int:
     with writing(engine) as connection:
         if not _is_alone(connection):
             return 0
-        marks = marked(connection)
+        ended = (now_us // 1_000 - LOOKBACK_MS) // QUARTER_MS
+        marks = marked(connection, before_ms=ended * QUARTER_MS)
         if not marks:
             return 0
         bookings = Bookings()
-        ended = (now_us // 1_000 - LOOKBACK_MS) // QUARTER_MS
         due = _due(dirty(connection, marks, bookings), ended, _statement_days(connection, bookings))[:most]
         chosen = [quarter for quarter in due if quarter // QUARTERS_A_DAY == due[0] // QUARTERS_A_DAY]
         done: set[int] = set()
@@ -100,9 +101,14 @@ def follower(engine: Engine, now_us: Callable[[], int]) -> Callable[[], None]:
     return follow
 
 
-def marked(connection: Connection) -> list[Mark]:
-    """Read the marks."""
-    found = connection.execute(select(RollupMark.id, RollupMark.granule, RollupMark.day, RollupMark.quarter))
+def marked(connection: Connection, before_ms: int | None = None) -> list[Mark]:
+    """Read the marks: all, or the oldest before an instant, as many as one refresh can use."""
+    query = select(RollupMark.id, RollupMark.granule, RollupMark.day, RollupMark.quarter)
+    if before_ms is not None:
+        granule = f"{max(before_ms, 0) // GRANULE_MS:08X}"
+        is_old = or_(RollupMark.granule.is_(None), func.upper(RollupMark.granule) <= granule)
+        query = query.where(is_old).order_by(RollupMark.granule).limit(MOST_MARKS)
+    found = connection.execute(query)
     return [Mark(id, _touched(granule, day, quarter)) for id, granule, day, quarter in found]
 
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "doctor",
     "estimate",
     "report",
+    "whatif",
     "ledger/export",
     "ledger/verify",
     "ledger/reconcile",
@@ -59,6 +60,7 @@ def test_every_command_has_help(tierwise: Command, command: str) -> None:
     "listing",
     [
         "report",
+        "whatif",
         "keys/list",
         "policy/show",
         "policy/log",

@@ -1,0 +1,110 @@
+"""`tierwise whatif`: what a window would have cost and earned had something been different."""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from router.reports.whatif import State
+    from router.reports.window import Window
+
+COLUMNS = ("what", "queries", "deep_share", "cost_usd", "expected_revenue_usd", "contribution_usd", "cost_per_1000_usd")
+Factor = Annotated[str | None, typer.Option(help="So many times as much.")]
+Share = Annotated[str | None, typer.Option(help="A share from 0 to 1, in place of what it is.")]
+
+
+def whatif(
+    ecpm: Factor = None,
+    ad_load: Factor = None,
+    prices: Factor = None,
+    input_tokens: Factor = None,
+    output_tokens: Factor = None,
+    thinking_tokens: Factor = None,
+    cache_rate: Share = None,
+    deep_share: Share = None,
+    elasticity: Annotated[str, typer.Option(help="e in: queries x (cost per query after / before) ^ -e.")] = "0",
+    since: Annotated[str | None, typer.Option(help="First moment: a date, a time, or back from now (7d).")] = None,
+    until: Annotated[str | None, typer.Option(help="First moment no longer included.")] = None,
+    zone: Annotated[str, typer.Option(help="Time zone of dates.")] = "UTC",
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Work a past window out again with other assumptions: before, after each change in turn, and what it moves."""
+    from router.commands.opening import opened
+    from router.reports.whatif import Levers, steps
+    from router.reports.window import window
+
+    levers = Levers(
+        ecpm=_number("ecpm", ecpm),
+        ad_load=_number("ad-load", ad_load),
+        prices=_number("prices", prices),
+        input_tokens=_number("input-tokens", input_tokens),
+        output_tokens=_number("output-tokens", output_tokens),
+        thinking_tokens=_number("thinking-tokens", thinking_tokens),
+        cache_rate=_number("cache-rate", cache_rate, most=1),
+        deep_share=_number("deep-share", deep_share, most=1),
+        elasticity=_number("elasticity", elasticity, most=10) or Decimal(0),
+    )
+    chosen = window(since, until, zone, datetime.now(UTC))
+    with opened(config) as (_, engine):
+        before = _state(engine, chosen)
+    show([_row("before", before), *(_row(name, state) for name, state in steps(before, levers))], COLUMNS, form)
+
+
+def _state(engine: "Engine", window: "Window") -> "State":
+    """Read what is, by tier, split over token buckets by the prices in effect."""
+    from router.clock import SystemClock
+    from router.ledger.prices import PriceBook
+    from router.reports.queries import costs
+    from router.reports.whatif import BUCKETS, State, TierState, split
+
+    book, now_us = PriceBook.load(engine), SystemClock().now_us()
+    tiers: dict[str, TierState] = {}
+    revenue = 0
+    for (tier, model), sums in costs(engine, ["tier", "model"], window).ordered():
+        price = book.in_effect(model or "", now_us)
+        rates = price.rates_by_bucket() if price else {}
+        tokens = {name: getattr(sums, name) for name in BUCKETS}
+        other, parts = split(sums.cost_nanousd, tokens, rates)
+        known = tiers.get(str(tier)) or TierState(Decimal(0), Decimal(0), *(dict.fromkeys(BUCKETS, Decimal(0)),) * 2)
+        tiers[str(tier)] = TierState(
+            known.queries + sums.requests,
+            known.other_cost + other,
+            {name: known.tokens[name] + tokens[name] for name in BUCKETS},
+            {name: known.costs[name] + parts[name] for name in BUCKETS},
+        )
+        revenue += sums.expected_nanousd
+    return State(tiers, Decimal(revenue))
+
+
+def _row(what: str, state: "State") -> dict[str, object]:
+    from router.reports.figures import usd
+
+    share = state.deep_share
+    return {
+        "what": what,
+        "queries": f"{state.queries:.0f}",
+        "deep_share": None if share is None else str(share.quantize(Decimal("0.0001"))),
+        "cost_usd": usd(state.cost),
+        "expected_revenue_usd": usd(state.revenue),
+        "contribution_usd": usd(state.contribution),
+        "cost_per_1000_usd": usd(state.cost * 1_000 / state.queries) if state.queries else None,
+    }
+
+
+def _number(name: str, text: str | None, most: int = 10**6) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or not 0 <= value <= most:
+        raise typer.BadParameter(f"--{name} takes a number from 0 to {most}")
+    return value
