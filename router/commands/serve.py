@@ -15,7 +15,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes; the embedded model forces 1.")] = None,
 ) -> None:
-    """Serve the chat endpoint, the admin page and the metrics."""
+    """Serve the chat endpoints, models, feedback, health and metrics."""
     from router import settings
     from router.admin_secret import AdminSecret
     from router.commands.opening import make_state_dir
