@@ -7,6 +7,7 @@ One process at a time does this; the others find nothing to do.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, text
@@ -169,12 +170,10 @@ def _roll_up(connection: Connection, start: int, end: int, bookings: Bookings) -
     for grain, grouping_ids in ((Grain.QUARTER, BY_QUARTER), (Grain.HOUR, BY_HOUR)):
         for code in grouping_ids:
             made = [page.cells(GROUPINGS[code], _starts(page.ms, grain)) for page in pages]
-            insert_rows(connection, _merged(code, grain, made))
+            _insert(connection, "rollups", COLUMNS, _merged(code, grain, made))
     costs = lines.merged_histogram([page.histogram(_starts(page.ms, Grain.QUARTER)) for page in pages])
-    if len(costs):
-        names = ("start", "tier", "bucket", "requests")
-        rows = [dict(zip(names, row, strict=True)) | {"grain": int(Grain.QUARTER)} for row in costs.tolist()]
-        connection.execute(insert(RollupCosts), rows)
+    rows = [[int(Grain.QUARTER), *row] for row in costs.tolist()]
+    _insert(connection, "rollup_costs", ("grain", "start", "tier", "bucket", "requests"), rows)
 
 
 def _starts(ms: lines.Ints, grain: Grain) -> lines.Ints:
@@ -196,14 +195,17 @@ def _merged(code: int, grain: Grain, made: Sequence[lines.Cells]) -> list[list[i
     return rows
 
 
-def insert_rows(connection: Connection, rows: Sequence[Sequence[int]]) -> None:
-    """Insert rows of rollups, as COLUMNS name their values."""
+def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[int]]) -> None:
     if not rows:
         return
-    is_sqlite = connection.dialect.name == "sqlite"
-    marks = ", ".join(("?" if is_sqlite else "%s",) * len(COLUMNS))
-    statement = f"INSERT INTO rollups ({', '.join(COLUMNS)}) VALUES ({marks})"  # noqa: S608 - names of our own
-    connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of our own
+        connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+        return
+    cursor: Any = connection.connection.cursor()
+    with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+        copy.write("".join("\t".join(map(str, row)) + "\n" for row in rows))
 
 
 def _clear_rows(connection: Connection, grain: Grain, start: int, end: int) -> None:
