@@ -174,7 +174,7 @@ def _lines(line: Series, scale: _Scale, step: float) -> list[str]:
 
 
 def _names(names: Sequence[str], step: float) -> list[str]:
-    every = max(1, math.ceil(max(len(name) for name in names) * 6.6 / step)) if names else 1
+    every = max(1, math.ceil(max(len(name) for name in names) * 8 / step)) if names else 1
     return [
         f'<text x="{LEFT + (place + 0.5) * step:.1f}" y="{HEIGHT - 8}" class="middle">{escape(names[place])}</text>'
         for place in range(0, len(names), every)
