@@ -61,13 +61,14 @@ class Mark:
 
 def refresh(engine: Engine, now_us: int, most: int = MOST_QUARTERS) -> int:
     """Roll up what is due, at most so many quarters; returns how many. Raises SQLAlchemyError and changes nothing."""
+    ended = (now_us // 1_000 - LOOKBACK_MS) // QUARTER_MS
+    with engine.connect() as connection:  # nearly always there is nothing to do, and no writer has to wait for that
+        if not marked(connection, before_ms=ended * QUARTER_MS):
+            return 0
     with writing(engine) as connection:
         if not _is_alone(connection):
             return 0
-        ended = (now_us // 1_000 - LOOKBACK_MS) // QUARTER_MS
         marks = marked(connection, before_ms=ended * QUARTER_MS)
-        if not marks:
-            return 0
         bookings = Bookings()
         due = _due(dirty(connection, marks, bookings), ended, _statement_days(connection, bookings))[:most]
         chosen = [quarter for quarter in due if quarter // QUARTERS_A_DAY == due[0] // QUARTERS_A_DAY]
