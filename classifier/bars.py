@@ -163,7 +163,7 @@ def of_cost(model: DifficultyModel, texts: Sequence[str]) -> list[Bar]:
     megabytes, seconds = studies.footprint()
     return [
         Bar(
-            "CPU ms per estimate at 20 / 200 / 1,000 tokens, median (best)",
+            "CPU ms per estimate at 20 / 200 / 1,000 tokens, median of the quietest round (best)",
             " / ".join(f"{median:.3f} ({best:.3f})" for median, best in times.values()),
             "<= .06 / .12 / .30",
             all(median <= bar for (median, _), bar in zip(times.values(), (0.06, 0.12, 0.30), strict=True)),
