@@ -62,6 +62,9 @@ figures above. With about 500 questions the standard error of one source's AUROC
 - No outcomes in other languages and none of whole conversations were recorded. Unfamiliar text is drawn towards an
   average estimate and its uncertainty grows; earlier turns, code blocks, attachments and tool calls move both tiers by
   a small bounded amount set by hand.
+- CPU time was taken on two cores shared with other work, whose speed changed twofold from run to run: nine runs gave
+  medians of .076 to .157 ms at 20 tokens, .096 to .208 at 200 and .207 to .399 at 1,000. The row above is one of the
+  slow runs; no run met the bar at 20 tokens.
 - One number places a model on all kinds of question; models with a speciality (a small model good at maths) are
   misjudged there until labels of one's own traffic say better.
 """
