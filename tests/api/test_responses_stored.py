@@ -7,6 +7,7 @@ from starlette.types import Message
 
 from router.clock import SystemClock
 from router.keys import Scope
+from router.ledger.database import writing
 from router.ledger.retention import purge
 from router.ledger.tables import StoredResponse
 from tests.api.service import Connection, Service, serving, settings_of
@@ -99,7 +100,7 @@ async def test_a_conversation_whose_beginning_was_deleted_is_not_found(service: 
 
 async def test_a_stored_response_expires(fresh: Service) -> None:
     path = f"{RESPONSES}/{(await answered(fresh, store=True))['id']}"
-    with fresh.engine.begin() as connection:
+    with writing(fresh.engine) as connection:
         left_us = connection.execute(select(StoredResponse.expires_at)).scalar_one() - SystemClock().now_us()
         connection.execute(update(StoredResponse).values(expires_at=SystemClock().now_us()))
     assert 29 * DAY_US < left_us <= 30 * DAY_US
