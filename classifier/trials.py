@@ -141,8 +141,3 @@ def _draws(trial: Trial, measure: Callable[[Trial, npt.NDArray[np.intp]], float]
 def need_auroc(ranking: str) -> Callable[[Trial, npt.NDArray[np.intp]], float]:
     """AUROC of need for one of the rankings."""
     return lambda trial, rows: metrics.auroc(trial.need[rows], trial.rankings[ranking][rows])
-
-
-def routed_apgr(ranking: str) -> Callable[[Trial, npt.NDArray[np.intp]], float]:
-    """APGR for one of the rankings; the oracle ranks by the outcomes."""
-    return lambda trial, rows: metrics.apgr(trial.rankings[ranking][rows], trial.weak[rows], trial.strong[rows])

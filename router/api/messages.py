@@ -126,19 +126,3 @@ def check_image_url(url: object, path: str) -> None:
     """Raise InvalidRequest unless this is where an image may be."""
     if not isinstance(url, str) or not url.startswith(("https://", "http://", "data:")):
         raise InvalidRequest("an image is an http(s) URL or a data URI", param=path, code="invalid_image_url")
-
-
-def text_of(content: str | list[dict[str, Any]] | None) -> str:
-    """Join the text parts of a checked message's content."""
-    if isinstance(content, str):
-        return content
-    return "\n".join(part["text"] for part in content or () if part["type"] == "text")
-
-
-def attachments_in(content: str | list[dict[str, Any]] | None) -> int:
-    """Count the images, sounds and files of a checked message's content."""
-    return (
-        0
-        if content is None or isinstance(content, str)
-        else sum(part["type"] not in ("text", "refusal") for part in content)
-    )

@@ -153,11 +153,6 @@ class Spool:
         return self._rows_waiting
 
     @property
-    def last_id(self) -> int:
-        """The number of the newest row."""
-        return self._last_id
-
-    @property
     def is_low(self) -> bool:
         """Little room is left: the deep tiers stop first."""
         return self.free_bytes < LOW_BELOW_BYTES or bool(self._owed)

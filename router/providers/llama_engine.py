@@ -69,11 +69,6 @@ class LlamaEngine:
         self._running: set[Generation] = set()
         self._is_closed = False
 
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the weights are in memory."""
-        return self._server is not None
-
     def load(self) -> None:
         """Load the weights: once, from any thread. The interpreter stands still for about a second meanwhile."""
         with self._loading:
