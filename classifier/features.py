@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from classifier.wording import stripped
 
+# Moves whenever `extract` gives other numbers for the same text: stored rows of another format are not comparable.
+FEATURE_FORMAT = 1
 HEAD_CHARS = 2600
 TAIL_CHARS = 600
 _LIMIT = 3 * (HEAD_CHARS + TAIL_CHARS)  # bytes: UTF-8 may take several for a character
