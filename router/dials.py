@@ -1,17 +1,25 @@
 """The dials of a policy as an operator names them: read, compared, and held against the wiring of the tiers.
 
 Knows no database. What a value may be is the policy's own business; what order makes sense depends on who is sampled.
+A segment's own dial goes by a name with dots: `segments.free.reasoning_threshold`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
-from typing import Protocol
+from dataclasses import fields
+from typing import Any, Protocol
 
-from router.policy import NEVER, Policy
+from router.policy import NEVER, Policy, SegmentDials
+from router.tiers.stopping import require_reachable
 
-DIALS = tuple(field.name for field in fields(Policy) if field.name != "version")
+DIALS = tuple(f.name for f in fields(Policy) if f.init and f.name not in ("version", "segments"))
+SEGMENT_DIALS = tuple(f.name for f in fields(SegmentDials))
+IN_SEGMENT = "segments."
+TEXTS = frozenset({"pacing", "classifier"})
+WHOLE = frozenset({"parallel_samples"})
+NONE = "none"
 
-Change = tuple[float, float]  # before, after
+Dial = float | str | None
+Change = tuple[Dial, Dial]  # before, after
 
 
 class WrongPolicy(ValueError):
@@ -26,10 +34,14 @@ class Model(Protocol):
 
 
 class Sampled(Protocol):
-    """Who is sampled in the parallel tier."""
+    """Who is sampled in the parallel tier, how often at most, and when it stops."""
 
     @property
     def models(self) -> tuple[str, ...]: ...
+    @property
+    def max_samples(self) -> int: ...
+    @property
+    def confidence(self) -> float: ...
 
 
 class Wiring(Protocol):
@@ -43,42 +55,82 @@ class Wiring(Protocol):
     def parallel(self) -> Sampled: ...
 
 
-def read(settings: Sequence[str]) -> dict[str, float]:
-    """Read `DIAL=NUMBER` texts; raises WrongPolicy naming the one that is wrong."""
-    found: dict[str, float] = {}
+def read(settings: Sequence[str]) -> dict[str, Dial]:
+    """Read `DIAL=VALUE` texts, where `none` unsets a dial; raises WrongPolicy naming the one that is wrong."""
+    found: dict[str, Dial] = {}
     for setting in settings:
         name, equals, text = (part.strip() for part in setting.partition("="))
         if not equals:
-            raise WrongPolicy(f"{setting!r} is not of the form DIAL=NUMBER, such as reasoning_threshold=0.3")
+            raise WrongPolicy(f"{setting!r} is not of the form DIAL=VALUE, such as reasoning_threshold=0.3")
         if name in found:
             raise WrongPolicy(f"{name} is set twice")
         _require_known(name)
-        try:
-            found[name] = float(text)
-        except ValueError:
-            raise WrongPolicy(f"{name}: {text!r} is not a number") from None
+        found[name] = _value(name, text)
     return found
 
 
-def dials_of(policy: Policy) -> dict[str, float]:
-    """The dials of a policy, as they are stored."""
-    return {name: value for name, value in asdict(policy).items() if name != "version"}
+def named(policy: Policy) -> dict[str, Dial]:
+    """Every dial of a policy by its name, those of segments by their names with dots where they are set."""
+    found: dict[str, Dial] = {name: getattr(policy, name) for name in DIALS}
+    for segment, dials in sorted(policy.segments.items()):
+        found |= {f"{IN_SEGMENT}{segment}.{name}": value for name, value in dials.own().items()}
+    return found
 
 
-def changed(policy: Policy, changes: Mapping[str, float], version: int = 0) -> Policy:
+def dials_of(policy: Policy) -> dict[str, Any]:
+    """The dials of a policy, as they are stored: those of segments in a table of their own."""
+    segments = {segment: dials.own() for segment, dials in policy.segments.items()}
+    return {name: getattr(policy, name) for name in DIALS} | {"segments": segments}
+
+
+def changed(policy: Policy, changes: Mapping[str, Dial], version: int = 0) -> Policy:
     """Set dials on top of a policy; raises WrongPolicy naming a wrong or unknown one."""
-    for name in changes:
+    segments = {segment: dict[str, Dial](dials.own()) for segment, dials in policy.segments.items()}
+    own: dict[str, Dial] = {name: getattr(policy, name) for name in DIALS}
+    for name, value in changes.items():
         _require_known(name)
+        if name.startswith(IN_SEGMENT):
+            segment, _, dial = name.removeprefix(IN_SEGMENT).rpartition(".")
+            segments.setdefault(segment, {})[dial] = value
+        else:
+            own[name] = value
     try:
-        return Policy(version=version, **{**dials_of(policy), **changes})
+        in_segments = {segment: _segment(segment, dials) for segment, dials in segments.items()}
+        return Policy(version=version, segments=in_segments, **own)  # type: ignore[arg-type]
     except ValueError as error:
         raise WrongPolicy(str(error)) from None
 
 
 def differences(before: Policy, after: Policy) -> dict[str, Change]:
-    """The dials in which two policies differ."""
-    old, new = dials_of(before), dials_of(after)
-    return {name: (old[name], new[name]) for name in DIALS if old[name] != new[name]}
+    """The dials in which two policies differ; one that only one of them has is None in the other."""
+    old, new = named(before), named(after)
+    return {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
+
+
+def shown(value: Dial) -> str:
+    """Write a dial as `read` takes it."""
+    if value is None:
+        return NONE
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def require_fits(policy: Policy, wiring: Wiring) -> None:
+    """Refuse a policy that the wiring of the tiers contradicts, for any segment; raises WrongPolicy."""
+    require_order(policy, wiring)
+    for segment in policy.segments:
+        try:
+            require_order(policy.for_segment(segment), wiring)
+        except WrongPolicy as error:
+            raise WrongPolicy(f"{IN_SEGMENT}{segment}: {error}") from None
+    most = wiring.parallel.max_samples
+    samples = policy.parallel_samples if policy.parallel_samples is not None else most
+    if samples > most:
+        raise WrongPolicy(f"parallel_samples: {samples} is more than the {most} of tiers.parallel.max_samples")
+    confidence = policy.parallel_confidence if policy.parallel_confidence is not None else wiring.parallel.confidence
+    try:
+        require_reachable(confidence, samples, "parallel")
+    except ValueError as error:
+        raise WrongPolicy(_by_dials(str(error))) from None
 
 
 def require_order(policy: Policy, wiring: Wiring) -> None:
@@ -103,6 +155,38 @@ def require_order(policy: Policy, wiring: Wiring) -> None:
         )
 
 
+def _value(name: str, text: str) -> Dial:
+    if text == NONE:
+        return None
+    dial = name.rpartition(".")[2]
+    if dial in TEXTS:
+        return text
+    try:
+        return int(text) if dial in WHOLE else float(text)
+    except ValueError:
+        raise WrongPolicy(f"{name}: {text!r} is not a {'whole ' if dial in WHOLE else ''}number") from None
+
+
+def _segment(segment: str, dials: Mapping[str, Dial]) -> SegmentDials:
+    try:
+        return SegmentDials(**dials)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise WrongPolicy(f"{IN_SEGMENT}{segment}.{error}") from None
+
+
+def _by_dials(message: str) -> str:
+    """Name the dials where the message of the stopping rule names the file's settings."""
+    return message.replace("parallel.confidence", "parallel_confidence").replace(
+        "parallel.max_samples", "parallel_samples"
+    )
+
+
 def _require_known(name: str) -> None:
-    if name not in DIALS:
-        raise WrongPolicy(f"unknown dial {name!r}; the dials are {', '.join(DIALS)}")
+    if name in DIALS:
+        return
+    segment, _, dial = name.removeprefix(IN_SEGMENT).rpartition(".")
+    if not name.startswith(IN_SEGMENT) or not segment or dial not in SEGMENT_DIALS:
+        raise WrongPolicy(
+            f"unknown dial {name!r}; the dials are {', '.join(DIALS)}, "
+            f"and for a segment {IN_SEGMENT}NAME.DIAL with {', '.join(SEGMENT_DIALS)}"
+        )

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from router.ledger.database import exclusive
 from router.ledger.tables import PolicyEvent, PolicyVersion
-from router.policy import Policy
+from router.policy import Policy, SegmentDials
 
 CONFIG_AUTHOR = "config"
 
@@ -54,16 +54,20 @@ def in_force(engine: Engine) -> Policy:
 
 
 def policy_of(version: int, body: Mapping[str, Any]) -> Policy:
-    """Make a policy of its stored dials; raises ValueError naming a wrong one."""
-    return Policy(version=version, **body)
+    """Make a policy of its stored dials, those that are missing as they are by default.
+
+    Raises ValueError naming a wrong one.
+    """
+    segments = {name: SegmentDials(**own) for name, own in body.get("segments", {}).items()}
+    return Policy(version=version, **{**body, "segments": segments})
 
 
 def import_dials(engine: Engine, dials: Mapping[str, Any], now_us: int) -> int | None:
     """Activate the file's dials as a new version if they changed since the last import; returns that version."""
-    policy_of(0, dials)
+    wanted = policy_of(0, dials)
     with exclusive(engine) as connection:
         last = newest(connection, author=CONFIG_AUTHOR)
-        if last is not None and last.body == dials:
+        if last is not None and policy_of(0, last.body) == wanted:
             return None
         current = newest(connection, state=State.ACTIVE)
         parent = current.version if current else None

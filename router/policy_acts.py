@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from router.dials import Change, Wiring, WrongPolicy, changed, dials_of, differences, require_order
+from router.dials import Change, Dial, Wiring, WrongPolicy, changed, dials_of, differences, require_fits
 from router.ledger.database import exclusive
 from router.ledger.tables import PolicyEvent, PolicyVersion
 from router.policies import Act, State, add_version, newest, note_act, policy_of, put_in_force
@@ -61,13 +61,13 @@ class Actor:
             raise WrongPolicy(f"author and note have at most {LONGEST_TEXT} characters")
 
 
-def propose(engine: Engine, changes: Mapping[str, float], wiring: Wiring, actor: Actor) -> int:
+def propose(engine: Engine, changes: Mapping[str, Dial], wiring: Wiring, actor: Actor) -> int:
     """Write a version with these changes on top of the one in force; returns its number. Raises WrongPolicy."""
     with exclusive(engine) as connection:
         current = newest(connection, state=State.ACTIVE)
         parent = policy_of(current.version, current.body) if current else BUILT_IN
         proposed = changed(parent, changes)
-        require_order(proposed, wiring)
+        require_fits(proposed, wiring)
         if not differences(parent, proposed):
             raise WrongPolicy(f"this changes nothing: version {parent.version} has the same dials")
         above = current.version if current else None
@@ -89,7 +89,7 @@ def activate(engine: Engine, version: int, wiring: Wiring, actor: Actor) -> None
                 f"version {version} was proposed on top of version {row.parent or 0}, but version {now or 0} is in "
                 f"force now; look at it, then propose the same changes on top of it with --like {version}"
             )
-        require_order(policy_of(version, row.body), wiring)  # the wiring may be newer than the proposal
+        require_fits(policy_of(version, row.body), wiring)  # the wiring may be newer than the proposal
         put_in_force(connection, version)
         note_act(connection, Act.ACTIVATED, version, now, actor.author, actor.note, actor.now_us)
 

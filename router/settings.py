@@ -154,6 +154,17 @@ class TierSettings(Table):
     parallel: ParallelSettings = ParallelSettings()
 
 
+class SegmentDialSettings(Table):
+    """The dials that a segment has of its own."""
+
+    parallel_threshold: float | None = Field(None, ge=-1, le=2, description="unset: the policy's")
+    reasoning_threshold: float | None = Field(None, ge=-1, le=2, description="unset: the policy's")
+    max_deep_share: float | None = Field(
+        None, ge=0, le=1, description="unset: the policy's, shared by all such segments"
+    )
+    min_margin: float | None = Field(None, ge=-10, le=0.99, description="unset: the policy's")
+
+
 class PolicySettings(Table):
     """The dials of routing; imported into the database as a policy version when they change."""
 
@@ -164,6 +175,26 @@ class PolicySettings(Table):
     max_deep_share: float = Field(0.10, ge=0, le=1, description="largest share of auto queries in the deep tiers")
     explore: float = Field(0.01, ge=0, le=1, description="share of auto queries routed at random, for evidence")
     shadow: float = Field(0.005, ge=0, le=1, description="share of queries also run in another tier, off the path")
+    parallel_samples: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="samples of one query; unset: tiers.parallel.max_samples, which it may not exceed",
+    )
+    parallel_confidence: float | None = Field(
+        None, ge=0.501, le=0.9999, description="confidence at which sampling stops; unset: tiers.parallel.confidence"
+    )
+    max_wait_s: float | None = Field(
+        None, ge=0.001, le=3600, description="a deep tier that usually takes longer to its first byte is closed to auto"
+    )
+    min_margin: float | None = Field(None, ge=-10, le=0.99, description="share of revenue that pacing keeps")
+    pacing: Literal["off", "dry_run", "on"] = Field(
+        "dry_run", description="whether thresholds follow budget and margin; dry_run only says how they would"
+    )
+    classifier: str | None = Field(
+        None, pattern=r"^[!-~]{1,64}$", description="version of an adapted artefact; unset: the configured one"
+    )
+    segments: dict[SegmentName, SegmentDialSettings] = Field({}, description="dials of single segments")
 
 
 class PriceSettings(Table):

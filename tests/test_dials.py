@@ -4,7 +4,7 @@ import pytest
 
 from router import dials
 from router.dials import WrongPolicy
-from router.policy import NEVER, Policy
+from router.policy import NEVER, Policy, SegmentDials
 from router.settings import ModelSettings, ParallelSettings, ReasoningSettings, TierSettings
 
 SMALL, LARGE = "openai/small", "openai/large"
@@ -25,15 +25,80 @@ def test_dials_are_read_from_text() -> None:
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (["reasoning_threshold"], "DIAL=NUMBER"),
+        (["reasoning_threshold"], "DIAL=VALUE"),
         (["reasoning=0.3"], "unknown dial 'reasoning'"),
         (["explore=a lot"], "explore: 'a lot' is not a number"),
         (["explore=0.1", "explore=0.2"], "explore is set twice"),
+        (["parallel_samples=4.5"], "parallel_samples: '4.5' is not a whole number"),
+        (["segments.free.explore=0.1"], "unknown dial 'segments.free.explore'"),
+        (["segments.reasoning_threshold=0.1"], "unknown dial 'segments.reasoning_threshold'"),
     ],
 )
 def test_what_cannot_be_read_is_named(settings: list[str], says: str) -> None:
     with pytest.raises(WrongPolicy, match=says):
         dials.read(settings)
+
+
+def test_dials_that_are_no_numbers_are_read_too() -> None:
+    texts = ["parallel_samples=4", "max_wait_s=none", "pacing=on", "segments.free.reasoning_threshold=0.3"]
+    assert dials.read(texts) == {
+        "parallel_samples": 4,
+        "max_wait_s": None,
+        "pacing": "on",
+        "segments.free.reasoning_threshold": 0.3,
+    }
+
+
+def test_what_is_read_of_what_is_shown_is_the_same() -> None:
+    policy = Policy(1, parallel_samples=4, max_wait_s=2.5, segments={"free": SegmentDials(max_deep_share=0.01)})
+    texts = [f"{name}={dials.shown(value)}" for name, value in dials.named(policy).items()]
+    assert dials.changed(Policy(1), dials.read(texts), version=1) == policy
+
+
+def test_a_segments_dial_is_set_and_unset() -> None:
+    free = dials.changed(Policy(1), {"segments.free.reasoning_threshold": 0.3})
+    assert free.segments == {"free": SegmentDials(reasoning_threshold=0.3)}
+    assert dials.differences(Policy(1), free) == {"segments.free.reasoning_threshold": (None, 0.3)}
+    assert dials.changed(free, {"segments.free.reasoning_threshold": None}).segments == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"segments.free.reasoning_threshold": 3.0},
+            "segments.free.reasoning_threshold: must be a number from -1 to 2",
+        ),
+        ({"segments.Free!.max_deep_share": 0.1}, "'Free!' is no name of a segment"),
+        ({"explore": None}, "explore: must be a number from 0 to 1, is None"),
+        ({"parallel_samples": 65}, "parallel_samples: must be a whole number from 1 to 64"),
+        ({"parallel_confidence": 0.4}, "parallel_confidence: must be a number from 0.501"),
+        ({"max_wait_s": 0.0}, "max_wait_s: must be a number from 0.001 to 3600"),
+        ({"min_margin": 1.0}, "min_margin: must be a number from -10 to 0.99"),
+        ({"pacing": "yes"}, "pacing: must be one of off, dry_run, on"),
+        ({"classifier": "a b"}, "classifier: must be the version of an artefact"),
+    ],
+)
+def test_a_dial_that_cannot_be_is_named(changes: dict[str, dials.Dial], says: str) -> None:
+    with pytest.raises(WrongPolicy, match=says):
+        dials.changed(Policy(1), changes)
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        (Policy(1, parallel_samples=9), "parallel_samples: 9 is more than the 8 of tiers.parallel.max_samples"),
+        (Policy(1, parallel_samples=3), "parallel_confidence: 0.95 needs at least 4 agreeing samples"),
+        (Policy(1, parallel_confidence=0.999), "but parallel_samples is 8"),
+        (
+            Policy(1, segments={"free": SegmentDials(reasoning_threshold=0.0)}),
+            "segments.free: parallel_threshold 0.1 is",
+        ),
+    ],
+)
+def test_what_the_wiring_contradicts_is_refused(policy: Policy, says: str) -> None:
+    with pytest.raises(WrongPolicy, match=says):
+        dials.require_fits(policy, a_wiring())
 
 
 @pytest.mark.parametrize("value", ["2.5", "-1.01", "nan", "inf"])

@@ -21,7 +21,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     made.dispose()
 
 
-def dials(**changes: float) -> dict[str, Any]:
+def dials(**changes: Any) -> dict[str, Any]:
     return PolicySettings(**changes).model_dump()
 
 
@@ -54,6 +54,19 @@ def test_a_restart_with_the_same_file_changes_nothing(engine: Engine) -> None:
     import_dials(engine, dials(), 1)
     assert import_dials(engine, dials(), 2) is None
     assert len(versions(engine)) == 1
+
+
+def test_dials_from_before_there_were_more_of_them_are_the_same_dials(engine: Engine) -> None:
+    few = {name: dials()[name] for name in ("parallel_threshold", "reasoning_threshold", "max_deep_share")}
+    import_dials(engine, few, 1)
+    assert import_dials(engine, dials(), 2) is None
+    assert in_force(engine).pacing == "dry_run"
+
+
+def test_a_segments_dials_come_from_the_file(engine: Engine) -> None:
+    import_dials(engine, PolicySettings(segments={"free": {"max_deep_share": 0.02}}).model_dump(), 1)  # type: ignore[dict-item]
+    assert in_force(engine).for_segment("free").max_deep_share == 0.02
+    assert in_force(engine).for_segment("plus").max_deep_share == 0.1
 
 
 def test_a_restart_does_not_undo_what_an_operator_activated(engine: Engine) -> None:

@@ -16,7 +16,7 @@ from router import policy as policy_module
 from router.capabilities import Lack
 from router.conversation import ConversationView, Kind
 from router.errors import Forbidden, InvalidRequest, QuotaExhausted
-from router.policy import AUTO, NEVER, BudgetView, Policy, Wish, decide, feeds_window
+from router.policy import AUTO, NEVER, BudgetView, Policy, SegmentDials, Wish, decide, feeds_window
 from router.types import Decision, Reason, Tier
 
 EVERY_TIER = frozenset(Tier)
@@ -336,6 +336,14 @@ def test_what_auto_may_not_afford_it_does_not_take(estimate: Estimate, situation
 def test_a_wrong_dial_is_named(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"^{name}: "):
         Policy(**({"version": 1} | {name: value}))  # type: ignore[arg-type]
+
+
+def test_a_segment_has_its_own_dials_and_the_rest_of_the_policy() -> None:
+    policy = Policy(4, explore=0.5, segments={"free": SegmentDials(max_deep_share=0.01), "plus": SegmentDials()})
+    assert policy.for_segment("free") == Policy(4, explore=0.5, max_deep_share=0.01)
+    assert policy.for_segment("plus") == policy.for_segment("other") == Policy(4, explore=0.5)
+    assert policy.for_segment("free") is policy.for_segment("free")
+    assert list(policy.segments) == ["free"]
 
 
 def test_only_what_a_score_decided_feeds_the_window() -> None:

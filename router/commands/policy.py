@@ -14,12 +14,13 @@ from router.commands.output import ConfigOption, Format, FormatOption, show
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from router.dials import Change, Dial
     from router.policy_acts import Actor, Version
     from router.settings import Settings
 
 app = typer.Typer(help="Versions of the routing policy.", no_args_is_help=True)
 
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="DIAL=NUMBER on top of what is in force; repeat.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="DIAL=VALUE on top of what is in force; repeat.")]
 NoteOption = Annotated[str, typer.Option(help="Why, for the log.")]
 AuthorOption = Annotated[str | None, typer.Option(help="Who, for the log; default the user of the system.")]
 LOG_COLUMNS = ("at", "act", "version", "previous", "author", "note", "changes")
@@ -32,13 +33,15 @@ def show_version(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show the dials of a version, who made it and why."""
+    from router import dials
     from router.commands.opening import opened
     from router.policy_acts import version_of
 
     with opened(config) as (_, engine):
         found = version_of(engine, version)
     rows = [
-        {"dial": name, "value": _number(value), "before": _before(found, name)} for name, value in _dials(found).items()
+        {"dial": name, "value": dials.shown(value), "before": _before(found, name)}
+        for name, value in _named(found).items()
     ]
     match form:
         case Format.JSON:
@@ -65,7 +68,7 @@ def propose(
 
     changes = dials.read(settings or ())
     if not changes and like is None:
-        raise typer.BadParameter("say what changes: --set DIAL=NUMBER, or --like VERSION")
+        raise typer.BadParameter("say what changes: --set DIAL=VALUE, or --like VERSION")
     with opened(config) as (configured, engine):
         begin(configured, engine)
         if like is not None:
@@ -152,9 +155,11 @@ def actor(author: str | None, note: str) -> "Actor":
     return Actor(_user() if author is None else author, note, SystemClock().now_us())
 
 
-def changes_text(changes: "Mapping[str, tuple[float, float]]") -> str:
+def changes_text(changes: "Mapping[str, Change]") -> str:
     """Write changes as `dial before -> after`."""
-    return ", ".join(f"{name} {_number(old)} -> {_number(new)}" for name, (old, new) in changes.items())
+    from router.dials import shown
+
+    return ", ".join(f"{name} {shown(old)} -> {shown(new)}" for name, (old, new) in changes.items())
 
 
 def when(us: int) -> str:
@@ -169,17 +174,22 @@ def _user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _dials(version: "Version") -> dict[str, float]:
-    from router.dials import dials_of
+def _named(version: "Version") -> "dict[str, Dial]":
+    """The dials to show: those that there are, and those of segments that the version took away."""
+    from router.dials import named
 
-    return dials_of(version.policy)
+    return {name: after for name, (_, after) in version.changes.items()} | named(version.policy)
 
 
 def _before(version: "Version", name: str) -> str | None:
-    return _number(version.changes[name][0]) if name in version.changes else None
+    from router.dials import shown
+
+    return shown(version.changes[name][0]) if name in version.changes else None
 
 
 def _facts(version: "Version") -> dict[str, object]:
+    from router.dials import dials_of
+
     return {
         "version": version.policy.version,
         "state": version.state.value,
@@ -187,10 +197,6 @@ def _facts(version: "Version") -> dict[str, object]:
         "author": version.author,
         "note": version.note,
         "created_at": when(version.created_at_us) if version.created_at_us else None,
-        "dials": _dials(version),
+        "dials": dials_of(version.policy),
         "changes": {name: {"before": old, "after": new} for name, (old, new) in version.changes.items()},
     }
-
-
-def _number(value: float) -> str:
-    return f"{value:.6g}"
