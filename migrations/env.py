@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from router.ledger.tables import Base
+from router.ledger import schema
 
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=Base.metadata,
+    target_metadata=schema.metadata(),
     compare_type=True,
     render_as_batch=connection.dialect.name == "sqlite",
 )

@@ -1,5 +1,7 @@
 """Brings the schema of the books up to date, and tells whether it is."""
 
+import importlib
+import pkgutil
 from enum import StrEnum
 from pathlib import Path
 
@@ -8,11 +10,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, MetaData, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 import migrations
+import router.ledger
 from router.ledger.database import DatabaseUnusable, cause, check_writable, exclusive, open_engine, shown, sqlite_path
+from router.ledger.tables import Base
 
 
 class SchemaState(StrEnum):
@@ -105,11 +109,17 @@ def drift(engine: Engine) -> list[object]:
     """List what an automatic migration would still change: empty when history and tables agree."""
     from alembic.autogenerate import compare_metadata
 
-    from router.ledger.tables import Base
-
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, Base.metadata))
+        return list(compare_metadata(context, metadata()))
+
+
+def metadata() -> MetaData:
+    """Every table of the house: those of `tables`, and of each module here whose name ends in `_tables`."""
+    for module in pkgutil.iter_modules(router.ledger.__path__):
+        if module.name.endswith("_tables"):
+            importlib.import_module(f"router.ledger.{module.name}")
+    return Base.metadata
 
 
 def _opened(database_url: str) -> Engine:
