@@ -70,6 +70,22 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Agreement(StrEnum):
+    """How the answers of two tiers to one query stand to each other."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    UNCLEAR = "unclear"
+
+
+class Signal(StrEnum):
+    """What a request says, by the way, of the answer before it; each is a weak sign that it did not satisfy."""
+
+    REGENERATE = "regenerate"  # the same messages came again
+    PUSHBACK = "pushback"  # the conversation went on with an objection
+    DEEPER = "deeper"  # the client named a deeper tier than the one that answered
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one call in disjoint buckets: every token is in exactly one of them."""

@@ -5,7 +5,7 @@ A code is never reused or renumbered: the books of years ago are read with the s
 
 from collections.abc import Mapping
 
-from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier
+from router.types import Agreement, CallKind, CallStatus, Outcome, Precision, Reason, Signal, Tier
 
 TIERS: Mapping[Tier, int] = {Tier.FAST: 1, Tier.REASONING: 2, Tier.PARALLEL: 3}
 KINDS: Mapping[CallKind, int] = {CallKind.ANSWER: 1, CallKind.SAMPLE: 2, CallKind.JUDGE: 3, CallKind.SHADOW: 4}
@@ -18,6 +18,7 @@ STATUSES: Mapping[CallStatus, int] = {
 }
 PRECISIONS: Mapping[Precision, int] = {Precision.EXACT: 1, Precision.ESTIMATED: 2, Precision.UNKNOWN: 3}
 OUTCOMES: Mapping[Outcome, int] = {Outcome.OK: 1, Outcome.ERROR: 2, Outcome.CANCELLED: 3, Outcome.UNKNOWN: 4}
+SIGNALS: Mapping[Signal, int] = {Signal.REGENERATE: 1, Signal.PUSHBACK: 2, Signal.DEEPER: 3}
 REASONS: Mapping[Reason, int] = {
     Reason.BELOW_THRESHOLD: 1,
     Reason.ABOVE_THRESHOLD: 2,
@@ -32,3 +33,4 @@ REASONS: Mapping[Reason, int] = {
     Reason.EXPLORED: 11,
     Reason.FALLBACK: 12,
 }
+AGREEMENTS: Mapping[Agreement, int] = {Agreement.SAME: 1, Agreement.DIFFERS: 2, Agreement.UNCLEAR: 3}
