@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from router.ledger import codes, ids
-from router.ledger.bookings import Bookings
+from router.ledger.bookings import Bookings, fetched
 from router.ledger.cells import ADDED_FACTS, CALL_FACTS, CALL_KEYS, REQUEST_FACTS, REQUEST_KEYS, UNKNOWN, Role
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 
@@ -87,7 +87,7 @@ class Lines:
 
     def _factor(self, name: str) -> Factor:
         if name not in self._factors:
-            self._factors[name] = np.unique(self.keys[name], return_inverse=True)
+            self._factors[name] = _distinct(self.keys[name])
         return self._factors[name]
 
     def cells(self, grouping: Sequence[str], labels: Ints) -> Cells:
@@ -96,8 +96,7 @@ class Lines:
         if not len(self.ms):
             return Cells(np.empty((0, len(grouping) + 1), np.int64), np.empty((0, len(ADDED_FACTS)), np.int64), known)
         if not any(name in CALL_KEYS for name in grouping):
-            of_labels = np.unique(labels, return_inverse=True)
-            return _added([of_labels, *(self._factor(name) for name in grouping)], self._facts, known)
+            return _added([_distinct(labels), *(self._factor(name) for name in grouping)], self._facts, known)
         answer = {"model": self.answer_model, "role": np.where(self.answer_model == UNKNOWN, UNKNOWN, Role.ANSWER)}
         of_units = [answer[name] if name in CALL_KEYS else self.keys[name] for name in grouping]
         of_lines = [self.call_keys[n] if n in CALL_KEYS else self.keys[n][self.unit] for n in grouping]
@@ -133,7 +132,14 @@ def added(columns: Sequence[Ints], facts: Ints, largest: Ints) -> Cells:
     """Add facts up by the distinct combinations of the columns."""
     if not len(facts):
         return Cells(np.empty((0, len(columns)), np.int64), facts, largest)
-    return _added([np.unique(column, return_inverse=True) for column in columns], facts, largest)
+    return _added([_distinct(column) for column in columns], facts, largest)
+
+
+def _distinct(column: Ints) -> Factor:
+    """The distinct values of a column, in order, and the place of each row's among them."""
+    least = int(column.min())
+    present, places = _numbered(column - least, int(column.max()) - least + 1)
+    return present + least, places
 
 
 def _added(factors: Sequence[Factor], facts: Ints, largest: Ints) -> Cells:
@@ -177,10 +183,10 @@ def read(connection: Connection, start_ms: int, end_ms: int, bookings: Bookings)
     """Read the lines of what came in from `start_ms` to `end_ms` (exclusive), a page at a time."""
     dialect = connection.dialect.name
     at, end = ids.first_at(start_ms), ids.first_at(end_ms)
-    requests = text(REQUESTS.format(id=ids.selected(dialect, "id"), between=ids.between(dialect, "id")))
+    requests = REQUESTS.format(id=ids.selected(dialect, "id"), between=ids.between(dialect, "id"))
     while at < end:
         page = {**ids.bounds(dialect, at, end), "most": PAGE_REQUESTS}
-        found = connection.execute(requests, page).fetchall()
+        found = fetched(connection, requests, page)
         stop = end if len(found) < PAGE_REQUESTS else int.from_bytes(found[-1][0], "big") + 1
         lines = _page(connection, found, at, stop, bookings)
         if lines is not None:
@@ -194,8 +200,8 @@ def _page(connection: Connection, found: Sequence[Any], at: int, stop: int, book
     dialect = connection.dialect.name
     names = {"id": ids.selected(dialect, "request_id"), "between": ids.between(dialect, "request_id")}
     bounds = ids.bounds(dialect, at, stop)
-    calls = connection.execute(text(CALLS.format(**names)), bounds).fetchall()
-    adjusted = connection.execute(text(ADJUSTMENTS.format(**names)), bounds).fetchall()
+    calls = fetched(connection, CALLS.format(**names), bounds)
+    adjusted = fetched(connection, ADJUSTMENTS.format(**names), bounds)
     booked = bookings.of_requests(connection, at, stop)
     others = {row[0] for rows in (calls, adjusted) for row in rows} | booked.keys()
     strays = sorted(others - {row[0] for row in found})
@@ -310,7 +316,7 @@ def _roles(call_no: Ints, kind: Ints, status: Ints, answered: Ints) -> Ints:
 def _standing_alone(connection: Connection, start_ms: int, end_ms: int, bookings: Bookings) -> Lines | None:
     """What belongs to no request: reconciled differences, and statements that no request matches."""
     bounds = {"lo": start_ms * 1_000, "hi": end_ms * 1_000}
-    free = connection.execute(text(FREE_ADJUSTMENTS), bounds).fetchall()
+    free = fetched(connection, FREE_ADJUSTMENTS, bounds)
     unmatched = bookings.unmatched(connection, start_ms, end_ms)
     count = len(free) + len(unmatched)
     if not count:

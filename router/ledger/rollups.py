@@ -63,7 +63,7 @@ def refresh(engine: Engine, now_us: int, most: int = MOST_QUARTERS) -> int:
     """Roll up what is due, at most so many quarters; returns how many. Raises SQLAlchemyError and changes nothing."""
     ended = (now_us // 1_000 - LOOKBACK_MS) // QUARTER_MS
     with engine.connect() as connection:  # nearly always there is nothing to do, and no writer has to wait for that
-        if not marked(connection, before_ms=ended * QUARTER_MS):
+        if not marked(connection, before_ms=ended * QUARTER_MS, most=1):
             return 0
     with writing(engine) as connection:
         if not _is_alone(connection):
@@ -103,13 +103,13 @@ def follower(engine: Engine, now_us: Callable[[], int]) -> Callable[[], None]:
     return follow
 
 
-def marked(connection: Connection, before_ms: int | None = None) -> list[Mark]:
+def marked(connection: Connection, before_ms: int | None = None, most: int = MOST_MARKS) -> list[Mark]:
     """Read the marks: all, or the oldest before an instant, as many as one refresh can use."""
     query = select(RollupMark.id, RollupMark.granule, RollupMark.day, RollupMark.quarter)
     if before_ms is not None:
         granule = f"{max(before_ms, 0) // GRANULE_MS:08X}"
         is_old = or_(RollupMark.granule.is_(None), func.upper(RollupMark.granule) <= granule)
-        query = query.where(is_old).order_by(RollupMark.granule).limit(MOST_MARKS)
+        query = query.where(is_old).order_by(RollupMark.granule).limit(most)
     found = connection.execute(query)
     return [Mark(id, _touched(granule, day, quarter)) for id, granule, day, quarter in found]
 
@@ -202,7 +202,7 @@ def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Se
     if connection.dialect.name == "sqlite":
         marks = ", ".join("?" * len(columns))
         statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of our own
-        connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+        connection.connection.cursor().executemany(statement, rows)
         return
     cursor: Any = connection.connection.cursor()
     with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
