@@ -182,6 +182,7 @@ def a_day(
         dice.random(count) < 0.8,
         eligible,
         np.ones(count, bool),
+        *[[None] * count] * 4,  # no shadow policy, no signal
     ]
     return ids, requests, calls
 

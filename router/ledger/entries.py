@@ -9,11 +9,15 @@ from typing import Any
 
 import msgspec
 
-from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier, Usage
+from router.types import Agreement, CallKind, CallStatus, Outcome, Precision, Reason, Signal, Tier, Usage
 
 
 class Opening(msgspec.Struct, frozen=True, tag="open", array_like=True):
-    """A request was decided: what is known before any provider is called."""
+    """A request was decided: what is known before any provider is called.
+
+    `shadow_version` is a policy that decided beside the one in force and acted on nothing; it would have taken
+    `shadow_tier`. `signal` is what the request says of an earlier answer: that of `previous_id`, where it is known.
+    """
 
     request_id: str  # 32 hex digits, time-ordered (UUIDv7)
     opened_at: int
@@ -37,6 +41,10 @@ class Opening(msgspec.Struct, frozen=True, tag="open", array_like=True):
     revenue_version: int | None
     expected_revenue_nanousd: int | None
     synthetic: bool = False
+    shadow_version: int | None = None
+    shadow_tier: Tier | None = None
+    signal: Signal | None = None
+    previous_id: str | None = None
 
 
 class CallIntent(msgspec.Struct, frozen=True, tag="call", array_like=True):
@@ -87,4 +95,27 @@ class Closing(msgspec.Struct, frozen=True, tag="close", array_like=True):
     fell_back: bool = False
 
 
-Entry = Opening | CallIntent | CallResult | Closing
+class KeptFeatures(msgspec.Struct, frozen=True, tag="row", array_like=True):
+    """What the classifier read of the request, packed, to learn from later; written with the opening. No text."""
+
+    request_id: str
+    created_at: int
+    format: int
+    row: bytes
+
+
+class DuelVerdict(msgspec.Struct, frozen=True, tag="duel", array_like=True):
+    """What came of running another tier too: a late entry, after the closing. Grades are 0..1, None: not known."""
+
+    request_id: str
+    at: int
+    answered_tier: Tier
+    other_tier: Tier
+    agreement: Agreement
+    preferred: Tier | None  # by a judge that was of one mind in both orders
+    grade_fast: float | None
+    grade_reasoning: float | None
+    cost_nanousd: int | None
+
+
+Entry = Opening | CallIntent | CallResult | Closing | KeptFeatures | DuelVerdict

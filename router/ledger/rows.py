@@ -46,6 +46,10 @@ class RequestRow(msgspec.Struct):
     streamed: bool
     ads_eligible: bool
     synthetic: bool
+    shadow_version: int | None = None
+    shadow_tier: int | None = None
+    signal: int | None = None
+    previous_id: Key | None = None
 
 
 class CallRow(msgspec.Struct):
@@ -120,6 +124,10 @@ def request_row(key: Key, o: Opening, c: Closing, recorded_at: int, label: Mappi
         streamed=o.streamed,
         ads_eligible=o.ads_eligible,
         synthetic=o.synthetic,
+        shadow_version=o.shadow_version,
+        shadow_tier=None if o.shadow_tier is None else codes.TIERS[o.shadow_tier],
+        signal=None if o.signal is None else codes.SIGNALS[o.signal],
+        previous_id=_like(key, o.previous_id),
     )
 
 
@@ -148,6 +156,11 @@ def call_row(key: Key, i: CallIntent, r: CallResult, recorded_at: int, label: Ma
         provider_model_id=label[i.provider_model],
         service_id=None if r.service is None else label[r.service],
     )
+
+
+def _like(key: Key, request_id: str | None) -> Key | None:
+    """Another request's id, in the form that this database takes."""
+    return bytes.fromhex(request_id) if request_id is not None and isinstance(key, bytes) else request_id
 
 
 def _int4(value: int | None) -> int | None:

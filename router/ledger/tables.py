@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import REAL, TypeDecorator, TypeEngine
 
 from router.ledger import codes
-from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier
+from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Signal, Tier
 
 
 class RequestId(TypeDecorator[str]):
@@ -135,6 +135,10 @@ class Request(Base):
     streamed: Mapped[bool] = mapped_column(Boolean)
     ads_eligible: Mapped[bool] = mapped_column(Boolean)
     synthetic: Mapped[bool] = mapped_column(Boolean)
+    shadow_version: Mapped[int | None] = mapped_column(Integer)
+    shadow_tier: Mapped[Tier | None] = mapped_column(Coded(codes.TIERS))
+    signal: Mapped[Signal | None] = mapped_column(Coded(codes.SIGNALS))
+    previous_id: Mapped[str | None] = mapped_column(RequestId)
 
 
 class Call(Base):
@@ -264,15 +268,17 @@ class PolicyVersion(Base):
     created_at: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(16))
     body: Mapped[dict[str, Any]] = mapped_column(JSON)
+    validated_at: Mapped[int | None] = mapped_column(BigInteger)
+    wiring: Mapped[str | None] = mapped_column(String(32))  # fingerprint of the configuration it was validated against
 
 
 class PolicyEvent(Base):
-    """One act on policy versions: proposed, activated or rolled back; `previous` was in force until then."""
+    """One act on policy versions (`router.policies.Act`); `previous` was in force until then, or beside a trial."""
 
     __tablename__ = "policy_events"
 
     id: Mapped[int] = mapped_column(SERIAL, primary_key=True)
-    act: Mapped[str] = mapped_column(String(16))
+    act: Mapped[str] = mapped_column(String(32))
     version: Mapped[int] = mapped_column(ForeignKey("policy_versions.version"))
     previous: Mapped[int | None] = mapped_column(ForeignKey("policy_versions.version"))
     author: Mapped[str] = mapped_column(Text)

@@ -13,7 +13,7 @@ from router.ledger.database import writing
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from router.ledger.tables import Call, RawUsage, Request
-from router.types import CallKind, CallStatus, Outcome, Precision, Tier
+from router.types import CallKind, CallStatus, Outcome, Precision, Signal, Tier
 from tests.ledger.builders import (
     NOON,
     FakeClock,
@@ -307,3 +307,16 @@ def test_what_is_owed_is_written_without_another_request(shipper: Shipper, spool
     shipper.turn()
     assert requests_in(engine) == [request_id]
     assert not spool.is_low
+
+
+def test_what_a_request_says_of_the_one_before_it_is_booked(shipper: Shipper, spool: Spool, engine: Engine) -> None:
+    earlier, later = an_id(), an_id()
+    said = {"signal": Signal.DEEPER, "previous_id": earlier, "shadow_version": 7, "shadow_tier": Tier.PARALLEL}
+    spool.write([an_opening(later, **said), an_intent(later)])
+    spool.write([a_result(later), a_closing(later)])
+    shipper.turn()
+    columns = (Request.signal, Request.previous_id, Request.shadow_version, Request.shadow_tier)
+    with engine.connect() as connection:
+        row = connection.execute(select(*columns)).one()
+    assert (row.signal, row.previous_id) == (Signal.DEEPER, earlier)
+    assert (row.shadow_version, row.shadow_tier) == (7, Tier.PARALLEL)

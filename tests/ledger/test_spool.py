@@ -7,12 +7,13 @@ import sys
 import textwrap
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from router.errors import Unavailable
 from router.ledger import recovery
-from router.ledger.entries import Entry
-from router.ledger.spool import Spool, lock
+from router.ledger.entries import Entry, Opening
+from router.ledger.spool import Spool, decode, lock
 from tests.ledger.builders import a_closing, a_request, a_result, abandon, an_id, an_intent, an_opening, spool_requests
 
 
@@ -132,3 +133,9 @@ def test_full_durability_writes_too(spool_dir: Path) -> None:
     spool_requests(spool, 1)
     assert len(spool.read(0, 10)) == 2
     spool.close()
+
+
+def test_an_opening_of_an_older_version_is_still_read() -> None:
+    whole = msgspec.to_builtins(an_opening(an_id()))
+    older = whole[: 1 + Opening.__struct_fields__.index("shadow_version")]  # the tag comes first
+    assert decode(msgspec.msgpack.encode([older])) == [an_opening(whole[1])]
