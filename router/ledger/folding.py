@@ -5,7 +5,7 @@ The first word on anything stands: an entry that comes twice, or contradicts an 
 
 from collections.abc import Sequence
 
-from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
+from router.ledger.entries import CallIntent, CallResult, Closing, DuelVerdict, Entry, KeptFeatures, Opening
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 
 
@@ -15,7 +15,9 @@ class Dossier:
     Without an opening it is a late part (a shadow call after the closing): the request itself is already booked.
     """
 
-    __slots__ = ("closing", "intents", "is_queued", "opening", "request_id", "results", "rows", "strays")
+    __slots__ = (
+        "closing", "features", "intents", "is_queued", "opening", "request_id", "results", "rows", "strays", "verdict",
+    )  # fmt: skip
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
@@ -23,6 +25,8 @@ class Dossier:
         self.intents: dict[int, CallIntent] = {}
         self.results: dict[int, CallResult] = {}
         self.closing: Closing | None = None
+        self.features: KeptFeatures | None = None
+        self.verdict: DuelVerdict | None = None
         self.rows: list[int] = []
         self.strays = 0
         self.is_queued = False
@@ -41,6 +45,10 @@ class Dossier:
                 self.opening = self.opening or entry
             case Closing():
                 self.closing = self.closing or entry
+            case KeptFeatures():
+                self.features = self.features or entry
+            case DuelVerdict():
+                self.verdict = self.verdict or entry
 
     @property
     def is_closed(self) -> bool:

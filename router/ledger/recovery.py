@@ -45,7 +45,8 @@ def quarantine(path: Path) -> None:
 
 def set_aside(directory: Path, dossier: Dossier, why: str) -> None:
     """Keep what the database refuses for good, durably, as a line of JSON."""
-    entries = [dossier.opening, *dossier.intents.values(), *dossier.results.values(), dossier.closing]
+    calls = [*dossier.intents.values(), *dossier.results.values()]
+    entries = [dossier.opening, dossier.features, *calls, dossier.closing, dossier.verdict]
     line = msgspec.json.encode({"refused": why, "entries": [entry for entry in entries if entry is not None]})
     with (directory / REJECTED).open("ab") as file:
         file.write(line + b"\n")

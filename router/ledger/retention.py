@@ -1,11 +1,14 @@
-"""What goes after its time: raw usage after 30 days, stored responses when they expire. The books themselves stay."""
+"""What goes after its time: raw usage, feature rows, stored responses. The books themselves stay."""
 
 from sqlalchemy import Engine, delete, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from router.ledger.database import writing
+from router.ledger.learning_tables import DuelDay, FeatureRow
 from router.ledger.tables import RawUsage, StoredResponse
 
 RAW_USAGE_DAYS = 30
+FEATURE_DAYS = 90
 BATCH = 5_000
 DAY_US = 86_400_000_000
 
@@ -15,22 +18,21 @@ def first_id_at(at_us: int) -> str:
     return f"{max(at_us, 0) // 1000:012x}".ljust(32, "0")
 
 
-def purge(engine: Engine, now_us: int) -> int:
+def purge(engine: Engine, now_us: int, feature_days: int = FEATURE_DAYS) -> int:
     """Delete what is past its time, in short transactions; returns the number of rows."""
-    bound = first_id_at(now_us - RAW_USAGE_DAYS * DAY_US)
+    gone = _purge_before(engine, RawUsage.request_id, first_id_at(now_us - RAW_USAGE_DAYS * DAY_US))
+    gone += _purge_before(engine, FeatureRow.request_id, first_id_at(now_us - feature_days * DAY_US))
+    with writing(engine) as connection:
+        connection.execute(delete(DuelDay).where(DuelDay.day < now_us // DAY_US - feature_days))
+        return gone + connection.execute(delete(StoredResponse).where(StoredResponse.expires_at < now_us)).rowcount
+
+
+def _purge_before(engine: Engine, id_: InstrumentedAttribute[str], bound: str) -> int:
+    """Delete the rows of requests before a bound, a batch at a time."""
     gone = 0
     while True:
         with writing(engine) as connection:
-            last = connection.scalar(
-                select(RawUsage.request_id)
-                .where(RawUsage.request_id < bound)
-                .order_by(RawUsage.request_id)
-                .offset(BATCH)
-                .limit(1)
-            )
-            found = connection.execute(delete(RawUsage).where(RawUsage.request_id < (last or bound))).rowcount
-            gone += found
-            if last is None:
-                break
-    with writing(engine) as connection:
-        return gone + connection.execute(delete(StoredResponse).where(StoredResponse.expires_at < now_us)).rowcount
+            last = connection.scalar(select(id_).where(id_ < bound).order_by(id_).offset(BATCH).limit(1))
+            gone += connection.execute(delete(id_.class_).where(id_ < (last or bound))).rowcount
+        if last is None:
+            return gone

@@ -20,7 +20,7 @@ from typing import Literal, Self
 import msgspec
 
 from router.errors import Unavailable
-from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
+from router.ledger.entries import CallIntent, Entry
 
 SPOOL_SUFFIX = ".spool"
 LOCK_SUFFIX = ".lock"
@@ -32,7 +32,7 @@ OWED_LIMIT = 100_000
 
 INSERT = "INSERT INTO entries(id, body) VALUES (?, ?)"
 encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(list[Opening | CallIntent | CallResult | Closing]).decode
+decode = msgspec.msgpack.Decoder(list[Entry]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class SpoolRow:
     """One write: the entries of one request, under the number by which it is deleted."""
 
     id: int
-    entries: list[Opening | CallIntent | CallResult | Closing]
+    entries: list[Entry]
 
 
 class Spool:

@@ -11,10 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from router.ledger import budgets
 from router.ledger.database import writing
 from router.ledger.folding import Dossier
+from router.ledger.learning_rows import DuelRow, FeatureRowRow, duel_row, feature_row
 from router.ledger.rows import CallRow, RawUsageRow, RequestRow, call_row, request_row
 from router.ledger.tables import Label
 
 TABLES: dict[type[msgspec.Struct], str] = {RequestRow: "requests", CallRow: "calls", RawUsageRow: "raw_usage"}
+TABLES |= {FeatureRowRow: "feature_rows", DuelRow: "duels"}
 MOST_LABELS = 30_000  # labels are small integers; whatever comes after so many counts as one
 OTHER = "(other)"
 
@@ -35,11 +37,17 @@ class Store:
         requests: list[RequestRow] = []
         calls: list[CallRow] = []
         raw: list[RawUsageRow] = []
+        features: list[FeatureRowRow] = []
+        duels: list[DuelRow] = []
         self._learn_labels(dossiers)
         for dossier in dossiers:
             key = bytes.fromhex(dossier.request_id) if self._is_sqlite else dossier.request_id
             if dossier.opening and dossier.closing:
                 requests.append(request_row(key, dossier.opening, dossier.closing, recorded_at, self._labels))
+            if dossier.features:
+                features.append(feature_row(key, dossier.features, self._is_sqlite))
+            if dossier.verdict:
+                duels.append(duel_row(key, dossier.verdict))
             for intent, result in dossier.settled_calls():
                 calls.append(call_row(key, intent, result, recorded_at, self._labels))
                 if result.raw_usage is not None:
@@ -49,6 +57,8 @@ class Store:
             insert_new(connection, requests)
             insert_new(connection, calls)
             insert_new(connection, raw)
+            insert_new(connection, features)
+            insert_new(connection, duels)
             budgets.settle(connection, due, owner)
 
     def _learn_labels(self, dossiers: Iterable[Dossier]) -> None:
