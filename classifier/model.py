@@ -9,14 +9,16 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from classifier.abilities import canonical
-from classifier.conversation import Summary, summarise
+from classifier.conversation import summarise
 from classifier.cues import Cues, answer_type_of, stakes_of
 from classifier.features import Features, Floats, extract
+from classifier.rows import Seen
 from classifier.types import Abilities, Estimate, Forecast, Turn
 from classifier.vocabulary import Vocabulary
 
@@ -53,6 +55,16 @@ class Parameters:
     length_quantiles: Floats  # 2, 3: factors on the expected length, per tier, for the 10, 50, 90 % points
     thinking: Floats  # 2: log of thinking tokens, at P(fast correct) of one, and what is added at zero
     reference_scores: Floats
+
+
+class Judgement(NamedTuple):
+    """What features tell: P(correct) of both tiers, half the width of the gain's interval, output tokens."""
+
+    p_fast: float
+    p_reasoning: float
+    uncertainty: float
+    output_fast: Forecast
+    output_reasoning: Forecast
 
 
 class DifficultyModel:
@@ -93,25 +105,32 @@ class DifficultyModel:
         """Estimate a conversation for the models behind the tiers."""
         summary = summarise(turns)
         features = extract(summary.text)
+        seen = Seen(features, summary.burden)
+        judged, cues = self.judge(seen, abilities), self._cues.of(features)
+        return Estimate(
+            p_fast=judged.p_fast,
+            p_reasoning=judged.p_reasoning,
+            uncertainty=judged.uncertainty,
+            answer_type=answer_type_of(summary.text, cues),
+            stakes=stakes_of(summary.text, cues, is_ascii=features.is_ascii),
+            output_fast=judged.output_fast,
+            output_reasoning=judged.output_reasoning,
+            version=self.version,
+            seen=seen,
+        )
+
+    def judge(self, seen: Seen, abilities: Abilities = Abilities()) -> Judgement:  # noqa: B008 - frozen
+        """What can be told from features alone: all of an estimate but the form of the answer and the stakes."""
+        features, burden = seen
         columns, coverage, likeness = self._columns(features)
         p_fast, p_reasoning = self._chances(columns, self._position(abilities))
         familiarity = min(1.0, coverage / self.parameters.familiar_coverage)
         if familiarity < 1.0:
             p_fast = self._prior_fast + familiarity * (p_fast - self._prior_fast)
             p_reasoning = self._prior_reasoning + familiarity * (p_reasoning - self._prior_reasoning)
-        p_fast, p_reasoning = self._finish(0, p_fast, summary), self._finish(1, p_reasoning, summary)
-        cues = self._cues.of(features)
-        fast, reasoning = self._forecasts(columns[-1], p_fast)
-        return Estimate(
-            p_fast=p_fast,
-            p_reasoning=p_reasoning,
-            uncertainty=self._uncertainty(min(familiarity, likeness)),
-            answer_type=answer_type_of(summary.text, cues),
-            stakes=stakes_of(summary.text, cues, is_ascii=features.is_ascii),
-            output_fast=fast,
-            output_reasoning=reasoning,
-            version=self.version,
-        )
+        p_fast, p_reasoning = self._finish(0, p_fast, burden), self._finish(1, p_reasoning, burden)
+        uncertainty = self._uncertainty(min(familiarity, likeness))
+        return Judgement(p_fast, p_reasoning, uncertainty, *self._forecasts(columns[-1], p_fast))
 
     def _columns(self, features: Features) -> tuple[list[float], float, float]:
         """All columns, the share of n-grams known, and how like the likeliest expert's own texts this one is, 0..1."""
@@ -170,10 +189,10 @@ class DifficultyModel:
             reasoning_at += self._knots
         return fast / total, reasoning / total
 
-    def _finish(self, tier: int, chance: float, summary: Summary) -> float:
+    def _finish(self, tier: int, chance: float, burden: float) -> float:
         slope, intercept = self._final[tier]
         chance = min(max(chance, 1e-4), 1.0 - 1e-4)
-        logit = slope * math.log(chance / (1.0 - chance)) + intercept - summary.burden
+        logit = slope * math.log(chance / (1.0 - chance)) + intercept - burden
         return _sigmoid(logit)
 
     def _uncertainty(self, familiarity: float) -> float:

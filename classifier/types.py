@@ -1,7 +1,11 @@
 """What the classifier is asked and what it answers. A leaf: plain values, standard library only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from classifier.rows import Seen
 
 STAKES_BONUS = 0.1
 
@@ -65,6 +69,7 @@ class Estimate:
     output_fast: Forecast
     output_reasoning: Forecast
     version: str  # of the artefact
+    seen: "Seen | None" = field(default=None, compare=False, repr=False)  # what it was read from, to learn from later
 
     @property
     def gain(self) -> float:

@@ -1,0 +1,82 @@
+"""What the classifier read of a conversation, packed into bytes: enough to judge it again and to refit from it.
+
+Hashes of words and pairs of words, their counts, and surface signals: no text. A hash is one way, but who has a list
+of words can look each of them up; the hashes carry no salt, because the shipped vocabulary is keyed by them.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.conversation import summarise
+from classifier.features import FEATURE_FORMAT, SURFACE_NAMES, Features, Floats, extract
+from classifier.types import Turn
+
+LAYOUT = 1
+ROW_FORMAT = 100 * FEATURE_FORMAT + LAYOUT  # rows of another format are not comparable, or not readable
+_HEAD = struct.Struct("<BHB")  # ASCII or not, n-grams, the burden in hundredths
+_SIGNALS = len(SURFACE_NAMES)
+
+
+class RowError(ValueError):
+    """Not a packed row of this format."""
+
+
+class Seen(NamedTuple):
+    """All that is read of a conversation to tell its difficulty."""
+
+    features: Features
+    burden: float
+
+
+def read(turns: Sequence[Turn]) -> Seen:
+    """Read a conversation, as `DifficultyModel.estimate` does; the burden in whole hundredths."""
+    summary = summarise(turns)
+    return Seen(extract(summary.text), round(summary.burden, 2))
+
+
+def packed(seen: Seen) -> bytes:
+    """Pack without loss: four bytes an n-gram, and what differs from the usual."""
+    grams, frequencies, surface, is_ascii = seen.features
+    return b"".join(
+        (
+            _HEAD.pack(is_ascii, len(grams), round(seen.burden * 100)),
+            *_sparse(surface, 0.0),
+            grams.astype("<u4", copy=False).tobytes(),
+            *_sparse(frequencies, 1.0),
+        )
+    )
+
+
+def unpacked(row: bytes) -> Seen:
+    """Unpack; raises RowError."""
+    try:
+        is_ascii, count, burden = _HEAD.unpack_from(row)
+        surface, at = _dense(row, _HEAD.size, _SIGNALS, 0.0)
+        grams = np.frombuffer(row, "<u4", count, at).astype(np.uint32, copy=False)
+        frequencies, end = _dense(row, at + 4 * count, count, 1.0)
+    except (struct.error, ValueError) as error:
+        raise RowError(f"not a feature row: {error}") from None
+    if end != len(row):
+        raise RowError(f"not a feature row: {len(row)} bytes instead of {end}")
+    return Seen(Features(grams, frequencies, surface, bool(is_ascii)), burden / 100)
+
+
+def _sparse(values: Floats, usual: float) -> tuple[bytes, bytes]:
+    """Which values are unusual, as bits, and those."""
+    unusual = values != np.float32(usual)
+    return np.packbits(unusual).tobytes(), values[unusual].astype("<f4", copy=False).tobytes()
+
+
+def _dense(row: bytes, at: int, count: int, usual: float) -> tuple[Floats, int]:
+    """The values that `_sparse` wrote at a place, and where they end."""
+    bits: npt.NDArray[np.uint8] = np.frombuffer(row, np.uint8, (count + 7) // 8, at)
+    unusual = np.unpackbits(bits, count=count).astype(np.bool_) if count else np.zeros(0, np.bool_)
+    at += len(bits)
+    values = np.full(count, usual, np.float32)
+    found = np.frombuffer(row, "<f4", int(unusual.sum()), at)
+    values[unusual] = found
+    return values, at + found.nbytes
