@@ -143,6 +143,8 @@ class Desk:
             ads_eligible=routed.ads_eligible,
             revenue_version=version,
             expected_revenue_nanousd=expected,
+            signal=routed.signal,
+            previous_id=routed.previous_id,
         )
         bound = ask.input_bytes + IMAGE_BOUND_TOKENS * routed.attachments
         query = Query(

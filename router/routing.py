@@ -1,17 +1,12 @@
 """The stateful shell around the pure decision: what one worker remembers between requests, and nothing else.
 
-It remembers the last scores (for the share cap) and salted hashes of the last conversations (for regenerates).
+It remembers the last scores (for the share cap) and, in `router.signals`, the last conversations.
 """
 
-import hashlib
-import os
 import random
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
-
-import msgspec
 
 from classifier.messages import turns_of
 from classifier.model import DifficultyModel
@@ -22,11 +17,10 @@ from router.conversation import Kind
 from router.errors import UnknownModel
 from router.policy import BudgetView, Policy, ScoreWindow, Wish
 from router.providers.base import ModelTarget
-from router.types import Decision, Tier
+from router.signals import Memory
+from router.types import Decision, Signal, Tier
 
 AUTO = "auto"
-REMEMBERED_CONVERSATIONS = 10_000
-MOST_REGENERATES = 2
 BYTES_PER_TOKEN = 4
 MOST_TURNS = 32_767
 
@@ -34,6 +28,8 @@ MOST_TURNS = 32_767
 class Query(Protocol):
     """What routing reads of a request."""
 
+    @property
+    def request_id(self) -> str: ...
     @property
     def model(self) -> str: ...
     @property
@@ -63,6 +59,8 @@ class Routed:
     turn: int
     attachments: int
     ads_eligible: bool
+    signal: Signal | None  # what it says of an earlier answer: that of `previous_id`, where this worker remembers it
+    previous_id: str | None
     within: Callable[[BudgetView], Decision]  # the same decision, where budgets allow less
 
 
@@ -97,16 +95,17 @@ class Routing:
         self._window = ScoreWindow(model.reference_scores.tolist())
         self._observe_score = observe_score
         self._draw = draw
-        self._salt = salt if salt is not None else os.urandom(16)
-        self._answered: OrderedDict[bytes, int] = OrderedDict()
+        self._memory = Memory(salt=salt)
 
     def route(self, query: Query) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
         named = self._explicit.get(query.model)
         wish = self._wish(query, named)
         turns = turns_of({"messages": query.messages})
-        view = conversation.read(turns, regenerated=self._was_answered(query))
+        recollection = self._memory.recall(query.key_id, query.messages, query.request_id)
+        view = conversation.read(turns, regenerated=recollection.is_regenerate)
         estimates = [self._model.estimate(subject, self._abilities) for subject in view.subjects]
+        said = view.kind
         estimate, view = view.settle(estimates)
         if _wants_json(query):
             estimate = replace(estimate, answer_type=AnswerType.JSON)
@@ -133,6 +132,8 @@ class Routing:
         if policy.feeds_window(wish, view):
             self._window.add(decision.score)
             self._observe_score(decision.score)
+        self._memory.remember(recollection, query.request_id, decision.tier)
+        signal, previous_id = recollection.judged(said, decision)
         is_asked = view.kind is not Kind.HOUSEKEEPING
         return Routed(
             decision,
@@ -140,6 +141,8 @@ class Routing:
             turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
             attachments=attachments,
             ads_eligible=is_asked and estimate.stakes is Stakes.LOW,
+            signal=signal,
+            previous_id=previous_id,
             within=within,
         )
 
@@ -156,20 +159,6 @@ class Routing:
 
     def _ability(self, target: ModelTarget) -> float | None:
         return target.ability if target.ability is not None else self._model.ability_of(target.name)
-
-    def _was_answered(self, query: Query) -> bool:
-        """Tell whether these very messages of this key were here before, and remember them.
-
-        What comes again and again is no dissatisfied person but a program.
-        """
-        digest = hashlib.blake2b(msgspec.json.encode((query.key_id, query.messages)), digest_size=16, key=self._salt)
-        mark = digest.digest()
-        times = self._answered.get(mark, 0)
-        self._answered[mark] = times + 1
-        self._answered.move_to_end(mark)
-        if len(self._answered) > REMEMBERED_CONVERSATIONS:
-            self._answered.popitem(last=False)
-        return 1 <= times <= MOST_REGENERATES
 
 
 def _wants_json(query: Query) -> bool:
