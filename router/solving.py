@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from router import backtest, offpolicy
-from router.backtest import Backtest, Figures
+from router.backtest import Backtest, Caps, Figures
 from router.offpolicy import Quality
-from router.policy import NEVER, SCORE_DIGITS, Policy
-from router.traffic import Floats, Traffic
+from router.policy import NEVER, SCORE_DIGITS, Policy, SegmentDials
+from router.traffic import Bools, Floats, Traffic
 
 Z_NEXT = 1.96 * math.sqrt(2.0)  # the past errs as much as the future
+Z_CAPPED = 1.96  # a deep share is capped as well, so that the future errs hardly upwards
 SCANNED = 40
 HALVINGS = 12
 REPLICATES = 200
@@ -91,18 +92,24 @@ class _Point:
 
 
 class Solver:
-    """Tries thresholds on one stretch of traffic."""
+    """Tries thresholds on one stretch of traffic: the policy's, or those of one segment for what is its own."""
 
-    def __init__(self, traffic: Traffic, base: Policy, limits: Limits, seed: int = 1) -> None:
+    def __init__(
+        self, traffic: Traffic, base: Policy, limits: Limits, seed: int = 1, segment: str | None = None
+    ) -> None:
         self._limits = limits
+        self._whole = base
+        self._segment = segment
+        self._rows = _rows_of(traffic, segment)
+        own = base if segment is None else base.for_segment(segment)
         share = limits.max_deep_share
-        self._base = base if share is None else replace(base, max_deep_share=share)  # the cap stands guard
-        self._on = [t for t in (base.parallel_threshold, base.reasoning_threshold) if t <= NEVER]
+        self._base = own if share is None else replace(own, max_deep_share=share)  # the cap stands guard
+        self._on = [t for t in (own.parallel_threshold, own.reasoning_threshold) if t <= NEVER]
         if not self._on:
             raise Unsolvable("both deep tiers are switched off: set a threshold of 1.1 or less first")
         self._traffic = traffic
         self._backtest = Backtest(traffic, seed, REPLICATES)
-        self._cuts = backtest.rolling_cuts(traffic.scores, self._base.max_deep_share)
+        self._caps = Caps(traffic)
 
     def solve(self) -> Solution:
         """Find the deepest thresholds that every spending limit allows, or the cheapest that are good enough."""
@@ -112,18 +119,23 @@ class Solver:
         return self._solution(self._cheapest(points))
 
     def policy(self, shift: float) -> Policy:
-        """The base policy with its thresholds moved; what is switched off stays where it is."""
-        return replace(
-            self._base,
-            parallel_threshold=_moved(self._base.parallel_threshold, shift),
-            reasoning_threshold=_moved(self._base.reasoning_threshold, shift),
-        )
+        """The base policy with its (or the segment's) thresholds moved; what is switched off stays where it is."""
+        moved = {
+            "parallel_threshold": _moved(self._base.parallel_threshold, shift),
+            "reasoning_threshold": _moved(self._base.reasoning_threshold, shift),
+        }
+        if self._segment is None:
+            return replace(self._base, **moved)  # type: ignore[arg-type]
+        if self._limits.max_deep_share is not None:
+            moved["max_deep_share"] = self._limits.max_deep_share
+        dials = replace(self._whole.segments.get(self._segment, SegmentDials()), **moved)
+        return replace(self._whole, segments={**self._whole.segments, self._segment: dials})
 
     def _shifts(self) -> list[float]:
         """Distances worth trying, from the deepest to where both tiers are closed."""
         lowest, highest = -min(self._on), NEVER - min(self._on)
         lowest = min(lowest, 0.0)
-        scores = np.quantile(self._traffic.scores, np.linspace(0, 1, SCANNED))
+        scores = np.quantile(self._traffic.scores[self._rows], np.linspace(0, 1, SCANNED))
         places = {float(score) - threshold for score in scores for threshold in self._on}
         within = sorted(place for place in places if lowest < place < highest)
         return [lowest, *within, highest]
@@ -168,18 +180,24 @@ class Solver:
         return fits
 
     def _chances(self, shift: float) -> Floats:
-        return backtest.replayed(self._traffic, self.policy(shift), self._cuts)
+        return backtest.replayed(self._traffic, self.policy(shift), self._caps)
+
+    def _figures(self, chances: Floats, *, quantiles: bool = True) -> Figures:
+        return self._backtest.figures(chances, self._rows, quantiles=quantiles)
+
+    def _quality(self, chances: Floats) -> Quality:
+        return offpolicy.quality(self._traffic.rows(self._rows), chances[self._rows])
 
     def _point(self, shift: float) -> _Point:
         chances = self._chances(shift)
-        figures = self._backtest.figures(chances, quantiles=False)
+        figures = self._figures(chances, quantiles=False)
         limits = self._limits
         use: dict[str, float] = {}
         safe: dict[str, float] = {}
         if limits.max_deep_share is not None:
             share = figures["deep_share"]
             use["max_deep_share"] = _part(share.value, limits.max_deep_share)
-            safe["max_deep_share"] = _part(share.value + Z_NEXT * share.error, limits.max_deep_share)
+            safe["max_deep_share"] = _part(share.value + Z_CAPPED * share.error, limits.max_deep_share)
         if limits.max_cost_usd_per_1k is not None:
             cost = figures["cost_usd_per_1k"]
             use["max_cost_per_1k"] = _part(cost.value, limits.max_cost_usd_per_1k)
@@ -192,20 +210,20 @@ class Solver:
         return _Point(shift, safe, use, limits.min_quality is None or self._is_good(chances))
 
     def _is_good(self, chances: Floats) -> bool:
-        found = offpolicy.quality(self._traffic, chances)
+        found = self._quality(chances)
         least = self._limits.min_quality
         assert least is not None
         return found.doubt is None and found.doubly_robust.low >= least
 
     def _measured_quality(self, shift: float) -> str:
-        found = offpolicy.quality(self._traffic, self._chances(shift))
+        found = self._quality(self._chances(shift))
         if found.doubt is not None:
             return f"not enough evidence, {found.doubt}"
         interval = found.doubly_robust
         return f"{interval.value:.3f} is estimated, {interval.low:.3f} to {interval.high:.3f}"
 
     def _too_dear(self, cheapest: _Point) -> str:
-        figures = self._backtest.figures(self._chances(cheapest.shift), quantiles=False)
+        figures = self._figures(self._chances(cheapest.shift), quantiles=False)
         if math.isnan(figures["cost_usd_per_1k"].value) or any(math.isnan(use) for use in cheapest.safe_use.values()):
             return "not enough evidence: what these requests cost or earn in a tier is not known"
         return (
@@ -216,15 +234,15 @@ class Solver:
 
     def _solution(self, point: _Point) -> Solution:
         policy, chances = self.policy(point.shift), self._chances(point.shift)
-        figures = self._backtest.figures(chances)
+        figures = self._figures(chances)
         binding, used = self._binding(point)
         note = None
         if used is not None and used < FULL_USE:
             note = (
-                f"only {used:.0%} of the allowance is used: so few requests ({len(self._traffic)}) leave that much "
+                f"only {used:.0%} of the allowance is used: so few requests ({int(self._rows.sum())}) leave that much "
                 f"uncertain; a longer window leaves less"
             )
-        return Solution(policy, binding, used, figures, offpolicy.quality(self._traffic, chances), note)
+        return Solution(policy, binding, used, figures, self._quality(chances), note)
 
     def _binding(self, point: _Point) -> tuple[str, float | None]:
         if not point.safe_use:
@@ -234,10 +252,20 @@ class Solver:
             name = point.worst
             assert name is not None
             return name, point.use[name]
-        policy = self.policy(point.shift)
-        if (self._cuts > policy.reasoning_threshold).mean() > 0.5:
+        cuts = self._caps.cuts(self._base.max_deep_share)[self._rows]
+        if (cuts > _moved(self._base.reasoning_threshold, point.shift)).mean() > 0.5:
             return "the policy's own max_deep_share", None
         return "nothing: the thresholds are as low as a gain allows", None
+
+
+def _rows_of(traffic: Traffic, segment: str | None) -> Bools:
+    """The requests that a target speaks of; raises Unsolvable where there are none."""
+    if segment is None:
+        return np.ones(len(traffic), bool)
+    if segment not in traffic.segment_names:
+        raise Unsolvable(f"no query of the segment {segment!r} was decided by a score in this time")
+    rows: Bools = traffic.segments == traffic.segment_names.index(segment)
+    return rows
 
 
 def _moved(threshold: float, shift: float) -> float:

@@ -1,6 +1,6 @@
 """Requests of the past as columns of numbers: what a back-test replays. Holds no text, knows no database."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,21 @@ SCORED = (
 )
 
 
+def _nothing() -> Floats:
+    return np.empty(0)
+
+
+def _no_codes() -> Ints:
+    return np.empty(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Requests of `auto` that a score decided, in the order in which they came; NaN is unknown.
 
     `tiers` are places in TIERS: the first choice, to which cost and time of escalations and fallbacks belong.
-    `rewards` are feedback from 0 to 1. `others` counts requests of the same time that no score decided.
+    `rewards` are feedback from 0 to 1. `others` counts requests of the same time that no score decided. The columns
+    with a default may be left out: then they are unknown, or all the same.
     """
 
     scores: Floats
@@ -45,11 +54,25 @@ class Traffic:
     segments: Ints
     segment_names: tuple[str, ...]
     others: int = 0
+    first_byte_ms: Floats = field(default_factory=_nothing)
+    input_tokens: Floats = field(default_factory=_nothing)
+    answer_types: Ints = field(default_factory=_no_codes)  # places in a list that is the same for all rows
+    countries: Ints = field(default_factory=_no_codes)
+    country_names: tuple[str, ...] = ("ZZ",)
+
+    def __post_init__(self) -> None:
+        for name in ("first_byte_ms", "input_tokens"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(len(self), np.nan))
+        for name in ("answer_types", "countries"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.zeros(len(self), np.int64))
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def rows(self, chosen: Bools | Ints | slice) -> "Traffic":
         """Only some of the rows."""
-        columns = [field.name for field in fields(self) if field.name not in ("segment_names", "others")]
+        whole = ("segment_names", "country_names", "others")
+        columns = [column.name for column in fields(self) if column.name not in whole]
         return replace(self, **{name: getattr(self, name)[chosen] for name in columns})

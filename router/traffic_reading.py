@@ -6,23 +6,26 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
+from classifier.types import AnswerType
 from router.ledger import codes, ids
 from router.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
 from router.reports.window import Window
-from router.traffic import SCORED, TIERS, Floats, Traffic
+from router.traffic import SCORED, TIERS, Floats, Ints, Traffic
 from router.types import CallKind
 
 MOST_ROWS = 500_000  # the newest; more would not narrow any interval that matters
 
 REQUESTS = """
 SELECT {id} AS id, r.score, r.p_fast, r.p_reasoning, r.first_tier, r.propensity, r.expected_revenue_nanousd,
-    r.total_ms, s.text, a.text
+    r.total_ms, s.text, a.text, r.first_byte_ms, c.text
 FROM requests r JOIN labels s ON s.id = r.segment_id JOIN labels a ON a.id = r.answer_type_id
+JOIN labels c ON c.id = r.country_id
 WHERE {between} AND r.reason IN ({reasons}) ORDER BY r.id DESC LIMIT :most
 """
 OTHERS = "SELECT COUNT(*) FROM requests r WHERE {between} AND r.reason NOT IN ({reasons})"
 COSTS = """
-SELECT {id} AS id, SUM(c.cost_nanousd), SUM(CASE WHEN c.cost_nanousd IS NULL THEN 1 ELSE 0 END)
+SELECT {id} AS id, SUM(c.cost_nanousd), SUM(CASE WHEN c.cost_nanousd IS NULL THEN 1 ELSE 0 END),
+    MAX(CASE WHEN c.call_no = 0 THEN c.input_fresh + c.input_cached + c.input_cache_write END)
 FROM calls c WHERE {between} AND c.kind <> {shadow} GROUP BY c.request_id
 """
 ADJUSTMENTS = """
@@ -39,17 +42,17 @@ def read(engine: Engine, window: Window) -> Traffic:
     high = ids.END_OF_TIME_MS << 80 if window.until_us is None else ids.first_at(window.until_us // 1_000)
     with engine.connect() as connection:
         if high <= low:
-            return _columns([], {}, {}, 0)
+            return _columns([], {}, {}, {}, 0)
         rows = _fetch(connection, REQUESTS, "r.id", low, high, most=MOST_ROWS)[::-1]
         others = int(_fetch(connection, OTHERS, "r.id", low, high)[0][0])
         if not rows:
-            return _columns([], {}, {}, others)
+            return _columns([], {}, {}, {}, others)
         low = int.from_bytes(rows[0][0], "big")
-        costs = _costs(connection, low, high)
+        costs, lengths = _costs(connection, low, high)
         ratings = {
             id: _reward(rating, score) for id, rating, score in _fetch(connection, RATINGS, "f.request_id", low, high)
         }
-    return _columns(rows, costs, ratings, others)
+    return _columns(rows, costs, lengths, ratings, others)
 
 
 def _fetch(connection: Connection, query: str, column: str, low: int, high: int, **more: int) -> Sequence[Any]:
@@ -60,15 +63,21 @@ def _fetch(connection: Connection, query: str, column: str, low: int, high: int,
     return connection.execute(text(filled), {**ids.bounds(dialect, low, high), **more}).fetchall()
 
 
-def _costs(connection: Connection, low: int, high: int) -> dict[bytes, int]:
-    """What each request cost with its corrections, without shadows; those with unpriced calls are not in it."""
-    found = {
-        id: int(cost) for id, cost, unpriced in _fetch(connection, COSTS, "c.request_id", low, high) if not unpriced
-    }
+def _costs(connection: Connection, low: int, high: int) -> tuple[dict[bytes, int], dict[bytes, int]]:
+    """What each request cost with its corrections, without shadows, and how many tokens its first call was sent.
+
+    Those with unpriced calls are not in the former.
+    """
+    found, lengths = {}, {}
+    for id, cost, unpriced, tokens in _fetch(connection, COSTS, "c.request_id", low, high):
+        if not unpriced:
+            found[id] = int(cost)
+        if tokens is not None:
+            lengths[id] = int(tokens)
     for id, amount in _fetch(connection, ADJUSTMENTS, "a.request_id", low, high):
         if id in found:
             found[id] += int(amount)
-    return found
+    return found, lengths
 
 
 def _reward(rating: int | None, score: float | None) -> float:
@@ -78,11 +87,20 @@ def _reward(rating: int | None, score: float | None) -> float:
     return np.nan if not rating else float(rating > 0)
 
 
-def _columns(rows: Sequence[Any], costs: dict[bytes, int], ratings: dict[bytes, float], others: int) -> Traffic:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
-    id, score, p_fast, p_reasoning, tier, propensity, revenue, total_ms, segment, answer_type = columns
-    names = sorted(set(segment))
+def _columns(
+    rows: Sequence[Any],
+    costs: dict[bytes, int],
+    lengths: dict[bytes, int],
+    ratings: dict[bytes, float],
+    others: int,
+) -> Traffic:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 12
+    id, score, p_fast, p_reasoning, tier, propensity, revenue, total_ms, segment, answer_type = columns[:10]
+    first_byte_ms, country = columns[10:]
+    segments, segment_names = _codes(segment)
+    countries, country_names = _codes(country)
     place_of = {codes.TIERS[name]: place for place, name in enumerate(TIERS)}
+    type_of = {kind: place for place, kind in enumerate(AnswerType)}
     fast = _floats(p_fast)
     return Traffic(
         # Stored in four bytes; rounded as they were when they decided.
@@ -96,10 +114,22 @@ def _columns(rows: Sequence[Any], costs: dict[bytes, int], ratings: dict[bytes, 
         revenue_usd=_floats(revenue) / 1e9,
         total_ms=_floats(total_ms),
         rewards=_floats([ratings.get(one) for one in id]),
-        segments=np.array([names.index(name) for name in segment], np.int64),
-        segment_names=tuple(names),
+        segments=segments,
+        segment_names=segment_names,
         others=others,
+        first_byte_ms=_floats(first_byte_ms),
+        input_tokens=_floats([lengths.get(one) for one in id]),
+        answer_types=np.array([type_of.get(kind, len(type_of)) for kind in answer_type], np.int64),
+        countries=countries,
+        country_names=country_names,
     )
+
+
+def _codes(names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
+    """Places in the sorted list of the different names, and that list."""
+    different = tuple(sorted(set(names)))
+    place_of = {name: place for place, name in enumerate(different)}
+    return np.array([place_of[name] for name in names], np.int64), different
 
 
 def _floats(values: Sequence[Any]) -> Floats:

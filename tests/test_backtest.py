@@ -12,7 +12,7 @@ from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router import backtest
 from router.backtest import Backtest, rolling_cuts
 from router.conversation import ConversationView, Kind
-from router.policy import LEAST_P_SAMPLED, VOTABLE, BudgetView, Policy, ScoreWindow, decide
+from router.policy import LEAST_P_SAMPLED, VOTABLE, BudgetView, Policy, ScoreWindow, SegmentDials, decide
 from router.traffic import FAST, PARALLEL, REASONING, TIERS
 from router.types import Tier
 from tests.traffics import LOGGED, a_world
@@ -183,3 +183,21 @@ def test_unpriced_requests_count_as_the_others_of_their_tier_and_never_as_free()
 def test_no_requests_are_no_evidence() -> None:
     with pytest.raises(ValueError, match="no requests"):
         Backtest(a_world().traffic.rows(slice(0, 0)))
+
+
+def test_every_segment_is_replayed_with_dials_of_its_own() -> None:
+    traffic = a_world().traffic
+    dials = SegmentDials(reasoning_threshold=2.0, parallel_threshold=2.0)
+    found = backtest.replayed(traffic, replace(LOGGED, segments={"plus": dials}))
+    plain = backtest.replayed(traffic, LOGGED)
+    is_plus = traffic.segments == traffic.segment_names.index("plus")
+    np.testing.assert_array_equal(found[~is_plus], plain[~is_plus])
+    assert found[is_plus, REASONING].max() == 0
+
+
+def test_the_largest_countries_come_first() -> None:
+    traffic = a_world(100).traffic
+    places = np.where(np.arange(100) < 70, 1, 0)
+    known = replace(traffic, countries=places, country_names=("DE", "US"))
+    assert [name for name, _ in backtest.countries_of(known)] == ["US", "DE"]
+    assert [name for name, _ in backtest.countries_of(known, most=1)] == ["US"]

@@ -137,3 +137,26 @@ def test_the_prediction_is_that_of_a_back_test() -> None:
     found = solved(Limits(max_deep_share=0.1), world)
     again = Backtest(world.traffic).figures(backtest.replayed(world.traffic, found.policy))
     assert found.figures["cost_usd_per_1k"].value == pytest.approx(again["cost_usd_per_1k"].value)
+
+
+def test_a_segment_gets_thresholds_of_its_own_and_the_others_keep_theirs() -> None:
+    world = a_world(12_000)
+    found = Solver(world.traffic, LOGGED, Limits(max_cost_usd_per_1k=1.0), segment="plus").solve()
+    assert found.policy.for_segment("free") == LOGGED
+    assert found.policy.for_segment("plus").reasoning_threshold != LOGGED.reasoning_threshold
+    chances = backtest.replayed(world.traffic, found.policy)
+    is_plus = world.traffic.segments == world.traffic.segment_names.index("plus")
+    cost = Backtest(world.traffic).figures(chances, is_plus)["cost_usd_per_1k"].value
+    assert found.figures["cost_usd_per_1k"].value == pytest.approx(cost)
+    assert cost < 1.0
+
+
+def test_a_segments_deep_share_becomes_its_own_cap() -> None:
+    found = Solver(a_world(12_000).traffic, LOGGED, Limits(max_deep_share=0.1), segment="plus").solve()
+    assert found.policy.max_deep_share == LOGGED.max_deep_share
+    assert found.policy.for_segment("plus").max_deep_share == 0.1
+
+
+def test_a_segment_without_queries_cannot_be_solved() -> None:
+    with pytest.raises(Unsolvable, match="no query of the segment 'ghost'"):
+        Solver(a_world(100).traffic, LOGGED, Limits(max_deep_share=0.1), segment="ghost")

@@ -14,10 +14,11 @@ from router.commands.policy import AuthorOption, NoteOption, SetOption, actor, b
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from router.backtest import Figures, Measured
+    from router.backtest import Figures
     from router.offpolicy import Interval, Quality
     from router.policy import Policy
     from router.reports.window import Window
+    from router.resampling import Measured
     from router.solving import Solution
     from router.traffic import Traffic
 
@@ -25,10 +26,12 @@ SinceOption = Annotated[str, typer.Option(help="First moment: a date, a time, or
 UntilOption = Annotated[str | None, typer.Option(help="First moment no longer included; default now.")]
 ZoneOption = Annotated[str, typer.Option(help="Time zone of dates.")]
 ASSUMPTIONS = (
-    "a query keeps its own cost and time in the tier it took; elsewhere it has the mean of its segment in that tier",
+    "a query keeps its own cost and time in the tier it took; elsewhere it has those of queries like it in that tier",
     "the share cap is replayed as one worker's, and every tier is assumed able to take every query",
     "queries that no score decided (overrides, efforts, housekeeping) stay as they are and are not in these figures",
 )
+LINE = ("policy", "segment", "country", "figure", "value", "low", "high")
+IN_BRIEF = ("deep_share", "cost_usd_per_1k", "revenue_usd_per_1k", "contribution_usd_per_1k", "margin")
 PERCENT = frozenset({"share_fast", "share_reasoning", "share_parallel", "deep_share", "margin"})
 
 
@@ -43,7 +46,7 @@ def backtest(
 ) -> None:
     """Replay past requests under other dials: shares, cost, what is left, waiting time and quality, with intervals."""
     from router import dials
-    from router.backtest import Backtest, always, replayed, segments_of, shuffled
+    from router.backtest import Backtest, Caps, always, countries_of, replayed, segments_of, shuffled
     from router.commands.opening import opened
     from router.offpolicy import quality
     from router.policies import in_force
@@ -58,15 +61,17 @@ def backtest(
         tested = dials.changed(version_of(engine, version).policy, changes)
         dials.require_order(tested, configured.tiers)
         traffic = _read(engine, chosen)
-    measuring, proposed = Backtest(traffic), replayed(traffic, tested)
+    measuring, caps = Backtest(traffic), Caps(traffic)
+    proposed = replayed(traffic, tested, caps)
     columns = {
         "proposed": proposed,
-        "today": replayed(traffic, today),
+        "today": replayed(traffic, today, caps),
         "always fast": always(traffic),
         "shuffled": shuffled(traffic, proposed),
     }
     found = {name: (measuring.figures(chances), quality(traffic, chances)) for name, chances in columns.items()}
     by_segment = {name: measuring.figures(proposed, rows) for name, rows in segments_of(traffic)}
+    by_country = {name: measuring.figures(proposed, rows, quantiles=False) for name, rows in countries_of(traffic)}
     match form:
         case Format.JSON:
             shown = {
@@ -78,12 +83,14 @@ def backtest(
                 "assumptions": ASSUMPTIONS,
                 "policies": {name: _json(figures, of) for name, (figures, of) in found.items()},
                 "segments": {name: _json(figures) for name, figures in by_segment.items()},
+                "countries": {name: _json(figures) for name, figures in by_country.items()},
             }
             print(json.dumps(shown, indent=2))
         case Format.CSV:
-            lines = [_line(name, "", *cell) for name, (figures, of) in found.items() for cell in _cells(figures, of)]
-            lines += [_line("proposed", name, *cell) for name, f in by_segment.items() for cell in _cells(f)]
-            show(lines, ("policy", "segment", "figure", "value", "low", "high"), form)
+            lines = [_line(name, *cell) for name, (figures, of) in found.items() for cell in _cells(figures, of)]
+            lines += [_line("proposed", *cell, segment=name) for name, f in by_segment.items() for cell in _cells(f)]
+            lines += [_line("proposed", *cell, country=name) for name, f in by_country.items() for cell in _cells(f)]
+            show(lines, LINE, form)
         case Format.TABLE:
             print(
                 f"Against version {today.version} in force: {changes_text(dials.differences(today, tested)) or 'same'}"
@@ -93,6 +100,9 @@ def backtest(
             if len(by_segment) > 1:
                 texts = {name: _texts(figures) for name, figures in by_segment.items()}
                 show(_table(texts), ("figure", *by_segment), form, "proposed, by segment")
+            if len(by_country) > 1:
+                rows = [{"country": name} | _texts(figures) for name, figures in by_country.items()]
+                show(rows, ("country", *IN_BRIEF), form, "proposed, by country")
             print(_explained(found["proposed"][1]))
 
 
@@ -101,6 +111,7 @@ def solve(
     max_cost_per_1k: Annotated[float | None, typer.Option(help="At most so many dollars per thousand.")] = None,
     min_margin: Annotated[float | None, typer.Option(help="Keep this share of expected revenue.")] = None,
     min_quality: Annotated[float | None, typer.Option(help="Mean feedback, 0 to 1, at the lower bound.")] = None,
+    segment: Annotated[str | None, typer.Option(help="Solve this segment's own thresholds, for its queries.")] = None,
     propose: Annotated[bool, typer.Option("--propose", help="Write the solution as a version.")] = False,
     note: NoteOption = "",
     author: AuthorOption = None,
@@ -123,7 +134,7 @@ def solve(
     with opened(config) as (configured, engine):
         today = in_force(engine)
         traffic = _read(engine, chosen)
-        solution = Solver(traffic, today, limits).solve()
+        solution = Solver(traffic, today, limits, segment=segment).solve()
         changes = dials.differences(today, solution.policy)
         if propose and changes:
             begin(configured, engine)
@@ -134,8 +145,8 @@ def solve(
         case Format.JSON:
             print(json.dumps(_solved(solution, today, made), indent=2))
         case Format.CSV:
-            lines = [_line("solved", "", *cell) for cell in _cells(solution.figures, solution.quality)]
-            show(lines, ("policy", "segment", "figure", "value", "low", "high"), form)
+            lines = [_line("solved", *cell) for cell in _cells(solution.figures, solution.quality)]
+            show(lines, LINE, form)
         case Format.TABLE:
             print(f"Against version {today.version} in force: {changes_text(changes) or 'nothing to change'}")
             used = "" if solution.used is None else f", {solution.used:.1%} of the allowance is used"
@@ -197,9 +208,11 @@ def _json(figures: "Figures", of: "Quality | None" = None) -> dict[str, object]:
     return found
 
 
-def _line(policy: str, segment: str, figure: str, cell: "Measured | Interval") -> dict[str, object]:
+def _line(
+    policy: str, figure: str, cell: "Measured | Interval", segment: str = "", country: str = ""
+) -> dict[str, object]:
     ends = {"value": _known(cell.value), "low": _known(cell.low), "high": _known(cell.high)}
-    return {"policy": policy, "segment": segment, "figure": figure, **ends}
+    return {"policy": policy, "segment": segment, "country": country, "figure": figure, **ends}
 
 
 def _texts(figures: "Figures", of: "Quality | None" = None) -> dict[str, str]:

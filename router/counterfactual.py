@@ -1,0 +1,156 @@
+"""What a request would have cost, or how long it would have taken, in a tier that it did not take.
+
+Pure. One regression per tier on what is known before the decision (score, P(correct), answer type, length of the
+prompt, segment, whether samples can be voted on): quasi-Poisson with a log link, so amounts stay positive and add up
+to what was observed. Rows that were explored hold it down where the thresholds never sent anything; elsewhere it
+reaches a little beyond what was seen, and its own uncertainty is part of every interval.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.resampling import Resampling
+from router.traffic import TIERS, Bools, Floats, Ints, Traffic
+
+KNOTS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 0.97)
+PRIOR_WEIGHT = 10.0  # observations that say "as the tier's mean", against which each feature has to speak
+LEAST_IN_GROUP = 30  # rows of a segment or an answer type, for a level of their own
+LEAST_OBSERVED = 10  # requests in a tier, below which nothing is known of it
+STEPS = 25
+FARTHEST = 0.5  # beyond what was fitted, on a logarithmic scale
+MOST_SWING = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A tier's regression: level x exp(design @ coefficients), and how resampling moves the coefficients."""
+
+    level: float
+    coefficients: Floats
+    low: float
+    high: float
+    moves: Floats  # resamplings x coefficients
+
+    def predicted(self, design: Floats) -> tuple[Floats, Bools]:
+        """The amounts, and where they follow the coefficients."""
+        swing = design @ self.coefficients
+        return self.level * np.exp(np.clip(swing, self.low, self.high)), (swing > self.low) & (swing < self.high)
+
+
+class Counterfactual:
+    """One quantity (cost, time) of every request in every tier, with the uncertainty of what was not observed."""
+
+    def __init__(self, traffic: Traffic, design: Floats, values: Floats, resampling: Resampling) -> None:
+        self._traffic = traffic
+        self._design = design
+        self._values = values
+        self._resampling = resampling
+        self._is_known = ~np.isnan(values)
+        self._fits = [self._fit(place) for place in range(len(TIERS))]
+        shape = (len(TIERS), len(traffic))
+        self._expected, self._follows = np.full(shape, np.nan), np.zeros(shape)
+        for place, fit in enumerate(self._fits):
+            if fit is not None:
+                self._expected[place], self._follows[place] = fit.predicted(design)
+
+    @property
+    def expected(self) -> Floats:
+        """What is expected of each request in each tier (rows x tiers); NaN where a tier is not known."""
+        return self._expected.T
+
+    @property
+    def follows(self) -> Floats:
+        """Where what is expected follows the coefficients, 1 or 0 (rows x tiers): beyond it they move nothing."""
+        return self._follows.T
+
+    @property
+    def moves(self) -> tuple[Floats | None, ...]:
+        """How resampling moves each tier's coefficients (draws x columns of the design); None where not known."""
+        return tuple(None if fit is None else fit.moves for fit in self._fits)
+
+    def totals(self, chosen: Floats, kept: Bools) -> Floats:
+        """What these chances cost in all, then in each resampling; NaN where a tier they need is not known."""
+        own = chosen[np.arange(len(self._traffic)), self._traffic.tiers]
+        booked = np.where(self._is_known, own * np.where(self._is_known, self._values, 0.0), 0.0)
+        total = np.zeros(1)
+        moved = None
+        for place, fit in enumerate(self._fits):
+            elsewhere = np.where((self._traffic.tiers == place) & self._is_known, 0.0, chosen[:, place])
+            if fit is None:
+                if elsewhere.sum() > 0.001 * kept.sum():
+                    return np.full_like(self._resampling.summed(booked), np.nan)
+                continue
+            amounts = elsewhere * self._expected[place]
+            booked = booked + amounts
+            shift = fit.moves @ (self._design.T @ (amounts * self._follows[place]))
+            moved = shift if moved is None else moved + shift
+        total = self._resampling.summed(booked)
+        if moved is not None:
+            total = total + np.concatenate(([0.0], moved))
+        return total
+
+    def _fit(self, place: int) -> _Fit | None:
+        rows = np.flatnonzero((self._traffic.tiers == place) & self._is_known)
+        values = self._values[rows]
+        if len(rows) < LEAST_OBSERVED or values.mean() <= 0:
+            return None
+        level = float(values.mean())
+        design, ratios = self._design[rows], values / level
+        coefficients, curvature = _regressed(design, ratios)
+        swing = design @ coefficients
+        # What one more of a block would do to the coefficients, to first order.
+        pulls = self._resampling.moves(rows, design * (ratios - np.exp(swing))[:, None])
+        moves = np.asarray(np.linalg.solve(curvature, pulls.T).T, np.float64)
+        return _Fit(level, coefficients, float(swing.min()) - FARTHEST, float(swing.max()) + FARTHEST, moves)
+
+
+def design_of(traffic: Traffic) -> Floats:
+    """What is known of requests before they are decided, as columns: the first is 1, the others have mean 0."""
+    score = traffic.scores
+    columns = [score, *(np.maximum(score - knot, 0.0) for knot in np.unique(np.quantile(score, KNOTS)))]
+    for known in (traffic.p_fast, traffic.p_reasoning):
+        filled = _filled(known)
+        columns += [filled, filled**2]
+    length = np.log1p(_filled(traffic.input_tokens))
+    columns += [length, length**2, traffic.may_vote.astype(np.float64)]
+    columns += _groups(traffic.answer_types) + _groups(traffic.segments)
+    design = np.column_stack([np.ones(len(score)), *columns])
+    design[:, 1:] -= design[:, 1:].mean(axis=0)
+    spread = design.std(axis=0)
+    spread[0] = 1.0
+    return np.ascontiguousarray(design[:, spread > 1e-9] / spread[spread > 1e-9])
+
+
+def _groups(codes: Ints) -> list[Floats]:
+    counts = np.bincount(codes)
+    large = np.flatnonzero(counts >= LEAST_IN_GROUP)
+    return [(codes == code).astype(np.float64) for code in large.tolist()] if len(large) > 1 else []
+
+
+def _filled(values: Floats) -> Floats:
+    known = ~np.isnan(values)
+    return np.where(known, values, values[known].mean() if known.any() else 0.0)
+
+
+def _regressed(design: Floats, ratios: Floats) -> tuple[Floats, Floats]:
+    """Newton steps to the penalised quasi-Poisson fit; also the curvature there."""
+    penalty = np.full(design.shape[1], PRIOR_WEIGHT)
+    penalty[0] = 0.0
+    coefficients = np.zeros(design.shape[1])
+
+    def loss(at: Floats) -> float:
+        swing = np.clip(design @ at, -MOST_SWING, MOST_SWING)
+        return float((np.exp(swing) - ratios * swing).sum() + 0.5 * penalty @ at**2)
+
+    curvature, now = np.eye(design.shape[1]), loss(coefficients)
+    for _ in range(STEPS):
+        means = np.exp(np.clip(design @ coefficients, -MOST_SWING, MOST_SWING))
+        curvature = (design * means[:, None]).T @ design + np.diag(penalty)
+        step = np.linalg.solve(curvature, design.T @ (ratios - means) - penalty * coefficients)
+        while (after := loss(coefficients + step)) > now + 1e-9 * abs(now) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        coefficients, gain, now = coefficients + step, now - after, after
+        if gain < 1e-7 * max(abs(now), 1.0):
+            break
+    return coefficients, curvature
