@@ -6,6 +6,7 @@ A segment's own dial goes by a name with dots: `segments.free.reasoning_threshol
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from hashlib import blake2b
 from typing import Any, Protocol
 
 from router.policy import NEVER, Policy, SegmentDials
@@ -26,14 +27,27 @@ class WrongPolicy(ValueError):
     """A policy, or what should be done with it, does not make sense; the message names why."""
 
 
-class Model(Protocol):
+class Called(Protocol):
+    """How a model is called, as far as it changes what its answers are worth."""
+
+    @property
+    def api_base(self) -> str | None: ...
+    @property
+    def effort(self) -> str | None: ...
+    @property
+    def max_thinking_tokens(self) -> int | None: ...
+    @property
+    def ability(self) -> float | None: ...
+
+
+class Model(Called, Protocol):
     """Who answers in a tier."""
 
     @property
     def model(self) -> str: ...
 
 
-class Sampled(Protocol):
+class Sampled(Called, Protocol):
     """Who is sampled in the parallel tier, how often at most, and when it stops."""
 
     @property
@@ -42,6 +56,8 @@ class Sampled(Protocol):
     def max_samples(self) -> int: ...
     @property
     def confidence(self) -> float: ...
+    @property
+    def escalate_to(self) -> str: ...
 
 
 class Wiring(Protocol):
@@ -53,6 +69,16 @@ class Wiring(Protocol):
     def reasoning(self) -> Model: ...
     @property
     def parallel(self) -> Sampled: ...
+
+
+def fingerprint(wiring: Wiring) -> str:
+    """What a policy is validated against, as 32 hex digits: another one, and thresholds may mean something else."""
+    tiers = (wiring.fast, wiring.reasoning, wiring.parallel)
+    called = [(t.api_base, t.effort, t.max_thinking_tokens, t.ability) for t in tiers]
+    sampled = wiring.parallel
+    named = (wiring.fast.model, wiring.reasoning.model, tuple(sampled.models))
+    told = repr((called, named, sampled.max_samples, sampled.confidence, sampled.escalate_to))
+    return blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 def read(settings: Sequence[str]) -> dict[str, Dial]:

@@ -1,12 +1,15 @@
-"""Policies as versions in the database: what is in force now, and how the file's dials come in.
+"""Policies as versions in the database: what is in force and on trial now, and how the file's dials come in.
 
 Dials in the configuration file are imported as a new active version, author `config`, only when they differ from the
 last import, so that what an operator activated since then is not undone by a restart. What people do with versions is
-in `router.policy_acts`.
+in `router.policy_acts`, with trials in `router.canaries`.
 """
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -14,8 +17,10 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from router.ledger.database import exclusive
 from router.ledger.tables import PolicyEvent, PolicyVersion
 from router.policy import Policy, SegmentDials
+from router.trials import Canary, CanaryState, Mode, end_canary, open_canary
 
 CONFIG_AUTHOR = "config"
+MASK = 2**64 - 1
 
 
 class State(StrEnum):
@@ -30,20 +35,95 @@ class Act(StrEnum):
     """What was done to a version."""
 
     PROPOSED = "proposed"
+    VALIDATED = "validated"
     ACTIVATED = "activated"
     ROLLED_BACK = "rolled_back"
+    CANARY_STARTED = "canary_started"
+    SHADOW_STARTED = "shadow_started"
+    CANARY_STOPPED = "canary_stopped"
+    CANARY_ROLLED_BACK = "canary_rolled_back"
+    CANARY_PASSED = "canary_passed"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What decides at one moment, read in one piece: the policy in force, and the one on trial beside it."""
+
+    active: Policy
+    canary: Canary | None = None
+    trial: Policy | None = None
+    cut: int = 0  # scrambled marks below it are the trial's
+    salt: int = 1
+
+    def choose(self, mark: int) -> Policy:
+        """The policy that answers a conversation."""
+        return self.trial if self.trial is not None and self._is_in(mark, Mode.CANARY) else self.active
+
+    def shadow_of(self, mark: int = 0) -> Policy | None:
+        """The policy that decides beside the one in force and acts on nothing; None where none does."""
+        return self.trial if self.trial is not None and self._is_in(mark, Mode.SHADOW) else None
+
+    def _is_in(self, mark: int, mode: Mode) -> bool:
+        return self.canary is not None and self.canary.mode is mode and (mark * self.salt & MASK) < self.cut
 
 
 class PolicyBook:
-    """The policy in force, kept in memory and refreshed from the database."""
+    """The policy in force and the one on trial, kept in memory and refreshed from the database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.active: Policy = in_force(engine)
+        self._view = _read(engine, None)
+
+    @property
+    def active(self) -> Policy:
+        """The policy in force."""
+        return self._view.active
+
+    @property
+    def canary(self) -> Canary | None:
+        """The open trial, canary or shadow."""
+        return self._view.canary
+
+    @property
+    def trial(self) -> Policy | None:
+        """The policy on trial."""
+        return self._view.trial
+
+    def choose(self, mark: int) -> Policy:
+        """The policy of a conversation, by its mark: 64 bits of a hash. The same one for as long as the trial lasts."""
+        return self._view.choose(mark)
+
+    def shadow_of(self, mark: int = 0) -> Policy | None:
+        """The policy that decides beside the one in force and acts on nothing; None where none does."""
+        return self._view.shadow_of(mark)
 
     def refresh(self) -> None:
-        """Read the policy in force again; blocks, so call it off the event loop."""
-        self.active = in_force(self._engine)
+        """Read what is in force and on trial again; blocks, so call it off the event loop."""
+        self._view = _read(self._engine, self._view)
+
+
+def _read(engine: Engine, before: View | None) -> View:
+    """Read the view; a version that was known stays the same object, since versions never change."""
+    known = {policy.version: policy for policy in (before.active, before.trial) if policy} if before else {}
+    with engine.connect() as connection:
+        row = newest(connection, state=State.ACTIVE)
+        canary = open_canary(connection)
+        tried = newest(connection, version=canary.version) if canary else None
+
+    def policy(row: Any) -> Policy:
+        return known.get(row.version) or policy_of(row.version, row.body)
+
+    active = policy(row) if row is not None else Policy(version=0)
+    return view_of(active, canary, policy(tried) if tried is not None else None)
+
+
+def view_of(active: Policy, canary: Canary | None = None, trial: Policy | None = None) -> View:
+    """Put together what decides; a trial that stands on another version than the one in force does not."""
+    if canary is None or trial is None or canary.control != active.version:
+        return View(active)
+    # An odd number of the version's own: another version is tried on other conversations, more of one on the same.
+    salt = int.from_bytes(blake2b(str(canary.version).encode(), digest_size=8).digest()) | 1
+    return View(active, canary, trial, math.ceil(canary.share * (MASK + 1)), salt)
 
 
 def in_force(engine: Engine) -> Policy:
@@ -73,6 +153,7 @@ def import_dials(engine: Engine, dials: Mapping[str, Any], now_us: int) -> int |
         parent = current.version if current else None
         note = "dials of the configuration file"
         version = add_version(connection, parent, dials, CONFIG_AUTHOR, note, now_us)
+        stop_open(connection, "the dials of the configuration file changed", CONFIG_AUTHOR, now_us)
         put_in_force(connection, version)
         note_act(connection, Act.ACTIVATED, version, parent, CONFIG_AUTHOR, note, now_us)
         return version
@@ -85,9 +166,15 @@ def newest(connection: Connection, **where: object) -> Any:
 
 
 def add_version(
-    connection: Connection, parent: int | None, dials: Mapping[str, Any], author: str, note: str, now_us: int
+    connection: Connection,
+    parent: int | None,
+    dials: Mapping[str, Any],
+    author: str,
+    note: str,
+    now_us: int,
+    wiring: str | None = None,
 ) -> int:
-    """Write a version that is only proposed; returns its number."""
+    """Write a version that is only proposed; returns its number. `wiring`: what it was validated against."""
     row = {
         "parent": parent,
         "author": author,
@@ -95,6 +182,8 @@ def add_version(
         "created_at": now_us,
         "state": State.PROPOSED.value,
         "body": dict(dials),
+        "validated_at": now_us if wiring else None,
+        "wiring": wiring,
     }
     made = connection.execute(insert(PolicyVersion).values(**row).returning(PolicyVersion.version))
     return int(made.scalar_one())
@@ -106,6 +195,13 @@ def put_in_force(connection: Connection, version: int) -> None:
     connection.execute(update(PolicyVersion).where(active).values(state=State.RETIRED.value))
     chosen = PolicyVersion.version == version
     connection.execute(update(PolicyVersion).where(chosen).values(state=State.ACTIVE.value))
+
+
+def stop_open(connection: Connection, why: str, author: str, now_us: int) -> None:
+    """End the open trial, if there is one, because what it was compared with is no longer in force."""
+    if (canary := open_canary(connection)) is not None:
+        end_canary(connection, canary, CanaryState.STOPPED, why, now_us)
+        note_act(connection, Act.CANARY_STOPPED, canary.version, canary.control, author, why, now_us)
 
 
 def note_act(

@@ -1,23 +1,27 @@
-"""What people do with policy versions: propose, activate, roll back; and the log of who did it, when and why.
+"""What people do with policy versions: propose, validate, activate, roll back; and the log of who, when and why.
 
 Two who act at once cannot undo each other unseen: a version can only be activated while the one that it was proposed
-on top of is in force. There is no way around that; proposing the same changes again shows what they now mean.
+on top of is in force. There is no way around that; proposing the same changes again shows what they now mean. A
+version is validated against a configuration of the tiers; under another one it has to be validated again.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, update
 
-from router.dials import Change, Dial, Wiring, WrongPolicy, changed, dials_of, differences, require_fits
+from router.dials import Change, Dial, Wiring, WrongPolicy, changed, dials_of, differences, fingerprint, require_fits
 from router.ledger.database import exclusive
+from router.ledger.learning_tables import Artifact
 from router.ledger.tables import PolicyEvent, PolicyVersion
-from router.policies import Act, State, add_version, newest, note_act, policy_of, put_in_force
+from router.policies import Act, State, add_version, newest, note_act, policy_of, put_in_force, stop_open
 from router.policy import Policy
+from router.trials import CanaryState, end_canary, open_canary
 
 BUILT_IN = Policy(version=0)
 LONGEST_TEXT = 2_000
+STORED = "stored"  # the state of an artefact that may be used
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Version:
     created_at_us: int
     state: State
     changes: Mapping[str, Change]
+    validated_at_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +72,39 @@ def propose(engine: Engine, changes: Mapping[str, Dial], wiring: Wiring, actor: 
         current = newest(connection, state=State.ACTIVE)
         parent = policy_of(current.version, current.body) if current else BUILT_IN
         proposed = changed(parent, changes)
-        require_fits(proposed, wiring)
+        _require_possible(connection, proposed, wiring)
         if not differences(parent, proposed):
             raise WrongPolicy(f"this changes nothing: version {parent.version} has the same dials")
         above = current.version if current else None
-        version = add_version(connection, above, dials_of(proposed), actor.author, actor.note, actor.now_us)
+        made = (above, dials_of(proposed), actor.author, actor.note, actor.now_us, fingerprint(wiring))
+        version = add_version(connection, *made)
         note_act(connection, Act.PROPOSED, version, above, actor.author, actor.note, actor.now_us)
-        return version
+    return version
+
+
+def validate(engine: Engine, version: int, wiring: Wiring, actor: Actor) -> None:
+    """Hold a version against the wiring of today and note that it was; raises WrongPolicy naming what is wrong."""
+    with exclusive(engine) as connection:
+        row = row_of(connection, version)
+        _require_possible(connection, policy_of(version, row.body), wiring)
+        values = {"validated_at": actor.now_us, "wiring": fingerprint(wiring)}
+        connection.execute(update(PolicyVersion).where(PolicyVersion.version == version).values(**values))
+        note_act(connection, Act.VALIDATED, version, row.parent, actor.author, actor.note, actor.now_us)
 
 
 def activate(engine: Engine, version: int, wiring: Wiring, actor: Actor) -> None:
-    """Put a version in force; raises WrongPolicy when another one than its parent is in force by now."""
+    """Put a version in force, which ends its own trial; raises WrongPolicy.
+
+    Refused while another version is on trial, when another version than its parent is in force by now, and when it was
+    validated against another configuration.
+    """
     with exclusive(engine) as connection:
-        row = _row(connection, version)
+        row = row_of(connection, version)
         current = newest(connection, state=State.ACTIVE)
+        require_on_top(row, current)
+        require_validated(row, wiring)
+        _end_own_trial(connection, version, actor)
         now = current.version if current else None
-        if now == version:
-            raise WrongPolicy(f"version {version} is in force already")
-        if row.parent != now:
-            raise WrongPolicy(
-                f"version {version} was proposed on top of version {row.parent or 0}, but version {now or 0} is in "
-                f"force now; look at it, then propose the same changes on top of it with --like {version}"
-            )
-        require_fits(policy_of(version, row.body), wiring)  # the wiring may be newer than the proposal
         put_in_force(connection, version)
         note_act(connection, Act.ACTIVATED, version, now, actor.author, actor.note, actor.now_us)
 
@@ -97,7 +112,8 @@ def activate(engine: Engine, version: int, wiring: Wiring, actor: Actor) -> None
 def roll_back(engine: Engine, actor: Actor, undone: int | None = None) -> int:
     """Put the parent of the version in force back in force; returns it. Raises WrongPolicy.
 
-    `undone` is the version that the caller means to undo, so that two who roll back at once go back one step only.
+    `undone` is the version that the caller means to undo, so that two who roll back at once go back one step only. A
+    trial on top of that version ends.
     """
     with exclusive(engine) as connection:
         current = newest(connection, state=State.ACTIVE)
@@ -107,7 +123,8 @@ def roll_back(engine: Engine, actor: Actor, undone: int | None = None) -> int:
             raise WrongPolicy(f"version {undone} is not in force, version {current.version} is")
         if current.parent is None:
             raise WrongPolicy(f"version {current.version} is the first, there is nothing before it")
-        parent = _row(connection, current.parent)
+        parent = row_of(connection, current.parent)
+        stop_open(connection, f"version {current.version} was rolled back", actor.author, actor.now_us)
         put_in_force(connection, parent.version)
         note_act(connection, Act.ROLLED_BACK, parent.version, current.version, actor.author, actor.note, actor.now_us)
         return int(parent.version)
@@ -116,12 +133,13 @@ def roll_back(engine: Engine, actor: Actor, undone: int | None = None) -> int:
 def version_of(engine: Engine, version: int | None = None) -> Version:
     """Read a version, by default the one in force; raises WrongPolicy."""
     with engine.connect() as connection:
-        row = newest(connection, state=State.ACTIVE) if version is None else _row(connection, version)
+        row = newest(connection, state=State.ACTIVE) if version is None else row_of(connection, version)
         if row is None:
             return Version(BUILT_IN, None, "tierwise", "built-in dials; nothing was activated", 0, State.ACTIVE, {})
         policy = policy_of(row.version, row.body)
         changes = differences(_policy(connection, row.parent), policy)
-        return Version(policy, row.parent, row.author, row.note, row.created_at, State(row.state), changes)
+        made = (row.parent, row.author, row.note, row.created_at)
+        return Version(policy, *made, State(row.state), changes, row.validated_at)
 
 
 def history(engine: Engine, limit: int = 50) -> list[LogEntry]:
@@ -142,15 +160,59 @@ def history(engine: Engine, limit: int = 50) -> list[LogEntry]:
         ]
 
 
-def _row(connection: Connection, version: int) -> Any:
+def row_of(connection: Connection, version: int) -> Any:
+    """Read the row of a version; raises WrongPolicy."""
     row = connection.execute(select(PolicyVersion.__table__).filter_by(version=version)).one_or_none()
     if row is None:
         raise WrongPolicy(f"there is no policy version {version}")
     return row
 
 
+def require_on_top(row: Any, current: Any) -> None:
+    """Refuse a version that was proposed on top of another one than that in force (a row, or None)."""
+    now = current.version if current else None
+    if now == row.version:
+        raise WrongPolicy(f"version {row.version} is in force already")
+    if row.parent != now:
+        raise WrongPolicy(
+            f"version {row.version} was proposed on top of version {row.parent or 0}, but version {now or 0} is in "
+            f"force now; look at it, then propose the same changes on top of it with --like {row.version}"
+        )
+
+
+def require_validated(row: Any, wiring: Wiring) -> None:
+    """Refuse a version that was validated against another configuration of the tiers, or never."""
+    if row.wiring == fingerprint(wiring):
+        return
+    when = "never validated" if row.wiring is None else "validated before the configuration of the tiers changed"
+    raise WrongPolicy(
+        f"version {row.version} was {when}; look at what it does now, then: tierwise policy validate {row.version}"
+    )
+
+
+def _require_possible(connection: Connection, policy: Policy, wiring: Wiring) -> None:
+    """Refuse a policy that the wiring contradicts, and one that names a classifier nobody stored."""
+    require_fits(policy, wiring)
+    if policy.classifier is None:
+        return
+    query = select(Artifact.version).filter_by(version=policy.classifier, state=STORED)
+    if connection.execute(query).one_or_none() is None:
+        raise WrongPolicy(f"classifier: no artefact {policy.classifier!r} is stored")
+
+
+def _end_own_trial(connection: Connection, version: int, actor: Actor) -> None:
+    canary = open_canary(connection)
+    if canary is None:
+        return
+    if canary.version != version:
+        raise WrongPolicy(
+            f"version {canary.version} is on trial; stop that first (tierwise policy canary --stop), then activate"
+        )
+    end_canary(connection, canary, CanaryState.ACTIVATED, canary.verdict, actor.now_us)
+
+
 def _policy(connection: Connection, version: int | None) -> Policy:
     if version is None:
         return BUILT_IN
-    row = _row(connection, version)
+    row = row_of(connection, version)
     return policy_of(row.version, row.body)

@@ -91,8 +91,10 @@ def test_a_version_is_not_activated_twice(engine: Engine) -> None:
 def test_a_version_that_the_wiring_contradicts_by_now_is_refused(engine: Engine) -> None:
     version = proposed(engine)
     rewired = WIRING.model_copy(update={"parallel": ParallelSettings(models=("openai/large",))})
-    with pytest.raises(WrongPolicy, match="samples the reasoning model"):
+    with pytest.raises(WrongPolicy, match=f"tierwise policy validate {version}"):
         policy_acts.activate(engine, version, rewired, ADA)
+    with pytest.raises(WrongPolicy, match="samples the reasoning model"):
+        policy_acts.validate(engine, version, rewired, ADA)
 
 
 def test_a_version_that_does_not_exist_is_named(engine: Engine) -> None:
