@@ -24,9 +24,12 @@ from router.api.models import Listed, Models
 from router.api.responses import Responses
 from router.api.stored import Archive, StoredEndpoint
 from router.clock import SystemClock
+from router.duels import Duels
 from router.exchange import Desk
 from router.keys import DEFAULT_SEGMENT, KeyRing
+from router.learning import Learning
 from router.ledger import pricelist, revenue, rollups, schema
+from router.ledger.duel_days import DuelAllowance
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
@@ -92,7 +95,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     keys, policy_book, metrics = KeyRing(engine), PolicyBook(engine), Metrics()
     providers = Providers()
     spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
-    shipper = Shipper(spool, engine)
+    shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days)
     for refresh in (keys.refresh, policy_book.refresh):
         shipper.follow(refresh)
     shipper.follow(lambda: prices.refresh(engine))
@@ -110,6 +113,14 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     by_tier = _by_tier(settings, environ)
     coverage = CoverageLog()
     parallel = _parallel(settings, by_tier, prices, coverage, clock)
+    duels = Duels(
+        {tier: by_tier[tier][0] for tier in (Tier.FAST, Tier.REASONING)},
+        DuelAllowance(engine, nano_from_usd(settings.learning.duel_usd_per_day)),
+        parallel.checkers,
+        clock.now_us,
+        judges=targets.judges(settings, environ),
+        tell=metrics.duelled,
+    )
     desk = Desk(
         routing=Routing(classifier, lambda: policy_book.active, by_tier, explicit, observe_score=score_watch.observe),
         tiers={**_single(by_tier), Tier.PARALLEL: parallel},
@@ -122,6 +133,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         is_low=lambda: spool.is_low,
         metrics=metrics,
         slices=slices,
+        learning=Learning(duels, settings.learning.keep_share, lambda: policy_book.active.shadow),
     )
     doorkeeper = Doorkeeper(keys, settings.server.auth)
     server = settings.server
@@ -161,6 +173,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         finally:
             stopping.set()
             parallel.calibration.save(_agreement_file(settings))
+            await duels.close()
             await parallel.close()
             await providers.close()
             if await asyncio.to_thread(shipper.stop):

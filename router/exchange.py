@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from classifier.types import Estimate
+from router.duels import Contest
 from router.errors import QuotaExhausted, Unavailable
+from router.learning import Learning
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
 from router.ledger.prices import PriceBook
@@ -66,7 +68,9 @@ class Desk:
         metrics: Metrics,
         slices: Slices | None = None,
         is_low: Callable[[], bool] = lambda: False,
+        learning: Learning | None = None,
     ) -> None:
+        self._learning = learning or Learning()
         self._is_low = is_low
         self._slices = slices
         self._routing = routing
@@ -112,7 +116,7 @@ class Desk:
         """Prepare the answer of one tier and hold its worst case; also tells which budget has too little for it."""
         opened_at = self._clock.now_us()
         payer = Payer(ask.key_id, ask.segment, decision.tier)
-        purse = self._slices.purse(payer, opened_at) if self._slices else None
+        purse = self._purse(payer, opened_at)
         exchange = self._exchange(ask, routed, decision, opened_at, purse)
         return exchange, await purse.hold(exchange.worst_case()) if purse else None
 
@@ -161,7 +165,26 @@ class Desk:
         )
         calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound, purse)
         tier = self._explicit.get(ask.model) or self._tiers[decision.tier]
-        return Exchange(decision, estimate, query, tier, calls, expected, self._metrics)
+        contest = self._contest(ask, routed, decision, query, calls, opened_at)
+        return Exchange(decision, estimate, query, tier, calls, expected, self._metrics, contest)
+
+    def _contest(
+        self, ask: Ask, routed: Routed, decision: Decision, query: Query, calls: Calls, opened_at: int
+    ) -> Contest | None:
+        """Keep the request's features where they are to be learnt from, and set up the duel it is chosen for."""
+        learning = self._learning
+        can_be_duelled = query.n == 1 and not routed.attachments and ask.allowed_tiers >= {Tier.FAST, Tier.REASONING}
+        is_duelled = can_be_duelled and not self._is_low() and learning.is_duelled(ask.request_id, decision)
+        kept = learning.kept(ask.request_id, decision, routed.estimate, opened_at, is_duelled=is_duelled)
+        if kept is not None:
+            calls.note(kept)
+        if not is_duelled or learning.duels is None:
+            return None
+        payer = Payer(ask.key_id, ask.segment, decision.tier)
+        return Contest(learning.duels, query, calls, lambda: self._purse(payer, opened_at))
+
+    def _purse(self, payer: Payer, opened_at: int) -> Purse | None:
+        return self._slices.purse(payer, opened_at) if self._slices else None
 
 
 class Exchange:
@@ -176,6 +199,7 @@ class Exchange:
         calls: Calls,
         expected_nanousd: int | None,
         metrics: Metrics,
+        contest: Contest | None = None,
     ) -> None:
         self.decision = decision
         self.estimate = estimate
@@ -184,6 +208,8 @@ class Exchange:
         self._tier = tier
         self._expected_nanousd = expected_nanousd
         self._metrics = metrics
+        self._contest = contest
+        self._answer: Answer | None = None
         self._is_settled = False
 
     def worst_case(self) -> int:
@@ -200,6 +226,8 @@ class Exchange:
         assert isinstance(steps, AsyncGenerator)
         async with aclosing(steps):
             async for step in steps:
+                if self._contest is not None and isinstance(step, Delta):
+                    self._contest.note(step)
                 yield step
 
     def settle(self, outcome: Outcome, answer: Answer | None = None) -> None:
@@ -207,11 +235,17 @@ class Exchange:
         if self._is_settled:
             return
         self._is_settled = True
+        self._answer = answer
         final_tier = answer.final_tier if answer else self.decision.tier
         self.calls.close(final_tier, outcome, answer.call_no if answer else None, fell_back=self._fell_back)
         costs = [call.cost_nanousd for call in self.calls.made]
         first_byte_ms = self.calls.first_byte_ms
         self._metrics.settled(self.decision, final_tier, outcome, costs, self._expected_nanousd, first_byte_ms)
+
+    def follow_up(self) -> None:
+        """Do what is left to do once the client has its last byte."""
+        if self._contest is not None and self._answer is not None:
+            self._contest.begin(self._answer)
 
     @property
     def reason(self) -> Reason:

@@ -49,6 +49,11 @@ class Metrics:
         )
         self.alarm = Gauge("tierwise_drift_alarm", "1 while a drift is alarming", ("what",), registry=self.registry)
 
+        self.duels = Counter(
+            "tierwise_duels", "Shadow duels by agreement, or why there was none", ("ending",), registry=self.registry
+        )
+        self.duel_cost = Counter("tierwise_duel_cost_nanousd", "Cost of shadow duels", registry=self.registry)
+
         self.coverage_queries = Gauge(
             "tierwise_coverage_queries", "Queries sampled to the end", ("labelled",), registry=self.registry
         )
@@ -90,6 +95,11 @@ class Metrics:
             self.coverage.labels("pass").set(found.pass_at_k)
             self.coverage.labels("efficiency").set(nan if found.efficiency is None else found.efficiency)
             self.coverage.labels("invalid").set(found.invalid_rate)
+
+    def duelled(self, ending: str, cost_nanousd: int) -> None:
+        """Count a duel: how it ended, or why it did not take place."""
+        self.duels.labels(ending).inc()
+        self.duel_cost.inc(cost_nanousd)
 
     def settled(
         self,

@@ -165,6 +165,17 @@ class SegmentDialSettings(Table):
     min_margin: float | None = Field(None, ge=-10, le=0.99, description="unset: the policy's")
 
 
+class LearningSettings(Table):
+    """What is kept of the traffic to learn from, and what duels between tiers may cost."""
+
+    keep_share: float = Field(
+        0.05, ge=0, le=1, description="share of auto queries whose hashed features are kept, some 400 bytes each; 0: none"
+    )
+    keep_days: int = Field(90, ge=1, le=3650, description="how long they are kept")
+    duel_usd_per_day: Decimal = Field(Decimal(1), ge=0, description="what duels may cost a day, over all workers")
+    judge: ModelSettings | None = Field(None, description="who decides duels that vote keys cannot; unset: nobody")
+
+
 class PolicySettings(Table):
     """The dials of routing; imported into the database as a policy version when they change."""
 
@@ -239,6 +250,7 @@ class Settings(BaseSettings):
     models: dict[str, ModelSettings] = Field({}, description="explicit models under names of their own")
     fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field({}, description="who stands in when a model fails")
     policy: PolicySettings = PolicySettings()
+    learning: LearningSettings = LearningSettings()
     prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
     revenue: RevenueSettings = RevenueSettings()
     segments: dict[SegmentName, SegmentSettings] = Field({}, description="segments beside `default`")
@@ -253,6 +265,8 @@ class Settings(BaseSettings):
         """Every model string that can be called."""
         named = {self.tiers.fast.model, self.tiers.reasoning.model, *self.tiers.parallel.models}
         named |= {m.model for m in self.models.values()}
+        if self.learning.judge is not None:
+            named.add(self.learning.judge.model)
         return frozenset(named.union(*(self.fallbacks.get(name, ()) for name in named)))
 
     def uses_embedded(self) -> bool:

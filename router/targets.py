@@ -31,6 +31,12 @@ def explicit(settings: Settings, environ: Mapping[str, str]) -> dict[str, tuple[
     return {name: with_fallbacks(settings, model, environ) for name, model in settings.models.items()}
 
 
+def judges(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
+    """Return who may decide duels: one model, or nobody."""
+    judge = settings.learning.judge
+    return () if judge is None else (known(judge.target(environ)),)
+
+
 def every(settings: Settings, environ: Mapping[str, str]) -> list[ModelTarget]:
     """Return each distinct model that can be called, once."""
     found = [
@@ -38,6 +44,7 @@ def every(settings: Settings, environ: Mapping[str, str]) -> list[ModelTarget]:
         *with_fallbacks(settings, settings.tiers.reasoning, environ),
         *sampled(settings, environ),
         *(target for targets in explicit(settings, environ).values() for target in targets),
+        *judges(settings, environ),
     ]
     return list({(target.name, target.api_base): target for target in found}.values())
 

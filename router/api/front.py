@@ -151,6 +151,7 @@ class Front:
                 outlet.decided(exchange.decision_headers)
                 outlet.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
                 await _answer(exchange, ask, outlet, dialect)
+            exchange.follow_up()
         except asyncio.CancelledError:
             if not watch.is_gone:
                 raise

@@ -201,6 +201,14 @@ class Calls:
         if self.first_byte_ms is None:
             self.first_byte_ms = round(self._clock.ticks_ms() - self._began_ms)
 
+    def go_on(self, purse: Purse | None) -> None:
+        """Make more calls after the closing, under a purse of their own."""
+        self._purse = purse
+
+    def note(self, entry: Entry) -> None:
+        """Keep an entry for the next write of this request."""
+        self._unwritten.append(entry)
+
     def flush(self) -> None:
         """Write the results that are held back."""
         self._write([])

@@ -53,20 +53,38 @@ def verdict(text: str) -> int | None:
 
 
 async def decide(
-    calls: Calls, tier: Tier, judge: ModelTarget, question: str, candidates: tuple[str, str]
+    calls: Calls,
+    tier: Tier,
+    judge: ModelTarget,
+    question: str,
+    candidates: tuple[str, str],
+    kind: CallKind = CallKind.JUDGE,
 ) -> int | None:
     """Return which of two candidates the judge prefers in both orders, None when it does not or fails."""
-    orders = (candidates, candidates[::-1])
-    requests = [
-        ProviderRequest(judge, ballot(question, *order), {}, effort=judge.effort, max_visible_tokens=MAX_VERDICT_TOKENS)
-        for order in orders
-    ]
-    input_bound_tokens = max(len(json.dumps(request.messages)) for request in requests)
-    made = calls.dispatch(requests, CallKind.JUDGE, tier, input_bound_tokens)
+    requests = _ballots(judge, question, candidates)
+    made = calls.dispatch(requests, kind, tier, _bound_tokens(requests))
     said = await asyncio.gather(*(_ask(calls, call, request) for call, request in zip(made, requests, strict=True)))
     if None in said or said[0] == said[1]:
         return None
     return said[0]
+
+
+def worst_case(calls: Calls, judge: ModelTarget, question: str, candidates: tuple[str, str]) -> int | None:
+    """Bound what deciding would cost, in nano-dollars; None when the judge has no price."""
+    requests = _ballots(judge, question, candidates)
+    bounds = [calls.worst_case(request, _bound_tokens(requests)) for request in requests]
+    return None if None in bounds else sum(bound for bound in bounds if bound is not None)
+
+
+def _ballots(judge: ModelTarget, question: str, candidates: tuple[str, str]) -> list[ProviderRequest]:
+    return [
+        ProviderRequest(judge, ballot(question, *order), {}, effort=judge.effort, max_visible_tokens=MAX_VERDICT_TOKENS)
+        for order in (candidates, candidates[::-1])
+    ]
+
+
+def _bound_tokens(requests: Sequence[ProviderRequest]) -> int:
+    return max(len(json.dumps(request.messages)) for request in requests)
 
 
 async def _ask(calls: Calls, call: Call, request: ProviderRequest) -> int | None:
