@@ -18,7 +18,7 @@ from router.policy import NEVER, SCORE_DIGITS, Policy, SegmentDials
 from router.traffic import Bools, Floats, Traffic
 
 Z_NEXT = 1.96 * math.sqrt(2.0)  # the past errs as much as the future
-Z_CAPPED = 1.96  # a deep share is capped as well, so that the future errs hardly upwards
+Z_CAPPED = 2.3  # a deep share is capped as well, so the future errs less upwards
 SCANNED = 40
 HALVINGS = 12
 REPLICATES = 200

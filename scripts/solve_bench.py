@@ -5,6 +5,9 @@ an answer is right and how long it is are as recorded for a cheap and a strong m
 Not recorded, so made up: who rates (30 %), what a query earns ($0.0011), the prompt's cost (1,500 tokens), and half of
 the queries that could be voted on get a parallel tier which costs four cheap answers and is right as often as one.
 The first half is answered by the policy in force with its exploration; its logs are all that the solver sees.
+
+What is reported was not developed on: `--develop` draws from the other half of the recorded queries, answered by other
+models, with other seeds.
 """
 
 import argparse
@@ -23,7 +26,7 @@ from classifier.types import AnswerType, Turn
 from router import backtest
 from router.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE, Policy
 from router.solving import Limits, Solver, Unsolvable
-from router.traffic import Bools, Floats, Traffic
+from router.traffic import Bools, Floats, Ints, Traffic
 
 DEFAULT = Path(__file__).parents[1].parent / "shared" / "data" / "outcomes"
 EARNED_USD = 0.0011
@@ -31,6 +34,7 @@ PROMPT_TOKENS = 1_500
 CHEAP, STRONG = (0.15e-6, 0.60e-6), (1.10e-6, 4.40e-6)  # USD per input and output token
 SAMPLES = 4
 RATED = 0.3
+DEVELOPMENT_SEEDS = 5_000
 
 
 @dataclass(frozen=True)
@@ -43,20 +47,22 @@ class Pool:
     p_reasoning: Floats
     correct: Floats  # by tier
     cost_usd: Floats  # by tier
+    answer_types: Ints
 
     def __len__(self) -> int:
         return len(self.scores)
 
 
-def pool_of(directory: Path) -> Pool:
-    """Read the recorded outcomes of the headline sources, a pair of models for each."""
+def pool_of(directory: Path, develop: bool = False) -> Pool:
+    """Read half of the recorded outcomes of the headline sources, a pair of models for each."""
     corpus, model = read(directory), artifact.load()
+    of_development = np.random.default_rng(7).random(len(corpus.queries)) < 0.5
     rows, columns = [], []
     for group in (*HEADLINE, "rgym"):
-        weak, strong = (corpus.column(name) for name in PAIRS[group][0])
+        weak, strong = (corpus.column(name) for name in PAIRS[group][int(develop)])
         for row, query in enumerate(corpus.queries):
             known = not np.isnan(corpus.scores[row, [weak, strong]]).any()
-            if known and group_of(query.source) == group:
+            if known and group_of(query.source) == group and of_development[row] == develop:
                 rows.append(row)
                 columns.append((weak, strong))
     found = [model.estimate([Turn("user", corpus.queries[row].text)]) for row in rows]
@@ -78,6 +84,7 @@ def pool_of(directory: Path) -> Pool:
         p_reasoning=np.array([estimate.p_reasoning for estimate in found]),
         correct=np.column_stack((right, right[:, 0])),
         cost_usd=np.column_stack((cost, SAMPLES * cost[:, 0])),
+        answer_types=np.array([list(AnswerType).index(estimate.answer_type) for estimate in found]),
     )
 
 
@@ -100,6 +107,7 @@ def logged(pool: Pool, drawn: np.ndarray, policy: Policy, dice: np.random.Genera
         rewards=np.where(dice.random(count) < RATED, pool.correct[drawn, tiers], np.nan),
         segments=np.zeros(count, np.int64),
         segment_names=("default",),
+        answer_types=pool.answer_types[drawn],
     )
 
 
@@ -155,9 +163,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("TIERWISE_BENCH_OUTCOMES", DEFAULT))
     parser.add_argument("--resamplings", type=int, default=100)
     parser.add_argument("--size", type=int, default=20_000, help="queries in each half")
+    parser.add_argument("--develop", action="store_true", help="other queries, models and seeds than are reported")
     options = parser.parse_args()
     try:
-        pool = pool_of(Path(options.data))
+        pool = pool_of(Path(options.data), options.develop)
     except CorpusMissing as error:
         sys.exit(f"{error}; pass --data DIR")
     cut = float(np.quantile(pool.scores, 0.85))
@@ -171,6 +180,7 @@ def main() -> None:
     for name, limits in targets_of(pool).items():
         began, found = time.monotonic(), []
         for seed in range(options.resamplings):
+            seed += DEVELOPMENT_SEEDS if options.develop else 0
             try:
                 found.append(tried(pool, in_force, limits, options.size, np.random.default_rng(seed)))
             except Unsolvable as error:
@@ -179,7 +189,7 @@ def main() -> None:
         covered = [one.covered for one in found if one.covered is not None]
         shown = f"{sum(covered)} of {len(covered)}" if covered else "not enough evidence"
         each = (time.monotonic() - began) / max(len(found), 1)
-        kept = f"{(used <= 1).sum()} of {len(found)}"
+        kept = f"{(used <= 1).sum()} of {options.resamplings}"
         say(f"| `{name}` | {kept} | {used.mean():.1%} ({used.min():.1%}) | {shown} | {each:.1f} |")
 
 
