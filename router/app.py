@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from classifier import artifact
 from classifier.drift import CalibrationWatch, ScoreStability
 from router import policies, targets
+from router.admin import site as admin
+from router.admin.services import Services
 from router.api.auth import Doorkeeper
 from router.api.chat import Chat
 from router.api.errors import HANDLERS
@@ -78,6 +80,7 @@ HTTP_ROUTES = (
     HttpRoute("GET", "/health/live", "none", "Is the process alive?"),
     HttpRoute("GET", "/health/ready", "none", "Can it serve? How late are the books?"),
     HttpRoute("GET", "/metrics", "metrics", "Prometheus metrics of this worker."),
+    *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES),
 )
 
 
@@ -113,6 +116,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     by_tier = _by_tier(settings, environ)
     coverage = CoverageLog()
     parallel = _parallel(settings, by_tier, prices, coverage, clock)
+    routing = Routing(classifier, lambda: policy_book.active, by_tier, explicit, observe_score=score_watch.observe)
     duels = Duels(
         {tier: by_tier[tier][0] for tier in (Tier.FAST, Tier.REASONING)},
         DuelAllowance(engine, nano_from_usd(settings.learning.duel_usd_per_day)),
@@ -122,7 +126,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         tell=metrics.duelled,
     )
     desk = Desk(
-        routing=Routing(classifier, lambda: policy_book.active, by_tier, explicit, observe_score=score_watch.observe),
+        routing=routing,
         tiers={**_single(by_tier), Tier.PARALLEL: parallel},
         explicit={name: SingleTier(model.tier, model.targets) for name, model in explicit.items()},
         books=spool,
@@ -181,7 +185,20 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             spool.close()
             engine.dispose()
 
-    routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in endpoints.items()]
+    routes: list[BaseRoute] = [Route(path, at, methods=[method]) for (method, path), at in endpoints.items()]
+    pages = Services(
+        engine,
+        settings,
+        clock.now_us,
+        policy_book,
+        routing,
+        prices,
+        lambda: shipper.state,
+        score_watch,
+        calibration_watch,
+        metrics,
+    )
+    routes += admin.mounted(pages, environ)
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
 
 

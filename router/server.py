@@ -132,6 +132,7 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "access_log": False,
         "server_header": False,
         "date_header": False,
+        "forwarded_allow_ips": list(server.trusted_proxies),
         "head_timeout_s": server.read_timeout_s,
         "h11_max_incomplete_event_size": server.max_header_bytes,
         "timeout_graceful_shutdown": round(server.shutdown_timeout_s),

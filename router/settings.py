@@ -61,6 +61,9 @@ class ServerSettings(Table):
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     workers: int = Field(1, ge=1, le=256, description="worker processes; the embedded model forces 1")
+    trusted_proxies: tuple[str, ...] = Field(
+        ("127.0.0.1",), description="addresses whose X-Forwarded-For and X-Forwarded-Proto are believed"
+    )
     auth: Literal["auto", "required"] = Field("auto", description="auto: no key needed from loopback; required: always")
     strict: bool = Field(False, description="refuse unknown body keys instead of ignoring them with a warning")
     max_body_bytes: int = Field(20_000_000, ge=1_000, description="largest request body")
@@ -71,6 +74,15 @@ class ServerSettings(Table):
     queue_timeout_s: float = Field(30.0, gt=0, description="longest wait for a place")
     stored_response_days: int = Field(30, ge=1, le=3650, description="how long responses with store: true are kept")
     shutdown_timeout_s: float = Field(20.0, ge=0, description="time requests under way have to finish at shutdown")
+
+
+class AdminSettings(Table):
+    """The admin pages: whether there are any, under which names, and how long a sign-in lasts."""
+
+    enabled: bool = Field(True, description="serve the admin pages at /admin")
+    hosts: tuple[str, ...] = Field((), description="names they are reached by, besides addresses and localhost")
+    session_idle_minutes: int = Field(60, ge=1, le=10_080, description="a session unused for so long ends")
+    session_hours: int = Field(12, ge=1, le=720, description="every session ends after so long")
 
 
 class CallSettings(Table):
@@ -249,6 +261,7 @@ class Settings(BaseSettings):
     tiers: TierSettings = TierSettings()
     models: dict[str, ModelSettings] = Field({}, description="explicit models under names of their own")
     fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field({}, description="who stands in when a model fails")
+    admin: AdminSettings = AdminSettings()
     policy: PolicySettings = PolicySettings()
     learning: LearningSettings = LearningSettings()
     prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
@@ -319,6 +332,7 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
         f"{ENV_PREFIX}KEY",
     }
     return sorted(v for v in environ if v.startswith(ENV_PREFIX) and v.split("__")[0].upper() not in known)
+        f"{ENV_PREFIX}VIEWER_SECRET",
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

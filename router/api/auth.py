@@ -73,7 +73,7 @@ def is_local(scope: Scope, headers: Mapping[str, str]) -> bool:
     peer = scope.get("client")
     if peer is None or not _is_loopback(peer[0]) or "origin" in headers:
         return False
-    if not _is_loopback(_host_of(headers.get("host", ""))) or any(name.startswith(FORWARDED) for name in headers):
+    if not _is_loopback(host_of(headers.get("host", ""))) or any(name.startswith(FORWARDED) for name in headers):
         return False
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -85,7 +85,8 @@ def _bearer(headers: Mapping[str, str]) -> str | None:
     return secret.strip() or None if scheme.lower() == "bearer" else None
 
 
-def _host_of(host: str) -> str:
+def host_of(host: str) -> str:
+    """The name or address in a Host header, without the port."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]

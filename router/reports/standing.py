@@ -78,8 +78,8 @@ def full_report(
             _spenders(books),
             {name: Costs(found, by_tier.rows[(name,)].largest) for name, found in counts.items()},
             {names: grouped(books, names, where) for names in more},
-            _freshness(books),
-            _is_synthetic(books),
+            freshness(books),
+            is_synthetic(books),
         )
 
 
@@ -128,7 +128,8 @@ def _ecpm(books: Reading) -> int | None:
     return None if found is None else int(found)
 
 
-def _freshness(books: Reading) -> Freshness:
+def freshness(books: Reading) -> Freshness:
+    """How late the books are, and which versions are in force."""
     connection = books.connection
     newest = connection.scalar(select(Request.id).order_by(Request.id.desc()).limit(1))
     newest_ms = int(newest[:12], 16) if newest else None
@@ -143,6 +144,6 @@ def _freshness(books: Reading) -> Freshness:
     )
 
 
-def _is_synthetic(books: Reading) -> bool:
+def is_synthetic(books: Reading) -> bool:
     """Whether the newest request was made up, so that nobody takes a demonstration for business."""
     return bool(books.connection.scalar(select(Request.synthetic).order_by(Request.id.desc()).limit(1)))

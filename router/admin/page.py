@@ -1,0 +1,131 @@
+"""What a page is made of: a function that shows it, changes that its forms ask for, and the JSON that its script reads.
+
+All of these are plain blocking functions of a `Visit`; `router.admin.site` runs them in a thread, after it has checked
+who is there. A page named `prices` is /admin/prices, `templates/prices.html` and, where there is one,
+`static/prices.js`; its changes are POST /admin/prices/ACT, its JSON is /admin/api/prices/....
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from sqlalchemy import Connection
+
+from router.admin import audit
+from router.admin.services import Services
+from router.admin.sessions import Session
+from router.admin_secret import Role
+from router.errors import Forbidden
+
+
+class NotDone(ValueError):
+    """A change that was asked for was not made; the message says why, in the operator's terms."""
+
+    def __init__(self, message: str, status: int = 422) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of somebody who is signed in. `given` holds a form's fields, `body` a script's JSON."""
+
+    services: Services
+    session: Session
+    address: str
+    zone: tzinfo
+    zone_name: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether changes are open to them."""
+        return self.session.role is Role.ADMIN
+
+    @property
+    def actor(self) -> str:
+        """The name that goes into logs."""
+        return self.session.actor
+
+    def require_admin(self) -> None:
+        """Raise Forbidden for viewers."""
+        if not self.is_admin:
+            raise Forbidden("viewers look; ask an administrator to change this")
+
+    def text(self, name: str, longest: int = 1_000) -> str:
+        """A form's field without the spaces around it; empty when it was not sent. Raises NotDone."""
+        found = self.given.get(name, "").strip()
+        if len(found) > longest or "\x00" in found:
+            raise NotDone(f"{name.replace('_', ' ')}: at most {longest} characters")
+        return found
+
+    def audit(
+        self,
+        connection: Connection,
+        act: str,
+        target: str,
+        before: audit.Facts,
+        after: audit.Facts,
+        note: str = "",
+    ) -> None:
+        """Write a change of this visit into the log, in the change's own transaction."""
+        audit.add(
+            connection,
+            self.actor,
+            act,
+            target,
+            before,
+            after,
+            self.services.now_us(),
+            role=self.session.role,
+            address=self.address,
+            note=note,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change was made: go to a page (a path below /admin/) and say so there."""
+
+    message: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A change was made whose outcome is shown once, here and now: more for the page's own template."""
+
+    context: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A change that a form asks for; administrators only. Raises NotDone, or a ValueError with a message."""
+
+    name: str
+    run: Callable[[Visit], Done | Shown]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """JSON for a script at /admin/api/PATH. A POST carries JSON and the CSRF token; `changes` is for administrators."""
+
+    path: str
+    run: Callable[[Visit], object]
+    method: str = "GET"
+    changes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. `show` returns what its template needs; `is_listed` puts it into the navigation."""
+
+    name: str
+    title: str
+    show: Callable[[Visit], Mapping[str, object]]
+    acts: tuple[Act, ...] = ()
+    feeds: tuple[Feed, ...] = ()
+    is_listed: bool = True

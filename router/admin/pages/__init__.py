@@ -1,0 +1,1 @@
+"""What the pages show and change: one module each, registered in `router.admin.site`."""

@@ -1,0 +1,22 @@
+"""Overview: what came in, what it cost, what it is expected to earn, and whether anything needs a look."""
+
+from collections.abc import Mapping
+
+from router.admin.page import Feed, Page, Visit
+from router.admin.queries import overview
+
+
+def show(visit: Visit) -> Mapping[str, object]:
+    """Show the figures of a stretch of time, and by tier."""
+    span = overview.span_of(visit.query.get("span", ""))
+    found = overview.figures(visit.services.engine, span, visit.zone, visit.services.now_us())
+    return {"spans": overview.SPANS, "span": span, "found": found}
+
+
+def by_time(visit: Visit) -> object:
+    """The same by day or hour, for the charts."""
+    span = overview.span_of(visit.query.get("span", ""))
+    return overview.by_time(visit.services.engine, span, visit.zone, visit.services.now_us())
+
+
+PAGE = Page("overview", "Overview", show, feeds=(Feed("overview", by_time),))

@@ -1,0 +1,138 @@
+"""Reads the overview: one snapshot of the books over a stretch of time, from rollups."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import groupby
+
+from sqlalchemy import Engine
+
+from router.reports.queries import Report, Sums, grouped, share
+from router.reports.reading import reading
+from router.reports.standing import Freshness, freshness, is_synthetic
+from router.reports.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time up to now: so many steps, the first of them whole; None is everything."""
+
+    name: str
+    title: str
+    steps: int | None
+    step: str
+
+
+SPANS = (
+    Span("24h", "24 hours", 24, "hour"),
+    Span("7d", "7 days", 7, "day"),
+    Span("30d", "30 days", 30, "day"),
+    Span("90d", "90 days", 90, "day"),
+    Span("all", "Everything", None, "day"),
+)
+USUAL = SPANS[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the overview shows."""
+
+    total: Sums
+    figures: Mapping[str, object]
+    margin: str | None
+    errors: int
+    error_share: str | None
+    tiers: Sequence[tuple[str, Sums, Mapping[str, object], str | None]]
+    reasons: Sequence[tuple[str, int, str | None]]
+    fresh: Freshness
+    is_synthetic: bool
+
+
+def span_of(name: str) -> Span:
+    """Find a span by its name; the usual one for any other name."""
+    return next((span for span in SPANS if span.name == name), USUAL)
+
+
+def figures(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> Figures:
+    """Add up a span."""
+    with reading(engine, _window(span, zone, now_us)) as books:
+        by_tier = grouped(books, ["tier"], {})
+        by_outcome, by_reason = grouped(books, ["outcome"], {}), grouped(books, ["reason"], {})
+        total = by_tier.totals()
+        errors = _errors(by_outcome)
+        known = total.has_cost and total.has_revenue
+        left = total.expected_nanousd - total.cost_nanousd if known else None
+        return Figures(
+            total,
+            total.figures(),
+            share(left, total.expected_nanousd) if left is not None else None,
+            errors,
+            share(errors, total.requests),
+            [
+                (key[0] or "unknown", sums, sums.figures(), share(sums.requests, total.requests))
+                for key, sums in by_tier.ordered()
+            ],
+            [
+                (key[0] or "unknown", sums.requests, share(sums.requests, total.requests))
+                for key, sums in sorted(by_reason.rows.items(), key=lambda row: -row[1].requests)
+            ],
+            freshness(books),
+            is_synthetic(books),
+        )
+
+
+def by_time(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> dict[str, object]:
+    """The span step by step: times, and under each name what is known at each of them (None where nothing is)."""
+    with reading(engine, _window(span, zone, now_us)) as books:
+        cells = grouped(books, [span.step, "tier"], {})
+        outcomes = grouped(books, [span.step, "outcome"], {})
+    steps = [key for key, _ in groupby(sorted(key[0] for key in cells.rows if key[0] is not None))]
+    whole = {step: Sums() for step in steps}
+    for (step, _), sums in cells.rows.items():
+        if step in whole:
+            whole[step].add(sums.facts, sums.largest)
+    tiers = sorted({key[1] for key in cells.rows if key[1] is not None})
+    errors = dict.fromkeys(steps, 0)
+    for (step, outcome), sums in outcomes.rows.items():
+        if step in errors and outcome not in ("ok", "cancelled"):
+            errors[step] += sums.requests
+    lines = [whole[step].figures() for step in steps]
+    return {
+        "step": span.step,
+        "times": steps,
+        "requests": [line["requests"] for line in lines],
+        "errors": [errors[step] for step in steps],
+        **{name: [_number(line[name]) for line in lines] for name in MONEY},
+        "deep_share": [_number(line["deep_share"]) for line in lines],
+        "by_tier": {
+            tier: {
+                "requests": [cells.rows.get((step, tier), Sums()).requests for step in steps],
+                "cost_usd": [_number(cells.rows.get((step, tier), Sums()).figures()["cost_usd"]) for step in steps],
+            }
+            for tier in tiers
+        },
+    }
+
+
+MONEY = ("cost_usd", "expected_revenue_usd", "booked_revenue_usd", "contribution_usd")
+
+
+def _errors(by_outcome: Report) -> int:
+    return sum(sums.requests for (name,), sums in by_outcome.rows.items() if name not in ("ok", "cancelled"))
+
+
+def _window(span: Span, zone: tzinfo, now_us: int) -> Window:
+    if span.steps is None:
+        return Window(None, None, zone)
+    now = datetime.fromtimestamp(now_us / 1e6, UTC).astimezone(zone)
+    if span.step == "hour":
+        begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=span.steps - 1)
+    else:
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        begin = midnight - timedelta(days=span.steps - 1)  # of the calendar: a day may have 23 hours
+    return Window(round(begin.timestamp()) * 1_000_000, None, zone)
+
+
+def _number(text: object) -> float | None:
+    """A chart's number; the exact one is in the table."""
+    return None if text is None else float(str(text))

@@ -1,0 +1,86 @@
+"""Writes pages: the templates, and how times and quantities are shown to an operator. Everything is escaped."""
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from router.admin import assets
+from router.money import usd_text
+from router.reports.shown import amount, number, percent
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+UNKNOWN = Markup('<span class="unknown">unknown</span>')
+TIERS = ("fast", "parallel", "reasoning")
+
+
+def render(template: str, **context: object) -> str:
+    """Write a page; blocks for some milliseconds."""
+    return _environment().get_template(template).render(**context)
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+
+    environment = Environment(
+        loader=PackageLoader("router.admin", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    @pass_context
+    def moment(context: Any, us: int | None) -> Markup:
+        """Write an instant in the operator's zone."""
+        return time_element(us, context.get("zone", UTC))
+
+    environment.filters |= {
+        "number": lambda value: UNKNOWN if value is None else number(value),
+        "amount": lambda value: UNKNOWN if value is None else amount(value),
+        "nano": lambda value: UNKNOWN if value is None else amount(usd_text(value)),
+        "percent": lambda value: UNKNOWN if value is None else percent(value),
+        "milliseconds": milliseconds,
+        "moment": moment,
+        "words": words,
+        "lasting": lasting,
+    }
+    environment.globals |= {"asset": assets.url, "TIERS": TIERS}
+    return environment
+
+
+def time_element(us: int | None, zone: Any) -> Markup:
+    """Write an instant: the zone's date and time for the eye, UTC for the mouse and for machines."""
+    if us is None:
+        return Markup('<span class="unknown">never</span>')
+    at = datetime.fromtimestamp(us / 1e6, UTC)
+    shown = at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    iso = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, iso, shown)
+
+
+def milliseconds(value: float | None) -> str | Markup:
+    """Write a duration given in milliseconds."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.0f} ms" if value < 10_000 else lasting(value / 1_000)
+
+
+def lasting(seconds: float | None) -> str | Markup:
+    """Write how long something takes or took."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 7_200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3_600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+
+
+def words(name: object) -> str:
+    """Write a name of the closed lists for people."""
+    return str(name).replace("_", " ")

@@ -1,0 +1,30 @@
+"""What the pages may use of the running service: one frozen bundle, made in `router.app`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from classifier.drift import CalibrationWatch, ScoreStability
+from router.ledger.prices import PriceBook
+from router.ledger.shipping import ShippingState
+from router.metrics import Metrics
+from router.policies import PolicyBook
+from router.routing import Routing
+from router.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The books, the settings, and the live parts of this worker."""
+
+    engine: Engine
+    settings: Settings
+    now_us: Callable[[], int]
+    policies: PolicyBook
+    routing: Routing
+    prices: PriceBook
+    shipping: Callable[[], ShippingState]
+    scores: ScoreStability
+    calibration: CalibrationWatch
+    metrics: Metrics
