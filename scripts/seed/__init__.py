@@ -1,0 +1,1 @@
+"""Made-up traffic, marked synthetic, for demonstrations, reports and benchmarks."""

@@ -1,0 +1,47 @@
+"""Made-up traffic obeys the laws of the books, and reports of it equal its lines."""
+
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select
+from typer import Typer
+from typer.testing import CliRunner
+
+from router.ledger import verify
+from router.ledger.tables import Adjustment, Call, Feedback, Request, RevenueEvent
+from router.reports.queries import costs
+from router.reports.window import Window
+from scripts.seed.__main__ import seed_demo
+
+ALWAYS = Window(None, None, UTC)
+
+
+@pytest.fixture
+def seeded(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    url = engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("TIERWISE_DATABASE_URL", url)
+    monkeypatch.setenv("TIERWISE_STATE_DIR", str(tmp_path))
+    app = Typer()
+    app.command()(seed_demo)
+    for seed in ("1", "2"):
+        CliRunner().invoke(app, ["--requests", "1500", "--days", "6", "--seed", seed], catch_exceptions=False)
+    return engine
+
+
+def test_it_obeys_every_law_and_adds_up(seeded: Engine) -> None:
+    assert verify.verify(seeded).breaks == {}
+    with seeded.connect() as connection:
+        lines = connection.scalar(select(func.sum(Call.cost_nanousd)))
+        booked = connection.scalar(select(func.sum(RevenueEvent.amount_nanousd)))
+        synthetic = connection.scalar(select(func.count()).select_from(Request).where(Request.synthetic))
+        assert connection.scalar(select(func.count()).select_from(Adjustment)) == 0
+        assert connection.scalar(select(func.count()).select_from(Feedback))
+    total = costs(seeded, ["day"], ALWAYS).totals()
+    assert (total.requests, synthetic) == (3_000, 3_000)
+    assert (total.cost_nanousd, total.booked_nanousd) == (lines, booked)
+
+
+def test_it_has_several_of_everything(seeded: Engine) -> None:
+    for name in ("tier", "segment", "country", "language", "answer_type", "policy", "reason", "turn", "key"):
+        assert len(costs(seeded, [name], ALWAYS).rows) > 1, name
