@@ -1,6 +1,8 @@
 """Requests of the past as columns of numbers: what a back-test replays. Holds no text, knows no database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,3 +78,27 @@ class Traffic:
         whole = ("segment_names", "country_names", "others")
         columns = [column.name for column in fields(self) if column.name not in whole]
         return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+
+
+def joined(pieces: Sequence[Traffic], others: int) -> Traffic:
+    """Put pieces that follow each other in time together: names of segments and countries may differ between them."""
+    segments, segment_names = _renamed([(piece.segments, piece.segment_names) for piece in pieces])
+    countries, country_names = _renamed([(piece.countries, piece.country_names) for piece in pieces])
+    found: dict[str, Any] = {"segments": segments, "countries": countries}
+    whole = ("segment_names", "country_names", "others", *found)
+    columns = [column.name for column in fields(Traffic) if column.name not in whole]
+    joint: dict[str, Any] = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in columns}
+    return Traffic(
+        **joint,
+        **found,
+        segment_names=segment_names,
+        country_names=country_names,
+        others=others,
+    )
+
+
+def _renamed(pieces: Sequence[tuple[Ints, tuple[str, ...]]]) -> tuple[Ints, tuple[str, ...]]:
+    """Places in the sorted list of all names."""
+    every = tuple(sorted({name for _, names in pieces for name in names}))
+    places = [np.array([every.index(name) for name in names], np.int64)[codes] for codes, names in pieces]
+    return np.concatenate(places), every

@@ -10,10 +10,11 @@ from classifier.types import AnswerType
 from router.ledger import codes, ids
 from router.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
 from router.reports.window import Window
-from router.traffic import SCORED, TIERS, Floats, Ints, Traffic
+from router.traffic import SCORED, TIERS, Floats, Ints, Traffic, joined
 from router.types import CallKind
 
 MOST_ROWS = 500_000  # the newest; more would not narrow any interval that matters
+PIECE = 20_000
 
 REQUESTS = """
 SELECT {id} AS id, r.score, r.p_fast, r.p_reasoning, r.first_tier, r.propensity, r.expected_revenue_nanousd,
@@ -36,23 +37,34 @@ SELECT {id} AS id, f.rating, f.score FROM feedback f WHERE {between} ORDER BY f.
 """
 
 
-def read(engine: Engine, window: Window) -> Traffic:
-    """Read what came in during the window and was decided by a score, oldest first."""
+def read(engine: Engine, window: Window, most: int = MOST_ROWS, piece: int = PIECE) -> Traffic:
+    """Read what came in during the window and was decided by a score, oldest first: at most so much, the newest.
+
+    Goes back piece by piece, so that a million requests take the room of their numbers only.
+    """
     low = ids.first_at((window.since_us or 0) // 1_000)
     high = ids.END_OF_TIME_MS << 80 if window.until_us is None else ids.first_at(window.until_us // 1_000)
+    pieces: list[Traffic] = []
+    others = 0
     with engine.connect() as connection:
-        if high <= low:
-            return _columns([], {}, {}, {}, 0)
-        rows = _fetch(connection, REQUESTS, "r.id", low, high, most=MOST_ROWS)[::-1]
-        others = int(_fetch(connection, OTHERS, "r.id", low, high)[0][0])
-        if not rows:
-            return _columns([], {}, {}, {}, others)
-        low = int.from_bytes(rows[0][0], "big")
-        costs, lengths = _costs(connection, low, high)
-        ratings = {
-            id: _reward(rating, score) for id, rating, score in _fetch(connection, RATINGS, "f.request_id", low, high)
-        }
-    return _columns(rows, costs, lengths, ratings, others)
+        if high > low:
+            others = int(_fetch(connection, OTHERS, "r.id", low, high)[0][0])
+        while high > low and most > 0:
+            rows = _fetch(connection, REQUESTS, "r.id", low, high, most=min(most, piece))[::-1]
+            if not rows:
+                break
+            begin = int.from_bytes(rows[0][0], "big")
+            pieces.append(_piece(connection, rows, begin, high))
+            most, high = most - len(rows), begin
+    return joined(pieces[::-1] or [_columns([], {}, {}, {})], others)
+
+
+def _piece(connection: Connection, rows: Sequence[Any], low: int, high: int) -> Traffic:
+    costs, lengths = _costs(connection, low, high)
+    ratings = {
+        id: _reward(rating, score) for id, rating, score in _fetch(connection, RATINGS, "f.request_id", low, high)
+    }
+    return _columns(rows, costs, lengths, ratings)
 
 
 def _fetch(connection: Connection, query: str, column: str, low: int, high: int, **more: int) -> Sequence[Any]:
@@ -92,7 +104,6 @@ def _columns(
     costs: dict[bytes, int],
     lengths: dict[bytes, int],
     ratings: dict[bytes, float],
-    others: int,
 ) -> Traffic:
     columns = list(zip(*rows, strict=True)) if rows else [()] * 12
     id, score, p_fast, p_reasoning, tier, propensity, revenue, total_ms, segment, answer_type = columns[:10]
@@ -116,7 +127,6 @@ def _columns(
         rewards=_floats([ratings.get(one) for one in id]),
         segments=segments,
         segment_names=segment_names,
-        others=others,
         first_byte_ms=_floats(first_byte_ms),
         input_tokens=_floats([lengths.get(one) for one in id]),
         answer_types=np.array([type_of.get(kind, len(type_of)) for kind in answer_type], np.int64),

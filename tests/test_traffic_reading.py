@@ -52,6 +52,19 @@ def test_a_window_cuts_by_the_time_of_arrival(engine: Engine) -> None:
     assert len(read(engine, window)) == 15
 
 
+def test_pieces_are_put_together_as_if_read_at_once(engine: Engine) -> None:
+    store(engine, a_world(90).traffic)
+    others = replace(a_world(30, 2).traffic, segment_names=("enterprise", "plus"))
+    store(engine, others, FIRST_MS + 10**8)
+    whole = read(engine, EVER)
+    pieced = read(engine, EVER, piece=17)
+    for name in ("scores", "tiers", "cost_usd", "rewards", "segments", "input_tokens", "countries"):
+        np.testing.assert_array_equal(getattr(pieced, name), getattr(whole, name))
+    assert pieced.segment_names == whole.segment_names == ("enterprise", "free", "plus")
+    assert len(read(engine, EVER, most=40, piece=17)) == 40
+    np.testing.assert_array_equal(read(engine, EVER, most=40, piece=17).scores, whole.scores[-40:])
+
+
 def test_nothing_at_all_is_no_traffic(engine: Engine) -> None:
     assert len(read(engine, EVER)) == 0
     assert len(read(engine, Window(5, 5, UTC))) == 0
