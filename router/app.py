@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +117,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     coverage = CoverageLog()
     parallel = _parallel(settings, by_tier, prices, coverage, clock)
     routing = Routing(classifier, lambda: policy_book.active, by_tier, explicit, observe_score=score_watch.observe)
+    rivals = {tier: by_tier[tier][0] for tier in (Tier.FAST, Tier.REASONING)}
     duels = Duels(
-        {tier: by_tier[tier][0] for tier in (Tier.FAST, Tier.REASONING)},
+        rivals,
         DuelAllowance(engine, nano_from_usd(settings.learning.duel_usd_per_day)),
         parallel.checkers,
         clock.now_us,
@@ -137,7 +138,12 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         is_low=lambda: spool.is_low,
         metrics=metrics,
         slices=slices,
-        learning=Learning(duels, settings.learning.keep_share, lambda: policy_book.active.shadow),
+        # The embedded model has no time to spare: its duels would slow down answers.
+        learning=Learning(
+            None if _are_embedded(rivals.values()) else duels,
+            settings.learning.keep_share,
+            lambda: policy_book.active.shadow,
+        ),
     )
     doorkeeper = Doorkeeper(keys, settings.server.auth)
     server = settings.server
@@ -209,6 +215,10 @@ def _by_tier(settings: Settings, environ: Mapping[str, str]) -> dict[Tier, tuple
         Tier.REASONING: targets.with_fallbacks(settings, settings.tiers.reasoning, environ),
         Tier.PARALLEL: targets.sampled(settings, environ),
     }
+
+
+def _are_embedded(models: Iterable[ModelTarget]) -> bool:
+    return any(model.provider == "embedded" for model in models)
 
 
 def _single(by_tier: Mapping[Tier, tuple[ModelTarget, ...]]) -> dict[Tier, TierRunner]:
