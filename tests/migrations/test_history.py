@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from router.ledger import codes, schema
@@ -32,6 +33,11 @@ def test_up_down_up(empty_engine: Engine) -> None:
 def test_history_and_tables_agree(empty_engine: Engine) -> None:
     schema.migrate(empty_engine)
     assert schema.drift(empty_engine) == []
+
+
+def test_revisions_are_told_by_the_names_of_their_files() -> None:
+    scripts = ScriptDirectory(str(schema.HISTORY))
+    assert schema.revisions() == [script.revision for script in scripts.walk_revisions()][::-1]
 
 
 def test_starting_together_migrates_once(empty_url: str) -> None:
