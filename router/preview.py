@@ -87,6 +87,17 @@ class Preview:
 
     def figures(self, mix: Mix, segment: str | None = None) -> Figures:
         """Measure a mix, for all requests or for those of a segment; raises KeyError where there are none."""
+        return {name: measured(column) for name, column in self._columns(mix, segment).items()}
+
+    def compared(self, mix: Mix, other: Mix, segment: str | None = None) -> tuple[Figures, Figures, Figures]:
+        """Measure two mixes, and by how much the first is above the other on the same resamplings."""
+        one, two = self._columns(mix, segment), self._columns(other, segment)
+        off = {name: column - two[name] for name, column in one.items()}
+        first, second, third = ({name: measured(c) for name, c in columns.items()} for columns in (one, two, off))
+        return first, second, third
+
+    def _columns(self, mix: Mix, segment: str | None) -> dict[str, Floats]:
+        """Each figure: its value, then that of each resampling."""
         cells, kept = self._cells, self._kept(segment)
         count = cells.summed(cells.count[:, kept].sum(axis=(1, 2)))
         masses = np.einsum("bsx,bstx->bt", cells.count[:, kept], self._of(mix.by_block, kept, 1))
@@ -94,7 +105,6 @@ class Preview:
         revenue = cells.summed(cells.revenue[:, kept].sum(axis=1)) / count
         cost, wait, first_byte = (self._total(name, mix, kept) / count for name in QUANTITIES)
         overall = np.array([share[0] for share in shares])
-        longer = self._longer(mix, kept, segment)
         with np.errstate(invalid="ignore", divide="ignore"):
             margin = (revenue - cost) / revenue
         columns = (
@@ -105,10 +115,10 @@ class Preview:
             (revenue - cost) * 1e3,
             margin,
             wait,
-            self._times.p95(segment, overall, longer),
+            self._times.p95(segment, overall, self._longer(mix, kept)),
             first_byte,
         )
-        return {name: measured(column) for name, column in zip(FIGURES, columns, strict=True)}
+        return dict(zip(FIGURES, columns, strict=True))
 
     def histogram(self, edges: Floats, segment: str | None = None) -> Floats:
         """How many requests have a score between these edges, approximately where an edge is inside a bin."""
@@ -194,7 +204,7 @@ class Preview:
             total = total + np.concatenate(([0.0], moves @ pull))
         return total
 
-    def _longer(self, mix: Mix, kept: list[int], segment: str | None) -> Floats:
+    def _longer(self, mix: Mix, kept: list[int]) -> Floats:
         """How much longer than now each tier would take, with the requests that it would have."""
         wait, count = self._cells.quantities["wait"], self._cells.count.sum(axis=0)[kept][:, None, :]
         overall = self._of(mix.overall, kept, 0)

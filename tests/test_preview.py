@@ -187,6 +187,15 @@ def test_all_scores_alike_are_one_bin() -> None:
     assert preview.figures(preview.mix(below))["share_fast"].value == 0.0
 
 
+def test_a_difference_is_surer_than_its_two_ends() -> None:
+    preview = both()[1]
+    cheaper = preview.mix(replace(LOGGED, reasoning_threshold=0.32))
+    one, two, off = preview.compared(cheaper, preview.mix(LOGGED))
+    assert off["cost_usd_per_1k"].value == pytest.approx(one["cost_usd_per_1k"].value - two["cost_usd_per_1k"].value)
+    assert off["cost_usd_per_1k"].high < 0
+    assert off["cost_usd_per_1k"].error < 0.5 * one["cost_usd_per_1k"].error
+
+
 def test_the_histogram_counts_every_request_once() -> None:
     preview, traffic = both()[1], the_traffic()
     edges = np.linspace(-1, 1.1, 43)

@@ -1,7 +1,7 @@
 """What the pages may use of the running service: one frozen bundle, made in `router.app`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
@@ -10,8 +10,10 @@ from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
 from router.metrics import Metrics
 from router.policies import PolicyBook
+from router.previews import MOST_ROWS, Previews
 from router.routing import Routing
 from router.settings import Settings
+from router.traffic_reading import read
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +30,8 @@ class Services:
     scores: ScoreStability
     calibration: CalibrationWatch
     metrics: Metrics
+    previews: Previews = field(init=False)
+
+    def __post_init__(self) -> None:
+        previews = Previews(lambda window: read(self.engine, window, MOST_ROWS), self.now_us)
+        object.__setattr__(self, "previews", previews)
