@@ -17,7 +17,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from router.errors import Unavailable
-from router.ledger.database import writing
+from router.ledger.database import Witness, writing
 from router.ledger.tables import ApiKey
 from router.types import Tier
 
@@ -116,6 +116,7 @@ def create(
     scopes: Sequence[Scope],
     allowed_tiers: Sequence[Tier],
     now_us: int,
+    witness: Witness | None = None,
 ) -> str:
     """Make a key and return its secret, which is stored nowhere; raises WrongKey."""
     if not name or len(name) > 128:
@@ -137,6 +138,10 @@ def create(
     try:
         with writing(engine) as connection:
             connection.execute(insert(ApiKey).values(**row))
+            if witness is not None:
+                witness(
+                    connection, None, {name: row[name] for name in ("prefix", "segment", "scopes", "allowed_tiers")}
+                )
     except IntegrityError:
         raise WrongKey(f"there is a key named {name!r} already") from None
     return secret
@@ -149,9 +154,11 @@ def listed(engine: Engine) -> list[dict[str, object]]:
     return [{**row, "scopes": ",".join(row["scopes"]), "allowed_tiers": ",".join(row["allowed_tiers"])} for row in rows]
 
 
-def revoke(engine: Engine, name: str, *, now_us: int) -> None:
+def revoke(engine: Engine, name: str, *, now_us: int, witness: Witness | None = None) -> None:
     """Revoke a key; raises WrongKey when there is no valid one of this name."""
     with writing(engine) as connection:
         wanted = update(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).values(revoked_at=now_us)
         if connection.execute(wanted).rowcount == 0:
             raise WrongKey(f"there is no valid key named {name!r}")
+        if witness is not None:
+            witness(connection, {"revoked": False}, {"revoked": True})

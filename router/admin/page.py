@@ -17,6 +17,7 @@ from router.admin.services import Services
 from router.admin.sessions import Session
 from router.admin_secret import Role
 from router.errors import Forbidden
+from router.ledger.database import Witness
 
 
 class NotDone(ValueError):
@@ -62,28 +63,16 @@ class Visit:
             raise NotDone(f"{name.replace('_', ' ')}: at most {longest} characters")
         return found
 
-    def audit(
-        self,
-        connection: Connection,
-        act: str,
-        target: str,
-        before: audit.Facts,
-        after: audit.Facts,
-        note: str = "",
-    ) -> None:
-        """Write a change of this visit into the log, in the change's own transaction."""
-        audit.add(
-            connection,
-            self.actor,
-            act,
-            target,
-            before,
-            after,
-            self.services.now_us(),
-            role=self.session.role,
-            address=self.address,
-            note=note,
-        )
+    def witness(self, act: str, target: str, note: str = "") -> Witness:
+        """Make what writes a change of this visit into the log, in the change's own transaction."""
+
+        def write(connection: Connection, before: audit.Facts, after: audit.Facts) -> None:
+            now_us, role = self.services.now_us(), self.session.role
+            audit.add(
+                connection, self.actor, act, target, before, after, now_us, role=role, address=self.address, note=note
+            )
+
+        return write
 
 
 @dataclass(frozen=True, slots=True)

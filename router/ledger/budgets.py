@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, t
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.errors import InvalidRequest
-from router.ledger.database import writing
+from router.ledger.database import Witness, writing
 from router.ledger.folding import Dossier
 from router.ledger.tables import ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, Label, Request
 from router.types import Tier
@@ -99,14 +99,29 @@ def in_force(connection: Connection) -> list[Budget]:
 
 
 def put(
-    engine: Engine, scope: BudgetScope, subject: str, period: Period, limit: int, author: str, note: str, now_us: int
+    engine: Engine,
+    scope: BudgetScope,
+    subject: str,
+    period: Period,
+    limit: int,
+    author: str,
+    note: str,
+    now_us: int,
+    witness: Witness | None = None,
 ) -> int:
     """Set a limit, from now on; what the period has cost so far counts. Returns the budget's id."""
     values = {"limit_nanousd": limit, "author": author, "note": note, "created_at": now_us}
     with writing(engine) as connection:
         _lock(connection, shared=False)
         where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
-        known = connection.scalar(select(BudgetRow.id).where(*where))
+        known, before = connection.execute(
+            select(BudgetRow.id, BudgetRow.limit_nanousd).where(*where)
+        ).one_or_none() or (
+            None,
+            None,
+        )
+        if witness is not None:
+            witness(connection, None if known is None else {"limit_nanousd": before}, {"limit_nanousd": limit})
         if known is not None:
             connection.execute(update(BudgetRow).where(BudgetRow.id == known).values(**values))
             return int(known)
@@ -119,12 +134,17 @@ def put(
         return made
 
 
-def drop(engine: Engine, scope: BudgetScope, subject: str, period: Period) -> bool:
+def drop(engine: Engine, scope: BudgetScope, subject: str, period: Period, witness: Witness | None = None) -> bool:
     """Take a budget away; False when there is none."""
     where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
     with writing(engine) as connection:
         _lock(connection, shared=False)
-        id_ = connection.scalar(select(BudgetRow.id).where(*where))
+        id_, limit = connection.execute(select(BudgetRow.id, BudgetRow.limit_nanousd).where(*where)).one_or_none() or (
+            None,
+            None,
+        )
+        if witness is not None and id_ is not None:
+            witness(connection, {"limit_nanousd": limit}, None)
         for table in (BudgetLease, BudgetPeriod):
             connection.execute(delete(table).where(table.budget_id == id_))
         return connection.execute(delete(BudgetRow).where(*where)).rowcount > 0

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from router import modelmap
-from router.ledger.database import exclusive
+from router.ledger.database import Witness, exclusive
 from router.ledger.prices import STANDARD, Rates
 from router.ledger.tables import PriceRow
 from router.money import nano_from_usd, price_from_usd_per_million
 
-CONFIG, MAP, BUILTIN = "config", "map", "builtin"
+CONFIG, MAP, BUILTIN, OPERATOR = "config", "map", "builtin", "operator"
 SERVICES = {"": STANDARD, "_flex": "flex", "_priority": "priority", "_batches": "batch"}
 LARGEST_SERVICE_FACTOR = 5  # a service tier dearer than this times the standard one is an error of the map
 LARGEST_CHANGE = 2  # so is a price that more than doubles or halves, until a human says otherwise
@@ -132,8 +132,26 @@ def sync(engine: Engine, models: Iterable[str], stated: Mapping[str, StatedPrice
             if is_dropped and found is None:
                 assert row is not None
                 end(connection, row, now_us)
-            elif found and (row is None or is_dropped or (found.source != MAP and found.differs_from(row))):
+            elif found and (row is None or is_dropped or _is_news(found, row)):
                 write(connection, found, row, now_us)
+
+
+def _is_news(found: Quote, row: Any) -> bool:
+    """Tell whether a start changes a price: the configuration's word always counts, an operator's beats all others."""
+    if found.source == MAP or (row.source == OPERATOR and found.source != CONFIG):
+        return False
+    return found.differs_from(row)
+
+
+def put(engine: Engine, quote: Quote, now_us: int, witness: Witness | None = None) -> None:
+    """Put a price into effect now, as an operator wants it."""
+    with exclusive(engine) as connection:
+        row = current_rows(connection).get(quote.model)
+        if witness is not None:
+            before = None if row is None else {"rates": row.rates, "per_call_nanousd": row.per_call_nanousd}
+            after = {"rates": [rates.as_row() for rates in quote.rates], "per_call_nanousd": quote.per_call_nanousd}
+            witness(connection, before, after)
+        write(connection, quote, row, now_us)
 
 
 def write(connection: Connection, quote: Quote, row: Any, now_us: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from router.ledger.database import exclusive
+from router.ledger.database import Witness, exclusive
 from router.ledger.tables import RevenueVersion
 from router.money import NanoUsd, nano_from_usd, round_half_even
 
@@ -32,6 +32,10 @@ COUNTRY_FACTORS_PPM: Mapping[str, int] = {
     **dict.fromkeys(WESTERN_EUROPE.split(), 400_000),
     **dict.fromkeys(ASIA_PACIFIC.split(), 100_000),
 }
+
+
+class StaleRevenue(ValueError):
+    """Somebody else wrote a version meanwhile; nothing was changed."""
 
 
 class StatedRevenue(Protocol):
@@ -175,14 +179,27 @@ def change(
     author: str,
     note: str,
     now_us: int,
+    *,
+    seen: int | None = None,
+    witness: Witness | None = None,
 ) -> int:
-    """Write a version that differs from the one in force by these segments and country factors; returns its number."""
+    """Write a version that differs from the one in force by these segments and country factors; returns its number.
+
+    `seen` is the version that the author looked at: raises StaleRevenue when it is no longer the one in force.
+    """
     with exclusive(engine) as connection:
         current = newest(connection)
+        if seen is not None and current is not None and current.version != seen:
+            raise StaleRevenue(f"version {current.version} was saved meanwhile by {current.author}; look at it first")
         body: dict[str, Any] = dict(current.body) if current else body_of({})
         segments = dict(body["segments"]) | {name: asdict(a) for name, a in changed.items()}
         factors = dict(body["country_factors_ppm"]) | dict(factors_ppm)
-        return add_version(connection, {"segments": segments, "country_factors_ppm": factors}, author, note, now_us)
+        after = {"segments": segments, "country_factors_ppm": factors}
+        number = add_version(connection, after, author, note, now_us)
+        if witness is not None:
+            old = {name: body["segments"].get(name) for name in changed}
+            witness(connection, old, {name: segments[name] for name in changed} | {"version": number})
+        return number
 
 
 def _digest(body: Mapping[str, Any]) -> str:
