@@ -52,6 +52,7 @@ from router.tiers.parallel import ParallelSettings, ParallelTier
 from router.tiers.shadowing import ShadowSlice
 from router.tiers.single import SingleTier
 from router.types import Tier, Usage
+from router.waits import Waits
 
 USUAL_PRICE_RATIO = 30.0
 SAMPLE = Usage(input_fresh=1_500, output_visible=350)  # an ordinary consumer turn with its history
@@ -116,7 +117,6 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     by_tier = _by_tier(settings, environ)
     coverage = CoverageLog()
     parallel = _parallel(settings, by_tier, prices, coverage, clock)
-    routing = Routing(classifier, lambda: policy_book.active, by_tier, explicit, observe_score=score_watch.observe)
     rivals = {tier: by_tier[tier][0] for tier in (Tier.FAST, Tier.REASONING)}
     duels = Duels(
         rivals,
@@ -125,6 +125,14 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         clock.now_us,
         judges=targets.judges(settings, environ),
         tell=metrics.duelled,
+    )
+    routing = Routing(
+        lambda version: classifier,
+        policy_book,
+        by_tier,
+        explicit,
+        waits=Waits(clock.ticks_ms),
+        observe_score=score_watch.observe,
     )
     desk = Desk(
         routing=routing,

@@ -20,6 +20,7 @@ class Lack(StrEnum):
     TOOLS = "tools"
     SCHEMA = "schema"
     THINKING_ROOM = "thinking_room"
+    PATIENCE = "patience"  # it usually takes longer than the policy lets a client of `auto` wait
 
 
 @dataclass(frozen=True, slots=True)

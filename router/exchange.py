@@ -6,6 +6,7 @@
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from classifier.types import Estimate
@@ -48,6 +49,7 @@ class Ask:
     key_id: int | None = None
     segment: str = "default"
     country: str = "ZZ"
+    conversation: str | None = None  # as the client names it
     allowed_tiers: frozenset[Tier] = field(default_factory=lambda: frozenset(Tier))
 
 
@@ -147,6 +149,8 @@ class Desk:
             ads_eligible=routed.ads_eligible,
             revenue_version=version,
             expected_revenue_nanousd=expected,
+            shadow_version=routed.shadow.policy_version if routed.shadow else None,
+            shadow_tier=routed.shadow.tier if routed.shadow else None,
             signal=routed.signal,
             previous_id=routed.previous_id,
         )
@@ -162,11 +166,16 @@ class Desk:
             max_visible_tokens=ask.max_visible_tokens,
             max_output_tokens=ask.max_output_tokens,
             explicit=ask.model == Tier.PARALLEL,
+            max_samples=routed.policy.parallel_samples,
+            confidence=routed.policy.parallel_confidence,
         )
         calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound, purse)
         tier = self._explicit.get(ask.model) or self._tiers[decision.tier]
         contest = self._contest(ask, routed, decision, query, calls, opened_at)
-        return Exchange(decision, estimate, query, tier, calls, expected, self._metrics, contest)
+        exchange = Exchange(decision, estimate, query, tier, calls, expected, self._metrics, contest)
+        if ask.model not in self._explicit:
+            exchange.waited = partial(self._routing.waited, decision.tier, ask.streamed)
+        return exchange
 
     def _contest(
         self, ask: Ask, routed: Routed, decision: Decision, query: Query, calls: Calls, opened_at: int
@@ -185,6 +194,10 @@ class Desk:
 
     def _purse(self, payer: Payer, opened_at: int) -> Purse | None:
         return self._slices.purse(payer, opened_at) if self._slices else None
+
+
+def _untold(wait_ms: float) -> None:
+    """Nobody wants to know."""
 
 
 class Exchange:
@@ -208,6 +221,7 @@ class Exchange:
         self._tier = tier
         self._expected_nanousd = expected_nanousd
         self._metrics = metrics
+        self.waited: Callable[[float], None] = _untold
         self._contest = contest
         self._answer: Answer | None = None
         self._is_settled = False
@@ -238,6 +252,8 @@ class Exchange:
         self._answer = answer
         final_tier = answer.final_tier if answer else self.decision.tier
         self.calls.close(final_tier, outcome, answer.call_no if answer else None, fell_back=self._fell_back)
+        if outcome is not Outcome.ERROR:
+            self.waited(self.calls.waited_ms)
         costs = [call.cost_nanousd for call in self.calls.made]
         first_byte_ms = self.calls.first_byte_ms
         self._metrics.settled(self.decision, final_tier, outcome, costs, self._expected_nanousd, first_byte_ms)

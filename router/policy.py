@@ -35,6 +35,12 @@ TIER_OF_EFFORT = {
     "xhigh": Tier.PARALLEL,
     "max": Tier.PARALLEL,
 }
+# Rather a late answer than none, and rather one cut short.
+TOLERATED: tuple[frozenset[Lack], ...] = (
+    frozenset(),
+    frozenset({Lack.PATIENCE}),
+    frozenset({Lack.PATIENCE, Lack.THINKING_ROOM}),
+)
 # Where a wished or cheap tier cannot serve, the next best in this order does.
 STAND_INS = {
     Tier.FAST: (Tier.FAST, Tier.REASONING, Tier.PARALLEL),
@@ -265,7 +271,7 @@ def _override(
     if tier not in allowed:
         raise Forbidden(f"this key may not use the tier {tier}", param="model")
     # An answer cut short is what a client gets who names a thinking model and leaves it no room.
-    if missing := lacks[tier] - {Lack.THINKING_ROOM}:
+    if missing := lacks[tier] - TOLERATED[-1]:
         raise lacking(missing)
     if not budget.affords(tier):
         raise QuotaExhausted(f"the budget for the tier {tier} is used up")
@@ -276,13 +282,9 @@ def _able(lacks: Mapping[Tier, Set[Lack]], allowed: Set[Tier]) -> frozenset[Tier
     """The tiers that may and can take the request; raises InvalidRequest naming what they all miss."""
     if not allowed:
         raise Forbidden("this key may not use any tier")
-    able = frozenset(tier for tier in allowed if not lacks[tier])
-    if able:
-        return able
-    # Rather an answer cut short than none.
-    able = frozenset(tier for tier in allowed if lacks[tier] <= {Lack.THINKING_ROOM})
-    if able:
-        return able
+    for tolerated in TOLERATED:
+        if able := frozenset(tier for tier in allowed if lacks[tier] <= tolerated):
+            return able
     raise lacking(min((lacks[tier] for tier in sorted(allowed)), key=len))
 
 

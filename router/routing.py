@@ -1,10 +1,11 @@
-"""The stateful shell around the pure decision: what one worker remembers between requests, and nothing else.
+"""The stateful shell around the pure decision: whose policy and classifier, what one worker remembers, nothing else.
 
-It remembers the last scores (for the share cap) and, in `router.signals`, the last conversations.
+It remembers the last scores (for the share cap, in `router.scorers`), how long the tiers let clients wait (in
+`router.waits`) and the last conversations (in `router.signals`).
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,13 +13,16 @@ from classifier.messages import turns_of
 from classifier.model import DifficultyModel
 from classifier.types import Abilities, AnswerType, Estimate, Stakes
 from router import conversation, policy
-from router.capabilities import Needs, lacks_of
-from router.conversation import Kind
+from router.capabilities import Lack, Needs, lacks_of
+from router.conversation import ConversationView, Kind
 from router.errors import UnknownModel
-from router.policy import BudgetView, Policy, ScoreWindow, Wish
+from router.marks import mark_of
+from router.policy import BudgetView, Policy, Wish
 from router.providers.base import ModelTarget
+from router.scorers import Models, Scorer, Scorers
 from router.signals import Memory
 from router.types import Decision, Signal, Tier
+from router.waits import Waits
 
 AUTO = "auto"
 BYTES_PER_TOKEN = 4
@@ -45,17 +49,35 @@ class Query(Protocol):
     @property
     def max_output_tokens(self) -> int | None: ...
     @property
+    def streamed(self) -> bool: ...
+    @property
     def key_id(self) -> int | None: ...
+    @property
+    def conversation(self) -> str | None: ...
+    @property
+    def segment(self) -> str: ...
     @property
     def allowed_tiers(self) -> frozenset[Tier]: ...
 
 
+class Policies(Protocol):
+    """Which policy decides about a conversation, by its mark, and which one beside it acts on nothing."""
+
+    def choose(self, mark: int) -> Policy: ...
+    def shadow_of(self, mark: int = 0) -> Policy | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A decision, and what it was made from."""
+    """A decision, and what it was made from: `policy` is the one that decided, as it was for the segment just then.
+
+    `shadow` is what a policy on trial in the shadow would have done.
+    """
 
     decision: Decision
     estimate: Estimate
+    policy: Policy
+    shadow: Decision | None
     turn: int
     attachments: int
     ads_eligible: bool
@@ -72,27 +94,61 @@ class Explicit:
     targets: tuple[ModelTarget, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One query as far as it is the same for every policy."""
+
+    query: Query
+    wish: Wish
+    view: ConversationView
+    lacks: Mapping[Tier, Set[Lack]]
+    draw: float
+
+    def estimated(self, scorer: Scorer) -> tuple[Estimate, ConversationView]:
+        """What a classifier says of it."""
+        found = [scorer.model.estimate(subject, scorer.abilities) for subject in self.view.subjects]
+        estimate, view = self.view.settle(found)
+        return (replace(estimate, answer_type=AnswerType.JSON) if _wants_json(self.query) else estimate), view
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What one policy makes of a query."""
+
+    policy: Policy
+    scorer: Scorer
+    estimate: Estimate
+    view: ConversationView
+    within: Callable[[BudgetView], Decision]
+    feed: Callable[[float], None]  # takes a score into the window that its share cap looks at
+
+
 class Routing:
-    """Decides where requests go; raises RequestError for those that can go nowhere."""
+    """Decides where requests go; raises RequestError for those that can go nowhere.
+
+    `paced` puts the multiplier of pacing on a segment's policy; it is called for each request.
+    """
 
     def __init__(
         self,
-        model: DifficultyModel,
-        active_policy: Callable[[], Policy],
+        models: Models,
+        policies: Policies,
         targets: Mapping[Tier, Sequence[ModelTarget]],
         explicit: Mapping[str, Explicit],
         *,
+        waits: Waits | None = None,
+        paced: Callable[[Policy, str], Policy] = lambda policy, segment: policy,
         observe_score: Callable[[float], None] = lambda score: None,
         draw: Callable[[], float] = random.random,
         salt: bytes | None = None,
     ) -> None:
-        self._model = model
-        self._active_policy = active_policy
+        self._policies = policies
         # A fallback stands in for its tier's first model; what it cannot take does not shut the tier.
         self._targets = {tier: models if tier is Tier.PARALLEL else models[:1] for tier, models in targets.items()}
         self._explicit = explicit
-        self._abilities = Abilities(self._ability(targets[Tier.FAST][0]), self._ability(targets[Tier.REASONING][0]))
-        self._window = ScoreWindow(model.reference_scores.tolist())
+        self._scorers = Scorers(models, self._abilities)
+        self._waits = waits
+        self._paced = paced
         self._observe_score = observe_score
         self._draw = draw
         self._memory = Memory(salt=salt)
@@ -102,49 +158,89 @@ class Routing:
         named = self._explicit.get(query.model)
         wish = self._wish(query, named)
         turns = turns_of({"messages": query.messages})
+        attachments = sum(turn.attachments for turn in turns)
         recollection = self._memory.recall(query.key_id, query.messages, query.request_id)
         view = conversation.read(turns, regenerated=recollection.is_regenerate)
-        estimates = [self._model.estimate(subject, self._abilities) for subject in view.subjects]
-        said = view.kind
-        estimate, view = view.settle(estimates)
-        if _wants_json(query):
-            estimate = replace(estimate, answer_type=AnswerType.JSON)
-        active = self._active_policy()
-        attachments = sum(turn.attachments for turn in turns)
         targets = {named.tier: named.targets[:1]} if named else self._targets
-        lacks = lacks_of(_needs(query, attachments), targets)
-        quantile, draw = self._window.cut(active.max_deep_share), self._draw()
+        asked = _Asked(query, wish, view, lacks_of(_needs(query, attachments), targets), self._draw())
+        mark = mark_of(query.key_id, query.conversation, query.messages)
+        judged = self._judged(asked, self._policies.choose(mark))
+        decision = judged.within(BudgetView())
+        shadow = self._shadowed(asked, judged, mark)
+        if policy.feeds_window(wish, judged.view):
+            judged.feed(decision.score)
+            if judged.policy.classifier is None:  # what is watched for drift is the configured classifier
+                self._observe_score(decision.score)
+        self._memory.remember(recollection, query.request_id, decision.tier)
+        signal, previous_id = recollection.judged(view.kind, decision)
+        is_asked = judged.view.kind is not Kind.HOUSEKEEPING
+        return Routed(
+            decision,
+            judged.estimate,
+            judged.policy,
+            shadow,
+            turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
+            attachments=attachments,
+            ads_eligible=is_asked and judged.estimate.stakes is Stakes.LOW,
+            signal=signal,
+            previous_id=previous_id,
+            within=judged.within,
+        )
+
+    def waited(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
+        """Note how long an answer of a tier let its client wait for the first byte."""
+        if self._waits is not None:
+            self._waits.saw(tier, streamed, wait_ms)
+
+    def _judged(self, asked: _Asked, of: Policy, before: _Judged | None = None) -> _Judged:
+        """Judge a query by a policy; `before` is another policy's judgement, whose estimate may do."""
+        segment = asked.query.segment
+        own = of.segments.get(segment)
+        chosen = self._paced(of.for_segment(segment), segment)
+        scorer = self._scorers.of(chosen.classifier)
+        known = before is not None and before.scorer is scorer
+        estimate, view = (before.estimate, before.view) if known and before else asked.estimated(scorer)
+        window = scorer.window(segment if own is not None and own.max_deep_share is not None else None)
+        quantile, lacks = window.cut(chosen.max_deep_share), self._lacks(asked, chosen)
 
         def within(budget: BudgetView) -> Decision:
             return policy.decide(
                 estimate,
-                active,
-                wish=wish,
+                chosen,
+                wish=asked.wish,
                 conversation=view,
                 lacks=lacks,
-                allowed=query.allowed_tiers,
+                allowed=asked.query.allowed_tiers,
                 budget=budget,
                 share_cap_quantile=quantile,
-                draw=draw,
+                draw=asked.draw,
             )
 
-        decision = within(BudgetView())
-        if policy.feeds_window(wish, view):
-            self._window.add(decision.score)
-            self._observe_score(decision.score)
-        self._memory.remember(recollection, query.request_id, decision.tier)
-        signal, previous_id = recollection.judged(said, decision)
-        is_asked = view.kind is not Kind.HOUSEKEEPING
-        return Routed(
-            decision,
-            estimate,
-            turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
-            attachments=attachments,
-            ads_eligible=is_asked and estimate.stakes is Stakes.LOW,
-            signal=signal,
-            previous_id=previous_id,
-            within=within,
-        )
+        return _Judged(chosen, scorer, estimate, view, within, window.add)
+
+    def _shadowed(self, asked: _Asked, judged: _Judged, mark: int) -> Decision | None:
+        """Decide by the policy in the shadow, if there is one; a window of its own takes the score too."""
+        of = self._policies.shadow_of(mark)
+        if of is None:
+            return None
+        shadow = self._judged(asked, of, judged)
+        decision = shadow.within(BudgetView())
+        if shadow.feed != judged.feed and policy.feeds_window(asked.wish, shadow.view):
+            shadow.feed(decision.score)
+        return decision
+
+    def _lacks(self, asked: _Asked, chosen: Policy) -> Mapping[Tier, Set[Lack]]:
+        """What the tiers miss; where a score decides, deep ones that keep people waiting miss patience."""
+        longest = chosen.max_wait_s
+        if longest is None or self._waits is None or asked.wish != policy.AUTO:
+            return asked.lacks
+        streamed = asked.query.streamed
+        return {
+            tier: lacks | {Lack.PATIENCE}
+            if tier is not Tier.FAST and self._waits.is_too_slow(tier, longest, streamed=streamed)
+            else lacks
+            for tier, lacks in asked.lacks.items()
+        }
 
     def _wish(self, query: Query, named: Explicit | None) -> Wish:
         if named is not None:
@@ -157,8 +253,10 @@ class Routing:
             raise UnknownModel(f"no model goes by the name {query.model!r}", param="model") from None
         return Wish(tier=tier, effort=None if tier is Tier.FAST else query.effort)
 
-    def _ability(self, target: ModelTarget) -> float | None:
-        return target.ability if target.ability is not None else self._model.ability_of(target.name)
+    def _abilities(self, model: DifficultyModel) -> Abilities:
+        """Where the configured models stand on a classifier's scale; the configuration beats what it knows."""
+        fast, reasoning = (self._targets[tier][0] for tier in (Tier.FAST, Tier.REASONING))
+        return Abilities(*(t.ability if t.ability is not None else model.ability_of(t.name) for t in (fast, reasoning)))
 
 
 def _wants_json(query: Query) -> bool:

@@ -10,11 +10,13 @@ from classifier.types import Abilities, AnswerType, Estimate, Forecast, Stakes, 
 from router.exchange import Ask, Desk
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
+from router.policies import View
 from router.policy import Policy
 from router.providers.base import ModelTarget
 from router.routing import Explicit, Routing
 from router.tiers.single import SingleTier
 from router.types import Tier
+from router.waits import Waits
 from tests.tiers.fakes import CHEAP, OTHER, PRICES, STRONG, FakeBooks, FakeClock, FakeProvider
 
 TARGETS: Mapping[Tier, Sequence[ModelTarget]] = {
@@ -54,9 +56,14 @@ def a_routing(
     targets: Mapping[Tier, Sequence[ModelTarget]] = TARGETS,
     explicit: Mapping[str, Explicit] | None = None,
     draw: float = 0.99,
+    policies: View | None = None,
+    waits: Waits | None = None,
 ) -> Routing:
     classifier = cast(DifficultyModel, model or FixedModel())
-    return Routing(classifier, lambda: policy, targets, explicit or {}, draw=lambda: draw, salt=b"salt")
+    found = View(policy) if policies is None else policies
+    return Routing(
+        lambda version: classifier, found, targets, explicit or {}, waits=waits, draw=lambda: draw, salt=b"salt"
+    )
 
 
 def a_desk(

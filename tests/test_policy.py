@@ -270,10 +270,20 @@ def test_a_decision_is_always_possible_or_a_clear_error(estimate: Estimate, poli
         assert all(lacks.get(tier) for tier in allowed)
         return
     assert decision.tier in allowed
-    assert not lacks.get(decision.tier) or lacks[decision.tier] == {Lack.THINKING_ROOM}
+    assert lacks.get(decision.tier, frozenset()) <= {Lack.PATIENCE, Lack.THINKING_ROOM}
     assert 0 < decision.propensity <= 1
     assert decision.score <= NEVER
     assert decision.threshold is None or math.isfinite(decision.threshold)
+
+
+def test_a_tier_that_keeps_people_waiting_is_closed_as_long_as_another_one_answers() -> None:
+    slow = frozenset({Lack.PATIENCE})
+    closed = decided(an_estimate(0.5), lacks={Tier.REASONING: slow, Tier.PARALLEL: slow})
+    assert (closed.tier, closed.reason) == (Tier.FAST, Reason.CAPABILITY)
+    only = decided(an_estimate(0.5), lacks={Tier.REASONING: slow}, allowed=frozenset({Tier.REASONING}))
+    assert only.tier is Tier.REASONING
+    cut_short = slow | {Lack.THINKING_ROOM}
+    assert decided(an_estimate(0.5), lacks={Tier.REASONING: cut_short}, allowed=frozenset({Tier.REASONING})).tier
 
 
 @given(estimates, policies, situations, st.floats(0, 1))

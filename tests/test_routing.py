@@ -1,12 +1,17 @@
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
+from classifier.model import DifficultyModel
 from classifier.types import Abilities, AnswerType, Stakes
 from router.errors import Forbidden, InvalidRequest, UnknownModel
-from router.policy import Policy
-from router.routing import Explicit
+from router.policies import View, view_of
+from router.policy import Policy, SegmentDials
+from router.routing import Explicit, Routing
+from router.trials import Canary, CanaryState, Mode
 from router.types import Reason, Tier
+from router.waits import Waits
 from tests.desks import NO_CAP, TARGETS, FixedModel, a_routing, an_ask
 from tests.tiers.fakes import CHEAP, OTHER, STRONG
 
@@ -23,6 +28,107 @@ def test_the_policy_in_force_is_asked_for_each_request() -> None:
     never = Policy(version=9, reasoning_threshold=1.5, parallel_threshold=1.5, explore=0, max_deep_share=1)
     decision = a_routing(FixedModel(*HARD), policy=never).route(an_ask()).decision
     assert (decision.tier, decision.policy_version) == (Tier.FAST, 9)
+
+
+def test_a_segment_is_decided_by_its_own_dials() -> None:
+    policy = replace(NO_CAP, segments={"free": SegmentDials(reasoning_threshold=1.5, parallel_threshold=1.5)})
+    routing = a_routing(FixedModel(*HARD), policy=policy)
+    assert routing.route(an_ask(segment="free")).decision.tier is Tier.FAST
+    assert routing.route(an_ask(segment="plus")).decision.tier is Tier.REASONING
+
+
+def test_a_segment_with_a_cap_of_its_own_has_its_share_of_its_own_queries() -> None:
+    policy = replace(NO_CAP, segments={"free": SegmentDials(max_deep_share=0.1)})
+    routing = a_routing(FixedModel(*HARD), policy=policy)
+    for number in range(2_000):
+        routing.route(an_ask(f"Question {number}?", segment="plus"))
+    assert routing.route(an_ask("Mine?", segment="free")).decision.tier is Tier.REASONING
+    for number in range(2_000):
+        last = routing.route(an_ask(f"Question {number}?", segment="free")).decision
+    assert last.reason is Reason.SHARE_CAP
+    assert routing.route(an_ask("Mine?", segment="plus")).decision.tier is Tier.REASONING
+
+
+NEVER_DEEP = Policy(version=9, reasoning_threshold=1.5, parallel_threshold=1.5, explore=0, max_deep_share=1)
+
+
+def a_trial(mode: Mode, share: float) -> View:
+    canary = Canary(1, 9, NO_CAP.version, mode, share, 0, None, "wait", CanaryState.RUNNING, None, "ada", "")
+    return view_of(NO_CAP, canary, NEVER_DEEP)
+
+
+def test_a_conversation_stays_with_the_policy_it_began_with() -> None:
+    routing = a_routing(FixedModel(*HARD), policies=a_trial(Mode.CANARY, 0.5))
+    tiers: dict[int, set[tuple[Tier, int]]] = {}
+    for number in range(40):
+        for turn in ("And?", "Why?", "Really?"):
+            messages = [*an_ask(f"Question {number}?").messages, {"role": "assistant", "content": "So."}]
+            messages.append({"role": "user", "content": turn})
+            found = routing.route(an_ask(messages=messages)).decision
+            tiers.setdefault(number, set()).add((found.tier, found.policy_version))
+    assert all(len(found) == 1 for found in tiers.values())
+    assert {found for seen in tiers.values() for found in seen} == {(Tier.FAST, 9), (Tier.REASONING, 3)}
+
+
+def test_a_named_conversation_stays_whatever_it_says() -> None:
+    routing = a_routing(FixedModel(*HARD), policies=a_trial(Mode.CANARY, 0.5))
+    versions = [
+        {routing.route(an_ask(f"{turn}?", conversation=f"c{number}")).decision.policy_version for turn in range(5)}
+        for number in range(30)
+    ]
+    assert all(len(found) == 1 for found in versions)
+    assert len(set.union(*versions)) == 2
+
+
+def test_a_shadow_decides_and_does_not_act() -> None:
+    routed = a_routing(FixedModel(*HARD), policies=a_trial(Mode.SHADOW, 1.0)).route(an_ask())
+    assert (routed.decision.tier, routed.decision.policy_version) == (Tier.REASONING, 3)
+    assert routed.shadow is not None
+    assert (routed.shadow.tier, routed.shadow.policy_version) == (Tier.FAST, 9)
+    assert a_routing().route(an_ask()).shadow is None
+
+
+def test_a_shadow_with_the_same_classifier_estimates_nothing_anew() -> None:
+    model = FixedModel(*HARD)
+    a_routing(model, policies=a_trial(Mode.SHADOW, 1.0)).route(an_ask())
+    assert len(model.asked) == 1
+
+
+def test_a_policy_may_name_its_classifier() -> None:
+    asked: list[str | None] = []
+
+    def model_of(version: str | None) -> DifficultyModel:
+        asked.append(version)
+        return cast(DifficultyModel, FixedModel())
+
+    Routing(model_of, View(replace(NO_CAP, classifier="own-1")), TARGETS, {}).route(an_ask())
+    assert set(asked) == {"own-1"}
+
+
+def test_pacing_moves_the_policy_of_the_segment() -> None:
+    asked: list[str] = []
+
+    def paced(policy: Policy, segment: str) -> Policy:
+        asked.append(segment)
+        return replace(policy, reasoning_threshold=1.0, parallel_threshold=1.0)
+
+    model = cast(DifficultyModel, FixedModel(*HARD))
+    routed = Routing(lambda version: model, View(NO_CAP), TARGETS, {}, paced=paced).route(an_ask(segment="free"))
+    assert (routed.decision.tier, routed.policy.reasoning_threshold, asked) == (Tier.FAST, 1.0, ["free"])
+
+
+def test_a_tier_that_keeps_clients_waiting_is_closed_to_scores_only() -> None:
+    waits = Waits(lambda: 0.0)
+    patient = replace(NO_CAP, max_wait_s=2.0)
+    routing = a_routing(FixedModel(*HARD), policy=patient, waits=waits)
+    for _ in range(40):
+        routing.waited(Tier.REASONING, False, 9_000.0)
+    routing.route(an_ask("Is it quick again?"))
+    closed = routing.route(an_ask("Hard one?")).decision
+    assert (closed.tier, closed.reason) == (Tier.PARALLEL, Reason.CAPABILITY)
+    assert routing.route(an_ask("Hard two?", streamed=True)).decision.tier is Tier.REASONING
+    assert routing.route(an_ask("Hard three?", model="reasoning")).decision.tier is Tier.REASONING
+    assert routing.route(an_ask("Hard four?", effort="high")).decision.tier is Tier.REASONING
 
 
 @pytest.mark.parametrize("tier", list(Tier))

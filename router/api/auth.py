@@ -20,19 +20,29 @@ from router.keys import Scope as KeyScope
 from router.types import Tier
 
 UNKNOWN_COUNTRY = "ZZ"
+CONVERSATION_KEY = "conversation_id"
+CONVERSATION_HEADER = "x-tierwise-conversation"
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")
 FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request, and what it may do; `key_id` None is the keyless local caller."""
+    """Who sent a request, and what it may do; `key_id` None is the keyless local caller.
+
+    `conversation` is what a header names, for clients that cannot name it in the body.
+    """
 
     key_id: int | None
     segment: str
     country: str
     scopes: frozenset[KeyScope]
     allowed_tiers: frozenset[Tier]
+    conversation: str | None = None
+
+    def conversation_of(self, metadata: Mapping[str, str] | None) -> str | None:
+        """The conversation that a request belongs to, as its metadata or else a header name it."""
+        return (metadata.get(CONVERSATION_KEY) if metadata else None) or self.conversation or None
 
     def require(self, scope: KeyScope) -> None:
         """Raise Forbidden unless the caller has the scope."""
@@ -64,7 +74,8 @@ class Doorkeeper:
         if key is not None:
             return _assigned(key, headers)
         if may_be_keyless:
-            return Caller(None, DEFAULT_SEGMENT, UNKNOWN_COUNTRY, LOCAL_SCOPES, frozenset(Tier))
+            scopes, tiers, named = LOCAL_SCOPES, frozenset(Tier), headers.get(CONVERSATION_HEADER)
+            return Caller(None, DEFAULT_SEGMENT, UNKNOWN_COUNTRY, scopes, tiers, named)
         raise Unauthenticated("the API key is unknown" if secret else "an API key is needed: Authorization: Bearer KEY")
 
 
@@ -111,4 +122,4 @@ def _assigned(key: Key, headers: Mapping[str, str]) -> Caller:
             raise InvalidRequest("a segment is 1 to 64 of a-z 0-9 _ -", param="x-tierwise-segment")
         if not COUNTRY_CODE.fullmatch(country):
             raise InvalidRequest("a country is two letters (ISO 3166)", param="x-tierwise-country")
-    return Caller(key.id, segment, country, key.scopes, key.allowed_tiers)
+    return Caller(key.id, segment, country, key.scopes, key.allowed_tiers, headers.get(CONVERSATION_HEADER))

@@ -17,7 +17,8 @@ class Query:
     """A parsed, authenticated, decided request: all that a tier may know.
 
     `input_bound_tokens` is a true upper bound on the input tokens (the size of the body in bytes, plus images).
-    `explicit` is True when the client named the tier. `pressure` (0 to 1) lowers what the parallel tier spends.
+    `explicit` is True when the client named the tier. `pressure` (0 to 1) lowers what the parallel tier spends;
+    `max_samples` and `confidence` are the policy's for it, where it has them.
     """
 
     request_id: str
@@ -31,6 +32,8 @@ class Query:
     max_output_tokens: int | None = None
     explicit: bool = False
     pressure: float = 0.0
+    max_samples: int | None = None
+    confidence: float | None = None
     cost_cap_nanousd: int | None = None
 
 

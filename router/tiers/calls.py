@@ -209,6 +209,11 @@ class Calls:
         """Keep an entry for the next write of this request."""
         self._unwritten.append(entry)
 
+    @property
+    def waited_ms(self) -> float:
+        """How long the client waited for its first byte, or has been waiting for it until now."""
+        return self._clock.ticks_ms() - self._began_ms if self.first_byte_ms is None else self.first_byte_ms
+
     def flush(self) -> None:
         """Write the results that are held back."""
         self._write([])

@@ -125,7 +125,7 @@ class ParallelTier:
     def worst_case(self, query: Query, calls: Calls) -> int:
         """Bound what an answer costs: all samples and an escalation."""
         request = sample_requests(query, self.settings.targets)
-        samples = range(max(self.settings.max_samples, query.n))
+        samples = range(max(self._most(query), query.n))
         worst = sum(calls.worst_case(request(i)[1]) or 0 for i in samples)
         return worst + worst_case(self.settings.escalation, query, calls)
 
@@ -174,12 +174,15 @@ class ParallelTier:
 
     def _plan(self, query: Query, calls: Calls) -> tuple[Plan, Release]:
         """Decide what may be spent, and hold it."""
-        settings = self.settings
-        confidence = settings.confidence_by_type.get(query.estimate.answer_type, settings.confidence)
+        settings, most = self.settings, self._most(query)
+        confidence = query.confidence
+        if confidence is None:
+            confidence = settings.confidence_by_type.get(query.estimate.answer_type, settings.confidence)
         if query.estimate.stakes is Stakes.HIGH:
-            confidence = max(confidence, min(HIGH_STAKES_CONFIDENCE, reachable(settings.max_samples)))
-        confidence, most = under_pressure(confidence, settings.max_samples, query.pressure)
-        most = max(self._worthwhile(query, most), query.n)
+            confidence = max(confidence, HIGH_STAKES_CONFIDENCE)
+        # A policy may be older than the configuration: what its samples cannot reach is not asked of them.
+        confidence, most = under_pressure(min(confidence, reachable(most)), most, query.pressure)
+        most = max(self._worthwhile(query, most, confidence), query.n)
         most, release = self._reserved(query, calls, most, max(query.n, least_unanimous(confidence)))
         plan = Plan(
             max_samples=most,
@@ -195,14 +198,19 @@ class ParallelTier:
         )
         return plan, release
 
-    def _worthwhile(self, query: Query, most: int) -> int:
+    def _most(self, query: Query) -> int:
+        """The samples that the policy allows, and never more than the configuration does."""
+        most = self.settings.max_samples
+        return most if query.max_samples is None else min(query.max_samples, most)
+
+    def _worthwhile(self, query: Query, most: int, confidence: float) -> int:
         """Cap the samples where a verifier that selects is too weak for more to help."""
         question = asked(query.estimate.answer_type, query.messages, query.params)
         for verifier in self._verifiers:
             if verifier.proves and verifier.applies(question):
                 tpr, fpr = verifier.rates.true_positive.mid, verifier.rates.false_positive.high
                 few = worthwhile_samples(min(query.estimate.p_fast, HARD_QUESTION), tpr, fpr, most)
-                most = min(most, max(least_unanimous(self.settings.confidence), few))
+                most = min(most, max(least_unanimous(confidence), few))
         return most
 
     def _reserved(self, query: Query, calls: Calls, most: int, least: int) -> tuple[int, Release]:
