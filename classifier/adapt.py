@@ -1,28 +1,35 @@
 """`tierwise train`: adapts a model to an operator's own labelled traffic. Training only.
 
 Few labels move the calibration of the base; enough of them, judged by cross-validation, teach a ranking of their own.
+What it learns from are examples: features and what is known of each tier. No text is needed.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
-from classifier.conversation import summarise
-from classifier.design import design, folds_of, invariances, scales_of
-from classifier.features import extract
-from classifier.heads import Heads, Shape, fit_heads
+from classifier.design import design, folds_of, scales_of
+from classifier.heads import Shape, platt
 from classifier.labels import Label
+from classifier.learner import gram, out_of_fold, solve
 from classifier.model import DifficultyModel, Parameters
 from classifier.recipe import Columns
+from classifier.rows import Seen, packed, read
+from classifier.types import Abilities
 from classifier.vocabulary import learn
+from classifier.wrapping import invariances_of
 
 Array = npt.NDArray[np.float64]
+Folds = npt.NDArray[np.intp]
 Progress = Callable[[str], None]
 
 FEWEST_LABELS = 20
 FEWEST_FOR_RANKING = 200
+FEWEST_OF_A_TIER = 10  # with fewer, a tier's calibration stays as it is
 CANDIDATES = tuple(
     Shape(alpha=alpha, alpha_shape=alpha, surface_weight=weight)
     for alpha in (1.5, 3.0, 6.0, 12.0)
@@ -30,118 +37,188 @@ CANDIDATES = tuple(
 )
 # On new traffic the slope of the base is believed by half, and its level to within some 0.7 of a logit.
 _PRIOR_SLOPE, _SLOPE_SCALE, _LEVEL_SCALE = 0.5, 0.2, 0.7
+_UNCHANGED = (1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What was read of a conversation, and how right each tier's answer was, 0..1; None: not known."""
+
+    seen: Seen
+    fast: float | None
+    reasoning: float | None
+    fast_weight: float = 1.0
+    reasoning_weight: float = 1.0
+
+    @property
+    def cluster(self) -> str:
+        """Conversations that read alike belong on one side of a split."""
+        return hashlib.blake2b(packed(self.seen), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """The adapted model, what was done, and out-of-fold predictions (labels x tiers) to judge it by."""
+    """The adapted model, what was done, and out-of-fold predictions (examples x tiers) to judge it by."""
 
     model: DifficultyModel
     method: str
     held_out: Array
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Outcomes by example and tier, how much each weighs (0: not known), and folds."""
+
+    outcomes: Array
+    weights: Array
+    folds: Folds
+
+    @property
+    def is_paired(self) -> npt.NDArray[np.bool_]:
+        """Of which examples both tiers are known."""
+        return np.asarray((self.weights > 0).all(axis=1))
+
+    def of(self, tier: int) -> npt.NDArray[np.bool_]:
+        """Of which examples a tier is known."""
+        return np.asarray(self.weights[:, tier] > 0)
+
+    def gain_error(self, chances: Array) -> float:
+        """Squared error of the gain where both tiers are known."""
+        error = _gain(chances) - _gain(self.outcomes)
+        return float(np.mean(error[self.is_paired] ** 2))
+
+    def chance_error(self, chances: Array) -> float:
+        """Squared error of P(correct), mean of both tiers."""
+        errors = (chances - self.outcomes) ** 2
+        return float(np.mean([np.average(errors[:, tier], weights=self.weights[:, tier]) for tier in range(2)]))
+
+
 def adapt(labels: Sequence[Label], base: DifficultyModel, version: str, progress: Progress) -> Adapted:
-    """Fit to labels; the method with the lower log loss out of fold is kept."""
-    outcomes = np.array([(label.fast, label.reasoning) for label in labels])
-    folds = folds_of([_text(label) for label in labels])
-    progress(f"{len(labels)} labels: calibrating the base")
-    logits = np.array([_logits_of_base(base, label) for label in labels])
-    recalibrated = _recalibrated_out_of_fold(logits, outcomes, folds)
-    best = Adapted(
-        _recalibrated(base, logits, outcomes, recalibrated, version), "calibration of the base", recalibrated
-    )
-    if len(labels) < FEWEST_FOR_RANKING:
+    """Fit to labelled conversations."""
+    examples = [Example(read(label.turns), label.fast, label.reasoning) for label in labels]
+    return adapt_to_examples(examples, base, version, progress)
+
+
+def adapt_to_examples(
+    examples: Sequence[Example],
+    base: DifficultyModel,
+    version: str,
+    progress: Progress,
+    *,
+    abilities: Abilities = Abilities(),  # noqa: B008 - frozen
+    fewest_for_ranking: int = FEWEST_FOR_RANKING,
+) -> Adapted:
+    """Fit to examples; the method with the lower squared error of the gain out of fold is kept."""
+    known = _known(examples)
+    progress(f"{len(examples)} labels: calibrating the base")
+    judged = [base.judge(example.seen, abilities) for example in examples]
+    logits = np.array([(_logit(each.p_fast), _logit(each.p_reasoning)) for each in judged])
+    best = _recalibrated(base, logits, known, version, abilities)
+    paired = int(known.is_paired.sum())
+    if paired < fewest_for_ranking:
         return best
-    own = _own(labels, outcomes, folds, base, version, progress)
-    gain = outcomes[:, 1] - outcomes[:, 0]
-    losses = [float(np.mean((_gain(each.held_out) - gain) ** 2)) for each in (best, own)]
+    own = _own(examples, known, base, version, progress)
+    losses = [known.gain_error(each.held_out) for each in (best, own)]
     progress(f"squared error of the gain: base {losses[0]:.4f}, own ranking {losses[1]:.4f}")
     return own if losses[1] <= losses[0] else best
 
 
-def _text(label: Label) -> str:
-    return summarise(label.turns).text
+def _known(examples: Sequence[Example]) -> _Known:
+    outcomes = np.array([(e.fast or 0.0, e.reasoning or 0.0) for e in examples], np.float64)
+    weights = np.array(
+        [(e.fast_weight * (e.fast is not None), e.reasoning_weight * (e.reasoning is not None)) for e in examples],
+        np.float64,
+    )
+    return _Known(outcomes, weights, folds_of([example.cluster for example in examples]))
 
 
 def _gain(chances: Array) -> Array:
     return np.asarray(chances[:, 1] - chances[:, 0])
 
 
-def _logits_of_base(base: DifficultyModel, label: Label) -> tuple[float, float]:
-    estimate = base.estimate(label.turns)
-    return tuple(float(np.log(chance / (1 - chance))) for chance in (estimate.p_fast, estimate.p_reasoning))  # type: ignore[return-value]
+def _logit(chance: float) -> float:
+    return float(np.log(chance / (1 - chance)))
 
 
-def level_and_slope(logits: Array, right: Array) -> tuple[float, float]:
+def _sigmoid(logits: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-logits)))
+
+
+def level_and_slope(logits: Array, right: Array, weight: Array | None = None) -> tuple[float, float]:
     """The most probable slope and intercept under the priors above, by Newton's method."""
     found = np.array([_PRIOR_SLOPE, 0.0])
+    mass = np.ones_like(logits) if weight is None else weight
     precision = np.diag([_SLOPE_SCALE**-2, _LEVEL_SCALE**-2])
     features = np.stack((logits, np.ones_like(logits)), axis=1)
     for _ in range(25):
-        chance = 1 / (1 + np.exp(-(features @ found)))
-        gradient = features.T @ (right - chance) - precision @ (found - np.array([_PRIOR_SLOPE, 0.0]))
-        hessian = (features * (chance * (1 - chance))[:, None]).T @ features + precision
+        chance = _sigmoid(features @ found)
+        gradient = features.T @ (mass * (right - chance)) - precision @ (found - np.array([_PRIOR_SLOPE, 0.0]))
+        hessian = (features * (mass * chance * (1 - chance))[:, None]).T @ features + precision
         found = found + np.linalg.solve(hessian, gradient)
     return float(found[0]), float(found[1])
 
 
-def _recalibrated_out_of_fold(logits: Array, outcomes: Array, folds: npt.NDArray[np.intp]) -> Array:
-    held_out = np.zeros_like(outcomes)
-    for fold in np.unique(folds):
-        test = folds == fold
+def _recalibrated(base: DifficultyModel, logits: Array, known: _Known, version: str, abilities: Abilities) -> Adapted:
+    """The base with a slope and a level of each tier's logits."""
+
+    def moved(tier: int, taught: npt.NDArray[np.bool_]) -> tuple[float, float]:
+        at = taught & known.of(tier)
+        if at.sum() < FEWEST_OF_A_TIER:
+            return _UNCHANGED
+        return level_and_slope(logits[at, tier], known.outcomes[at, tier], known.weights[at, tier])
+
+    held_out = np.zeros_like(logits)
+    for fold in np.unique(known.folds):
+        test = known.folds == fold
         for tier in range(2):
-            slope, level = level_and_slope(logits[~test, tier], outcomes[~test, tier])
-            held_out[test, tier] = 1 / (1 + np.exp(-(slope * logits[test, tier] + level)))
-    return held_out
-
-
-def _recalibrated(
-    base: DifficultyModel, logits: Array, outcomes: Array, held_out: Array, version: str
-) -> DifficultyModel:
-    moves = [level_and_slope(logits[:, tier], outcomes[:, tier]) for tier in range(2)]
+            slope, level = moved(tier, ~test)
+            held_out[test, tier] = _sigmoid(slope * logits[test, tier] + level)
     before = base.parameters.final.astype(np.float64)
+    moves = [moved(tier, np.ones(len(logits), np.bool_)) for tier in range(2)]
     final = [[slope * before[tier, 0], slope * before[tier, 1] + level] for tier, (slope, level) in enumerate(moves)]
     parameters = replace(
         base.parameters,
         final=np.array(final, np.float32),
+        reference=_reference(base, abilities),
         reference_scores=np.sort(_gain(held_out)).astype(np.float32),
     )
-    return DifficultyModel(parameters, version=version, abilities=base.abilities, is_adapted=True)
+    model = DifficultyModel(parameters, version=version, abilities=base.abilities, is_adapted=True)
+    return Adapted(model, "calibration of the base", held_out)
+
+
+def _reference(base: DifficultyModel, abilities: Abilities) -> npt.NDArray[np.float32]:
+    """At which abilities the base was asked: what is adapted stays there."""
+    if base.is_adapted:
+        return base.parameters.reference
+    given = (abilities.fast, abilities.reasoning)
+    return np.array([r if a is None else a for a, r in zip(given, base.parameters.reference, strict=True)], np.float32)
 
 
 def _own(
-    labels: Sequence[Label],
-    outcomes: Array,
-    folds: npt.NDArray[np.intp],
-    base: DifficultyModel,
-    version: str,
-    progress: Progress,
+    examples: Sequence[Example], known: _Known, base: DifficultyModel, version: str, progress: Progress
 ) -> Adapted:
     """A single expert on the labels alone, its strength and weights chosen out of fold."""
-    texts = [_text(label) for label in labels]
-    documents = [extract(text) for text in texts]
+    documents = [example.seen.features for example in examples]
     scales = scales_of(documents)
     vocabulary = learn(documents, [0] * len(documents), min_documents=1, max_rows=100_000)
     whole, at, seen = design(documents, vocabulary), np.arange(len(documents)), np.ones(len(vocabulary), np.bool_)
-    gain = outcomes[:, 1] - outcomes[:, 0]
-    best: tuple[float, Shape, Heads] | None = None
+    best: tuple[float, Shape, Array, Array] | None = None
     for shape in CANDIDATES:
-        invariant = invariances(texts, vocabulary, scales, seen, shape.surface_weight)
-        heads = fit_heads(whole.rows(at, scales, seen, shape.surface_weight), invariant, outcomes, folds, shape)
-        chances = 1 / (1 + np.exp(-heads.held_out))
-        loss = float(np.mean((_gain(chances) - gain) ** 2) + np.mean((chances - outcomes) ** 2))
+        invariant = invariances_of(documents, vocabulary, scales, seen, shape.surface_weight)
+        rows = whole.rows(at, scales, seen, shape.surface_weight)
+        fitted = [_fit_tier(rows, invariant, known, tier, shape.alpha) for tier in range(2)]
+        weights, chances = (np.stack(part, axis=1) for part in zip(*fitted, strict=True))
+        loss = known.gain_error(chances) + known.chance_error(chances)
         progress(f"strength {shape.alpha}, surface {shape.surface_weight}: loss {loss:.4f}")
         if best is None or loss < best[0]:
-            best = loss, shape, heads
+            best = loss, shape, weights, chances
     assert best is not None
-    _, shape, heads = best
+    _, shape, weights, chances = best
     columns = Columns.empty(len(vocabulary), len(scales.mean), 4)
-    columns.put(slice(0, 2), heads.weights, shape.surface_weight)
-    lengths = [float(np.log(base.estimate(label.turns).output_fast.expected)) for label in labels]
+    columns.put(slice(0, 2), weights, shape.surface_weight)
+    lengths = [float(np.log(base.judge(example.seen).output_fast.expected)) for example in examples]
     columns.bias[-1] = float(np.mean(lengths))
-    typical = outcomes.mean(axis=0).clip(0.02, 0.98)
-    chances = 1 / (1 + np.exp(-heads.held_out))
+    typical = np.average(known.outcomes, axis=0, weights=known.weights).clip(0.02, 0.98)
     parameters = Parameters(
         keys=vocabulary.keys[:-1],
         idf=vocabulary.idf[:-1],
@@ -164,3 +241,26 @@ def _own(
     )
     model = DifficultyModel(parameters, version=version, abilities=base.abilities, is_adapted=True)
     return Adapted(model, f"own ranking (strength {shape.alpha}, surface weight {shape.surface_weight})", chances)
+
+
+def _fit_tier(
+    rows: sparse.csr_matrix, invariant: sparse.csr_matrix, known: _Known, tier: int, alpha: float
+) -> tuple[Array, Array]:
+    """Weighted ridge on a tier's soft outcomes, calibrated: weights giving its logit, and chances out of fold."""
+    is_known = known.of(tier)
+    # What is not known weighs next to nothing, and so is predicted and teaches nothing.
+    mass = np.where(is_known, known.weights[:, tier], 1e-9)
+    root = np.sqrt(mass)
+    target = known.outcomes[:, tier]
+    centre = float(np.average(target[is_known], weights=mass[is_known]))
+    everything = sparse.vstack([sparse.diags(root) @ rows, invariant]).tocsr()
+    kernel = gram(everything)
+    groups = np.concatenate((known.folds, np.full(invariant.shape[0], -1)))
+    padded = np.concatenate((np.where(is_known, target - centre, 0.0) * root, np.zeros(invariant.shape[0])))
+    held_out = centre + out_of_fold(kernel, padded, groups, alpha)[: len(target)] / root
+    weights = np.asarray(everything.T @ solve(kernel, padded, alpha)).ravel()
+    weights[-1] += centre
+    slope, intercept = platt(held_out[is_known], target[is_known], mass[is_known])
+    weights *= slope
+    weights[-1] += intercept
+    return weights, _sigmoid(held_out * slope + intercept)

@@ -14,8 +14,8 @@ from classifier.vocabulary import Vocabulary
 from classifier.wording import TAUGHT_PREFIXES, TAUGHT_SUFFIXES
 
 Array = npt.NDArray[np.float64]
-_INVARIANCE_ROWS = 240
-_INSISTENCE = 2.0  # how strongly differences are held to be nothing
+INVARIANCE_ROWS = 240
+INSISTENCE = 2.0  # how strongly differences are held to be nothing
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ def invariances(
     A linear model that predicts zero for a difference is blind to it (tangent propagation).
     """
     chance = random.Random(0)
-    chosen = [texts[chance.randrange(len(texts))] for _ in range(_INVARIANCE_ROWS)]
+    chosen = [texts[chance.randrange(len(texts))] for _ in range(INVARIANCE_ROWS)]
     at = np.arange(len(chosen))
     plain = design([extract(text) for text in chosen], vocabulary)
     wrapped = design([extract(_wrapped(text, chance)) for text in chosen], vocabulary)
-    return (wrapped.rows(at, scales, seen, surface_weight) - plain.rows(at, scales, seen, surface_weight)) * _INSISTENCE
+    return (wrapped.rows(at, scales, seen, surface_weight) - plain.rows(at, scales, seen, surface_weight)) * INSISTENCE
 
 
 def _wrapped(text: str, chance: random.Random) -> str:

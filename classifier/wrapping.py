@@ -1,0 +1,64 @@
+"""What wording around a question does to its features, told from features alone: no text is needed. Training only.
+
+Joined features are those of the joined text but for the pair of words at the seam, and for texts that are clipped.
+"""
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from classifier.design import INSISTENCE, INVARIANCE_ROWS, Scales, design
+from classifier.features import SURFACE_NAMES, Features, extract
+from classifier.vocabulary import Vocabulary
+from classifier.wording import TAUGHT_PREFIXES, TAUGHT_SUFFIXES
+
+_AT = {name: place for place, name in enumerate(SURFACE_NAMES)}
+
+
+def invariances_of(
+    documents: Sequence[Features],
+    vocabulary: Vocabulary,
+    scales: Scales,
+    seen: npt.NDArray[np.bool_],
+    surface_weight: float,
+) -> sparse.csr_matrix:
+    """As `design.invariances`, of documents whose text is not known."""
+    chance = random.Random(0)
+    chosen = [documents[chance.randrange(len(documents))] for _ in range(INVARIANCE_ROWS)]
+    at = np.arange(len(chosen))
+    plain = design(chosen, vocabulary)
+    wrapped = design([_wrapped(document, chance) for document in chosen], vocabulary)
+    return (wrapped.rows(at, scales, seen, surface_weight) - plain.rows(at, scales, seen, surface_weight)) * INSISTENCE
+
+
+def joined(first: Features, second: Features) -> Features:
+    """Features of two texts one after the other."""
+    grams, places = np.unique(np.concatenate((first.grams, second.grams)), return_inverse=True)
+    counts = np.bincount(places, np.concatenate((_counts(first), _counts(second))), len(grams))
+    a, b = (np.expm1(each.surface.astype(np.float64)) for each in (first, second))
+    signals = a + b
+    words, numbers, newlines = (signals[_AT[name]] for name in ("words", "numbers", "newlines"))
+    size = sum(each[_AT["line_length"]] * (each[_AT["newlines"]] + 1) for each in (a, b))
+    signals[_AT["longest_word"]] = max(a[_AT["longest_word"]], b[_AT["longest_word"]])
+    signals[_AT["word_length"]] = signals[_AT["letters"]] / (words + 1)
+    signals[_AT["distinct"]] = len(grams) / (2 * words + 1)
+    signals[_AT["number_length"]] = signals[_AT["digits"]] / (numbers + 1)
+    signals[_AT["line_length"]] = size / (newlines + 1)
+    frequencies = (1.0 + np.log(counts)).astype(np.float32)
+    surface = np.log1p(signals).astype(np.float32)
+    return Features(grams, frequencies, surface, first.is_ascii and second.is_ascii)
+
+
+def _counts(features: Features) -> npt.NDArray[np.float64]:
+    return np.rint(np.exp(features.frequencies.astype(np.float64) - 1.0))
+
+
+def _wrapped(document: Features, chance: random.Random) -> Features:
+    kind = chance.random()
+    if kind < 0.35:
+        return joined(extract(chance.choice(TAUGHT_PREFIXES)), document)
+    document = joined(document, extract(chance.choice(TAUGHT_SUFFIXES)))
+    return document if kind < 0.85 else joined(extract(chance.choice(TAUGHT_PREFIXES)), document)
