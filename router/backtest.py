@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from router.counterfactual import LEAST_OBSERVED, Counterfactual, design_of
-from router.policy import NEVER, Policy, ScoreWindow
+from router.policy import NEVER, Policy, ScoreWindow, SegmentDials
 from router.resampling import Measured, Resampling, measured
 from router.traffic import FAST, PARALLEL, REASONING, TIERS, Bools, Floats, Ints, Traffic
 from router.types import Tier
@@ -78,30 +78,43 @@ def chances(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Fl
 
 
 class Caps:
-    """The share cap as one worker's window sets it, over all requests in their order; a share is worked out once."""
+    """The share cap as one worker's windows set it: one for all, and one for each segment with a share of its own.
+
+    What was worked out once is remembered.
+    """
 
     def __init__(self, traffic: Traffic) -> None:
-        self._scores = traffic.scores
-        self._found: dict[float, Floats] = {}
+        self._traffic = traffic
+        self._found: dict[tuple[float, tuple[int, ...]], Floats] = {}
 
-    def cuts(self, share: float) -> Floats:
-        """The lowest score that a cap of this share let through at each request."""
-        if share not in self._found:
-            self._found[share] = rolling_cuts(self._scores, share)
-        return self._found[share]
+    def cuts(self, policy: Policy) -> Floats:
+        """The lowest score that the cap let through at each request."""
+        segments = self._traffic.segments
+        shares = {place: dials.max_deep_share for place, dials in self._own(policy).items()}
+        apart = {place: share for place, share in shares.items() if share is not None}
+        together = tuple(place for place in range(len(self._traffic.segment_names)) if place not in apart)
+        found = np.empty(len(self._traffic))
+        for share, places in ((policy.max_deep_share, together), *((s, (place,)) for place, s in apart.items())):
+            rows = np.isin(segments, places)
+            if (share, places) not in self._found:
+                self._found[share, places] = rolling_cuts(self._traffic.scores[rows], share)
+            found[rows] = self._found[share, places]
+        return found
+
+    def _own(self, policy: Policy) -> dict[int, SegmentDials]:
+        names = self._traffic.segment_names
+        return {place: policy.segments[name] for place, name in enumerate(names) if name in policy.segments}
 
 
 def replayed(traffic: Traffic, policy: Policy, caps: Caps | None = None) -> Floats:
     """The chances of every row under a policy, with the dials that its segment has of its own."""
-    caps = caps or Caps(traffic)
+    cuts = (caps or Caps(traffic)).cuts(policy)
     found = np.empty((len(traffic), len(TIERS)))
-    own = {place for place, name in enumerate(traffic.segment_names) if name in policy.segments}
-    others = ~np.isin(traffic.segments, list(own))
+    own = [place for place, name in enumerate(traffic.segment_names) if name in policy.segments]
     groups = [(policy.for_segment(traffic.segment_names[place]), traffic.segments == place) for place in own]
-    for dials, rows in ((policy, others), *groups):
+    for dials, rows in ((policy, ~np.isin(traffic.segments, own)), *groups):
         if rows.any():
-            cuts = caps.cuts(dials.max_deep_share)[rows]
-            found[rows] = chances(traffic.scores[rows], traffic.may_vote[rows], dials, cuts)
+            found[rows] = chances(traffic.scores[rows], traffic.may_vote[rows], dials, cuts[rows])
     return found
 
 

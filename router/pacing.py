@@ -1,18 +1,24 @@
 """The shadow price of a dollar, moved so that settled spending follows a plan: dual descent with bounded steps.
 
-Pure, and nothing acts on it by itself: it says which price comes next. A deep answer is worth buying when its gain is
-above price x cost; as a multiplier of both thresholds the price moves them together. It must be fed settled money:
-estimates that are off by a few percent make it run dry early. That a budget is never exceeded is not its work, holds
-do that; its work is that the budget is not spent on the first queries of a day. (Balseiro, Lu, Mirrokni 2022, "The Best
-of Many Worlds".)
+Pure, and nothing acts on it by itself: it says which price comes next, `router.paces` asks it. A deep answer is worth
+buying when its gain is above price x cost; as a multiplier of both thresholds the price moves them together. It must
+be fed settled money: estimates that are off by a few percent make it run dry early. That a budget is never exceeded is
+not its work, holds do that; its work is that the budget is not spent on the first queries of a day. (Balseiro, Lu,
+Mirrokni 2022, "The Best of Many Worlds".)
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from router.policy import NEVER, Policy
 
 MOST_ERROR = 1.0
+LEAST_MOVED = 0.01  # a threshold of 0 counts as this much when it is raised, or no price would move it
+FULL_PRESSURE_AT = 4.0  # the price at which the parallel tier samples as little as it can
+HOUR_US = 3_600_000_000
+HOURS_A_WEEK = 168
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,33 @@ class Pace:
     price: float = 1.0
     error: float = 0.0
     is_frozen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WeekPlan:
+    """How spending is spread over the hours of a week (168 weights; the first hour of the epoch is the first).
+
+    Hours of which nothing is known count as the mean of the others; with no history at all time itself is the plan.
+    """
+
+    weights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, costs: Sequence[float]) -> "WeekPlan":
+        """Make a plan of what the hours of a week cost; 0 is not known."""
+        known = [cost for cost in costs if cost > 0]
+        mean = sum(known) / len(known) if known else 1.0
+        return cls(tuple(cost if cost > 0 else mean for cost in costs))
+
+    def between(self, since_us: int, until_us: int) -> float:
+        """What the plan has from an instant to another."""
+        planned, at = 0.0, since_us
+        while at < until_us:
+            hour = at // HOUR_US
+            stop = min((hour + 1) * HOUR_US, until_us)
+            planned += self.weights[hour % HOURS_A_WEEK] * (stop - at) / HOUR_US
+            at = stop
+        return planned
 
 
 def due_usd(planned_usd: float, left_usd: float, planned_left_usd: float) -> float:
@@ -76,17 +109,29 @@ def stricter(*paces: Pace) -> Pace:
     return max(paces, key=lambda pace: pace.price)
 
 
+@lru_cache(maxsize=256)
 def applied(policy: Policy, price: float) -> Policy:
-    """The policy with its thresholds multiplied by the price; what is switched off or at most 0 stays."""
+    """The policy with its thresholds multiplied by the price; what is switched off stays so."""
+    if price == 1.0:
+        return policy
 
     def moved(threshold: float) -> float:
-        return threshold if threshold > NEVER or threshold <= 0 else min(threshold * price, NEVER)
+        if threshold > NEVER:
+            return threshold
+        if price < 1.0:
+            return threshold * price if threshold > 0 else threshold
+        return min(max(threshold, LEAST_MOVED) * price, NEVER)
 
     return replace(
         policy,
         parallel_threshold=moved(policy.parallel_threshold),
         reasoning_threshold=moved(policy.reasoning_threshold),
     )
+
+
+def pressure(price: float) -> float:
+    """What a price asks of the parallel tier: 0 up to the ordinary one, 1 (as few samples as can decide) when dear."""
+    return min(max(math.log(price) / math.log(FULL_PRESSURE_AT), 0.0), 1.0) if price > 0 else 0.0
 
 
 def _error(spent_usd: float, due: float) -> float:

@@ -252,7 +252,7 @@ class Solver:
             name = point.worst
             assert name is not None
             return name, point.use[name]
-        cuts = self._caps.cuts(self._base.max_deep_share)[self._rows]
+        cuts = self._caps.cuts(self.policy(point.shift))[self._rows]
         if (cuts > _moved(self._base.reasoning_threshold, point.shift)).mean() > 0.5:
             return "the policy's own max_deep_share", None
         return "nothing: the thresholds are as low as a gain allows", None

@@ -195,6 +195,15 @@ def test_every_segment_is_replayed_with_dials_of_its_own() -> None:
     assert found[is_plus, REASONING].max() == 0
 
 
+def test_a_segment_with_a_share_of_its_own_has_a_window_of_its_own() -> None:
+    traffic = a_world(6_000).traffic
+    free = replace(LOGGED, explore=0.0, reasoning_threshold=0.0, parallel_threshold=0.0)
+    policy = replace(free, max_deep_share=0.3, segments={"plus": SegmentDials(max_deep_share=0.05)})
+    found = backtest.replayed(traffic, policy)
+    shares = [1 - found[rows, FAST].mean() for _, rows in backtest.segments_of(traffic)]
+    assert shares == pytest.approx([0.3, 0.05], abs=0.02)
+
+
 def test_the_largest_countries_come_first() -> None:
     traffic = a_world(100).traffic
     places = np.where(np.arange(100) < 70, 1, 0)

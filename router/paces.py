@@ -1,0 +1,134 @@
+"""Live pacing: once an interval one worker moves each segment's price in the books, and all workers follow it.
+
+What a step comes to is in `router.pace_steps`. Every step is a row, kept 90 days. In a dry run steps are written and
+nobody follows them. A new version of the policy begins at a price of 1. What a single query earns is not known here:
+only sums over all requests of a segment are.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from router.ledger import budgets
+from router.ledger.budgets import HOUR_US
+from router.ledger.database import writing
+from router.ledger.pace_tables import PaceStep
+from router.pace_steps import LIVE, Step, Stepping, covering
+from router.pacing import Rule
+from router.policy import Policy
+
+INTERVAL_US = 60_000_000
+LAG_US = 5_000_000  # what was settled is in the books by then
+DAY_US = 24 * HOUR_US
+FORGOTTEN_US, KEPT_US = 7 * DAY_US, 90 * DAY_US
+MOST_READ = 20_000
+COLUMNS = tuple(Step.__dataclass_fields__)
+
+
+class Prices:
+    """The price of a dollar in each segment, as every worker follows it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        policy: Callable[[], Policy],
+        now_us: Callable[[], int],
+        *,
+        rule: Rule = LIVE,
+        interval_us: int = INTERVAL_US,
+    ) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._now_us = now_us
+        self._rule = rule
+        self._interval_us = interval_us
+        self._looked_at = -1
+        self._newest: int | None = None
+        self._steps: Sequence[Step] = ()
+        self._prices: Mapping[str, float] = {}
+
+    def multiplier(self, segment: str) -> float:
+        """By how much a segment's thresholds are multiplied now; 1 unless pacing is on and it has a target."""
+        return self._prices.get(segment, 1.0)
+
+    def follow(self) -> None:
+        """Take the step that is due, if nobody else did, and read the prices; blocks. Raises SQLAlchemyError."""
+        policy = self._policy()
+        if policy.pacing != "off":
+            interval = (self._now_us() - LAG_US) // self._interval_us - 1
+            if interval > self._looked_at:
+                self._step(policy, interval)
+                self._looked_at = interval
+        if policy.pacing != "on":
+            self._prices = {}
+            return
+        with self._engine.connect() as connection:
+            newest = connection.scalar(select(func.max(PaceStep.id)))
+            if newest != self._newest:
+                self._steps, self._newest = latest(connection, FORGOTTEN_US // self._interval_us), newest
+            limits = budgets.in_force(connection)
+        self._prices = {
+            step.segment: step.price
+            for step in self._steps
+            if step.goes_on(policy)
+            and (policy.for_segment(step.segment).min_margin is not None or covering(limits, step.segment))
+        }
+
+    def _step(self, policy: Policy, interval: int) -> None:
+        with self._engine.connect() as connection:
+            if connection.scalar(select(PaceStep.id).where(PaceStep.interval >= interval).limit(1)) is not None:
+                return
+            last = latest(connection, FORGOTTEN_US // self._interval_us)
+            steps = Stepping(connection, policy, interval, self._interval_us, self._rule).steps(last)
+        if not steps:
+            return
+        with writing(self._engine) as connection:
+            _insert(connection, steps)
+            if interval * self._interval_us % DAY_US < self._interval_us:
+                connection.execute(delete(PaceStep).where(PaceStep.interval < interval - KEPT_US // self._interval_us))
+
+
+def latest(connection: Connection, within: int) -> list[Step]:
+    """The last step of each segment, as long as it is within so many intervals of the last of all."""
+    last = select(func.max(PaceStep.interval)).scalar_subquery()
+    newest = (
+        select(PaceStep.segment, func.max(PaceStep.interval).label("interval"))
+        .where(PaceStep.interval > last - within)
+        .group_by(PaceStep.segment)
+        .subquery()
+    )
+    table = PaceStep.__table__
+    query = select(table).join(newest, (table.c.segment == newest.c.segment) & (table.c.interval == newest.c.interval))
+    return [_step_of(row) for row in connection.execute(query.order_by(table.c.segment))]
+
+
+def moves(engine: Engine, most: int, segment: str | None = None) -> list[Step]:
+    """The last steps that moved a price or found it frozen, the newest first."""
+    table = PaceStep.__table__
+    query = select(table).order_by(table.c.interval.desc(), table.c.segment).limit(MOST_READ)
+    if segment is not None:
+        query = query.where(table.c.segment == segment)
+    with engine.connect() as connection:
+        steps = [_step_of(row) for row in connection.execute(query)]
+    found, later = [], dict[str, Step]()
+    for step in steps:
+        shown = later.get(step.segment)
+        if shown is not None and (shown.price != step.price or shown.is_frozen):
+            found.append(shown)
+        later[step.segment] = step
+    found += later.values()  # the first that is known of each segment
+    return sorted(found, key=lambda step: (-step.interval, step.segment))[:most]
+
+
+def _step_of(row: object) -> Step:
+    return Step(**{name: getattr(row, name) for name in COLUMNS})
+
+
+def _insert(connection: Connection, steps: Iterable[Step]) -> None:
+    """Write steps; of two workers at once the second changes nothing."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    for step in steps:
+        row = {name: getattr(step, name) for name in COLUMNS}
+        statement = dialect.insert(PaceStep).values(**row)
+        connection.execute(statement.on_conflict_do_nothing(index_elements=["segment", "interval"]))
