@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from classifier import artifact
 from classifier.drift import CalibrationWatch, ScoreStability
-from router import policies, targets
+from router import pacing, policies, targets
 from router.admin import site as admin
 from router.admin.services import Services
 from router.api.auth import Doorkeeper
@@ -40,6 +40,7 @@ from router.ledger.spool import Spool
 from router.ledger.stored import StoredResponses
 from router.metrics import Metrics
 from router.money import nano_from_usd
+from router.paces import Prices
 from router.policies import PolicyBook
 from router.providers.base import ModelTarget
 from router.providers.catalog import Providers
@@ -102,6 +103,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days)
     for refresh in (keys.refresh, policy_book.refresh):
         shipper.follow(refresh)
+    paces = Prices(engine, lambda: policy_book.active, clock.now_us)
+    shipper.follow(paces.follow)
     shipper.follow(lambda: prices.refresh(engine))
     shipper.follow(lambda: earnings.refresh(engine))
     shipper.follow(rollups.follower(engine, clock.now_us))
@@ -133,6 +136,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         explicit,
         waits=Waits(clock.ticks_ms),
         observe_score=score_watch.observe,
+        paced=lambda policy, segment: pacing.applied(policy, paces.multiplier(segment)),
     )
     desk = Desk(
         routing=routing,
@@ -146,6 +150,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         is_low=lambda: spool.is_low,
         metrics=metrics,
         slices=slices,
+        pressure=lambda segment: pacing.pressure(paces.multiplier(segment)),
         # The embedded model has no time to spare: its duels would slow down answers.
         learning=Learning(
             None if _are_embedded(rivals.values()) else duels,

@@ -71,8 +71,10 @@ class Desk:
         slices: Slices | None = None,
         is_low: Callable[[], bool] = lambda: False,
         learning: Learning | None = None,
+        pressure: Callable[[str], float] = lambda segment: 0.0,
     ) -> None:
         self._learning = learning or Learning()
+        self._pressure = pressure
         self._is_low = is_low
         self._slices = slices
         self._routing = routing
@@ -166,6 +168,7 @@ class Desk:
             max_visible_tokens=ask.max_visible_tokens,
             max_output_tokens=ask.max_output_tokens,
             explicit=ask.model == Tier.PARALLEL,
+            pressure=0.0 if ask.model == Tier.PARALLEL else self._pressure(ask.segment),
             max_samples=routed.policy.parallel_samples,
             confidence=routed.policy.parallel_confidence,
         )
