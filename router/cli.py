@@ -22,6 +22,7 @@ from router.commands import (
     revenue,
     serve,
     train,
+    trials,
     tuning,
     whatif,
 )
@@ -64,6 +65,7 @@ app.command()(evaluate.evaluate)
 app.add_typer(ledger.app, name="ledger")
 policy.app.command()(tuning.backtest)
 policy.app.command()(tuning.solve)
+policy.app.command()(trials.canary)
 app.add_typer(policy.app, name="policy")
 app.add_typer(prices.app, name="prices")
 app.add_typer(revenue.app, name="revenue")

@@ -14,6 +14,7 @@ from router.commands.output import ConfigOption, Format, FormatOption, show
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from router.canaries import Canary
     from router.dials import Change, Dial
     from router.policy_acts import Actor, Version
     from router.settings import Settings
@@ -32,26 +33,30 @@ def show_version(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show the dials of a version, who made it and why."""
+    """Show the dials of a version, who made it and why, and what is on trial."""
     from router import dials
+    from router.canaries import running, told
     from router.commands.opening import opened
     from router.policy_acts import version_of
 
     with opened(config) as (_, engine):
         found = version_of(engine, version)
+        tried = running(engine)
     rows = [
         {"dial": name, "value": dials.shown(value), "before": _before(found, name)}
         for name, value in _named(found).items()
     ]
     match form:
         case Format.JSON:
-            print(json.dumps(_facts(found), indent=2))
+            print(json.dumps(_facts(found, tried), indent=2))
         case Format.CSV:
             show(rows, ("dial", "value", "before"), form)
         case Format.TABLE:
             made = when(found.created_at_us) if found.created_at_us else "always"
             title = f"version {found.policy.version}, {found.state}, by {found.author}, {made}"
             show(rows, ("dial", "value", "before"), form, f"{title}: {found.note}" if found.note else title)
+            if tried is not None:
+                print(f"On trial: {told(tried)}, since {when(tried.started_at_us)}")
 
 
 @app.command()
@@ -77,6 +82,23 @@ def propose(
         made = policy_acts.propose(engine, changes, configured.tiers, actor(author, note))
         found = policy_acts.version_of(engine, made)
     print(f"version {made}: {changes_text(found.changes)}; tierwise policy activate {made} puts it in force")
+    print(f"tierwise policy canary {made} tries it on a share of conversations first")
+
+
+@app.command()
+def validate(
+    version: Annotated[int, typer.Argument(help="The version to hold against the configuration of today.")],
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Hold a version against the configuration of today; needed when the tiers changed since it was written."""
+    from router import policy_acts
+    from router.commands.opening import opened
+
+    with opened(config) as (configured, engine):
+        policy_acts.validate(engine, version, configured.tiers, actor(author, note))
+    print(f"version {version} fits the configuration; tierwise policy activate {version} puts it in force")
 
 
 @app.command()
@@ -86,7 +108,7 @@ def activate(
     author: AuthorOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Put a proposed version in force; running servers follow within two seconds."""
+    """Put a version in force, which ends its own trial; running servers follow within two seconds."""
     from router import policy_acts
     from router.commands.opening import opened
 
@@ -102,7 +124,7 @@ def rollback(
     author: AuthorOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Put what was before the version in force back in force."""
+    """Put what was before the version in force back in force; a trial on top of it ends."""
     from router import policy_acts
     from router.commands.opening import opened
 
@@ -117,7 +139,7 @@ def log(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Tell who proposed, activated and rolled back what, when and why."""
+    """Tell who did what to which version, when and why; `tierwise` is the guard of canaries."""
     from router.commands.opening import opened
     from router.policy_acts import history
 
@@ -187,9 +209,20 @@ def _before(version: "Version", name: str) -> str | None:
     return shown(version.changes[name][0]) if name in version.changes else None
 
 
-def _facts(version: "Version") -> dict[str, object]:
+def _facts(version: "Version", tried: "Canary | None") -> dict[str, object]:
     from router.dials import dials_of
 
+    trial = None
+    if tried is not None:
+        trial = {
+            "version": tried.version,
+            "control": tried.control,
+            "mode": tried.mode.value,
+            "share": tried.share,
+            "state": tried.state.value,
+            "started_at": when(tried.started_at_us),
+            "verdict": tried.verdict,
+        }
     return {
         "version": version.policy.version,
         "state": version.state.value,
@@ -198,5 +231,7 @@ def _facts(version: "Version") -> dict[str, object]:
         "note": version.note,
         "created_at": when(version.created_at_us) if version.created_at_us else None,
         "dials": dials_of(version.policy),
+        "validated_at": when(version.validated_at_us) if version.validated_at_us else None,
         "changes": {name: {"before": old, "after": new} for name, (old, new) in version.changes.items()},
+        "trial": trial,
     }

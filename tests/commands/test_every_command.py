@@ -18,6 +18,8 @@ COMMANDS = {
     "ledger/reconcile",
     "policy/show",
     "policy/propose",
+    "policy/validate",
+    "policy/canary",
     "policy/activate",
     "policy/rollback",
     "policy/log",

@@ -117,8 +117,8 @@ def test_quality_is_not_claimed_without_evidence(tierwise: Command) -> None:
 @pytest.mark.parametrize("command", [("backtest", "1"), ("solve", "--max-deep-share", "0.1")])
 def test_figures_as_csv(busy: Command, command: tuple[str, ...]) -> None:
     lines = busy("policy", *command, *PAST, "--format", "csv").out.splitlines()
-    assert lines[0] == "policy,segment,figure,value,low,high"
-    assert any(line.split(",")[2] == "margin" for line in lines)
+    assert lines[0] == "policy,segment,country,figure,value,low,high"
+    assert any(line.split(",")[3] == "margin" for line in lines)
 
 
 def test_a_solution_is_proposed_with_its_target_as_the_note(busy: Command) -> None:

@@ -1,0 +1,75 @@
+"""`tierwise policy canary`: try a version on a share of the conversations, stop it, see how trials went."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.policy import AuthorOption, NoteOption, actor, when
+
+if TYPE_CHECKING:
+    from router.canaries import Canary
+
+SHARE = 0.05
+COLUMNS = (
+    "started",
+    "version",
+    "control",
+    "mode",
+    "share",
+    "state",
+    "on_success",
+    "ended",
+    "verdict",
+    "author",
+    "note",
+)
+
+
+def canary(
+    version: Annotated[int | None, typer.Argument(help="The version to try; without one, trials are listed.")] = None,
+    share: Annotated[
+        float | None, typer.Option(help="Share of conversations; default 0.05, of a shadow all of them.")
+    ] = None,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Decide and record, but act on nothing.")] = False,
+    on_success: Annotated[str, typer.Option(help="wait: a person activates it; activate: it comes in force.")] = "wait",
+    stop: Annotated[bool, typer.Option("--stop", help="End the trial; the version in force decides alone.")] = False,
+    note: NoteOption = "",
+    author: AuthorOption = None,
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Try a version on a share of conversations, or in the shadow of the one in force; list trials without one."""
+    from router import canaries
+    from router.commands.opening import opened
+
+    if stop and version is not None:
+        raise typer.BadParameter("--stop takes no version: there is one trial at a time")
+    with opened(config) as (configured, engine):
+        if stop:
+            print(f"stopped: {canaries.told(canaries.stop(engine, actor(author, note)))}")
+            return
+        if version is None:
+            show([_row(found) for found in canaries.history(engine)], COLUMNS, form)
+            return
+        chosen = share if share is not None else 1.0 if shadow else SHARE
+        mode = canaries.Mode.SHADOW if shadow else canaries.Mode.CANARY
+        by = actor(author, note)
+        begun = canaries.start(engine, version, chosen, configured.tiers, by, mode=mode, on_success=on_success)
+    print(f"{canaries.told(begun)}; tierwise policy canary --stop ends it")
+
+
+def _row(found: "Canary") -> dict[str, object]:
+    return {
+        "started": when(found.started_at_us),
+        "version": found.version,
+        "control": found.control,
+        "mode": found.mode.value,
+        "share": found.share,
+        "state": found.state.value,
+        "on_success": found.on_success,
+        "ended": when(found.ended_at_us) if found.ended_at_us is not None else None,
+        "verdict": found.verdict,
+        "author": found.author,
+        "note": found.note,
+    }
