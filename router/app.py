@@ -25,6 +25,7 @@ from router.api.health import Live, Ready, Scrape
 from router.api.models import Listed, Models
 from router.api.responses import Responses
 from router.api.stored import Archive, StoredEndpoint
+from router.artifacts import Artifacts
 from router.clock import SystemClock
 from router.duels import Duels
 from router.exchange import Desk
@@ -97,11 +98,14 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     pricelist.sync(engine, settings.model_names(), settings.prices, clock.now_us())
     prices, earnings = PriceBook.load(engine), RevenueBook.load(engine)
     _require_prices(settings, prices, clock.now_us())
+    classifier = artifact.load(settings.artifact)
     keys, policy_book, metrics = KeyRing(engine), PolicyBook(engine), Metrics()
+    artifacts = Artifacts(engine, classifier, tell=metrics.fell_back, alarm=metrics.classifier_missing)
+    artifacts.follow()
     providers = Providers()
     spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
     shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days)
-    for refresh in (keys.refresh, policy_book.refresh):
+    for refresh in (keys.refresh, artifacts.follow, policy_book.refresh):  # a classifier before the policy it is for
         shipper.follow(refresh)
     paces = Prices(engine, lambda: policy_book.active, clock.now_us)
     shipper.follow(paces.follow)
@@ -115,7 +119,6 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         name: Explicit(_booked_under(settings.models[name]), models)
         for name, models in targets.explicit(settings, environ).items()
     }
-    classifier = artifact.load(settings.artifact)
     score_watch, calibration_watch = ScoreStability(classifier.reference_scores), CalibrationWatch()
     by_tier = _by_tier(settings, environ)
     coverage = CoverageLog()
@@ -130,7 +133,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         tell=metrics.duelled,
     )
     routing = Routing(
-        lambda version: classifier,
+        artifacts.model,
         policy_book,
         by_tier,
         explicit,

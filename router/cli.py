@@ -7,6 +7,7 @@ import typer
 from classifier.artifact import ArtifactError
 from router.commands import (
     admin,
+    artifacts,
     budget,
     db,
     doctor,
@@ -72,6 +73,7 @@ app.add_typer(revenue.app, name="revenue")
 app.add_typer(budget.app, name="budget")
 app.add_typer(keys.app, name="keys")
 app.add_typer(admin.app, name="admin")
+app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(db.app, name="db")
 
 

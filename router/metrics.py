@@ -54,6 +54,10 @@ class Metrics:
         )
         self.duel_cost = Counter("tierwise_duel_cost_nanousd", "Cost of shadow duels", registry=self.registry)
 
+        self.fallbacks = Counter(
+            "tierwise_classifier_fallbacks", "Queries judged by the configured classifier", registry=self.registry
+        )
+
         self.coverage_queries = Gauge(
             "tierwise_coverage_queries", "Queries sampled to the end", ("labelled",), registry=self.registry
         )
@@ -100,6 +104,14 @@ class Metrics:
         """Count a duel: how it ended, or why it did not take place."""
         self.duels.labels(ending).inc()
         self.duel_cost.inc(cost_nanousd)
+
+    def fell_back(self, version: str) -> None:
+        """Count a query that the configured classifier judged in place of the one that its policy names."""
+        self.fallbacks.inc()
+
+    def classifier_missing(self, is_missing: bool) -> None:
+        """Take over whether a classifier that a policy names cannot be loaded."""
+        self.alarm.labels("classifier").set(is_missing)
 
     def settled(
         self,

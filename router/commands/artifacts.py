@@ -1,0 +1,62 @@
+"""`tierwise artifacts`: the adapted classifiers in the database, their cards, and copies of them."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+
+app = typer.Typer(help="Adapted classifiers that policies can name.", no_args_is_help=True)
+
+COLUMNS = ("version", "created_at", "state", "author", "bytes", "in_force")
+VersionArgument = Annotated[str, typer.Argument(help="The artefact's version.")]
+
+
+@app.command("list")
+def list_(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
+    """List the artefacts, newest first, and whether the policy in force names one."""
+    from router.artifacts import listed
+    from router.commands.opening import opened
+    from router.policies import in_force
+
+    with opened(config) as (_, engine):
+        found, named = listed(engine), in_force(engine).classifier
+    rows = [
+        {
+            "version": each.version,
+            "created_at": datetime.fromtimestamp(each.created_at_us / 1e6, UTC).isoformat(timespec="seconds"),
+            "state": each.state,
+            "author": each.author,
+            "bytes": each.size_bytes,
+            "in_force": each.version == named,
+        }
+        for each in found
+    ]
+    show(rows, COLUMNS, form)
+
+
+@app.command()
+def card(version: VersionArgument, config: ConfigOption = None) -> None:
+    """Print the model card of an artefact."""
+    from router.artifacts import card_of
+    from router.commands.opening import opened
+
+    with opened(config) as (_, engine):
+        print(card_of(engine, version))
+
+
+@app.command()
+def export(
+    version: VersionArgument,
+    out: Annotated[Path, typer.Option(help="Directory for its files.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write an artefact's files into a directory, as `tierwise train --out` does."""
+    from router.artifacts import export as write
+    from router.commands.opening import opened
+
+    with opened(config) as (_, engine):
+        write(engine, version, out)
+    typer.echo(f"{out}: version {version}", err=True)
