@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 
 from classifier.types import Estimate
+from router import language
+from router.ads import AdLexicon, said_last, shipped
 from router.duels import Contest
 from router.errors import QuotaExhausted, Unavailable
 from router.learning import Learning
@@ -49,6 +51,7 @@ class Ask:
     key_id: int | None = None
     segment: str = "default"
     country: str = "ZZ"
+    surface: str = ""  # where it was asked, as far as assumptions of revenue tell surfaces apart
     conversation: str | None = None  # as the client names it
     allowed_tiers: frozenset[Tier] = field(default_factory=lambda: frozenset(Tier))
 
@@ -72,7 +75,9 @@ class Desk:
         is_low: Callable[[], bool] = lambda: False,
         learning: Learning | None = None,
         pressure: Callable[[str], float] = lambda segment: 0.0,
+        ads: AdLexicon | None = None,
     ) -> None:
+        self._ads = ads or shipped()
         self._learning = learning or Learning()
         self._pressure = pressure
         self._is_low = is_low
@@ -128,7 +133,12 @@ class Desk:
         self, ask: Ask, routed: Routed, decision: Decision, opened_at: int, purse: Purse | None
     ) -> "Exchange":
         estimate = routed.estimate
-        version, expected = self._revenue.expected(ask.segment, ask.country, routed.ads_eligible)
+        said = said_last(ask.messages)
+        ad_view = self._ads.view(said)
+        eligible = routed.ads_eligible and not ad_view.is_sensitive
+        version, expected = self._revenue.expected(
+            ask.segment, ask.country, eligible, surface=ask.surface, is_commercial=ad_view.is_commercial
+        )
         opening = Opening(
             request_id=ask.request_id,
             opened_at=opened_at,
@@ -145,10 +155,10 @@ class Desk:
             policy_version=decision.policy_version,
             classifier_version=estimate.version,
             answer_type=estimate.answer_type,
-            language=None,
+            language=language.guess(said[-1]) or language.guess("\n".join(said)) if said else None,
             turn=routed.turn,
             streamed=ask.streamed,
-            ads_eligible=routed.ads_eligible,
+            ads_eligible=eligible,
             revenue_version=version,
             expected_revenue_nanousd=expected,
             shadow_version=routed.shadow.policy_version if routed.shadow else None,
@@ -186,7 +196,7 @@ class Desk:
         """Keep the request's features where they are to be learnt from, and set up the duel it is chosen for."""
         learning = self._learning
         can_be_duelled = query.n == 1 and not routed.attachments and ask.allowed_tiers >= {Tier.FAST, Tier.REASONING}
-        is_duelled = can_be_duelled and not self._is_low() and learning.is_duelled(ask.request_id, decision)
+        is_duelled = can_be_duelled and not self._is_low() and learning.is_duelled(ask.request_id, decision, routed.policy.shadow)
         kept = learning.kept(ask.request_id, decision, routed.estimate, opened_at, is_duelled=is_duelled)
         if kept is not None:
             calls.note(kept)

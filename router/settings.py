@@ -239,6 +239,9 @@ class RevenueSettings(Table):
         Decimal("0.058"), ge=0, description="viewed ads per query: eligible x fill x viewable"
     )
     publisher_share: Decimal = Field(Decimal("1.0"), ge=0, le=1, description="what is left after a network's part")
+    commercial_factor: Decimal = Field(
+        Decimal("2"), ge=0, description="how many times as much ads bring beside a query that may want to buy"
+    )
 
 
 class SegmentSettings(Table):

@@ -6,9 +6,13 @@ from router.errors import ProviderError, Unavailable
 from router.exchange import Exchange
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
 from router.metrics import Metrics
+from router.policies import View, view_of
+from router.policy import Policy
 from router.tiers.base import Answer
+from router.trials import Canary, CanaryState, Mode
 from router.types import Outcome, Tier
-from tests.desks import FixedModel, a_desk, an_ask
+from router.waits import Waits
+from tests.desks import NO_CAP, FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
 
 
@@ -44,6 +48,44 @@ async def test_a_settled_answer_is_opening_intent_result_and_closing() -> None:
     exchange.settle(Outcome.OK, await exchange.answer())
     assert kinds(books) == [Opening, CallIntent, CallResult, Closing]
     assert (closings(books)[0].outcome, closings(books)[0].answer_call_no) == (Outcome.OK, 0)
+
+
+async def test_a_shadows_decision_is_booked_beside_the_one_that_acted() -> None:
+    never = Policy(version=9, reasoning_threshold=1.5, parallel_threshold=1.5, explore=0)
+    canary = Canary(1, 9, NO_CAP.version, Mode.SHADOW, 1, 0, None, "wait", CanaryState.RUNNING, None, "ada", "")
+    books = FakeBooks()
+    desk = a_desk(
+        FakeProvider(saying("hi")), books, model=FixedModel(0.3, 0.9), policies=view_of(NO_CAP, canary, never)
+    )
+    await (await desk.open(an_ask())).answer()
+    [opening] = [entry for entry in books.entries if isinstance(entry, Opening)]
+    assert (opening.policy_version, opening.first_tier) == (3, Tier.REASONING)
+    assert (opening.shadow_version, opening.shadow_tier) == (9, Tier.FAST)
+
+
+async def test_what_is_under_way_finishes_under_the_policy_that_decided_it() -> None:
+    books, desk = FakeBooks(), a_desk(FakeProvider(saying("hi")), FakeBooks())
+    exchange = await desk.open(an_ask())
+    routing = desk._routing
+    routing._policies = View(Policy(version=8))
+    exchange.settle(Outcome.OK, await exchange.answer())
+    assert exchange.decision_headers()["x-tierwise-policy"] == "3"
+    assert (await desk.open(an_ask("Another?"))).decision.policy_version == 8
+    assert books.entries == []
+
+
+@pytest.mark.parametrize(("outcome", "counts"), [(Outcome.OK, 1), (Outcome.CANCELLED, 1), (Outcome.ERROR, 0)])
+async def test_how_long_a_client_waited_is_noted_for_the_tier(outcome: Outcome, counts: int) -> None:
+    seen: list[tuple[Tier, bool]] = []
+
+    class Seeing(Waits):
+        def saw(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
+            seen.append((tier, streamed))
+
+    desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), waits=Seeing(lambda: 0.0))
+    for model in ("auto", "own"):
+        (await desk.open(an_ask(model=model, streamed=True))).settle(outcome)
+    assert seen == [(Tier.FAST, True)] * counts
 
 
 async def test_only_the_first_settlement_counts() -> None:
@@ -122,3 +164,17 @@ async def test_while_the_spool_has_little_room_only_fast_is_served() -> None:
     assert (await desk.open(an_ask())).decision.tier is Tier.FAST
     with pytest.raises(Unavailable, match="disk space"):
         await desk.open(an_ask(model="reasoning"))
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "eligible"),
+    [("How much is it?", "en", True), ("Ich bin krank, was kann ich tun?", "de", False), ("42", None, True)],
+)
+async def test_language_and_a_place_for_ads_are_noted_but_no_topic(
+    question: str, language: str | None, eligible: bool
+) -> None:
+    books = FakeBooks()
+    exchange = await a_desk(FakeProvider(saying("hi")), books).open(an_ask(question))
+    await exchange.answer()
+    [opening] = [entry for entry in books.entries if isinstance(entry, Opening)]
+    assert (opening.language, opening.ads_eligible) == (language, eligible)

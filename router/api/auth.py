@@ -39,6 +39,7 @@ class Caller:
     scopes: frozenset[KeyScope]
     allowed_tiers: frozenset[Tier]
     conversation: str | None = None
+    surface: str = ""
 
     def conversation_of(self, metadata: Mapping[str, str] | None) -> str | None:
         """The conversation that a request belongs to, as its metadata or else a header name it."""
@@ -114,7 +115,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _assigned(key: Key, headers: Mapping[str, str]) -> Caller:
-    segment, country = key.segment, UNKNOWN_COUNTRY
+    segment, country, surface = key.segment, UNKNOWN_COUNTRY, ""
     if KeyScope.ASSIGN in key.scopes:
         segment = headers.get("x-tierwise-segment", segment)
         country = headers.get("x-tierwise-country", country).upper()
@@ -122,4 +123,7 @@ def _assigned(key: Key, headers: Mapping[str, str]) -> Caller:
             raise InvalidRequest("a segment is 1 to 64 of a-z 0-9 _ -", param="x-tierwise-segment")
         if not COUNTRY_CODE.fullmatch(country):
             raise InvalidRequest("a country is two letters (ISO 3166)", param="x-tierwise-country")
-    return Caller(key.id, segment, country, key.scopes, key.allowed_tiers, headers.get(CONVERSATION_HEADER))
+        surface = headers.get("x-tierwise-surface", surface)
+        if surface and not SEGMENT_NAME.fullmatch(surface):
+            raise InvalidRequest("a surface is 1 to 64 of a-z 0-9 _ -", param="x-tierwise-surface")
+    return Caller(key.id, segment, country, key.scopes, key.allowed_tiers, headers.get(CONVERSATION_HEADER), surface)

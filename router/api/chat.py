@@ -126,6 +126,7 @@ def ask_of(request: ChatRequest, caller: Caller, request_id: str, body_bytes: in
         key_id=caller.key_id,
         segment=caller.segment,
         country=caller.country,
+        surface=caller.surface,
         conversation=caller.conversation_of(request.metadata),
         allowed_tiers=caller.allowed_tiers,
     )

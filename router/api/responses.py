@@ -94,6 +94,7 @@ class ResponseReply:
             key_id=caller.key_id,
             segment=caller.segment,
             country=caller.country,
+            surface=caller.surface,
             conversation=caller.conversation_of(request.metadata),
             allowed_tiers=caller.allowed_tiers,
         )

@@ -1,6 +1,7 @@
 """`tierwise revenue`: what a query is expected to earn, as dated versions."""
 
 import getpass
+import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,8 @@ from router.commands.output import ConfigOption, Format, FormatOption, show
 if TYPE_CHECKING:
     from router.ledger.revenue import Assumption
 
+SEGMENT_NAME = r"[a-z0-9_-]{1,64}"
+
 app = typer.Typer(help="What a query is expected to earn.", no_args_is_help=True)
 
 SHOWN = (
@@ -21,6 +24,7 @@ SHOWN = (
     "ecpm_usd",
     "ads_per_query",
     "publisher_share",
+    "commercial_factor",
     "flat_usd",
     "expected_usd",
     "author",
@@ -46,7 +50,7 @@ def show_revenue(
 
     if scenarios:
         rows = [_row(None, name, "US", assumption, 1_000_000, None) for name, assumption in SCENARIOS.items()]
-        show(rows, SHOWN[1:8], form)
+        show(rows, SHOWN[1:9], form)
         return
     with opened(config) as (_, engine), engine.connect() as connection:
         query = select(RevenueVersion.__table__).order_by(RevenueVersion.version.desc())
@@ -64,12 +68,14 @@ def show_revenue(
 @app.command("set")
 def set_revenue(
     segment: Annotated[str, typer.Option(help="Whose queries.")] = "default",
+    surface: Annotated[str, typer.Option(help="Only where the client names this surface, such as voice.")] = "",
     scenario: Annotated[str | None, typer.Option(help="Begin with a shipped scenario: low, base or high.")] = None,
     ecpm_usd: Annotated[str | None, typer.Option(help="Revenue of a thousand viewed ads.")] = None,
     ctr: Annotated[str | None, typer.Option(help="Sold by click: clicks per viewed ad; with --cpc-usd.")] = None,
     cpc_usd: Annotated[str | None, typer.Option(help="Sold by click: revenue of a click; with --ctr.")] = None,
     ads_per_query: Annotated[str | None, typer.Option(help="Viewed ads per query.")] = None,
     publisher_share: Annotated[str | None, typer.Option(help="What is left after a network's part, 0 to 1.")] = None,
+    commercial: Annotated[str | None, typer.Option(help="Ads beside queries that may want to buy: times.")] = None,
     subscription_usd: Annotated[str | None, typer.Option(help="A subscription's price; with --queries.")] = None,
     queries: Annotated[int | None, typer.Option(min=1, help="Queries that a subscription is spread over.")] = None,
     price_per_call_usd: Annotated[str | None, typer.Option(help="What a caller pays for each query.")] = None,
@@ -85,6 +91,8 @@ def set_revenue(
 
     if scenario is not None and scenario not in SCENARIOS:
         raise typer.BadParameter(f"--scenario takes {', '.join(SCENARIOS)}")
+    if not re.fullmatch(SEGMENT_NAME, segment) or not re.fullmatch(SEGMENT_NAME, surface or "none"):
+        raise typer.BadParameter("--segment and --surface take 1 to 64 of a-z 0-9 _ -")
     if (ctr is None) != (cpc_usd is None) or (subscription_usd is None) != (queries is None):
         raise typer.BadParameter("--ctr goes with --cpc-usd, --subscription-usd with --queries")
     if ctr is not None and cpc_usd is not None:
@@ -92,7 +100,9 @@ def set_revenue(
     with opened(config) as (_, engine):
         with engine.connect() as connection:
             current = revenue.newest(connection)
-        stored = (current.body["segments"] if current else {}).get(segment)
+        name = revenue.surfaced(segment, surface)
+        known = current.body["segments"] if current else {}
+        stored = known.get(name) or known.get(segment)
         base = SCENARIOS[scenario or "base"] if scenario or stored is None else Assumption(**stored)
         flat = _flat(subscription_usd, queries, price_per_call_usd)
         assumption = Assumption(
@@ -100,10 +110,11 @@ def set_revenue(
             base.ads_per_query_ppm if ads_per_query is None else _ppm("--ads-per-query", ads_per_query, 100),
             base.publisher_share_ppm if publisher_share is None else _ppm("--publisher-share", publisher_share, 1),
             base.flat_nanousd if flat is None else flat,
+            base.commercial_ppm if commercial is None else _ppm("--commercial", commercial, 100),
         )
         factors = dict(_factor(text) for text in country or ())
         now_us = SystemClock().now_us()
-        number = revenue.change(engine, {segment: assumption}, factors, getpass.getuser(), note, now_us)
+        number = revenue.change(engine, {name: assumption}, factors, getpass.getuser(), note, now_us)
     typer.echo(f"version {number} is in force within two seconds")
 
 
@@ -131,6 +142,7 @@ def _row(
         "ecpm_usd": usd_text(assumption.ecpm_nanousd),
         "ads_per_query": str(Decimal(assumption.ads_per_query_ppm) / 1_000_000),
         "publisher_share": str(Decimal(assumption.publisher_share_ppm) / 1_000_000),
+        "commercial_factor": str(Decimal(assumption.commercial_ppm) / 1_000_000),
         "flat_usd": usd_text(assumption.flat_nanousd),
         "expected_usd": usd_text(assumption.expected(factor)),
         "author": version.author if version is not None else None,

@@ -1,4 +1,4 @@
-"""What a query is expected to earn: dated assumptions by segment and country, in integers.
+"""What a query is expected to earn: dated assumptions by segment, surface and country, in integers.
 
 Expected revenue never decides a tier; it is stored with the request, next to the version that it comes from.
 """
@@ -20,6 +20,7 @@ CONFIG_AUTHOR = "config"
 DEFAULT_SEGMENT = "default"
 MILLION = 1_000_000
 REST = "*"
+MOST_REMEMBERED = 100_000
 
 # Relative ad revenue by country (judgement inside published ranges, 2026); an unknown country counts as the default.
 WESTERN_EUROPE = "AT BE CH DE DK ES FI FR GB IE IS IT LU NL NO PT SE"
@@ -47,12 +48,15 @@ class StatedRevenue(Protocol):
     def ads_per_query(self) -> Decimal: ...
     @property
     def publisher_share(self) -> Decimal: ...
+    @property
+    def commercial_factor(self) -> Decimal: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
     """One segment's: revenue per thousand ads, ads per query and the share that stays with us (parts per million).
 
+    Ads beside a query that may want to buy bring `commercial_ppm` as much (parts per million of once).
     `flat_nanousd` is earned by every query, wherever it comes from and whether or not it may carry ads: a subscription
     spread over its queries, or a price per call.
     """
@@ -61,26 +65,38 @@ class Assumption:
     ads_per_query_ppm: int
     publisher_share_ppm: int
     flat_nanousd: int = 0
+    commercial_ppm: int = MILLION
 
-    def expected(self, country_factor_ppm: int, *, eligible: bool = True) -> NanoUsd:
+    def expected(self, country_factor_ppm: int, *, eligible: bool = True, is_commercial: bool = False) -> NanoUsd:
         """What one query is expected to earn."""
         if not eligible:
             return NanoUsd(self.flat_nanousd)
         numerator = self.ecpm_nanousd * self.ads_per_query_ppm * self.publisher_share_ppm * country_factor_ppm
-        return NanoUsd(round_half_even(numerator, 1_000 * MILLION**3) + self.flat_nanousd)
+        times_ppm = self.commercial_ppm if is_commercial else MILLION
+        return NanoUsd(round_half_even(numerator * times_ppm, 1_000 * MILLION**4) + self.flat_nanousd)
 
 
 # What ads in a chat may earn a query: judgement inside published ranges, reasons in docs/economics.md.
 SCENARIOS: Mapping[str, Assumption] = {
-    "low": Assumption(nano_from_usd("10"), 30_000, MILLION),  # $0.0003
-    "base": Assumption(nano_from_usd("25"), 58_000, MILLION),  # $0.00145
-    "high": Assumption(nano_from_usd("40"), 150_000, MILLION),  # $0.006
+    "low": Assumption(nano_from_usd("10"), 30_000, MILLION, commercial_ppm=2 * MILLION),  # $0.0003
+    "base": Assumption(nano_from_usd("25"), 58_000, MILLION, commercial_ppm=2 * MILLION),  # $0.00145
+    "high": Assumption(nano_from_usd("40"), 150_000, MILLION, commercial_ppm=2 * MILLION),  # $0.006
 }
 
 
 def assumption_of_config(stated: StatedRevenue) -> Assumption:
     """Read a `[revenue]` table."""
-    return Assumption(nano_from_usd(stated.ecpm_usd), _ppm(stated.ads_per_query), _ppm(stated.publisher_share))
+    return Assumption(
+        nano_from_usd(stated.ecpm_usd),
+        _ppm(stated.ads_per_query),
+        _ppm(stated.publisher_share),
+        commercial_ppm=_ppm(stated.commercial_factor),
+    )
+
+
+def surfaced(segment: str, surface: str) -> str:
+    """The name under which a surface's own assumption of a segment is stored; no segment has a slash."""
+    return f"{segment}/{surface}" if surface else segment
 
 
 def body_of(segments: Mapping[str, Assumption], countries: Mapping[str, int] = COUNTRY_FACTORS_PPM) -> dict[str, Any]:
@@ -95,15 +111,28 @@ class _Version:
         self.number = number
         self._segments = {name: Assumption(**a) for name, a in body["segments"].items()}
         self._factors: Mapping[str, int] = body["country_factors_ppm"]
-        self._expected: dict[tuple[str, str, bool], NanoUsd | None] = {}
+        self._expected: dict[tuple[str, str, bool, str, bool], NanoUsd | None] = {}
 
-    def expected(self, segment: str, country: str, eligible: bool) -> NanoUsd | None:
-        key = (segment, country, eligible)
+    def expected(self, segment: str, country: str, eligible: bool, surface: str, is_commercial: bool) -> NanoUsd | None:
+        key = (segment, country, eligible, surface, is_commercial)
         if key not in self._expected:
-            assumption = self._segments.get(segment) or self._segments.get(DEFAULT_SEGMENT)
+            assumption = self._of(segment, surface)
             factor = self._factors.get(country, self._factors.get(REST, MILLION))
-            self._expected[key] = assumption.expected(factor, eligible=eligible) if assumption else None
+            found = assumption.expected(factor, eligible=eligible, is_commercial=is_commercial) if assumption else None
+            if len(self._expected) >= MOST_REMEMBERED:
+                self._expected.clear()
+            self._expected[key] = found
         return self._expected[key]
+
+    def _of(self, segment: str, surface: str) -> Assumption | None:
+        """The nearest assumption: of the segment on its surface, of the segment, of the surface, of everybody."""
+        names = (
+            surfaced(segment, surface),
+            segment,
+            surfaced(DEFAULT_SEGMENT, surface),
+            DEFAULT_SEGMENT,
+        )
+        return next((self._segments[name] for name in names if name in self._segments), None)
 
 
 class RevenueBook:
@@ -134,12 +163,14 @@ class RevenueBook:
         """The number of the version in force."""
         return self._current.number if self._current else None
 
-    def expected(self, segment: str, country: str, eligible: bool) -> tuple[int | None, int | None]:
+    def expected(
+        self, segment: str, country: str, eligible: bool, *, surface: str = "", is_commercial: bool = False
+    ) -> tuple[int | None, int | None]:
         """Return the version and what a query is expected to earn; None and None without any assumption."""
         current = self._current
         if current is None:
             return None, None
-        return current.number, current.expected(segment, country, eligible)
+        return current.number, current.expected(segment, country, eligible, surface, is_commercial)
 
 
 def sync(engine: Engine, segments: Mapping[str, StatedRevenue], now_us: int) -> None:

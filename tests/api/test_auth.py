@@ -146,7 +146,7 @@ async def test_a_key_may_be_bound_to_tiers(service: Service) -> None:
 
 
 async def test_only_an_assigning_key_may_name_segment_and_country(service: Service) -> None:
-    headers = {"x-tierwise-segment": "plus", "x-tierwise-country": "us"}
+    headers = {"x-tierwise-segment": "plus", "x-tierwise-country": "us", "x-tierwise-surface": "voice"}
     for client, expected in (
         (service.with_key("plain"), ("default", "ZZ")),
         (service.local, ("default", "ZZ")),
@@ -157,7 +157,10 @@ async def test_only_an_assigning_key_may_name_segment_and_country(service: Servi
         assert (booked["segment"], booked["country"]) == expected
 
 
-@pytest.mark.parametrize(("header", "value"), [("x-tierwise-segment", "Free Users"), ("x-tierwise-country", "USA")])
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("x-tierwise-segment", "Free Users"), ("x-tierwise-country", "USA"), ("x-tierwise-surface", "a/b")],
+)
 async def test_a_segment_or_country_that_cannot_be_is_refused_by_name(
     service: Service, header: str, value: str
 ) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from router.ledger import revenue
 from router.ledger.database import exclusive
-from router.ledger.revenue import RevenueBook
+from router.ledger.revenue import Assumption, RevenueBook
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Stated:
     ecpm_usd: Decimal = Decimal("25")
     ads_per_query: Decimal = Decimal("0.058")
     publisher_share: Decimal = Decimal("1.0")
+    commercial_factor: Decimal = Decimal("2")
 
 
 def a_book(engine: Engine, **segments: Stated) -> RevenueBook:
@@ -66,3 +67,25 @@ def test_what_an_operator_set_survives_a_restart(engine: Engine) -> None:
 
 def test_without_any_version_nothing_is_expected(engine: Engine) -> None:
     assert RevenueBook.load(engine).expected("default", "US", True) == (None, None)
+
+
+def test_a_surface_has_its_own_where_one_was_set(engine: Engine) -> None:
+    one, two, three = (Assumption(10**9 * n, 1_000_000, 1_000_000) for n in (1, 2, 3))
+    changed = {"default": one, "free/voice": two, "default/search": three}
+    revenue.change(engine, changed, {}, "test", "", 1)
+    book = RevenueBook.load(engine)
+    asked = (("free", "voice"), ("free", ""), ("plus", "search"), ("plus", "voice"))
+    assert [book.expected(segment, "US", True, surface=surface)[1] for segment, surface in asked] == [
+        2_000_000,
+        1_000_000,
+        3_000_000,
+        1_000_000,
+    ]
+
+
+def test_who_may_want_to_buy_brings_so_many_times_as_much_of_the_ads_alone(engine: Engine) -> None:
+    assumption = Assumption(10**9, 1_000_000, 1_000_000, flat_nanousd=7, commercial_ppm=2_500_000)
+    revenue.change(engine, {"default": assumption}, {}, "test", "", 1)
+    book = RevenueBook.load(engine)
+    assert book.expected("default", "US", True, is_commercial=True)[1] == 2_500_007
+    assert book.expected("default", "US", False, is_commercial=True)[1] == 7

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from classifier.types import Stakes
+from router.ads import AdLexicon
 from router.ledger import revenue
 from router.ledger.revenue import Assumption, RevenueBook
 from router.types import Decision
@@ -48,3 +49,23 @@ async def test_what_may_carry_no_ads_earns_nothing_and_is_decided_by_its_score_a
         if stakes is Stakes.HIGH and book.version is not None:
             assert exchange._expected_nanousd == 0
     assert len(set(tiers)) == 2
+
+
+SENSITIVE = AdLexicon({"sensitive": {"any": {"en": "hi"}}})
+COMMERCIAL = AdLexicon({"commercial": {"en": "hi"}})
+
+
+@pytest.mark.parametrize("chances", SCORES)
+async def test_what_a_query_is_about_for_ads_never_changes_its_decision(
+    sqlite_engine: Engine, chances: tuple[float, float]
+) -> None:
+    assumption = Assumption(25 * 10**9, 58_000, 1_000_000, commercial_ppm=3_000_000)
+    revenue.change(sqlite_engine, {"default": assumption}, {}, "test", "", 1)
+    found = []
+    for lexicon in (AdLexicon({}), SENSITIVE, COMMERCIAL):
+        desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
+        desk._revenue, desk._ads = RevenueBook.load(sqlite_engine), lexicon
+        exchange = await desk.open(an_ask(messages=[{"role": "user", "content": "hi"}]))
+        found.append((exchange.decision, exchange._expected_nanousd))
+    assert len({decision for decision, _ in found}) == 1
+    assert [expected for _, expected in found] == [1_450_000, 0, 4_350_000]
