@@ -7,7 +7,8 @@ read again the last reading serves.
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +25,10 @@ MOST_ROWS = 1_000_000
 MOST_KEPT = 3
 KEPT_US = 10 * 60 * 1_000_000
 RETRIED_US = 15 * 1_000_000
+
+
+class Busy(Exception):
+    """Something heavy is under way; the message says what."""
 
 
 class Stage(StrEnum):
@@ -53,6 +58,7 @@ class Previews:
         self._now_us = now_us
         self._lock = threading.Lock()
         self._one_at_a_time = threading.Lock()
+        self._heavy = threading.Lock()
         self._readings: OrderedDict[str, Reading] = OrderedDict()
 
     def of(self, name: str, window: Window, in_force: Policy) -> Reading:
@@ -71,6 +77,16 @@ class Previews:
                 )
                 work.start()
             return Reading(reading.stage, reading.preview, reading.read_at_us, reading.is_under_way)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Do something heavy of another kind, one at a time; raises Busy while another is under way."""
+        if not self._heavy.acquire(blocking=False):
+            raise Busy("another back-test or solution is under way here; try again when it is done")
+        try:
+            yield
+        finally:
+            self._heavy.release()
 
     def _fill(self, reading: Reading, window: Window, in_force: Policy) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from router.admin import assets
+from router.dials import shown
 from router.money import usd_text
 from router.reports.shown import amount, number, percent
 
@@ -47,6 +48,7 @@ def _environment() -> "Environment":
         "milliseconds": milliseconds,
         "moment": moment,
         "words": words,
+        "dial": shown,
         "lasting": lasting,
     }
     environment.globals |= {"asset": assets.url, "TIERS": TIERS}

@@ -1,0 +1,194 @@
+"""Answers what the Thresholds page asks: scores as a histogram, what other dials would do, back-tests and solutions."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine
+
+from router import backtest, dials
+from router.backtest import Figures
+from router.dials import Wiring, WrongPolicy
+from router.offpolicy import Interval, Quality, quality
+from router.policy import NEVER, Policy
+from router.preview import Mix, Preview
+from router.previews import Previews, Reading, Stage
+from router.reports.window import Window, window
+from router.resampling import Measured
+from router.solving import Limits, Solution, Solver, Unsolvable
+from router.traffic import Traffic
+from router.traffic_reading import read
+
+SPANS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
+USUAL_SPAN = "7d"
+BARS = 80
+LOWEST_SHOWN, HIGHEST_SHOWN = -0.1, 0.6
+SEEN_OUTSIDE = 0.001  # of the scores may lie beyond either end of the histogram
+MOST_REPLAYED = 300_000
+ASSUMPTIONS = (
+    "A query keeps its own cost and time in the tier it took; elsewhere it has what queries like it had there.",
+    "The share cap is replayed as one worker's, and every tier is assumed able to take every query.",
+    "Queries that no score decided (overrides, efforts, housekeeping) stay as they are and are not in these figures.",
+    "The number of samples, the confidence, the longest wait and pacing are not replayed: a canary shows them.",
+)
+
+
+def span_of(name: str) -> str:
+    """A stretch of time that can be chosen; the usual one for any other name."""
+    return name if name in SPANS else USUAL_SPAN
+
+
+def window_of(span: str, now_us: int) -> Window:
+    """The stretch of time up to now."""
+    return window(span, None, "UTC", datetime.fromtimestamp(now_us / 1e6, UTC))
+
+
+def reading(previews: Previews, span: str, now_us: int, in_force: Policy) -> Reading:
+    """What this worker has read of a stretch of time; reading it begins where it has not."""
+    return previews.of(span, window_of(span, now_us), in_force)
+
+
+def state(found: Reading, span: str) -> dict[str, object]:
+    """How far the reading is."""
+    preview = found.preview
+    return {
+        "stage": found.stage.value,
+        "span": span,
+        "requests": preview.requests if preview else 0,
+        "others": preview.others if preview else 0,
+        "segments": list(preview.segment_names) if preview else [],
+        "read_at": found.read_at_us,
+    }
+
+
+def scores(preview: Preview, segment: str, thresholds: Sequence[float]) -> dict[str, object]:
+    """The histogram of scores, wide enough for the thresholds that are switched on."""
+    chosen = _segment(preview, segment)
+    edges = np.linspace(-1.0, NEVER, 421)
+    counts = preview.histogram(edges, chosen)
+    share = np.cumsum(counts) / max(counts.sum(), 1.0)
+    low = min(float(edges[int(np.searchsorted(share, SEEN_OUTSIDE))]), LOWEST_SHOWN)
+    highest = min(int(np.searchsorted(share, 1 - SEEN_OUTSIDE)) + 1, len(edges) - 1)
+    high = max(float(edges[highest]), HIGHEST_SHOWN)
+    on = [t for t in thresholds if t <= NEVER]
+    low, high = max(min([low, *on]), -1.0), min(max([high, *(t + 0.05 for t in on)]), NEVER)
+    drawn = np.linspace(round(low, 2), round(high, 2), BARS + 1)
+    return {"edges": [round(e, 6) for e in drawn.tolist()], "counts": preview.histogram(drawn, chosen).tolist()}
+
+
+def previewed(preview: Preview, today: Policy, proposed: Policy, segment: str) -> dict[str, object]:
+    """What other dials would do beside those in force and the controls, on the same requests."""
+    chosen = _segment(preview, segment)
+    new, old = preview.mix(proposed), preview.mix(today)
+    first, second, off = preview.compared(new, old, chosen)
+    columns = {
+        "proposed": figures(first, preview.quality(new, chosen)),
+        "today": figures(second, preview.quality(old, chosen)),
+        "always_fast": _measured(preview, preview.always(), chosen),
+        "shuffled": _measured(preview, preview.shuffled(new), chosen),
+    }
+    return {"columns": columns, "difference": figures(off), "reached": _reached(preview, proposed, segment)}
+
+
+def figures(found: Figures, rated: Quality | None = None) -> dict[str, object]:
+    """Figures as JSON: what is not known is null, and quality without enough evidence says why."""
+    shown: dict[str, object] = {name: _cell(figure) for name, figure in found.items()}
+    if rated is not None:
+        shown["quality"] = None if rated.doubt else _cell(rated.doubly_robust)
+        shown["doubt"] = rated.doubt
+        shown["ratings"] = {"count": rated.labels, "effective": round(rated.effective_labels)}
+    return shown
+
+
+def replayed(engine: Engine, previews: Previews, chosen: Window, today: Policy, proposed: Policy) -> dict[str, object]:
+    """The full back-test, row by row; blocks for some seconds. Raises WrongPolicy when there is nothing to replay."""
+    with previews.alone():
+        traffic = _traffic(engine, chosen)
+        tested = backtest.Backtest(traffic)
+        chances = backtest.replayed(traffic, proposed)
+        columns = {
+            "proposed": chances,
+            "today": backtest.replayed(traffic, today),
+            "always_fast": backtest.always(traffic),
+            "shuffled": backtest.shuffled(traffic, chances),
+        }
+        found = {name: figures(tested.figures(one), quality(traffic, one)) for name, one in columns.items()}
+        parts = {name: figures(tested.figures(chances, rows)) for name, rows in backtest.segments_of(traffic)}
+    return {"requests": len(traffic), "columns": found, "by_segment": parts}
+
+
+def solved(engine: Engine, previews: Previews, chosen: Window, today: Policy, limits: Limits) -> tuple[Solution, int]:
+    """The thresholds that meet a target; blocks for some seconds. Raises WrongPolicy where there are none."""
+    with previews.alone():
+        traffic = _traffic(engine, chosen)
+        try:
+            return Solver(traffic, today, limits).solve(), len(traffic)
+        except Unsolvable as error:
+            raise WrongPolicy(str(error)) from None
+
+
+def proposal(today: Policy, given: Mapping[str, Any], wiring: Wiring) -> Policy:
+    """The policy in force with these dials (names and texts) set; raises WrongPolicy naming what is wrong."""
+    asked = dials.read([f"{name}={_text(value)}" for name, value in given.items()])
+    proposed = dials.changed(today, asked, today.version)
+    dials.require_fits(proposed, wiring)
+    return proposed
+
+
+def told(before: Policy, after: Policy) -> list[dict[str, str]]:
+    """The changes between two policies, for people."""
+    changes = dials.differences(before, after)
+    return [{"dial": name, "before": dials.shown(a), "after": dials.shown(b)} for name, (a, b) in changes.items()]
+
+
+def ready(found: Reading) -> Preview | None:
+    """The preview of a reading, while there is one to serve."""
+    return found.preview if found.stage is Stage.READY else None
+
+
+def _text(value: object) -> str:
+    text = "" if value is None else str(value).strip()
+    return text or dials.NONE
+
+
+def _traffic(engine: Engine, chosen: Window) -> Traffic:
+    traffic = read(engine, chosen, MOST_REPLAYED)
+    if not len(traffic):
+        raise WrongPolicy("no query of this time was decided by a score: there is nothing to replay")
+    return traffic
+
+
+def _measured(preview: Preview, mix: Mix, segment: str | None) -> dict[str, object]:
+    return figures(preview.figures(mix, segment), preview.quality(mix, segment))
+
+
+def _segment(preview: Preview, segment: str) -> str | None:
+    """The segment to look at; raises WrongPolicy where it has no requests."""
+    if not segment:
+        return None
+    if segment not in preview.segment_names:
+        raise WrongPolicy(f"segment {segment!r} has no queries in this stretch of time")
+    return segment
+
+
+def _reached(preview: Preview, policy: Policy, segment: str) -> dict[str, float]:
+    """Which share of the queries has a score that reaches each threshold."""
+    dialed = policy.for_segment(segment) if segment else policy
+    found = {}
+    for name in ("reasoning_threshold", "parallel_threshold"):
+        threshold = getattr(dialed, name)
+        counts = preview.histogram(np.array([-2.0, max(threshold, -1.0), 3.0]), segment or None)
+        found[name] = float(counts[1] / max(counts.sum(), 1.0))
+    return found
+
+
+def _cell(cell: Measured | Interval) -> dict[str, float | None] | None:
+    if math.isnan(cell.value):
+        return None
+    return {"value": _known(cell.value), "low": _known(cell.low), "high": _known(cell.high)}
+
+
+def _known(value: float) -> float | None:
+    return round(value, 9) if math.isfinite(value) else None

@@ -1,0 +1,379 @@
+// The Thresholds page: a histogram with two lines to move, and figures that follow them.
+"use strict";
+(() => {
+  const NEVER = 1.1, STEP = 0.005, LEAP = 0.05, DEBOUNCE_MS = 70, POLL_MS = 1200;
+  const SVG = "http://www.w3.org/2000/svg";
+  const board = document.getElementById("board"), plot = document.getElementById("plot"), form = document.getElementById("dials");
+  const table = document.getElementById("effect"), problem = document.getElementById("problem");
+  const inputs = [...form.querySelectorAll("[data-dial]")];
+  const lines = ["reasoning", "parallel"].map((tier) => ({ tier, input: document.getElementById(`dial-${tier}_threshold`) }));
+  let scores = null, today = null, frame = null, reached = {};
+
+  const make = (name, attributes = {}, text = "") => {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text) made.textContent = text;
+    return made;
+  };
+  const tell = (name, text = "", kind = "") => {
+    const made = document.createElement(name);
+    made.textContent = text;
+    if (kind) made.className = kind;
+    return made;
+  };
+  const valueOf = (line) => {
+    const text = line.input.value.trim() || line.input.placeholder;
+    const value = Number(text);
+    return text !== "" && Number.isFinite(value) ? value : null;
+  };
+  const snapped = (value) => Number(Math.min(Math.max(value, frame.low), frame.high).toFixed(3));
+
+  // Figures
+
+  const sized = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const usd = (value) => {
+    const size = Math.abs(value), digits = size >= 100 ? 0 : size >= 1 || size === 0 ? 2 : Math.min(6, 2 - Math.floor(Math.log10(size)));
+    return `${value < 0 ? "−" : ""}$${sized(size, digits)}`;
+  };
+  const percent = (value) => `${sized(value * 100, Math.abs(value) < 0.1 ? 2 : 1).replace("-", "−")} %`;
+  const KINDS = {
+    percent: { text: percent, change: (value) => percent(value).replace(" %", " pp") },
+    usd: { text: usd, change: usd },
+    seconds: { text: (value) => `${sized(value, 2).replace("-", "−")} s`, change: (value) => `${sized(value, 2).replace("-", "−")} s` },
+    score: { text: (value) => sized(value, 3).replace("-", "−") },
+  };
+  const ROWS = [
+    ["deep_share", "Deep share", "percent", 0], ["share_reasoning", "reasoning", "percent", 0, true], ["share_parallel", "parallel", "percent", 0, true],
+    ["cost_usd_per_1k", "Cost per 1,000", "usd", -1], ["revenue_usd_per_1k", "Expected revenue per 1,000", "usd", 1],
+    ["contribution_usd_per_1k", "Contribution per 1,000", "usd", 1], ["margin", "Margin", "percent", 1],
+    ["wait_mean_s", "Waiting time, mean", "seconds", -1], ["wait_p95_s", "95 % wait at most", "seconds", -1, true], ["first_byte_mean_s", "first byte, mean", "seconds", -1, true],
+    ["quality", "Quality (mean rating)", "score", 1],
+  ];
+
+  function cell(figure, kind, missing) {
+    const made = tell("td", "", "right");
+    if (!figure) {
+      made.append(tell("span", missing, "unknown"));
+      return made;
+    }
+    made.textContent = kind(figure.value);
+    if (figure.low !== null && figure.high !== null && kind(figure.low) !== kind(figure.high)) made.append(tell("span", `${kind(figure.low)} to ${kind(figure.high)}`, "range"));
+    return made;
+  }
+
+  function changeCell(figure, kind, better) {
+    if (!figure || !kind.change) return tell("td", figure === undefined ? "" : "", "right");
+    const plus = (value) => (value > 0 ? "+" : "") + kind.change(value);
+    if (Math.abs(figure.value) < 1e-9) return tell("td", "none", "right");
+    const made = cell(figure, plus, "");
+    const isSure = figure.low > 0 || figure.high < 0;
+    if (better && isSure) made.classList.add(figure.value * better > 0 ? "better" : "worse");
+    return made;
+  }
+
+  function fill(body, found) {
+    const { columns } = found, rows = [];
+    for (const [name, label, kindName, better, isPart] of ROWS) {
+      const kind = KINDS[kindName], missing = name === "quality" ? "not enough evidence" : "not known";
+      if (name === "first_byte_mean_s" && !columns.today[name] && !columns.proposed[name]) continue;
+      const row = tell("tr", "", isPart ? "sub" : "");
+      const head = tell("th", label);
+      head.scope = "row";
+      row.append(head, cell(columns.proposed[name], kind.text, missing));
+      row.append(found.difference ? changeCell(found.difference[name], kind, better) : tell("td"));
+      for (const other of ["today", "always_fast", "shuffled"]) row.append(cell(columns[other][name], kind.text, missing));
+      rows.push(row);
+    }
+    body.replaceChildren(...rows);
+  }
+
+  function doubts(columns) {
+    const { ratings, doubt } = columns.proposed;
+    const basis = `Quality rests on ${ratings.count.toLocaleString("en")} rated answers, worth ${ratings.effective.toLocaleString("en")} under these dials`;
+    return doubt ? `${basis}: not enough evidence, ${doubt}.` : `${basis}.`;
+  }
+
+  // What the dials would do
+
+  let due = 0, isAsking = false, isWanted = false;
+  const dialed = () => Object.fromEntries(inputs.map((input) => [input.name, input.value]));
+  function schedule() {
+    for (const input of inputs) input.classList.toggle("changed", input.value !== input.defaultValue && input.tagName === "INPUT");
+    place();
+    table.classList.add("stale");
+    clearTimeout(due);
+    due = setTimeout(ask, DEBOUNCE_MS);
+  }
+  async function ask() {
+    if (isAsking) {
+      isWanted = true;
+      return;
+    }
+    isAsking = true;
+    isWanted = false;
+    try {
+      const found = await tierwise.json("/admin/api/thresholds/preview", { span: board.dataset.span, segment: board.dataset.segment, dials: dialed() });
+      problem.hidden = true;
+      if (found.columns) {
+        fill(document.getElementById("figures"), found);
+        document.getElementById("doubt").textContent = doubts(found.columns);
+        reached = found.reached;
+        table.classList.remove("stale");
+        table.dataset.asked = JSON.stringify(dialed());
+        place();
+      } else {
+        setTimeout(ask, POLL_MS);
+      }
+    } catch (error) {
+      problem.textContent = error.message;
+      problem.hidden = false;
+    }
+    isAsking = false;
+    if (isWanted) ask();
+  }
+
+  // The histogram and its lines
+
+  const x = (score) => frame.left + ((Math.min(Math.max(score, frame.low), frame.high) - frame.low) / (frame.high - frame.low)) * frame.width;
+  const scoreAt = (px) => frame.low + ((px - frame.left) / frame.width) * (frame.high - frame.low);
+  function draw() {
+    if (!scores) return;
+    const { edges, counts } = scores, total = counts.reduce((sum, count) => sum + count, 0) || 1;
+    const outer = plot.clientWidth - 8, height = window.innerWidth < 760 ? 240 : 300;
+    frame = { low: edges[0], high: edges.at(-1), left: 46, width: Math.max(outer - 62, 100), top: 44, bottom: height - 30 };
+    const tall = Math.sqrt(Math.max(...counts) / total) || 1;
+    const y = (share) => frame.bottom - (Math.sqrt(share) / tall) * (frame.bottom - frame.top);
+    const svg = make("svg", { viewBox: `0 0 ${outer} ${height}`, role: "group", "aria-label": "How many queries have which score, with the thresholds as sliders" });
+    const axis = make("g", { class: "axis", "aria-hidden": "true" });
+    for (const share of [0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1].filter((mark) => mark <= tall * tall).slice(-4)) {
+      axis.append(make("line", { x1: frame.left, x2: frame.left + frame.width, y1: y(share), y2: y(share) }));
+      axis.append(make("text", { x: frame.left - 6, y: y(share) + 4, "text-anchor": "end" }, `${Number((share * 100).toPrecision(2))} %`));
+    }
+    const step = (frame.high - frame.low) / frame.width > 0.0016 ? 0.2 : 0.1;
+    for (let score = Math.ceil(frame.low / step) * step; score <= frame.high + 1e-9; score += step) {
+      axis.append(make("text", { x: x(score), y: frame.bottom + 18, "text-anchor": "middle" }, score.toFixed(1).replace("-0.0", "0.0").replace("-", "−")));
+    }
+    svg.append(axis);
+    const bars = make("g", { "aria-hidden": "true" });
+    counts.forEach((count, at) => {
+      if (count <= 0) return;
+      const bar = make("rect", { x: x(edges[at]) + 0.5, width: Math.max(x(edges[at + 1]) - x(edges[at]) - 1, 1), y: y(count / total), height: Math.max(frame.bottom - y(count / total), 1), class: "bar-shape" });
+      bar.dataset.score = (edges[at] + edges[at + 1]) / 2;
+      bar.append(make("title", {}, `${edges[at].toFixed(3)} to ${edges[at + 1].toFixed(3)}: ${Math.round(count).toLocaleString("en")} queries`));
+      bars.append(bar);
+    });
+    svg.append(bars);
+    lines.forEach((line, at) => {
+      const was = Number(line.input.dataset.was || line.input.placeholder);
+      if (was <= frame.high) svg.append(make("line", { class: "today", x1: x(was), x2: x(was), y1: frame.top, y2: frame.bottom, "aria-hidden": "true" }));
+      line.labelAt = 14 + at * 16;
+      line.handle = handle(line);
+      svg.append(line.handle);
+    });
+    frame.svg = svg;
+    plot.replaceChildren(svg);
+    place();
+  }
+
+  function handle(line) {
+    const group = make("g", {
+      class: `handle ${line.tier}`, role: "slider", tabindex: "0", "aria-orientation": "horizontal",
+      "aria-label": `${line.tier[0].toUpperCase()}${line.tier.slice(1)} threshold`, "aria-valuemin": frame.low, "aria-valuemax": NEVER,
+    });
+    group.append(make("rect", { class: "reach", x: -16, width: 32, y: line.labelAt + 2, height: frame.bottom - line.labelAt - 2 }));
+    group.append(make("line", { x1: 0, x2: 0, y1: line.labelAt + 6, y2: frame.bottom }));
+    group.append(make("circle", { class: "grip", cx: 0, cy: line.tier === "reasoning" ? frame.top + 20 : frame.top + 62, r: 9 }));
+    group.append(make("text", { class: "value", y: line.labelAt }));
+    group.addEventListener("pointerdown", (event) => {
+      group.setPointerCapture(event.pointerId);
+      group.focus();
+      event.preventDefault();
+      const move = (moved) => set(line, snapped(scoreAt(moved.clientX - frame.svg.getBoundingClientRect().left)));
+      const end = () => {
+        group.removeEventListener("pointermove", move);
+        for (const name of ["pointerup", "pointercancel"]) group.removeEventListener(name, end);
+      };
+      group.addEventListener("pointermove", move);
+      for (const name of ["pointerup", "pointercancel"]) group.addEventListener(name, end);
+    });
+    group.addEventListener("keydown", (event) => {
+      const now = Math.min(valueOf(line) ?? frame.high, frame.high), size = event.shiftKey ? 0.001 : STEP;
+      const to = { ArrowLeft: now - size, ArrowDown: now - size, ArrowRight: now + size, ArrowUp: now + size, PageDown: now - LEAP, PageUp: now + LEAP, Home: frame.low, End: frame.high }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      set(line, snapped(to));
+    });
+    return group;
+  }
+
+  function set(line, value) {
+    line.input.value = String(value);
+    schedule();
+  }
+
+  function place() {
+    if (!frame) return;
+    const [reasoning, parallel] = lines.map((line) => valueOf(line) ?? Infinity);
+    for (const line of lines) {
+      const value = valueOf(line), isOff = value === null || value > NEVER, at = x(isOff ? frame.high : value);
+      line.handle.setAttribute("transform", `translate(${at} 0)`);
+      const label = line.handle.querySelector("text"), share = reached[`${line.tier}_threshold`];
+      label.textContent = `${line.tier} ${isOff ? "off" : value}`;
+      const room = frame.left + frame.width - at;
+      label.setAttribute("text-anchor", room < 70 ? "end" : at - frame.left < 50 ? "start" : "middle");
+      line.handle.setAttribute("aria-valuenow", isOff ? NEVER : value);
+      const reach = share === undefined || line.handle.dataset.value === undefined ? "" : `, ${percent(share)} of the queries reach it`;
+      line.handle.dataset.value = String(value);
+      line.handle.setAttribute("aria-valuetext", isOff ? "switched off" : `${value}${reach}`);
+    }
+    for (const bar of frame.svg.querySelectorAll(".bar-shape")) {
+      const score = Number(bar.dataset.score), inReasoning = score >= reasoning, inParallel = score >= parallel;
+      const first = parallel > reasoning ? inParallel : inParallel && !inReasoning;
+      bar.classList.toggle("in-parallel", first);
+      bar.classList.toggle("in-reasoning", inReasoning && !first);
+    }
+  }
+
+  async function load() {
+    try {
+      const query = new URLSearchParams({ span: board.dataset.span, segment: board.dataset.segment });
+      const found = await tierwise.json(`/admin/api/thresholds/state?${query}`);
+      if (found.stage === "ready") {
+        scores = found.scores;
+        const age = tierwise.moment(found.read_at, { timeStyle: "short" });
+        document.getElementById("read").textContent = `${found.requests.toLocaleString("en")} queries that a score decided, read at ${age}; ${found.others.toLocaleString("en")} others stay as they are. The height of a bar is the square root of its share, so that few are seen too.`;
+        draw();
+        ask();
+      } else if (found.stage === "empty") {
+        plot.replaceChildren(empty("No query of this time was decided by a score", "Choose a longer stretch of time, or wait for traffic: once there is some, its scores appear here."));
+      } else if (found.stage === "failed") {
+        plot.replaceChildren(tell("p", "The books cannot be read just now; trying again.", "state bad"));
+        setTimeout(load, POLL_MS * 5);
+      } else {
+        setTimeout(load, POLL_MS);
+      }
+    } catch (error) {
+      plot.replaceChildren(tell("p", error.message, "state bad"));
+    }
+  }
+  function empty(title, text) {
+    const made = tell("div", "", "empty"), first = tell("p");
+    first.append(tell("strong", title));
+    made.append(first, tell("p", text, "soft"));
+    return made;
+  }
+
+  // Back-test and solution
+
+  async function wait(button, state, text, work) {
+    button.disabled = true;
+    state.textContent = text;
+    state.classList.remove("negative");
+    try {
+      await work();
+      state.textContent = "";
+    } catch (error) {
+      state.textContent = error.message;
+      state.classList.add("negative");
+    }
+    button.disabled = false;
+  }
+
+  const backtest = document.getElementById("backtest");
+  backtest.addEventListener("click", () => wait(backtest, document.getElementById("backtest-state"), "Replaying every query…", async () => {
+    const found = await tierwise.json("/admin/api/thresholds/backtest", { span: board.dataset.span, dials: dialed() });
+    const result = document.getElementById("backtest-result"), scroll = tell("div", "", "scroll"), made = table.cloneNode(true);
+    made.removeAttribute("id");
+    made.classList.remove("stale");
+    made.querySelector("tbody").removeAttribute("id");
+    made.querySelector("caption").textContent = `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`;
+    fill(made.querySelector("tbody"), found);
+    for (const row of made.rows) row.cells[2]?.remove();
+    scroll.append(made);
+    result.replaceChildren(tell("h3", "Back-test"), scroll, tell("p", doubts(found.columns), "soft"), bySegment(found));
+  }));
+  function bySegment(found) {
+    const names = Object.keys(found.by_segment);
+    if (names.length < 2) return tell("span");
+    const scroll = tell("div", "", "scroll"), made = tell("table"), body = tell("tbody"), head = tell("tr"), top = tell("thead");
+    made.append(tell("caption", "These dials, by segment"));
+    for (const name of ["Figure", ...names]) head.append(Object.assign(tell("th", name, name === "Figure" ? "" : "right"), { scope: "col" }));
+    top.append(head);
+    for (const [figure, label, kind] of ROWS.filter(([name]) => found.by_segment[names[0]][name] !== undefined)) {
+      const row = tell("tr");
+      row.append(Object.assign(tell("th", label), { scope: "row" }));
+      for (const name of names) row.append(cell(found.by_segment[name][figure], KINDS[kind].text, "not known"));
+      body.append(row);
+    }
+    made.append(top, body);
+    scroll.append(made);
+    return scroll;
+  }
+
+  const solve = document.getElementById("solve");
+  solve.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const given = Object.fromEntries([...new FormData(solve)].filter(([, value]) => value.trim() !== ""));
+    wait(solve.querySelector("button"), document.getElementById("solve-state"), "Trying thresholds on every query…", async () => {
+      const found = await tierwise.json("/admin/api/thresholds/solve", { span: board.dataset.span, targets: given });
+      const result = document.getElementById("solution"), list = tell("ul", "", "diff");
+      for (const change of found.changes) list.append(tell("li", `${change.dial}: ${change.before} → ${change.after}`));
+      const used = found.used === null ? "" : `, of which ${percent(found.used)} is used`;
+      const said = ["deep_share", "cost_usd_per_1k", "margin"].map((name) => ROWS.find(([row]) => row === name)).filter(([name]) => found.predicted[name]);
+      const predicted = said.map(([name, label, kind]) => `${label.toLowerCase()} ${KINDS[kind].text(found.predicted[name].value)}`).join(", ");
+      const parts = [tell("p", `What binds: ${found.binding}${used}. Predicted: ${predicted}.`)];
+      if (found.note) parts.push(tell("p", found.note, "warn"));
+      parts.push(found.changes.length ? list : tell("p", "Nothing to change: the dials in force are the answer.", "soft"));
+      if (!board.dataset.segment && found.changes.length) {
+        const use = tell("button", "Use these dials");
+        use.type = "button";
+        use.addEventListener("click", () => {
+          for (const change of found.changes) {
+            const input = inputs.find((one) => one.name === change.dial);
+            if (input) input.value = change.after;
+          }
+          schedule();
+          board.scrollIntoView({ block: "start" });
+        });
+        parts.push(use);
+      }
+      result.replaceChildren(...parts);
+    });
+  });
+
+  // The frame of the form
+
+  for (const input of inputs) input.addEventListener("input", schedule);
+  document.getElementById("restore").addEventListener("click", () => {
+    form.reset();
+    schedule();
+  });
+  const span = document.getElementById("span");
+  span.addEventListener("change", () => {
+    board.dataset.span = span.value;
+    for (const hidden of document.querySelectorAll("input[type=hidden][name=span]")) hidden.value = span.value;
+    document.getElementById("scores-title").textContent = `Scores, last ${span.selectedOptions[0].textContent}`;
+    const address = new URL(location.href);
+    address.searchParams.set("span", span.value);
+    history.replaceState(null, "", address);
+    scores = null;
+    frame = null;
+    plot.replaceChildren(tell("p", `Reading the requests of the last ${span.selectedOptions[0].textContent}…`, "state"));
+    load();
+  });
+  const segment = document.getElementById("segment");
+  segment.addEventListener("change", () => {
+    const isChanged = inputs.some((input) => input.tagName === "INPUT" && input.type !== "hidden" && input.value !== input.defaultValue);
+    if (isChanged && !window.confirm("Dials that were changed here are not saved. Go on?")) {
+      segment.value = board.dataset.segment;
+      return;
+    }
+    document.getElementById("view").requestSubmit();
+  });
+  let resized = 0;
+  window.addEventListener("resize", () => {
+    clearTimeout(resized);
+    resized = setTimeout(draw, 120);
+  });
+  load();
+})();
