@@ -29,6 +29,7 @@ from router.artifacts import Artifacts
 from router.clock import SystemClock
 from router.duels import Duels
 from router.exchange import Desk
+from router.follower import Follower
 from router.keys import DEFAULT_SEGMENT, KeyRing
 from router.learning import Learning
 from router.ledger import pricelist, revenue, rollups, schema
@@ -105,8 +106,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     providers = Providers()
     spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
     shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days)
-    for refresh in (keys.refresh, artifacts.follow, policy_book.refresh):  # a classifier before the policy it is for
-        shipper.follow(refresh)
+    # A classifier before the policy it is for.
+    follower = Follower((keys.refresh, artifacts.follow, policy_book.refresh))
     paces = Prices(engine, lambda: policy_book.active, clock.now_us)
     shipper.follow(paces.follow)
     shipper.follow(lambda: prices.refresh(engine))
@@ -193,6 +194,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         shipper.start()
+        follower.start()
         await providers.warm(targets.every(settings, environ))
         try:
             yield
@@ -202,6 +204,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             await duels.close()
             await parallel.close()
             await providers.close()
+            await asyncio.to_thread(follower.stop)
             if await asyncio.to_thread(shipper.stop):
                 await asyncio.to_thread(slices.close)
             spool.close()

@@ -73,11 +73,13 @@ def a_desk(
     model: FixedModel | None = None,
     metrics: Metrics | None = None,
     is_low: Callable[[], bool] = lambda: False,
+    policies: View | None = None,
+    waits: Waits | None = None,
 ) -> Desk:
     single = {tier: SingleTier(tier, targets) for tier, targets in TARGETS.items()}
     explicit = {"own": Explicit(Tier.FAST, (OTHER,))}
     return Desk(
-        routing=a_routing(model, explicit=explicit),
+        routing=a_routing(model, explicit=explicit, policies=policies, waits=waits),
         tiers=single,
         explicit={"own": SingleTier(Tier.FAST, (OTHER,))},
         books=books,

@@ -281,6 +281,22 @@ async def test_a_short_budget_lowers_the_samples_instead_of_failing() -> None:
     assert len(provider.requests) == 4
 
 
+async def test_a_policy_may_ask_for_more_confidence_and_fewer_samples() -> None:
+    sure, few = FakeProvider(saying(*answers(42))), FakeProvider(saying(*answers(1, 2, 3, 4)))
+    answer = await a_tier(max_samples=16).answer(a_query(confidence=0.99), some_calls(sure))
+    assert answer.trace
+    assert answer.trace["valid"] == 6
+    await a_tier(max_samples=16).answer(a_query(max_samples=4), some_calls(few))
+    assert len(few.requests) == 4
+
+
+async def test_a_policy_older_than_the_configuration_is_kept_to_what_can_be() -> None:
+    provider = FakeProvider(saying(*answers(42)))
+    answer = await a_tier(max_samples=4).answer(a_query(max_samples=32, confidence=0.999), some_calls(provider))
+    assert answer.trace
+    assert (len(provider.requests), answer.trace["stop_reason"]) == (4, "settled")
+
+
 async def test_full_pressure_takes_two_samples() -> None:
     provider = FakeProvider(saying(*answers(1)))
     await a_tier().answer(a_query(pressure=1.0), some_calls(provider))
