@@ -4,7 +4,6 @@ What is explored and what is duelled is always kept: labels are likeliest there.
 request id, so that it is the same wherever it is asked.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from classifier.rows import ROW_FORMAT, packed
@@ -18,17 +17,16 @@ UNDECIDED = frozenset({Reason.OVERRIDE, Reason.EFFORT, Reason.HOUSEKEEPING})  # 
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """What one worker keeps to learn from; `shadow` is the share of queries in force now."""
+    """What one worker keeps to learn from."""
 
     duels: Duels | None = None
     keep_share: float = 0.0
-    shadow: Callable[[], float] = lambda: 0.0
 
-    def is_duelled(self, request_id: str, decision: Decision) -> bool:
-        """Tell whether an answer to this request is taken on by another tier."""
+    def is_duelled(self, request_id: str, decision: Decision, share: float) -> bool:
+        """Tell whether an answer to this request is taken on by another tier; `share` of them are."""
         if self.duels is None or decision.reason in UNDECIDED:
             return False
-        return int(request_id[18:24], 16) / 2**24 < self.shadow()
+        return int(request_id[18:24], 16) / 2**24 < share
 
     def kept(
         self, request_id: str, decision: Decision, estimate: Estimate, created_at: int, *, is_duelled: bool
