@@ -89,15 +89,19 @@ class Stepping:
         return found
 
     def _since(self, step: Step) -> int:
-        """From when on nothing was decided yet: what a frozen step saw is looked at again."""
-        moved = select(PaceStep.until).where(
+        """From when on nothing was decided yet: what frozen steps saw is looked at again."""
+        query = select(PaceStep.until, PaceStep.is_frozen).where(
             PaceStep.segment == step.segment,
-            PaceStep.is_frozen.is_(False),
             PaceStep.policy_version == step.policy_version,
+            PaceStep.is_dry == step.is_dry,
             PaceStep.interval >= self._interval - LONGEST_WINDOW_US // self._interval_us,
         )
-        last = self._connection.scalar(moved.order_by(PaceStep.interval.desc()).limit(1))
-        return max(int(last or self._until - self._interval_us), self._until - LONGEST_WINDOW_US)
+        since = self._until - self._interval_us
+        for until, is_frozen in self._connection.execute(query.order_by(PaceStep.interval.desc())):
+            since = until - self._interval_us if is_frozen else until
+            if not is_frozen:
+                break
+        return max(since, self._until - LONGEST_WINDOW_US)
 
     def _stepped(self, segment: str, before: Step | None, since: int) -> Step | None:
         own = self._policy.for_segment(segment)

@@ -84,7 +84,7 @@ class Prices:
         if not steps:
             return
         with writing(self._engine) as connection:
-            _insert(connection, steps)
+            insert(connection, steps)
             if interval * self._interval_us % DAY_US < self._interval_us:
                 connection.execute(delete(PaceStep).where(PaceStep.interval < interval - KEPT_US // self._interval_us))
 
@@ -125,7 +125,7 @@ def _step_of(row: object) -> Step:
     return Step(**{name: getattr(row, name) for name in COLUMNS})
 
 
-def _insert(connection: Connection, steps: Iterable[Step]) -> None:
+def insert(connection: Connection, steps: Iterable[Step]) -> None:
     """Write steps; of two workers at once the second changes nothing."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     for step in steps:

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.pacing import Pace, Rule, applied, due_for_margin_usd, due_usd, paced, stricter
+from router.pacing import (
+    HOUR_US,
+    LEAST_MOVED,
+    Pace,
+    Rule,
+    WeekPlan,
+    applied,
+    due_for_margin_usd,
+    due_usd,
+    paced,
+    pressure,
+    stricter,
+)
 from router.policy import NEVER, Policy
 
 RULE = Rule()
@@ -53,6 +65,36 @@ def test_thresholds_move_with_the_price_and_what_is_off_stays_off() -> None:
     moved = applied(Policy(1, parallel_threshold=2.0, reasoning_threshold=0.3), 2.0)
     assert (moved.parallel_threshold, moved.reasoning_threshold) == (2.0, 0.6)
     assert applied(Policy(1), 100.0).reasoning_threshold == NEVER
+    assert applied(Policy(1), 1.0) == Policy(1)
+
+
+def test_a_threshold_of_0_can_be_raised_and_stays_where_a_price_is_low() -> None:
+    nothing = Policy(1, parallel_threshold=0.0, reasoning_threshold=0.0)
+    assert applied(nothing, 20.0).reasoning_threshold == pytest.approx(20 * LEAST_MOVED)
+    assert applied(nothing, 0.5) == nothing
+
+
+@given(thresholds=st.tuples(st.floats(-1, 2), st.floats(-1, 2)), prices=st.tuples(st.floats(1, 50), st.floats(1, 50)))
+def test_a_higher_price_never_lowers_a_threshold(thresholds: tuple[float, float], prices: tuple[float, float]) -> None:
+    policy = Policy(1, parallel_threshold=thresholds[0], reasoning_threshold=thresholds[1])
+    low, high = (applied(policy, price) for price in sorted(prices))
+    assert policy.reasoning_threshold <= low.reasoning_threshold <= high.reasoning_threshold
+
+
+@pytest.mark.parametrize(("price", "expected"), [(0.5, 0.0), (1.0, 0.0), (2.0, 0.5), (4.0, 1.0), (50.0, 1.0)])
+def test_a_dear_dollar_presses_the_parallel_tier(price: float, expected: float) -> None:
+    assert pressure(price) == pytest.approx(expected)
+
+
+def test_a_plan_follows_the_hours_of_the_week_and_knows_no_empty_ones() -> None:
+    costs = [0.0] * 168
+    costs[1], costs[2] = 1.0, 3.0
+    plan = WeekPlan.of(costs)
+    assert plan.between(HOUR_US, 2 * HOUR_US) == 1.0
+    assert plan.between(HOUR_US * 3 // 2, HOUR_US * 5 // 2) == pytest.approx(0.5 + 1.5)
+    assert plan.between(169 * HOUR_US, 171 * HOUR_US) == 4.0  # a week later
+    assert plan.between(5 * HOUR_US, 6 * HOUR_US) == 2.0  # the mean of what is known
+    assert WeekPlan.of([0.0] * 168).between(0, HOUR_US) == 1.0
 
 
 @pytest.mark.parametrize("wrong", [{"least_price": 0.0}, {"most_price": 1e-9}, {"largest_step": 0.0}, {"follow": -1.0}])
