@@ -156,11 +156,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         slices=slices,
         pressure=lambda segment: pacing.pressure(paces.multiplier(segment)),
         # The embedded model has no time to spare: its duels would slow down answers.
-        learning=Learning(
-            None if _are_embedded(rivals.values()) else duels,
-            settings.learning.keep_share,
-            lambda: policy_book.active.shadow,
-        ),
+        learning=Learning(None if _are_embedded(rivals.values()) else duels, settings.learning.keep_share),
     )
     doorkeeper = Doorkeeper(keys, settings.server.auth)
     server = settings.server

@@ -196,7 +196,8 @@ class Desk:
         """Keep the request's features where they are to be learnt from, and set up the duel it is chosen for."""
         learning = self._learning
         can_be_duelled = query.n == 1 and not routed.attachments and ask.allowed_tiers >= {Tier.FAST, Tier.REASONING}
-        is_duelled = can_be_duelled and not self._is_low() and learning.is_duelled(ask.request_id, decision, routed.policy.shadow)
+        share = 0.0 if self._is_low() or not can_be_duelled else routed.policy.shadow
+        is_duelled = learning.is_duelled(ask.request_id, decision, share)
         kept = learning.kept(ask.request_id, decision, routed.estimate, opened_at, is_duelled=is_duelled)
         if kept is not None:
             calls.note(kept)
