@@ -1,18 +1,27 @@
 """What a query is expected to earn, and whether it may carry ads, never changes its tier."""
 
+from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 
 from classifier.types import Stakes
 from router.ads import AdLexicon
-from router.ledger import revenue
+from router.ledger import revenue, schema
 from router.ledger.revenue import Assumption, RevenueBook
+from router.paces import INTERVAL_US, LAG_US, Prices
+from router.pacing import applied
+from router.policy import Policy
 from router.types import Decision
 from tests.desks import FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
+from tests.traffics import a_world, store
 
+FIRST_MS = 28_333_334 * 60_000
+MINUTE_LATER_US = FIRST_MS * 1_000 + INTERVAL_US + LAG_US
 SCORES = ((0.9, 0.95), (0.5, 0.65), (0.3, 0.9))
 
 
@@ -69,3 +78,30 @@ async def test_what_a_query_is_about_for_ads_never_changes_its_decision(
         found.append((exchange.decision, exchange._expected_nanousd))
     assert len({decision for decision, _ in found}) == 1
     assert [expected for _, expected in found] == [1_450_000, 0, 4_350_000]
+
+
+@pytest.mark.parametrize("chances", SCORES)
+async def test_pacing_moves_a_whole_segment_and_no_query_by_what_it_earns(
+    sqlite_engine: Engine, chances: tuple[float, float]
+) -> None:
+    found = []
+    for ecpm, country in product((0, 10**15), ("US", "NG")):
+        revenue.change(sqlite_engine, {"default": Assumption(ecpm, 58_000, 1_000_000)}, {}, "test", "", 1)
+        desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
+        desk._revenue = RevenueBook.load(sqlite_engine)
+        desk._routing._paced = lambda policy, segment: applied(policy, 1.5)
+        found.append((await desk.open(an_ask(country=country))).decision)
+    assert len(set(found)) == 1
+
+
+def test_the_price_of_a_dollar_knows_only_what_a_segment_earned_in_all(tmp_path: Path) -> None:
+    found = []
+    for name, earned in (("even", np.full(60, 1e-3)), ("one", np.where(np.arange(60) == 7, 60e-3, 0.0))):
+        engine = schema.ready_engine(f"sqlite:///{tmp_path}/{name}.db")
+        traffic = replace(a_world(60).traffic, revenue_usd=earned, segments=np.zeros(60, np.int64))
+        store(engine, traffic, first_ms=FIRST_MS)
+        prices = Prices(engine, lambda: Policy(1, pacing="on", min_margin=0.3), lambda: MINUTE_LATER_US)
+        prices.follow()
+        found.append(prices.multiplier("free"))
+        engine.dispose()
+    assert found[0] == found[1] > 1.0
