@@ -1,0 +1,113 @@
+"""What is guarded while a canary answers, from where on it is harmful, and how a verdict reads. Values only."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Guard(StrEnum):
+    """A figure that a canary must not make worse."""
+
+    MARGIN = "margin"
+    ERRORS = "errors"
+    SLOW = "slow"
+    REGENERATES = "regenerates"
+    THUMBS_DOWN = "thumbs_down"
+    DEEP_SHARE = "deep_share"
+
+
+class Standing(StrEnum):
+    """How a canary, or one of its guards, stands."""
+
+    UNDECIDED = "undecided"
+    BREACHED = "breached"
+    PASSED = "passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on a difference is harmful, how seldom an innocent canary may be rolled back, and when it has passed.
+
+    `margin` is in parts of the revenue of a request, all others are shares of the requests: .01 more errors is one
+    more in a hundred requests. A request is slow when it took longer to its first byte than 95 of 100 requests take.
+    The deep share is held against the canary's own cap, or the control's share where that is above it.
+    """
+
+    margin: float = 0.05
+    errors: float = 0.01
+    slow: float = 0.05
+    regenerates: float = 0.02
+    thumbs_down: float = 0.01
+    deep_share: float = 0.02
+    false_alarms: float = 0.04
+    margin_part: float = 0.5  # of the false alarms; the others share the rest
+    least_requests: int = 20
+    most_requests: int = 5_000
+    clustering: float = 1.5  # requests of one conversation share an arm and are alike: so many count as one
+
+    def harmful(self, guard: Guard) -> float:
+        """From where on a difference is harmful."""
+        return float(getattr(self, guard.value))
+
+    def alpha(self, guard: Guard) -> float:
+        """How often this guard alone may be wrong about an innocent canary."""
+        if guard is Guard.MARGIN:
+            return self.false_alarms * self.margin_part
+        return self.false_alarms * (1 - self.margin_part) / (len(Guard) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one guard sees: the figure of both arms, the harm with bounds that hold at all looks, and the evidence.
+
+    `evidence` is the natural logarithm of an e-value; from `needed` on it is beyond chance.
+    """
+
+    guard: Guard
+    canary: float
+    control: float
+    harm: float
+    low: float
+    high: float
+    evidence: float
+    needed: float
+    harmful: float
+
+    @property
+    def standing(self) -> Standing:
+        """Harm shown, harm excluded, or neither yet."""
+        if self.evidence >= self.needed and self.harm >= self.harmful:
+            return Standing.BREACHED
+        return Standing.PASSED if self.high < self.harmful else Standing.UNDECIDED
+
+    def __str__(self) -> str:
+        """Say it to an operator."""
+        name = self.guard.value.replace("_", " ")
+        odds = f"1 in {math.exp(min(max(self.evidence, 0.0), 25.0)):,.0f}"
+        return f"{name} {self.canary:.3f} where {self.control:.3f} is without it; by chance at most {odds}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What all guards together say."""
+
+    standing: Standing
+    findings: tuple[Finding, ...]
+    canary_requests: int
+    control_requests: int
+
+    @property
+    def breached(self) -> Finding | None:
+        """The guard with the strongest evidence of harm."""
+        found = [finding for finding in self.findings if finding.standing is Standing.BREACHED]
+        return max(found, key=lambda finding: finding.evidence - finding.needed, default=None)
+
+    def __str__(self) -> str:
+        """Say it to an operator, and to the log."""
+        seen = f"{self.canary_requests:,} requests beside {self.control_requests:,}"
+        if (finding := self.breached) is not None:
+            return f"{finding} (after {seen})"
+        if self.standing is Standing.PASSED:
+            is_sure = all(finding.standing is Standing.PASSED for finding in self.findings)
+            return f"{'every guard excludes harm' if is_sure else 'no guard was breached'} after {seen}"
+        return f"undecided after {seen}"
