@@ -63,6 +63,8 @@ class Query(Protocol):
 class Policies(Protocol):
     """Which policy decides about a conversation, by its mark, and which one beside it acts on nothing."""
 
+    @property
+    def trial(self) -> Policy | None: ...
     def choose(self, mark: int) -> Policy: ...
     def shadow_of(self, mark: int = 0) -> Policy | None: ...
 
@@ -163,7 +165,9 @@ class Routing:
         view = conversation.read(turns, regenerated=recollection.is_regenerate)
         targets = {named.tier: named.targets[:1]} if named else self._targets
         asked = _Asked(query, wish, view, lacks_of(_needs(query, attachments), targets), self._draw())
-        mark = mark_of(query.key_id, query.conversation, query.messages)
+        # Nobody asks for the mark where nothing is on trial.
+        is_tried = self._policies.trial is not None
+        mark = mark_of(query.key_id, query.conversation, query.messages) if is_tried else 0
         judged = self._judged(asked, self._policies.choose(mark))
         decision = judged.within(BudgetView())
         shadow = self._shadowed(asked, judged, mark)
