@@ -60,7 +60,12 @@ class View:
         return self.trial if self.trial is not None and self._is_in(mark, Mode.CANARY) else self.active
 
     def shadow_of(self, mark: int = 0) -> Policy | None:
-        """The policy that decides beside the one in force and acts on nothing; None where none does."""
+        """The policy that decides beside the one chosen and acts on nothing; None where none does.
+
+        Beside a canary's arm it is the other arm's, so that the guards know where the two differ.
+        """
+        if self.canary is not None and self.canary.mode is Mode.CANARY:
+            return self.trial if self.choose(mark) is self.active else self.active
         return self.trial if self.trial is not None and self._is_in(mark, Mode.SHADOW) else None
 
     def _is_in(self, mark: int, mode: Mode) -> bool:
