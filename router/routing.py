@@ -4,6 +4,7 @@ It remembers the last scores (for the share cap, in `router.scorers`), how long 
 `router.waits`) and the last conversations (in `router.signals`).
 """
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -190,6 +191,18 @@ class Routing:
             previous_id=previous_id,
             within=judged.within,
         )
+
+    def tried(self, query: Query, of: Policy) -> tuple[Decision, Estimate]:
+        """What a policy would do with a query, had it come in now: nothing is explored, and nothing is remembered.
+
+        Raises as `route` does. How long tiers keep people waiting is not looked at.
+        """
+        turns = turns_of({"messages": query.messages})
+        view = conversation.read(turns, regenerated=False)
+        lacks = lacks_of(_needs(query, sum(turn.attachments for turn in turns)), self._targets)
+        asked = _Asked(query, self._wish(query, None), view, lacks, draw=math.nextafter(1.0, 0.0))
+        judged = self._judged(asked, replace(of, explore=0.0, max_wait_s=None))
+        return judged.within(BudgetView()), judged.estimate
 
     def waited(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
         """Note how long an answer of a tier let its client wait for the first byte."""
