@@ -16,13 +16,13 @@ from router.traffic import TIERS, Bools, Floats, Ints, Traffic
 
 QUANTITIES = ("cost", "wait", "first_byte")
 VOTES = 2
-BLOCKS = 100
+BLOCKS = 200
 LEAST_BLOCKS = 20
 MOST_CELLS = 1_200_000  # of one quantity: 30 MB with all of them
 MOST_FITTED = 150_000  # rows that the model of what was not observed is fitted to
 REPLICATES = 300
 TIME_BINS = 400
-MOMENTS = 8  # in a block, at which the share cap's window is looked at
+MOMENTS = 4  # in a block, at which the share cap's window is looked at
 
 
 @dataclass(frozen=True, slots=True)

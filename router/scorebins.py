@@ -9,8 +9,8 @@ import numpy as np
 
 from router.traffic import Floats, Ints
 
-FINE = 96  # bins of equal steps in sqrt(share above): the best 5 % of the scores get a quarter of them
-GRID = 0.01  # thresholds that people set
+FINE = 64  # bins of equal steps in sqrt(share above): the best 6 % of the scores get a quarter of them
+GRID = 0.02  # thresholds that people set
 MOST_GRID = 200
 ATOM = 0.002  # a score that this share of requests has to the last digit gets a bin of its own
 WINDOW = 1_000

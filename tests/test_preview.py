@@ -30,7 +30,7 @@ def the_traffic() -> Traffic:
 
 @cache
 def both() -> tuple[Backtest, Preview]:
-    return Backtest(the_traffic()), Preview.of(the_traffic())
+    return Backtest(the_traffic()), Preview.of(the_traffic(), exact=[0.15, 0.2, 0.3, 0.5])
 
 
 def replayed(policy: Policy) -> Floats:
@@ -109,7 +109,7 @@ def test_thresholds_on_an_edge_are_exact(changes: dict[str, float]) -> None:
 
 def test_thresholds_that_must_be_exact_are_edges() -> None:
     traffic, policy = the_traffic(), replace(LOGGED, reasoning_threshold=0.23456, max_deep_share=1.0)
-    preview = Preview.of(traffic, exact=[0.23456])
+    preview = Preview.of(traffic, exact=[0.15, 0.23456])
     share = Backtest(traffic).figures(replayed(policy), quantiles=False)["deep_share"].value
     assert preview.figures(preview.mix(policy))["deep_share"].value == pytest.approx(share, rel=1e-9)
 

@@ -21,10 +21,10 @@ VERSIONS_SHOWN = 12
 MOST_DIALS = 200
 THRESHOLDS = ("parallel_threshold", "reasoning_threshold")
 TARGETS = {
-    "max_deep_share": "Deep share, at most (0 to 1)",
-    "max_cost_per_1k": "Cost per 1,000 queries, at most (US dollars)",
-    "min_margin": "Margin, at least (0 to 1)",
-    "min_quality": "Quality, at least (mean rating, 0 to 1)",
+    "max_deep_share": ("Deep share, at most", "Of auto queries, 0 to 1; 0.05 is 5 %."),
+    "max_cost_per_1k": ("Cost per 1,000, at most", "US dollars, such as 1.20."),
+    "min_margin": ("Margin, at least", "Of expected revenue; 0.3 is 30 %."),
+    "min_quality": ("Quality, at least", "Mean rating, 0 to 1, surely reached."),
 }
 
 
@@ -182,14 +182,14 @@ def canary(visit: Visit) -> Done:
     """Try a version on a share of the conversations."""
     version, services = _whole(visit, "version"), visit.services
     try:
-        share = float(visit.text("share")) / 100
+        share = float(visit.text("share"))
     except ValueError:
         raise NotDone("share: a number of percent, such as 5") from None
     mode, then = visit.text("mode") or "canary", visit.text("on_success") or canaries.WAIT
     tiers, actor = services.settings.tiers, _actor(visit)
-    canaries.start(services.engine, version, share, tiers, actor, mode=mode, on_success=then)
+    canaries.start(services.engine, version, share / 100, tiers, actor, mode=mode, on_success=then)
     how = "decides in the shadow; nothing acts on it" if mode == "shadow" else "answers"
-    return Done(f"Version {version} {how}, for {share:.4g} of the conversations.", _at(visit))
+    return Done(f"Version {version} {how}, for {share:.4g} % of the conversations.", _at(visit))
 
 
 def stop(visit: Visit) -> Done:

@@ -26,7 +26,7 @@ USUAL_SPAN = "7d"
 BARS = 80
 LOWEST_SHOWN, HIGHEST_SHOWN = -0.1, 0.6
 SEEN_OUTSIDE = 0.001  # of the scores may lie beyond either end of the histogram
-MOST_REPLAYED = 300_000
+MOST_REPLAYED = 200_000
 ASSUMPTIONS = (
     "A query keeps its own cost and time in the tier it took; elsewhere it has what queries like it had there.",
     "The share cap is replayed as one worker's, and every tier is assumed able to take every query.",

@@ -57,7 +57,8 @@
       return made;
     }
     made.textContent = kind(figure.value);
-    if (figure.low !== null && figure.high !== null && kind(figure.low) !== kind(figure.high)) made.append(tell("span", `${kind(figure.low)} to ${kind(figure.high)}`, "range"));
+    const bare = (value) => kind(value).replace(/ (%|pp|s)$/, "").replace("$", "");
+    if (figure.low !== null && figure.high !== null && kind(figure.low) !== kind(figure.high)) made.append(tell("span", `${bare(figure.low)} to ${bare(figure.high)}`, "range"));
     return made;
   }
 
@@ -321,7 +322,7 @@
       const used = found.used === null ? "" : `, of which ${percent(found.used)} is used`;
       const said = ["deep_share", "cost_usd_per_1k", "margin"].map((name) => ROWS.find(([row]) => row === name)).filter(([name]) => found.predicted[name]);
       const predicted = said.map(([name, label, kind]) => `${label.toLowerCase()} ${KINDS[kind].text(found.predicted[name].value)}`).join(", ");
-      const parts = [tell("p", `What binds: ${found.binding}${used}. Predicted: ${predicted}.`)];
+      const parts = [tell("p", `What binds: ${found.binding.replaceAll("_", " ")}${used}. Predicted: ${predicted}.`)];
       if (found.note) parts.push(tell("p", found.note, "warn"));
       parts.push(found.changes.length ? list : tell("p", "Nothing to change: the dials in force are the answer.", "soft"));
       if (!board.dataset.segment && found.changes.length) {
