@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from router.policy import NEVER, Policy, SegmentDials
-from router.tiers.stopping import require_reachable
+from router.tiers.stopping import require_allowed
 
 DIALS = tuple(f.name for f in fields(Policy) if f.init and f.name not in ("version", "segments"))
 SEGMENT_DIALS = tuple(f.name for f in fields(SegmentDials))
@@ -148,15 +148,11 @@ def require_fits(policy: Policy, wiring: Wiring) -> None:
             require_order(policy.for_segment(segment), wiring)
         except WrongPolicy as error:
             raise WrongPolicy(f"{IN_SEGMENT}{segment}: {error}") from None
-    most = wiring.parallel.max_samples
-    samples = policy.parallel_samples if policy.parallel_samples is not None else most
-    if samples > most:
-        raise WrongPolicy(f"parallel_samples: {samples} is more than the {most} of tiers.parallel.max_samples")
-    confidence = policy.parallel_confidence if policy.parallel_confidence is not None else wiring.parallel.confidence
+    sampled = wiring.parallel
     try:
-        require_reachable(confidence, samples, "parallel")
+        require_allowed(policy.parallel_samples, policy.parallel_confidence, sampled.max_samples, sampled.confidence)
     except ValueError as error:
-        raise WrongPolicy(_by_dials(str(error))) from None
+        raise WrongPolicy(str(error)) from None
 
 
 def require_order(policy: Policy, wiring: Wiring) -> None:
@@ -198,13 +194,6 @@ def _segment(segment: str, dials: Mapping[str, Dial]) -> SegmentDials:
         return SegmentDials(**dials)  # type: ignore[arg-type]
     except ValueError as error:
         raise WrongPolicy(f"{IN_SEGMENT}{segment}.{error}") from None
-
-
-def _by_dials(message: str) -> str:
-    """Name the dials where the message of the stopping rule names the file's settings."""
-    return message.replace("parallel.confidence", "parallel_confidence").replace(
-        "parallel.max_samples", "parallel_samples"
-    )
 
 
 def _require_known(name: str) -> None:

@@ -22,7 +22,7 @@ from pydantic_settings import (
 )
 
 from router.providers.base import ModelTarget
-from router.tiers.stopping import require_reachable
+from router.tiers.stopping import require_allowed, require_reachable
 from router.types import Tier
 
 ENV_PREFIX = "TIERWISE_"
@@ -275,6 +275,11 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if taken := RESERVED_NAMES & self.models.keys():
             raise ValueError(f"models.{min(taken)}: this name is taken by Tierwise itself")
+        dials, sampled = self.policy, self.tiers.parallel
+        try:
+            require_allowed(dials.parallel_samples, dials.parallel_confidence, sampled.max_samples, sampled.confidence)
+        except ValueError as error:
+            raise ValueError(f"policy.{error}") from None
         return self
 
     def model_names(self) -> frozenset[str]:

@@ -104,6 +104,22 @@ def require_reachable(confidence: float, max_samples: int, where: str = "tiers.p
         )
 
 
+def require_allowed(samples: int | None, confidence: float | None, most: int, usual: float) -> None:
+    """Refuse a policy's samples and confidence where the configuration's do not allow them (None: those are taken).
+
+    Raises ValueError naming the dial.
+    """
+    if samples is not None and samples > most:
+        raise ValueError(f"parallel_samples: {samples} is more than the {most} of tiers.parallel.max_samples")
+    samples = most if samples is None else samples
+    confidence = usual if confidence is None else confidence
+    if (needed := least_unanimous(confidence)) > samples:
+        raise ValueError(
+            f"parallel_confidence: {confidence:g} needs at least {needed} agreeing samples, "
+            f"but parallel_samples is {samples}"
+        )
+
+
 def waves(max_samples: int) -> list[int]:
     """Return the sizes of the waves: 4, 4, 8, 8, then 16s, cut to `max_samples`."""
     sizes: list[int] = []
