@@ -16,6 +16,7 @@ from router.commands import (
     init,
     keys,
     ledger,
+    pace,
     policy,
     prices,
     replay,
@@ -66,6 +67,8 @@ app.command()(evaluate.evaluate)
 app.add_typer(ledger.app, name="ledger")
 policy.app.command()(tuning.backtest)
 policy.app.command()(tuning.solve)
+policy.app.command()(pace.realised)
+policy.app.command()(pace.pace)
 policy.app.command()(trials.canary)
 app.add_typer(policy.app, name="policy")
 app.add_typer(prices.app, name="prices")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.ledger import budgets
-from router.ledger.budgets import HOUR_US
+from router.ledger.budgets import HOUR_US, Budget
 from router.ledger.database import writing
 from router.ledger.pace_tables import PaceStep
 from router.pace_steps import LIVE, Step, Stepping, covering
@@ -68,12 +68,7 @@ class Prices:
             if newest != self._newest:
                 self._steps, self._newest = latest(connection, FORGOTTEN_US // self._interval_us), newest
             limits = budgets.in_force(connection)
-        self._prices = {
-            step.segment: step.price
-            for step in self._steps
-            if step.goes_on(policy)
-            and (policy.for_segment(step.segment).min_margin is not None or covering(limits, step.segment))
-        }
+        self._prices = {step.segment: step.price for step in _standing(self._steps, policy, limits)}
 
     def _step(self, policy: Policy, interval: int) -> None:
         with self._engine.connect() as connection:
@@ -87,6 +82,22 @@ class Prices:
             insert(connection, steps)
             if interval * self._interval_us % DAY_US < self._interval_us:
                 connection.execute(delete(PaceStep).where(PaceStep.interval < interval - KEPT_US // self._interval_us))
+
+
+def current(engine: Engine, policy: Policy) -> list[Step]:
+    """The steps that prices stand at under a policy."""
+    with engine.connect() as connection:
+        return _standing(latest(connection, FORGOTTEN_US // INTERVAL_US), policy, budgets.in_force(connection))
+
+
+def _standing(steps: Iterable[Step], policy: Policy, limits: Sequence[Budget]) -> list[Step]:
+    """Those of this version whose segments still have a target."""
+    return [
+        step
+        for step in steps
+        if step.goes_on(policy)
+        and (policy.for_segment(step.segment).min_margin is not None or covering(limits, step.segment))
+    ]
 
 
 def latest(connection: Connection, within: int) -> list[Step]:

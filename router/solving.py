@@ -69,6 +69,7 @@ class Solution:
     figures: Figures
     quality: Quality
     note: str | None
+    requests: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,13 +237,13 @@ class Solver:
         policy, chances = self.policy(point.shift), self._chances(point.shift)
         figures = self._figures(chances)
         binding, used = self._binding(point)
-        note = None
+        note, count = None, int(self._rows.sum())
         if used is not None and used < FULL_USE:
             note = (
-                f"only {used:.0%} of the allowance is used: so few requests ({int(self._rows.sum())}) leave that much "
+                f"only {used:.0%} of the allowance is used: so few requests ({count}) leave that much "
                 f"uncertain; a longer window leaves less"
             )
-        return Solution(policy, binding, used, figures, self._quality(chances), note)
+        return Solution(policy, binding, used, figures, self._quality(chances), note, count)
 
     def _binding(self, point: _Point) -> tuple[str, float | None]:
         if not point.safe_use:

@@ -15,13 +15,16 @@ from router.types import CallKind
 
 MOST_ROWS = 500_000  # the newest; more would not narrow any interval that matters
 PIECE = 20_000
+ANY_VERSION = -1
 
 REQUESTS = """
 SELECT {id} AS id, r.score, r.p_fast, r.p_reasoning, r.first_tier, r.propensity, r.expected_revenue_nanousd,
     r.total_ms, s.text, a.text, r.first_byte_ms, c.text
 FROM requests r JOIN labels s ON s.id = r.segment_id JOIN labels a ON a.id = r.answer_type_id
 JOIN labels c ON c.id = r.country_id
-WHERE {between} AND r.reason IN ({reasons}) ORDER BY r.id DESC LIMIT :most
+WHERE {between} AND r.reason IN ({reasons})
+    AND (r.policy_version = :version OR :version < 0)
+ORDER BY r.id DESC LIMIT :most
 """
 OTHERS = "SELECT COUNT(*) FROM requests r WHERE {between} AND r.reason NOT IN ({reasons})"
 COSTS = """
@@ -37,20 +40,30 @@ SELECT {id} AS id, f.rating, f.score FROM feedback f WHERE {between} ORDER BY f.
 """
 
 
-def read(engine: Engine, window: Window, most: int = MOST_ROWS, piece: int = PIECE) -> Traffic:
+def read(
+    engine: Engine,
+    window: Window,
+    most: int = MOST_ROWS,
+    piece: int = PIECE,
+    *,
+    count_others: bool = True,
+    version: int | None = None,
+) -> Traffic:
     """Read what came in during the window and was decided by a score, oldest first: at most so much, the newest.
 
+    With a `version`, only what that one decided. Counting the others takes a look at every request of the window.
     Goes back piece by piece, so that a million requests take the room of their numbers only.
     """
     low = ids.first_at((window.since_us or 0) // 1_000)
     high = ids.END_OF_TIME_MS << 80 if window.until_us is None else ids.first_at(window.until_us // 1_000)
+    of = ANY_VERSION if version is None else version
     pieces: list[Traffic] = []
     others = 0
     with engine.connect() as connection:
-        if high > low:
+        if high > low and count_others:
             others = int(_fetch(connection, OTHERS, "r.id", low, high)[0][0])
         while high > low and most > 0:
-            rows = _fetch(connection, REQUESTS, "r.id", low, high, most=min(most, piece))[::-1]
+            rows = _fetch(connection, REQUESTS, "r.id", low, high, most=min(most, piece), version=of)[::-1]
             if not rows:
                 break
             begin = int.from_bytes(rows[0][0], "big")

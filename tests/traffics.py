@@ -70,7 +70,13 @@ def _blank(scores: Floats, may_vote: Bools) -> Traffic:
     )
 
 
-def store(engine: Engine, traffic: Traffic, first_ms: int = 1_700_000_000_000, reason: Reason | None = None) -> None:
+def store(
+    engine: Engine,
+    traffic: Traffic,
+    first_ms: int = 1_700_000_000_000,
+    reason: Reason | None = None,
+    version: int = 1,
+) -> None:
     """Put traffic into the books, a request a second, as the shipping thread would have."""
     texts = {*traffic.segment_names, "auto", "ZZ", "test", AnswerType.NUMERIC, AnswerType.OPEN}
     reasons = (Reason.BELOW_THRESHOLD, Reason.ABOVE_THRESHOLD, Reason.ABOVE_THRESHOLD)
@@ -94,7 +100,7 @@ def store(engine: Engine, traffic: Traffic, first_ms: int = 1_700_000_000_000, r
                     p_reasoning=float(traffic.p_reasoning[row]),
                     propensity=float(traffic.propensities[row]),
                     key_id=None,
-                    policy_version=1,
+                    policy_version=version,
                     revenue_version=None,
                     first_byte_ms=None,
                     total_ms=round(float(traffic.total_ms[row])),

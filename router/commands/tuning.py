@@ -28,6 +28,7 @@ ZoneOption = Annotated[str, typer.Option(help="Time zone of dates.")]
 ASSUMPTIONS = (
     "a query keeps its own cost and time in the tier it took; elsewhere it has those of queries like it in that tier",
     "the share cap is replayed as one worker's, and every tier is assumed able to take every query",
+    "what a longest wait, other samples or another classifier would do is not replayed: scores are those of the past",
     "queries that no score decided (overrides, efforts, housekeeping) stay as they are and are not in these figures",
 )
 LINE = ("policy", "segment", "country", "figure", "value", "low", "high")
@@ -45,8 +46,9 @@ def backtest(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Replay past requests under other dials: shares, cost, what is left, waiting time and quality, with intervals."""
-    from router import dials
+    from router import dials, predictions
     from router.backtest import Backtest, Caps, always, countries_of, replayed, segments_of, shuffled
+    from router.clock import SystemClock
     from router.commands.opening import opened
     from router.offpolicy import quality
     from router.policies import in_force
@@ -59,17 +61,21 @@ def backtest(
     with opened(config) as (configured, engine):
         today = in_force(engine)
         tested = dials.changed(version_of(engine, version).policy, changes)
-        dials.require_order(tested, configured.tiers)
+        dials.require_fits(tested, configured.tiers)
         traffic = _read(engine, chosen)
-    measuring, caps = Backtest(traffic), Caps(traffic)
-    proposed = replayed(traffic, tested, caps)
-    columns = {
-        "proposed": proposed,
-        "today": replayed(traffic, today, caps),
-        "always fast": always(traffic),
-        "shuffled": shuffled(traffic, proposed),
-    }
-    found = {name: (measuring.figures(chances), quality(traffic, chances)) for name, chances in columns.items()}
+        measuring, caps = Backtest(traffic), Caps(traffic)
+        proposed = replayed(traffic, tested, caps)
+        columns = {
+            "proposed": proposed,
+            "today": replayed(traffic, today, caps),
+            "always fast": always(traffic),
+            "shuffled": shuffled(traffic, proposed),
+        }
+        found = {name: (measuring.figures(chances), quality(traffic, chances)) for name, chances in columns.items()}
+        if version is not None and not changes and predictions.was_in_force(engine, version) is None:
+            predictions.keep(
+                engine, version, "backtest", *found["proposed"], chosen, len(traffic), SystemClock().now_us()
+            )
     by_segment = {name: measuring.figures(proposed, rows) for name, rows in segments_of(traffic)}
     by_country = {name: measuring.figures(proposed, rows, quantiles=False) for name, rows in countries_of(traffic)}
     match form:
@@ -122,7 +128,7 @@ def solve(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Find the thresholds that meet a target and use what it allows, from past requests."""
-    from router import dials, policy_acts
+    from router import dials, policy_acts, predictions
     from router.commands.opening import opened
     from router.policies import in_force
     from router.reports.window import window
@@ -138,9 +144,12 @@ def solve(
         changes = dials.differences(today, solution.policy)
         if propose and changes:
             begin(configured, engine)
-            why = note or f"solved for {_asked(limits)} on {len(traffic)} queries since {since}"
+            why = note or f"solved for {_asked(limits)} on {solution.requests} queries since {since}"
             wanted = {name: after for name, (_, after) in changes.items()}
-            made = policy_acts.propose(engine, wanted, configured.tiers, actor(author, why))
+            by = actor(author, why)
+            made = policy_acts.propose(engine, wanted, configured.tiers, by)
+            predicted = (solution.figures, solution.quality)
+            predictions.keep(engine, made, "solve", *predicted, chosen, solution.requests, by.now_us, segment)
     match form:
         case Format.JSON:
             print(json.dumps(_solved(solution, today, made), indent=2))
@@ -200,7 +209,7 @@ def _cells(figures: "Figures", of: "Quality | None" = None) -> list[tuple[str, "
 
 def _json(figures: "Figures", of: "Quality | None" = None) -> dict[str, object]:
     found: dict[str, object] = {
-        name: {"value": _known(cell.value), "low": _known(cell.low), "high": _known(cell.high)}
+        name: {"value": known(cell.value), "low": known(cell.low), "high": known(cell.high)}
         for name, cell in _cells(figures, of)
     }
     if of is not None:
@@ -211,16 +220,16 @@ def _json(figures: "Figures", of: "Quality | None" = None) -> dict[str, object]:
 def _line(
     policy: str, figure: str, cell: "Measured | Interval", segment: str = "", country: str = ""
 ) -> dict[str, object]:
-    ends = {"value": _known(cell.value), "low": _known(cell.low), "high": _known(cell.high)}
+    ends = {"value": known(cell.value), "low": known(cell.low), "high": known(cell.high)}
     return {"policy": policy, "segment": segment, "country": country, "figure": figure, **ends}
 
 
 def _texts(figures: "Figures", of: "Quality | None" = None) -> dict[str, str]:
-    texts = {name: _interval(name, cell) for name, cell in figures.items()}
+    texts = {name: interval_text(name, cell) for name, cell in figures.items()}
     if of is not None:
         enough = of.doubt is None
         for name, cell in _cells({}, of):
-            texts[name] = _interval(name, cell) if enough else "not enough evidence"
+            texts[name] = interval_text(name, cell) if enough else "not enough evidence"
         texts["effective ratings"] = f"{of.effective_labels:.0f} of {of.labels}"
     return texts
 
@@ -230,7 +239,8 @@ def _table(columns: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
     return [{"figure": figure, **{name: texts[figure] for name, texts in columns.items()}} for figure in figures]
 
 
-def _interval(name: str, cell: "Measured | Interval") -> str:
+def interval_text(name: str, cell: "Measured | Interval") -> str:
+    """Write a figure with its interval for people."""
     if math.isnan(cell.value):
         return "not known"
     scale, unit = (100.0, " %") if name in PERCENT else (1.0, "")
@@ -244,5 +254,6 @@ def _explained(of: "Quality") -> str:
     return "\n".join(lines)
 
 
-def _known(value: float) -> float | None:
+def known(value: float) -> float | None:
+    """A number as JSON and CSV have it: what is not known is None."""
     return None if math.isnan(value) else round(value, 9)

@@ -25,6 +25,8 @@ COMMANDS = {
     "policy/log",
     "policy/backtest",
     "policy/solve",
+    "policy/realised",
+    "policy/pace",
     "revenue/show",
     "revenue/set",
     "budget/show",
