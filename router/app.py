@@ -215,9 +215,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         routing,
         prices,
         lambda: shipper.state,
-        score_watch,
-        calibration_watch,
-        metrics,
+        classifier.reference_scores,
     )
     routes += admin.mounted(pages, environ)
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)

@@ -60,7 +60,7 @@ def time_element(us: int | None, zone: Any) -> Markup:
     if us is None:
         return Markup('<span class="unknown">never</span>')
     at = datetime.fromtimestamp(us / 1e6, UTC)
-    shown = at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    shown = at.astimezone(zone).strftime("%Y\u2011%m\u2011%d %H:%M:%S")  # dates never break, at a space they may
     iso = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, iso, shown)
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Engine
 
-from classifier.drift import CalibrationWatch, ScoreStability
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
-from router.metrics import Metrics
 from router.policies import PolicyBook
 from router.previews import MOST_ROWS, Previews
 from router.routing import Routing
@@ -27,9 +27,7 @@ class Services:
     routing: Routing
     prices: PriceBook
     shipping: Callable[[], ShippingState]
-    scores: ScoreStability
-    calibration: CalibrationWatch
-    metrics: Metrics
+    reference_scores: npt.NDArray[np.float64]
     previews: Previews = field(init=False)
 
     def __post_init__(self) -> None:

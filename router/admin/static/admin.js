@@ -52,6 +52,14 @@ if (zones && Intl.supportedValuesOf) {
   }
 }
 
+// A table wider than its place can be scrolled with the keyboard too.
+for (const place of document.querySelectorAll(".scroll")) {
+  if (place.scrollWidth <= place.clientWidth) continue;
+  place.tabIndex = 0;
+  place.setAttribute("role", "region");
+  place.setAttribute("aria-label", place.querySelector("caption")?.textContent ?? "Table, scrolls sideways");
+}
+
 for (const form of document.querySelectorAll("form[data-confirm]")) {
   form.addEventListener("submit", (event) => {
     if (!window.confirm(form.dataset.confirm)) event.preventDefault();

@@ -41,8 +41,8 @@ const charts = {
     const axis = { gridcolor: line, zerolinecolor: soft, linecolor: line, tickfont: { color: soft }, automargin: true, fixedrange: true };
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, size: 12 },
-      margin: { l: 48, r: 12, t: 6, b: 36 }, bargap: 0.18, hovermode: "x unified",
-      legend: { orientation: "h", y: -0.22, x: 0 }, showlegend: true,
+      margin: { l: 48, r: 12, t: 8, b: 30 }, bargap: 0.18, hovermode: "x unified",
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, traceorder: "normal", font: { color: ink, size: 12 } }, showlegend: true,
       hoverlabel: { bgcolor: charts.color("raised"), bordercolor: line, font: { color: ink } },
       ...own,
       xaxis: { ...axis, ...(own.xaxis ?? {}) }, yaxis: { ...axis, ...(own.yaxis ?? {}) },

@@ -5,7 +5,7 @@ const anything = (found) => found.times.length > 0;
 const bars = (x, y, name, color, extra = {}) => ({ type: "bar", x, y, name, marker: { color: charts.color(color) }, ...extra });
 const line = (x, y, name, color, extra = {}) =>
   ({ type: "scatter", mode: x.length > 1 ? "lines+markers" : "markers", x, y, name, connectgaps: false, line: { color: charts.color(color), width: 2.5 }, marker: { size: 5 }, ...extra });
-const dollars = { tickprefix: "$", rangemode: "tozero" };
+const dollars = { tickformat: "$,~f", rangemode: "tozero" };
 const times = (found) => ({ type: "category", nticks: 8, tickangle: 0,
   tickvals: found.times.filter((_, at) => at % Math.ceil(found.times.length / 6) === 0),
   ticktext: found.times.filter((_, at) => at % Math.ceil(found.times.length / 6) === 0).map((time) => (found.step === "hour" ? time.slice(11, 13) + " h" : time.slice(5))) });
@@ -21,7 +21,7 @@ charts.kinds.money = (found) => anything(found) ? {
 
 charts.kinds.contribution = (found) => anything(found) ? {
   data: [{ type: "bar", x: found.times, y: found.contribution_usd, name: "contribution", marker: { color: found.contribution_usd.map((value) => charts.color(value < 0 ? "bad" : "good")) } }],
-  layout: { showlegend: false, xaxis: times(found), yaxis: { tickprefix: "$", zeroline: true } },
+  layout: { showlegend: false, xaxis: times(found), yaxis: { tickformat: "$,~f", zeroline: true } },
 } : null;
 
 charts.kinds.requests = (found) => anything(found) ? {

@@ -1,0 +1,80 @@
+"""Decisions: recent requests, why each went where it went, and what it cost. Never what was asked or answered."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import StrEnum
+from typing import TypeVar
+
+from router.admin.page import Feed, NotDone, Page, Visit
+from router.admin.queries import decisions
+from router.admin.queries.decisions import Found, Wanted
+from router.types import Outcome, Reason, Tier
+
+REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+Member = TypeVar("Member", bound=StrEnum)
+
+
+def show(visit: Visit) -> Mapping[str, object]:
+    """Show a page of requests."""
+    problem, wanted = "", Wanted()
+    try:
+        wanted = _wanted(visit)
+    except NotDone as error:
+        problem = str(error)
+    found = decisions.read(visit.services.engine, wanted, visit.services.now_us())
+    return {
+        "found": found,
+        "wanted": wanted,
+        "problem": problem,
+        "until": visit.query.get("until", ""),
+        "filters": {
+            name: visit.query[name] for name in ("tier", "reason", "outcome", "segment") if visit.query.get(name)
+        },
+        "tiers": list(Tier),
+        "reasons": list(Reason),
+        "outcomes": list(Outcome),
+    }
+
+
+def feed(visit: Visit) -> object:
+    """The same as JSON."""
+    found: Found = decisions.read(visit.services.engine, _wanted(visit), visit.services.now_us())
+    return {"requests": found.requests, "mean_cost_nanousd": found.means, "older": found.older}
+
+
+def _wanted(visit: Visit) -> Wanted:
+    """Read the filters of an address; raises NotDone."""
+    query = visit.query
+    wanted = Wanted(
+        tier=_member(Tier, query.get("tier", "")),
+        reason=_member(Reason, query.get("reason", "")),
+        outcome=_member(Outcome, query.get("outcome", "")),
+        segment=query.get("segment") or None,
+    )
+    if asked := query.get("id", "").strip().lower().replace("-", ""):
+        return replace(wanted, request_id=_id(asked))
+    if before := query.get("before"):
+        return replace(wanted, before=_id(before))
+    if until := query.get("until"):
+        try:
+            return replace(wanted, before=decisions.before_time(until, visit.zone))
+        except (ValueError, OverflowError):
+            raise NotDone(f"{until[:40]!r} is not a time such as 2026-03-01T12:00") from None
+    return wanted
+
+
+def _id(text: str) -> str:
+    if not REQUEST_ID.fullmatch(text):
+        raise NotDone("a request's id is 32 hex digits: the header x-request-id of its answer")
+    return text
+
+
+def _member(members: type[Member], text: str) -> Member | None:
+    try:
+        return members(text) if text else None
+    except ValueError:
+        raise NotDone(f"{text[:40]!r} is none of {', '.join(members)}") from None
+
+
+PAGE = Page("decisions", "Decisions", show, feeds=(Feed("decisions", feed),))

@@ -1,0 +1,126 @@
+"""Health: what needs a look now, how providers answer, and whether the classifier still holds."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+from classifier.drift import Drift
+from router.admin.page import Feed, Page, Visit
+from router.admin.queries import health
+from router.admin.queries.health import Calibration, Providers, Scores
+from router.ledger import budgets
+from router.ledger.shipping import ShippingState
+
+HOUR_US = 3_600 * 1_000_000
+STRETCHES = {"1h": (1, "last hour"), "24h": (24, "last 24 hours"), "7d": (168, "last 7 days")}
+LATE_S, VERY_LATE_S = 30.0, 300.0
+FEWEST_CALLS = 20
+FAILING, BROKEN = 0.05, 0.25
+NEARLY_SPENT = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing that needs a look: `level` is warning or bad."""
+
+    level: str
+    what: str
+    says: str
+    page: str = ""
+
+
+def show(visit: Visit) -> Mapping[str, object]:
+    """Show the alarms and what they come from."""
+    services = visit.services
+    name = visit.query.get("span", "1h") if visit.query.get("span") in STRETCHES else "1h"
+    hours, title = STRETCHES[name]
+    state = services.shipping()
+    providers = health.providers(services.engine, services.now_us() - hours * HOUR_US)
+    scores, calibration = _classifier(visit)
+    return {
+        "stretch": name,
+        "stretch_title": title,
+        "stretches": {name: title for name, (_, title) in STRETCHES.items()},
+        "state": state,
+        "providers": providers,
+        "scores": scores,
+        "calibration": calibration,
+        "alarms": [*_alarms(visit, state, providers, scores, calibration)],
+        "reading": reading,
+    }
+
+
+def feed(visit: Visit) -> object:
+    """The alarms and figures as JSON, for the charts and for anybody who watches."""
+    services = visit.services
+    hours = STRETCHES.get(visit.query.get("span", ""), STRETCHES["1h"])[0]
+    state = services.shipping()
+    providers = health.providers(services.engine, services.now_us() - hours * HOUR_US)
+    scores, calibration = _classifier(visit)
+    return {
+        "alarms": [asdict(alarm) for alarm in _alarms(visit, state, providers, scores, calibration)],
+        "providers": [asdict(provider) for provider in providers.models],
+        "scores": {name: getattr(scores, name) for name in ("edges", "found", "reference")},
+        "calibration": {"promised": calibration.promised, "kept": calibration.kept, "error": calibration.error},
+        "spool": {"lag_entries": state.lag_entries, "lag_seconds": state.lag_seconds, "database": state.database_ok},
+    }
+
+
+def reading(drift: Drift) -> float | None:
+    """A drift's value, None while there is too little to go by."""
+    return None if math.isnan(drift.value) else drift.value
+
+
+def _classifier(visit: Visit) -> tuple[Scores, Calibration]:
+    engine = visit.services.engine
+    return health.scores(engine, visit.services.reference_scores), health.calibration(engine)
+
+
+def _alarms(
+    visit: Visit, state: ShippingState, providers: Providers, scores: Scores, calibration: Calibration
+) -> Iterator[Alarm]:
+    yield from _of_shipping(state)
+    yield from _of_providers(providers)
+    if scores.drift.is_alarming:
+        says = f"stability index {scores.drift.value:.2f}, above {scores.drift.threshold:.2f}: the traffic changed"
+        yield Alarm("warning", "Scores drift", says, "thresholds")
+    if calibration.gap.is_alarming:
+        says = (
+            f"P(correct) is {calibration.gap.value:.2f} from what feedback says; above {calibration.gap.threshold:.2f}"
+        )
+        yield Alarm("warning", "Promises and feedback differ", says)
+    yield from _of_budgets(visit)
+
+
+def _of_shipping(state: ShippingState) -> Iterator[Alarm]:
+    if not state.database_ok:
+        yield Alarm("bad", "The database is away", f"{state.last_error or 'no answer'}; the spool keeps everything")
+    if state.lag_seconds > LATE_S:
+        level = "bad" if state.lag_seconds > VERY_LATE_S else "warning"
+        yield Alarm(level, "The books are late", f"{state.lag_entries:,} entries wait, for {state.lag_seconds:,.0f} s")
+    if state.low_on_space:
+        yield Alarm("bad", "The spool's disk is nearly full", "the deep tiers have stopped; make room")
+    if state.rejected_requests:
+        says = f"{state.rejected_requests:,} since the start of this worker; they stay in the spool: see its log"
+        yield Alarm("bad", "The database refuses requests", says)
+
+
+def _of_providers(providers: Providers) -> Iterator[Alarm]:
+    for model in providers.models:
+        if model.calls >= FEWEST_CALLS and model.failed_share > FAILING:
+            level = "bad" if model.failed_share > BROKEN else "warning"
+            yield Alarm(level, f"{model.model} fails", f"{model.failed:,} of {model.calls:,} calls")
+        if model.unpriced:
+            yield Alarm("warning", f"{model.model} has no price", f"{model.unpriced:,} calls of unknown cost", "prices")
+
+
+def _of_budgets(visit: Visit) -> Iterator[Alarm]:
+    for row in budgets.standing(visit.services.engine, visit.services.now_us()):
+        limit, spent = row["limit_nanousd"], row["settled_nanousd"]
+        if limit and spent >= NEARLY_SPENT * limit:
+            what = f"The {row['period']} budget of {row['scope']} {row['subject'] or ''}".rstrip()
+            says = "is used up" if spent >= limit else f"is used to {spent / limit:.0%}"
+            yield Alarm("bad" if spent >= limit else "warning", what, says, "keys")
+
+
+PAGE = Page("health", "Health", show, feeds=(Feed("health", feed),))

@@ -1,0 +1,96 @@
+"""Keys, segments and budgets: who may call, what they cost, and what they may cost at most."""
+
+from collections.abc import Mapping
+
+from router import keys
+from router.admin.page import Act, Done, Feed, NotDone, Page, Shown, Visit
+from router.admin.queries import spending
+from router.keys import NEW_KEY_SCOPES, Scope
+from router.ledger import budgets
+from router.ledger.budgets import BudgetScope, Period
+from router.money import nano_from_usd, usd_text
+from router.types import Tier
+
+
+def show(visit: Visit) -> Mapping[str, object]:
+    """Show keys, segments and budgets."""
+    services = visit.services
+    return {
+        "found": spending.read(services.engine, sorted(services.settings.segments), services.now_us()),
+        "scopes": list(Scope),
+        "usual_scopes": NEW_KEY_SCOPES,
+        "tiers": list(Tier),
+        "budget_scopes": list(BudgetScope),
+        "periods": list(Period),
+        "secret": None,
+    }
+
+
+def burn_down(visit: Visit) -> object:
+    """What is left of each budget through its period."""
+    return {"budgets": spending.burn_down(visit.services.engine, visit.services.now_us())}
+
+
+def create(visit: Visit) -> Shown:
+    """Make a key; this answer is the only one that shows it."""
+    name = visit.text("name", 128)
+    secret = keys.create(
+        visit.services.engine,
+        name,
+        segment=visit.text("segment", 64) or keys.DEFAULT_SEGMENT,
+        scopes=[scope for scope in Scope if visit.given.get(f"scope_{scope}")],
+        allowed_tiers=[tier for tier in Tier if visit.given.get(f"tier_{tier}")],
+        now_us=visit.services.now_us(),
+        witness=visit.witness("key created", name),
+    )
+    return Shown({"secret": secret, "said": f"The key {name} is made. It opens the data plane within two seconds."})
+
+
+def revoke(visit: Visit) -> Done:
+    """Revoke a key."""
+    name = visit.text("name", 128)
+    keys.revoke(visit.services.engine, name, now_us=visit.services.now_us(), witness=visit.witness("key revoked", name))
+    return Done(f"The key {name} is revoked: it is refused within two seconds.", "keys")
+
+
+def set_budget(visit: Visit) -> Done:
+    """Set a budget; what the period has cost so far counts."""
+    engine = visit.services.engine
+    scope, subject, period = _which(visit)
+    limit, note = nano_from_usd(visit.text("limit_usd", 40) or "no amount"), visit.text("note")
+    if limit < 0:
+        raise NotDone("a limit is no less than 0")
+    target = f"{period} {scope} {visit.text('subject', 128)}".strip()
+    witness = visit.witness("budget set", target, note)
+    budgets.put(engine, scope, subject, period, limit, visit.actor, note, visit.services.now_us(), witness)
+    return Done(f"At most ${usd_text(limit)} each {period}, within two seconds.", "keys")
+
+
+def drop_budget(visit: Visit) -> Done:
+    """Take a budget away."""
+    scope, subject, period = _which(visit)
+    target = f"{period} {scope} {visit.text('subject', 128)}".strip()
+    if not budgets.drop(visit.services.engine, scope, subject, period, visit.witness("budget taken away", target)):
+        raise NotDone("there is no such budget any more", 409)
+    return Done("The budget is taken away; nothing else changed.", "keys")
+
+
+def _which(visit: Visit) -> tuple[BudgetScope, str, Period]:
+    """Read which budget is meant; raises NotDone."""
+    try:
+        scope, period = BudgetScope(visit.text("scope", 20)), Period(visit.text("period", 20))
+    except ValueError:
+        raise NotDone("a budget is of total, key, segment or tier, for each hour, day or month") from None
+    name = visit.text("subject", 128)
+    if (scope is BudgetScope.TOTAL) != (not name):
+        raise NotDone("name the key, segment or tier; in total there is nothing to name")
+    return scope, budgets.subject_of(visit.services.engine, scope, name), period
+
+
+PAGE = Page(
+    "keys",
+    "Keys & budgets",
+    show,
+    acts=(Act("create", create), Act("revoke", revoke), Act("budget", set_budget), Act("drop-budget", drop_budget)),
+    feeds=(Feed("keys/budgets", burn_down),),
+)

@@ -1,0 +1,60 @@
+"""Prices: what a token of each model costs, what it cost before, which models have no price; and a new price."""
+
+from collections.abc import Mapping
+
+from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
+from router.admin.queries import pricing
+from router.ledger import pricelist
+from router.ledger.pricelist import OPERATOR, Quote
+from router.ledger.prices import Rates
+from router.money import nano_from_usd, price_from_usd_per_million
+
+KINDS = ("input", "output", "cached_input", "cache_write", "thinking")
+
+
+def show(visit: Visit) -> Mapping[str, object]:
+    """Show the book."""
+    settings = visit.services.settings
+    return {
+        "found": pricing.read(visit.services.engine, sorted(settings.model_names())),
+        "by_file": sorted(settings.prices),
+        "model": visit.given.get("model", visit.query.get("model", "")),
+    }
+
+
+def feed(visit: Visit) -> object:
+    """The same as JSON."""
+    found = pricing.read(visit.services.engine, sorted(visit.services.settings.model_names()))
+    return {"current": found.current, "past": found.past, "unpriced": found.unpriced}
+
+
+def put(visit: Visit) -> Done:
+    """Put a price into effect now."""
+    model, note = visit.text("model", 200), visit.text("note")
+    if "/" not in model or " " in model:
+        raise NotDone("a model is PROVIDER/MODEL, as in the configuration")
+    if model in visit.services.settings.prices:
+        raise NotDone(f"the configuration file sets the price of {model}; change it there")
+    if not note:
+        raise NotDone("say where the price comes from")
+    given = {name: visit.text(name, 40) for name in (*KINDS, "per_call")}
+    if not given["input"] or not given["output"]:
+        raise NotDone("a price needs at least input and output, in dollars per million tokens")
+    pico = {name: None if not given[name] else price_from_usd_per_million(given[name]) for name in KINDS}
+    per_call = nano_from_usd(given["per_call"]) if given["per_call"] else 0
+    if per_call < 0 or any(value is not None and value < 0 for value in pico.values()):
+        raise NotDone("a price is no less than 0")
+    rates = Rates(
+        input=pico["input"] or 0,
+        output=pico["output"] or 0,
+        cached_input=pico["cached_input"],
+        cache_write=pico["cache_write"],
+        thinking=pico["thinking"],
+    )
+    quote = Quote(model, OPERATOR, f"{visit.actor}: {note}", (rates,), per_call)
+    now_us = visit.services.now_us()
+    pricelist.put(visit.services.engine, quote, now_us, visit.witness("price set", model, note))
+    return Done(f"{model} has a new price. It counts for calls from now on, within two seconds.", "prices")
+
+
+PAGE = Page("prices", "Prices", show, acts=(Act("put", put),), feeds=(Feed("prices", feed),))

@@ -1,0 +1,98 @@
+"""Revenue: what a query is assumed to earn, the scenarios beside it, and a new version of the assumptions."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
+from router.admin.queries import earning
+from router.keys import SEGMENT_NAME
+from router.ledger import revenue
+from router.ledger.revenue import DEFAULT_SEGMENT, MILLION, SCENARIOS, Assumption, StaleRevenue
+from router.money import nano_from_usd
+
+MOST_ADS = 100
+
+
+def show(visit: Visit) -> Mapping[str, object]:
+    """Show the assumptions in force, and a form that begins with them or with a scenario."""
+    found = earning.read(visit.services.engine, visit.services.now_us())
+    segment = visit.given.get("segment") or visit.query.get("segment") or DEFAULT_SEGMENT
+    scenario = visit.query.get("scenario", "")
+    begun = SCENARIOS.get(scenario) or found.segments.get(segment) or found.segments.get(DEFAULT_SEGMENT)
+    words = earning.shown(begun or SCENARIOS["base"])
+    fields = {
+        "ecpm_usd": words["eCPM"].removeprefix("$"),
+        "ads_per_query": words["ads per query"],
+        "publisher_share": words["publisher share"],
+        "flat_usd": words["flat"].removeprefix("$"),
+    }
+    return {
+        "found": found,
+        "segment": segment,
+        "scenario": scenario,
+        "million": MILLION,
+        "fields": {name: visit.given.get(name, value) for name, value in fields.items()},
+        "words": {name: earning.shown(assumption) for name, assumption in found.segments.items()},
+    }
+
+
+def feed(visit: Visit) -> object:
+    """The last week under each scenario, for the chart."""
+    found = earning.read(visit.services.engine, visit.services.now_us())
+    return {
+        "requests": found.week_requests,
+        "cost_nanousd": found.week_cost_nanousd,
+        "expected_nanousd": found.week_expected_nanousd,
+        "scenarios": [
+            {name: scenario[name] for name in ("name", "expected_nanousd", "contribution_nanousd")}
+            for scenario in found.scenarios
+        ],
+    }
+
+
+def save(visit: Visit) -> Done:
+    """Write a new version; requests keep the version they were booked under."""
+    segment, note = visit.text("segment", 64), visit.text("note")
+    if not SEGMENT_NAME.fullmatch(segment):
+        raise NotDone("a segment is 1 to 64 of a-z 0-9 _ -")
+    if not note:
+        raise NotDone("say why, and where the numbers come from")
+    assumption = Assumption(
+        nano_from_usd(_number(visit, "ecpm_usd", None)),
+        _ppm(_number(visit, "ads_per_query", MOST_ADS)),
+        _ppm(_number(visit, "publisher_share", 1)),
+        nano_from_usd(_number(visit, "flat_usd", None)),
+    )
+    seen = visit.text("version", 20)
+    try:
+        number = revenue.change(
+            visit.services.engine,
+            {segment: assumption},
+            {},
+            visit.actor,
+            note,
+            visit.services.now_us(),
+            seen=int(seen) if seen.isdigit() else None,
+            witness=visit.witness("revenue assumptions", segment, note),
+        )
+    except StaleRevenue as error:
+        raise NotDone(str(error), 409) from None
+    return Done(f"Version {number} is in force within two seconds, for requests from now on.", "revenue")
+
+
+def _number(visit: Visit, name: str, most: int | None) -> Decimal:
+    text, words = visit.text(name, 40), name.replace("_", " ")
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise NotDone(f"{words}: {text!r} is not a number") from None
+    if not value.is_finite() or value < 0 or (most is not None and value > most):
+        raise NotDone(f"{words}: {text} is not a number from 0{f' to {most}' if most is not None else ''}")
+    return value
+
+
+def _ppm(value: Decimal) -> int:
+    return int((value * MILLION).to_integral_value())
+
+
+PAGE = Page("revenue", "Revenue", show, acts=(Act("save", save),), feeds=(Feed("revenue", feed),))

@@ -1,0 +1,212 @@
+"""Reads recent requests: why each went where it went, what it cost, and what the other tiers cost on average.
+
+Newest first, page by page along the ids, which are in the order of time. A filter looks through a bounded number of
+requests at once, so a rare one never reads the whole table.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, select
+
+from router.ledger import ids
+from router.ledger.tables import Adjustment, ApiKey, Call, Label, PolicyVersion, Request
+from router.policies import policy_of
+from router.policy import Policy
+from router.reports.queries import grouped
+from router.reports.reading import Reading
+from router.reports.window import Window
+from router.types import CallKind, CallStatus, Outcome, Reason, Tier
+
+PAGE_ROWS = 50
+LOOKED_THROUGH = 50_000
+MEANS_US = 7 * 86_400 * 1_000_000
+LATEST = "f" * 32
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which requests: `before` is an id that they come before, None of the others is any."""
+
+    before: str = LATEST
+    tier: Tier | None = None
+    reason: Reason | None = None
+    outcome: Outcome | None = None
+    segment: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of requests; `older` is where the next page begins, `looked_back_us` how far a filter has looked."""
+
+    requests: Sequence[dict[str, Any]]
+    means: Mapping[str, int | None]
+    older: str | None
+    looked_back_us: int | None
+
+
+def before_time(text: str, zone: tzinfo) -> str:
+    """The id that everything up to a local time comes before; raises ValueError."""
+    at = datetime.fromisoformat(text)
+    moment = at if at.tzinfo else at.replace(tzinfo=zone)
+    return f"{ids.first_at(int(moment.timestamp() * 1_000) + 1):032x}"
+
+
+def read(engine: Engine, wanted: Wanted, now_us: int) -> Found:
+    """Read one page."""
+    with engine.connect() as connection, connection.begin():
+        labels = {row.id: row.text for row in connection.execute(select(Label.id, Label.text))}
+        rows = _rows(connection, wanted, labels)
+        means = _means(connection, now_us)
+        names = {row.id: row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
+        policies = _policies(connection, {row.policy_version for row in rows})
+        calls = _calls(connection, [row.id for row in rows])
+        corrections = _corrections(connection, [row.id for row in rows])
+        older, looked_back = _older(connection, wanted, rows)
+        requests = [
+            _shown(row, labels, names, policies, calls.get(row.id, []), corrections.get(row.id, 0)) for row in rows
+        ]
+    return Found(requests, means, older, looked_back)
+
+
+def _rows(connection: Connection, wanted: Wanted, labels: Mapping[int, str]) -> Sequence[Any]:
+    table = Request.__table__
+    if wanted.request_id is not None:
+        return connection.execute(select(table).where(table.c.id == wanted.request_id)).all()
+    recent = select(table).where(table.c.id < wanted.before).order_by(table.c.id.desc()).limit(LOOKED_THROUGH)
+    found = recent.subquery()
+    query = select(found).order_by(found.c.id.desc()).limit(PAGE_ROWS)
+    if wanted.tier is not None:
+        query = query.where(found.c.final_tier == wanted.tier)
+    if wanted.reason is not None:
+        query = query.where(found.c.reason == wanted.reason)
+    if wanted.outcome is not None:
+        query = query.where(found.c.outcome == wanted.outcome)
+    if wanted.segment is not None:
+        named = [number for number, text in labels.items() if text == wanted.segment]
+        query = query.where(found.c.segment_id.in_(named))
+    return connection.execute(query).all()
+
+
+def _older(connection: Connection, wanted: Wanted, rows: Sequence[Any]) -> tuple[str | None, int | None]:
+    """Where to go on: after a full page its last request, after a vain search the last one looked at."""
+    if wanted.request_id is not None:
+        return None, None
+    if len(rows) == PAGE_ROWS:
+        return rows[-1].id, None
+    last = connection.scalar(
+        select(Request.id)
+        .where(Request.id < wanted.before)
+        .order_by(Request.id.desc())
+        .offset(LOOKED_THROUGH - 1)
+        .limit(1)
+    )
+    return last, None if last is None else int(last[:12], 16) * 1_000
+
+
+def _policies(connection: Connection, versions: set[int]) -> dict[int, Policy]:
+    query = select(PolicyVersion.version, PolicyVersion.body).where(PolicyVersion.version.in_(versions))
+    return {row.version: policy_of(row.version, row.body) for row in connection.execute(query)}
+
+
+def _calls(connection: Connection, request_ids: Sequence[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    table = Call.__table__
+    query = select(table).where(table.c.request_id.in_(request_ids)).order_by(table.c.request_id, table.c.call_no)
+    for row in connection.execute(query):
+        found.setdefault(row.request_id, []).append(row)
+    return found
+
+
+def _corrections(connection: Connection, request_ids: Sequence[str]) -> dict[str, int]:
+    query = select(Adjustment.request_id, func.sum(Adjustment.amount_nanousd)).group_by(Adjustment.request_id)
+    found = connection.execute(query.where(Adjustment.request_id.in_(request_ids)))
+    return {str(request_id): int(amount) for request_id, amount in found}
+
+
+def _means(connection: Connection, now_us: int) -> dict[str, int | None]:
+    """What a request of each tier cost on average over the last week, everything it called counted."""
+    books = Reading(connection, Window(now_us - MEANS_US, None, UTC))
+    by_tier = grouped(books, ["tier"], {})
+    found: dict[str, int | None] = dict.fromkeys(Tier, None)
+    for (name,), sums in by_tier.rows.items():
+        if name is not None and sums.requests and sums.has_cost:
+            found[name] = round(sums.cost_nanousd / sums.requests)
+    return found
+
+
+def _shown(
+    row: Any,
+    labels: Mapping[int, str],
+    names: Mapping[int, str],
+    policies: Mapping[int, Policy],
+    calls: Sequence[Any],
+    corrected_nanousd: int,
+) -> dict[str, Any]:
+    known = [call.cost_nanousd for call in calls if call.cost_nanousd is not None]
+    segment = labels.get(row.segment_id, "unknown")
+    policy = policies.get(row.policy_version)
+    return {
+        "id": row.id,
+        "at_us": int(row.id[:12], 16) * 1_000,
+        "first_tier": row.first_tier,
+        "final_tier": row.final_tier,
+        "reason": row.reason,
+        "outcome": row.outcome,
+        "score": row.score,
+        "p_fast": row.p_fast,
+        "p_reasoning": row.p_reasoning,
+        "propensity": row.propensity,
+        "policy_version": row.policy_version,
+        "cuts": _cuts(policy, segment),
+        "classifier": labels.get(row.classifier_id),
+        "answer_type": labels.get(row.answer_type_id),
+        "segment": segment,
+        "country": labels.get(row.country_id),
+        "key": None if row.key_id is None else names.get(row.key_id, str(row.key_id)),
+        "asked_for": labels.get(row.requested_model_id),
+        "turn": row.turn,
+        "streamed": row.streamed,
+        "ads_eligible": row.ads_eligible,
+        "synthetic": row.synthetic,
+        "expected_nanousd": row.expected_revenue_nanousd,
+        "first_byte_ms": row.first_byte_ms,
+        "total_ms": row.total_ms,
+        "cost_nanousd": sum(known) + corrected_nanousd if known or not calls else None,
+        "corrected_nanousd": corrected_nanousd,
+        "unpriced": sum(call.cost_nanousd is None and call.status != CallStatus.NOT_SENT for call in calls),
+        "samples": sum(call.kind == CallKind.SAMPLE for call in calls),
+        "calls": [_call(call, labels) for call in calls],
+    }
+
+
+def _cuts(policy: Policy | None, segment: str) -> dict[str, float] | None:
+    if policy is None:
+        return None
+    own = policy.for_segment(segment)
+    return {"parallel": own.parallel_threshold, "reasoning": own.reasoning_threshold}
+
+
+def _call(call: Any, labels: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "no": call.call_no,
+        "kind": call.kind,
+        "tier": call.tier,
+        "model": labels.get(call.provider_model_id),
+        "status": call.status,
+        "precision": call.precision,
+        "input_tokens": _sum(call.input_fresh, call.input_cached, call.input_cache_write),
+        "output_tokens": _sum(call.output_visible, call.output_reasoning),
+        "thinking_tokens": call.output_reasoning,
+        "cost_nanousd": call.cost_nanousd,
+        "first_token_ms": call.first_token_ms,
+        "duration_ms": call.duration_ms,
+    }
+
+
+def _sum(*tokens: int | None) -> int | None:
+    known = [count for count in tokens if count is not None]
+    return sum(known) if known else None

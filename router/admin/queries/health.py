@@ -1,0 +1,170 @@
+"""Reads how things are: providers' recent calls, scores against their reference, promises against feedback.
+
+Bounded by numbers of rows, so it costs the same with a thousand requests in the books and with a billion.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Engine, select
+
+from classifier.drift import CalibrationWatch, Drift, ScoreStability
+from router.ledger import ids
+from router.ledger.tables import Call, Feedback, Label, Request
+from router.types import CallStatus, Reason, Tier
+
+MOST_CALLS = 20_000
+MOST_SCORES = 5_000
+MOST_FEEDBACK = 2_000
+BINS = 20
+FAILED = (CallStatus.ERROR, CallStatus.UNKNOWN)
+UNSCORED = (Reason.OVERRIDE, Reason.EFFORT, Reason.HOUSEKEEPING, Reason.FALLBACK)
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """The recent calls of one model."""
+
+    model: str
+    calls: int
+    failed: int
+    cancelled: int
+    unpriced: int
+    first_p50_ms: float | None
+    first_p95_ms: float | None
+    whole_p50_ms: float | None
+    whole_p95_ms: float | None
+    last_failure_us: int | None
+
+    @property
+    def failed_share(self) -> float:
+        """The share of its calls that failed."""
+        return self.failed / self.calls if self.calls else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """All models called since an instant; `is_cut` when there were more calls than are read."""
+
+    models: Sequence[Provider]
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The last scores beside the reference: shares by bin, and how far apart they are."""
+
+    drift: Drift
+    edges: Sequence[float]
+    found: Sequence[float]
+    reference: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was promised and what feedback says, in groups of equal size."""
+
+    gap: Drift
+    error: float | None
+    promised: Sequence[float]
+    kept: Sequence[float]
+
+
+def providers(engine: Engine, since_us: int) -> Providers:
+    """Read the newest calls since an instant, by model."""
+    table = Call.__table__
+    query = (
+        select(
+            table.c.request_id,
+            table.c.provider_model_id,
+            table.c.status,
+            table.c.cost_nanousd,
+            table.c.first_token_ms,
+            table.c.duration_ms,
+        )
+        .where(table.c.request_id >= f"{ids.first_at(since_us // 1_000):032x}")
+        .order_by(table.c.request_id.desc())
+        .limit(MOST_CALLS)
+    )
+    by_model: dict[int, list[Any]] = {}
+    with engine.connect() as connection:
+        rows = connection.execute(query).all()
+        labels = {row.id: row.text for row in connection.execute(select(Label.id, Label.text))}
+    for row in rows:
+        by_model.setdefault(row.provider_model_id, []).append(row)
+    models = [_provider(labels.get(model, "unknown"), calls) for model, calls in by_model.items()]
+    return Providers(sorted(models, key=lambda found: (-found.failed_share, found.model)), len(rows) == MOST_CALLS)
+
+
+def _provider(model: str, calls: Sequence[Any]) -> Provider:
+    failures = [call for call in calls if call.status in FAILED]
+    first = [call.first_token_ms for call in calls if call.first_token_ms is not None]
+    whole = [call.duration_ms for call in calls if call.duration_ms is not None and call.status == CallStatus.OK]
+    return Provider(
+        model,
+        len(calls),
+        len(failures),
+        sum(call.status == CallStatus.CANCELLED for call in calls),
+        sum(call.cost_nanousd is None and call.status != CallStatus.NOT_SENT for call in calls),
+        _quantile(first, 0.5),
+        _quantile(first, 0.95),
+        _quantile(whole, 0.5),
+        _quantile(whole, 0.95),
+        max((int(call.request_id[:12], 16) * 1_000 for call in failures), default=None),
+    )
+
+
+def _quantile(values: Sequence[float], share: float) -> float | None:
+    return float(np.quantile(values, share)) if values else None
+
+
+def scores(engine: Engine, reference: npt.ArrayLike) -> Scores:
+    """Read the last scores that decided something."""
+    table = Request.__table__
+    newest = select(table.c.score, table.c.reason).order_by(table.c.id.desc()).limit(2 * MOST_SCORES)
+    with engine.connect() as connection:
+        rows = connection.execute(newest).all()
+    found = np.array([row.score for row in rows if row.reason not in UNSCORED][:MOST_SCORES], np.float64)
+    expected = np.asarray(reference, np.float64)
+    watch = ScoreStability(expected, MOST_SCORES)
+    for score in found:
+        watch.observe(float(score))
+    both = np.concatenate([found, expected])
+    edges = np.linspace(float(both.min()), float(both.max()) + 1e-9, BINS + 1)
+    return Scores(watch.reading(), edges.tolist(), _shares(found, edges), _shares(expected, edges))
+
+
+def _shares(values: Floats, edges: Floats) -> list[float]:
+    counts = np.histogram(values, edges)[0]
+    return [float(share) for share in counts / max(len(values), 1)]
+
+
+def calibration(engine: Engine) -> Calibration:
+    """Read the last feedback, and what was promised of those answers."""
+    query = (
+        select(Feedback.rating, Feedback.score, Request.p_fast, Request.p_reasoning, Request.final_tier)
+        .join(Request, Request.id == Feedback.request_id)
+        .order_by(Feedback.id.desc())
+        .limit(MOST_FEEDBACK)
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(query).all()
+    watch, pairs = CalibrationWatch(MOST_FEEDBACK), []
+    for row in rows:
+        kept = row.score if row.score is not None else None if row.rating == 0 else float(row.rating == 1)
+        if kept is not None:
+            promised = row.p_fast if row.final_tier is Tier.FAST else row.p_reasoning
+            watch.observe(promised, kept)
+            pairs.append((promised, kept))
+    gap, error = watch.gap(), watch.ece()
+    groups = np.array_split(np.array(sorted(pairs)), 10) if len(pairs) >= 10 else []
+    return Calibration(
+        gap,
+        None if np.isnan(error) else error,
+        [float(group[:, 0].mean()) for group in groups],
+        [float(group[:, 1].mean()) for group in groups],
+    )
