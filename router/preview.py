@@ -127,10 +127,9 @@ class Preview:
         found: Floats = np.diff(np.interp(self._cells.bins.places(edges), np.arange(len(upto)), upto))
         return found
 
-    def span(self) -> tuple[float, float]:
-        """The lowest and the highest score."""
-        edges = self._cells.bins.edges
-        return float(edges[0]), float(edges[-1])
+    def usual_wait_s(self, tier: int) -> tuple[float, float] | None:
+        """The median and the 95 % point of what requests waited in a tier; None where too few are known."""
+        return self._times.usual(tier)
 
     def _kept(self, segment: str | None) -> list[int]:
         if segment is None:
