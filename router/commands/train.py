@@ -1,32 +1,60 @@
-"""`tierwise train`: adapts the classifier to labelled traffic, or places a new model on the ability scale."""
+"""`tierwise train`: adapts the classifier to labelled traffic, to the books, or places a new model on its scale."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from router.commands.output import ConfigOption
+from router.commands.policy import AuthorOption
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from router.labels import Lesson
+    from router.refitting import Refit
+    from router.settings import Settings
+
 
 def train(
-    labels: Annotated[Path, typer.Option(help='JSON lines {"text"|"messages", "outcomes": {"fast", "reasoning"}}.')],
+    labels: Annotated[
+        Path | None, typer.Option(help='JSON lines {"text"|"messages", "outcomes": {"fast", "reasoning"}}.')
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the adapted artefact.")] = None,
     base: Annotated[Path | None, typer.Option(help="Artefact to start from; the shipped one by default.")] = None,
     ability: Annotated[
         bool, typer.Option("--ability", help='Place one new model: lines {"text"|"messages", "correct": 0..1}.')
     ] = False,
+    from_ledger: Annotated[
+        bool, typer.Option("--from-ledger", help="Learn from kept features, duels and feedback in the books.")
+    ] = False,
+    since: Annotated[str, typer.Option(help="With --from-ledger: a date, a time, or back from now.")] = "30d",
+    propose: Annotated[
+        bool | None,
+        typer.Option(help="Propose a policy that names the artefact; default where it is not shown to be worse."),
+    ] = None,
+    author: AuthorOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Adapt the classifier to your own traffic: 50 labels set the calibration, 1,500 the ranking."""
     from classifier.artifact import ArtifactError
     from classifier.labels import LabelsError
+    from router.dials import WrongPolicy
 
     try:
-        if ability:
+        if from_ledger and labels is None and not ability:
+            _from_ledger(since, out, base, propose, author, config)
+        elif from_ledger or labels is None:
+            raise LabelsError("say what to learn from: --labels FILE, or --from-ledger")
+        elif ability:
             _place(labels, base)
         elif out is None:
             raise LabelsError("--out DIR is needed")
         else:
             _adapt(labels, out, base)
-    except (ArtifactError, LabelsError) as error:
+    except (ArtifactError, LabelsError, WrongPolicy) as error:
         typer.echo(f"tierwise train: {error}", err=True)
         raise typer.Exit(2) from error
 
@@ -50,6 +78,82 @@ def _adapt(path: Path, out: Path, base_directory: Path | None) -> None:
     )
     (out / "card.md").write_text(model_card(adapted, labels, labels_sha256, base.version), encoding="utf-8")
     typer.echo(f"{out}: version {version}, {adapted.method}; card.md says how it did", err=True)
+
+
+def _from_ledger(
+    since: str,
+    out: Path | None,
+    base_directory: Path | None,
+    propose: bool | None,
+    author: str | None,
+    config: Path | None,
+) -> None:
+    """Refit, store with a card, and propose; says so where there is not enough evidence."""
+    from classifier import artifact
+    from router import artifacts, labels
+    from router.commands.opening import opened
+    from router.refit_card import card
+    from router.refitting import NotEnoughEvidence, abilities_of, refit
+    from router.reports.window import window
+
+    chosen = window(since, None, "UTC", datetime.now(UTC))
+    with opened(config) as (configured, engine):
+        base = artifact.load(base_directory or configured.artifact)
+        lessons = labels.read(engine, chosen)
+        models = configured.tiers.fast, configured.tiers.reasoning
+        abilities = abilities_of(base, *((model.model, model.ability) for model in models))
+        try:
+            found = refit(lessons, base, abilities, lambda line: typer.echo(line, err=True))
+        except NotEnoughEvidence as error:
+            typer.echo(f"tierwise train: {error}", err=True)
+            raise typer.Exit(1) from error
+        names = configured.tiers.fast.model, configured.tiers.reasoning.model
+        about = {
+            "training_data_sha256": found.digest,
+            "recipe": found.adapted.method,
+            "base": base.version,
+            "labels": found.labels,
+            "verdict": str(found.figures.verdict),
+        }
+        blob = artifacts.packed(found.adapted.model, about)
+        now_us = int(datetime.now(UTC).timestamp() * 1e6)
+        version = artifacts.store(engine, blob, card(found, base.version, names), author or "tierwise train", now_us)
+        if out is not None:
+            artifacts.export(engine, version, out)
+        print(artifacts.card_of(engine, version))
+        typer.echo(f"stored: artefact {version}, {len(blob):,} bytes", err=True)
+        _propose(found, lessons, propose, author, configured, engine)
+
+
+def _propose(
+    found: "Refit",
+    lessons: "list[Lesson]",
+    wanted: bool | None,
+    author: str | None,
+    configured: "Settings",
+    engine: "Engine",
+) -> None:
+    """Propose a policy version that names the artefact, its thresholds open to as many queries as today's."""
+    from classifier.later import Verdict
+    from router import policy_acts
+    from router.commands.policy import actor, begin
+    from router.policies import in_force
+    from router.refitting import same_share
+
+    verdict = found.figures.verdict
+    is_proposed = verdict in (Verdict.BETTER, Verdict.NO_DIFFERENCE) if wanted is None else wanted
+    if not is_proposed:
+        typer.echo(f"not proposed ({verdict}); --propose does it all the same", err=True)
+        return
+    begin(configured, engine)
+    model = found.adapted.model
+    moved = same_share(lessons, in_force(engine), model)
+    note = f"classifier refitted from {found.labels} labels: {verdict}"
+    version = policy_acts.propose(engine, {"classifier": model.version, **moved}, configured.tiers, actor(author, note))
+    typer.echo(
+        f"proposed: policy version {version}; next: tierwise policy canary {version} --shadow, or --share 0.05",
+        err=True,
+    )
 
 
 def _place(path: Path, base_directory: Path | None) -> None:

@@ -1,0 +1,128 @@
+"""What the books know of how right each tier was, and what is made of it."""
+
+from datetime import UTC
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, insert, update
+
+from router.labels import TRUST, WEAK, Label, Lesson, Source, read
+from router.ledger.learning_tables import FeatureRow
+from router.ledger.tables import Feedback
+from router.lessons import MOST_INVERSE, believed, examples_of, sources_of
+from router.reports.window import Window
+from router.types import Agreement, Outcome, Signal, Tier
+from tests.ledger.databases import (  # noqa: F401 - fixtures
+    empty_postgresql_url,
+    empty_url,
+    engine,
+    postgresql_engine,
+    sqlite_engine,
+    sqlite_url,
+)
+from tests.taught import MINUTE, NOON, Told, book
+
+EVERYTHING = Window(None, None, UTC)
+TEXT = "How tall is the tower?"
+
+
+def lesson_of(engine: Engine, *told: Told) -> Lesson:  # noqa: F811
+    book(engine, told)
+    return read(engine, EVERYTHING)[0]
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        (Told(TEXT, score=0.7), [Label(Tier.FAST, 0.7, Source.SCORE)]),
+        (Told(TEXT, rating=-1), [Label(Tier.FAST, 0.0, Source.RATING)]),
+        (Told(TEXT, rating=0), []),
+        (Told(TEXT, Tier.REASONING, rating=1), [Label(Tier.REASONING, 1.0, Source.RATING)]),
+        (Told(TEXT, Tier.PARALLEL, rating=1), []),
+        (Told(TEXT, outcome=Outcome.CANCELLED), [Label(Tier.FAST, WEAK[Source.ABANDONED], Source.ABANDONED)]),
+        (
+            Told(TEXT, agreement=Agreement.DIFFERS, preferred=Tier.REASONING),
+            [Label(Tier.FAST, 0.0, Source.JUDGED), Label(Tier.REASONING, 1.0, Source.JUDGED)],
+        ),
+        (Told(TEXT, agreement=Agreement.UNCLEAR), []),
+    ],
+)
+def test_each_source_says_what_it_says(engine: Engine, told: Told, wanted: list[Label]) -> None:  # noqa: F811
+    found = lesson_of(engine, told).labels
+    assert [(label.tier, label.source) for label in found] == [(label.tier, label.source) for label in wanted]
+    assert [label.value for label in found] == pytest.approx([label.value for label in wanted])
+
+
+def test_a_signal_speaks_of_the_request_before(engine: Engine) -> None:  # noqa: F811
+    book(engine, [Told(TEXT, signal=Signal.PUSHBACK), Told("No, that is wrong.")])
+    first, second = read(engine, EVERYTHING)
+    assert [label.source for label in first.labels] == [Source.PUSHBACK]
+    assert (second.labels, first.is_labelled) == ([], False)
+
+
+def test_the_last_rating_counts(engine: Engine) -> None:  # noqa: F811
+    [id_] = book(engine, [Told(TEXT, rating=-1)])
+    with engine.begin() as connection:
+        connection.execute(insert(Feedback), [{"request_id": id_, "rating": 1, "created_at": NOON + 1}])
+    [lesson] = read(engine, EVERYTHING)
+    assert [label.value for label in lesson.labels] == [1.0]
+
+
+def test_unjudged_duels_are_contests(engine: Engine) -> None:  # noqa: F811
+    lesson = lesson_of(engine, Told(TEXT, Tier.REASONING, agreement=Agreement.SAME))
+    assert (lesson.contest, lesson.labels) == ((Agreement.SAME, Tier.REASONING), [])
+    assert lesson.is_labelled
+
+
+def test_only_what_is_in_the_window_readable_and_real_is_read(engine: Engine) -> None:  # noqa: F811
+    ids = book(engine, [Told(TEXT), Told(TEXT), Told(TEXT, synthetic=True), Told(TEXT), Told(TEXT)])
+    with engine.begin() as connection:
+        connection.execute(update(FeatureRow).where(FeatureRow.request_id == ids[1]).values(format=9_999))
+        connection.execute(update(FeatureRow).where(FeatureRow.request_id == ids[3]).values(row=b"damaged"))
+    found = read(engine, Window(NOON, NOON + 10 * MINUTE, UTC))
+    assert [lesson.at_us for lesson in found] == [NOON, NOON + 4 * MINUTE]
+    assert read(engine, Window(NOON + 10 * MINUTE, None, UTC)) == []
+    assert read(engine, Window(NOON, NOON, UTC)) == []
+
+
+def test_agreement_raises_both_and_difference_parts_them() -> None:
+    assert believed(Agreement.SAME, 0.6, 0.8)[0] > 0.8
+    fast, reasoning = believed(Agreement.DIFFERS, 0.6, 0.8)
+    assert fast < 0.6 < reasoning + 0.1
+    assert fast + reasoning < 1.0
+
+
+def test_ratings_of_what_was_explored_weigh_more_but_not_without_end(engine: Engine) -> None:  # noqa: F811
+    usual = [Told(TEXT, rating=1, propensity=0.99) for _ in range(20)]
+    book(engine, [*usual, Told(TEXT, rating=0, score=0.0, propensity=0.001)])
+    lessons = read(engine, EVERYTHING)
+    examples = examples_of(lessons, np.full((21, 2), 0.5))
+    ratio = (examples[-1].fast_weight / TRUST[Source.SCORE].weight) / (
+        examples[0].fast_weight / TRUST[Source.RATING].weight
+    )
+    assert ratio == pytest.approx(MOST_INVERSE * 0.99, rel=1e-3)
+    # Together they weigh what they are worth: one heavy rating is not many.
+    assert sum(example.fast_weight for example in examples) < 21
+
+
+def test_weak_signals_are_held_back(engine: Engine) -> None:  # noqa: F811
+    told = [Told(TEXT, outcome=Outcome.CANCELLED) for _ in range(200)] + [Told(TEXT, score=1.0)]
+    book(engine, told)
+    examples = examples_of(read(engine, EVERYTHING), np.full((201, 2), 0.5))
+    assert sum(example.fast_weight for example in examples[:200]) == pytest.approx(0.2)
+    assert examples[-1].fast_weight == pytest.approx(1.0)
+
+
+def test_without_other_labels_weak_ones_say_nothing(engine: Engine) -> None:  # noqa: F811
+    lesson = lesson_of(engine, Told(TEXT, outcome=Outcome.CANCELLED))
+    [example] = examples_of([lesson], np.array([[0.5, 0.5]]))
+    assert (example.fast, example.reasoning) == (None, None)
+
+
+def test_sources_are_counted_by_request(engine: Engine) -> None:  # noqa: F811
+    book(engine, [Told(TEXT, rating=1, agreement=Agreement.SAME), Told(TEXT, rating=-1)])
+    assert sources_of(read(engine, EVERYTHING)) == {Source.RATING: 2, Source.AGREED: 1}
+
+
+def test_every_source_states_its_weight_and_bias() -> None:
+    assert all(TRUST[source].weight > 0 and TRUST[source].bias for source in Source)
