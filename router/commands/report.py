@@ -16,7 +16,12 @@ import typer
 from router.commands.output import ConfigOption, show_table
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from router.reports.queries import Sums
     from router.reports.standing import FullReport
+    from router.reports.tradeoff import Tradeoff
+    from router.reports.window import Window
 
 TITLES = {
     "requests": "requests",
@@ -50,6 +55,9 @@ def report(
     config: ConfigOption = None,
     form: Annotated[ReportFormat, typer.Option("--format", help="How to write it.")] = ReportFormat.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    replayed: Annotated[
+        Path | None, typer.Option("--replay", help="What `tierwise replay` wrote, for what quality costs.")
+    ] = None,
 ) -> None:
     """Tell what requests cost, what they are expected to earn, and what is left."""
     from router.commands.opening import opened
@@ -64,18 +72,22 @@ def report(
         from router.reports.page import MORE as more
     with opened(config) as (_, engine):
         found = full_report(engine, names, chosen, filters, more)
+        wants_tradeoff = form in (ReportFormat.HTML, ReportFormat.JSON) and not filters
+        tradeoff = _tradeoff(engine, chosen, replayed) if wants_tradeoff else None
     stream = output.open("w", encoding="utf-8", newline="") if output else sys.stdout
     try:
         match form:
             case ReportFormat.JSON:
                 shown = {"since": _text(chosen.since_us), "until": _text(chosen.until_us)}
-                stream.write(json.dumps({"window": shown, "zone": zone, **_exact(found, filters)}, indent=2) + "\n")
+                stream.write(
+                    json.dumps({"window": shown, "zone": zone, **_exact(found, filters, tradeoff)}, indent=2) + "\n"
+                )
             case ReportFormat.CSV:
                 _write_csv(found, stream)
             case ReportFormat.HTML:
                 from router.reports.page import page
 
-                stream.write(page(found, chosen, zone, filters, now))
+                stream.write(page(found, chosen, zone, filters, now, tradeoff))
             case ReportFormat.TABLE:
                 _show(found, output)
     finally:
@@ -105,12 +117,25 @@ def _filters(where: Sequence[str]) -> dict[str, set[str]]:
     return found
 
 
-def _exact(found: "FullReport", filters: Mapping[str, set[str]]) -> dict[str, Any]:
+def _tradeoff(engine: "Engine", window: "Window", replayed: Path | None) -> "Tradeoff":
+    """What quality costs: of a replayed set of questions, else of labelled traffic."""
+    from router.reports.tradeoff import of_replay
+
+    if replayed is not None:
+        return of_replay(replayed)
+    from router.tradeoff import of_traffic
+
+    return of_traffic(engine, window)
+
+
+def _exact(found: "FullReport", filters: Mapping[str, set[str]], tradeoff: "Tradeoff | None" = None) -> dict[str, Any]:
     """Everything in exact decimals; the standing figures are of the whole window, so not beside filters."""
     told: dict[str, Any] = {
         "by": list(found.report.by),
-        "rows": found.report.lines(),
-        "totals": found.report.totals().figures(),
+        "rows": [
+            line | _unknown(sums) for line, (_, sums) in zip(found.report.lines(), found.report.ordered(), strict=True)
+        ],
+        "totals": (total := found.report.totals()).figures() | _unknown(total),
     }
     if filters:
         return told | {"where": {name: sorted(values) for name, values in filters.items()}}
@@ -119,7 +144,14 @@ def _exact(found: "FullReport", filters: Mapping[str, set[str]]) -> dict[str, An
         "overhead": found.overhead,
         "top_spenders": found.spenders,
         "freshness": asdict(found.freshness),
+        "tradeoff": asdict(tradeoff) if tradeoff else None,
     }
+
+
+def _unknown(sums: "Sums") -> dict[str, object]:
+    """Why figures are null, beside them."""
+    found = sums.unknown_because()
+    return {"unknown_because": found} if found else {}
 
 
 def _write_csv(found: "FullReport", stream: Any) -> None:
@@ -137,6 +169,8 @@ def _show(found: "FullReport", output: Path | None) -> None:
     names = found.report.by
     total = {names[0]: "total", **dict.fromkeys(names[1:], ""), **found.report.totals().figures()}
     show_table([_readable(row, names) for row in (*found.report.lines(), total)], (*names, *TITLES.values()))
+    for reason in found.report.unknowns():
+        typer.echo(f"- is unknown: {reason}")
 
 
 def _readable(row: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:

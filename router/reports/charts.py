@@ -44,14 +44,14 @@ def stacked(names: Sequence[str], bars: Sequence[Series], line: Series | None, u
     if line:
         drawn += _lines(line, scale, step)
     drawn += _names(names, step)
-    return _svg(HEIGHT, drawn)
+    return svg(HEIGHT, drawn)
 
 
 def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
     """Draw one bar per name, up or down from nothing."""
     known = [value for value in line.values if value is not None]
     high, low = max([*known, Decimal(0)]), min([*known, Decimal(0)])
-    step_value = _round_step(float(max(high, -low)))
+    step_value = rounded_step(float(max(high, -low)))
     top, bottom = math.ceil(float(high) / step_value - 1e-9), math.floor(float(low) / step_value + 1e-9)
     top = max(top, bottom + 1)
     span = HEIGHT - TOP - BOTTOM
@@ -64,7 +64,7 @@ def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
         at = y(number * step_value)
         look = "axis" if number == 0 else "grid"
         drawn.append(f'<line class="{look}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        text = _amount(Decimal(repr(round(number * step_value, 12))), unit)
+        text = amount_text(Decimal(repr(round(number * step_value, 12))), unit)
         drawn.append(f'<text x="{LEFT - 5}" y="{at + 4:.1f}" class="end">{text}</text>')
     step = (WIDTH - LEFT - RIGHT) / max(len(names), 1)
     for place, value in enumerate(line.values):
@@ -72,12 +72,12 @@ def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
             continue
         ends = sorted((y(0), y(float(value))))
         look = "reasoning" if value < 0 else "parallel"
-        title = f"<title>{escape(f'{names[place]}: {_amount(value, unit)}')}</title>"
+        title = f"<title>{escape(f'{names[place]}: {amount_text(value, unit)}')}</title>"
         drawn.append(
             f'<rect class="{look}" x="{LEFT + place * step + step * 0.1:.1f}" y="{ends[0]:.1f}" '
             f'width="{max(step * 0.8, 0.6):.1f}" height="{ends[1] - ends[0]:.1f}">{title}</rect>'
         )
-    return _svg(HEIGHT, drawn + _names(names, step))
+    return svg(HEIGHT, drawn + _names(names, step))
 
 
 def bars(rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mapping[str, str], unit: str) -> str:
@@ -104,14 +104,14 @@ def bars(rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mappin
                 continue
             reach = float(value) / span * width
             x = zero if reach >= 0 else zero + reach
-            shown = _amount(value, unit)
+            shown = amount_text(value, unit)
             drawn.append(
                 f'<rect class="{look}" x="{x:.1f}" y="{y}" width="{max(abs(reach), 0.7):.1f}" height="{thick - 1}">'
                 f"<title>{escape(f'{name}, {measure}: {shown}')}</title></rect>"
             )
             at = zero + max(reach, 0) + 4
             drawn.append(f'<text x="{at:.1f}" y="{y + thick - 2}" class="small">{shown}</text>')
-    return _svg(len(rows) * each + 10, drawn)
+    return svg(len(rows) * each + 10, drawn)
 
 
 def histogram(counts: Mapping[str, Mapping[int, int]], looks: Mapping[str, str], steps_per_doubling: int) -> str:
@@ -125,7 +125,7 @@ def histogram(counts: Mapping[str, Mapping[int, int]], looks: Mapping[str, str],
     if not places:
         return ""
     run = range(places[0], places[-1] + 1)
-    names = [_amount(Decimal(2 ** (place / 2)) / 10**9, "$") for place in run]
+    names = [amount_text(Decimal(2 ** (place / 2)) / 10**9, "$") for place in run]
     series = [
         Series(tier, look, [Decimal(coarse.get(tier, {}).get(place, 0)) for place in run])
         for tier, look in looks.items()
@@ -138,14 +138,14 @@ class _Scale:
 
     def __init__(self, largest: Decimal, unit: str) -> None:
         self.unit = unit
-        self.step = _round_step(float(largest))
+        self.step = rounded_step(float(largest))
         self.top = self.step * max(math.ceil(float(largest) / self.step - 1e-9), 1)
 
     def y(self, value: Decimal) -> float:
         return HEIGHT - BOTTOM - float(value) / self.top * (HEIGHT - TOP - BOTTOM)
 
     def text(self, value: Decimal) -> str:
-        return _amount(value, self.unit)
+        return amount_text(value, self.unit)
 
     def axis(self) -> str:
         drawn = []
@@ -182,14 +182,15 @@ def _names(names: Sequence[str], step: float) -> list[str]:
     ]
 
 
-def _round_step(largest: float) -> float:
+def rounded_step(largest: float) -> float:
+    """A step of 1, 2 or 5 times a power of ten that reaches the largest value in three or four."""
     if largest <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(largest / 3))
     return next((power * factor for factor in (1, 2, 5) if largest / (power * factor) <= 4.2), power * 10)
 
 
-def _amount(value: Decimal, unit: str) -> str:
+def amount_text(value: Decimal, unit: str) -> str:
     """Write a number for the eye: two or three significant digits."""
     if unit == "%":
         return f"{value:.1f} %".replace(".0 %", " %")
@@ -214,5 +215,6 @@ def _short(name: str) -> str:
     return escape(name if len(name) <= 14 else f"{name[:6]}…{name[-7:]}")
 
 
-def _svg(height: float, drawn: Sequence[str]) -> str:
+def svg(height: float, drawn: Sequence[str]) -> str:
+    """Put what was drawn on a canvas."""
     return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img">{"".join(drawn)}</svg>'

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from router.ledger.cells import Role
 from router.money import NANO_PER_USD, usd_text
 from router.reports.costs import Costs
-from router.reports.queries import Sums, share
+from router.reports.queries import NO_PRICE, NO_REVENUE, Sums, share
 
 TARGET_MARGIN = Decimal("0.30")
 FINE = Decimal("0.000000000001")
@@ -39,8 +39,6 @@ class Standing:
 
 
 NO_REQUESTS = "no requests in the window"
-NO_PRICE = "no call has a price"
-NO_REVENUE = "no request has an expected amount"
 NOTHING_BOOKED = "nothing was booked"
 Value = Callable[[Standing], object]
 _FIGURES: dict[str, tuple[Figure, Value]] = {}

@@ -1,6 +1,6 @@
 """A whole report as one HTML file: readable alone, offline, on paper, at phone width, in light and dark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -13,8 +13,10 @@ from router.reports import charts
 from router.reports.charts import Series
 from router.reports.figures import definitions
 from router.reports.queries import Filters, Report, Sums
+from router.reports.scatter import tradeoff_chart
 from router.reports.shown import amount, figure_text, number, percent
 from router.reports.standing import Freshness, FullReport
+from router.reports.tradeoff import Estimated, Tradeoff
 from router.reports.window import Window
 
 TIERS = ("fast", "reasoning", "parallel")
@@ -24,7 +26,9 @@ MOST_ROWS = 12
 COLUMNS = ("requests", "cost", "expected", "booked", "contribution", "cost per 1000", "expected per 1000", "deep share")
 
 
-def page(found: FullReport, window: Window, zone: str, where: Filters, now: datetime) -> str:
+def page(
+    found: FullReport, window: Window, zone: str, where: Filters, now: datetime, tradeoff: Tradeoff | None = None
+) -> str:
     """Write the page."""
     total = found.standing.total
     environment = Environment(loader=PackageLoader("router.reports", "."), autoescape=True, undefined=StrictUndefined)
@@ -37,8 +41,8 @@ def page(found: FullReport, window: Window, zone: str, where: Filters, now: date
         is_empty=not total.requests,
         tiles=_tiles(found),
         sentences=_sentences(found),
-        charts=[chart for chart in _charts(found) if chart["svg"]] if total.requests else [],
-        tables=_tables(found),
+        charts=[chart for chart in (*_charts(found), *_traded(tradeoff)) if chart["svg"]] if total.requests else [],
+        tables=[*_tables(found), *_priced_quality(tradeoff)],
         groups=_groups(found),
     )
 
@@ -95,19 +99,19 @@ def _sentences(found: FullReport) -> list[str]:
     """Say in words what a reader should know first."""
     figures, total = found.figures, found.standing.total
     said = []
-    if figures["saved_against_always_reasoning_usd"] is not None:
-        saved = amount(figures["saved_against_always_reasoning_usd"])
-        paid = figures["saved_against_always_fast_usd"]
-        more = "" if paid is None else f"; against always fast {amount(paid)}"
-        said.append(f"Saved against always reasoning: {saved}, all overhead counted{more}. See the assumption below.")
+    for tier in ("reasoning", "fast"):
+        if (saved := figures[f"saved_against_always_{tier}_usd"]) is not None:
+            than = f"{amount(abs(Decimal(str(saved))))} {'more' if Decimal(str(saved)) >= 0 else 'less'}"
+            said.append(f"Everything answered by {tier} would have cost {than}, all overhead counted; how, see below.")
     if figures["break_even_ecpm_usd"] is not None:
         ecpm, needed = amount(figures["ecpm_usd"]), amount(figures["break_even_ecpm_usd"])
         said.append(f"An eCPM of {needed} would break even; assumed is {ecpm}.")
     if unpriced := total.calls - total.priced:
         said.append(f"{number(unpriced)} of {number(total.calls)} calls have no price: the cost is a lower bound.")
     if total.booked_requests or total.booked_nanousd:
-        gap = amount(figures["gap_usd"])
-        said.append(f"Networks booked {amount(figures['booked_revenue_usd'])}; against what was expected there: {gap}.")
+        gap = Decimal(str(figures["gap_usd"]))
+        than = f"{amount(abs(gap))} {'more' if gap >= 0 else 'less'} than was expected there"
+        said.append(f"Networks booked {amount(figures['booked_revenue_usd'])}: {than}.")
     return said
 
 
@@ -179,6 +183,42 @@ def _charts(found: FullReport) -> list[dict[str, Any]]:
             "key": [],
         },
     ]
+
+
+def _traded(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
+    if tradeoff is None:
+        return []
+    text = f"{tradeoff.source}. Lines through points are 95 % intervals."
+    if any(point.doubt for point in tradeoff.points):
+        text += " Hollow: the classifier's promise, as labels do not reach there."
+    kinds = [("thresholds moved together", "other")] if any(p.kind == "sweep" for p in tradeoff.points) else []
+    key = [("always fast", "fast"), ("always reasoning", "reasoning"), ("always parallel", "parallel")]
+    svg = tradeoff_chart(tradeoff.points)
+    return [{"title": "What quality costs", "text": text, "svg": svg, "key": [*key, *kinds, ("today", "line")]}]
+
+
+def _priced_quality(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
+    """The trade-off in numbers, or why there is none."""
+    if tradeoff is None:
+        return []
+    rows = [
+        (
+            point.name,
+            amount(point.cost_usd_per_1k.value),
+            _interval(point.cost_usd_per_1k, amount),
+            percent(point.quality.value),
+            _interval(point.quality, percent),
+            percent(point.deep_share),
+        )
+        for point in tradeoff.points
+    ]
+    columns = ("way to answer", "cost per 1000", "95 % interval", "quality", "95 % interval", "deep share")
+    text = f"{tradeoff.source}. {'Not told: ' + tradeoff.doubt if tradeoff.doubt else ''}"
+    return [{"title": "What quality costs", "text": text, "columns": columns, "left": 1, "rows": rows, "total": None}]
+
+
+def _interval(found: Estimated, shown: Callable[[object], str]) -> str:
+    return "unknown" if found.low is None or found.high is None else f"{shown(found.low)} to {shown(found.high)}"
 
 
 def _compared(report: Report, title: str) -> dict[str, Any]:
@@ -255,9 +295,10 @@ def _table(title: str, report: Report, total: Sums) -> dict[str, Any]:
     text = (
         "" if len(shown) == len(rows) else f"The {len(shown)} with most requests of {len(rows)}; the total is of all."
     )
+    reasons = "; ".join(report.unknowns())
     return {
         "title": title,
-        "text": text,
+        "text": f"{text} Unknown where {reasons}.".strip() if reasons else text,
         "columns": (*report.by, *COLUMNS),
         "left": len(report.by),
         "rows": [(*(value or "unknown" for value in key), *_cells(sums)) for key, sums in shown],

@@ -29,6 +29,9 @@ FIGURES = (
     "estimated",
     "unknown",
 )
+NO_REQUESTS = "no requests"
+NO_PRICE = "no call has a price"
+NO_REVENUE = "no request has an expected amount"
 Filters = Mapping[str, Collection[str]]
 
 
@@ -82,6 +85,19 @@ class Sums:
             "unknown": self.unknown,
         }
 
+    def unknown_because(self) -> dict[str, str]:
+        """Why figures of a row are not known, by their names."""
+        found = {}
+        if not self.has_cost:
+            found["cost_usd"] = NO_PRICE
+        if not self.has_revenue:
+            found["expected_revenue_usd"] = NO_REVENUE
+        if found:
+            found["contribution_usd"] = " and ".join(found.values())
+        if not self.requests:
+            found["deep_share"] = NO_REQUESTS
+        return found
+
 
 def share(part: int, whole: int) -> str | None:
     """Write a share with six digits; None of nothing."""
@@ -109,6 +125,13 @@ class Report:
     def lines(self) -> list[dict[str, object]]:
         """Write the rows in the order of their keys, the unknown last."""
         return [dict(zip(self.by, key, strict=True)) | sums.figures() for key, sums in self.ordered()]
+
+    def unknowns(self) -> list[str]:
+        """Say why there are rows of which something is not known; what has no requests speaks for itself."""
+        reasons = [sums.unknown_because() for sums in self.rows.values()]
+        return sorted(
+            {why for found in reasons for name, why in found.items() if name in ("cost_usd", "expected_revenue_usd")}
+        )
 
 
 def costs(engine: Engine, by: Sequence[str], window: Window, where: Filters | None = None) -> Report:
