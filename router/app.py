@@ -56,6 +56,7 @@ from router.tiers.shadowing import ShadowSlice
 from router.tiers.single import SingleTier
 from router.types import Tier, Usage
 from router.waits import Waits
+from router.watching import Watch
 
 USUAL_PRICE_RATIO = 30.0
 SAMPLE = Usage(input_fresh=1_500, output_visible=350)  # an ordinary consumer turn with its history
@@ -110,6 +111,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     follower = Follower((keys.refresh, artifacts.follow, policy_book.refresh))
     paces = Prices(engine, lambda: policy_book.active, clock.now_us)
     shipper.follow(paces.follow)
+    watch = Watch(engine, policy_book, clock.now_us, wiring=settings.tiers)
+    shipper.follow(watch.follow)
     shipper.follow(lambda: prices.refresh(engine))
     shipper.follow(lambda: earnings.refresh(engine))
     shipper.follow(rollups.follower(engine, clock.now_us))

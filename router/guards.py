@@ -6,6 +6,7 @@ harm is excluded for every guard, or after so many requests without a breach. Re
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -82,8 +83,8 @@ def _slow(tally: Tally, limit: int) -> Histogram:
 
 
 def _slow_from(arms: Arms) -> int:
-    """The step beyond which the slowest twentieth of all requests lies: of both arms, so that it favours neither."""
-    steps = sum((canary.first_bytes + control.first_bytes for _, canary, control in arms.strata()), Tally().first_bytes)
+    """The step beyond which the slowest twentieth of the control's requests lies."""
+    steps: Counter[int] = sum((control.first_bytes for _, _, control in arms.strata()), Counter())
     left = steps.total() * SLOWEST
     for step in sorted(steps, reverse=True):
         left -= steps[step]

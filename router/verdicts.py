@@ -29,8 +29,8 @@ class Limits:
     """From where on a difference is harmful, how seldom an innocent canary may be rolled back, and when it has passed.
 
     `margin` is in parts of the revenue of a request, all others are shares of the requests: .01 more errors is one
-    more in a hundred requests. A request is slow when it took longer to its first byte than 95 of 100 requests take.
-    The deep share is held against the canary's own cap, or the control's share where that is above it.
+    more in a hundred requests. A request is slow when it took longer to its first byte than 95 of 100 of the control
+    did. The deep share is held against the canary's own cap, or the control's share where that is above it.
     """
 
     margin: float = 0.05

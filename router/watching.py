@@ -1,0 +1,90 @@
+"""Watches the open canary: reads its arms, asks the guards, and rolls it back, or notes that it has passed.
+
+Runs in every worker, off the event loop; the first one to act wins, the others find that it is done. While the
+database is away nothing is decided: what happened meanwhile is in the spools and is read when it arrives.
+"""
+
+import logging
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+
+from router import canaries
+from router.arms_reading import Reading
+from router.canaries import Canary, CanaryState, Mode
+from router.dials import Wiring
+from router.guards import judge
+from router.policies import PolicyBook
+from router.policy import Policy
+from router.verdicts import Limits, Standing, Verdict
+
+log = logging.getLogger(__name__)
+
+EVERY_US = 2_000_000
+
+
+class Watch:
+    """The watch of one worker. `verdict` is what the guards said last, None where nothing is watched."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        book: PolicyBook,
+        now_us: Callable[[], int],
+        *,
+        limits: Limits | None = None,
+        wiring: Wiring | None = None,
+    ) -> None:
+        self.verdict: Verdict | None = None
+        self._engine = engine
+        self._book = book
+        self._now_us = now_us
+        self._limits = limits or Limits()
+        self._wiring = wiring
+        self._reading: Reading | None = None
+        self._next_us = 0
+
+    def follow(self) -> None:
+        """Look at the open canary, every other second at most, and act; raises SQLAlchemyError."""
+        now_us = self._now_us()
+        if now_us < self._next_us:
+            return
+        self._next_us = now_us + EVERY_US
+        canary, trial, active = self._book.canary, self._book.trial, self._book.active
+        if canary is None or trial is None or canary.mode is not Mode.CANARY:
+            self._reading = self.verdict = None
+            return
+        if self._reading is None or self._reading.canary.id != canary.id:
+            self._reading = Reading(self._engine, canary, (trial, active), now_us)
+        self._reading.read(now_us)
+        if self._reading.is_complete:
+            self.verdict = judge(self._reading.arms, cap_of(trial), self._limits)
+            self._act(canary, self.verdict, now_us)
+
+    def _act(self, canary: Canary, verdict: Verdict, now_us: int) -> None:
+        match verdict.standing:
+            case Standing.BREACHED:
+                if canaries.roll_back(self._engine, canary.id, str(verdict), now_us):
+                    log.warning("canary version %d rolled back: %s", canary.version, verdict)
+            case Standing.PASSED if canary.state is CanaryState.RUNNING:
+                if canaries.passed(self._engine, canary.id, str(verdict), now_us, self._wiring):
+                    log.info("canary version %d passed: %s", canary.version, verdict)
+            case _:
+                return
+        self._book.refresh()
+
+
+def cap_of(policy: Policy) -> float:
+    """The highest deep share that a policy allows: its own cap, or that of a segment."""
+    caps = [policy.for_segment(name).max_deep_share for name in policy.segments]
+    return max([policy.max_deep_share, *caps])
+
+
+def verdict_of(
+    engine: Engine, canary: Canary, trial: Policy, active: Policy, now_us: int, limits: Limits | None = None
+) -> Verdict:
+    """Judge a canary by all the books hold of it now, without acting; raises SQLAlchemyError."""
+    reading = Reading(engine, canary, (trial, active), now_us)
+    while not reading.is_complete:
+        reading.read(now_us)
+    return judge(reading.arms, cap_of(trial), limits or Limits())
