@@ -58,8 +58,8 @@ TOLD = (NotDone, WrongKey, WrongPolicy, NotMoney, WrongWindow, RequestError)  # 
 # Plotly puts one style for maps into every page, which no chart here uses: let in by its content and nothing else.
 PLOTLY_MAPS = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
 SECURITY = {
-    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src 'self' '{PLOTLY_MAPS}'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src 'self' '{PLOTLY_MAPS}'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "same-origin",

@@ -1,28 +1,36 @@
-"""`tierwise admin`: the admin secret."""
+"""`tierwise admin`: the secrets of the admin pages."""
 
 import os
+from typing import Annotated
 
 import typer
 
 from router.commands.output import ConfigOption
 
-app = typer.Typer(help="The admin secret.", no_args_is_help=True)
+app = typer.Typer(help="The secrets of the admin pages.", no_args_is_help=True)
 
 
 @app.callback()
 def admin() -> None:
-    """The admin secret."""
+    """The secrets of the admin pages."""
 
 
 @app.command()
-def reset(config: ConfigOption = None) -> None:
-    """Make a new admin secret, forget the old one, and print it once."""
+def reset(
+    role: Annotated[str, typer.Option(help="admin, or viewer for a secret that only looks.")] = "admin",
+    config: ConfigOption = None,
+) -> None:
+    """Make a new secret, forget the old one, and print it once; who signed in with the old one is signed out."""
     from router import settings
-    from router.admin_secret import OVERRIDE, AdminSecret
+    from router.admin_secret import AdminSecret, Role
     from router.commands.opening import make_state_dir
 
+    try:
+        whose = Role(role)
+    except ValueError:
+        raise typer.BadParameter(f"--role takes {' or '.join(Role)}") from None
     configured = settings.load(settings.config_path(config))
     make_state_dir(configured)
-    print(AdminSecret(configured.state_dir, {}).reset())
-    if OVERRIDE in os.environ:
-        typer.echo(f"note: {OVERRIDE} is set and overrides it", err=True)
+    print(AdminSecret(configured.state_dir, {}, whose).reset())
+    if (override := f"TIERWISE_{whose.upper()}_SECRET") in os.environ:
+        typer.echo(f"note: {override} is set and overrides it", err=True)

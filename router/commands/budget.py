@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from router.commands.auditing import witness
 from router.commands.output import ConfigOption, Format, FormatOption, show
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ def set_budget(
     if limit is not None and limit < 0:
         raise typer.BadParameter("a limit is no less than 0")
     with opened(config) as (_, engine):
-        subject = budgets.subject_of(engine, scope, name)
+        subject, target = budgets.subject_of(engine, scope, name), f"{lasts} {scope} {name}".strip()
         if limit is None:
-            was_there = budgets.drop(engine, scope, subject, lasts)
+            was_there = budgets.drop(engine, scope, subject, lasts, witness("budget taken away", target))
             typer.echo("taken away" if was_there else "there was no such budget")
         else:
-            budgets.put(engine, scope, subject, lasts, limit, getpass.getuser(), note, SystemClock().now_us())
+            now_us, author = SystemClock().now_us(), getpass.getuser()
+            told = witness("budget set", target, note)
+            budgets.put(engine, scope, subject, lasts, limit, author, note, now_us, told)
             typer.echo("in force within two seconds")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from router.commands.auditing import witness
 from router.commands.output import ConfigOption, Format, FormatOption, show
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def set_revenue(
         )
         factors = dict(_factor(text) for text in country or ())
         now_us = SystemClock().now_us()
-        number = revenue.change(engine, {name: assumption}, factors, getpass.getuser(), note, now_us)
+        told = witness("revenue assumptions", name, note)
+        number = revenue.change(engine, {name: assumption}, factors, getpass.getuser(), note, now_us, witness=told)
     typer.echo(f"version {number} is in force within two seconds")
 
 

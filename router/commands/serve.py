@@ -2,11 +2,14 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from router.commands.output import ConfigOption
+
+if TYPE_CHECKING:
+    from router.settings import Settings
 
 
 def serve(
@@ -35,10 +38,10 @@ def serve(
     elif configured.server.workers > 1:  # once here, rather than in every worker again and again
         schema.ready_engine(configured.database_url).dispose()
     # A secret that is made is also shown: only once the start has succeeded.
-    run(configured, path, lambda base_url: _greet(base_url, AdminSecret(configured.state_dir).ensure()))
+    run(configured, path, lambda base_url: _greet(base_url, AdminSecret(configured.state_dir).ensure(), configured))
 
 
-def _greet(base_url: str, secret: str | None) -> None:
+def _greet(base_url: str, secret: str | None, configured: "Settings") -> None:
     _say(
         f"""
 Tierwise is ready. Ask it something:
@@ -46,7 +49,7 @@ Tierwise is ready. Ask it something:
   curl {base_url}/v1/chat/completions -H 'content-type: application/json' \\
     -d '{{"model": "auto", "messages": [{{"role": "user", "content": "Why is the sky blue?"}}]}}'
 
-Admin page:   {base_url}/admin   (not built yet; its secret is)"""
+Admin page:   {base_url + "/admin" if configured.admin.enabled else "turned off (admin.enabled)"}"""
     )
     if secret is not None:
         _say(f"Admin secret: {secret}   (shown once; `tierwise admin reset` makes a new one)")

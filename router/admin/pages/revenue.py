@@ -11,12 +11,14 @@ from router.ledger.revenue import DEFAULT_SEGMENT, MILLION, SCENARIOS, Assumptio
 from router.money import nano_from_usd
 
 MOST_ADS = 100
+MOST_TIMES = 100
 
 
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the assumptions in force, and a form that begins with them or with a scenario."""
     found = earning.read(visit.services.engine, visit.services.now_us())
     segment = visit.given.get("segment") or visit.query.get("segment") or DEFAULT_SEGMENT
+    surface = visit.given.get("surface", "")
     scenario = visit.query.get("scenario", "")
     begun = SCENARIOS.get(scenario) or found.segments.get(segment) or found.segments.get(DEFAULT_SEGMENT)
     words = earning.shown(begun or SCENARIOS["base"])
@@ -25,10 +27,12 @@ def show(visit: Visit) -> Mapping[str, object]:
         "ads_per_query": words["ads per query"],
         "publisher_share": words["publisher share"],
         "flat_usd": words["flat"].removeprefix("$"),
+        "commercial": words["beside buyers"],
     }
     return {
         "found": found,
         "segment": segment,
+        "surface": surface,
         "scenario": scenario,
         "million": MILLION,
         "fields": {name: visit.given.get(name, value) for name, value in fields.items()},
@@ -52,9 +56,10 @@ def feed(visit: Visit) -> object:
 
 def save(visit: Visit) -> Done:
     """Write a new version; requests keep the version they were booked under."""
-    segment, note = visit.text("segment", 64), visit.text("note")
-    if not SEGMENT_NAME.fullmatch(segment):
-        raise NotDone("a segment is 1 to 64 of a-z 0-9 _ -")
+    segment, surface, note = visit.text("segment", 64), visit.text("surface", 64), visit.text("note")
+    if not SEGMENT_NAME.fullmatch(segment) or not SEGMENT_NAME.fullmatch(surface or "none"):
+        raise NotDone("a segment, and a surface, is 1 to 64 of a-z 0-9 _ -")
+    name = revenue.surfaced(segment, surface) if surface else segment
     if not note:
         raise NotDone("say why, and where the numbers come from")
     assumption = Assumption(
@@ -62,18 +67,19 @@ def save(visit: Visit) -> Done:
         _ppm(_number(visit, "ads_per_query", MOST_ADS)),
         _ppm(_number(visit, "publisher_share", 1)),
         nano_from_usd(_number(visit, "flat_usd", None)),
+        _ppm(_number(visit, "commercial", MOST_TIMES)),
     )
     seen = visit.text("version", 20)
     try:
         number = revenue.change(
             visit.services.engine,
-            {segment: assumption},
+            {name: assumption},
             {},
             visit.actor,
             note,
             visit.services.now_us(),
             seen=int(seen) if seen.isdigit() else None,
-            witness=visit.witness("revenue assumptions", segment, note),
+            witness=visit.witness("revenue assumptions", name, note),
         )
     except StaleRevenue as error:
         raise NotDone(str(error), 409) from None

@@ -37,6 +37,11 @@ class Wanted:
     segment: str | None = None
     request_id: str | None = None
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether not every request is wanted."""
+        return any((self.tier, self.reason, self.outcome, self.segment))
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -59,52 +64,54 @@ def read(engine: Engine, wanted: Wanted, now_us: int) -> Found:
     """Read one page."""
     with engine.connect() as connection, connection.begin():
         labels = {row.id: row.text for row in connection.execute(select(Label.id, Label.text))}
-        rows = _rows(connection, wanted, labels)
+        bound = _bound(connection, wanted)
+        rows = _rows(connection, wanted, labels, bound)
         means = _means(connection, now_us)
         names = {row.id: row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
         policies = _policies(connection, {row.policy_version for row in rows})
         calls = _calls(connection, [row.id for row in rows])
         corrections = _corrections(connection, [row.id for row in rows])
-        older, looked_back = _older(connection, wanted, rows)
+        older, looked_back = _older(wanted, rows, bound)
         requests = [
             _shown(row, labels, names, policies, calls.get(row.id, []), corrections.get(row.id, 0)) for row in rows
         ]
     return Found(requests, means, older, looked_back)
 
 
-def _rows(connection: Connection, wanted: Wanted, labels: Mapping[int, str]) -> Sequence[Any]:
+def _rows(connection: Connection, wanted: Wanted, labels: Mapping[int, str], bound: str | None) -> Sequence[Any]:
     table = Request.__table__
     if wanted.request_id is not None:
         return connection.execute(select(table).where(table.c.id == wanted.request_id)).all()
-    recent = select(table).where(table.c.id < wanted.before).order_by(table.c.id.desc()).limit(LOOKED_THROUGH)
-    found = recent.subquery()
-    query = select(found).order_by(found.c.id.desc()).limit(PAGE_ROWS)
+    query = select(table).where(table.c.id < wanted.before).order_by(table.c.id.desc()).limit(PAGE_ROWS)
+    if bound is not None:
+        query = query.where(table.c.id >= bound)
     if wanted.tier is not None:
-        query = query.where(found.c.final_tier == wanted.tier)
+        query = query.where(table.c.final_tier == wanted.tier)
     if wanted.reason is not None:
-        query = query.where(found.c.reason == wanted.reason)
+        query = query.where(table.c.reason == wanted.reason)
     if wanted.outcome is not None:
-        query = query.where(found.c.outcome == wanted.outcome)
+        query = query.where(table.c.outcome == wanted.outcome)
     if wanted.segment is not None:
         named = [number for number, text in labels.items() if text == wanted.segment]
-        query = query.where(found.c.segment_id.in_(named))
+        query = query.where(table.c.segment_id.in_(named))
     return connection.execute(query).all()
 
 
-def _older(connection: Connection, wanted: Wanted, rows: Sequence[Any]) -> tuple[str | None, int | None]:
+def _bound(connection: Connection, wanted: Wanted) -> str | None:
+    """The last id that a filter looks at; None where everything there is gets looked at."""
+    if not wanted.is_filtered:
+        return None
+    ids_before = select(Request.id).where(Request.id < wanted.before).order_by(Request.id.desc())
+    return connection.scalar(ids_before.offset(LOOKED_THROUGH - 1).limit(1))
+
+
+def _older(wanted: Wanted, rows: Sequence[Any], bound: str | None) -> tuple[str | None, int | None]:
     """Where to go on: after a full page its last request, after a vain search the last one looked at."""
     if wanted.request_id is not None:
         return None, None
     if len(rows) == PAGE_ROWS:
         return rows[-1].id, None
-    last = connection.scalar(
-        select(Request.id)
-        .where(Request.id < wanted.before)
-        .order_by(Request.id.desc())
-        .offset(LOOKED_THROUGH - 1)
-        .limit(1)
-    )
-    return last, None if last is None else int(last[:12], 16) * 1_000
+    return bound, None if bound is None else int(bound[:12], 16) * 1_000
 
 
 def _policies(connection: Connection, versions: set[int]) -> dict[int, Policy]:

@@ -126,6 +126,7 @@ def shown(assumption: Assumption) -> dict[str, str]:
         "ads per query": _plain(Decimal(assumption.ads_per_query_ppm) / MILLION),
         "publisher share": _plain(Decimal(assumption.publisher_share_ppm) / MILLION),
         "flat": f"${_plain(Decimal(assumption.flat_nanousd) / 10**9)}",
+        "beside buyers": _plain(Decimal(assumption.commercial_ppm) / MILLION),
     }
 
 

@@ -16,7 +16,7 @@ from router.ledger import ids
 from router.ledger.tables import Call, Feedback, Label, Request
 from router.types import CallStatus, Reason, Tier
 
-MOST_CALLS = 20_000
+MOST_CALLS = 10_000
 MOST_SCORES = 5_000
 MOST_FEEDBACK = 2_000
 BINS = 20

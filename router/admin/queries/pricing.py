@@ -75,4 +75,7 @@ def _shown(row: Any) -> dict[str, Any]:
 def _usd(pico: int | None) -> str | None:
     """Dollars per million tokens, without zeros that say nothing."""
     text = usd_per_million(pico)
-    return None if text is None else f"{Decimal(text).normalize():f}"
+    if text is None:
+        return None
+    whole, _, part = f"{Decimal(text).normalize():f}".partition(".")
+    return f"{whole}.{part:0<2}"

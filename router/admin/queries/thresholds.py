@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine
 
-from router import backtest, dials
+from router import backtest, dials, predictions
+from router.admin.services import Services
 from router.backtest import Figures
 from router.dials import Wiring, WrongPolicy
 from router.offpolicy import Interval, Quality, quality
+from router.policies import in_force
 from router.policy import NEVER, Policy
 from router.preview import Mix, Preview
 from router.previews import Previews, Reading, Stage
@@ -94,9 +96,9 @@ def previewed(preview: Preview, today: Policy, proposed: Policy, segment: str) -
 
 def figures(found: Figures, rated: Quality | None = None) -> dict[str, object]:
     """Figures as JSON: what is not known is null, and quality without enough evidence says why."""
-    shown: dict[str, object] = {name: _cell(figure) for name, figure in found.items()}
+    shown: dict[str, object] = {name: known_cell(figure) for name, figure in found.items()}
     if rated is not None:
-        shown["quality"] = None if rated.doubt else _cell(rated.doubly_robust)
+        shown["quality"] = None if rated.doubt else known_cell(rated.doubly_robust)
         shown["doubt"] = rated.doubt
         shown["ratings"] = {"count": rated.labels, "effective": round(rated.effective_labels)}
     return shown
@@ -143,6 +145,18 @@ def told(before: Policy, after: Policy) -> list[dict[str, str]]:
     return [{"dial": name, "before": dials.shown(a), "after": dials.shown(b)} for name, (a, b) in changes.items()]
 
 
+def keep_prediction(services: Services, version: int, proposed: Policy, span: str) -> None:
+    """Keep with a version what it is predicted to do, where this worker has read the requests of the span."""
+    now_us = services.now_us()
+    today = in_force(services.engine)
+    found = reading(services.previews, span, now_us, today)
+    if (preview := ready(found)) is None:
+        return
+    mix = preview.mix(proposed)
+    figures_of, rated, over = preview.figures(mix), preview.quality(mix), window_of(span, found.read_at_us)
+    predictions.keep(services.engine, version, "preview", figures_of, rated, over, preview.requests, now_us)
+
+
 def ready(found: Reading) -> Preview | None:
     """The preview of a reading, while there is one to serve."""
     return found.preview if found.stage is Stage.READY else None
@@ -184,7 +198,8 @@ def _reached(preview: Preview, policy: Policy, segment: str) -> dict[str, float]
     return found
 
 
-def _cell(cell: Measured | Interval) -> dict[str, float | None] | None:
+def known_cell(cell: Measured | Interval) -> dict[str, float | None] | None:
+    """A figure with its interval as JSON; null where it is not known."""
     if math.isnan(cell.value):
         return None
     return {"value": _known(cell.value), "low": _known(cell.low), "high": _known(cell.high)}

@@ -1,0 +1,87 @@
+"""Reads the open trial and its guards, what versions did beside what was predicted, and the price of pacing."""
+
+import math
+
+from sqlalchemy import Engine
+
+from router import canaries, paces, predictions
+from router.admin.queries.thresholds import known_cell
+from router.policy import Policy
+from router.policy_acts import version_of
+from router.trials import Mode
+from router.verdicts import Finding
+from router.watching import verdict_of
+
+
+def trial(engine: Engine, now_us: int) -> dict[str, object]:
+    """The open trial and what its guards say; `open` is false where there is none."""
+    open_one = canaries.running(engine)
+    if open_one is None:
+        last = next(iter(canaries.history(engine, 1)), None)
+        ended = {"version": last.version, "state": last.state.value, "verdict": last.verdict} if last else None
+        return {"open": False, "last": ended}
+    found: dict[str, object] = {"open": True, "id": open_one.id, "state": open_one.state.value, "findings": []}
+    if open_one.mode is Mode.SHADOW:
+        return found | {"said": "A shadow acts on nothing, so there is nothing to guard."}
+    tried, control = (version_of(engine, number).policy for number in (open_one.version, open_one.control))
+    verdict = verdict_of(engine, open_one, tried, control, now_us)
+    return found | {
+        "said": str(verdict),
+        "requests": {"canary": verdict.canary_requests, "control": verdict.control_requests},
+        "findings": [_finding(finding) for finding in verdict.findings],
+    }
+
+
+def realised(engine: Engine, version: int) -> dict[str, object]:
+    """What a version did beside what it was predicted to do; raises WrongPolicy where there is nothing to see."""
+    found = predictions.realised(engine, version)
+    predicted = found.predicted
+    return {
+        "version": version,
+        "since": found.since_us,
+        "requests": found.requests,
+        "predicted_by": predicted.made_by if predicted else None,
+        "predicted_at": predicted.created_at_us if predicted else None,
+        "segment": predicted.segment if predicted else None,
+        "figures": [
+            {
+                "figure": one.figure,
+                "predicted": known_cell(one.predicted),
+                "realised": known_cell(one.realised),
+                "is_outside": one.is_outside,
+            }
+            for one in found.figures
+        ],
+    }
+
+
+def pace(engine: Engine, policy: Policy) -> list[dict[str, object]]:
+    """What pacing multiplies the thresholds of each segment by."""
+    return [
+        {
+            "segment": step.segment,
+            "price": step.price,
+            "target": step.target,
+            "is_dry": step.is_dry,
+            "is_frozen": step.is_frozen,
+            "spent_nanousd": step.spent_nanousd,
+            "due_nanousd": step.due_nanousd,
+        }
+        for step in paces.current(engine, policy)
+    ]
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    def finite(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    return {
+        "guard": finding.guard.value,
+        "standing": finding.standing.value,
+        "canary": finite(finding.canary),
+        "control": finite(finding.control),
+        "harm": finite(finding.harm),
+        "low": finite(finding.low),
+        "high": finite(finding.high),
+        "harmful": finding.harmful,
+    }
