@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 
 from router import canaries, policy_acts
-from router.admin.page import Page, Visit
+from router.admin.page import Feed, NotDone, Page, Visit
+from router.admin.queries import trials
+from router.policies import Act
+from router.previews import Busy
 
 ACTS_SHOWN = 100
 TRIALS_SHOWN = 30
@@ -12,7 +15,21 @@ TRIALS_SHOWN = 30
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the newest first."""
     engine = visit.services.engine
-    return {"acts": policy_acts.history(engine, ACTS_SHOWN), "trials": canaries.history(engine, TRIALS_SHOWN)}
+    acts = policy_acts.history(engine, ACTS_SHOWN)
+    came = {act.version for act in acts if act.act in (Act.ACTIVATED, Act.ROLLED_BACK)}
+    return {"acts": acts, "trials": canaries.history(engine, TRIALS_SHOWN), "versions": sorted(came, reverse=True)}
 
 
-PAGE = Page("history", "Policy history", show)
+def realised(visit: Visit) -> object:
+    """What a version did beside what it was predicted to do; takes some seconds."""
+    version = visit.query.get("version", "")
+    if not version.isascii() or not version.isdecimal() or len(version) > 9:
+        raise NotDone("version: a whole number is expected")
+    try:
+        with visit.services.previews.alone():
+            return trials.realised(visit.services.engine, int(version))
+    except Busy as error:
+        raise NotDone(str(error), 409) from None
+
+
+PAGE = Page("history", "Policy history", show, feeds=(Feed("history/realised", realised),))

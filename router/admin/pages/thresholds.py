@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from router import canaries, dials, policy_acts
 from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
 from router.admin.queries import thresholds as asked
+from router.admin.queries import trials
 from router.admin.queries.versions import versions
 from router.dials import WrongPolicy
 from router.keys import DEFAULT_SEGMENT
@@ -77,6 +78,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "targets": TARGETS,
         "versions": versions(services.engine, VERSIONS_SHOWN),
         "trial": canaries.running(services.engine),
+        "pace": trials.pace(services.engine, today),
         "assumptions": asked.ASSUMPTIONS,
     }
 
@@ -143,6 +145,11 @@ def solve(visit: Visit) -> object:
     }
 
 
+def trial(visit: Visit) -> object:
+    """The open trial, and how its guards stand now."""
+    return trials.trial(visit.services.engine, visit.services.now_us())
+
+
 def save(visit: Visit) -> Done:
     """Write the dials of the form as a version on top of the one that the operator saw."""
     services, note = visit.services, visit.text("note", 2_000)
@@ -152,6 +159,7 @@ def save(visit: Visit) -> Done:
     proposed = asked.proposal(today, wanted, services.settings.tiers)
     changes = {name: after for name, (_, after) in dials.differences(today, proposed).items()}
     made = policy_acts.propose(services.engine, changes, services.settings.tiers, _actor(visit, note))
+    asked.keep_prediction(services, made, proposed, asked.span_of(visit.text("span")))
     return Done(
         f"Version {made} is saved. Nothing is decided by it yet: try it as a canary, or activate it.", _at(visit, made)
     )
@@ -309,6 +317,7 @@ PAGE = Page(
     ),
     feeds=(
         Feed("thresholds/state", state),
+        Feed("thresholds/trial", trial),
         Feed("thresholds/preview", preview, "POST"),
         Feed("thresholds/backtest", backtest, "POST"),
         Feed("thresholds/solve", solve, "POST"),

@@ -15,12 +15,7 @@
     if (text) made.textContent = text;
     return made;
   };
-  const tell = (name, text = "", kind = "") => {
-    const made = document.createElement(name);
-    made.textContent = text;
-    if (kind) made.className = kind;
-    return made;
-  };
+  const { tell, cell, rowHead, kinds: KINDS, rows: ROWS, percent, missing } = figures;
   const valueOf = (line) => {
     const text = line.input.value.trim() || line.input.placeholder;
     const value = Number(text);
@@ -29,38 +24,6 @@
   const snapped = (value) => Number(Math.min(Math.max(value, frame.low), frame.high).toFixed(3));
 
   // Figures
-
-  const sized = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  const usd = (value) => {
-    const size = Math.abs(value), digits = size >= 100 ? 0 : size >= 1 || size === 0 ? 2 : Math.min(6, 2 - Math.floor(Math.log10(size)));
-    return `${value < 0 ? "−" : ""}$${sized(size, digits)}`;
-  };
-  const percent = (value) => `${sized(value * 100, Math.abs(value) < 0.1 ? 2 : 1).replace("-", "−")} %`;
-  const KINDS = {
-    percent: { text: percent, change: (value) => percent(value).replace(" %", " pp") },
-    usd: { text: usd, change: usd },
-    seconds: { text: (value) => `${sized(value, 2).replace("-", "−")} s`, change: (value) => `${sized(value, 2).replace("-", "−")} s` },
-    score: { text: (value) => sized(value, 3).replace("-", "−") },
-  };
-  const ROWS = [
-    ["deep_share", "Deep share", "percent", 0], ["share_reasoning", "reasoning", "percent", 0, true], ["share_parallel", "parallel", "percent", 0, true],
-    ["cost_usd_per_1k", "Cost per 1,000", "usd", -1], ["revenue_usd_per_1k", "Expected revenue per 1,000", "usd", 1],
-    ["contribution_usd_per_1k", "Contribution per 1,000", "usd", 1], ["margin", "Margin", "percent", 1],
-    ["wait_mean_s", "Waiting time, mean", "seconds", -1], ["wait_p95_s", "95 % wait at most", "seconds", -1, true], ["first_byte_mean_s", "first byte, mean", "seconds", -1, true],
-    ["quality", "Quality (mean rating)", "score", 1],
-  ];
-
-  function cell(figure, kind, missing) {
-    const made = tell("td", "", "right");
-    if (!figure) {
-      made.append(tell("span", missing, "unknown"));
-      return made;
-    }
-    made.textContent = kind(figure.value);
-    const bare = (value) => kind(value).replace(/ (%|pp|s)$/, "").replace("$", "");
-    if (figure.low !== null && figure.high !== null && kind(figure.low) !== kind(figure.high)) made.append(tell("span", `${bare(figure.low)} to ${bare(figure.high)}`, "range"));
-    return made;
-  }
 
   function changeCell(figure, kind, better) {
     if (!figure || !kind.change) return tell("td", figure === undefined ? "" : "", "right");
@@ -75,14 +38,12 @@
   function fill(body, found) {
     const { columns } = found, rows = [];
     for (const [name, label, kindName, better, isPart] of ROWS) {
-      const kind = KINDS[kindName], missing = name === "quality" ? "not enough evidence" : "not known";
+      const kind = KINDS[kindName];
       if (name === "first_byte_mean_s" && !columns.today[name] && !columns.proposed[name]) continue;
       const row = tell("tr", "", isPart ? "sub" : "");
-      const head = tell("th", label);
-      head.scope = "row";
-      row.append(head, cell(columns.proposed[name], kind.text, missing));
+      row.append(rowHead(label), cell(columns.proposed[name], kind.text, missing(name)));
       row.append(found.difference ? changeCell(found.difference[name], kind, better) : tell("td"));
-      for (const other of ["today", "always_fast", "shuffled"]) row.append(cell(columns[other][name], kind.text, missing));
+      for (const other of ["today", "always_fast", "shuffled"]) row.append(cell(columns[other][name], kind.text, missing(name)));
       rows.push(row);
     }
     body.replaceChildren(...rows);
@@ -302,8 +263,8 @@
     top.append(head);
     for (const [figure, label, kind] of ROWS.filter(([name]) => found.by_segment[names[0]][name] !== undefined)) {
       const row = tell("tr");
-      row.append(Object.assign(tell("th", label), { scope: "row" }));
-      for (const name of names) row.append(cell(found.by_segment[name][figure], KINDS[kind].text, "not known"));
+      row.append(rowHead(label));
+      for (const name of names) row.append(cell(found.by_segment[name][figure], KINDS[kind].text, missing(figure)));
       body.append(row);
     }
     made.append(top, body);
@@ -341,6 +302,44 @@
       result.replaceChildren(...parts);
     });
   });
+
+  // The open trial
+
+  const GUARDS = { margin: "Margin", errors: "Errors", slow: "Slow first bytes", regenerates: "Asked again", thumbs_down: "Thumbs down", deep_share: "Deep share" };
+  const STANDING = { undecided: ["undecided", ""], breached: ["breached", "bad"], passed: ["no harm", "good"] };
+  const arms = document.getElementById("arms");
+  async function guards() {
+    const found = await tierwise.json("/admin/api/thresholds/trial").catch((error) => ({ failed: error.message }));
+    if (found.failed) arms.replaceChildren(tell("p", found.failed, "negative"));
+    else if (!found.open) {
+      const last = found.last ? `Version ${found.last.version}: ${found.last.state.replaceAll("_", " ")}. ${found.last.verdict ?? ""}` : "";
+      const again = tell("a", "Load the page again");
+      again.href = location.href;
+      arms.replaceChildren(tell("p", `The trial has ended. ${last}`, "warn"), again);
+      return;
+    } else {
+      const scroll = tell("div", "", "scroll"), made = tell("table"), head = tell("tr"), top = tell("thead"), body = tell("tbody");
+      for (const [label, kind] of [["Guard", ""], ["Canary", "right"], ["Beside it", "right"], ["Harm, surely between", "right"], ["Harmful from", "right"], ["Verdict", ""]]) {
+        const cell = tell("th", label, kind);
+        cell.scope = "col";
+        head.append(cell);
+      }
+      top.append(head);
+      for (const one of found.findings) {
+        const row = tell("tr"), standing = tell("td");
+        standing.append(tell("span", STANDING[one.standing][0], `badge ${STANDING[one.standing][1]}`));
+        const value = (number) => tell("td", number === null ? "not known" : percent(number), "right");
+        row.append(rowHead(GUARDS[one.guard] ?? one.guard), value(one.canary), value(one.control));
+        row.append(tell("td", one.low === null || one.high === null || one.high - one.low > 2 ? "not known yet" : `${percent(one.low)} to ${percent(one.high)}`, "right"), value(one.harmful), standing);
+        body.append(row);
+      }
+      made.append(top, body);
+      scroll.append(made);
+      arms.replaceChildren(tell("p", `The guards: ${found.said}.`), ...(found.findings.length ? [scroll] : []));
+    }
+    setTimeout(guards, 5000);
+  }
+  if (arms) guards();
 
   // The frame of the form
 
