@@ -7,7 +7,7 @@ in `router.policy_acts`, with trials in `router.canaries`.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
@@ -21,6 +21,7 @@ from router.trials import Canary, CanaryState, Mode, end_canary, open_canary
 
 CONFIG_AUTHOR = "config"
 MASK = 2**64 - 1
+KNOWN = frozenset(field.name for field in fields(Policy) if field.init) - {"version"}
 
 
 class State(StrEnum):
@@ -143,6 +144,8 @@ def policy_of(version: int, body: Mapping[str, Any]) -> Policy:
 
     Raises ValueError naming a wrong one.
     """
+    if unknown := body.keys() - KNOWN:
+        raise ValueError(f"policy version {version} has dials of another release: {', '.join(sorted(unknown))}")
     segments = {name: SegmentDials(**own) for name, own in body.get("segments", {}).items()}
     return Policy(version=version, **{**body, "segments": segments})
 

@@ -66,10 +66,18 @@ class Actor:
             raise WrongPolicy(f"author and note have at most {LONGEST_TEXT} characters")
 
 
-def propose(engine: Engine, changes: Mapping[str, Dial], wiring: Wiring, actor: Actor) -> int:
-    """Write a version with these changes on top of the one in force; returns its number. Raises WrongPolicy."""
+def propose(
+    engine: Engine, changes: Mapping[str, Dial], wiring: Wiring, actor: Actor, *, base: int | None = None
+) -> int:
+    """Write a version with these changes on top of the one in force; returns its number. Raises WrongPolicy.
+
+    `base` is the version (0: the built-in dials) on top of which the caller means the changes, where it saw one.
+    """
     with exclusive(engine) as connection:
         current = newest(connection, state=State.ACTIVE)
+        now = current.version if current else 0
+        if base is not None and base != now:
+            raise WrongPolicy(f"version {base} was in force when you began, version {now} is now; look at it again")
         parent = policy_of(current.version, current.body) if current else BUILT_IN
         proposed = changed(parent, changes)
         _require_possible(connection, proposed, wiring)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, select, update
 from router.ledger import schema
 from router.ledger.database import writing
 from router.ledger.tables import PolicyVersion
-from router.policies import PolicyBook, import_dials, in_force
+from router.policies import PolicyBook, import_dials, in_force, policy_of
 from router.settings import PolicySettings
 
 
@@ -61,6 +61,11 @@ def test_dials_from_before_there_were_more_of_them_are_the_same_dials(engine: En
     import_dials(engine, few, 1)
     assert import_dials(engine, dials(), 2) is None
     assert in_force(engine).pacing == "dry_run"
+
+
+def test_dials_of_another_release_are_named() -> None:
+    with pytest.raises(ValueError, match="policy version 7 has dials of another release: warp"):
+        policy_of(7, {"warp": 9})
 
 
 def test_a_segments_dials_come_from_the_file(engine: Engine) -> None:

@@ -82,6 +82,15 @@ def test_of_two_who_act_at_once_the_second_is_told(engine: Engine) -> None:
     assert in_force(engine).version == first
 
 
+def test_of_two_who_save_on_what_they_saw_the_second_is_told(engine: Engine) -> None:
+    seen = in_force(engine).version
+    activated(engine)
+    with pytest.raises(WrongPolicy, match="version 1 was in force when you began, version 2 is now"):
+        policy_acts.propose(engine, {"explore": 0.02}, WIRING, BOB, base=seen)
+    assert len(policy_acts.history(engine)) == 3
+    assert policy_acts.propose(engine, {"explore": 0.02}, WIRING, BOB, base=2) == 3
+
+
 def test_a_version_is_not_activated_twice(engine: Engine) -> None:
     version = activated(engine)
     with pytest.raises(WrongPolicy, match="in force already"):
