@@ -32,6 +32,7 @@ from router.dials import WrongPolicy
 from router.errors import RouterError
 from router.keys import WrongKey
 from router.ledger.database import DatabaseUnusable
+from router.reports.tradeoff import WrongReplay
 from router.reports.window import WrongWindow
 from router.settings import WrongSetting
 from router.solving import Unsolvable
@@ -41,6 +42,7 @@ OPERATOR_ERRORS = (
     WrongKey,
     WrongPolicy,
     WrongWindow,
+    WrongReplay,
     Unsolvable,
     DatabaseUnusable,
     ArtifactError,

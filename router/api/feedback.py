@@ -29,6 +29,8 @@ from router.types import Tier
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 MOST_EVENTS = 10_000
+MOST_CONFLICTS = 100  # named in an answer
+FACTS = ("request_id", "segment", "country", "day", "kind", "amount_nanousd")
 NO_NUL = r"\A[^\x00]*\Z"  # PostgreSQL stores none
 Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=NO_NUL)]
 
@@ -114,7 +116,10 @@ class FeedbackEndpoint:
 
 
 class RevenueEndpoint:
-    """Takes booked revenue, one event or a list; an event sent twice counts once."""
+    """Takes booked revenue, one event or a list; an event sent twice counts once.
+
+    One that comes again with other facts changes nothing and is named in the answer: a correction is a new event.
+    """
 
     def __init__(
         self, engine: Engine, doorkeeper: Doorkeeper, server: ServerSettings, now_us: Callable[[], int]
@@ -130,8 +135,11 @@ class RevenueEndpoint:
             server = self._server
             body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
             rows = _revenue_rows(parse_json(body), self._now_us())
-            new = await in_books(lambda: _insert_events(self._engine, rows))
-            await send_json(send, 200, encoded({"received": len(rows), "new": new}), headers)
+            new, conflicting = await in_books(lambda: _insert_events(self._engine, rows))
+            told: dict[str, Any] = {"received": len(rows), "new": new}
+            if conflicting:
+                told |= {"conflicting": len(conflicting), "conflicts": conflicting[:MOST_CONFLICTS]}
+            await send_json(send, 200, encoded(told), headers)
 
 
 async def in_books(work: Callable[[], Any]) -> Any:
@@ -169,14 +177,22 @@ def _insert(engine: Engine, rows: Sequence[dict[str, Any]]) -> None:
         connection.execute(insert(Feedback), rows)
 
 
-def _insert_events(engine: Engine, rows: Sequence[dict[str, Any]]) -> int:
+def _insert_events(engine: Engine, rows: Sequence[dict[str, Any]]) -> tuple[int, list[dict[str, Any]]]:
+    """Insert what is new; also tell which events are known with other facts: those stand as they came first."""
     dialect: Any = sqlite if engine.dialect.name == "sqlite" else postgresql
-    new = 0
+    table = RevenueEvent.__table__
+    new, conflicting = 0, []
     with writing(engine) as connection:
         for row in rows:
             statement = dialect.insert(RevenueEvent).values(**row).on_conflict_do_nothing()
-            new += connection.execute(statement).rowcount
-    return new
+            if connection.execute(statement).rowcount:
+                new += 1
+                continue
+            same = (table.c.source == row["source"], table.c.event_id == row["event_id"])
+            known = connection.execute(select(table).where(*same)).mappings().one()
+            if any(known[fact] != row[fact] for fact in FACTS):
+                conflicting.append({"source": row["source"], "id": row["event_id"]})
+    return new, conflicting
 
 
 def _revenue_rows(decoded: Any, now_us: int) -> list[dict[str, Any]]:

@@ -4,12 +4,12 @@ Samples are buffered: a stream shows the role and progress at once, then the win
 to the escalation tier with its two most frequent answers as hints; without one it is answered and flagged.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from classifier.types import AnswerType, Stakes
-from router.errors import ProviderError, QuotaExhausted
+from router.errors import ProviderError
 from router.providers.base import Delta, ModelTarget
 from router.tiers import judge
 from router.tiers.answers import asked
@@ -29,9 +29,6 @@ from router.tiers.stopping import least_unanimous, reachable, require_reachable,
 from router.tiers.verifiers import Verifier, default_verifiers
 from router.tiers.voting import TestVector, Vote
 from router.types import Tier
-
-Release = Callable[[], None]
-Reserve = Callable[[Query, int], Release]
 
 HIGH_STAKES_CONFIDENCE = 0.99
 ENOUGH_EVIDENCE = 20
@@ -68,7 +65,6 @@ class ParallelSettings:
 class ParallelTier:
     """Samples, votes, stops early, escalates.
 
-    `reserve` holds the worst case of a request before wave one and returns what releases it; it raises QuotaExhausted.
     `tests` returns recorded test vectors of programs. `shadow` observes coverage on a slice of the queries.
     """
 
@@ -79,7 +75,6 @@ class ParallelTier:
         checkers: CheckerPool | None = None,
         verifiers: Sequence[Verifier] | None = None,
         calibration: CalibrationTable | None = None,
-        reserve: Reserve | None = None,
         tests: TestVector | None = None,
         shadow: ShadowSlice | None = None,
     ) -> None:
@@ -87,7 +82,6 @@ class ParallelTier:
         self.checkers = checkers or CheckerPool()
         self.calibration = calibration or CalibrationTable()
         self._verifiers = tuple(verifiers) if verifiers is not None else default_verifiers(self.checkers)
-        self._reserve = reserve
         self._tests = tests
         self._shadow = shadow
         self._slots = Slots(settings.at_once_overall)
@@ -153,27 +147,23 @@ class ParallelTier:
             calls, Tier.PARALLEL, self._slots, settings.at_once, settings.sample_timeout_s, sample_bound(query)
         )
         key = agreement_key([t.name for t in settings.targets], question.answer_type)
-        plan, release = self._plan(query, calls)
-        sampling = Sampling(plan, vote, fan, calls)
+        sampling = Sampling(self._plan(query, calls), vote, fan, calls)
         outcome = Outcome(query, sampling, self.calibration, key)
-        try:
-            if self._skips(query, calls, key):
-                sampling.reason = StopReason.NOT_WORTH_SAMPLING
-                yield Progress(0, 0, 0)
-            else:
-                async with aclosing(sampling.run()) as steps:
-                    async for step in steps:
-                        yield step
-                if self._distrusts(query, calls, outcome):
-                    sampling.reason = StopReason.DISTRUSTED
-            outcome.escalates = outcome.is_undecided and self._can_escalate(query, calls)
-            self._remember(outcome)
-            yield outcome
-        finally:
-            release()
+        if self._skips(query, calls, key):
+            sampling.reason = StopReason.NOT_WORTH_SAMPLING
+            yield Progress(0, 0, 0)
+        else:
+            async with aclosing(sampling.run()) as steps:
+                async for step in steps:
+                    yield step
+            if self._distrusts(query, calls, outcome):
+                sampling.reason = StopReason.DISTRUSTED
+        outcome.escalates = outcome.is_undecided and self._can_escalate(query, calls)
+        self._remember(outcome)
+        yield outcome
 
-    def _plan(self, query: Query, calls: Calls) -> tuple[Plan, Release]:
-        """Decide what may be spent, and hold it."""
+    def _plan(self, query: Query, calls: Calls) -> Plan:
+        """Decide what may be spent."""
         settings, most = self.settings, self._most(query)
         confidence = query.confidence
         if confidence is None:
@@ -183,8 +173,7 @@ class ParallelTier:
         # A policy may be older than the configuration: what its samples cannot reach is not asked of them.
         confidence, most = under_pressure(min(confidence, reachable(most)), most, query.pressure)
         most = max(self._worthwhile(query, most, confidence), query.n)
-        most, release = self._reserved(query, calls, most, max(query.n, least_unanimous(confidence)))
-        plan = Plan(
+        return Plan(
             max_samples=most,
             confidence=confidence,
             least_usable=query.n,
@@ -196,7 +185,6 @@ class ParallelTier:
             request=sample_requests(query, self.settings.targets),
             can_escalate=lambda: self._can_escalate(query, calls),
         )
-        return plan, release
 
     def _most(self, query: Query) -> int:
         """The samples that the policy allows, and never more than the configuration does."""
@@ -212,21 +200,6 @@ class ParallelTier:
                 few = worthwhile_samples(min(query.estimate.p_fast, HARD_QUESTION), tpr, fpr, most)
                 most = min(most, max(least_unanimous(confidence), few))
         return most
-
-    def _reserved(self, query: Query, calls: Calls, most: int, least: int) -> tuple[int, Release]:
-        """Hold the worst case of `most` samples, or of the fewest that can decide; raises QuotaExhausted."""
-        if self._reserve is None:
-            return most, lambda: None
-        request = sample_requests(query, self.settings.targets)
-        strong = worst_case(self.settings.escalation, query, calls)
-        for samples in sorted({most, min(most, least)}, reverse=True):
-            worst = sum(calls.worst_case(request(i)[1], sample_bound(query)) or 0 for i in range(samples)) + strong
-            try:
-                return samples, self._reserve(query, worst)
-            except QuotaExhausted:
-                if samples == min(most, least):
-                    raise
-        raise AssertionError("unreachable: the least is tried last")
 
     async def _answer(self, query: Query, calls: Calls, outcome: Outcome) -> Answer:
         if outcome.escalates and self.settings.escalation is not None:

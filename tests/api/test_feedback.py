@@ -79,6 +79,16 @@ async def test_an_amount_is_booked_to_the_nano_dollar(service: Service) -> None:
     assert (row.amount_nanousd, row.request_id, row.day, row.kind) == (12_300_000, request_id, "2026-03-01", "click")
 
 
+async def test_the_same_event_with_another_amount_changes_nothing_and_is_told(service: Service) -> None:
+    first, other = (an_event(source="changed", amount_usd=amount) for amount in ("0.01", "0.02"))
+    assert (await service.local.post(EVENTS, json=first)).json() == {"received": 1, "new": 1}
+    again = (await service.local.post(EVENTS, json=[first, other])).json()
+    named = [{"source": "changed", "id": first["id"]}]
+    assert again == {"received": 2, "new": 0, "conflicting": 1, "conflicts": named}
+    [kept] = [row for row in service.stored(RevenueEvent) if row.source == "changed"]
+    assert kept.amount_nanousd == 10_000_000
+
+
 async def test_a_day_is_stored_in_one_form(service: Service) -> None:
     await service.local.post(EVENTS, json=an_event(source="days", day="20260301"))
     assert [row.day for row in service.stored(RevenueEvent) if row.source == "days"] == ["2026-03-01"]

@@ -258,29 +258,6 @@ async def test_a_wave_that_would_pass_the_cost_cap_is_not_sent() -> None:
         await a_tier().answer(a_query(cost_cap_nanousd=1), some_calls(provider))
 
 
-async def test_the_worst_case_is_held_before_wave_one_and_released() -> None:
-    held: list[int] = []
-
-    def reserve(_: object, amount: int) -> Any:
-        held.append(amount)
-        return lambda: held.append(-amount)
-
-    tier = ParallelTier(ParallelSettings((CHEAP,)), reserve=reserve)
-    await tier.answer(a_query(), some_calls(FakeProvider(saying(*answers(1)))))
-    assert held == [8 * 2_900_000, -8 * 2_900_000]
-
-
-async def test_a_short_budget_lowers_the_samples_instead_of_failing() -> None:
-    def reserve(_: object, amount: int) -> Any:
-        if amount > 5 * 2_900_000:
-            raise QuotaExhausted("spent")
-        return lambda: None
-
-    provider = FakeProvider(saying(*answers(1, 2, 3, 4)))
-    await ParallelTier(ParallelSettings((CHEAP,)), reserve=reserve).answer(a_query(), some_calls(provider))
-    assert len(provider.requests) == 4
-
-
 async def test_a_policy_may_ask_for_more_confidence_and_fewer_samples() -> None:
     sure, few = FakeProvider(saying(*answers(42))), FakeProvider(saying(*answers(1, 2, 3, 4)))
     answer = await a_tier(max_samples=16).answer(a_query(confidence=0.99), some_calls(sure))
