@@ -50,13 +50,12 @@ def _ways(traffic: Traffic, policy: Policy, today: Floats) -> Iterator[tuple[str
     for place, tier in enumerate(TIERS):
         yield f"always {tier}", "tier", always(traffic, place)
     for move in MOVES:
-        moved = _moved(policy, move)
-        yield f"thresholds {move:+.2f}", "sweep", replayed(traffic, moved)
+        yield f"thresholds {move:+.2f}", "sweep", replayed(traffic, moved(policy, move))
     yield "at random, as often as today", "control", shuffled(traffic, today)
     yield "today", "today", today
 
 
-def _moved(policy: Policy, move: float) -> Policy:
+def moved(policy: Policy, move: float) -> Policy:
     """The policy with both thresholds moved, and no cap on the deep share: the sweep is what the thresholds do."""
     low, high = -1.0, 2.0
     return replace(

@@ -11,7 +11,7 @@ from router.commands.output import ConfigOption, Format, FormatOption, show
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from router.reports.whatif import State
+    from router.reports.whatif import Replay, State
     from router.reports.window import Window
 
 COLUMNS = ("what", "queries", "deep_share", "cost_usd", "expected_revenue_usd", "contribution_usd", "cost_per_1000_usd")
@@ -27,8 +27,12 @@ def whatif(
     output_tokens: Factor = None,
     thinking_tokens: Factor = None,
     cache_rate: Share = None,
+    country: Annotated[
+        list[str] | None, typer.Option(help="CC=SHARE: this share of all queries from there; repeat for more.")
+    ] = None,
     deep_share: Share = None,
     elasticity: Annotated[str, typer.Option(help="e in: queries x (cost per query after / before) ^ -e.")] = "0",
+    quality_elasticity: Annotated[str, typer.Option(help="q in: queries x (quality after / before) ^ q.")] = "0",
     since: Annotated[str | None, typer.Option(help="First moment: a date, a time, or back from now (7d).")] = None,
     until: Annotated[str | None, typer.Option(help="First moment no longer included.")] = None,
     zone: Annotated[str, typer.Option(help="Time zone of dates.")] = "UTC",
@@ -48,13 +52,27 @@ def whatif(
         output_tokens=_number("output-tokens", output_tokens),
         thinking_tokens=_number("thinking-tokens", thinking_tokens),
         cache_rate=_number("cache-rate", cache_rate, most=1),
+        countries=_mix(country or []),
         deep_share=_number("deep-share", deep_share, most=1),
         elasticity=_number("elasticity", elasticity, most=10) or Decimal(0),
+        quality_elasticity=_number("quality-elasticity", quality_elasticity, most=10) or Decimal(0),
     )
     chosen = window(since, until, zone, datetime.now(UTC))
     with opened(config) as (_, engine):
         before = _state(engine, chosen)
-    show([_row("before", before), *(_row(name, state) for name, state in steps(before, levers))], COLUMNS, form)
+        if unknown := levers.countries.keys() - before.countries.keys():
+            raise typer.BadParameter(f"--country: no query came from {', '.join(sorted(unknown))}")
+        replay = _replay(engine, chosen) if levers.deep_share is not None else None
+    changed = steps(before, levers, replay)
+    show([_row("before", before), *(_row(name, state) for name, state in changed)], COLUMNS, form)
+
+
+def _replay(engine: "Engine", window: "Window") -> "Replay | None":
+    """What moving the thresholds does, from replayed scores; None where there are too few."""
+    from router.shifting import of_traffic
+
+    shift = of_traffic(engine, window)
+    return None if shift is None else shift.by
 
 
 def _state(engine: "Engine", window: "Window") -> "State":
@@ -80,7 +98,11 @@ def _state(engine: "Engine", window: "Window") -> "State":
             {name: known.costs[name] + parts[name] for name in BUCKETS},
         )
         revenue += sums.expected_nanousd
-    return State(tiers, Decimal(revenue))
+    countries = {
+        str(country): (Decimal(sums.requests), Decimal(sums.expected_nanousd))
+        for (country,), sums in costs(engine, ["country"], window).ordered()
+    }
+    return State(tiers, Decimal(revenue), countries)
 
 
 def _row(what: str, state: "State") -> dict[str, object]:
@@ -96,6 +118,16 @@ def _row(what: str, state: "State") -> dict[str, object]:
         "contribution_usd": usd(state.contribution),
         "cost_per_1000_usd": usd(state.cost * 1_000 / state.queries) if state.queries else None,
     }
+
+
+def _mix(texts: list[str]) -> dict[str, Decimal]:
+    found = {}
+    for text in texts:
+        code, _, share = text.partition("=")
+        found[code.upper()] = _number("country", share, most=1) or Decimal(0)
+    if sum(found.values(), Decimal(0)) > 1:
+        raise typer.BadParameter("--country: the shares are more than 1 together")
+    return found
 
 
 def _number(name: str, text: str | None, most: int = 10**6) -> Decimal | None:

@@ -1,15 +1,19 @@
 """Pure: what a window would have cost and earned had something been different; one lever after the other.
 
-Costs per tier and token bucket come from the books, prices split them; queries that change tier cost what that tier's
-queries cost on average. With an elasticity e, volume follows cost per query: queries x (after / before) ^ -e.
+Costs per tier and token bucket come from the books, prices split them. Which queries change tier with another deep
+share, and what they cost there, comes from replayed scores where there are enough; else queries of each tier keep their
+average cost. With elasticities e and q, volume follows cost per query and quality:
+queries x (cost after / before) ^ -e x (quality after / before) ^ q.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Protocol
 
 BUCKETS = ("input_fresh", "input_cached", "input_cache_write", "output_visible", "output_reasoning")
 FAST = "fast"
+FARTHEST_MOVE, HALVINGS = 1.5, 24  # of the thresholds, on the scale of scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +30,24 @@ class TierState:
         """Everything it costs."""
         return self.other_cost + sum(self.costs.values(), Decimal(0))
 
-    def times(self, factor: Decimal) -> "TierState":
-        """The same with so many times the queries."""
-        scaled = [{name: value * factor for name, value in by.items()} for by in (self.tokens, self.costs)]
-        return TierState(self.queries * factor, self.other_cost * factor, *scaled)
+    def times(self, factor: Decimal, cost_factor: Decimal | None = None) -> "TierState":
+        """The same with so many times the queries, and so many times the cost where that differs."""
+        cost = factor if cost_factor is None else cost_factor
+        scaled = [{name: value * cost for name, value in by.items()} for by in (self.tokens, self.costs)]
+        return TierState(self.queries * factor, self.other_cost * cost, *scaled)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The whole window: tiers, and what it is expected to earn."""
+    """The whole window: tiers, what it is expected to earn, and its quality as a factor on what it was.
+
+    `countries` has queries and expected revenue by country.
+    """
 
     tiers: Mapping[str, TierState]
     revenue: Decimal
+    countries: Mapping[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    quality: Decimal = Decimal(1)
 
     @property
     def queries(self) -> Decimal:
@@ -72,11 +82,27 @@ class Levers:
     output_tokens: Decimal | None = None
     thinking_tokens: Decimal | None = None
     cache_rate: Decimal | None = None
+    countries: Mapping[str, Decimal] = field(default_factory=dict)
     deep_share: Decimal | None = None
     elasticity: Decimal = Decimal(0)
+    quality_elasticity: Decimal = Decimal(0)
 
 
-def steps(before: State, levers: Levers) -> list[tuple[str, State]]:
+class Moving(Protocol):
+    """What moving the thresholds by some distance does: factors on each tier's queries and cost, and on quality."""
+
+    @property
+    def queries(self) -> Mapping[str, float]: ...
+    @property
+    def cost(self) -> Mapping[str, float]: ...
+    @property
+    def quality(self) -> float: ...
+
+
+Replay = Callable[[float], Moving]
+
+
+def steps(before: State, levers: Levers, replay: Replay | None = None) -> list[tuple[str, State]]:
     """Apply the levers in order; each entry is what moved and the state after it."""
     found: list[tuple[str, State]] = []
     at = before
@@ -96,15 +122,43 @@ def steps(before: State, levers: Levers) -> list[tuple[str, State]]:
     if levers.cache_rate is not None:
         at = replace(at, tiers={t: _cached(s, levers.cache_rate) for t, s in at.tiers.items()})
         found.append((f"cache_rate {levers.cache_rate}", at))
+    if levers.countries:
+        at = _mixed(at, levers.countries)
+        found.append(("countries " + ", ".join(f"{c} {share}" for c, share in levers.countries.items()), at))
     if levers.deep_share is not None:
-        at = _deep(at, levers.deep_share)
-        found.append((f"deep_share {levers.deep_share}", at))
-    if levers.elasticity and before.cost and before.queries and at.cost:
-        cheaper = (at.cost / at.queries) / (before.cost / before.queries)
-        factor = cheaper**-levers.elasticity
-        at = State({t: s.times(factor) for t, s in at.tiers.items()}, at.revenue * factor)
+        name = "replayed" if replay is not None else "at average cost"
+        at = _deep(at, levers.deep_share) if replay is None else _replayed(at, levers.deep_share, replay)
+        found.append((f"deep_share {levers.deep_share}, {name}", at))
+    factor = _demand(before, at, levers)
+    if factor != 1:
+        at = replace(at, tiers={t: s.times(factor) for t, s in at.tiers.items()}, revenue=at.revenue * factor)
         found.append((f"volume x {factor:.4f}", at))
     return found
+
+
+def _demand(before: State, after: State, levers: Levers) -> Decimal:
+    """How volume answers: with more where a query got cheaper or better."""
+    factor = after.quality**levers.quality_elasticity
+    if levers.elasticity and before.cost and before.queries and after.cost:
+        factor *= ((after.cost / after.queries) / (before.cost / before.queries)) ** -levers.elasticity
+    return factor
+
+
+def _mixed(state: State, wanted: Mapping[str, Decimal]) -> State:
+    """Give countries other shares of the queries; the rest keep theirs among themselves, each its revenue a query."""
+    total = sum((queries for queries, _ in state.countries.values()), Decimal(0))
+    rest = sum((queries for name, (queries, _) in state.countries.items() if name not in wanted), Decimal(0))
+    if not total or not state.revenue:
+        return state
+    left = 1 - sum(wanted.values(), Decimal(0))
+    before = after = Decimal(0)
+    for name, (queries, revenue) in state.countries.items():
+        if not queries:
+            continue
+        share = wanted[name] if name in wanted else left * queries / rest if rest else Decimal(0)
+        before += revenue / total
+        after += revenue / queries * share
+    return replace(state, revenue=state.revenue * after / before) if before else state
 
 
 def split(cost: int, tokens: Mapping[str, int], rates: Mapping[str, int]) -> tuple[Decimal, dict[str, Decimal]]:
@@ -133,6 +187,29 @@ def _cached(state: TierState, rate: Decimal) -> TierState:
     tokens = {BUCKETS[0]: (fresh + cached) * (1 - rate), BUCKETS[1]: (fresh + cached) * rate}
     costs = {name: tokens[name] * price for name, price in zip(BUCKETS[:2], each, strict=True)}
     return replace(state, tokens={**state.tokens, **tokens}, costs={**state.costs, **costs})
+
+
+def _replayed(state: State, share: Decimal, replay: Replay) -> State:
+    """Move the thresholds until so large a share goes deep; as near as they can bring it."""
+
+    def moved(by: float) -> State:
+        change = replay(by)
+        one = {name: Decimal(repr(change.queries.get(name, 1.0))) for name in state.tiers}
+        cost = {name: Decimal(repr(change.cost.get(name, 1.0))) for name in state.tiers}
+        tiers = {name: tier.times(one[name], cost[name]) for name, tier in state.tiers.items()}
+        # Shares are of the replayed requests; here the number of queries must stay what it is.
+        scale = state.queries / sum((tier.queries for tier in tiers.values()), Decimal(0))
+        quality = state.quality * Decimal(repr(change.quality))
+        return replace(state, tiers={n: t.times(scale) for n, t in tiers.items()}, quality=quality)
+
+    low, high = -FARTHEST_MOVE, FARTHEST_MOVE
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if (moved(middle).deep_share or Decimal(0)) > share:
+            low = middle
+        else:
+            high = middle
+    return moved(high)
 
 
 def _deep(state: State, share: Decimal) -> State:

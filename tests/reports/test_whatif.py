@@ -1,6 +1,7 @@
 """What-if: levers move what they name, by the formula they state."""
 
 import json
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -53,6 +54,45 @@ def test_volume_follows_cost_by_the_elasticity() -> None:
     assert abs(found.revenue - 40_000) < D("1e-9")
 
 
+def test_volume_follows_quality_by_its_own_elasticity() -> None:
+    better = steps(BEFORE, Levers(deep_share=D("0.2"), quality_elasticity=D(2)), thinner)
+    assert better[-1][0].startswith("volume x")
+    assert better[-1][1].queries > BEFORE.queries
+
+
+def test_a_country_mix_moves_revenue_by_what_each_country_earns_a_query() -> None:
+    state = replace(BEFORE, countries={"US": (D(500), D(15_000)), "IN": (D(400), D(4_000)), "DE": (D(100), D(1_000))})
+    [(name, found)] = steps(state, Levers(countries={"US": D("0.75")}))
+    assert name == "countries US 0.75"
+    assert found.revenue == 22_500 + 2_000 + 500
+    assert found.cost == state.cost
+    assert steps(state, Levers(countries={"US": D(0), "IN": D(0)}))[0][1].revenue == 10_000
+
+
+@dataclass(frozen=True)
+class Thinner:
+    """The further down the thresholds, the more queries think, dearly."""
+
+    queries: dict[str, float]
+    cost: dict[str, float]
+    quality: float
+
+
+def thinner(by: float) -> Thinner:
+    more = 2.0 ** (-2 * by)
+    return Thinner({"fast": 1.0, "reasoning": more}, {"fast": 1.0, "reasoning": more * 1.1}, 1 - by / 10)
+
+
+@given(st.decimals("0.03", "0.3", places=3))
+def test_replayed_a_deep_share_is_reached_at_what_the_moved_queries_cost(share: Decimal) -> None:
+    [(name, found)] = steps(BEFORE, Levers(deep_share=share), thinner)
+    assert name == f"deep_share {share}, replayed"
+    assert abs((found.deep_share or D(0)) - share) < D("1e-4")
+    assert abs(found.queries - BEFORE.queries) < D("1e-9")
+    plain = steps(BEFORE, Levers(deep_share=share))[0][1]
+    assert abs(found.tiers["reasoning"].cost / plain.tiers["reasoning"].cost - D("1.1")) < D("0.01")
+
+
 @given(st.decimals(0, 1, places=3))
 def test_a_deep_share_is_reached_and_no_query_is_lost(share: Decimal) -> None:
     found = after(deep_share=share)
@@ -69,5 +109,11 @@ def test_a_cost_is_split_as_prices_weigh_tokens() -> None:
 def test_the_command_on_empty_books_and_with_wrong_numbers(tierwise: Command) -> None:  # noqa: F811
     [row] = json.loads(tierwise("whatif", "--ecpm", "2", "--format", "json").out)[:1]
     assert (row["what"], row["queries"], row["deep_share"]) == ("before", "0", None)
-    for wrong in (["--ecpm", "x"], ["--deep-share", "1.5"], ["--prices", "-1"]):
+    for wrong in (
+        ["--ecpm", "x"],
+        ["--deep-share", "1.5"],
+        ["--prices", "-1"],
+        ["--country", "US=0.6", "--country", "DE=0.6"],
+        ["--country", "US=0.6"],
+    ):
         assert tierwise("whatif", *wrong).code == 2
