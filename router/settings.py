@@ -181,7 +181,10 @@ class LearningSettings(Table):
     """What is kept of the traffic to learn from, and what duels between tiers may cost."""
 
     keep_share: float = Field(
-        0.05, ge=0, le=1, description="share of auto queries whose hashed features are kept, some 400 bytes each; 0: none"
+        0.05,
+        ge=0,
+        le=1,
+        description="share of auto queries whose hashed features are kept, some 400 bytes each; 0: none",
     )
     keep_days: int = Field(90, ge=1, le=3650, description="how long they are kept")
     duel_usd_per_day: Decimal = Field(Decimal(1), ge=0, description="what duels may cost a day, over all workers")
@@ -261,10 +264,10 @@ class Settings(BaseSettings):
     artifact: Path | None = Field(None, description="classifier made by `tierwise train`; unset: shipped")
     require_prices: bool = Field(False, description="refuse to start while a configured model has no price")
     server: ServerSettings = ServerSettings()
+    admin: AdminSettings = AdminSettings()
     tiers: TierSettings = TierSettings()
     models: dict[str, ModelSettings] = Field({}, description="explicit models under names of their own")
     fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field({}, description="who stands in when a model fails")
-    admin: AdminSettings = AdminSettings()
     policy: PolicySettings = PolicySettings()
     learning: LearningSettings = LearningSettings()
     prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
@@ -337,10 +340,10 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields} | {
         f"{ENV_PREFIX}CONFIG",
         f"{ENV_PREFIX}ADMIN_SECRET",
+        f"{ENV_PREFIX}VIEWER_SECRET",
         f"{ENV_PREFIX}KEY",
     }
     return sorted(v for v in environ if v.startswith(ENV_PREFIX) and v.split("__")[0].upper() not in known)
-        f"{ENV_PREFIX}VIEWER_SECRET",
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
