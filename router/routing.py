@@ -106,6 +106,8 @@ class _Asked:
     view: ConversationView
     lacks: Mapping[Tier, Set[Lack]]
     draw: float
+    turn: int
+    attachments: int
 
     def estimated(self, scorer: Scorer) -> tuple[Estimate, ConversationView]:
         """What a classifier says of it."""
@@ -158,34 +160,25 @@ class Routing:
 
     def route(self, query: Query) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
-        named = self._explicit.get(query.model)
-        wish = self._wish(query, named)
-        turns = turns_of({"messages": query.messages})
-        attachments = sum(turn.attachments for turn in turns)
         recollection = self._memory.recall(query.key_id, query.messages, query.request_id)
-        view = conversation.read(turns, regenerated=recollection.is_regenerate)
-        targets = {named.tier: named.targets[:1]} if named else self._targets
-        asked = _Asked(query, wish, view, lacks_of(_needs(query, attachments), targets), self._draw())
+        asked = self._asked(query, self._draw(), regenerated=recollection.is_regenerate)
         # Nobody asks for the mark where nothing is on trial.
         is_tried = self._policies.trial is not None
         mark = mark_of(query.key_id, query.conversation, query.messages) if is_tried else 0
         judged = self._judged(asked, self._policies.choose(mark))
         decision = judged.within(BudgetView())
         shadow = self._shadowed(asked, judged, mark)
-        if policy.feeds_window(wish, judged.view):
-            judged.feed(decision.score)
-            if judged.policy.classifier is None:  # what is watched for drift is the configured classifier
-                self._observe_score(decision.score)
+        self._note(asked, judged, decision)
         self._memory.remember(recollection, query.request_id, decision.tier)
-        signal, previous_id = recollection.judged(view.kind, decision)
+        signal, previous_id = recollection.judged(asked.view.kind, decision)
         is_asked = judged.view.kind is not Kind.HOUSEKEEPING
         return Routed(
             decision,
             judged.estimate,
             judged.policy,
             shadow,
-            turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
-            attachments=attachments,
+            turn=asked.turn,
+            attachments=asked.attachments,
             ads_eligible=is_asked and judged.estimate.stakes is Stakes.LOW,
             signal=signal,
             previous_id=previous_id,
@@ -197,10 +190,7 @@ class Routing:
 
         Raises as `route` does. How long tiers keep people waiting is not looked at.
         """
-        turns = turns_of({"messages": query.messages})
-        view = conversation.read(turns, regenerated=False)
-        lacks = lacks_of(_needs(query, sum(turn.attachments for turn in turns)), self._targets)
-        asked = _Asked(query, self._wish(query, None), view, lacks, draw=math.nextafter(1.0, 0.0))
+        asked = self._asked(query, math.nextafter(1.0, 0.0), regenerated=False)
         judged = self._judged(asked, replace(of, explore=0.0, max_wait_s=None))
         return judged.within(BudgetView()), judged.estimate
 
@@ -208,6 +198,31 @@ class Routing:
         """Note how long an answer of a tier let its client wait for the first byte."""
         if self._waits is not None:
             self._waits.saw(tier, streamed, wait_ms)
+
+    def _asked(self, query: Query, draw: float, *, regenerated: bool) -> _Asked:
+        named = self._explicit.get(query.model)
+        turns = turns_of({"messages": query.messages})
+        attachments = sum(turn.attachments for turn in turns)
+        targets = {named.tier: named.targets[:1]} if named else self._targets
+        return _Asked(
+            query,
+            self._wish(query, named),
+            conversation.read(turns, regenerated=regenerated),
+            lacks_of(_needs(query, attachments), targets),
+            draw,
+            turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
+            attachments=attachments,
+        )
+
+    def _note(self, asked: _Asked, judged: _Judged, decision: Decision) -> None:
+        """Remember what a query that a score decided adds: its score, and that its tier will be looked at."""
+        if not policy.feeds_window(asked.wish, judged.view):
+            return
+        judged.feed(decision.score)
+        if judged.policy.classifier is None:  # what is watched for drift is the configured classifier
+            self._observe_score(decision.score)
+        if judged.policy.max_wait_s is not None and self._waits is not None:
+            self._waits.sent(decision.tier, asked.query.streamed)
 
     def _judged(self, asked: _Asked, of: Policy, before: _Judged | None = None) -> _Judged:
         """Judge a query by a policy; `before` is another policy's judgement, whose estimate may do."""
@@ -254,7 +269,7 @@ class Routing:
         streamed = asked.query.streamed
         return {
             tier: lacks | {Lack.PATIENCE}
-            if tier is not Tier.FAST and self._waits.is_too_slow(tier, longest, streamed=streamed)
+            if tier is not Tier.FAST and self._waits.is_too_slow(tier, streamed, longest)
             else lacks
             for tier, lacks in asked.lacks.items()
         }

@@ -45,7 +45,7 @@ class Window:
 
 
 class Waits:
-    """The waits of all tiers; streamed and whole answers apart, since a whole one's first byte is its last."""
+    """The waits of all tiers; streamed and whole answers are apart, since a whole one's first byte is its last."""
 
     def __init__(self, ticks_ms: Callable[[], float]) -> None:
         self._ticks_ms = ticks_ms
@@ -58,22 +58,17 @@ class Waits:
             window = self._windows[tier, streamed] = Window()
         window.add(self._ticks_ms(), wait_ms)
 
-    def usual_s(self, tier: Tier, *, streamed: bool) -> float | None:
-        """The usual wait in seconds; None where too few were seen lately."""
-        window = self._windows.get((tier, streamed))
-        usual_ms = window.usual_ms(self._ticks_ms()) if window else None
-        return None if usual_ms is None else usual_ms / 1e3
+    def sent(self, tier: Tier, streamed: bool) -> None:
+        """Note that a query goes to a tier now, from which will be seen how long it takes."""
+        if (window := self._windows.get((tier, streamed))) is not None:
+            window.looked_at_ms = self._ticks_ms()
 
-    def is_too_slow(self, tier: Tier, max_wait_s: float, *, streamed: bool) -> bool:
-        """Tell whether a tier is closed to a query; one now and then is let through to look again."""
+    def is_too_slow(self, tier: Tier, streamed: bool, max_wait_s: float) -> bool:
+        """Tell whether a tier is closed to a query: it usually takes longer, and somebody looked a moment ago."""
         window = self._windows.get((tier, streamed))
         if window is None:
             return False
         now_ms = self._ticks_ms()
         usual_ms = window.usual_ms(now_ms)
-        if usual_ms is None or usual_ms <= max_wait_s * 1e3:
-            return False
-        if now_ms - window.looked_at_ms >= LOOKED_AT_EVERY_MS:
-            window.looked_at_ms = now_ms
-            return False
-        return True
+        is_slow = usual_ms is not None and usual_ms > max_wait_s * 1e3
+        return is_slow and now_ms - window.looked_at_ms < LOOKED_AT_EVERY_MS

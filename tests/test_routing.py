@@ -123,9 +123,11 @@ def test_a_tier_that_keeps_clients_waiting_is_closed_to_scores_only() -> None:
     routing = a_routing(FixedModel(*HARD), policy=patient, waits=waits)
     for _ in range(40):
         routing.waited(Tier.REASONING, False, 9_000.0)
-    routing.route(an_ask("Is it quick again?"))
+    looked = routing.route(an_ask("Is it quick again?")).decision
+    assert looked.tier is Tier.REASONING
     closed = routing.route(an_ask("Hard one?")).decision
     assert (closed.tier, closed.reason) == (Tier.PARALLEL, Reason.CAPABILITY)
+    assert routing.route(an_ask("Thanks!")).decision.tier is Tier.FAST
     assert routing.route(an_ask("Hard two?", streamed=True)).decision.tier is Tier.REASONING
     assert routing.route(an_ask("Hard three?", model="reasoning")).decision.tier is Tier.REASONING
     assert routing.route(an_ask("Hard four?", effort="high")).decision.tier is Tier.REASONING

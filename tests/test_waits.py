@@ -22,42 +22,49 @@ def a_worker(waits_ms: list[float], ticks: Ticks | None = None) -> Waits:
 
 
 def too_slow(waits: Waits, max_wait_s: float = 2.0) -> bool:
-    return waits.is_too_slow(Tier.REASONING, max_wait_s, streamed=True)
+    return waits.is_too_slow(Tier.REASONING, True, max_wait_s)
 
 
-def test_what_95_percent_wait_at_most_is_usual() -> None:
-    waits = a_worker([float(ms) for ms in range(1_000, 1_000 + KEPT)])
-    assert waits.usual_s(Tier.REASONING, streamed=True) == 1.038
+def looked_at(waits_ms: list[float], ticks: Ticks | None = None) -> Waits:
+    waits = a_worker(waits_ms, ticks)
+    waits.sent(Tier.REASONING, True)
+    return waits
+
+
+def test_what_95_percent_wait_at_most_decides() -> None:
+    waits = looked_at([float(ms) for ms in range(1_000, 1_000 + KEPT)])
+    assert (too_slow(waits, 1.037), too_slow(waits, 1.038)) == (True, False)
 
 
 def test_too_few_answers_tell_nothing() -> None:
-    waits = a_worker([9_000.0] * (LEAST_SEEN - 1))
-    assert waits.usual_s(Tier.REASONING, streamed=True) is None
-    assert not too_slow(waits)
+    assert not too_slow(looked_at([9_000.0] * (LEAST_SEEN - 1)))
+    assert not too_slow(a_worker([]))
 
 
 def test_streamed_and_whole_answers_are_apart() -> None:
-    waits = a_worker([9_000.0] * KEPT)
-    assert waits.usual_s(Tier.REASONING, streamed=False) is None
-    assert not waits.is_too_slow(Tier.PARALLEL, 2.0, streamed=True)
+    waits = looked_at([9_000.0] * KEPT)
+    assert too_slow(waits)
+    assert not waits.is_too_slow(Tier.REASONING, False, 2.0)
+    assert not waits.is_too_slow(Tier.PARALLEL, True, 2.0)
 
 
-def test_a_slow_tier_is_closed_but_for_one_query_now_and_then() -> None:
+def test_a_slow_tier_is_closed_until_it_is_time_to_look_again() -> None:
     ticks = Ticks()
-    waits = a_worker([9_000.0] * KEPT, ticks)
-    assert [too_slow(waits) for _ in range(3)] == [False, True, True]
+    waits = looked_at([9_000.0] * KEPT, ticks)
+    assert too_slow(waits)
     ticks.ms += LOOKED_AT_EVERY_MS
-    assert [too_slow(waits) for _ in range(3)] == [False, True, True]
-    assert not too_slow(waits, max_wait_s=10.0)
+    assert [too_slow(waits), too_slow(waits)] == [False, False]
+    waits.sent(Tier.REASONING, True)
+    assert too_slow(waits)
 
 
 def test_a_tier_that_is_quick_again_opens() -> None:
-    waits = a_worker([9_000.0] * KEPT + [500.0] * KEPT)
-    assert [too_slow(waits) for _ in range(3)] == [False] * 3
+    assert not too_slow(looked_at([9_000.0] * KEPT + [500.0] * KEPT))
 
 
 def test_what_was_long_ago_is_forgotten() -> None:
     ticks = Ticks()
     waits = a_worker([9_000.0] * KEPT, ticks)
     ticks.ms += FORGOTTEN_AFTER_MS + 1
-    assert waits.usual_s(Tier.REASONING, streamed=True) is None
+    waits.sent(Tier.REASONING, True)
+    assert not too_slow(waits)
