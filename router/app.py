@@ -33,6 +33,7 @@ from router.follower import Follower
 from router.keys import DEFAULT_SEGMENT, KeyRing
 from router.learning import Learning
 from router.ledger import pricelist, revenue, rollups, schema
+from router.ledger.coverage import CoverageBook
 from router.ledger.duel_days import DuelAllowance
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
@@ -125,7 +126,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     }
     score_watch, calibration_watch = ScoreStability(classifier.reference_scores), CalibrationWatch()
     by_tier = _by_tier(settings, environ)
-    coverage = CoverageLog()
+    votes = CoverageBook(engine, clock.now_us)
+    shipper.follow(votes.follow)
+    coverage = CoverageLog(votes.note)
     parallel = _parallel(settings, by_tier, prices, coverage, clock)
     rivals = {tier: by_tier[tier][0] for tier in (Tier.FAST, Tier.REASONING)}
     duels = Duels(

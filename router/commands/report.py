@@ -145,6 +145,7 @@ def _exact(found: "FullReport", filters: Mapping[str, set[str]], tradeoff: "Trad
         "top_spenders": found.spenders,
         "freshness": asdict(found.freshness),
         "tradeoff": asdict(tradeoff) if tradeoff else None,
+        "coverage": asdict(found.coverage),
     }
 
 

@@ -11,6 +11,7 @@ from router.ledger.lines import BUCKETS_PER_DOUBLING
 from router.money import NANO_PER_USD
 from router.reports import charts
 from router.reports.charts import Series
+from router.reports.coverage import CoverageFigures
 from router.reports.figures import definitions
 from router.reports.queries import Filters, Report, Sums
 from router.reports.scatter import tradeoff_chart
@@ -42,7 +43,7 @@ def page(
         tiles=_tiles(found),
         sentences=_sentences(found),
         charts=[chart for chart in (*_charts(found), *_traded(tradeoff)) if chart["svg"]] if total.requests else [],
-        tables=[*_tables(found), *_priced_quality(tradeoff)],
+        tables=[*_tables(found), *_priced_quality(tradeoff), *_covered(found.coverage)],
         groups=_groups(found),
     )
 
@@ -215,6 +216,28 @@ def _priced_quality(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
     columns = ("way to answer", "cost per 1000", "95 % interval", "quality", "95 % interval", "deep share")
     text = f"{tradeoff.source}. {'Not told: ' + tradeoff.doubt if tradeoff.doubt else ''}"
     return [{"title": "What quality costs", "text": text, "columns": columns, "left": 1, "rows": rows, "total": None}]
+
+
+def _covered(found: CoverageFigures) -> list[dict[str, Any]]:
+    """What more samples could have found beside what was chosen; nothing where nobody looked."""
+    if not found.observed:
+        return []
+    shown = (
+        ("one sample is right", found.accuracy_at_1),
+        ("the most frequent answer is right", found.majority_at_k),
+        ("the selected answer is right", found.selected_at_k),
+        (f"any of {found.k} samples is right, at least", found.pass_at_k),
+        ("of the possible gain realised by selection, at most", found.efficiency),
+        ("of the samples could not be read", found.unreadable),
+    )
+    text = (
+        f"{number(found.observed)} queries sampled to the end, {number(found.labelled)} of them rated; the tier had "
+        f"stopped after {found.samples_used:.1f} samples on average. Without ratings the shares are unknown."
+    )
+    rows = [(title, percent(value)) for title, value in shown]
+    columns = ("parallel tier", "share")
+    title = "Coverage beside selection"
+    return [{"title": title, "text": text, "columns": columns, "left": 1, "rows": rows, "total": None}]
 
 
 def _interval(found: Estimated, shown: Callable[[object], str]) -> str:

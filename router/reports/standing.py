@@ -13,6 +13,7 @@ from router.ledger.cells import QUARTER_MS
 from router.ledger.revenue import DEFAULT_SEGMENT
 from router.ledger.tables import ApiKey, PolicyVersion, PriceRow, Request, RevenueVersion
 from router.reports.costs import Costs
+from router.reports.coverage import CoverageFigures, coverage
 from router.reports.dimensions import DIMENSIONS
 from router.reports.figures import Standing, per_request, values
 from router.reports.queries import Filters, Report, Sums, grouped, share
@@ -47,6 +48,7 @@ class FullReport:
     more: dict[tuple[str, ...], Report]
     freshness: Freshness
     is_synthetic: bool
+    coverage: CoverageFigures
 
 
 def full_report(
@@ -54,8 +56,8 @@ def full_report(
 ) -> FullReport:
     """Read it all; the standing figures are those of the whole window, whatever the filters."""
     with reading(engine, window) as books:
-        report = grouped(books, by, where)
         by_tier, by_role = grouped(books, ["tier"], {}), grouped(books, ["role"], {})
+        report = by_tier if tuple(by) == ("tier",) and not where else grouped(books, by, where)
         total = by_tier.totals()
         tier = DIMENSIONS["tier"]
         counts = {tier.shown(code, books.labels): found for code, found in books.costs().items()}
@@ -80,6 +82,7 @@ def full_report(
             {names: grouped(books, names, where) for names in more},
             freshness(books),
             is_synthetic(books),
+            coverage(books),
         )
 
 

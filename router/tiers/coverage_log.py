@@ -1,7 +1,9 @@
 """Remembers what the shadow slice saw, until a label arrives, and sums it up for the operator."""
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 
+from router.ledger.coverage import Observed
 from router.tiers.coverage import Coverage, Summary, summarise
 
 REMEMBERED = 2_000
@@ -12,10 +14,11 @@ class CoverageLog:
     """The last observed queries of this worker and the labels they got.
 
     A label says whether the selected answer was right. Of a wrong one the right answer is not known, so that pass@k
-    is then a lower bound.
+    is then a lower bound. `keep` gets the counts of every query, for the books.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Callable[[Observed], None] = lambda observed: None) -> None:
+        self._keep = keep
         self.observed = 0
         self._waiting: OrderedDict[str, Coverage] = OrderedDict()
         self._labelled: OrderedDict[str, tuple[Coverage, bool]] = OrderedDict()
@@ -23,6 +26,7 @@ class CoverageLog:
     def note(self, coverage: Coverage) -> None:
         """Remember what was observed of a query."""
         self.observed += 1
+        self._keep(counted(coverage))
         self._waiting[coverage.request_id] = coverage
         if len(self._waiting) > REMEMBERED:
             self._waiting.popitem(last=False)
@@ -40,6 +44,19 @@ class CoverageLog:
         right = {id_: is_right for id_, (_, is_right) in self._labelled.items()}
         observed = [coverage for coverage, _ in self._labelled.values()]
         return summarise(observed, lambda o, vote: right[o.request_id] and vote == o.selected, k)
+
+
+def counted(coverage: Coverage) -> Observed:
+    """The counts of a vote, without what was voted for."""
+    votes = Counter(vote for vote in coverage.votes if vote is not None)
+    return Observed(
+        request_id=coverage.request_id,
+        samples=len(coverage.votes),
+        valid=votes.total(),
+        selected=votes[coverage.selected] if coverage.selected is not None else 0,
+        largest=max(votes.values(), default=0),
+        used=coverage.used,
+    )
 
 
 class DailyAllowance:

@@ -1,0 +1,84 @@
+"""Coverage beside selection: what more samples of the parallel tier could have found against what its vote chose.
+
+Of queries that were sampled to the end and got feedback. Where the selected answer was wrong, nobody says which other
+one was right: such a query counts as not covered, so pass@k is a lower bound, and the efficiency an upper one.
+"""
+
+from dataclasses import dataclass
+from math import comb
+from typing import Any
+
+from sqlalchemy import text
+
+from router.ledger import ids
+from router.reports.reading import Reading
+
+K = 4
+OBSERVED = """
+SELECT COUNT(*), COALESCE(SUM(used), 0), COALESCE(SUM(samples), 0), COALESCE(SUM(samples - valid), 0)
+FROM coverage WHERE {between}
+"""
+LABELLED = """
+SELECT c.request_id, c.samples, c.selected, c.largest, f.rating, f.score
+FROM coverage c JOIN feedback f ON f.request_id = c.request_id
+WHERE {between} AND (f.score IS NOT NULL OR f.rating <> 0) ORDER BY f.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageFigures:
+    """Shares of labelled queries; None where there are none to tell from."""
+
+    observed: int
+    labelled: int
+    samples_used: float | None
+    unreadable: float | None
+    accuracy_at_1: float | None = None
+    majority_at_k: float | None = None
+    selected_at_k: float | None = None
+    pass_at_k: float | None = None
+    efficiency: float | None = None
+    k: int = K
+
+
+def coverage(books: Reading) -> CoverageFigures:
+    """Sum up what was observed within the window."""
+    dialect = books.connection.dialect.name
+    bounds = ids.bounds(dialect, ids.first_at(books.start_ms), ids.first_at(books.end_ms))
+
+    def query(statement: str, column: str) -> Any:
+        filled = statement.format(between=ids.between(dialect, column))
+        return books.connection.execute(text(filled), bounds)
+
+    observed, used, samples, unreadable = (int(value) for value in query(OBSERVED, "request_id").one())
+    if not observed:
+        return CoverageFigures(0, 0, None, None)
+    latest = {row[0]: row for row in query(LABELLED, "c.request_id") if row[1] >= K}
+    plain = CoverageFigures(observed, len(latest), used / observed, unreadable / samples)
+    return _judged(plain, list(latest.values())) if latest else plain
+
+
+def _judged(plain: CoverageFigures, rows: list[Any]) -> CoverageFigures:
+    at_1 = majority = chosen = covered = 0.0
+    for _, samples, selected, largest, rating, score in rows:
+        if (score if score is not None else rating) < (0.5 if score is not None else 1):
+            continue  # wrong: nothing is known of what would have been right
+        at_1 += selected / samples
+        chosen += 1
+        majority += selected == largest
+        covered += 1.0 if samples - selected < K else 1 - comb(samples - selected, K) / comb(samples, K)
+    count = len(rows)
+    at_1, majority, chosen, covered = (total / count for total in (at_1, majority, chosen, covered))
+    # The vote may have seen more than k samples; it cannot have chosen what was not covered.
+    covered = max(covered, chosen)
+    return CoverageFigures(
+        plain.observed,
+        plain.labelled,
+        plain.samples_used,
+        plain.unreadable,
+        at_1,
+        majority,
+        chosen,
+        covered,
+        (chosen - at_1) / (covered - at_1) if covered - at_1 > 1e-9 else None,
+    )
