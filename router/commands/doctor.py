@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from router.settings import Settings
 
 OK, WARNING, BAD = "ok", "warning", "bad"
+CURRENT = "current"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ def doctor(
     path = settings.config_path(config)
     configured = settings.load(path)
     findings = [*_configuration(configured, path), *_books(configured)]
+    has_books = any((finding.what, finding.says) == ("schema", CURRENT) for finding in findings)
+    findings += _policy(configured, has_books=has_books)
     findings += _models(configured, os.environ, ask=not offline)
     show([finding.row() for finding in findings], ("what", "state", "says"), form)
     sys.exit(1 if any(finding.state == BAD for finding in findings) else 0)
@@ -86,6 +89,25 @@ def _books(configured: "Settings") -> list[Finding]:
         findings.append(Finding("refused requests", BAD, f"{rejected} wait in {directory / recovery.REJECTED}"))
     findings += [Finding("damaged spool", BAD, str(path)) for path in recovery.damaged(directory)]
     return findings
+
+
+def _policy(configured: "Settings", *, has_books: bool) -> list[Finding]:
+    """Hold what is in force against the configuration: the tiers may have changed since it was activated."""
+    from router.dials import WrongPolicy, require_fits
+    from router.ledger.database import open_engine
+    from router.policies import in_force, policy_of
+
+    policy = policy_of(0, configured.policy.model_dump())
+    if has_books:
+        engine = open_engine(configured.database_url)
+        policy = in_force(engine)
+        engine.dispose()
+    what = f"policy, version {policy.version}" if policy.version else "policy, of the file"
+    try:
+        require_fits(policy, configured.tiers)
+    except WrongPolicy as error:
+        return [Finding(what, WARNING, str(error))]
+    return [Finding(what, OK, "fits the tiers")]
 
 
 def _models(configured: "Settings", environ: Mapping[str, str], *, ask: bool) -> list[Finding]:

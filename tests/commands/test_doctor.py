@@ -33,6 +33,16 @@ def test_a_model_that_does_not_answer_is_bad(tierwise: Command) -> None:
     assert (code, found["scripted/fail-503"][0]) == (1, "bad")
 
 
+def test_a_policy_that_the_tiers_contradict_is_named(tierwise: Command) -> None:
+    Path("tierwise.toml").write_text(HEALTHY)
+    assert findings(tierwise, "--offline")[1]["policy, of the file"] == ("ok", "fits the tiers")
+    tierwise("policy", "propose", "--set", "explore=0.02")
+    Path("tierwise.toml").write_text(HEALTHY.replace('["scripted/fast"]', '["scripted/deep"]'))
+    state, says = findings(tierwise, "--offline")[1]["policy, version 1"]
+    assert state == "warning"
+    assert "parallel samples the reasoning model" in says
+
+
 def test_providers_are_left_alone_when_told_so(tierwise: Command) -> None:
     Path("tierwise.toml").write_text(HEALTHY.replace("scripted/deep", "scripted/fail-503"))
     code, found = findings(tierwise, "--offline")
