@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from router.counterfactual import LEAST_OBSERVED, Counterfactual, design_of
-from router.policy import NEVER, Policy, ScoreWindow, SegmentDials
+from router.policy import NEVER, Policy, SegmentDials
 from router.resampling import Measured, Resampling, measured
+from router.scorewindow import ScoreWindow
 from router.traffic import FAST, PARALLEL, REASONING, TIERS, Bools, Floats, Ints, Traffic
 from router.types import Tier
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from classifier.model import DifficultyModel
 from classifier.types import Abilities
-from router.policy import ScoreWindow
+from router.scorewindow import ScoreWindow
 
 Models = Callable[[str | None], DifficultyModel]
 

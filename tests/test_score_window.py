@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.policy import ScoreWindow
+from router.scorewindow import ScoreWindow
 
 SHARES = st.sampled_from([0.0, 0.01, 0.1, 0.29, 0.5, 0.9, 1.0])
 
