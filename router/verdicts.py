@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+LONGEST_ODDS = 1_000_000_000  # whatever is beyond is as good as certain
+
 
 class Guard(StrEnum):
     """A figure that a canary must not make worse."""
@@ -83,7 +85,7 @@ class Finding:
     def __str__(self) -> str:
         """Say it to an operator."""
         name = self.guard.value.replace("_", " ")
-        odds = f"1 in {math.exp(min(max(self.evidence, 0.0), 25.0)):,.0f}"
+        odds = f"1 in {min(math.exp(min(max(self.evidence, 0.0), 50.0)), LONGEST_ODDS):,.0f}"
         return f"{name} {self.canary:.3f} where {self.control:.3f} is without it; by chance at most {odds}"
 
 

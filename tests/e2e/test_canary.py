@@ -1,0 +1,16 @@
+"""A canary on a served instance: what goes wrong ends by itself, also when the worker dies in between."""
+
+import asyncio
+from pathlib import Path
+
+from router.canaries import CanaryState
+from scripts.canary_bench.live import PROMISED_S, Scenario, live
+
+
+def test_a_canary_that_costs_too_much_is_rolled_back_although_the_worker_is_killed(tmp_path: Path) -> None:
+    scenario = Scenario("killed", price_usd=40.0, is_killed=True, pause_s=0.2)
+    lived = asyncio.run(live(tmp_path / "served", scenario))
+    assert lived.state is CanaryState.ROLLED_BACK
+    assert lived.verdict.startswith("margin -")
+    assert lived.late_s is not None
+    assert lived.late_s < PROMISED_S
