@@ -43,11 +43,20 @@ const figures = (() => {
     return made;
   }
 
+  // A box for a wide table: it can be scrolled with the keyboard too.
+  function region(label) {
+    const made = tell("div", "", "scroll");
+    made.tabIndex = 0;
+    made.setAttribute("role", "region");
+    made.setAttribute("aria-label", label);
+    return made;
+  }
+
   function rowHead(label) {
     const made = tell("th", label);
     made.scope = "row";
     return made;
   }
 
-  return { kinds, rows, cell, tell, rowHead, percent, missing: (name) => (name === "quality" ? "not enough evidence" : "not known") };
+  return { kinds, rows, cell, tell, region, rowHead, percent, missing: (name) => (name === "quality" ? "not enough evidence" : "not known") };
 })();

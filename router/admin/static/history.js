@@ -1,7 +1,7 @@
 // Holds what a version did against what it was predicted to do, when asked.
 "use strict";
 (() => {
-  const { tell, cell, rowHead, kinds, rows, missing } = figures;
+  const { tell, region, cell, rowHead, kinds, rows, missing } = figures;
   const form = document.getElementById("realise"), state = document.getElementById("realise-state"), place = document.getElementById("realised");
   form?.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -21,7 +21,7 @@
   });
 
   function show(found) {
-    const scroll = tell("div", "", "scroll"), table = tell("table", "", "effect"), head = tell("tr"), top = tell("thead"), body = tell("tbody");
+    const scroll = region("Predicted and realised"), table = tell("table", "", "effect"), head = tell("tr"), top = tell("thead"), body = tell("tbody");
     const by = found.predicted_by ? `predicted by ${found.predicted_by} on ${tierwise.moment(found.predicted_at)}` : "nothing was predicted when it was saved";
     const whose = found.segment ? `, of segment ${found.segment}` : "";
     table.append(tell("caption", `Version ${found.version}: ${found.requests.toLocaleString("en")} queries since ${tierwise.moment(found.since)}${whose}; ${by}.`, "soft"));

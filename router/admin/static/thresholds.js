@@ -15,7 +15,7 @@
     if (text) made.textContent = text;
     return made;
   };
-  const { tell, cell, rowHead, kinds: KINDS, rows: ROWS, percent, missing } = figures;
+  const { tell, cell, rowHead, kinds: KINDS, rows: ROWS, percent, missing, region } = figures;
   const valueOf = (line) => {
     const text = line.input.value.trim() || line.input.placeholder;
     const value = Number(text);
@@ -244,20 +244,19 @@
   const backtest = document.getElementById("backtest");
   backtest.addEventListener("click", () => wait(backtest, document.getElementById("backtest-state"), "Replaying every query…", async () => {
     const found = await tierwise.json("/admin/api/thresholds/backtest", { span: board.dataset.span, dials: dialed() });
-    const result = document.getElementById("backtest-result"), scroll = tell("div", "", "scroll"), made = table.cloneNode(true);
+    const result = document.getElementById("backtest-result"), scroll = region("Back-test"), made = table.cloneNode(true);
     made.removeAttribute("id");
     made.classList.remove("stale");
     made.querySelector("tbody").removeAttribute("id");
-    made.querySelector("caption").textContent = `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`;
     fill(made.querySelector("tbody"), found);
     for (const row of made.rows) row.cells[2]?.remove();
     scroll.append(made);
-    result.replaceChildren(tell("h3", "Back-test"), scroll, tell("p", doubts(found.columns), "soft"), bySegment(found));
+    result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", doubts(found.columns), "soft"), bySegment(found));
   }));
   function bySegment(found) {
     const names = Object.keys(found.by_segment);
     if (names.length < 2) return tell("span");
-    const scroll = tell("div", "", "scroll"), made = tell("table"), body = tell("tbody"), head = tell("tr"), top = tell("thead");
+    const scroll = region("These dials, by segment"), made = tell("table"), body = tell("tbody"), head = tell("tr"), top = tell("thead");
     made.append(tell("caption", "These dials, by segment"));
     for (const name of ["Figure", ...names]) head.append(Object.assign(tell("th", name, name === "Figure" ? "" : "right"), { scope: "col" }));
     top.append(head);
@@ -318,7 +317,7 @@
       arms.replaceChildren(tell("p", `The trial has ended. ${last}`, "warn"), again);
       return;
     } else {
-      const scroll = tell("div", "", "scroll"), made = tell("table"), head = tell("tr"), top = tell("thead"), body = tell("tbody");
+      const scroll = region("Guards"), made = tell("table"), head = tell("tr"), top = tell("thead"), body = tell("tbody");
       for (const [label, kind] of [["Guard", ""], ["Canary", "right"], ["Beside it", "right"], ["Harm, surely between", "right"], ["Harmful from", "right"], ["Verdict", ""]]) {
         const cell = tell("th", label, kind);
         cell.scope = "col";
