@@ -1,12 +1,18 @@
-"""Measures reports on the configured database: query time in a warm process, whole commands, memory, and exactness."""
+"""Measures reports on the configured database: query time in a warm process, whole commands, memory, and exactness.
+
+`--write` puts the table of this kind of database into docs/reports-speed.md.
+"""
 
 import os
+import re
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -22,7 +28,9 @@ from router.reports.standing import full_report
 from router.reports.window import Window
 
 TIERWISE = Path(sys.executable).with_name("tierwise")
-REPEAT = 5
+PAGE = Path(__file__).parents[1] / "docs" / "reports-speed.md"
+REPEAT, REPEAT_COMMAND = 7, 5
+ALWAYS = Window(None, None, UTC)
 BY = (
     "tier",
     "model",
@@ -39,55 +47,100 @@ BY = (
 )
 PAIRS = (("day", "tier"), ("tier", "segment"), ("segment", "country"), ("tier", "model"))
 ZONES = ("Asia/Kolkata", "Europe/Lisbon")
+COMMANDS = (("table", 2.0), ("json", 2.0), ("csv", 2.0), ("html", 4.0))
+MOST_MB = 300
 
 
-def bench(config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None) -> None:
-    """Print a line per measure: what, its bar, the median of five, and whether it held."""
-    always = Window(None, None, UTC)
+@dataclass(slots=True)
+class Measures:
+    """Rows of the table, printed as they come."""
+
+    rows: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+
+    def took(self, what: str, bar_s: float, work: Callable[[], object], repeat: int = REPEAT) -> None:
+        """Measure the median of several times, and the least CPU time."""
+        walls, cpus = zip(*(_timed(work) for _ in range(repeat)), strict=True)
+        wall = sorted(walls)[repeat // 2]
+        self.add(what, f"{wall * 1000:.0f} ms", f"{min(cpus) * 1000:.0f} ms", f"{bar_s * 1000:.0f} ms", wall <= bar_s)
+
+    def add(self, what: str, wall: str, cpu: str, bar: str, is_kept: bool) -> None:
+        """Note a row."""
+        row = (what, wall, cpu, bar, "yes" if is_kept else "**no**")
+        self.rows.append(row)
+        typer.echo(f"{row[0]:44} {row[1]:>10} {row[2]:>10}  bar {row[3]:>8}  {'ok' if is_kept else 'MISSED'}")
+
+
+def bench(
+    config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Put the table into docs/reports-speed.md.")] = False,
+) -> None:
+    """Print a line per measure: what, the median, the least CPU time, its bar, and whether it held."""
+    found, load = Measures(), os.getloadavg()[0]
     with opened(config) as (_, engine):
         requests = _scalar(engine, select(func.count()).select_from(Request))
-        typer.echo(f"{engine.dialect.name}, {requests} requests, load {os.getloadavg()[0]:.1f}")
-        for by in (*((name,) for name in BY), *PAIRS):
-            _line(f"query --by {','.join(by)}", 0.2, _median(lambda by=by: costs(engine, by, always)))  # type: ignore[misc]
-        for zone in ZONES:
-            window = Window(None, None, ZoneInfo(zone))
-            _line(f"query --by day --zone {zone}", 0.2, _median(lambda w=window: costs(engine, ["day"], w)))  # type: ignore[misc]
-        _line("query of the standing figures", 0.2, _median(lambda: full_report(engine, ["tier"], always, {})))
-        _line("query of a whole page", 0.8, _median(lambda: full_report(engine, ["tier"], always, {}, MORE)))
-        total = costs(engine, ["tier"], always).totals()
-        lines = _scalar(engine, select(func.sum(Call.cost_nanousd)))
-        lines += _scalar(engine, select(func.sum(Adjustment.amount_nanousd)))
-        same = total.cost_nanousd == lines
-        typer.echo(
-            f"{'cost against the sum over lines':44} {total.cost_nanousd - lines} nano-dollars apart  {_mark(same)}"
-        )
+        name = engine.dialect.name
+        typer.echo(f"{name}, {requests} requests, load {load:.1f}")
+        _queries(found, engine)
+        _exactness(found, engine)
     environ = dict(os.environ) | ({"TIERWISE_CONFIG": str(config)} if config else {})
-    for form, bar in (("table", 2.0), ("json", 2.0), ("csv", 2.0), ("html", 4.0)):
-        _line(f"command, --format {form}", bar, _median(lambda form=form: _run(form, environ)))  # type: ignore[misc]
+    for form, bar in COMMANDS:
+        found.took(f"command, --format {form}", bar, partial(_run, environ, "--format", form), REPEAT_COMMAND)
+    for by in ("hour", "day,tier", "key"):
+        found.took(f"command, --by {by}", 2.0, partial(_run, environ, "--by", by, "--format", "csv"), REPEAT_COMMAND)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    typer.echo(f"{'memory of a command':44} {peak:8.0f} MB  bar  300 MB  {_mark(peak <= 300)}")
+    found.add("memory of a command", f"{peak:.0f} MB", "", f"{MOST_MB} MB", peak <= MOST_MB)
+    if write:
+        _write(
+            name,
+            f"{requests:,} requests, {time.strftime('%Y-%m-%d')}, load {load:.1f} on {os.cpu_count()} cores",
+            found,
+        )
 
 
-def _run(form: str, environ: dict[str, str]) -> None:
-    command = [str(TIERWISE), "report", "--format", form]
-    subprocess.run(command, env=environ, stdout=subprocess.DEVNULL, check=True)
+def _queries(found: Measures, engine: Engine) -> None:
+    for by in (*((name,) for name in BY), *PAIRS):
+        found.took(f"query --by {','.join(by)}", 0.2, partial(costs, engine, by, ALWAYS))
+    for zone in ZONES:
+        window = Window(None, None, ZoneInfo(zone))
+        found.took(f"query --by day --zone {zone}", 0.2, partial(costs, engine, ["day"], window))
+    found.took("query of the standing figures", 0.2, partial(full_report, engine, ["tier"], ALWAYS, {}))
+    found.took("query of everything in a page", 0.8, partial(full_report, engine, ["tier"], ALWAYS, {}, MORE))
 
 
-def _median(work: Callable[[], object]) -> float:
-    took = []
-    for _ in range(REPEAT):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return sorted(took)[REPEAT // 2]
+def _exactness(found: Measures, engine: Engine) -> None:
+    lines = _scalar(engine, select(func.sum(Call.cost_nanousd)))
+    lines += _scalar(engine, select(func.sum(Adjustment.amount_nanousd)))
+    for zone in ("UTC", *ZONES):
+        total = costs(engine, ["day"], Window(None, None, ZoneInfo(zone))).totals()
+        apart = total.cost_nanousd - lines
+        found.add(f"cost by day in {zone} against the lines", f"{apart} nano-$", "", "0 nano-$", apart == 0)
 
 
-def _line(what: str, bar_s: float, took_s: float) -> None:
-    typer.echo(f"{what:44} {took_s * 1000:8.0f} ms  bar {bar_s * 1000:5.0f} ms  {_mark(took_s <= bar_s)}")
+def _write(name: str, said: str, found: Measures) -> None:
+    """Put the table where the page has a place for this database."""
+    lines = [f"| {' | '.join(row)} |" for row in found.rows]
+    table = "\n".join(
+        (f"{said}.", "", "| measure | median | CPU | bar | kept |", "| --- | ---: | ---: | ---: | --- |", *lines)
+    )
+    place = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(place.sub(lambda match: match[1] + table + match[2], text, count=1), encoding="utf-8")
 
 
-def _mark(is_good: bool) -> str:
-    return "ok" if is_good else "MISSED"
+def _run(environ: dict[str, str], *options: str) -> None:
+    subprocess.run([str(TIERWISE), "report", *options], env=environ, stdout=subprocess.DEVNULL, check=True)
+
+
+def _timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds that went by, and of CPU in this process and its children."""
+    began, before = time.perf_counter(), _cpu_s()
+    work()
+    return time.perf_counter() - began, _cpu_s() - before
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _scalar(engine: Engine, query: object) -> int:
