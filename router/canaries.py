@@ -43,7 +43,7 @@ def start(
         if (canary := open_canary(connection)) is not None:
             raise WrongPolicy(f"{told(canary)}; stop it first: tierwise policy canary --stop")
         require_on_top(row, current)
-        require_validated(row, wiring)
+        require_validated(connection, row, wiring)
         values = {
             "version": version,
             "control": current.version,
@@ -150,7 +150,7 @@ def _is_validated(connection: Connection, canary: Canary, wiring: Wiring | None)
     if wiring is None:
         return True
     try:
-        require_validated(row_of(connection, canary.version), wiring)
+        require_validated(connection, row_of(connection, canary.version), wiring)
     except WrongPolicy:
         return False
     return True

@@ -110,7 +110,7 @@ def activate(engine: Engine, version: int, wiring: Wiring, actor: Actor) -> None
         row = row_of(connection, version)
         current = newest(connection, state=State.ACTIVE)
         require_on_top(row, current)
-        require_validated(row, wiring)
+        require_validated(connection, row, wiring)
         _end_own_trial(connection, version, actor)
         now = current.version if current else None
         put_in_force(connection, version)
@@ -188,24 +188,28 @@ def require_on_top(row: Any, current: Any) -> None:
         )
 
 
-def require_validated(row: Any, wiring: Wiring) -> None:
-    """Refuse a version that was validated against another configuration of the tiers, or never."""
-    if row.wiring == fingerprint(wiring):
-        return
-    when = "never validated" if row.wiring is None else "validated before the configuration of the tiers changed"
-    raise WrongPolicy(
-        f"version {row.version} was {when}; look at what it does now, then: tierwise policy validate {row.version}"
-    )
+def require_validated(connection: Connection, row: Any, wiring: Wiring) -> None:
+    """Refuse a version not validated against this configuration of the tiers, or whose classifier is gone."""
+    if row.wiring != fingerprint(wiring):
+        when = "never validated" if row.wiring is None else "validated before the configuration of the tiers changed"
+        raise WrongPolicy(
+            f"version {row.version} was {when}; look at what it does now, then: tierwise policy validate {row.version}"
+        )
+    _require_stored(connection, row.body.get("classifier"))
 
 
 def _require_possible(connection: Connection, policy: Policy, wiring: Wiring) -> None:
     """Refuse a policy that the wiring contradicts, and one that names a classifier nobody stored."""
     require_fits(policy, wiring)
-    if policy.classifier is None:
+    _require_stored(connection, policy.classifier)
+
+
+def _require_stored(connection: Connection, classifier: str | None) -> None:
+    if classifier is None:
         return
-    query = select(Artifact.version).filter_by(version=policy.classifier, state=STORED)
+    query = select(Artifact.version).filter_by(version=classifier, state=STORED)
     if connection.execute(query).one_or_none() is None:
-        raise WrongPolicy(f"classifier: no artefact {policy.classifier!r} is stored")
+        raise WrongPolicy(f"classifier: no artefact {classifier!r} is stored")
 
 
 def _end_own_trial(connection: Connection, version: int, actor: Actor) -> None:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert, update
 
 from router import canaries, policy_acts
 from router.canaries import Canary, CanaryState, Mode
 from router.dials import WrongPolicy
 from router.ledger import schema
+from router.ledger.database import writing
+from router.ledger.learning_tables import Artifact
 from router.ledger.shipping import FOLLOW_EVERY_S, INTERVAL_S
 from router.policies import MASK, Act, PolicyBook, State, View, import_dials, in_force, view_of
 from router.policy import Policy
@@ -183,6 +185,19 @@ def test_a_version_validated_under_another_configuration_is_neither_tried_nor_ac
 def test_a_policy_that_names_an_unknown_classifier_is_refused(engine: Engine) -> None:
     with pytest.raises(WrongPolicy, match="no artefact 'own-1' is stored"):
         policy_acts.propose(engine, {"classifier": "own-1"}, WIRING, ADA)
+
+
+def test_a_version_whose_classifier_was_withdrawn_is_neither_tried_nor_activated(engine: Engine) -> None:
+    row = {"version": "own-1", "created_at": 1, "author": "ada", "sha256": "", "card": "", "blob": b""}
+    with writing(engine) as connection:
+        connection.execute(insert(Artifact).values(state="stored", **row))
+    version = policy_acts.propose(engine, {"classifier": "own-1"}, WIRING, ADA)
+    with writing(engine) as connection:
+        connection.execute(update(Artifact).values(state="withdrawn"))
+    with pytest.raises(WrongPolicy, match="no artefact 'own-1'"):
+        canaries.start(engine, version, 0.1, WIRING, ADA)
+    with pytest.raises(WrongPolicy, match="no artefact 'own-1'"):
+        policy_acts.activate(engine, version, WIRING, ADA)
 
 
 def test_stopping_ends_the_trial_that_was_meant(engine: Engine) -> None:
