@@ -19,6 +19,7 @@ from router.verdicts import Finding, Guard, Limits, Standing, Verdict
 USUAL_MARGIN = 0.5  # where no revenue is known, costs are held against this much of it
 SLOWEST = 0.05
 DEAREST = 0.05
+CHEAPEST = 0.001  # of what a request earns: below it, what an answer costs does not matter
 PRIOR_REQUESTS = 2.0
 
 
@@ -141,7 +142,7 @@ def _view(guard: Guard, looked_at: list[_Sample], shared: list[_Sample], limits:
     """Compare the arms in some of the strata they share; the others add nothing to the difference."""
     alpha, harmful = limits.alpha(guard) / 2.0, limits.harmful(guard)
     by_tilt = [
-        np.concatenate([against_equal(values, s.canary, s.control, tilts) for values in _with_and_without_tail(s)])
+        np.concatenate([against_equal(values, s.canary, s.control, tilts) for values in _seen_as(guard, s)])
         for s in looked_at
     ]
     evidence = bet(np.array(by_tilt) / limits.clustering)
@@ -151,14 +152,19 @@ def _view(guard: Guard, looked_at: list[_Sample], shared: list[_Sample], limits:
     return Finding(guard, canary, control, ours - theirs, low, high, evidence, -math.log(alpha), harmful)
 
 
-def _with_and_without_tail(sample: _Sample) -> list[Floats]:
-    """Amounts as they are and with the dearest twentieth cut down: what befalls many is seen sooner without the few.
+def _seen_as(guard: Guard, sample: _Sample) -> list[Floats]:
+    """The values as they are and, of amounts, in forms in which harm is seen sooner: a bet on each.
 
-    Either is a bet of its own, so that harm in the tail alone is seen too.
+    With the dearest twentieth cut down, what befalls many is not hidden by the few. As logarithms, where both policies
+    do the same: there nothing but harm can change what answers usually cost. Elsewhere a policy may well make the
+    usual answer dearer and the dear ones rarer.
     """
+    if guard is not Guard.MARGIN:
+        return [sample.values]
     both = sample.canary + sample.control
     place = min(int(np.searchsorted(both.cumsum(), (1.0 - DEAREST) * both.sum())), len(both) - 1)
-    return [sample.values, np.minimum(sample.values, sample.values[place])]
+    cut = np.minimum(sample.values, sample.values[place])
+    return [sample.values, cut, cut if sample.stratum.differs else np.log(np.maximum(sample.values, CHEAPEST))]
 
 
 def _means(looked_at: list[_Sample], shared: list[_Sample]) -> tuple[float, float, float]:

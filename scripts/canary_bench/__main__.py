@@ -50,9 +50,8 @@ def losing_margin(world: World) -> Iterator[Harm]:
         yield replace(ALIKE, name=f"more deep answers, {means}", deep_share=share)
         yield replace(ALIKE, name=f"every answer dearer, {means}", dearer=1 + 2 * lost)
         yield replace(ALIKE, name=f"deep answers dearer, {means}", deep_dearer=deep_dearer(world, lost))
-        yield replace(
-            ALIKE, name=f"more deep answers, decisions not recorded, {means}", deep_share=share, decisions_known=False
-        )
+        unknown = replace(ALIKE, deep_share=share, decisions_known=False)
+        yield replace(unknown, name=f"more deep answers, decisions not recorded, {means}")
 
 
 def other_harms() -> Iterator[Harm]:
