@@ -52,12 +52,19 @@ if (zones && Intl.supportedValuesOf) {
   }
 }
 
-// A table wider than its place can be scrolled with the keyboard too.
-for (const place of document.querySelectorAll(".scroll")) {
-  if (place.scrollWidth <= place.clientWidth) continue;
+// A table wider than its place can be scrolled with the keyboard too; scripts may fill one later.
+function reachable(place) {
+  const isWider = place.scrollWidth > place.clientWidth;
+  place.toggleAttribute("tabindex", isWider);
+  if (!isWider) return;
   place.tabIndex = 0;
   place.setAttribute("role", "region");
   place.setAttribute("aria-label", place.querySelector("caption")?.textContent ?? "Table, scrolls sideways");
+}
+for (const place of document.querySelectorAll(".scroll")) {
+  const look = () => reachable(place);
+  new ResizeObserver(look).observe(place);
+  new MutationObserver(look).observe(place, { childList: true, subtree: true, characterData: true });
 }
 
 for (const form of document.querySelectorAll("form[data-confirm]")) {

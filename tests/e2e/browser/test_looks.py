@@ -1,0 +1,79 @@
+"""Every page, light and dark, on a desk and on a phone: nothing serious for axe, nothing wider than the screen."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from router.admin.contents import PAGES
+from tests.e2e.browser.demo import Demo
+
+GRAVE = ("serious", "critical")
+COLORS: dict[str, object] = {"runOnly": ["color-contrast"]}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_looks_right(open_page: Callable[..., Page], demo: Demo, width: int) -> None:
+    page = open_page(width=width)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    found = []
+    for listed in PAGES:
+        page.emulate_media(color_scheme="light")
+        page.goto(f"{demo.url}/admin/{listed.name}")
+        settled(page)
+        found += [f"{listed.name}: {problem}" for problem in (*_grave(page), *_too_wide(page), *said)]
+        page.emulate_media(color_scheme="dark")
+        found += [f"{listed.name}, dark: {problem}" for problem in _grave(page, COLORS)]
+        said.clear()
+    assert found == []
+
+
+def settled(page: Page) -> None:
+    """Wait until every chart is drawn, or says why it is not."""
+    expect(page.locator(".plot > .state", has_text="Loading")).to_have_count(0, timeout=30_000)
+
+
+def test_the_door_looks_right(open_page: Callable[..., Page]) -> None:
+    for scheme in ("light", "dark"):
+        page = open_page(scheme=scheme, width=390, signed_in=False)
+        assert [*_grave(page), *_too_wide(page)] == []
+
+
+def test_charts_are_drawn_and_follow_the_scheme(open_page: Callable[..., Page]) -> None:
+    page = open_page("overview")
+    page.wait_for_selector("#money .main-svg")
+    page.wait_for_selector("#depth .main-svg")
+    ink = "document.querySelector('#money')._fullLayout?.font.color"
+    before = page.evaluate(ink)
+    page.emulate_media(color_scheme="dark")
+    for _ in range(100):
+        if page.evaluate(ink) != before:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("the charts kept the old colours")
+
+
+def test_times_come_in_the_browsers_own_zone(open_page: Callable[..., Page], demo: Demo) -> None:
+    page = open_page("overview")
+    page.goto(f"{demo.url}/admin/audit")  # the first page has told the browser's zone
+    assert page.input_value("#zone") == "Europe/Lisbon"
+
+
+def test_no_inline_script_ever_runs(open_page: Callable[..., Page]) -> None:
+    page = open_page("audit")
+    page.evaluate("""() => { const script = document.createElement("script");
+        script.textContent = "window.ran = true"; document.body.append(script); }""")
+    assert page.evaluate("window.ran === undefined")
+
+
+def _grave(page: Page, options: dict[str, object] | None = None) -> list[str]:
+    violations = Axe().run(page, options=options).response["violations"]
+    return [f"{found['id']} {found['nodes'][0]['html'][:120]}" for found in violations if found["impact"] in GRAVE]
+
+
+def _too_wide(page: Page) -> list[str]:
+    width, screen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    return [f"is {width} pixels wide"] if width > screen else []
