@@ -59,10 +59,16 @@ class Preview:
         """The parts by which a policy decides, with the exploration slice."""
         names = self.segment_names if policy.segments else self.segment_names[:1]
         dials = [policy.for_segment(name) for name in names]
-        known = {_dials(one): (self._greedy(one), self._explored(one)) for one in dials}
-        greedy = np.stack([known[_dials(one)][0] for one in dials], axis=1)
-        explored = np.stack([known[_dials(one)][1] for one in dials])
-        return self._mixed(greedy, explored, policy.explore)
+        caps = [policy.segments[name].max_deep_share if name in policy.segments else None for name in names]
+        apart = [place for place, cap in enumerate(caps) if cap is not None]
+        known: dict[tuple[object, ...], Floats] = {}
+        for place, one in enumerate(dials):
+            key = _dials(one, place if place in apart else None)
+            if key not in known:
+                known[key] = self._greedy(one, self._cuts(one, place, apart))
+        greedy = [known[_dials(one, place if place in apart else None)] for place, one in enumerate(dials)]
+        explored = np.stack([self._explored(one) for one in dials])
+        return self._mixed(np.stack(greedy, axis=1), explored, policy.explore)
 
     def always(self, tier: int = FAST) -> Mix:
         """Everything goes to one tier."""
@@ -131,6 +137,10 @@ class Preview:
         """The median and the 95 % point of what requests waited in a tier; None where too few are known."""
         return self._times.usual(tier)
 
+    def nbytes(self) -> int:
+        """How much memory it keeps."""
+        return self._cells.nbytes() + self._times.nbytes()
+
     def _kept(self, segment: str | None) -> list[int]:
         if segment is None:
             return list(range(len(self.segment_names)))
@@ -142,10 +152,14 @@ class Preview:
         """The segments that are kept, of a mix that may have one for all."""
         return mixed if mixed.shape[axis] == 1 else mixed.take(kept, axis=axis)
 
-    def _greedy(self, policy: Policy) -> Floats:
+    def _cuts(self, policy: Policy, place: int, apart: Sequence[int]) -> Floats:
+        """What the share cap let through: of a segment's own queries, or of all that have no cap of their own."""
+        caps, share = self._cells.caps, policy.max_deep_share
+        return caps.own(place, share) if place in apart else caps.common(share, apart)
+
+    def _greedy(self, policy: Policy, cuts: Floats) -> Floats:
         """The open tier with the highest threshold, for one set of dials (blocks x tiers x cells)."""
         cells = self._cells
-        cuts = cells.caps.cuts(policy.max_deep_share)
         reasoning = self._open(np.maximum(cuts, policy.reasoning_threshold))
         parallel = self._open(np.maximum(cuts, policy.parallel_threshold))
         found = np.zeros((len(reasoning), len(TIERS), VOTES, len(cells.bins)))
@@ -215,5 +229,6 @@ class Preview:
         return np.where(np.isfinite(factors) & (factors > 0), factors, 1.0)
 
 
-def _dials(policy: Policy) -> tuple[float, ...]:
-    return policy.reasoning_threshold, policy.parallel_threshold, policy.max_deep_share
+def _dials(policy: Policy, apart: int | None) -> tuple[object, ...]:
+    """What a mix depends on; `apart` is a segment with a share cap of its own."""
+    return policy.reasoning_threshold, policy.parallel_threshold, policy.max_deep_share, apart

@@ -4,7 +4,7 @@ Pure. What a cell's requests would cost in another tier is the mean of what the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -71,9 +71,21 @@ class Cells:
         """How many cells a segment has in a block."""
         return VOTES * len(self.bins)
 
+    def nbytes(self) -> int:
+        """How much memory they keep."""
+        return _size(self) + _size(self.ratings) + sum(map(_size, self.quantities.values())) + self.caps.nbytes()
+
     def summed(self, by_block: Floats) -> Floats:
         """Add blocks up: all of them first, then each resampling."""
         return np.concatenate(([by_block.sum()], self.weights @ by_block))
+
+
+def _size(of: object) -> int:
+    """The bytes of the arrays in the fields of a dataclass, and in its dictionaries and tuples of arrays."""
+    values = [getattr(of, one.name) for one in fields(of)]  # type: ignore[arg-type]
+    nested = [v for value in values if isinstance(value, dict) for v in value.values()]
+    nested += [v for value in values if isinstance(value, tuple) for v in value]
+    return sum(value.nbytes for value in (*values, *nested) if isinstance(value, np.ndarray))
 
 
 def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
@@ -90,8 +102,6 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
     shape = (blocks, segments, width)
     key = block * (segments * width) + cell
     starts = np.searchsorted(block, np.arange(blocks + 1))
-    parts = (np.arange(MOMENTS) + 0.5) / MOMENTS
-    moments = (starts[:-1, None] + parts * np.diff(starts)[:, None]).astype(np.int64).ravel()
     count = np.bincount(key, minlength=blocks * segments * width).astype(np.float64).reshape(shape)
     revenue = np.bincount(
         block * segments + traffic.segments, _known_or_mean(traffic.revenue_usd), minlength=blocks * segments
@@ -102,7 +112,7 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
         others=traffic.others,
         segment_names=traffic.segment_names,
         bins=bins,
-        caps=CapCuts(traffic.scores, moments),
+        caps=CapCuts(traffic.scores, traffic.segments, _moments(starts, MOMENTS), _moments(starts, 1)),
         blocks=blocks,
         weights=resampling.weights,
         count=count,
@@ -112,6 +122,12 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
         time_edges=time_edges,
         ratings=Ratings.of(traffic, cell, width),
     )
+
+
+def _moments(starts: Ints, each: int) -> Ints:
+    """So many moments in each block, evenly spread, as places in the traffic."""
+    parts = (np.arange(each) + 0.5) / each
+    return (starts[:-1, None] + parts * np.diff(starts)[:, None]).astype(np.int64).ravel()
 
 
 def _quantities(traffic: Traffic, cell: Ints, key: Ints, count: Floats, seed: int) -> dict[str, Quantity]:

@@ -29,6 +29,10 @@ class Times:
             self._upto[name] = _upto(by_segment[name])
             self._observed[name] = cells.times[place].sum(axis=(0, 2))
 
+    def nbytes(self) -> int:
+        """How much memory it keeps."""
+        return sum(upto.nbytes for upto in self._upto.values())
+
     def usual(self, tier: int, segment: str | None = None) -> tuple[float, float] | None:
         """The median and the 95 % point of what requests waited in a tier; None where too few are known."""
         if self._observed[segment][tier] < LEAST_OBSERVED:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from router.traffic import Floats, Ints
+from router.traffic import Bools, Floats, Ints
 
 FINE = 64  # bins of equal steps in sqrt(share above): the best 6 % of the scores get a quarter of them
 GRID = 0.02  # thresholds that people set
@@ -47,29 +47,59 @@ class ScoreBins:
 
 
 class CapCuts:
-    """What the share cap let through at chosen moments, for any share: the score window as it stood then.
+    """What the share cap let through at chosen moments, for any share: the windows of scores as they stood then.
 
-    The first requests stand for the reference distribution, as in a back-test.
+    Segments with a cap of their own have windows of their own, as in `router.backtest.Caps`. Where some have, what the
+    others share is the rest of the common window: fewer scores, of the same kind. The first requests stand for the
+    reference distribution.
     """
 
-    def __init__(self, scores: Floats, moments: Ints) -> None:
-        count = len(scores)
-        size = min(WINDOW, count)
-        ends = np.clip(moments, size, count)
-        rows = ends[:, None] - size + np.arange(size)
-        self._windows: Floats = np.sort(scores[rows], axis=1)
+    def __init__(self, scores: Floats, segments: Ints, moments: Ints, own_moments: Ints) -> None:
+        self._common, order = _windows(scores, moments)
+        self._segments = np.take_along_axis(segments[order[0]], order[1], axis=1).astype(np.int16)
+        self._own: dict[int, Floats] = {}
+        for segment in np.unique(segments).tolist():
+            rows = np.flatnonzero(segments == segment)
+            self._own[segment] = _windows(scores[rows], np.searchsorted(rows, own_moments))[0]
 
-    def cuts(self, share: float) -> Floats:
-        """The lowest score let through at each moment; -inf is no cap."""
-        moments, size = self._windows.shape
-        most = int(np.floor(share * size + 1e-9))
-        if share >= 1.0 or most >= size:
-            return np.full(moments, -np.inf)
-        if most <= 0:
-            return np.full(moments, np.inf)
-        lowest, below = self._windows[:, size - most], self._windows[:, size - most - 1]
-        found: Floats = np.where(lowest == below, np.nextafter(lowest, np.inf), lowest)
-        return found
+    def nbytes(self) -> int:
+        """How much memory the windows keep."""
+        return self._common.nbytes + self._segments.nbytes + sum(own.nbytes for own in self._own.values())
+
+    def own(self, segment: int, share: float) -> Floats:
+        """The lowest score of a segment let through at each of its moments; -inf is no cap."""
+        windows = self._own[segment]
+        return _cuts(windows, np.ones(windows.shape, bool), share)
+
+    def common(self, share: float, apart: Sequence[int] = ()) -> Floats:
+        """The lowest score let through at each moment, of all segments but those that are apart."""
+        there = ~np.isin(self._segments, list(apart)) if apart else np.ones(self._common.shape, bool)
+        return _cuts(self._common, there, share)
+
+
+def _windows(scores: Floats, moments: Ints) -> tuple[Floats, tuple[Ints, Ints]]:
+    """The last scores before each moment, sorted; and where they come from."""
+    size = min(WINDOW, len(scores))
+    rows = np.clip(moments, size, len(scores))[:, None] - size + np.arange(size)
+    order = np.argsort(scores[rows], axis=1, kind="stable")
+    found: Floats = np.take_along_axis(scores[rows], order, axis=1)
+    return found, (rows, order)
+
+
+def _cuts(windows: Floats, there: Bools, share: float) -> Floats:
+    """The (1 - share) quantile of what is there in each window, as `router.policy.ScoreWindow` takes it."""
+    if share >= 1.0:
+        return np.full(len(windows), -np.inf)
+    count = there.sum(axis=1)
+    most = np.floor(share * count + 1e-9).astype(np.int64)
+    above = np.cumsum(there[:, ::-1], axis=1)  # how many, from the highest down
+    at = np.argmax(above >= np.maximum(most, 1)[:, None], axis=1)
+    below = np.argmax(above >= np.minimum(most + 1, count)[:, None], axis=1)
+    rows = np.arange(len(windows))
+    lowest, next_one = windows[rows, -1 - at], windows[rows, -1 - below]
+    found = np.where((lowest == next_one) & (most < count), np.nextafter(lowest, np.inf), lowest)
+    capped: Floats = np.where(most >= count, -np.inf, np.where(most <= 0, np.inf, found))
+    return capped
 
 
 def _atoms(scores: Floats) -> Floats:

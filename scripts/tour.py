@@ -73,11 +73,12 @@ def tour(
 
 @contextmanager
 def served(place: Path, requests: int, days: int) -> Iterator[str]:
-    """Seed a ledger and serve it on a free port; ends the server by its process."""
+    """Seed a ledger (not again where there are no requests to make) and serve it on a free port until the end."""
     config = place / "tierwise.toml"
     config.write_text(CONFIG.format(directory=place), encoding="utf-8")
     seeding = [sys.executable, "-m", "scripts.seed", "--requests", str(requests), "--days", str(days)]
-    subprocess.run([*seeding, "--config", str(config)], check=True)
+    if requests:
+        subprocess.run([*seeding, "--config", str(config)], check=True)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TIERWISE_")}
     environ["TIERWISE_ADMIN_SECRET"] = SECRET
     with (place / "serve.log").open("w", encoding="utf-8") as log:
