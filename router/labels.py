@@ -68,9 +68,23 @@ class Label:
     source: Source
 
 
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A duel that came to something: whether the answers agree, and whether a judge prefers the fast tier's."""
+
+    agreement: Agreement
+    answered: Tier
+    prefers_fast: bool | None = None  # None: nobody judged
+
+    @property
+    def source(self) -> Source:
+        """What kind of label it is."""
+        return Source.AGREED if self.prefers_fast is None else Source.JUDGED
+
+
 @dataclass(slots=True)
 class Lesson:
-    """One request that can be learnt from. `contest` is a duel that nobody judged: who took part, who agreed."""
+    """One request that can be learnt from; a duel is a contest, to be believed so far."""
 
     at_us: int
     seen: Seen
@@ -81,7 +95,7 @@ class Lesson:
     answered: Tier
     is_scored: bool
     labels: list[Label] = field(default_factory=list)
-    contest: tuple[Agreement, Tier] | None = None
+    contest: Contest | None = None
 
     @property
     def is_labelled(self) -> bool:
@@ -103,9 +117,9 @@ def read(engine: Engine, window: Window) -> list[Lesson]:
         low = int.from_bytes(rows[0][0], "big")
         _take(lessons, _feedback(_fetch(connection, FEEDBACK, "f.request_id", low, high)), only_last=True)
         _take(lessons, _signals(_fetch(connection, SIGNALS, "r.id", low, high)))
-        for id, agreement, preferred, answered, other in _fetch(connection, DUELS, "d.request_id", low, high):
+        for id, agreement, preferred, answered in _fetch(connection, DUELS, "d.request_id", low, high):
             if id in lessons:
-                _judge(lessons[id], _AGREEMENTS[agreement], _TIERS.get(preferred), _TIERS[answered], _TIERS[other])
+                lessons[id].contest = _contest(_AGREEMENTS[agreement], _TIERS.get(preferred), _TIERS[answered])
     return list(lessons.values())
 
 
@@ -116,9 +130,7 @@ FROM feature_rows f JOIN requests r ON r.id = f.request_id
 WHERE {between} AND f.format = :format AND NOT r.synthetic ORDER BY f.request_id DESC LIMIT :most
 """
 FEEDBACK = "SELECT {id} AS id, f.rating, f.score FROM feedback f WHERE {between} ORDER BY f.id"
-DUELS = """
-SELECT {id} AS id, d.agreement, d.preferred, d.answered_tier, d.other_tier FROM duels d WHERE {between}
-"""
+DUELS = "SELECT {id} AS id, d.agreement, d.preferred, d.answered_tier FROM duels d WHERE {between}"
 SIGNALS = "SELECT {previous} AS id, r.signal FROM requests r WHERE {between} AND r.previous_id IS NOT NULL"
 _TIERS = {code: tier for tier, code in codes.TIERS.items()}
 _AGREEMENTS = {code: agreement for agreement, code in codes.AGREEMENTS.items()}
@@ -195,10 +207,7 @@ def _take(
         lessons[id].labels.append(label)
 
 
-def _judge(lesson: Lesson, agreement: Agreement, preferred: Tier | None, answered: Tier, other: Tier) -> None:
-    """Take a duel in: by its judge where there was one, else as a contest to be believed so far."""
-    if preferred is not None:
-        sides = [tier for tier in (answered, other) if tier is not Tier.PARALLEL]
-        lesson.labels += [Label(tier, float(tier is preferred), Source.JUDGED) for tier in sides]
-    elif agreement is not Agreement.UNCLEAR:
-        lesson.contest = agreement, answered
+def _contest(agreement: Agreement, preferred: Tier | None, answered: Tier) -> Contest | None:
+    if agreement is Agreement.UNCLEAR:
+        return None
+    return Contest(agreement, answered, None if preferred is None else preferred is Tier.FAST)

@@ -2,22 +2,27 @@
 
 Feedback is weighed by inverse propensities: it comes from the tier that was chosen, and says what it says of all
 queries only that way. Duels fall by lot on every query, and need no weights. Where two answers differ and nobody
-judged, who was right is believed as far as the classifier's chances tell, brought up to date by all labels together.
+judged, who was right is believed as far as the classifier's chances tell, brought up to date by all labels together;
+a judge shifts that belief and does not replace it.
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
 
 from classifier.adapt import Example
-from router.labels import TRUST, WEAK, Lesson, Source
+from router.labels import TRUST, WEAK, Contest, Lesson, Source
 from router.types import Agreement, Tier
 
 Array = npt.NDArray[np.float64]
 
+TOGETHER = 0.3  # correlation of being right, of two models on one query: .16 to .43 on six pairs of recorded outcomes
 WRONG_ALIKE = 0.3  # how often two wrong answers are the same one
+RIGHT_APART = 0.2  # how often two right answers read differently, where a judge had to compare them
+JUDGE_RIGHT = 0.8  # how often a judge of one mind prefers the right one of two
 MOST_INVERSE = 20.0  # no rating counts for more than so many
 MOST_WEAK = 0.2  # weak signals together weigh at most so much of what the other labels do
 FEEDBACK = frozenset({Source.SCORE, Source.RATING})
@@ -26,15 +31,28 @@ HEADS = (Tier.FAST, Tier.REASONING)
 Mass = tuple[float, float]  # value times weight, weight
 
 
-def believed(agreement: Agreement, p_fast: float, p_reasoning: float) -> tuple[float, float]:
-    """P(right) of both answers once it is known whether they agree, their chances being independent of each other."""
-    both, neither = p_fast * p_reasoning, (1 - p_fast) * (1 - p_reasoning)
-    if agreement is Agreement.SAME:
+def believed(contest: Contest, p_fast: float, p_reasoning: float) -> tuple[float, float]:
+    """P(right) of the fast answer and of the other one, given how the duel ended and what was expected of both."""
+    both, only_fast, only_other, neither = _joint(p_fast, p_reasoning)
+    if contest.agreement is Agreement.SAME:
         right = both / (both + WRONG_ALIKE * neither)
         return right, right
-    only_fast, only_reasoning = p_fast * (1 - p_reasoning), p_reasoning * (1 - p_fast)
-    total = only_fast + only_reasoning + (1 - WRONG_ALIKE) * neither
-    return only_fast / total, only_reasoning / total
+    neither *= 1 - WRONG_ALIKE
+    if contest.prefers_fast is None:
+        both = 0.0  # answers that can be compared by their form and differ are not both right
+    else:
+        right = JUDGE_RIGHT if contest.prefers_fast else 1 - JUDGE_RIGHT
+        only_fast, only_other = only_fast * right, only_other * (1 - right)
+        both, neither = both * RIGHT_APART / 2, neither / 2
+    total = both + only_fast + only_other + neither
+    return (both + only_fast) / total, (both + only_other) / total
+
+
+def _joint(p_fast: float, p_reasoning: float) -> tuple[float, float, float, float]:
+    """Chances of both, only the fast, only the other and neither being right; models tend to fail together."""
+    spread = sqrt(p_fast * (1 - p_fast) * p_reasoning * (1 - p_reasoning))
+    both = min(p_fast * p_reasoning + TOGETHER * spread, p_fast, p_reasoning)
+    return both, p_fast - both, p_reasoning - both, max(1 - p_fast - p_reasoning + both, 1e-9)
 
 
 def examples_of(lessons: Sequence[Lesson], chances: Array) -> list[Example]:
@@ -61,7 +79,8 @@ def sources_of(lessons: Sequence[Lesson]) -> dict[Source, int]:
     counts: Counter[Source] = Counter()
     for lesson in lessons:
         counts.update({label.source for label in lesson.labels})
-        counts[Source.AGREED] += lesson.contest is not None
+        if lesson.contest is not None:
+            counts[lesson.contest.source] += 1
     return {source: counts[source] for source in Source if counts[source]}
 
 
@@ -71,12 +90,10 @@ def _strong(lesson: Lesson, tier: Tier, inverse: float, chances: Array) -> Mass:
         if label.tier is tier and label.source not in WEAK:
             own = TRUST[label.source].weight * (inverse if label.source in FEEDBACK else 1.0)
             value, weight = value + own * label.value, weight + own
-    if lesson.contest is not None:
-        agreement, answered = lesson.contest
-        if tier is Tier.FAST or answered is not Tier.PARALLEL:
-            right = believed(agreement, float(chances[0]), float(chances[1]))[HEADS.index(tier)]
-            own = TRUST[Source.AGREED].weight
-            value, weight = value + own * right, weight + own
+    if lesson.contest is not None and (tier is Tier.FAST or lesson.contest.answered is not Tier.PARALLEL):
+        right = believed(lesson.contest, float(chances[0]), float(chances[1]))[HEADS.index(tier)]
+        own = TRUST[lesson.contest.source].weight
+        value, weight = value + own * right, weight + own
     return value, weight
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from classifier.adapt import Adapted, adapt_to_examples
+from classifier.adapt import FEWEST_FOR_RANKING, FEWEST_OF_A_TIER, Adapted, adapt_to_examples, level_and_slope
 from classifier.later import Later, later
 from classifier.model import DifficultyModel
 from classifier.rows import packed
@@ -28,7 +28,7 @@ FEWEST_LABELS = 50
 LABELS_FOR_RANKING = 1_500
 EARLIER = 0.75  # of the labelled requests
 MOST_LESSONS = 4_000  # the newest: fitting takes their square in memory
-ROUNDS = 3  # of believing unjudged duels and calibrating
+ROUNDS = 15  # of believing duels and calibrating to that
 FEWEST_SCORES = 200  # to move thresholds by
 
 
@@ -66,25 +66,46 @@ def refit(
     earlier, after = labelled[:cut], labelled[cut:]
     digest = _digest(labelled)
     version = f"{base.version}+{digest[:8]}"
-    believing = _believing(earlier, base, abilities, version)
-    examples = examples_of(earlier, _chances(earlier, believing, abilities))
-    fewest = int(labels_for_ranking * EARLIER)
+    believe = _belief(earlier, base, abilities)
+    examples = examples_of(earlier, believe(earlier))
+    fewest = FEWEST_FOR_RANKING if len(labelled) >= labels_for_ranking else len(labelled) + 1
     adapted = adapt_to_examples(examples, base, version, progress, abilities=abilities, fewest_for_ranking=fewest)
     progress(f"evaluating on {len(after)} later labels")
-    figures = later(examples_of(after, _chances(after, believing, abilities)), adapted.model, base, abilities)
+    figures = later(examples_of(after, believe(after)), adapted.model, base, abilities)
     span = earlier[0].at_us, after[0].at_us, after[-1].at_us
     return Refit(adapted, figures, len(labelled), len(earlier), sources_of(labelled), span, digest)
 
 
-def _believing(lessons: Sequence[Lesson], base: DifficultyModel, abilities: Abilities, version: str) -> DifficultyModel:
-    """The base, calibrated to labels and duels together: what is believed of duels depends on it, and it on them."""
-    model = base
+def _belief(
+    lessons: Sequence[Lesson], base: DifficultyModel, abilities: Abilities
+) -> Callable[[Sequence[Lesson]], Array]:
+    """Chances by the base, calibrated to labels and duels together: what duels say depends on them, and they on it.
+
+    This is expectation maximisation, with the priors of calibration.
+    """
+    logits = _logits(lessons, base, abilities)
+    moves = np.array([(1.0, 0.0), (1.0, 0.0)])
     for _ in range(ROUNDS):
-        examples = examples_of(lessons, _chances(lessons, model, abilities))
-        model = adapt_to_examples(
-            examples, base, version, lambda line: None, abilities=abilities, fewest_for_ranking=len(examples) + 1
-        ).model
-    return model
+        examples = examples_of(lessons, _moved(logits, moves))
+        sides = [
+            [(e.fast, e.fast_weight) for e in examples],
+            [(e.reasoning, e.reasoning_weight) for e in examples],
+        ]
+        for tier, side in enumerate(sides):
+            at = [place for place, (right, _) in enumerate(side) if right is not None]
+            if len(at) >= FEWEST_OF_A_TIER:
+                right, weight = np.array([side[place] for place in at], np.float64).T
+                moves[tier] = level_and_slope(logits[at, tier], right, weight)
+    return lambda asked: _moved(_logits(asked, base, abilities), moves)
+
+
+def _moved(logits: Array, moves: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-(logits * moves[:, 0] + moves[:, 1]))))
+
+
+def _logits(lessons: Sequence[Lesson], model: DifficultyModel, abilities: Abilities) -> Array:
+    chances = _chances(lessons, model, abilities)
+    return np.asarray(np.log(chances / (1 - chances)))
 
 
 def _chances(lessons: Sequence[Lesson], model: DifficultyModel, abilities: Abilities) -> Array:

@@ -4,9 +4,11 @@ from datetime import UTC
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, update
 
-from router.labels import TRUST, WEAK, Label, Lesson, Source, read
+from router.labels import TRUST, WEAK, Contest, Label, Lesson, Source, read
 from router.ledger.learning_tables import FeatureRow
 from router.ledger.tables import Feedback
 from router.lessons import MOST_INVERSE, believed, examples_of, sources_of
@@ -40,10 +42,6 @@ def lesson_of(engine: Engine, *told: Told) -> Lesson:  # noqa: F811
         (Told(TEXT, Tier.REASONING, rating=1), [Label(Tier.REASONING, 1.0, Source.RATING)]),
         (Told(TEXT, Tier.PARALLEL, rating=1), []),
         (Told(TEXT, outcome=Outcome.CANCELLED), [Label(Tier.FAST, WEAK[Source.ABANDONED], Source.ABANDONED)]),
-        (
-            Told(TEXT, agreement=Agreement.DIFFERS, preferred=Tier.REASONING),
-            [Label(Tier.FAST, 0.0, Source.JUDGED), Label(Tier.REASONING, 1.0, Source.JUDGED)],
-        ),
         (Told(TEXT, agreement=Agreement.UNCLEAR), []),
     ],
 )
@@ -68,10 +66,19 @@ def test_the_last_rating_counts(engine: Engine) -> None:  # noqa: F811
     assert [label.value for label in lesson.labels] == [1.0]
 
 
-def test_unjudged_duels_are_contests(engine: Engine) -> None:  # noqa: F811
-    lesson = lesson_of(engine, Told(TEXT, Tier.REASONING, agreement=Agreement.SAME))
-    assert (lesson.contest, lesson.labels) == ((Agreement.SAME, Tier.REASONING), [])
-    assert lesson.is_labelled
+@pytest.mark.parametrize(
+    ("preferred", "prefers_fast", "source"),
+    [(None, None, Source.AGREED), (Tier.FAST, True, Source.JUDGED), (Tier.PARALLEL, False, Source.JUDGED)],
+)
+def test_duels_are_contests(
+    engine: Engine,  # noqa: F811
+    preferred: Tier | None,
+    prefers_fast: bool | None,
+    source: Source,
+) -> None:
+    lesson = lesson_of(engine, Told(TEXT, Tier.PARALLEL, agreement=Agreement.DIFFERS, preferred=preferred))
+    assert lesson.contest == Contest(Agreement.DIFFERS, Tier.PARALLEL, prefers_fast)
+    assert (lesson.contest.source, lesson.is_labelled) == (source, True)
 
 
 def test_only_what_is_in_the_window_readable_and_real_is_read(engine: Engine) -> None:  # noqa: F811
@@ -85,11 +92,29 @@ def test_only_what_is_in_the_window_readable_and_real_is_read(engine: Engine) ->
     assert read(engine, Window(NOON, NOON, UTC)) == []
 
 
+SAME, DIFFERS = (Contest(agreement, Tier.FAST) for agreement in (Agreement.SAME, Agreement.DIFFERS))
+
+
 def test_agreement_raises_both_and_difference_parts_them() -> None:
-    assert believed(Agreement.SAME, 0.6, 0.8)[0] > 0.8
-    fast, reasoning = believed(Agreement.DIFFERS, 0.6, 0.8)
-    assert fast < 0.6 < reasoning + 0.1
+    assert believed(SAME, 0.6, 0.8)[0] > 0.8
+    fast, reasoning = believed(DIFFERS, 0.6, 0.8)
+    assert fast < 0.3 < reasoning
     assert fast + reasoning < 1.0
+
+
+def test_a_judge_shifts_the_belief_and_does_not_replace_it() -> None:
+    unjudged = believed(DIFFERS, 0.5, 0.5)
+    for prefers_fast in (True, False):
+        sides = believed(Contest(Agreement.DIFFERS, Tier.FAST, prefers_fast), 0.5, 0.5)
+        preferred, other = sides if prefers_fast else sides[::-1]
+        assert other < unjudged[0] < preferred < 0.9
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.sampled_from([None, True, False]))
+def test_beliefs_are_chances(p_fast: float, p_reasoning: float, prefers_fast: bool | None) -> None:
+    for agreement in (Agreement.SAME, Agreement.DIFFERS):
+        sides = believed(Contest(agreement, Tier.FAST, prefers_fast), p_fast, p_reasoning)
+        assert all(0.0 <= side <= 1.0 for side in sides)
 
 
 def test_ratings_of_what_was_explored_weigh_more_but_not_without_end(engine: Engine) -> None:  # noqa: F811

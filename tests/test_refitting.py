@@ -29,7 +29,7 @@ EVERYTHING = Window(None, None, UTC)
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = schema.ready_engine(f"sqlite:///{tmp_path_factory.mktemp('taught')}/books.db")
-    book(engine, some_duels(640))
+    book(engine, some_duels(480))
     yield engine
     engine.dispose()
 
@@ -55,7 +55,7 @@ def test_duels_alone_teach_which_questions_need_reasoning(found: Refit) -> None:
 
 def test_what_was_learnt_is_judged_on_what_came_later(found: Refit) -> None:
     figures = found.figures
-    assert (found.labels, found.taught, figures.pairs) == (640, 480, 160)
+    assert (found.labels, found.taught, figures.pairs) == (480, 360, 120)
     assert figures.verdict is Verdict.BETTER
     assert figures.rankings["adapted"].need.value > figures.rankings["shipped"].need.value
     controls = {"adapted", "shipped", "length only", "cost-matched shuffled", "random", "oracle"}
