@@ -109,7 +109,7 @@ def marked(connection: Connection, before_ms: int | None = None, most: int = MOS
     if before_ms is not None:
         granule = f"{max(before_ms, 0) // GRANULE_MS:08X}"
         is_old = or_(RollupMark.granule.is_(None), func.upper(RollupMark.granule) <= granule)
-        query = query.where(is_old).order_by(RollupMark.granule).limit(most)
+        query = query.where(is_old).order_by(RollupMark.granule.asc().nulls_first()).limit(most)
     found = connection.execute(query)
     return [Mark(id, _touched(granule, day, quarter)) for id, granule, day, quarter in found]
 
@@ -234,7 +234,11 @@ def _clear_marks(connection: Connection, marks: Sequence[Mark], done: set[int], 
     touched = [mark for mark in marks if not done.isdisjoint(mark.quarters)]
     for place in range(0, len(touched), 500):
         connection.execute(delete(RollupMark).where(RollupMark.id.in_([m.id for m in touched[place : place + 500]])))
-    if rest := dirty(connection, touched, bookings) - done:
+    own = {quarter for mark in touched for quarter in mark.quarters}
+    # What changed where a statement is spread over the day changes all of the day.
+    days = {quarter // QUARTERS_A_DAY for quarter in own & done} & _statement_days(connection, bookings)
+    own.update(day * QUARTERS_A_DAY + place for day in days for place in range(QUARTERS_A_DAY))
+    if rest := own - done:
         known = {quarter for mark in marks if len(mark.quarters) == 1 for quarter in mark.quarters}
         if new := sorted(rest - known):
             connection.execute(insert(RollupMark), [{"quarter": quarter} for quarter in new])

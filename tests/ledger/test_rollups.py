@@ -380,3 +380,18 @@ def test_the_migration_marks_what_is_there(sqlite_url: str, tmp_path: Path) -> N
     rollups.catch_up(engine, LONG_AFTER_US)
     assert told(costs(engine, ["tier"], Window(None, None, UTC))) == made.sums()
     engine.dispose()
+
+
+def test_days_with_statements_are_rolled_up_once_each(engine: Engine) -> None:
+    made = Books(engine, 9)
+    midnight = SPRING_MS - SPRING_MS % DAY_MS + DAY_MS
+    for place in range(400):  # every few minutes over four days; some granules lie on both sides of midnight
+        made.arrive(midnight + place * 4 * DAY_MS // 400, 1)
+    made.arrive(midnight + DAY_MS - 1, 1)
+    made.arrive(midnight + DAY_MS, 1)
+    for day in (28, 29, 30, 31):
+        made.earn(1_000, day=f"2026-03-{day}")
+    assert rollups.catch_up(engine, LONG_AFTER_US) <= 4 * 96 + 4
+    with engine.connect() as connection:
+        assert rollups.marked(connection) == []
+    assert costs(engine, ["day"], Window(None, None, UTC)).totals().booked_nanousd == 4_000
