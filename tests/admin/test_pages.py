@@ -221,7 +221,7 @@ def test_times_are_in_the_zone_the_browser_asks_for(admin: Visitor, running: Pla
     assert 'value="Asia/Kolkata"' in visitor.get("/admin/audit").text
     wrong = visitor.post("/admin/zone", {"zone": "Mars/Olympus", "next": "/admin/audit"})
     assert wrong.headers["location"] == "/admin/audit"
-    assert "unknown time zone" in visitor.get("/admin/audit").text
+    assert "Unknown time zone" in visitor.get("/admin/audit").text
 
 
 def test_files_come_from_a_closed_list_are_packed_and_kept_for_good(stranger: Visitor) -> None:
