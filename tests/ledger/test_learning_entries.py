@@ -1,6 +1,6 @@
 """Features and verdicts go the way of the books: spooled, shipped once, on both databases, late ones too."""
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, insert, select
 
 from router.ledger import retention
 from router.ledger.entries import DuelVerdict, KeptFeatures
@@ -62,7 +62,7 @@ def test_feature_rows_go_after_their_time_and_duels_stay(engine: Engine, spool: 
         spool.write([a_verdict(request_id)])
     Shipper(spool, engine, clock=clock, feature_days=3_650).turn()
     with engine.begin() as connection:
-        connection.execute(DuelDay.__table__.insert(), [{"day": day - 91, "taken_nanousd": 1}])
+        connection.execute(insert(DuelDay), [{"day": day - 91, "taken_nanousd": 1}])
     assert retention.purge(engine, NOON, feature_days=90) == 1
     with engine.connect() as connection:
         assert list(connection.scalars(select(FeatureRow.request_id))) == [new]
