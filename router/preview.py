@@ -6,7 +6,8 @@ is a share of every cell for each tier. Against `router.backtest` two things are
 cuts it in proportion, and the share cap is looked at in some moments of each block only.
 """
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from router.resampling import measured
 from router.traffic import FAST, PARALLEL, REASONING, TIERS, Floats, Traffic
 from router.types import Tier
 
+MOST_STANDING = 16
 LEAST_ELSEWHERE = 0.001  # of the requests: below it a tier of which nothing is known does no harm
 
 
@@ -40,10 +42,27 @@ class Mix:
         return self.sent.chance
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a mix comes to: each figure's value and that of each resampling, and what ratings say."""
+
+    columns: Mapping[str, Floats]
+    quality: Quality
+
+    def figures(self) -> Figures:
+        """The figures with their intervals."""
+        return {name: measured(column) for name, column in self.columns.items()}
+
+    def above(self, other: "Outcome") -> Figures:
+        """By how much the figures are above another's on the same resamplings."""
+        return {name: measured(column - other.columns[name]) for name, column in self.columns.items()}
+
+
 class Preview:
     """Measures policies on one stretch of traffic."""
 
     def __init__(self, cells: Cells) -> None:
+        self._standing: OrderedDict[tuple[Policy | None, str | None], Outcome] = OrderedDict()
         self._cells = cells
         self.requests = cells.requests
         self.others = cells.others
@@ -95,12 +114,19 @@ class Preview:
         """Measure a mix, for all requests or for those of a segment; raises KeyError where there are none."""
         return {name: measured(column) for name, column in self._columns(mix, segment).items()}
 
-    def compared(self, mix: Mix, other: Mix, segment: str | None = None) -> tuple[Figures, Figures, Figures]:
-        """Measure two mixes, and by how much the first is above the other on the same resamplings."""
-        one, two = self._columns(mix, segment), self._columns(other, segment)
-        off = {name: column - two[name] for name, column in one.items()}
-        first, second, third = ({name: measured(c) for name, c in columns.items()} for columns in (one, two, off))
-        return first, second, third
+    def outcome(self, mix: Mix, segment: str | None = None) -> Outcome:
+        """Measure a mix and judge its quality."""
+        return Outcome(self._columns(mix, segment), self.quality(mix, segment))
+
+    def standing(self, policy: Policy | None, segment: str | None = None) -> Outcome:
+        """The same of what others are compared with: a policy in force, or None for always fast. It is remembered."""
+        key = (policy, segment)
+        if (found := self._standing.get(key)) is None:
+            found = self.outcome(self.always() if policy is None else self.mix(policy), segment)
+            self._standing[key] = found
+            while len(self._standing) > MOST_STANDING:
+                self._standing.popitem(last=False)
+        return found
 
     def _columns(self, mix: Mix, segment: str | None) -> dict[str, Floats]:
         """Each figure: its value, then that of each resampling."""

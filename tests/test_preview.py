@@ -198,11 +198,22 @@ def test_the_usual_wait_is_that_of_the_requests_of_a_tier() -> None:
 
 def test_a_difference_is_surer_than_its_two_ends() -> None:
     preview = both()[1]
-    cheaper = preview.mix(replace(LOGGED, reasoning_threshold=0.32))
-    one, two, off = preview.compared(cheaper, preview.mix(LOGGED))
-    assert off["cost_usd_per_1k"].value == pytest.approx(one["cost_usd_per_1k"].value - two["cost_usd_per_1k"].value)
-    assert off["cost_usd_per_1k"].high < 0
-    assert off["cost_usd_per_1k"].error < 0.5 * one["cost_usd_per_1k"].error
+    cheaper, today = preview.outcome(preview.mix(replace(LOGGED, reasoning_threshold=0.32))), preview.standing(LOGGED)
+    one, two, off = (found["cost_usd_per_1k"] for found in (cheaper.figures(), today.figures(), cheaper.above(today)))
+    assert off.value == pytest.approx(one.value - two.value)
+    assert off.high < 0
+    assert off.error < 0.5 * one.error
+
+
+def test_what_is_compared_with_is_remembered_and_no_more_than_needed() -> None:
+    preview = both()[1]
+    first = preview.standing(LOGGED)
+    assert preview.standing(replace(LOGGED)) is first
+    assert preview.standing(LOGGED, "free") is not first
+    assert preview.standing(None).columns["deep_share"][0] == 0
+    for place in range(20):
+        preview.standing(replace(LOGGED, reasoning_threshold=place / 100))
+    assert preview.standing(LOGGED) is not first
 
 
 def test_the_histogram_counts_every_request_once() -> None:

@@ -15,7 +15,7 @@ from router.dials import Wiring, WrongPolicy
 from router.offpolicy import Interval, Quality, quality
 from router.policies import in_force
 from router.policy import NEVER, Policy
-from router.preview import Mix, Preview
+from router.preview import Preview
 from router.previews import Previews, Reading, Stage
 from router.reports.window import Window, window
 from router.resampling import Measured
@@ -83,15 +83,19 @@ def scores(preview: Preview, segment: str, thresholds: Sequence[float]) -> dict[
 def previewed(preview: Preview, today: Policy, proposed: Policy, segment: str) -> dict[str, object]:
     """What other dials would do beside those in force and the controls, on the same requests."""
     chosen = _segment(preview, segment)
-    new, old = preview.mix(proposed), preview.mix(today)
-    first, second, off = preview.compared(new, old, chosen)
-    columns = {
-        "proposed": figures(first, preview.quality(new, chosen)),
-        "today": figures(second, preview.quality(old, chosen)),
-        "always_fast": _measured(preview, preview.always(), chosen),
-        "shuffled": _measured(preview, preview.shuffled(new), chosen),
+    mix, old = preview.mix(proposed), preview.standing(today, chosen)
+    new = preview.outcome(mix, chosen)
+    others = {
+        "today": old,
+        "always_fast": preview.standing(None, chosen),
+        "shuffled": preview.outcome(preview.shuffled(mix), chosen),
     }
-    return {"columns": columns, "difference": figures(off), "reached": _reached(preview, proposed, segment)}
+    columns = {name: figures(one.figures(), one.quality) for name, one in {"proposed": new, **others}.items()}
+    return {
+        "columns": columns,
+        "difference": figures(new.above(old)),
+        "reached": _reached(preview, proposed, segment),
+    }
 
 
 def figures(found: Figures, rated: Quality | None = None) -> dict[str, object]:
@@ -172,10 +176,6 @@ def _traffic(engine: Engine, chosen: Window) -> Traffic:
     if not len(traffic):
         raise WrongPolicy("no query of this time was decided by a score: there is nothing to replay")
     return traffic
-
-
-def _measured(preview: Preview, mix: Mix, segment: str | None) -> dict[str, object]:
-    return figures(preview.figures(mix, segment), preview.quality(mix, segment))
 
 
 def _segment(preview: Preview, segment: str) -> str | None:

@@ -1,0 +1,132 @@
+"""Measures the preview behind the Thresholds page: made-up traffic, the real command, one worker, one operator."""
+
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import numpy as np
+import typer
+
+from router.ledger import schema
+from router.policies import in_force
+from router.policy import Policy, SegmentDials
+from router.preview import Preview
+from router.previews import MOST_ROWS, thresholds_of
+from router.reports.window import window
+from router.traffic_reading import read
+from scripts.tour import SECRET, served
+
+BAR_MS = 200.0
+SPAN = "30d"
+DAYS = 28
+
+
+def bench(
+    requests: Annotated[
+        int, typer.Option(help="How many requests are made up; some 8 % are not decided by a score.")
+    ] = 1_100_000,
+    times: Annotated[int, typer.Option(help="How often each figure is asked for.")] = 100,
+    keep: Annotated[Path | None, typer.Option(help="A directory for the ledger, which then stays.")] = None,
+) -> None:
+    """Print a line per measure."""
+    with ExitStack() as stack:
+        place = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwise-bench-")))
+        place.mkdir(parents=True, exist_ok=True)
+        url = stack.enter_context(served(place, 0 if (place / "books.db").exists() else requests, DAYS))
+        over_http(url, times)
+        inside(f"sqlite:///{place}/books.db", times)
+
+
+def inside(database_url: str, times: int) -> None:
+    """Read, build and ask in this process."""
+    engine = schema.ready_engine(database_url)
+    today = in_force(engine)
+    before = _peak_mb()
+    began = time.perf_counter()
+    traffic = read(engine, window(SPAN, None, "UTC", datetime.now(UTC)), MOST_ROWS)
+    said("read from the books", f"{time.perf_counter() - began:8.1f} s    {len(traffic)} scores")
+    columns = sum(
+        column.nbytes for name in traffic.__slots__ if isinstance(column := getattr(traffic, name), np.ndarray)
+    )
+    said(
+        "memory of the reading, gone afterwards", f"{columns / 1e6:8.0f} MB   {columns / len(traffic):.0f} bytes a row"
+    )
+    began = time.perf_counter()
+    preview = Preview.of(traffic, exact=thresholds_of(today))
+    said("put into cells", f"{time.perf_counter() - began:8.1f} s")
+    kept = preview.nbytes()
+    said("memory that a preview keeps", f"{kept / 1e6:8.1f} MB   {kept / len(traffic):.0f} bytes a row")
+    said("memory of this process at its peak", f"{_peak_mb():8.0f} MB   {before:.0f} MB before")
+    own = {name: SegmentDials(reasoning_threshold=0.2 + at / 100) for at, name in enumerate(preview.segment_names)}
+    for name, policy in (("one pair of thresholds", today), ("a pair for every segment", replace(today, segments=own))):
+        took = [_timed(lambda at=at, policy=policy: _ask(preview, today, policy, at)) for at in range(times)]  # type: ignore[misc]
+        _spread(f"figures, quality, controls: {name}", took)
+
+
+def _ask(preview: Preview, today: Policy, policy: Policy, at: int) -> None:
+    """What one move of a line computes: the dials, today, their difference, two controls, quality of all four."""
+    moved = replace(policy, reasoning_threshold=0.15 + at % 40 / 100)
+    mix = preview.mix(moved)
+    preview.outcome(mix).above(preview.standing(today))
+    preview.standing(None)
+    preview.outcome(preview.shuffled(mix)).figures()
+
+
+def over_http(url: str, times: int) -> None:
+    """Sign in, wait until the worker has read, and move a line."""
+    with httpx.Client(base_url=url, timeout=120) as client:
+        client.post("/admin/sign-in", data={"secret": SECRET, "name": "bench"})
+        csrf = client.get("/admin/thresholds").text.partition('name="csrf" content="')[2].partition('"')[0]
+        headers = {"x-csrf-token": csrf}
+
+        def ask(at: int) -> dict[str, object]:
+            dials = {"reasoning_threshold": str(0.15 + at % 40 / 100)}
+            reply = client.post("/admin/api/thresholds/preview", json={"span": SPAN, "dials": dials}, headers=headers)
+            reply.raise_for_status()
+            found: dict[str, object] = reply.json()
+            return found
+
+        began = time.perf_counter()
+        while (found := ask(0))["stage"] != "ready":
+            time.sleep(0.5)
+        said(
+            "first asked for until ready, in the server",
+            f"{time.perf_counter() - began:8.1f} s    {found['requests']} scores",
+        )
+        _spread("over HTTP, the whole answer", [_timed(lambda at=at: ask(at)) for at in range(times)], BAR_MS)  # type: ignore[misc]
+
+
+def said(what: str, figure: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(f"{what:58} {figure}\n")
+    sys.stdout.flush()
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1e3
+
+
+def _spread(what: str, took: list[float], bar_ms: float | None = None) -> None:
+    cuts = statistics.quantiles(took, n=20)
+    bar = "" if bar_ms is None else f"   bar {bar_ms:.0f} ms {'ok' if cuts[18] < bar_ms else 'MISSED'}"
+    said(what, f"p50 {statistics.median(took):6.1f} ms, p95 {cuts[18]:6.1f} ms{bar}   load {os.getloadavg()[0]:.1f}")
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    typer.run(bench)
