@@ -32,13 +32,20 @@ from router.reports.spans import Plan, Stretch, plan
 from router.reports.window import Window
 
 SPANS_AT_ONCE = 2_000
-# Spans are many and rows of a span few: the index once per span, whatever PostgreSQL estimates.
-BY_SPAN = ("enable_hashjoin", "enable_mergejoin", "jit")
+PLANNING = ("enable_hashjoin", "enable_mergejoin", "jit")  # off on PostgreSQL: spans are many, rows of a span few
 SUMS = ", ".join(f"SUM(r.{fact})" for fact in ADDED_FACTS)
+OF_SPAN = (
+    "rollups r WHERE r.grouping_id = :grouping AND r.grain = s.grain "
+    "AND r.start >= s.first_start AND r.start < s.end_start"
+)
+# PostgreSQL is made to look each span up in the index: left to itself it compares every row with every span.
+JOINED = {
+    "sqlite": f"CROSS JOIN {OF_SPAN}",
+    "postgresql": f"CROSS JOIN LATERAL (SELECT * FROM {OF_SPAN} OFFSET 0) r",  # noqa: S608 - names of our own
+}
 ROLLED = f"""
 WITH spans (label, grain, first_start, end_start) AS (VALUES {{spans}})
-SELECT s.label, r.key1, r.key2, {SUMS}, MAX(r.{LARGEST}) FROM spans s CROSS JOIN rollups r
-WHERE r.grouping_id = :grouping AND r.grain = s.grain AND r.start >= s.first_start AND r.start < s.end_start
+SELECT s.label, r.key1, r.key2, {SUMS}, MAX(r.{LARGEST}) FROM spans s {{joined}}
 GROUP BY s.label, r.key1, r.key2
 """  # noqa: S608 - names and numbers of our own
 ROLLED_COSTS = """
@@ -107,7 +114,7 @@ class Reading:
         grouping = tuple(dict.fromkeys(keys)) if code is None else GROUPINGS[code]
         for place in range(0, len(chosen.rolled), SPANS_AT_ONCE):
             spans = ", ".join(_span(label, piece) for label, piece in chosen.rolled[place : place + SPANS_AT_ONCE])
-            query = text(ROLLED.format(spans=spans))
+            query = text(ROLLED.format(spans=spans, joined=JOINED[self.connection.dialect.name]))
             for row in self.connection.execute(query, {"grouping": code}):
                 values = dict(zip(grouping, row[1:3], strict=False))
                 yield Cell(names[row[0]], values, [int(fact) for fact in row[3:-1]], int(row[-1]))
@@ -176,7 +183,7 @@ def reading(engine: Engine, window: Window) -> Iterator[Reading]:
     connected = engine.connect()
     with connected.execution_options(isolation_level=level) if level else connected as connection, connection.begin():
         if level:
-            for setting in BY_SPAN:
+            for setting in PLANNING:
                 connection.execute(text(f"SET LOCAL {setting} = off"))
         yield Reading(connection, window)
 
