@@ -10,6 +10,7 @@ from router.admin import audit
 from router.admin.access import SignInRate
 from router.admin.services import Services
 from router.admin.sessions import Limits, Session, Sessions
+from router.admin.threads import Threads
 from router.admin_secret import AdminSecret, Role
 from router.errors import InvalidRequest, RequestError
 from router.keys import KEY_PREFIX
@@ -33,6 +34,7 @@ class Doors:
     now_us: Callable[[], int]
     secrets: Mapping[Role, AdminSecret]
     sessions: Sessions
+    threads: Threads = field(default_factory=Threads)
     rate: SignInRate = field(default_factory=SignInRate)
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -55,10 +57,10 @@ class Doors:
             raise InvalidRequest(f"a name is at most {LONGEST_NAME} characters")
         self.rate.count(address)
         async with self.places:
-            role = await asyncio.to_thread(self._role_of, secret)
+            role = await self.threads.run(self._role_of, secret)
         if role is None:
             raise WrongSecret("the secret is wrong")
-        return await asyncio.to_thread(self._open, role, actor or str(role), address)
+        return await self.threads.run(self._open, role, actor or str(role), address)
 
     def sign_out(self, session: Session, address: str) -> None:
         """End a session in all workers."""

@@ -1,6 +1,5 @@
 """Endpoints beside the pages: signing in and out, the operator's time zone, and the files that pages load."""
 
-import asyncio
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -30,7 +29,7 @@ class Entrance:
     async def sign_in(self, request: Request) -> Response:
         """Show the door, or open it."""
         if request.method == "GET":
-            return await _door(local(request.query_params.get("next", "")))
+            return await self._door(local(request.query_params.get("next", "")))
         access.require_same_site(request.headers)
         given = await self._reception.form(request)
         to, address = local(given.get("next", "")), access.address_of(request.scope)
@@ -38,7 +37,7 @@ class Entrance:
             token = await self._doors.sign_in(given.get("secret", ""), given.get("name", ""), address)
         except RequestError as error:
             await self._reception.note(request, "sign-in", error.message)
-            return await _door(to, sentence(error), error.status, error.headers())
+            return await self._door(to, sentence(error), error.status, error.headers())
         response = RedirectResponse(to, 303)
         access.set_cookie(response, request, access.COOKIE, token, self._session_s)
         return response
@@ -46,7 +45,7 @@ class Entrance:
     async def sign_out(self, request: Request) -> Response:
         """End the session in all workers."""
         visit = await self._reception.visit(request)
-        await asyncio.to_thread(self._doors.sign_out, visit.session, visit.address)
+        await self._reception.aside(self._doors.sign_out, visit.session, visit.address)
         response = RedirectResponse("/admin/sign-in", 303)
         response.delete_cookie(access.COOKIE, path=access.PATH)
         return response
@@ -72,7 +71,7 @@ class Entrance:
             if any(trick in name for trick in TRICKS):
                 await self._reception.note(request, "path trick", "there is no such file, and nothing else is served")
             raise NotFound("there is no such file")
-        found = await asyncio.to_thread(assets.asset, name)
+        found = await self._reception.aside(assets.asset, name)
         headers = {
             "content-type": found.content_type,
             "vary": "accept-encoding",
@@ -88,7 +87,8 @@ class Entrance:
             await self._reception.note(request, "path trick", "there is no such page, and nothing else is served")
         raise NotFound("there is no such page")
 
-
-async def _door(to: str, error: str = "", status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    body = await asyncio.to_thread(render, "sign_in.html", title="Sign in", to=to, error=error)
-    return HTMLResponse(body, status, dict(headers or {}))
+    async def _door(
+        self, to: str, error: str = "", status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        body = await self._reception.aside(render, "sign_in.html", title="Sign in", to=to, error=error)
+        return HTMLResponse(body, status, dict(headers or {}))

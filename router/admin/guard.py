@@ -1,6 +1,5 @@
 """Stands before every endpoint: which name was asked for, what becomes of errors, and the headers that seal answers."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
@@ -57,7 +56,7 @@ class Guard:
                 to = request.url.path if request.method == "GET" else START
                 return RedirectResponse(f"/admin/sign-in?next={quote(to)}", 303)
             if isinstance(found, RouterError):
-                body = await asyncio.to_thread(render, "error.html", title="Not possible", error=sentence(found))
+                body = await self._reception.aside(render, "error.html", title="Not possible", error=sentence(found))
                 return HTMLResponse(body, found.status, dict(found.headers()))
             return found
 

@@ -1,6 +1,5 @@
 """Makes a `Visit` out of a request: who is there, whether they may, and what they sent; notes whom it turns away."""
 
-import asyncio
 from datetime import UTC, tzinfo
 from secrets import compare_digest
 from urllib.parse import parse_qsl, unquote
@@ -30,6 +29,7 @@ class Reception:
     def __init__(self, services: Services, doors: Doors) -> None:
         self._services = services
         self._doors = doors
+        self.aside = doors.threads.run
         self._refusals = Refusals(services.engine, services.now_us)
         self._timeout_s = services.settings.server.read_timeout_s
 
@@ -69,21 +69,21 @@ class Reception:
         actor, role = NOBODY, "none"
         if token := request.cookies.get(access.COOKIE):
             try:
-                session = await asyncio.to_thread(self._doors.sessions.find, token)
+                session = await self.aside(self._doors.sessions.find, token)
             except (UnknownToken, SQLAlchemyError):
                 session = None
             if session is not None:
                 actor, role = session.actor, session.role
         target = f"{request.method} {request.url.path}"
         address = access.address_of(request.scope)
-        await asyncio.to_thread(self._refusals.note, act, target, why, address=address, actor=actor, role=role)
+        await self.aside(self._refusals.note, act, target, why, address=address, actor=actor, role=role)
 
     async def _session(self, request: Request) -> Session:
         token = request.cookies.get(access.COOKIE)
         if not token:
             raise SignedOut
         try:
-            session = await asyncio.to_thread(self._doors.sessions.find, token)
+            session = await self.aside(self._doors.sessions.find, token)
         except UnknownToken:
             await self.note(request, "forged cookie", "the cookie was never given out")
             raise SignedOut from None

@@ -3,7 +3,6 @@
 Pages are blocking functions (`router.admin.page`); they run in threads, behind `guard` and `reception`.
 """
 
-import asyncio
 import os
 from collections.abc import Mapping
 from functools import partial
@@ -71,33 +70,36 @@ async def _to_start(request: Request) -> Response:
 
 
 async def _show(reception: Reception, page: Page, request: Request) -> Response:
-    return await _written(request, page, await reception.visit(request))
+    return await _written(reception, request, page, await reception.visit(request))
 
 
 async def _act(reception: Reception, page: Page, act: Act, request: Request) -> Response:
     visit = await reception.visit(request, changes=True)
     try:
-        outcome = await asyncio.to_thread(act.run, visit)
+        outcome = await reception.aside(act.run, visit)
     except TOLD as error:
-        return await _written(request, page, visit, error=sentence(error), status=getattr(error, "status", 422))
+        return await _written(
+            reception, request, page, visit, error=sentence(error), status=getattr(error, "status", 422)
+        )
     match outcome:
         case Done(message, to):
             response: Response = RedirectResponse(f"/admin/{to}", 303)
             say(response, request, message)
         case Shown(context):
-            response = await _written(request, page, visit, more=context)
+            response = await _written(reception, request, page, visit, more=context)
     return response
 
 
 async def _feed(reception: Reception, feed: Feed, request: Request) -> Response:
     visit = await reception.visit(request, changes=feed.changes)
     try:
-        return json_answer(await asyncio.to_thread(feed.run, visit))
+        return json_answer(await reception.aside(feed.run, visit))
     except TOLD as error:
         return json_error(error, getattr(error, "status", 422))
 
 
 async def _written(
+    reception: Reception,
     request: Request,
     page: Page,
     visit: Visit,
@@ -114,7 +116,7 @@ async def _written(
         frame = _frame(visit, page) | {"said": told, "error": error, "given": visit.given}
         return render(f"{page.name}.html", **(frame | context))
 
-    response = HTMLResponse(await asyncio.to_thread(write), status)
+    response = HTMLResponse(await reception.aside(write), status)
     if told:
         forget_said(response)
     return response

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from router.admin import assets
 from router.ledger.database import open_engine
@@ -243,3 +243,21 @@ def test_a_database_that_cannot_answer_is_told_on_a_page_and_in_json(tmp_path: P
         page, feed = visitor.get("/admin/overview"), visitor.get("/admin/api/overview")
     assert (page.status_code, "database is away" in page.text) == (503, True)
     assert (feed.status_code, "database is away" in feed.json()["error"]["message"]) == (503, True)
+
+
+def test_everything_reads_well_on_postgresql(postgresql_engine: Engine, tmp_path: Path) -> None:
+    with plane(tmp_path, database_url=postgresql_engine.url.render_as_string(hide_password=False)) as found:
+        visitor = Visitor(found)
+        visitor.enter()
+        request_id: str = visitor.chat(CHAT).headers["x-request-id"]
+        for _ in range(100):
+            if visitor.json(f"decisions?id={request_id}")["requests"]:
+                break
+            time.sleep(0.05)
+        visitor.post("/admin/keys/budget", {"scope": "total", "period": "month", "limit_usd": "9"})
+        filtered = ("decisions?tier=fast&segment=default", "audit?refused=1&about=50%25")
+        statuses = {path: visitor.get(f"/admin/{path}").status_code for path in (*PAGES, "history", *filtered)}
+        statuses |= {f"api/{feed}": visitor.get(f"/admin/api/{feed}").status_code for feed in FEEDS}
+        curve = visitor.json("keys/budgets")["budgets"][0]
+    assert {path: status for path, status in statuses.items() if status != 200} == {}
+    assert curve["left_usd"][-1] < 9

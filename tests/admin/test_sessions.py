@@ -8,9 +8,7 @@ from sqlalchemy import Engine
 
 from router.admin.sessions import SECOND_US, Limits, Sessions, UnknownToken
 from router.admin_secret import AdminSecret, Role
-from tests.ledger.databases import engine, postgresql_engine, sqlite_engine, sqlite_url
 
-__all__ = ["engine", "postgresql_engine", "sqlite_engine", "sqlite_url"]
 START_US = 1_700_000_000 * SECOND_US
 
 
