@@ -14,7 +14,8 @@ from router.resampling import Resampling
 from router.traffic import TIERS, Bools, Floats, Ints, Traffic
 
 KNOTS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 0.97)
-PRIOR_WEIGHT = 10.0  # observations that say "as the tier's mean", against which each feature has to speak
+PRIOR_WEIGHT = 30.0  # observations of the usual noise that say "as the tier's mean", against each feature
+LEAST_NOISE = 0.01
 LEAST_IN_GROUP = 30  # rows of a segment or an answer type, for a level of their own
 LEAST_OBSERVED = 10  # requests in a tier, below which nothing is known of it
 STEPS = 25
@@ -24,9 +25,10 @@ MOST_SWING = 6.0
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """A tier's regression: level x exp(design @ coefficients), and how resampling moves the coefficients."""
+    """A tier's regression: level x exp(design @ (shape + coefficients)), and how resampling moves the coefficients."""
 
     level: float
+    shape: Floats
     coefficients: Floats
     low: float
     high: float
@@ -34,7 +36,7 @@ class _Fit:
 
     def predicted(self, design: Floats) -> tuple[Floats, Bools]:
         """The amounts, and where they follow the coefficients."""
-        swing = design @ self.coefficients
+        swing = design @ (self.shape + self.coefficients)
         return self.level * np.exp(np.clip(swing, self.low, self.high)), (swing > self.low) & (swing < self.high)
 
 
@@ -47,6 +49,8 @@ class Counterfactual:
         self._values = values
         self._resampling = resampling
         self._is_known = ~np.isnan(values)
+        self._levels = [self._level(place) for place in range(len(TIERS))]
+        self._shape = self._pooled()
         self._fits = [self._fit(place) for place in range(len(TIERS))]
         shape = (len(TIERS), len(traffic))
         self._expected, self._follows = np.full(shape, np.nan), np.zeros(shape)
@@ -90,19 +94,44 @@ class Counterfactual:
             total = total + np.concatenate(([0.0], moved))
         return total
 
+    def _rows(self, place: int) -> Ints:
+        return np.flatnonzero((self._traffic.tiers == place) & self._is_known)
+
+    def _level(self, place: int) -> float | None:
+        """The mean of a tier; None where too few took it."""
+        values = self._values[self._rows(place)]
+        return float(values.mean()) if len(values) >= LEAST_OBSERVED and values.mean() > 0 else None
+
+    def _pooled(self) -> Floats:
+        """What all tiers have in common: a question that is long in one of them is long in the others."""
+        levels = np.array([np.nan if level is None else level for level in self._levels])[self._traffic.tiers]
+        rows = np.flatnonzero(self._is_known & ~np.isnan(levels))
+        tiers = (self._traffic.tiers[rows, None] == np.arange(1, len(TIERS))).astype(np.float64)
+        design, ratios = np.hstack((self._design[rows], tiers)), self._values[rows] / levels[rows]
+        shape = np.zeros(self._design.shape[1])
+        if len(rows):
+            penalty = _penalty(design.shape[1], max(float(ratios.var()), LEAST_NOISE))
+            penalty[len(shape) :] = 1.0  # a tier's own level, as good as free
+            shape[1:] = _regressed(design, ratios, penalty, np.zeros(len(rows)))[0][1 : len(shape)]
+        return shape
+
     def _fit(self, place: int) -> _Fit | None:
-        rows = np.flatnonzero((self._traffic.tiers == place) & self._is_known)
-        values = self._values[rows]
-        if len(rows) < LEAST_OBSERVED or values.mean() <= 0:
+        level, rows = self._levels[place], self._rows(place)
+        if level is None:
             return None
-        level = float(values.mean())
-        design, ratios = self._design[rows], values / level
-        coefficients, curvature = _regressed(design, ratios)
-        swing = design @ coefficients
-        # What one more of a block would do to the coefficients, to first order.
+        design, ratios = self._design[rows], self._values[rows] / level
+        common = design @ self._shape
+        noise = max(float(ratios.var()), LEAST_NOISE)
+        penalty = _penalty(design.shape[1], noise)
+        coefficients, curvature = _regressed(design, ratios, penalty, common)
+        swing = common + design @ coefficients
+        # What drawing other blocks does to the coefficients, to first order, and what the prior leaves open.
         pulls = self._resampling.moves(rows, design * (ratios - np.exp(swing))[:, None])
+        pulls += self._resampling.normal(design.shape[1], place) * np.sqrt(noise * penalty)
         moves = np.asarray(np.linalg.solve(curvature, pulls.T).T, np.float64)
-        return _Fit(level, coefficients, float(swing.min()) - FARTHEST, float(swing.max()) + FARTHEST, moves)
+        return _Fit(
+            level, self._shape, coefficients, float(swing.min()) - FARTHEST, float(swing.max()) + FARTHEST, moves
+        )
 
 
 def design_of(traffic: Traffic) -> Floats:
@@ -133,19 +162,26 @@ def _filled(values: Floats) -> Floats:
     return np.where(known, values, values[known].mean() if known.any() else 0.0)
 
 
-def _regressed(design: Floats, ratios: Floats) -> tuple[Floats, Floats]:
-    """Newton steps to the penalised quasi-Poisson fit; also the curvature there."""
-    penalty = np.full(design.shape[1], PRIOR_WEIGHT)
+def _penalty(columns: int, noise: float) -> Floats:
+    """How strongly each coefficient is held at 0; the first, a level, is free."""
+    penalty = np.full(columns, PRIOR_WEIGHT * noise)
     penalty[0] = 0.0
+    return penalty
+
+
+def _regressed(design: Floats, ratios: Floats, penalty: Floats, common: Floats) -> tuple[Floats, Floats]:
+    """Newton steps to the penalised quasi-Poisson fit on top of what is common; also the curvature there."""
     coefficients = np.zeros(design.shape[1])
 
+    def swing(at: Floats) -> Floats:
+        return np.clip(common + design @ at, -MOST_SWING, MOST_SWING)
+
     def loss(at: Floats) -> float:
-        swing = np.clip(design @ at, -MOST_SWING, MOST_SWING)
-        return float((np.exp(swing) - ratios * swing).sum() + 0.5 * penalty @ at**2)
+        return float((np.exp(swing(at)) - ratios * swing(at)).sum() + 0.5 * penalty @ at**2)
 
     curvature, now = np.eye(design.shape[1]), loss(coefficients)
     for _ in range(STEPS):
-        means = np.exp(np.clip(design @ coefficients, -MOST_SWING, MOST_SWING))
+        means = np.exp(swing(coefficients))
         curvature = (design * means[:, None]).T @ design + np.diag(penalty)
         step = np.linalg.solve(curvature, design.T @ (ratios - means) - penalty * coefficients)
         while (after := loss(coefficients + step)) > now + 1e-9 * abs(now) and np.abs(step).max() > 1e-9:

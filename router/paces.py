@@ -114,8 +114,8 @@ def latest(connection: Connection, within: int) -> list[Step]:
     return [_step_of(row) for row in connection.execute(query.order_by(table.c.segment))]
 
 
-def moves(engine: Engine, most: int, segment: str | None = None) -> list[Step]:
-    """The last steps that moved a price or found it frozen, the newest first."""
+def moves(engine: Engine, most: int, segment: str | None = None, *, every: bool = False) -> list[Step]:
+    """The last steps that moved a price or found it frozen (or every one), the newest first."""
     table = PaceStep.__table__
     query = select(table).order_by(table.c.interval.desc(), table.c.segment).limit(MOST_READ)
     if segment is not None:
@@ -125,7 +125,7 @@ def moves(engine: Engine, most: int, segment: str | None = None) -> list[Step]:
     found, later = [], dict[str, Step]()
     for step in steps:
         shown = later.get(step.segment)
-        if shown is not None and (shown.price != step.price or shown.is_frozen):
+        if shown is not None and (every or shown.price != step.price or shown.is_frozen):
             found.append(shown)
         later[step.segment] = step
     found += later.values()  # the first that is known of each segment

@@ -26,6 +26,7 @@ class Resampling:
     """How often each block counts in each of so many draws."""
 
     def __init__(self, count: int, seed: int, replicates: int, most_blocks: int = MOST_BLOCKS) -> None:
+        self._seed = seed
         blocks = min(count, most_blocks)
         self._starts = np.arange(blocks) * count // blocks
         self.block = np.repeat(np.arange(blocks), np.diff(np.append(self._starts, count)))
@@ -43,6 +44,10 @@ class Resampling:
         sums = [np.bincount(self.block[rows], column, minlength=blocks) for column in values.T]
         moved: Floats = (self.weights - 1.0) @ np.stack(sums, axis=1)
         return moved
+
+    def normal(self, columns: int, stream: int) -> Floats:
+        """Independent standard normal numbers (draws x columns), the same for the same stream."""
+        return np.random.default_rng((self._seed, stream)).standard_normal((len(self.weights), columns))
 
 
 def measured(column: Floats) -> Measured:

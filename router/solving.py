@@ -142,15 +142,18 @@ class Solver:
         return [lowest, *within, highest]
 
     def _deepest(self, points: list[_Point]) -> _Point:
-        """The last affordable point, coming from the cheap end, and closer than that by halving."""
-        best, beyond = points[-1], None
-        if not best.is_affordable:
-            raise Unsolvable(self._too_dear(best))
-        for point in reversed(points):
-            if not point.is_affordable:
-                beyond = point
+        """The deepest affordable point, and closer to the next deeper one by halving.
+
+        Coming from the deep end: far from what was logged less is known, so a cheaper point may look less safe.
+        """
+        best, beyond = None, None
+        for point in points:
+            if point.is_affordable:
+                best = point
                 break
-            best = point
+            beyond = point
+        if best is None:
+            raise Unsolvable(self._too_dear(points[-1]))
         if beyond is not None:
             best = self._closer(best, beyond, lambda point: point.is_affordable)
         if self._limits.min_quality is not None and not best.is_good:
