@@ -83,7 +83,7 @@
         table.classList.remove("stale");
         table.dataset.asked = JSON.stringify(dialed());
         place();
-      } else {
+      } else if (found.stage === "reading") {
         setTimeout(ask, POLL_MS);
       }
     } catch (error) {
@@ -203,7 +203,8 @@
       if (found.stage === "ready") {
         scores = found.scores;
         const age = tierwise.moment(found.read_at, { timeStyle: "short" });
-        document.getElementById("read").textContent = `${found.requests.toLocaleString("en")} queries that a score decided, read at ${age}; ${found.others.toLocaleString("en")} others stay as they are. The height of a bar is the square root of its share, so that few are seen too.`;
+        const own = board.dataset.segment ? `, ${Math.round(scores.counts.reduce((sum, count) => sum + count, 0)).toLocaleString("en")} of them of segment ${board.dataset.segment}` : "";
+        document.getElementById("read").textContent = `${found.requests.toLocaleString("en")} queries that a score decided${own}, read at ${age}; ${found.others.toLocaleString("en")} others stay as they are. The height of a bar is the square root of its share, so that few are seen too.`;
         draw();
         ask();
       } else if (found.stage === "empty") {
