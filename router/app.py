@@ -112,7 +112,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     follower = Follower((keys.refresh, artifacts.follow, policy_book.refresh))
     paces = Prices(engine, lambda: policy_book.active, clock.now_us)
     shipper.follow(paces.follow)
-    watch = Watch(engine, policy_book, clock.now_us, wiring=settings.tiers)
+    watch = Watch(engine, policy_book, clock.now_us, wiring=settings.tiers, tell=metrics.watched)
     shipper.follow(watch.follow)
     shipper.follow(lambda: prices.refresh(engine))
     shipper.follow(lambda: earnings.refresh(engine))

@@ -16,7 +16,7 @@ from router.trials import Canary
 from router.types import CallKind, Outcome, Reason, Signal, Tier
 
 PAGE_ROWS = 10_000
-PAGES_AT_ONCE = 10
+PAGES_AT_ONCE = 5  # about a second of work: the shipping thread waits for it
 LATE_US = 30_000_000  # recorded by another clock, or committed after what was recorded later
 USUAL_LIFE_US = 900_000_000
 LONGEST_LIFE_US = 7_500_000_000

@@ -9,6 +9,7 @@ from classifier.drift import Drift
 from router.ledger.shipping import ShippingState
 from router.tiers.coverage_log import CoverageLog
 from router.types import Decision, Outcome, Reason, Tier
+from router.verdicts import Verdict
 
 COVERAGE_K = 4
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
@@ -68,6 +69,22 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.canary_requests = Gauge(
+            "tierwise_canary_requests",
+            "Requests of the canary watched, and beside it",
+            ("arm",),
+            registry=self.registry,
+        )
+        self.canary_harm = Gauge(
+            "tierwise_canary_harm", "How much worse the canary is", ("guard",), registry=self.registry
+        )
+        self.canary_evidence = Gauge(
+            "tierwise_canary_evidence",
+            "Evidence of it; from 1 on it is beyond chance",
+            ("guard",),
+            registry=self.registry,
+        )
+
     def scrape(self) -> bytes:
         """Write everything in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -104,6 +121,17 @@ class Metrics:
         """Count a duel: how it ended, or why it did not take place."""
         self.duels.labels(ending).inc()
         self.duel_cost.inc(cost_nanousd)
+
+    def watched(self, verdict: Verdict | None) -> None:
+        """Take over what the guards say of the canary; nothing is shown while there is none."""
+        for gauge in (self.canary_requests, self.canary_harm, self.canary_evidence):
+            gauge.clear()
+        if verdict is not None:
+            self.canary_requests.labels("canary").set(verdict.canary_requests)
+            self.canary_requests.labels("control").set(verdict.control_requests)
+            for finding in verdict.findings:
+                self.canary_harm.labels(finding.guard).set(finding.harm)
+                self.canary_evidence.labels(finding.guard).set(finding.evidence / finding.needed)
 
     def fell_back(self, version: str) -> None:
         """Count a query that the configured classifier judged in place of the one that its policy names."""

@@ -34,6 +34,7 @@ class Watch:
         *,
         limits: Limits | None = None,
         wiring: Wiring | None = None,
+        tell: Callable[[Verdict | None], None] = lambda verdict: None,
     ) -> None:
         self.verdict: Verdict | None = None
         self._engine = engine
@@ -41,6 +42,7 @@ class Watch:
         self._now_us = now_us
         self._limits = limits or Limits()
         self._wiring = wiring
+        self._tell = tell
         self._reading: Reading | None = None
         self._next_us = 0
 
@@ -52,14 +54,19 @@ class Watch:
         self._next_us = now_us + EVERY_US
         canary, trial, active = self._book.canary, self._book.trial, self._book.active
         if canary is None or trial is None or canary.mode is not Mode.CANARY:
-            self._reading = self.verdict = None
+            if self._reading is not None:
+                self._reading = self.verdict = None
+                self._tell(None)
             return
         if self._reading is None or self._reading.canary.id != canary.id:
             self._reading = Reading(self._engine, canary, (trial, active), now_us)
         self._reading.read(now_us)
-        if self._reading.is_complete:
-            self.verdict = judge(self._reading.arms, cap_of(trial), self._limits)
-            self._act(canary, self.verdict, now_us)
+        if not self._reading.is_complete:
+            self._next_us = now_us  # as soon as the shipping thread comes by again
+            return
+        self.verdict = judge(self._reading.arms, cap_of(trial), self._limits)
+        self._tell(self.verdict)
+        self._act(canary, self.verdict, now_us)
 
     def _act(self, canary: Canary, verdict: Verdict, now_us: int) -> None:
         match verdict.standing:
