@@ -22,7 +22,8 @@ from router.types import CallKind, CallStatus, Outcome, Reason, Tier
 
 PAGE_ROWS = 50
 LOOKED_THROUGH = 50_000
-MEANS_US = 7 * 86_400 * 1_000_000
+DAY_US = 86_400 * 1_000_000
+MEANS_US = 7 * DAY_US
 LATEST = "f" * 32
 
 
@@ -135,8 +136,8 @@ def _corrections(connection: Connection, request_ids: Sequence[str]) -> dict[str
 
 
 def _means(connection: Connection, now_us: int) -> dict[str, int | None]:
-    """What a request of each tier cost on average over the last week, everything it called counted."""
-    books = Reading(connection, Window(now_us - MEANS_US, None, UTC))
+    """What a request of each tier cost on average over the last week of whole days, all that it called counted."""
+    books = Reading(connection, Window((now_us - MEANS_US) // DAY_US * DAY_US, None, UTC))
     by_tier = grouped(books, ["tier"], {})
     found: dict[str, int | None] = dict.fromkeys(Tier, None)
     for (name,), sums in by_tier.rows.items():

@@ -16,7 +16,8 @@ from router.reports.reading import reading
 from router.reports.window import Window
 
 MOST_VERSIONS = 50
-WEEK_US = 7 * 86_400 * 1_000_000
+DAY_US = 86_400 * 1_000_000
+WEEK_US = 7 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def read(engine: Engine, now_us: int) -> Earning:
         rows = connection.execute(select(table).order_by(table.c.version.desc()).limit(MOST_VERSIONS)).all()
     body: Mapping[str, Any] = rows[0].body if rows else {"segments": {}, "country_factors_ppm": {}}
     segments = {name: Assumption(**stored) for name, stored in sorted(body["segments"].items())}
-    with reading(engine, Window(now_us - WEEK_US, None, UTC)) as books:
+    with reading(engine, Window((now_us - WEEK_US) // DAY_US * DAY_US, None, UTC)) as books:
         by_segment = grouped(books, ["segment"], {})
     total = by_segment.totals()
     cost = total.cost_nanousd if total.has_cost else None

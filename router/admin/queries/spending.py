@@ -16,7 +16,8 @@ from router.reports.queries import Sums, grouped
 from router.reports.reading import reading
 from router.reports.window import Window
 
-WEEK_US = 7 * 86_400 * 1_000_000
+DAY_US = 86_400 * 1_000_000
+WEEK_US = 7 * DAY_US
 MOST_CURVES = 12
 DIMENSION = {BudgetScope.KEY: "key", BudgetScope.SEGMENT: "segment", BudgetScope.TIER: "first_tier"}
 
@@ -32,7 +33,7 @@ class Spending:
 
 def read(engine: Engine, configured: Sequence[str], now_us: int) -> Spending:
     """Read everything the page shows."""
-    with reading(engine, Window(now_us - WEEK_US, None, UTC)) as books:
+    with reading(engine, Window((now_us - WEEK_US) // DAY_US * DAY_US, None, UTC)) as books:
         by_key, by_segment = grouped(books, ["key"], {}), grouped(books, ["segment"], {})
     made = keys.listed(engine)
     spent = {key[0]: sums for key, sums in by_key.rows.items()}
