@@ -24,7 +24,7 @@ from router.preview import Preview
 from router.previews import MOST_ROWS, thresholds_of
 from router.reports.window import window
 from router.traffic_reading import read
-from scripts.tour import SECRET, served
+from scripts.tour import SECRET, Served, served
 
 BAR_MS = 200.0
 SPAN = "30d"
@@ -42,8 +42,8 @@ def bench(
     with ExitStack() as stack:
         place = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwise-bench-")))
         place.mkdir(parents=True, exist_ok=True)
-        url = stack.enter_context(served(place, 0 if (place / "books.db").exists() else requests, DAYS))
-        over_http(url, times)
+        server = stack.enter_context(served(place, 0 if (place / "books.db").exists() else requests, DAYS))
+        over_http(server, times)
         inside(f"sqlite:///{place}/books.db", times)
 
 
@@ -52,25 +52,26 @@ def inside(database_url: str, times: int) -> None:
     engine = schema.ready_engine(database_url)
     today = in_force(engine)
     before = _peak_mb()
-    began = time.perf_counter()
+    began = time.process_time()
     traffic = read(engine, window(SPAN, None, "UTC", datetime.now(UTC)), MOST_ROWS)
-    said("read from the books", f"{time.perf_counter() - began:8.1f} s    {len(traffic)} scores")
+    said("read from the books", f"{time.process_time() - began:8.1f} s of CPU   {len(traffic)} scores")
     columns = sum(
         column.nbytes for name in traffic.__slots__ if isinstance(column := getattr(traffic, name), np.ndarray)
     )
     said(
         "memory of the reading, gone afterwards", f"{columns / 1e6:8.0f} MB   {columns / len(traffic):.0f} bytes a row"
     )
-    began = time.perf_counter()
+    began = time.process_time()
     preview = Preview.of(traffic, exact=thresholds_of(today))
-    said("put into cells", f"{time.perf_counter() - began:8.1f} s")
+    said("put into cells", f"{time.process_time() - began:8.1f} s of CPU")
     kept = preview.nbytes()
     said("memory that a preview keeps", f"{kept / 1e6:8.1f} MB   {kept / len(traffic):.0f} bytes a row")
     said("memory of this process at its peak", f"{_peak_mb():8.0f} MB   {before:.0f} MB before")
     own = {name: SegmentDials(reasoning_threshold=0.2 + at / 100) for at, name in enumerate(preview.segment_names)}
     for name, policy in (("one pair of thresholds", today), ("a pair for every segment", replace(today, segments=own))):
-        took = [_timed(lambda at=at, policy=policy: _ask(preview, today, policy, at)) for at in range(times)]  # type: ignore[misc]
-        _spread(f"figures, quality, controls: {name}", took)
+        work = [lambda at=at, policy=policy: _ask(preview, today, policy, at) for at in range(times)]  # type: ignore[misc]
+        _spread(f"figures, quality, controls: {name}", [_timed(one) for one in work])
+        _spread("    of that, CPU", [_timed(one, time.process_time) for one in work])
 
 
 def _ask(preview: Preview, today: Policy, policy: Policy, at: int) -> None:
@@ -82,9 +83,9 @@ def _ask(preview: Preview, today: Policy, policy: Policy, at: int) -> None:
     preview.outcome(preview.shuffled(mix)).figures()
 
 
-def over_http(url: str, times: int) -> None:
+def over_http(server: Served, times: int) -> None:
     """Sign in, wait until the worker has read, and move a line."""
-    with httpx.Client(base_url=url, timeout=120) as client:
+    with httpx.Client(base_url=server.url, timeout=120) as client:
         client.post("/admin/sign-in", data={"secret": SECRET, "name": "bench"})
         csrf = client.get("/admin/thresholds").text.partition('name="csrf" content="')[2].partition('"')[0]
         headers = {"x-csrf-token": csrf}
@@ -103,7 +104,9 @@ def over_http(url: str, times: int) -> None:
             "first asked for until ready, in the server",
             f"{time.perf_counter() - began:8.1f} s    {found['requests']} scores",
         )
+        before = _cpu_ms(server.pid)
         _spread("over HTTP, the whole answer", [_timed(lambda at=at: ask(at)) for at in range(times)], BAR_MS)  # type: ignore[misc]
+        said("    of that, CPU of the server", f"mean {(_cpu_ms(server.pid) - before) / times:5.1f} ms")
 
 
 def said(what: str, figure: str) -> None:
@@ -112,16 +115,22 @@ def said(what: str, figure: str) -> None:
     sys.stdout.flush()
 
 
-def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def _timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    began = clock()
     work()
-    return (time.perf_counter() - began) * 1e3
+    return (clock() - began) * 1e3
 
 
 def _spread(what: str, took: list[float], bar_ms: float | None = None) -> None:
     cuts = statistics.quantiles(took, n=20)
     bar = "" if bar_ms is None else f"   bar {bar_ms:.0f} ms {'ok' if cuts[18] < bar_ms else 'MISSED'}"
     said(what, f"p50 {statistics.median(took):6.1f} ms, p95 {cuts[18]:6.1f} ms{bar}   load {os.getloadavg()[0]:.1f}")
+
+
+def _cpu_ms(pid: int) -> float:
+    """What a process has used of the processors so far (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1e3 / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_mb() -> float:

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -59,11 +60,11 @@ def tour(
     directory.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="tierwise-tour-") as place,
-        served(Path(place), requests, days) as url,
+        served(Path(place), requests, days) as server,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        problems = walked(browser, url, directory) + looked_at(browser, url, directory)
+        problems = walked(browser, server.url, directory) + looked_at(browser, server.url, directory)
         browser.close()
     pictures = sorted(directory.glob("*.png"))
     print(f"{len(pictures)} pictures in {directory}")
@@ -71,8 +72,16 @@ def tour(
         sys.exit("\n".join(["the browser complained:", *problems]))
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Where a server listens, and its process."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def served(place: Path, requests: int, days: int) -> Iterator[str]:
+def served(place: Path, requests: int, days: int) -> Iterator[Served]:
     """Seed a ledger (not again where there are no requests to make) and serve it on a free port until the end."""
     config = place / "tierwise.toml"
     config.write_text(CONFIG.format(directory=place), encoding="utf-8")
@@ -85,7 +94,7 @@ def served(place: Path, requests: int, days: int) -> Iterator[str]:
         command = [TIERWISE, "serve", "--config", str(config)]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environ)
         try:
-            yield announced(process, place / "serve.log")
+            yield Served(announced(process, place / "serve.log"), process.pid)
         finally:
             process.terminate()
             process.wait(STARTS_WITHIN_S)

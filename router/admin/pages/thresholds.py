@@ -158,7 +158,8 @@ def save(visit: Visit) -> Done:
     wanted = {name: value for name, value in visit.given.items() if _is_dial(name)}
     proposed = asked.proposal(today, wanted, services.settings.tiers)
     changes = {name: after for name, (_, after) in dials.differences(today, proposed).items()}
-    made = policy_acts.propose(services.engine, changes, services.settings.tiers, _actor(visit, note))
+    tiers, actor = services.settings.tiers, _actor(visit, note)
+    made = policy_acts.propose(services.engine, changes, tiers, actor, base=today.version)
     asked.keep_prediction(services, made, proposed, asked.span_of(visit.text("span")))
     return Done(
         f"Version {made} is saved. Nothing is decided by it yet: try it as a canary, or activate it.", _at(visit, made)

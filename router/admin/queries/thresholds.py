@@ -121,8 +121,10 @@ def replayed(engine: Engine, previews: Previews, chosen: Window, today: Policy, 
             "shuffled": backtest.shuffled(traffic, chances),
         }
         found = {name: figures(tested.figures(one), quality(traffic, one)) for name, one in columns.items()}
-        parts = {name: figures(tested.figures(chances, rows)) for name, rows in backtest.segments_of(traffic)}
-    return {"requests": len(traffic), "columns": found, "by_segment": parts}
+        by_segment = {name: figures(tested.figures(chances, rows)) for name, rows in backtest.segments_of(traffic)}
+        countries = backtest.countries_of(traffic)
+        by_country = {name: figures(tested.figures(chances, rows, quantiles=False)) for name, rows in countries}
+    return {"requests": len(traffic), "columns": found, "by_segment": by_segment, "by_country": by_country}
 
 
 def solved(engine: Engine, previews: Previews, chosen: Window, today: Policy, limits: Limits) -> tuple[Solution, int]:

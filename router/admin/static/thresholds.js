@@ -252,19 +252,19 @@
     fill(made.querySelector("tbody"), found);
     for (const row of made.rows) row.cells[2]?.remove();
     scroll.append(made);
-    result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", doubts(found.columns), "soft"), bySegment(found));
+    result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", doubts(found.columns), "soft"), parts("These dials, by segment", found.by_segment), parts("These dials, by country", found.by_country));
   }));
-  function bySegment(found) {
-    const names = Object.keys(found.by_segment);
+  function parts(title, found) {
+    const names = Object.keys(found);
     if (names.length < 2) return tell("span");
-    const scroll = region("These dials, by segment"), made = tell("table"), body = tell("tbody"), head = tell("tr"), top = tell("thead");
-    made.append(tell("caption", "These dials, by segment"));
+    const scroll = region(title), made = tell("table"), body = tell("tbody"), head = tell("tr"), top = tell("thead");
+    made.append(tell("caption", title));
     for (const name of ["Figure", ...names]) head.append(Object.assign(tell("th", name, name === "Figure" ? "" : "right"), { scope: "col" }));
     top.append(head);
-    for (const [figure, label, kind] of ROWS.filter(([name]) => found.by_segment[names[0]][name] !== undefined)) {
+    for (const [figure, label, kind] of ROWS.filter(([name]) => names.some((one) => found[one][name]))) {
       const row = tell("tr");
       row.append(rowHead(label));
-      for (const name of names) row.append(cell(found.by_segment[name][figure], KINDS[kind].text, missing(figure)));
+      for (const name of names) row.append(cell(found[name][figure], KINDS[kind].text, missing(figure)));
       body.append(row);
     }
     made.append(top, body);
