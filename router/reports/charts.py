@@ -11,7 +11,7 @@ from html import escape
 
 WIDTH, HEIGHT = 420, 230
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 10, 26
-ROW_HEIGHT = 26
+WIDEST_BAR = 36.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ def stacked(names: Sequence[str], bars: Sequence[Series], line: Series | None, u
     along = [value for value in line.values if value is not None] if line else []
     scale = _Scale(max([*sums, *along, Decimal(0)]), unit)
     step = (WIDTH - LEFT - RIGHT) / max(len(names), 1)
+    wide = _bar_width(step)
     drawn = [scale.axis()]
     for place, name in enumerate(names):
         base = Decimal(0)
@@ -37,8 +38,8 @@ def stacked(names: Sequence[str], bars: Sequence[Series], line: Series | None, u
             y, height = scale.y(base + value), scale.y(base) - scale.y(base + value)
             title = f"<title>{escape(f'{name}, {one.name}: {scale.text(value)}')}</title>"
             drawn.append(
-                f'<rect class="{one.look}" x="{LEFT + place * step + step * 0.1:.1f}" y="{y:.1f}" '
-                f'width="{max(step * 0.8, 0.6):.1f}" height="{height:.1f}">{title}</rect>'
+                f'<rect class="{one.look}" x="{LEFT + (place + 0.5) * step - wide / 2:.1f}" y="{y:.1f}" '
+                f'width="{wide:.1f}" height="{height:.1f}">{title}</rect>'
             )
             base += value
     if line:
@@ -67,6 +68,7 @@ def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
         text = amount_text(Decimal(repr(round(number * step_value, 12))), unit)
         drawn.append(f'<text x="{LEFT - 5}" y="{at + 4:.1f}" class="end">{text}</text>')
     step = (WIDTH - LEFT - RIGHT) / max(len(names), 1)
+    wide = _bar_width(step)
     for place, value in enumerate(line.values):
         if value is None:
             continue
@@ -74,14 +76,16 @@ def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
         look = "reasoning" if value < 0 else "parallel"
         title = f"<title>{escape(f'{names[place]}: {amount_text(value, unit)}')}</title>"
         drawn.append(
-            f'<rect class="{look}" x="{LEFT + place * step + step * 0.1:.1f}" y="{ends[0]:.1f}" '
-            f'width="{max(step * 0.8, 0.6):.1f}" height="{ends[1] - ends[0]:.1f}">{title}</rect>'
+            f'<rect class="{look}" x="{LEFT + (place + 0.5) * step - wide / 2:.1f}" y="{ends[0]:.1f}" '
+            f'width="{wide:.1f}" height="{ends[1] - ends[0]:.1f}">{title}</rect>'
         )
     return svg(HEIGHT, drawn + _names(names, step))
 
 
 def bars(rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mapping[str, str], unit: str) -> str:
     """Draw for each row one bar per measure, side by side; negative ones go to the left of nothing."""
+    if not rows:
+        return ""
     values = [value for _, measures in rows for value in measures.values() if value is not None]
     low, high = min([*values, Decimal(0)]), max([*values, Decimal(0)])
     span = float(high - low) or 1.0
@@ -171,6 +175,10 @@ def _lines(line: Series, scale: _Scale, step: float) -> list[str]:
         if len(run) == 1
         for p in run
     ]
+
+
+def _bar_width(step: float) -> float:
+    return min(max(step * 0.8, 0.6), WIDEST_BAR)
 
 
 def _names(names: Sequence[str], step: float) -> list[str]:

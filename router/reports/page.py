@@ -101,7 +101,7 @@ def _sentences(found: FullReport) -> list[str]:
     figures, total = found.figures, found.standing.total
     said = []
     for tier in ("reasoning", "fast"):
-        if (saved := figures[f"saved_against_always_{tier}_usd"]) is not None:
+        if (saved := figures[f"saved_against_always_{tier}_usd"]) is not None and Decimal(str(saved)):
             than = f"{amount(abs(Decimal(str(saved))))} {'more' if Decimal(str(saved)) >= 0 else 'less'}"
             said.append(f"Everything answered by {tier} would have cost {than}, all overhead counted; how, see below.")
     if figures["break_even_ecpm_usd"] is not None:
