@@ -45,7 +45,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "providers": providers,
         "scores": scores,
         "calibration": calibration,
-        "alarms": [*_alarms(visit, state, providers, scores, calibration)],
+        "alarms": _alarms(visit, state, providers, scores, calibration),
         "reading": reading,
     }
 
@@ -78,47 +78,52 @@ def _classifier(visit: Visit) -> tuple[Scores, Calibration]:
 
 def _alarms(
     visit: Visit, state: ShippingState, providers: Providers, scores: Scores, calibration: Calibration
-) -> Iterator[Alarm]:
-    yield from _of_shipping(state)
-    yield from _of_providers(providers)
+) -> list[Alarm]:
+    """Everything that needs a look, the gravest first."""
+    found = (*_of_shipping(state), *_of_providers(providers), *_of_classifier(scores, calibration), *_of_budgets(visit))
+    return sorted(found, key=lambda alarm: alarm.level != "bad")
+
+
+def _of_classifier(scores: Scores, calibration: Calibration) -> Iterator[Alarm]:
     if scores.drift.is_alarming:
         says = f"stability index {scores.drift.value:.2f}, above {scores.drift.threshold:.2f}: the traffic changed"
-        yield Alarm("warning", "Scores drift", says, "thresholds")
+        yield Alarm("warning", "Scores drift:", says, "thresholds")
     if calibration.gap.is_alarming:
         says = (
             f"P(correct) is {calibration.gap.value:.2f} from what feedback says; above {calibration.gap.threshold:.2f}"
         )
-        yield Alarm("warning", "Promises and feedback differ", says)
-    yield from _of_budgets(visit)
+        yield Alarm("warning", "Promises and feedback differ:", says)
 
 
 def _of_shipping(state: ShippingState) -> Iterator[Alarm]:
     if not state.database_ok:
-        yield Alarm("bad", "The database is away", f"{state.last_error or 'no answer'}; the spool keeps everything")
+        yield Alarm("bad", "The database is away:", f"{state.last_error or 'no answer'}; the spool keeps everything")
     if state.lag_seconds > LATE_S:
         level = "bad" if state.lag_seconds > VERY_LATE_S else "warning"
-        yield Alarm(level, "The books are late", f"{state.lag_entries:,} entries wait, for {state.lag_seconds:,.0f} s")
+        yield Alarm(level, "The books are late:", f"{state.lag_entries:,} entries wait, for {state.lag_seconds:,.0f} s")
     if state.low_on_space:
-        yield Alarm("bad", "The spool's disk is nearly full", "the deep tiers have stopped; make room")
+        yield Alarm("bad", "The spool's disk is nearly full:", "the deep tiers have stopped; make room")
     if state.rejected_requests:
         says = f"{state.rejected_requests:,} since the start of this worker; they stay in the spool: see its log"
-        yield Alarm("bad", "The database refuses requests", says)
+        yield Alarm("bad", "The database refuses requests:", says)
 
 
 def _of_providers(providers: Providers) -> Iterator[Alarm]:
     for model in providers.models:
         if model.calls >= FEWEST_CALLS and model.failed_share > FAILING:
             level = "bad" if model.failed_share > BROKEN else "warning"
-            yield Alarm(level, f"{model.model} fails", f"{model.failed:,} of {model.calls:,} calls")
+            yield Alarm(level, f"{model.model} fails:", f"{model.failed:,} of {model.calls:,} calls")
         if model.unpriced:
-            yield Alarm("warning", f"{model.model} has no price", f"{model.unpriced:,} calls of unknown cost", "prices")
+            yield Alarm(
+                "warning", f"{model.model} has no price:", f"{model.unpriced:,} calls of unknown cost", "prices"
+            )
 
 
 def _of_budgets(visit: Visit) -> Iterator[Alarm]:
     for row in budgets.standing(visit.services.engine, visit.services.now_us()):
         limit, spent = row["limit_nanousd"], row["settled_nanousd"]
         if limit and spent >= NEARLY_SPENT * limit:
-            what = f"The {row['period']} budget of {row['scope']} {row['subject'] or ''}".rstrip()
+            what = f"The budget of {row['scope']} {row['subject'] or ''}".rstrip() + f", each {row['period']},"
             says = "is used up" if spent >= limit else f"is used to {spent / limit:.0%}"
             yield Alarm("bad" if spent >= limit else "warning", what, says, "keys")
 
