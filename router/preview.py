@@ -167,16 +167,19 @@ class Preview:
         """How much memory it keeps."""
         return self._cells.nbytes() + self._times.nbytes()
 
-    def _kept(self, segment: str | None) -> list[int]:
+    def _kept(self, segment: str | None) -> slice:
         if segment is None:
-            return list(range(len(self.segment_names)))
+            return slice(None)
         if segment not in self.segment_names:
             raise KeyError(segment)
-        return [self.segment_names.index(segment)]
+        place = self.segment_names.index(segment)
+        return slice(place, place + 1)  # a view: what is large is not copied
 
-    def _of(self, mixed: Floats, kept: list[int], axis: int) -> Floats:
+    def _of(self, mixed: Floats, kept: slice, axis: int) -> Floats:
         """The segments that are kept, of a mix that may have one for all."""
-        return mixed if mixed.shape[axis] == 1 else mixed.take(kept, axis=axis)
+        if mixed.shape[axis] == 1:
+            return mixed
+        return mixed[kept] if axis == 0 else mixed[:, kept]
 
     def _cuts(self, policy: Policy, place: int, apart: Sequence[int]) -> Floats:
         """What the share cap let through: of a segment's own queries, or of all that have no cap of their own."""
@@ -226,7 +229,7 @@ class Preview:
         overall = np.einsum("bsx,bstx->stx", count, greedy) / sums[:, None, :]
         return Mix(by_block, Sent(overall, explored, explore))
 
-    def _total(self, name: str, mix: Mix, kept: list[int]) -> Floats:
+    def _total(self, name: str, mix: Mix, kept: slice) -> Floats:
         """What this mix costs (or takes) in all, then in each resampling; NaN where a tier it needs is not known."""
         quantity, cells = self._cells.quantities[name], self._cells
         overall = self._of(mix.overall, kept, 0)
@@ -243,7 +246,7 @@ class Preview:
             total = total + np.concatenate(([0.0], moves @ pull))
         return total
 
-    def _longer(self, mix: Mix, kept: list[int]) -> Floats:
+    def _longer(self, mix: Mix, kept: slice) -> Floats:
         """How much longer than now each tier would take, with the requests that it would have."""
         wait, count = self._cells.quantities["wait"], self._cells.count.sum(axis=0)[kept][:, None, :]
         overall = self._of(mix.overall, kept, 0)

@@ -41,7 +41,7 @@ class Quantity:
     now_sums: Floats
     now_counts: Floats
 
-    def expected_now(self, kept: list[int]) -> Floats:
+    def expected_now(self, kept: slice) -> Floats:
         """What the model expects of those that each tier has now, on average."""
         with np.errstate(invalid="ignore", divide="ignore"):
             found: Floats = self.now_sums[kept].sum(axis=0) / self.now_counts[kept].sum(axis=0)

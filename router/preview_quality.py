@@ -103,7 +103,7 @@ class Ratings:
             ),
         )
 
-    def quality(self, sent: Sent, kept: list[int]) -> Quality:
+    def quality(self, sent: Sent, kept: slice) -> Quality:
         """Estimate the mean feedback if requests had gone where `sent` says."""
         rated = {name: column[kept] for name, column in self.rated.items()}
         count = int(rated["count"].sum())
@@ -129,7 +129,7 @@ class Ratings:
             offpolicy.doubt(count, effective, unsupported, mean.value, mean.error * np.sqrt(count), heaviest),
         )
 
-    def _doubly_robust(self, sent: Sent, kept: list[int], rated: dict[str, Floats], swing: float) -> Interval:
+    def _doubly_robust(self, sent: Sent, kept: slice, rated: dict[str, Floats], swing: float) -> Interval:
         chance, squared = sent.chance, sent.squared()
         count, requests = int(rated["count"].sum()), int(self.requests[kept].sum())
         direct = _interval(requests, float((chance * self.promised[kept]).sum()), self._promised_squared(sent, kept))
@@ -137,7 +137,7 @@ class Ratings:
         correction = offpolicy.widened(corrected, swing)
         return Interval(direct.value + correction.value, float(np.hypot(direct.error, correction.error)))
 
-    def _promised_squared(self, sent: Sent, kept: list[int]) -> float:
+    def _promised_squared(self, sent: Sent, kept: slice) -> float:
         """The sum of squares of what each request is promised: whichever tier is its greedy choice."""
         products, explored = self.products[kept], sent.explored
         shape = self.promised[kept].shape

@@ -68,13 +68,12 @@ class CapCuts:
 
     def own(self, segment: int, share: float) -> Floats:
         """The lowest score of a segment let through at each of its moments; -inf is no cap."""
-        windows = self._own[segment]
-        return _cuts(windows, np.ones(windows.shape, bool), share)
+        return _cuts(self._own[segment], share)
 
     def common(self, share: float, apart: Sequence[int] = ()) -> Floats:
         """The lowest score let through at each moment, of all segments but those that are apart."""
-        there = ~np.isin(self._segments, list(apart)) if apart else np.ones(self._common.shape, bool)
-        return _cuts(self._common, there, share)
+        there = ~np.isin(self._segments, list(apart)) if apart else None
+        return _cuts(self._common, share, there)
 
 
 def _windows(scores: Floats, moments: Ints) -> tuple[Floats, tuple[Ints, Ints]]:
@@ -86,17 +85,19 @@ def _windows(scores: Floats, moments: Ints) -> tuple[Floats, tuple[Ints, Ints]]:
     return found, (rows, order)
 
 
-def _cuts(windows: Floats, there: Bools, share: float) -> Floats:
-    """The (1 - share) quantile of what is there in each window, as `router.policy.ScoreWindow` takes it."""
+def _cuts(windows: Floats, share: float, there: Bools | None = None) -> Floats:
+    """The (1 - share) quantile of each window (of what is there in it), as `router.policy.ScoreWindow` takes it."""
     if share >= 1.0:
         return np.full(len(windows), -np.inf)
-    count = there.sum(axis=1)
+    rows, size = np.arange(len(windows)), windows.shape[1]
+    count = np.full(len(windows), size) if there is None else there.sum(axis=1)
     most = np.floor(share * count + 1e-9).astype(np.int64)
-    above = np.cumsum(there[:, ::-1], axis=1)  # how many, from the highest down
-    at = np.argmax(above >= np.maximum(most, 1)[:, None], axis=1)
-    below = np.argmax(above >= np.minimum(most + 1, count)[:, None], axis=1)
-    rows = np.arange(len(windows))
-    lowest, next_one = windows[rows, -1 - at], windows[rows, -1 - below]
+    wanted = np.clip(most, 1, None), np.clip(most + 1, 1, np.maximum(count, 1))
+    if there is None:
+        lowest, next_one = (windows[rows, size - np.minimum(one, size)] for one in wanted)
+    else:
+        above = np.cumsum(there[:, ::-1], axis=1, dtype=np.int32)  # how many, from the highest down
+        lowest, next_one = (windows[rows, -1 - np.argmax(above >= one[:, None], axis=1)] for one in wanted)
     found = np.where((lowest == next_one) & (most < count), np.nextafter(lowest, np.inf), lowest)
     capped: Floats = np.where(most >= count, -np.inf, np.where(most <= 0, np.inf, found))
     return capped
