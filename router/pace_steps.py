@@ -23,7 +23,7 @@ LONGEST_WINDOW_US = HOUR_US  # what few requests leave undecided is carried on s
 LEAST_REQUESTS = 20
 MOST_UNKNOWN = 0.02
 SAVED_US, OVERSPENT_US = HOUR_US // 4, HOUR_US  # of what is usually due: as much is carried on at most
-LIVE = Rule(follow=0.3, least_price=1.0, most_price=50.0)
+LIVE = Rule(least_price=1.0, most_price=50.0)
 MARGIN = "min_margin"
 DEEP = frozenset({Tier.REASONING, Tier.PARALLEL})
 NANO = 1e9
