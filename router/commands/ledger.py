@@ -159,3 +159,24 @@ def _instant(day: str | None, default: int) -> int:
     except ValueError:
         raise typer.BadParameter(f"{day!r} is not a day (YYYY-MM-DD)") from None
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 1_000_000
+
+
+@app.command()
+def forget(
+    user: Annotated[str, typer.Option(help="The name of the user's key; it opens nothing from now on.")],
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Remove what identifies a user: the key's name and secret, stored responses, notes, evidence by request."""
+    from dataclasses import asdict
+
+    from router.clock import SystemClock
+    from router.commands.opening import opened
+    from router.ledger import forgetting
+
+    with opened(config) as (_, engine):
+        try:
+            gone = forgetting.forget(engine, user, SystemClock().now_us())
+        except forgetting.UnknownUser as error:
+            raise typer.BadParameter(str(error), param_hint="--user") from None
+    show([asdict(gone)], list(asdict(gone)), form)

@@ -16,6 +16,7 @@ COMMANDS = {
     "ledger/export",
     "ledger/verify",
     "ledger/reconcile",
+    "ledger/forget",
     "policy/show",
     "policy/propose",
     "policy/validate",
