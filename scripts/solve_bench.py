@@ -164,6 +164,7 @@ def main() -> None:
     parser.add_argument("--resamplings", type=int, default=100)
     parser.add_argument("--size", type=int, default=20_000, help="queries in each half")
     parser.add_argument("--develop", action="store_true", help="other queries, models and seeds than are reported")
+    parser.add_argument("--only", default="", help="only targets in whose name this is")
     options = parser.parse_args()
     try:
         pool = pool_of(Path(options.data), options.develop)
@@ -178,6 +179,8 @@ def main() -> None:
     say("| target | met on the unseen half | of the allowance used, mean (least) | quality interval covers | s each |")
     say("| --- | --- | --- | --- | --- |")
     for name, limits in targets_of(pool).items():
+        if options.only not in name:
+            continue
         began, found = time.monotonic(), []
         for seed in range(options.resamplings):
             seed += DEVELOPMENT_SEEDS if options.develop else 0

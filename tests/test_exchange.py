@@ -178,3 +178,12 @@ async def test_language_and_a_place_for_ads_are_noted_but_no_topic(
     await exchange.answer()
     [opening] = [entry for entry in books.entries if isinstance(entry, Opening)]
     assert (opening.language, opening.ads_eligible) == (language, eligible)
+
+
+@pytest.mark.parametrize(("model", "pressed"), [("auto", 0.5), ("parallel", 0.0)])
+async def test_a_segments_price_presses_what_nobody_named(model: str, pressed: float) -> None:
+    desk = a_desk(FakeProvider(saying("hi")), FakeBooks())
+    desk._pressure = {"free": 0.5}.__getitem__
+    desk._tiers = {**desk._tiers, Tier.PARALLEL: desk._tiers[Tier.FAST]}
+    exchange = await desk.open(an_ask(model=model, segment="free"))
+    assert exchange._query.pressure == pressed

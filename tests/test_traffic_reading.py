@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, insert
 
+from classifier.types import AnswerType
 from router.ledger import schema
 from router.ledger.database import writing
 from router.ledger.tables import Adjustment, Run
@@ -81,3 +82,21 @@ def test_unpriced_is_unknown_and_corrections_count(engine: Engine) -> None:
     found = read(engine, EVER).cost_usd
     assert np.isnan(found[3])
     assert (found[0], found[1]) == pytest.approx((0.0015, 0.002))
+
+
+def test_what_likens_queries_to_each_other_is_read_too(engine: Engine) -> None:
+    traffic = a_world(40).traffic
+    store(engine, traffic)
+    found = read(engine, EVER)
+    assert found.country_names == ("ZZ",)
+    assert found.countries.tolist() == [0] * 40
+    assert found.input_tokens.tolist() == [1.0] * 40  # of the first call, not of the shadow
+    assert np.isnan(found.first_byte_ms).all()
+    kinds = [list(AnswerType)[code] for code in found.answer_types]
+    assert kinds == [AnswerType.NUMERIC if may else AnswerType.OPEN for may in traffic.may_vote]
+
+
+def test_one_versions_requests_alone(engine: Engine) -> None:
+    store(engine, a_world(30).traffic, version=1)
+    store(engine, a_world(12).traffic, FIRST_MS + 10**9, version=2)
+    assert len(read(engine, EVER, version=2)) == 12
