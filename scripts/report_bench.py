@@ -4,7 +4,6 @@
 """
 
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -26,9 +25,9 @@ from router.reports.page import MORE
 from router.reports.queries import costs
 from router.reports.standing import full_report
 from router.reports.window import Window
+from scripts.written import circumstances, put
 
 TIERWISE = Path(sys.executable).with_name("tierwise")
-PAGE = Path(__file__).parents[1] / "docs" / "reports-speed.md"
 REPEAT, REPEAT_COMMAND = 7, 5
 ALWAYS = Window(None, None, UTC)
 BY = (
@@ -90,11 +89,7 @@ def bench(
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     found.add("memory of a command", f"{peak:.0f} MB", "", f"{MOST_MB} MB", peak <= MOST_MB)
     if write:
-        _write(
-            name,
-            f"{requests:,} requests, {time.strftime('%Y-%m-%d')}, load {load:.1f} on {os.cpu_count()} cores",
-            found,
-        )
+        _write(name, f"{requests:,} requests, {circumstances(load)}", found)
 
 
 def _queries(found: Measures, engine: Engine) -> None:
@@ -119,12 +114,8 @@ def _exactness(found: Measures, engine: Engine) -> None:
 def _write(name: str, said: str, found: Measures) -> None:
     """Put the table where the page has a place for this database."""
     lines = [f"| {' | '.join(row)} |" for row in found.rows]
-    table = "\n".join(
-        (f"{said}.", "", "| measure | median | CPU | bar | kept |", "| --- | ---: | ---: | ---: | --- |", *lines)
-    )
-    place = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-    text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(place.sub(lambda match: match[1] + table + match[2], text, count=1), encoding="utf-8")
+    head = ("| measure | median | CPU | bar | kept |", "| --- | ---: | ---: | ---: | --- |")
+    put("reports-speed.md", name, "\n".join((f"{said}.", "", *head, *lines)))
 
 
 def _run(environ: dict[str, str], *options: str) -> None:

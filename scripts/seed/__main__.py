@@ -1,5 +1,6 @@
 """The command behind `scripts/seed_demo`: a day at a time straight into the tables, rolled up at the end."""
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from scripts.seed.calls import Answered, called
 from scripts.seed.columns import Column, Columns, known
 from scripts.seed.days import DAY_MS, Asked, Ints, asked, per_day
 from scripts.seed.world import ANSWER_TYPES, COUNTRIES, SEGMENTS, World, prepared
+from scripts.written import circumstances, put
 
 DEAR_DAYS_AGO = 1  # yesterday a provider stumbled: something for a report to find
 
@@ -28,9 +30,10 @@ def seed_demo(
     days: Annotated[int, typer.Option(min=1, max=3_000, help="Spread over so many days up to now.")] = 90,
     seed: Annotated[int, typer.Option(help="The same seed makes the same traffic.")] = 1,
     config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Put the time it took into docs/reports-speed.md.")] = False,
 ) -> None:
     """Fill the configured database with made-up traffic, marked synthetic."""
-    began, dice = time.perf_counter(), np.random.default_rng(seed)
+    began, load, dice = time.perf_counter(), os.getloadavg()[0], np.random.default_rng(seed)
     now_us = SystemClock().now_us()
     with opened(config) as (configured, engine):
         world = prepared(engine, configured, now_us - days * DAY_MS * 1_000, now_us)
@@ -42,6 +45,9 @@ def seed_demo(
         rollups.catch_up(engine, now_us)
     ended = time.perf_counter()
     typer.echo(f"{made} requests in {inserted - began:.1f} s, rolled up in {ended - inserted:.1f} s")
+    if write:
+        took = f"{ended - began:.0f} s, {time.process_time():.0f} s of CPU in this process, rolled up"
+        put("reports-speed.md", f"seeding {engine.dialect.name}", f"{made:,} requests: {took}; {circumstances(load)}.")
 
 
 def _book_day(engine: Engine, world: World, start_ms: int, now_ms: int, count: int, dice: np.random.Generator) -> None:
