@@ -69,7 +69,7 @@ def inside(database_url: str, times: int) -> None:
     said("memory of this process at its peak", f"{_peak_mb():8.0f} MB   {before:.0f} MB before")
     own = {name: SegmentDials(reasoning_threshold=0.2 + at / 100) for at, name in enumerate(preview.segment_names)}
     for name, policy in (("one pair of thresholds", today), ("a pair for every segment", replace(today, segments=own))):
-        work = [lambda at=at, policy=policy: _ask(preview, today, policy, at) for at in range(times)]  # type: ignore[misc]
+        work = [lambda at=at, policy=policy: _ask(preview, today, policy, at) for at in range(times)]
         _spread(f"figures, quality, controls: {name}", [_timed(one) for one in work])
         _spread("    of that, CPU", [_timed(one, time.process_time) for one in work])
 

@@ -91,7 +91,7 @@ def served(place: Path, requests: int, days: int) -> Iterator[Served]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TIERWISE_")}
     environ["TIERWISE_ADMIN_SECRET"] = SECRET
     with (place / "serve.log").open("w", encoding="utf-8") as log:
-        command = [TIERWISE, "serve", "--config", str(config)]
+        command = [str(TIERWISE), "serve", "--config", str(config)]
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environ)
         try:
             yield Served(announced(process, place / "serve.log"), process.pid)
