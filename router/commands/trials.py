@@ -1,5 +1,6 @@
 """`tierwise policy canary`: try a version on a share of the conversations, stop it, see how trials went."""
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,8 @@ from router.commands.output import ConfigOption, Format, FormatOption, show
 from router.commands.policy import AuthorOption, NoteOption, actor, when
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from router.canaries import Canary
 
 SHARE = 0.05
@@ -50,7 +53,7 @@ def canary(
             print(f"stopped: {canaries.told(canaries.stop(engine, actor(author, note)))}")
             return
         if version is None:
-            show([_row(found) for found in canaries.history(engine)], COLUMNS, form)
+            show([_row(found, engine) for found in canaries.history(engine)], COLUMNS, form)
             return
         chosen = share if share is not None else 1.0 if shadow else SHARE
         mode = canaries.Mode.SHADOW if shadow else canaries.Mode.CANARY
@@ -59,7 +62,7 @@ def canary(
     print(f"{canaries.told(begun)}; tierwise policy canary --stop ends it")
 
 
-def _row(found: "Canary") -> dict[str, object]:
+def _row(found: "Canary", engine: "Engine") -> dict[str, object]:
     return {
         "started": when(found.started_at_us),
         "version": found.version,
@@ -69,7 +72,19 @@ def _row(found: "Canary") -> dict[str, object]:
         "state": found.state.value,
         "on_success": found.on_success,
         "ended": when(found.ended_at_us) if found.ended_at_us is not None else None,
-        "verdict": found.verdict,
+        "verdict": found.verdict or _so_far(found, engine),
         "author": found.author,
         "note": found.note,
     }
+
+
+def _so_far(found: "Canary", engine: "Engine") -> str | None:
+    """What the guards say of a canary that runs, by all that the books hold by now."""
+    from router.canaries import CanaryState, Mode
+    from router.policies import PolicyBook
+    from router.watching import verdict_of
+
+    book = PolicyBook(engine)
+    if found.state is not CanaryState.RUNNING or found.mode is not Mode.CANARY or book.trial is None:
+        return None
+    return str(verdict_of(engine, found, book.trial, book.active, time.time_ns() // 1_000))

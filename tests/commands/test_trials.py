@@ -21,6 +21,8 @@ def test_a_canary_is_started_shown_and_stopped(ready: Command) -> None:
     assert "On trial: version 2 answers" in ready("policy", "show").out
     trial = json.loads(ready("policy", "show", "--format", "json").out)["trial"]
     assert (trial["version"], trial["share"], trial["state"]) == (2, 0.1, "running")
+    [running] = json.loads(ready("policy", "canary", "--format", "json").out)
+    assert running["verdict"] == "undecided after 0 requests beside 0"
     assert ready("policy", "canary", "--stop", "--author", "bob").out.startswith("stopped: version 2")
     acts = json.loads(ready("policy", "log", "--format", "json").out)
     assert [(entry["act"], entry["author"]) for entry in acts[:2]] == [
