@@ -123,6 +123,9 @@ async def test_a_back_test_and_a_solution_are_answered(ada: Operator) -> None:
     assert (tested["requests"], set(tested["by_segment"])) == (900, {"free", "plus"})
     solved = await ada.told("thresholds/solve", {"span": "7d", "targets": {"max_deep_share": "0.08"}})
     assert solved["predicted"]["deep_share"]["value"] <= 0.08
+    own = await ada.told("thresholds/solve", {"segment": "plus", "targets": {"max_deep_share": "0.08"}})
+    assert own["requests"] < 900
+    assert all(change["dial"].startswith("segments.plus.") for change in own["changes"])
     none = await ada.ask("thresholds/solve", {"span": "7d", "targets": {}})
     assert (none.status_code, "at least one target" in none.text) == (422, True)
 

@@ -130,14 +130,14 @@ def solve(visit: Visit) -> object:
     today, limits = in_force(services.engine), _limits(given.get("targets"))
     window = asked.window_of(span, services.now_us())
     try:
-        solution, count = asked.solved(services.engine, services.previews, window, today, limits)
+        segment = str(given.get("segment", "")) or None
+        solution = asked.solved(services.engine, services.previews, window, today, limits, segment)
     except Busy as error:
         raise NotDone(str(error), 409) from None
     return {
-        "requests": count,
+        "requests": solution.requests,
         "against": today.version,
         "changes": asked.told(today, solution.policy),
-        "dials": {name: getattr(solution.policy, name) for name in (*THRESHOLDS, "max_deep_share")},
         "binding": solution.binding,
         "used": solution.used,
         "note": solution.note,

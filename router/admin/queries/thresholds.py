@@ -127,12 +127,14 @@ def replayed(engine: Engine, previews: Previews, chosen: Window, today: Policy, 
     return {"requests": len(traffic), "columns": found, "by_segment": by_segment, "by_country": by_country}
 
 
-def solved(engine: Engine, previews: Previews, chosen: Window, today: Policy, limits: Limits) -> tuple[Solution, int]:
-    """The thresholds that meet a target; blocks for some seconds. Raises WrongPolicy where there are none."""
+def solved(
+    engine: Engine, previews: Previews, chosen: Window, today: Policy, limits: Limits, segment: str | None
+) -> Solution:
+    """The thresholds (of a segment) that meet a target; blocks for some seconds. Raises WrongPolicy without any."""
     with previews.alone():
         traffic = _traffic(engine, chosen)
         try:
-            return Solver(traffic, today, limits).solve(), len(traffic)
+            return Solver(traffic, today, limits, segment=segment).solve()
         except Unsolvable as error:
             raise WrongPolicy(str(error)) from None
 

@@ -277,7 +277,7 @@
     event.preventDefault();
     const given = Object.fromEntries([...new FormData(solve)].filter(([, value]) => value.trim() !== ""));
     wait(solve.querySelector("button"), document.getElementById("solve-state"), "Trying thresholds on every query…", async () => {
-      const found = await tierwise.json("/admin/api/thresholds/solve", { span: board.dataset.span, targets: given });
+      const found = await tierwise.json("/admin/api/thresholds/solve", { span: board.dataset.span, segment: board.dataset.segment, targets: given });
       const result = document.getElementById("solution"), list = tell("ul", "", "diff");
       for (const change of found.changes) list.append(tell("li", `${change.dial}: ${change.before} → ${change.after}`));
       const used = found.used === null ? "" : `, of which ${percent(found.used)} is used`;
@@ -286,7 +286,7 @@
       const parts = [tell("p", `What binds: ${found.binding.replaceAll("_", " ")}${used}. Predicted: ${predicted}.`)];
       if (found.note) parts.push(tell("p", found.note, "warn"));
       parts.push(found.changes.length ? list : tell("p", "Nothing to change: the dials in force are the answer.", "soft"));
-      if (!board.dataset.segment && found.changes.length) {
+      if (found.changes.length) {
         const use = tell("button", "Use these dials");
         use.type = "button";
         use.addEventListener("click", () => {
