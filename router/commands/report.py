@@ -65,6 +65,8 @@ def report(
     from router.reports.window import window
 
     names, filters = _names(by), _filters(where or [])
+    if replayed is not None and (filters or form not in (ReportFormat.HTML, ReportFormat.JSON)):
+        raise typer.BadParameter("--replay goes with --format html or json, without --where")
     now = datetime.now(UTC)
     chosen = window(since, until, zone, now)
     more: Sequence[tuple[str, ...]] = ()

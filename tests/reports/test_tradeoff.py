@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from router.reports.scatter import tradeoff_chart
 from router.reports.tradeoff import Estimated, Point, WrongReplay, of_replay
 from router.tradeoff import judged, of_traffic
+from tests.commands.conftest import Command, here, tierwise  # noqa: F401 - fixtures
 from tests.reports.test_queries import ALWAYS
 from tests.traffics import LOGGED, a_world
 
@@ -63,3 +64,11 @@ def test_labelled_traffic_shows_what_thinking_more_brings() -> None:
     assert costs == sorted(costs)
     assert by_name["always reasoning"].quality.value > by_name["always fast"].quality.value
     assert all(point.quality.low is None or point.doubt is None for point in found.points)
+
+
+def test_a_replay_where_it_cannot_be_shown_is_refused(tierwise: Command, tmp_path: Path) -> None:  # noqa: F811
+    assert tierwise("report", "--replay", str(tmp_path)).code == 2
+    assert tierwise("report", "--replay", str(tmp_path), "--format", "json", "--where", "tier=fast").code == 2
+    told = json.loads(tierwise("report", "--replay", str(written(tmp_path, [ROW])), "--format", "json").out)
+    assert told["tradeoff"]["points"][0]["name"] == "fast"
+    assert tierwise("report", "--replay", str(tmp_path / "no"), "--format", "json").code == 2
