@@ -203,10 +203,13 @@ def _own(
     vocabulary = learn(documents, [0] * len(documents), min_documents=1, max_rows=100_000)
     whole, at, seen = design(documents, vocabulary), np.arange(len(documents)), np.ones(len(vocabulary), np.bool_)
     best: tuple[float, Shape, Array, Array] | None = None
+    tiers: dict[float, list[_Tier]] = {}
     for shape in CANDIDATES:
-        invariant = invariances_of(documents, vocabulary, scales, seen, shape.surface_weight)
-        rows = whole.rows(at, scales, seen, shape.surface_weight)
-        fitted = [_fit_tier(rows, invariant, known, tier, shape.alpha) for tier in range(2)]
+        if shape.surface_weight not in tiers:
+            invariant = invariances_of(documents, vocabulary, scales, seen, shape.surface_weight)
+            rows = whole.rows(at, scales, seen, shape.surface_weight)
+            tiers[shape.surface_weight] = [_Tier(rows, invariant, known, tier) for tier in range(2)]
+        fitted = [tier.fit(shape.alpha) for tier in tiers[shape.surface_weight]]
         weights, chances = (np.stack(part, axis=1) for part in zip(*fitted, strict=True))
         loss = known.gain_error(chances) + known.chance_error(chances)
         progress(f"strength {shape.alpha}, surface {shape.surface_weight}: loss {loss:.4f}")
@@ -243,24 +246,30 @@ def _own(
     return Adapted(model, f"own ranking (strength {shape.alpha}, surface weight {shape.surface_weight})", chances)
 
 
-def _fit_tier(
-    rows: sparse.csr_matrix, invariant: sparse.csr_matrix, known: _Known, tier: int, alpha: float
-) -> tuple[Array, Array]:
-    """Weighted ridge on a tier's soft outcomes, calibrated: weights giving its logit, and chances out of fold."""
-    is_known = known.of(tier)
-    # What is not known weighs next to nothing, and so is predicted and teaches nothing.
-    mass = np.where(is_known, known.weights[:, tier], 1e-9)
-    root = np.sqrt(mass)
-    target = known.outcomes[:, tier]
-    centre = float(np.average(target[is_known], weights=mass[is_known]))
-    everything = sparse.vstack([sparse.diags(root) @ rows, invariant]).tocsr()
-    kernel = gram(everything)
-    groups = np.concatenate((known.folds, np.full(invariant.shape[0], -1)))
-    padded = np.concatenate((np.where(is_known, target - centre, 0.0) * root, np.zeros(invariant.shape[0])))
-    held_out = centre + out_of_fold(kernel, padded, groups, alpha)[: len(target)] / root
-    weights = np.asarray(everything.T @ solve(kernel, padded, alpha)).ravel()
-    weights[-1] += centre
-    slope, intercept = platt(held_out[is_known], target[is_known], mass[is_known])
-    weights *= slope
-    weights[-1] += intercept
-    return weights, _sigmoid(held_out * slope + intercept)
+class _Tier:
+    """Weighted ridge on a tier's soft outcomes; several strengths share its matrices."""
+
+    def __init__(self, rows: sparse.csr_matrix, invariant: sparse.csr_matrix, known: _Known, tier: int) -> None:
+        self._is_known = known.of(tier)
+        # What is not known weighs next to nothing, and so is predicted and teaches nothing.
+        self._mass = np.where(self._is_known, known.weights[:, tier], 1e-9)
+        self._root = np.sqrt(self._mass)
+        self._target = target = known.outcomes[:, tier]
+        self._centre = float(np.average(target[self._is_known], weights=self._mass[self._is_known]))
+        self._everything = sparse.vstack([sparse.diags(self._root) @ rows, invariant]).tocsr()
+        self._kernel = gram(self._everything)
+        self._groups = np.concatenate((known.folds, np.full(invariant.shape[0], -1)))
+        taught = np.where(self._is_known, target - self._centre, 0.0) * self._root
+        self._padded = np.concatenate((taught, np.zeros(invariant.shape[0])))
+
+    def fit(self, alpha: float) -> tuple[Array, Array]:
+        """Weights giving the tier's calibrated logit, and chances out of fold."""
+        predicted = out_of_fold(self._kernel, self._padded, self._groups, alpha)[: len(self._target)]
+        held_out = self._centre + predicted / self._root
+        weights = np.asarray(self._everything.T @ solve(self._kernel, self._padded, alpha)).ravel()
+        weights[-1] += self._centre
+        at = self._is_known
+        slope, intercept = platt(held_out[at], self._target[at], self._mass[at])
+        weights *= slope
+        weights[-1] += intercept
+        return weights, _sigmoid(held_out * slope + intercept)
