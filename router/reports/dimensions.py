@@ -51,7 +51,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension("outcome", "outcome", _member(codes.OUTCOMES), "how the request ended"),
         Dimension("segment", "segment", _label, "the segment of the key"),
         Dimension("country", "country", _label, "the country, ZZ when not told"),
-        Dimension("language", "language", _label, "the language, where it is known"),
+        Dimension("language", "language", _label, "the language of the question, guessed; unknown where little tells"),
         Dimension("answer_type", "answer_type", _label, "the kind of answer expected"),
         Dimension("policy", "policy", _number, "the policy version that decided"),
         Dimension("turn", "turn", _number, "the user's turn within the conversation"),
