@@ -36,6 +36,7 @@ FIGURES = (
 )
 
 Figures = dict[str, Measured]
+UNKNOWN = np.full(2, np.nan)
 
 
 def rolling_cuts(scores: Floats, share: float) -> Floats:
@@ -148,8 +149,10 @@ class Backtest:
         )
         self._revenue = _known_or_mean(traffic.revenue_usd)
 
-    def figures(self, chances: Floats, rows: Bools | None = None, *, quantiles: bool = True) -> Figures:
-        """Measure what the chances mean, for all rows or for some; `quantiles` can be left out to save time."""
+    def figures(
+        self, chances: Floats, rows: Bools | None = None, *, quantiles: bool = True, waits: bool = True
+    ) -> Figures:
+        """Measure what the chances mean, for all rows or for some; quantiles or all of waiting save time left out."""
         kept = np.ones(len(self.traffic), bool) if rows is None else rows
         chosen = np.where(kept[:, None], chances, 0.0)
         summed = self._resampling.summed
@@ -159,7 +162,6 @@ class Backtest:
         revenue = summed(np.where(kept, self._revenue, 0.0)) / count
         with np.errstate(invalid="ignore", divide="ignore"):
             margin = (revenue - cost) / revenue
-        waits = np.full((3, 2), np.nan)
         columns = (
             *shares,
             shares[REASONING] + shares[PARALLEL],
@@ -167,14 +169,14 @@ class Backtest:
             revenue * 1e3,
             (revenue - cost) * 1e3,
             margin,
-            *(self._waits(chosen, kept, count) if quantiles else waits),
+            *(self._waits(chosen, kept, count, quantiles=quantiles) if waits else (UNKNOWN, UNKNOWN, UNKNOWN)),
         )
         return {name: measured(column) for name, column in zip(FIGURES, columns, strict=True)}
 
-    def _waits(self, chosen: Floats, kept: Bools, count: Floats) -> tuple[Floats, Floats, Floats]:
+    def _waits(self, chosen: Floats, kept: Bools, count: Floats, *, quantiles: bool) -> tuple[Floats, Floats, Floats]:
         return (
             self._wait.totals(chosen, kept) / count,
-            self._p95(chosen, kept),
+            self._p95(chosen, kept) if quantiles else UNKNOWN,
             self._first_byte.totals(chosen, kept) / count,
         )
 

@@ -186,15 +186,15 @@ class Solver:
     def _chances(self, shift: float) -> Floats:
         return backtest.replayed(self._traffic, self.policy(shift), self._caps)
 
-    def _figures(self, chances: Floats, *, quantiles: bool = True) -> Figures:
-        return self._backtest.figures(chances, self._rows, quantiles=quantiles)
+    def _figures(self, chances: Floats, *, waits: bool = True) -> Figures:
+        return self._backtest.figures(chances, self._rows, waits=waits)
 
     def _quality(self, chances: Floats) -> Quality:
         return offpolicy.quality(self._traffic.rows(self._rows), chances[self._rows])
 
     def _point(self, shift: float) -> _Point:
         chances = self._chances(shift)
-        figures = self._figures(chances, quantiles=False)
+        figures = self._figures(chances, waits=False)
         limits = self._limits
         use: dict[str, float] = {}
         safe: dict[str, float] = {}
@@ -227,7 +227,7 @@ class Solver:
         return f"{interval.value:.3f} is estimated, {interval.low:.3f} to {interval.high:.3f}"
 
     def _too_dear(self, cheapest: _Point) -> str:
-        figures = self._figures(self._chances(cheapest.shift), quantiles=False)
+        figures = self._figures(self._chances(cheapest.shift), waits=False)
         if math.isnan(figures["cost_usd_per_1k"].value) or any(math.isnan(use) for use in cheapest.safe_use.values()):
             return "not enough evidence: what these requests cost or earn in a tier is not known"
         return (

@@ -149,6 +149,20 @@ def test_the_shuffle_samples_only_what_can_be_voted_on() -> None:
     assert spread[~traffic.may_vote, PARALLEL].max() == 0
 
 
+def test_quantiles_and_waiting_can_be_left_out() -> None:
+    traffic = a_world().traffic
+    tested, chances = Backtest(traffic), backtest.replayed(traffic, LOGGED)
+    whole, means, none = (
+        tested.figures(chances),
+        tested.figures(chances, quantiles=False),
+        tested.figures(chances, waits=False),
+    )
+    assert means["wait_mean_s"] == whole["wait_mean_s"]
+    assert math.isnan(means["wait_p95_s"].value)
+    assert math.isnan(none["wait_mean_s"].value)
+    assert none["cost_usd_per_1k"] == whole["cost_usd_per_1k"]
+
+
 def test_segments_are_measured_apart_and_weighted_add_up() -> None:
     traffic = a_world().traffic
     tested, chances = Backtest(traffic), backtest.replayed(traffic, LOGGED)

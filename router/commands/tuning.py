@@ -32,7 +32,7 @@ ASSUMPTIONS = (
     "queries that no score decided (overrides, efforts, housekeeping) stay as they are and are not in these figures",
 )
 LINE = ("policy", "segment", "country", "figure", "value", "low", "high")
-IN_BRIEF = ("deep_share", "cost_usd_per_1k", "revenue_usd_per_1k", "contribution_usd_per_1k", "margin")
+IN_BRIEF = ("deep_share", "cost_usd_per_1k", "revenue_usd_per_1k", "contribution_usd_per_1k", "margin", "wait_mean_s")
 PERCENT = frozenset({"share_fast", "share_reasoning", "share_parallel", "deep_share", "margin"})
 
 
