@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.browser.demo import Demo
 
@@ -161,3 +161,27 @@ def test_the_pages_look_right_when_everything_is_there(
     assert wide <= screen
     page = thresholds(open_page, "thresholds?segment=plus", scheme=scheme, width=width)
     assert grave(page) == []
+
+
+def test_a_finger_drags_a_line_and_the_page_stays_where_it_is(browser: Browser, demo: Demo) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    context.add_cookies([{"name": "tierwise_admin", "value": demo.cookie, "url": f"{demo.url}/admin"}])
+    page = context.new_page()
+    page.goto(f"{demo.url}/admin/thresholds")
+    followed(page)
+    grip = page.get_by_role("slider", name="Reasoning threshold").locator(".grip")
+    grip.scroll_into_view_if_needed()
+    box = grip.bounding_box()
+    assert box is not None
+    was, scrolled = page.input_value("#dial-reasoning_threshold"), page.evaluate("scrollY")
+    finger = context.new_cdp_session(page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 9):
+        points = [{"x": x + 6 * step, "y": y + 5 * step}]
+        finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": points})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    followed(page)
+    assert float(page.input_value("#dial-reasoning_threshold")) > float(was) + 0.05
+    assert page.evaluate("scrollY") == scrolled
+    context.close()
