@@ -222,6 +222,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         prices,
         lambda: shipper.state,
         classifier.reference_scores,
+        watch.verdict_on,
     )
     routes += admin.mounted(pages, environ)
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)

@@ -46,6 +46,11 @@ class Watch:
         self._reading: Reading | None = None
         self._next_us = 0
 
+    def verdict_on(self, canary_id: int) -> Verdict | None:
+        """What the guards said last of a canary; None where it is not, or not yet, watched here."""
+        reading, verdict = self._reading, self.verdict
+        return verdict if reading is not None and reading.canary.id == canary_id else None
+
     def follow(self) -> None:
         """Look at the open canary, every other second at most, and act; raises SQLAlchemyError."""
         now_us = self._now_us()

@@ -270,3 +270,11 @@ def test_the_shipping_thread_looks_by_itself(place: Place) -> None:
         place.clock.advance(EVERY_US / 1e6)
     assert place.state() is CanaryState.ROLLED_BACK
     assert watching.cap_of(PolicyBook(place.engine).active) == 0.1
+
+
+def test_a_worker_tells_what_it_said_last_of_the_canary_it_watches(place: Place) -> None:
+    assert place.watch.verdict_on(place.canary.id) is None
+    place.answers(20, 80)
+    place.look()
+    assert place.watch.verdict_on(place.canary.id) == place.watch.verdict
+    assert place.watch.verdict_on(place.canary.id + 1) is None

@@ -14,6 +14,7 @@ from router.previews import MOST_ROWS, Previews
 from router.routing import Routing
 from router.settings import Settings
 from router.traffic_reading import read
+from router.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Services:
     prices: PriceBook
     shipping: Callable[[], ShippingState]
     reference_scores: npt.NDArray[np.float64]
+    verdict_on: Callable[[int], Verdict | None] = lambda canary_id: None
     previews: Previews = field(init=False)
 
     def __post_init__(self) -> None:

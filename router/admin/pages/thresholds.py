@@ -147,7 +147,8 @@ def solve(visit: Visit) -> object:
 
 def trial(visit: Visit) -> object:
     """The open trial, and how its guards stand now."""
-    return trials.trial(visit.services.engine, visit.services.now_us())
+    services = visit.services
+    return trials.trial(services.engine, services.now_us(), services.verdict_on)
 
 
 def save(visit: Visit) -> Done:

@@ -1,6 +1,7 @@
 """Reads the open trial and its guards, what versions did beside what was predicted, and the price of pacing."""
 
 import math
+from collections.abc import Callable
 
 from sqlalchemy import Engine
 
@@ -9,12 +10,18 @@ from router.admin.queries.thresholds import known_cell
 from router.policy import Policy
 from router.policy_acts import version_of
 from router.trials import Mode
-from router.verdicts import Finding
+from router.verdicts import Finding, Verdict
 from router.watching import verdict_of
 
 
-def trial(engine: Engine, now_us: int) -> dict[str, object]:
-    """The open trial and what its guards say; `open` is false where there is none."""
+def trial(
+    engine: Engine, now_us: int, verdict_on: Callable[[int], Verdict | None] = lambda canary_id: None
+) -> dict[str, object]:
+    """The open trial and what its guards say; `open` is false where there is none.
+
+    `verdict_on` is what this worker's watch said last; where it has not read far enough, the books are read from the
+    canary's start.
+    """
     open_one = canaries.running(engine)
     if open_one is None:
         last = next(iter(canaries.history(engine, 1)), None)
@@ -24,7 +31,7 @@ def trial(engine: Engine, now_us: int) -> dict[str, object]:
     if open_one.mode is Mode.SHADOW:
         return found | {"said": "A shadow acts on nothing, so there is nothing to guard."}
     tried, control = (version_of(engine, number).policy for number in (open_one.version, open_one.control))
-    verdict = verdict_of(engine, open_one, tried, control, now_us)
+    verdict = verdict_on(open_one.id) or verdict_of(engine, open_one, tried, control, now_us)
     return found | {
         "said": str(verdict),
         "requests": {"canary": verdict.canary_requests, "control": verdict.control_requests},
