@@ -25,7 +25,7 @@ HOURS_A_WEEK = 168
 class Rule:
     """How eagerly the price follows; all on a logarithmic scale, so 0.1 is about ten percent."""
 
-    follow: float = 0.3
+    follow: float = 0.15
     damp: float = 0.1
     largest_step: float = 0.1
     dead_band: float = 0.02
