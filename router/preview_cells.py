@@ -4,7 +4,7 @@ Pure. What a cell's requests would cost in another tier is the mean of what the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -18,6 +18,8 @@ QUANTITIES = ("cost", "wait", "first_byte")
 VOTES = 2
 BLOCKS = 200
 LEAST_BLOCKS = 20
+MOST_SEGMENTS = 60
+OTHERS = "(others)"  # no name of a segment
 MOST_CELLS = 1_200_000  # of one quantity: 30 MB with all of them
 MOST_FITTED = 150_000  # rows that the model of what was not observed is fitted to
 REPLICATES = 300
@@ -92,6 +94,7 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
     """Put requests into cells; raises ValueError where there are none."""
     if not len(traffic):
         raise ValueError("there are no requests to replay")
+    traffic = _folded(traffic)
     bins = ScoreBins(traffic.scores, exact)
     segments, width = len(traffic.segment_names), VOTES * len(bins)
     room = MOST_CELLS // (segments * len(TIERS) * width)
@@ -122,6 +125,18 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
         time_edges=time_edges,
         ratings=Ratings.of(traffic, cell, width),
     )
+
+
+def _folded(traffic: Traffic) -> Traffic:
+    """The largest segments, and all others as one: so that memory stays bounded whatever segments there are."""
+    if len(traffic.segment_names) <= MOST_SEGMENTS:
+        return traffic
+    sizes = np.bincount(traffic.segments, minlength=len(traffic.segment_names))
+    kept = np.sort(np.argsort(-sizes, kind="stable")[: MOST_SEGMENTS - 1])
+    place = np.full(len(sizes), len(kept))
+    place[kept] = np.arange(len(kept))
+    names = (*(traffic.segment_names[one] for one in kept.tolist()), OTHERS)
+    return replace(traffic, segments=place[traffic.segments], segment_names=names)
 
 
 def _moments(starts: Ints, each: int) -> Ints:

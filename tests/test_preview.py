@@ -13,6 +13,7 @@ from router import backtest, offpolicy
 from router.backtest import Backtest, Figures
 from router.policy import Policy, SegmentDials
 from router.preview import Preview
+from router.preview_cells import MOST_SEGMENTS, OTHERS
 from router.traffic import PARALLEL, REASONING, Floats, Traffic
 from tests.traffics import LOGGED, a_world
 
@@ -172,6 +173,18 @@ def test_a_few_requests_are_shown_as_far_as_they_go(count: int) -> None:
     preview = Preview.of(the_traffic().rows(slice(0, count)))
     found = preview.figures(preview.mix(LOGGED))
     assert found["share_fast"].value + found["deep_share"].value == pytest.approx(1)
+
+
+def test_a_crowd_of_segments_is_folded_and_the_largest_stay() -> None:
+    names = tuple(f"s{place:03}" for place in range(200))
+    crowded = replace(the_traffic(), segments=np.minimum(np.arange(COUNT) % 400, 199), segment_names=names)
+    preview = Preview.of(crowded)
+    assert len(preview.segment_names) == MOST_SEGMENTS
+    assert preview.segment_names[-1] == OTHERS
+    assert "s199" in preview.segment_names
+    assert preview.nbytes() < 100e6
+    whole = both()[1].figures(both()[1].mix(LOGGED))["deep_share"].value
+    assert preview.figures(preview.mix(LOGGED))["deep_share"].value == pytest.approx(whole, rel=0.02)
 
 
 def test_no_requests_are_no_evidence() -> None:

@@ -16,6 +16,7 @@ from router.offpolicy import Interval, Quality, quality
 from router.policies import in_force
 from router.policy import NEVER, Policy
 from router.preview import Preview
+from router.preview_cells import OTHERS
 from router.previews import Previews, Reading, Stage
 from router.reports.window import Window, window
 from router.resampling import Measured
@@ -187,7 +188,8 @@ def _segment(preview: Preview, segment: str) -> str | None:
     if not segment:
         return None
     if segment not in preview.segment_names:
-        raise WrongPolicy(f"segment {segment!r} has no queries in this stretch of time")
+        few = ", or so few that it is looked at together with others" if OTHERS in preview.segment_names else ""
+        raise WrongPolicy(f"segment {segment!r} has no queries in this stretch of time{few}")
     return segment
 
 
