@@ -30,7 +30,7 @@ const charts = {
 
   state(element, text, bad = false) {
     const line = document.createElement("p");
-    line.className = bad ? "state bad" : "state";
+    line.className = bad ? "state bad" : "state still";
     line.textContent = text;
     element.replaceChildren(line);
   },
@@ -64,7 +64,7 @@ const charts = {
     try {
       const found = await charts.feed(element.dataset.feed);
       const first = kind(found);
-      if (first === null) charts.state(element, "Nothing in this stretch of time.");
+      if (first === null) charts.state(element, "Nothing to draw yet.");
       else await charts.draw(element, () => kind(found));
     } catch (error) {
       charts.state(element, error.message, true);

@@ -56,6 +56,13 @@ def test_charts_are_drawn_and_follow_the_scheme(open_page: Callable[..., Page]) 
     raise AssertionError("the charts kept the old colours")
 
 
+def test_a_chart_that_cannot_be_read_says_so(open_page: Callable[..., Page], demo: Demo) -> None:
+    page = open_page("audit")
+    page.route("**/admin/api/overview*", lambda route: route.abort())
+    page.goto(f"{demo.url}/admin/overview")
+    expect(page.locator("#money .state.bad")).to_have_text("The server does not answer.", timeout=30_000)
+
+
 def test_times_come_in_the_browsers_own_zone(open_page: Callable[..., Page], demo: Demo) -> None:
     page = open_page("overview")
     page.goto(f"{demo.url}/admin/audit")  # the first page has told the browser's zone
