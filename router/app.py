@@ -56,6 +56,7 @@ from router.tiers.parallel import ParallelSettings, ParallelTier
 from router.tiers.shadowing import ShadowSlice
 from router.tiers.single import SingleTier
 from router.types import Tier, Usage
+from router.verdicts import Limits
 from router.waits import Waits
 from router.watching import Watch
 
@@ -112,7 +113,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     follower = Follower((keys.refresh, artifacts.follow, policy_book.refresh))
     paces = Prices(engine, lambda: policy_book.active, clock.now_us)
     shipper.follow(paces.follow)
-    watch = Watch(engine, policy_book, clock.now_us, wiring=settings.tiers, tell=metrics.watched)
+    limits = Limits(**settings.canary.model_dump())
+    watch = Watch(engine, policy_book, clock.now_us, limits=limits, wiring=settings.tiers, tell=metrics.watched)
     shipper.follow(watch.follow)
     shipper.follow(lambda: prices.refresh(engine))
     shipper.follow(lambda: earnings.refresh(engine))

@@ -16,7 +16,7 @@ from classifier.types import Abilities, AnswerType, Estimate, Stakes
 from router import conversation, policy
 from router.capabilities import Lack, Needs, lacks_of
 from router.conversation import ConversationView, Kind
-from router.errors import UnknownModel
+from router.errors import RequestError, UnknownModel
 from router.marks import mark_of
 from router.policy import BudgetView, Policy, Wish
 from router.providers.base import ModelTarget
@@ -256,7 +256,10 @@ class Routing:
         if of is None:
             return None
         shadow = self._judged(asked, of, judged)
-        decision = shadow.within(BudgetView())
+        try:
+            decision = shadow.within(BudgetView())
+        except RequestError:  # what a policy that acts on nothing cannot answer is refused to nobody
+            return None
         if shadow.feed != judged.feed and policy.feeds_window(asked.wish, shadow.view):
             shadow.feed(decision.score)
         return decision

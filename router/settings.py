@@ -223,6 +223,19 @@ class PolicySettings(Table):
     segments: dict[SegmentName, SegmentDialSettings] = Field({}, description="dials of single segments")
 
 
+class CanarySettings(Table):
+    """From where on harm that is beyond chance rolls a canary back, and when it has passed without."""
+
+    margin: float = Field(0.05, gt=0, le=1, description="margin it may lose, in parts of what a request earns")
+    errors: float = Field(0.01, gt=0, le=1, description="more failures, as a share of requests")
+    slow: float = Field(0.05, gt=0, le=1, description="more requests slower than 95 of 100 beside it, as a share")
+    regenerates: float = Field(0.02, gt=0, le=1, description="more requests that ask again, as a share")
+    thumbs_down: float = Field(0.01, gt=0, le=1, description="more requests with a thumbs down, as a share")
+    deep_share: float = Field(0.02, gt=0, le=1, description="deep share above its cap, or that beside it")
+    false_alarms: float = Field(0.04, gt=0, le=0.5, description="how often an innocent canary may be rolled back")
+    most_requests: int = Field(5_000, ge=20, description="requests of the canary after which it has passed")
+
+
 class PriceSettings(Table):
     """USD per million tokens of one model; what is unset falls back as the books say."""
 
@@ -270,6 +283,7 @@ class Settings(BaseSettings):
     fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field({}, description="who stands in when a model fails")
     policy: PolicySettings = PolicySettings()
     learning: LearningSettings = LearningSettings()
+    canary: CanarySettings = CanarySettings()
     prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
     revenue: RevenueSettings = RevenueSettings()
     segments: dict[SegmentName, SegmentSettings] = Field({}, description="segments beside `default`")

@@ -8,6 +8,7 @@ import pytest
 
 from router.arms import Arms, Seen, Stratum, step_of, value_of
 from router.guards import judge
+from router.settings import CanarySettings
 from router.verdicts import Guard, Limits, Standing, Verdict
 
 LIMITS = Limits()
@@ -142,3 +143,7 @@ def test_a_breach_reads_as_a_sentence() -> None:
 @pytest.mark.parametrize("value", [0, 1, 7, 1_000_000, 10**12])
 def test_steps_know_a_value_to_two_percent(value: int) -> None:
     assert value_of(np.array([float(step_of(value))]))[0] == pytest.approx(value, rel=0.023)
+
+
+def test_the_limits_of_the_file_are_those_that_are_shipped() -> None:
+    assert Limits(**CanarySettings().model_dump()) == LIMITS

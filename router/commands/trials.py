@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from router.canaries import Canary
+    from router.settings import Settings
 
 SHARE = 0.05
 COLUMNS = (
@@ -53,7 +54,7 @@ def canary(
             print(f"stopped: {canaries.told(canaries.stop(engine, actor(author, note)))}")
             return
         if version is None:
-            show([_row(found, engine) for found in canaries.history(engine)], COLUMNS, form)
+            show([_row(found, engine, configured) for found in canaries.history(engine)], COLUMNS, form)
             return
         chosen = share if share is not None else 1.0 if shadow else SHARE
         mode = canaries.Mode.SHADOW if shadow else canaries.Mode.CANARY
@@ -62,7 +63,7 @@ def canary(
     print(f"{canaries.told(begun)}; tierwise policy canary --stop ends it")
 
 
-def _row(found: "Canary", engine: "Engine") -> dict[str, object]:
+def _row(found: "Canary", engine: "Engine", configured: "Settings") -> dict[str, object]:
     return {
         "started": when(found.started_at_us),
         "version": found.version,
@@ -72,19 +73,21 @@ def _row(found: "Canary", engine: "Engine") -> dict[str, object]:
         "state": found.state.value,
         "on_success": found.on_success,
         "ended": when(found.ended_at_us) if found.ended_at_us is not None else None,
-        "verdict": found.verdict or _so_far(found, engine),
+        "verdict": found.verdict or _so_far(found, engine, configured),
         "author": found.author,
         "note": found.note,
     }
 
 
-def _so_far(found: "Canary", engine: "Engine") -> str | None:
+def _so_far(found: "Canary", engine: "Engine", configured: "Settings") -> str | None:
     """What the guards say of a canary that runs, by all that the books hold by now."""
     from router.canaries import CanaryState, Mode
     from router.policies import PolicyBook
+    from router.verdicts import Limits
     from router.watching import verdict_of
 
     book = PolicyBook(engine)
     if found.state is not CanaryState.RUNNING or found.mode is not Mode.CANARY or book.trial is None:
         return None
-    return str(verdict_of(engine, found, book.trial, book.active, time.time_ns() // 1_000))
+    limits = Limits(**configured.canary.model_dump())
+    return str(verdict_of(engine, found, book.trial, book.active, time.time_ns() // 1_000, limits))

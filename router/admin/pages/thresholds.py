@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from router import canaries, dials, policy_acts
+from router import canaries, dials, policy_acts, verdicts
 from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
 from router.admin.queries import thresholds as asked
 from router.admin.queries import trials
@@ -148,7 +148,8 @@ def solve(visit: Visit) -> object:
 def trial(visit: Visit) -> object:
     """The open trial, and how its guards stand now."""
     services = visit.services
-    return trials.trial(services.engine, services.now_us(), services.verdict_on)
+    limits = verdicts.Limits(**services.settings.canary.model_dump())
+    return trials.trial(services.engine, services.now_us(), services.verdict_on, limits)
 
 
 def save(visit: Visit) -> Done:

@@ -10,12 +10,12 @@ from router.admin.queries.thresholds import known_cell
 from router.policy import Policy
 from router.policy_acts import version_of
 from router.trials import Mode
-from router.verdicts import Finding, Verdict
+from router.verdicts import Finding, Limits, Verdict
 from router.watching import verdict_of
 
 
 def trial(
-    engine: Engine, now_us: int, verdict_on: Callable[[int], Verdict | None] = lambda canary_id: None
+    engine: Engine, now_us: int, verdict_on: Callable[[int], Verdict | None], limits: Limits
 ) -> dict[str, object]:
     """The open trial and what its guards say; `open` is false where there is none.
 
@@ -31,7 +31,7 @@ def trial(
     if open_one.mode is Mode.SHADOW:
         return found | {"said": "A shadow acts on nothing, so there is nothing to guard."}
     tried, control = (version_of(engine, number).policy for number in (open_one.version, open_one.control))
-    verdict = verdict_on(open_one.id) or verdict_of(engine, open_one, tried, control, now_us)
+    verdict = verdict_on(open_one.id) or verdict_of(engine, open_one, tried, control, now_us, limits)
     return found | {
         "said": str(verdict),
         "requests": {"canary": verdict.canary_requests, "control": verdict.control_requests},
