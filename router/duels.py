@@ -203,7 +203,7 @@ class Duels:
         if found is Agreement.SAME or not can_judge:
             return Finding(found)
         preferred = await self._judged(match, question, texts, stake)
-        return Finding(found) if preferred is None else Finding(Agreement.DIFFERS, preferred)
+        return Finding(found, preferred)
 
     async def _judged(self, match: Match, question: Asked, texts: tuple[str, str], stake: "_Stake") -> Tier | None:
         chosen = judge.choose_judge(self._judges, list(self._rivals.values()))

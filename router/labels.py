@@ -70,7 +70,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """A duel that came to something: whether the answers agree, and whether a judge prefers the fast tier's."""
+    """A duel that came to something: whether the answers agree by their form, whether a judge prefers the fast one."""
 
     agreement: Agreement
     answered: Tier
@@ -208,6 +208,6 @@ def _take(
 
 
 def _contest(agreement: Agreement, preferred: Tier | None, answered: Tier) -> Contest | None:
-    if agreement is Agreement.UNCLEAR:
+    if agreement is Agreement.UNCLEAR and preferred is None:
         return None
     return Contest(agreement, answered, None if preferred is None else preferred is Tier.FAST)

@@ -21,7 +21,6 @@ Array = npt.NDArray[np.float64]
 
 TOGETHER = 0.3  # correlation of being right, of two models on one query: .16 to .43 on six pairs of recorded outcomes
 WRONG_ALIKE = 0.3  # how often two wrong answers are the same one
-RIGHT_APART = 0.2  # how often two right answers read differently, where a judge had to compare them
 JUDGE_RIGHT = 0.8  # how often a judge of one mind prefers the right one of two
 MOST_INVERSE = 20.0  # no rating counts for more than so many
 MOST_WEAK = 0.2  # weak signals together weigh at most so much of what the other labels do
@@ -37,13 +36,12 @@ def believed(contest: Contest, p_fast: float, p_reasoning: float) -> tuple[float
     if contest.agreement is Agreement.SAME:
         right = both / (both + WRONG_ALIKE * neither)
         return right, right
-    neither *= 1 - WRONG_ALIKE
-    if contest.prefers_fast is None:
-        both = 0.0  # answers that can be compared by their form and differ are not both right
-    else:
+    if contest.agreement is Agreement.DIFFERS:  # answers that can be compared by their form are not both right then
+        both, neither = 0.0, neither * (1 - WRONG_ALIKE)
+    if contest.prefers_fast is not None:
         right = JUDGE_RIGHT if contest.prefers_fast else 1 - JUDGE_RIGHT
         only_fast, only_other = only_fast * right, only_other * (1 - right)
-        both, neither = both * RIGHT_APART / 2, neither / 2
+        both, neither = both / 2, neither / 2
     total = both + only_fast + only_other + neither
     return (both + only_fast) / total, (both + only_other) / total
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Engine, insert
 
-from classifier import controls, metrics
+from classifier import artifact, controls, metrics
 from classifier.adapt import FEWEST_FOR_RANKING, Example, adapt_to_examples
 from classifier.corpus import Corpus, CorpusMissing, read
 from classifier.features import SURFACE_NAMES
@@ -127,9 +127,8 @@ def duel(
         return DuelVerdict(id_, at, tier, other, Agreement.SAME, None, 1.0, 1.0, 0)
     if not has_judge or dice.random() > OF_ONE_MIND:
         return DuelVerdict(id_, at, tier, other, Agreement.DIFFERS, None, None, None, 0)
-    better = Tier.FAST if right[Tier.FAST] else Tier.REASONING
-    knows = not neither and dice.random() < JUDGE_RIGHT
-    preferred = better if knows else (Tier.FAST, Tier.REASONING)[int(dice.random() < 0.5)]
+    better, worse = (Tier.FAST, Tier.REASONING) if right[Tier.FAST] else (Tier.REASONING, Tier.FAST)
+    preferred = better if dice.random() < (0.5 if neither else JUDGE_RIGHT) else worse
     grades = (float(preferred is side) for side in (Tier.FAST, Tier.REASONING))
     return DuelVerdict(id_, at, tier, other, Agreement.DIFFERS, preferred, *grades, 0)
 
@@ -297,6 +296,17 @@ def page(corpus: Corpus, tables: dict[str, list[str]], draws: int) -> str:
     return "\n".join(parts)
 
 
+def base_of(corpus: Corpus, directory: Path | None) -> DifficultyModel:
+    """A base that has not seen the traffic, kept in a directory where one is given."""
+    if directory is not None and (directory / artifact.MANIFEST).exists():
+        return artifact.load(directory)
+    say("fitting a base that has not seen the traffic")
+    base = fit_model(corpus.where(np.array([group_of(query.source) != GROUP for query in corpus.queries])))
+    if directory is not None:
+        artifact.save(base, directory, {})
+    return base
+
+
 def say(line: str) -> None:
     """Write a line at once."""
     sys.stderr.write(f"{line}\n")
@@ -308,14 +318,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench_learning", description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("TIERWISE_BENCH_OUTCOMES", DEFAULT))
     parser.add_argument("--draws", type=int, default=3, help="orders of the traffic")
+    parser.add_argument("--base", type=Path, help="directory for the base, to be fitted once only")
     parser.add_argument("--out", type=Path, help="file for the page; default: print it")
     options = parser.parse_args()
     try:
         corpus = read(Path(options.data))
     except CorpusMissing as error:
         sys.exit(f"{error}; pass --data DIR")
-    say("fitting a base that has not seen the traffic")
-    base = fit_model(corpus.where(np.array([group_of(query.source) != GROUP for query in corpus.queries])))
+    base = base_of(corpus, options.base)
     found: dict[str, dict[int, list[Run]]] = {}
     for name, has_judge in (("without a judge", False), ("with a judge", True)):
         found[name] = {}

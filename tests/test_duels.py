@@ -133,8 +133,8 @@ def judging(*said: str) -> FakeProvider:
 @pytest.mark.parametrize(
     ("letters", "agreement", "preferred", "grades"),
     [
-        (("A", "B"), Agreement.DIFFERS, Tier.FAST, (1.0, 0.0)),
-        (("B", "A"), Agreement.DIFFERS, Tier.REASONING, (0.0, 1.0)),
+        (("A", "B"), Agreement.UNCLEAR, Tier.FAST, (1.0, 0.0)),
+        (("B", "A"), Agreement.UNCLEAR, Tier.REASONING, (0.0, 1.0)),
         (("A", "A"), Agreement.UNCLEAR, None, (None, None)),
     ],
 )

@@ -42,7 +42,7 @@ def lesson_of(engine: Engine, *told: Told) -> Lesson:  # noqa: F811
         (Told(TEXT, Tier.REASONING, rating=1), [Label(Tier.REASONING, 1.0, Source.RATING)]),
         (Told(TEXT, Tier.PARALLEL, rating=1), []),
         (Told(TEXT, outcome=Outcome.CANCELLED), [Label(Tier.FAST, WEAK[Source.ABANDONED], Source.ABANDONED)]),
-        (Told(TEXT, agreement=Agreement.UNCLEAR), []),
+        (Told(TEXT, agreement=Agreement.UNCLEAR), []),  # and no contest: nobody knows anything
     ],
 )
 def test_each_source_says_what_it_says(engine: Engine, told: Told, wanted: list[Label]) -> None:  # noqa: F811
@@ -103,11 +103,11 @@ def test_agreement_raises_both_and_difference_parts_them() -> None:
 
 
 def test_a_judge_shifts_the_belief_and_does_not_replace_it() -> None:
-    unjudged = believed(DIFFERS, 0.5, 0.5)
-    for prefers_fast in (True, False):
-        sides = believed(Contest(Agreement.DIFFERS, Tier.FAST, prefers_fast), 0.5, 0.5)
-        preferred, other = sides if prefers_fast else sides[::-1]
-        assert other < unjudged[0] < preferred < 0.9
+    for agreement, expected in ((Agreement.DIFFERS, believed(DIFFERS, 0.5, 0.5)[0]), (Agreement.UNCLEAR, 0.5)):
+        for prefers_fast in (True, False):
+            sides = believed(Contest(agreement, Tier.FAST, prefers_fast), 0.5, 0.5)
+            preferred, other = sides if prefers_fast else sides[::-1]
+            assert other < expected < preferred < 0.9
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.sampled_from([None, True, False]))
