@@ -194,6 +194,7 @@ def test_assumptions_are_saved_as_a_version_with_before_and_after(admin: Visitor
 
 
 def test_who_saves_over_a_version_they_have_not_seen_is_told(admin: Visitor) -> None:
+    assert admin.post("/admin/revenue/save", ASSUMPTION).status_code == 303
     reply = admin.post("/admin/revenue/save", {**ASSUMPTION, "version": "1", "note": "stale words"})
     assert (reply.status_code, "saved meanwhile" in reply.text, "stale words" in reply.text) == (409, True, True)
 
