@@ -54,7 +54,7 @@ class Watch:
     def follow(self) -> None:
         """Look at the open canary, every other second at most, and act; raises SQLAlchemyError."""
         now_us = self._now_us()
-        if now_us < self._next_us:
+        if self._next_us - EVERY_US <= now_us < self._next_us:  # a clock that was set back must not stop the watch
             return
         self._next_us = now_us + EVERY_US
         canary, trial, active = self._book.canary, self._book.trial, self._book.active
