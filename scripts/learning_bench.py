@@ -129,8 +129,8 @@ def duel(
         return DuelVerdict(id_, at, tier, other, Agreement.DIFFERS, None, None, None, 0)
     better, worse = (Tier.FAST, Tier.REASONING) if right[Tier.FAST] else (Tier.REASONING, Tier.FAST)
     preferred = better if dice.random() < (0.5 if neither else JUDGE_RIGHT) else worse
-    grades = (float(preferred is side) for side in (Tier.FAST, Tier.REASONING))
-    return DuelVerdict(id_, at, tier, other, Agreement.DIFFERS, preferred, *grades, 0)
+    fast, reasoning = float(preferred is Tier.FAST), float(preferred is Tier.REASONING)
+    return DuelVerdict(id_, at, tier, other, Agreement.DIFFERS, preferred, fast, reasoning, 0)
 
 
 @dataclass(frozen=True)
