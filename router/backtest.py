@@ -173,6 +173,11 @@ class Backtest:
         )
         return {name: measured(column) for name, column in zip(FIGURES, columns, strict=True)}
 
+    def chance_usd_per_1k(self, chances: Floats, rows: Bools | None = None) -> float:
+        """How much the cost of as many other requests varies by chance alone, as a standard error."""
+        kept = np.ones(len(self.traffic), bool) if rows is None else rows
+        return self._cost.chance(np.where(kept[:, None], chances, 0.0)) / float(kept.sum()) * 1e3
+
     def _waits(self, chosen: Floats, kept: Bools, count: Floats, *, quantiles: bool) -> tuple[Floats, Floats, Floats]:
         return (
             self._wait.totals(chosen, kept) / count,

@@ -13,8 +13,10 @@ import numpy as np
 from router.resampling import Resampling
 from router.traffic import TIERS, Bools, Floats, Ints, Traffic
 
-KNOTS = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 0.97)
-PRIOR_WEIGHT = 30.0  # observations of the usual noise that say "as the tier's mean", against each feature
+KNOTS = (0.3, 0.6)
+# Observations of the usual noise against which each feature has to speak: for what all tiers share, then for what one
+# tier has beside that.
+SHARED_WEIGHT, OWN_WEIGHT = 30.0, 120.0
 LEAST_NOISE = 0.01
 LEAST_IN_GROUP = 30  # rows of a segment or an answer type, for a level of their own
 LEAST_OBSERVED = 10  # requests in a tier, below which nothing is known of it
@@ -33,6 +35,7 @@ class _Fit:
     low: float
     high: float
     moves: Floats  # resamplings x coefficients
+    noise: float  # variance around what is expected, in parts of its square
 
     def predicted(self, design: Floats) -> tuple[Floats, Bools]:
         """The amounts, and where they follow the coefficients."""
@@ -94,6 +97,18 @@ class Counterfactual:
             total = total + np.concatenate(([0.0], moved))
         return total
 
+    def chance(self, chosen: Floats) -> float:
+        """How much the total of as many other requests varies by chance alone, as a standard error."""
+        own = chosen[np.arange(len(self._traffic)), self._traffic.tiers]
+        booked = np.where(self._is_known, own * np.where(self._is_known, self._values, 0.0), 0.0)
+        apart = 0.0
+        for place, fit in enumerate(self._fits):
+            if fit is not None:
+                elsewhere = np.where((self._traffic.tiers == place) & self._is_known, 0.0, chosen[:, place])
+                booked = booked + elsewhere * self._expected[place]
+                apart += fit.noise * float((elsewhere * self._expected[place] ** 2).sum())
+        return float(np.hypot(self._resampling.summed(booked)[1:].std(), np.sqrt(apart)))
+
     def _rows(self, place: int) -> Ints:
         return np.flatnonzero((self._traffic.tiers == place) & self._is_known)
 
@@ -110,7 +125,7 @@ class Counterfactual:
         design, ratios = np.hstack((self._design[rows], tiers)), self._values[rows] / levels[rows]
         shape = np.zeros(self._design.shape[1])
         if len(rows):
-            penalty = _penalty(design.shape[1], max(float(ratios.var()), LEAST_NOISE))
+            penalty = _penalty(design.shape[1], SHARED_WEIGHT * max(float(ratios.var()), LEAST_NOISE))
             penalty[len(shape) :] = 1.0  # a tier's own level, as good as free
             shape[1:] = _regressed(design, ratios, penalty, np.zeros(len(rows)))[0][1 : len(shape)]
         return shape
@@ -122,33 +137,39 @@ class Counterfactual:
         design, ratios = self._design[rows], self._values[rows] / level
         common = design @ self._shape
         noise = max(float(ratios.var()), LEAST_NOISE)
-        penalty = _penalty(design.shape[1], noise)
+        penalty = _penalty(design.shape[1], OWN_WEIGHT * noise)
         coefficients, curvature = _regressed(design, ratios, penalty, common)
         swing = common + design @ coefficients
         # What drawing other blocks does to the coefficients, to first order, and what the prior leaves open.
         pulls = self._resampling.moves(rows, design * (ratios - np.exp(swing))[:, None])
         pulls += self._resampling.normal(design.shape[1], place) * np.sqrt(noise * penalty)
         moves = np.asarray(np.linalg.solve(curvature, pulls.T).T, np.float64)
-        return _Fit(
-            level, self._shape, coefficients, float(swing.min()) - FARTHEST, float(swing.max()) + FARTHEST, moves
-        )
+        ends = float(swing.min()) - FARTHEST, float(swing.max()) + FARTHEST
+        return _Fit(level, self._shape, coefficients, *ends, moves, noise)
 
 
 def design_of(traffic: Traffic) -> Floats:
     """What is known of requests before they are decided, as columns: the first is 1, the others have mean 0."""
-    score = traffic.scores
-    columns = [score, *(np.maximum(score - knot, 0.0) for knot in np.unique(np.quantile(score, KNOTS)))]
-    for known in (traffic.p_fast, traffic.p_reasoning):
-        filled = _filled(known)
-        columns += [filled, filled**2]
-    length = np.log1p(_filled(traffic.input_tokens))
-    columns += [length, length**2, traffic.may_vote.astype(np.float64)]
+    score = _scaled(traffic.scores)
+    knots = np.unique(np.quantile(score, KNOTS))
+    columns = [score, *(np.maximum(score - knot, 0.0) for knot in knots)]
+    for known in (traffic.p_fast, traffic.p_reasoning, np.log1p(traffic.input_tokens)):
+        scaled = _scaled(_filled(known))
+        columns += [scaled, scaled**2]
+    columns.append(traffic.may_vote.astype(np.float64))
     columns += _groups(traffic.answer_types) + _groups(traffic.segments)
     design = np.column_stack([np.ones(len(score)), *columns])
     design[:, 1:] -= design[:, 1:].mean(axis=0)
-    spread = design.std(axis=0)
-    spread[0] = 1.0
-    return np.ascontiguousarray(design[:, spread > 1e-9] / spread[spread > 1e-9])
+    varies = design.std(axis=0) > 1e-9
+    varies[0] = True
+    return np.ascontiguousarray(design[:, varies])
+
+
+def _scaled(values: Floats) -> Floats:
+    """In standard deviations. What is made of them (a bend, a group) is not scaled again: rare is not cheap."""
+    spread = float(values.std())
+    scaled: Floats = (values - values.mean()) / (spread if spread > 1e-9 else 1.0)
+    return scaled
 
 
 def _groups(codes: Ints) -> list[Floats]:
@@ -162,9 +183,9 @@ def _filled(values: Floats) -> Floats:
     return np.where(known, values, values[known].mean() if known.any() else 0.0)
 
 
-def _penalty(columns: int, noise: float) -> Floats:
+def _penalty(columns: int, weight: float) -> Floats:
     """How strongly each coefficient is held at 0; the first, a level, is free."""
-    penalty = np.full(columns, PRIOR_WEIGHT * noise)
+    penalty = np.full(columns, weight)
     penalty[0] = 0.0
     return penalty
 

@@ -17,7 +17,7 @@ from router.offpolicy import Quality
 from router.policy import NEVER, SCORE_DIGITS, Policy, SegmentDials
 from router.traffic import Bools, Floats, Traffic
 
-Z_NEXT = 1.96 * math.sqrt(2.0)  # the past errs as much as the future
+Z_NEXT = 2.3  # costs have heavier tails than a normal distribution, for which 2.0 would do
 Z_CAPPED = 2.3  # a deep share is capped as well, so the future errs less upwards
 SCANNED = 40
 HALVINGS = 12
@@ -195,7 +195,7 @@ class Solver:
     def _point(self, shift: float) -> _Point:
         chances = self._chances(shift)
         figures = self._figures(chances, waits=False)
-        limits = self._limits
+        limits, chance = self._limits, self._backtest.chance_usd_per_1k(chances, self._rows)
         use: dict[str, float] = {}
         safe: dict[str, float] = {}
         if limits.max_deep_share is not None:
@@ -204,13 +204,15 @@ class Solver:
             safe["max_deep_share"] = _part(share.value + Z_CAPPED * share.error, limits.max_deep_share)
         if limits.max_cost_usd_per_1k is not None:
             cost = figures["cost_usd_per_1k"]
+            error = math.hypot(cost.error, chance)  # the past errs, and so will the future
             use["max_cost_per_1k"] = _part(cost.value, limits.max_cost_usd_per_1k)
-            safe["max_cost_per_1k"] = _part(cost.value + Z_NEXT * cost.error, limits.max_cost_usd_per_1k)
+            safe["max_cost_per_1k"] = _part(cost.value + Z_NEXT * error, limits.max_cost_usd_per_1k)
         if limits.min_margin is not None:
             margin = figures["margin"]
+            error = math.hypot(margin.error, chance / figures["revenue_usd_per_1k"].value)
             allowed = 1.0 - limits.min_margin
             use["min_margin"] = _part(1.0 - margin.value, allowed)
-            safe["min_margin"] = _part(1.0 - margin.value + Z_NEXT * margin.error, allowed)
+            safe["min_margin"] = _part(1.0 - margin.value + Z_NEXT * error, allowed)
         return _Point(shift, safe, use, limits.min_quality is None or self._is_good(chances))
 
     def _is_good(self, chances: Floats) -> bool:
