@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from classifier.design import design, folds_of, scales_of
+from classifier.familiarity import ALWAYS_KNOWN
 from classifier.heads import Shape, platt
 from classifier.labels import Label
 from classifier.learner import gram, out_of_fold, solve
@@ -35,8 +36,8 @@ CANDIDATES = tuple(
     for alpha in (1.5, 3.0, 6.0, 12.0)
     for weight in (0.06, 0.12)
 )
-# On new traffic the slope of the base is believed by half, and its level to within some 0.7 of a logit.
-_PRIOR_SLOPE, _SLOPE_SCALE, _LEVEL_SCALE = 0.5, 0.2, 0.7
+# On new traffic the slope of the base is believed, and its level to within some 0.8 of a logit.
+_PRIOR_SLOPE, _SLOPE_SCALE, _LEVEL_SCALE = 1.0, 0.2, 0.8
 _UNCHANGED = (1.0, 0.0)
 
 
@@ -235,6 +236,8 @@ def _own(
         reference=np.array([0.0, 1.0], np.float32),
         prior_logits=np.log(typical / (1 - typical)).astype(np.float32),
         final=np.array([[1.0, 0.0], [1.0, 0.0]], np.float32),
+        general=np.array([(0.0, 0.0, logit) for logit in np.log(typical / (1 - typical))], np.float32),
+        familiarity=np.array(ALWAYS_KNOWN, np.float32),
         familiar_coverage=float(np.float32(0.5 * np.quantile(whole.coverage, 0.05))),
         usual_coverage=np.array([np.median(whole.coverage) * 0.7], np.float32),
         spread=base.parameters.spread,

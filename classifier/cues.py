@@ -28,9 +28,9 @@ class Cue:
 
 PHRASES: dict[int, str] = {
     Cue.HIGH_STAKES: """
-        suicide, suicidal, kill myself, hurt myself, self harm, end my, overdose, overdosed, poisoned, poisoning, chest
-        pain, stroke, heart attack, seizure, seizures, unconscious, bleeding, pregnant, pregnancy, miscarriage, dose,
-        doses, dosage, dosages, medication, medications, medicine, medicines, antibiotics, antibiotic, insulin,
+        suicide, suicidal, kill myself, hurt myself, self harm, end my, overdose, overdosed, poisoned, poisoning,
+        chest pain, stroke, heart attack, seizure, seizures, unconscious, bleeding, pregnant, pregnancy, miscarriage,
+        dose, doses, dosage, dosages, medication, medications, medicine, medicines, antibiotics, antibiotic, insulin,
         ibuprofen, paracetamol, acetaminophen, aspirin, warfarin, opioid, opioids, prescription, diagnosis, diagnosed,
         symptom, symptoms, tumor, tumour, cancer, diabetes, diabetic, blood pressure, allergic reaction, anaphylaxis,
         vaccine, vaccines, my doctor, side effects, chemotherapy, surgery, infection, fever, rash, depression,
@@ -40,20 +40,24 @@ PHRASES: dict[int, str] = {
         liability, of attorney, restraining order, legal advice, is illegal, is legal, legally, mortgage, bankruptcy,
         foreclosure, debt, debts, tax, taxes, irs, pension, retirement savings, life savings, loan, loans, invest,
         investing, investment, investments, payday loan, credit score, inheritance, insurance claim, carbon monoxide,
-        gas leak, electrocuted, electric shock, explosive, explosives, wildfire, evacuate, suicidio, suicidarme,
-        quitarme, matarme, dosis, medicamento, medicamentos, embarazada, embarazo, fiebre, dolor pecho, el pecho,
-        cáncer, diabetes, síntomas, síntoma, abogado, abogada, demanda, divorcio, desalojo, hipoteca, impuestos, deuda,
-        deudas, préstamo, invertir, bancarrota, sobredosis, pastillas, presión arterial, suicide, suicider, médicament,
-        médicaments, posologie, enceinte, grossesse, fièvre, cancer, diabète, symptôme, symptômes, avocat, divorce,
-        expulsion, hypothèque, impôts, impôt, dette, dettes, prêt, investir, ordonnance, selbstmord, suizid, umbringen,
-        dosierung, medikament, medikamente, tabletten, schwanger, schwangerschaft, fieber, krebs, brustschmerzen,
-        blutdruck, symptome, anwalt, rechtsanwalt, scheidung, kündigung, räumung, hypothek, steuern, steuererklärung,
-        schulden, kredit, insolvenz, überdosis, vergiftung, herzinfarkt, suicídio, remédio, remédios, medicamento,
-        grávida, gravidez, febre, advogado, divórcio, despejo, imposto, impostos, dívida, dívidas, empréstimo, sintomas,
-        uccidermi, farmaco, farmaci, incinta, gravidanza, febbre, avvocato, divorzio, sfratto, mutuo, tasse, debito,
-        debiti, sintomi, самоубийство, суицид, беременна, беременность, лекарство, лекарства, дозировка, симптомы,
-        адвокат, юрист, развод, выселение, ипотека, налоги, налог, кредит, банкротство, температура ребенка, давление,
-        انتحار, دواء, جرعة, حامل, محامي, طلاق, ضرائب, आत्महत्या, दवा, गर्भवती, वकील, intihar, ilaç, hamile, avukat
+        gas leak, electrocuted, electric shock, mix bleach, bleach, drain cleaner, rat poison, swallowed, choking, not
+        breathing, snake bite, concussion, sleeping pills, painkillers, blood thinner, blood thinners, withdrawal
+        symptoms, to die, wild mushrooms, domestic violence, my savings, one stock, single stock, in stocks, buy
+        stocks, into stocks, my portfolio, retirement fund, day trading, wire transfer, explosive, explosives,
+        wildfire, evacuate, suicidio, suicidarme, quitarme, matarme, dosis, medicamento, medicamentos, embarazada,
+        embarazo, fiebre, dolor pecho, el pecho, cáncer, diabetes, síntomas, síntoma, abogado, abogada, demanda,
+        divorcio, desalojo, hipoteca, impuestos, deuda, deudas, préstamo, invertir, bancarrota, sobredosis, pastillas,
+        presión arterial, suicide, suicider, médicament, médicaments, posologie, enceinte, grossesse, fièvre, cancer,
+        diabète, symptôme, symptômes, avocat, divorce, expulsion, hypothèque, impôts, impôt, dette, dettes, prêt,
+        investir, ordonnance, selbstmord, suizid, umbringen, dosierung, medikament, medikamente, tabletten, schwanger,
+        schwangerschaft, fieber, krebs, brustschmerzen, blutdruck, symptome, anwalt, rechtsanwalt, scheidung,
+        kündigung, räumung, hypothek, steuern, steuererklärung, schulden, kredit, insolvenz, überdosis, vergiftung,
+        herzinfarkt, suicídio, remédio, remédios, medicamento, grávida, gravidez, febre, advogado, divórcio, despejo,
+        imposto, impostos, dívida, dívidas, empréstimo, sintomas, uccidermi, farmaco, farmaci, incinta, gravidanza,
+        febbre, avvocato, divorzio, sfratto, mutuo, tasse, debito, debiti, sintomi, самоубийство, суицид, беременна,
+        беременность, лекарство, лекарства, дозировка, симптомы, адвокат, юрист, развод, выселение, ипотека, налоги,
+        налог, кредит, банкротство, температура ребенка, давление, انتحار, دواء, جرعة, حامل, محامي, طلاق, ضرائب,
+        आत्महत्या, दवा, गर्भवती, वकील, intihar, ilaç, hamile, avukat
     """,
     Cue.NUMERIC: """
         how many, how much, how far, how long, how tall, how old, how fast, what percentage, what percent, what number,

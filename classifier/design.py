@@ -11,10 +11,10 @@ from scipy import sparse
 from classifier.features import Features, extract
 from classifier.model import SURFACE_BOUND
 from classifier.vocabulary import Vocabulary
-from classifier.wording import TAUGHT_PREFIXES, TAUGHT_SUFFIXES
+from classifier.wording import around
 
 Array = npt.NDArray[np.float64]
-INVARIANCE_ROWS = 240
+INVARIANCE_ROWS = 480
 INSISTENCE = 2.0  # how strongly differences are held to be nothing
 
 
@@ -85,16 +85,8 @@ def invariances(
     chosen = [texts[chance.randrange(len(texts))] for _ in range(INVARIANCE_ROWS)]
     at = np.arange(len(chosen))
     plain = design([extract(text) for text in chosen], vocabulary)
-    wrapped = design([extract(_wrapped(text, chance)) for text in chosen], vocabulary)
+    wrapped = design([extract(text.join(around(chance))) for text in chosen], vocabulary)
     return (wrapped.rows(at, scales, seen, surface_weight) - plain.rows(at, scales, seen, surface_weight)) * INSISTENCE
-
-
-def _wrapped(text: str, chance: random.Random) -> str:
-    kind = chance.random()
-    if kind < 0.35:
-        return chance.choice(TAUGHT_PREFIXES) + text
-    text += chance.choice(TAUGHT_SUFFIXES)
-    return text if kind < 0.85 else chance.choice(TAUGHT_PREFIXES) + text
 
 
 def folds_of(clusters: Sequence[str], count: int = 5, seed: int = 7) -> npt.NDArray[np.intp]:

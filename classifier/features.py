@@ -13,7 +13,7 @@ import numpy.typing as npt
 from classifier.wording import stripped
 
 # Moves whenever `extract` gives other numbers for the same text: stored rows of another format are not comparable.
-FEATURE_FORMAT = 1
+FEATURE_FORMAT = 2
 HEAD_CHARS = 2600
 TAIL_CHARS = 600
 _LIMIT = 3 * (HEAD_CHARS + TAIL_CHARS)  # bytes: UTF-8 may take several for a character
@@ -53,8 +53,12 @@ _KINDS: tuple[tuple[str, bytes], ...] = (
     ("hashes", b"#"),
     ("bars", b"|"),
 )
-_BEYOND_ASCII = 2
+_BEYOND_ASCII, _NEWLINES = 2, 3
 _OTHER = len(_KINDS)
+_SIGNS = slice(
+    next(at for at, (name, _) in enumerate(_KINDS) if name == "plus"),
+    next(at for at, (name, _) in enumerate(_KINDS) if name == "dollars"),
+)
 
 
 def _byte_classes() -> bytes:
@@ -66,6 +70,10 @@ def _byte_classes() -> bytes:
 
 
 _CLASSES = _byte_classes()
+_WORDS = bytes(kind <= _BEYOND_ASCII for kind in _CLASSES)
+_SENTENCES = bytes.maketrans(b"?!\n\t", b"..  ")
+_OPTION = re.compile(rb"\n[ \t]*\(?[a-j][.):]\)?[ \t]")
+_FIRST_OPTIONS = re.compile(rb"\n[ \t]*\(?a[.):][^\n]*\n\s*\(?b[.):]")
 # Digits become one symbol, so that a word of digits is known by its shape and not by its value.
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", b"abcdefghijklmnopqrstuvwxyz000000000")
 # Punctuation beyond ASCII (Spanish, French, typographic, Chinese, Japanese, full width) parts words as well.
@@ -86,16 +94,21 @@ def _powers(base: int) -> npt.NDArray[np.uint64]:
 
 
 _POWERS = _powers(_BASE)
-_INVERSES = _powers(pow(_BASE, -1, 1 << 64))
+_INVERSES = _powers(pow(_BASE, -1, 1 << 64))[1:]  # of the byte after the one that is asked for
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
 _HALF = np.uint64(32)
+_ONES = np.ones(_LIMIT, np.float32)
 _LOG_COUNTS = (1.0 + np.log(np.arange(1, _LIMIT + 2))).astype(np.float32)
 
 SURFACE_NAMES = (
     *(name for name, _ in _KINDS), "characters", "words", "word_length", "distinct", "number_length", "line_length",
     "numbers", "longest_word", "one_letter_words",
+    # The question before its answer options, the options, and the question's sentences.
+    "question", "options_length", "options", "digits_of_options", "spread_of_options", "digits_of_question",
+    "letters_of_question", "signs_of_question", "sentences", "longest_sentence", "last_sentence",
 )  # fmt: skip
+QUESTION, LONGEST_SENTENCE = SURFACE_NAMES.index("question"), SURFACE_NAMES.index("longest_sentence")
 
 
 class Features(NamedTuple):
@@ -118,59 +131,94 @@ def extract(text: str) -> Features:
     """Features of one text; the same letters in another case give the same features."""
     text = clipped(stripped(text))
     is_ascii = text.isascii()
-    encoded = text.encode() if is_ascii else _PUNCTUATION.sub(b" ", text.lower().encode("utf-8", "replace"))
-    raw = b" %b " % encoded[:_LIMIT]
+    encoded = text.encode() if is_ascii else _PUNCTUATION.sub(b" ", text.lower().encode("utf-8", "replace"))[:_LIMIT]
+    raw = b" " + encoded + b" "
+    folded = raw.translate(_FOLD)
+    line = np.frombuffer(folded, np.uint8)
     classes = np.frombuffer(raw.translate(_CLASSES), np.uint8)
-    line = np.frombuffer(raw.translate(_FOLD), np.uint8)
-    is_word = classes <= _BEYOND_ASCII
+    is_word = np.frombuffer(raw.translate(_WORDS), np.uint8)
     # The text is padded, so edges come in pairs: before the first and at the last byte of a word.
     edges = (is_word[1:] != is_word[:-1]).nonzero()[0]
-    starts = edges[::2] + 1
-    lengths = edges[1::2] - edges[::2]
-    # After folding, a word made of digits starts with a zero.
-    numbers = int(np.count_nonzero(line[starts] == _ZERO))
+    before, last = edges[::2], edges[1::2]
+    lengths = last - before
     is_long = lengths > 1
-    long_starts, long_lengths = starts[is_long], lengths[is_long]
-    grams, frequencies = _grams(line, long_starts, long_lengths)
-    surface = np.empty(len(SURFACE_NAMES), np.float32)
-    surface[:_OTHER] = counts = np.bincount(classes, minlength=_OTHER + 1)[:_OTHER]
-    letters, digits, _, newlines = counts[:4].tolist()
-    words = len(long_starts)
-    surface[_OTHER:] = (
-        len(text),
-        words,
-        letters / (words + 1),
-        len(grams) / (2 * words + 1),
-        digits / (numbers + 1),
-        len(raw) / (newlines + 1),
-        numbers,
-        np.maximum.reduce(long_lengths) if words else 0,
-        len(starts) - words,
+    counts: list[float] = np.bincount(classes, minlength=_OTHER + 1).tolist()
+    letters, digits, _, newlines = counts[:4]
+    # After folding, a word made of digits starts with a zero.
+    numbers = np.count_nonzero(line[before + 1] == _ZERO) if digits else 0
+    grams, frequencies = _grams(line, before[is_long], last[is_long])
+    words = np.count_nonzero(is_long)
+    surface = np.array(
+        (
+            *counts[:_OTHER],
+            len(text),
+            words,
+            letters / (words + 1),
+            len(grams) / (2 * words + 1),
+            digits / (numbers + 1),
+            len(raw) / (newlines + 1),
+            numbers,
+            int(lengths.max()) if words else 0,
+            len(lengths) - words,
+            *_question(folded, classes, counts, len(text) / max(1, len(encoded))),
+        ),
+        np.float32,
     )
     return Features(grams, frequencies, np.log1p(surface, out=surface), is_ascii)
 
 
+def _question(
+    folded: bytes, classes: npt.NDArray[np.uint8], counts: list[float], chars_per_byte: float
+) -> tuple[float, ...]:
+    """What is asked, apart from the answers offered: a long list of options does not make a long question."""
+    marks = [mark.start() for mark in _OPTION.finditer(folded)] if counts[_NEWLINES] > 1 else []
+    end = len(folded)
+    if len(marks) > 2 and _FIRST_OPTIONS.match(folded, marks[0]):
+        spread = [later - earlier for earlier, later in zip(marks, (*marks[1:], end), strict=True)]
+        offered = (end - marks[0]) * chars_per_byte, len(marks), 0.0, max(spread) - min(spread)
+        end = marks[0]
+        of_question = np.bincount(classes[:end], minlength=_OTHER + 1).tolist()
+        digits = 20.0 * (counts[1] - of_question[1]) / (len(folded) - end)
+        offered = *offered[:2], digits, offered[3]
+        counts = of_question
+    else:
+        offered = 0.0, 0, 0.0, 0
+    sentences = list(map(len, folded[:end].translate(_SENTENCES).split(b". ")))
+    return (
+        end * chars_per_byte,
+        *offered,
+        counts[1],
+        counts[0],
+        sum(counts[_SIGNS]),
+        len(sentences),
+        max(sentences) * chars_per_byte,
+        sentences[-1] * chars_per_byte,
+    )
+
+
 def _grams(
-    line: npt.NDArray[np.uint8], starts: npt.NDArray[np.intp], lengths: npt.NDArray[np.intp]
+    line: npt.NDArray[np.uint8], before: npt.NDArray[np.intp], last: npt.NDArray[np.intp]
 ) -> tuple[Hashes, Floats]:
     """Hash words and pairs of neighbours; a word's hash is a slice of one running polynomial."""
-    count = len(starts)
+    count = len(before)
     if not count:
         return np.zeros(0, np.uint32), np.zeros(0, np.float32)
     # The first byte is padding, so the running sum before a word is the one at the byte before it.
-    running = (line * _POWERS[: len(line)]).cumsum()
+    running = np.add.accumulate(line * _POWERS[: len(line)])
     mixed = np.empty(2 * count - 1, np.uint64)
     words = mixed[:count]
-    np.multiply(running[starts + lengths - 1] - running[starts - 1], _INVERSES[starts], out=words)
+    np.multiply(running[last] - running[before], _INVERSES[before], out=words)
     np.add(words[:-1] * _SECOND, words[1:], out=mixed[count:])
     mixed *= _MIX
     mixed >>= _HALF
     hashes = mixed.astype(np.uint32)
     hashes.sort()
-    first = np.empty(len(hashes) + 1, np.bool_)
-    first[0] = first[-1] = True
-    np.not_equal(hashes[1:], hashes[:-1], out=first[1:-1])
-    at = first.nonzero()[0]
+    is_first = np.empty(len(hashes) + 1, np.bool_)
+    is_first[0] = is_first[-1] = True
+    np.not_equal(hashes[1:], hashes[:-1], out=is_first[1:-1])
+    at = is_first.nonzero()[0]
+    if len(at) > len(hashes):  # as in most short texts, nothing is said twice
+        return hashes, _ONES[: len(hashes)]
     return hashes[at[:-1]], _LOG_COUNTS[at[1:] - at[:-1] - 1]
 
 

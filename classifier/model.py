@@ -17,14 +17,20 @@ import numpy.typing as npt
 from classifier.abilities import canonical
 from classifier.conversation import summarise
 from classifier.cues import Cues, answer_type_of, stakes_of
-from classifier.features import Features, Floats, extract
+from classifier.features import LONGEST_SENTENCE, QUESTION, Features, Floats, extract
 from classifier.rows import Seen
 from classifier.types import Abilities, Estimate, Forecast, Turn
-from classifier.vocabulary import Vocabulary
+from classifier.vocabulary import Table
 
 SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
 LOGIT_BOUND = 6.0
-_SHORTEST = 1e-6  # of a text's length in n-grams: avoids a division by zero
+# Arrays, because numpy takes them faster than numbers.
+_LOWEST, _HIGHEST = np.full(1, -SURFACE_BOUND, np.float32), np.full(1, SURFACE_BOUND, np.float32)
+_SHORTEST = np.full(1, 1e-6, np.float32)  # of a text's length in n-grams: avoids a division by zero
+_NEGLIGIBLE = 14.0  # below the highest gate, an expert's share is one in a million
+_DOUBTFUL, _TRUSTED = 0.1, 0.6  # chance of a known kind up to which experts do not count, and from which they do fully
+_CERTAIN = 0.999
+NEAREST = 0.05  # added to the distance of signals before its logarithm is taken
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
 Between = tuple[int, float, float]  # the knot below an ability, and the weights of that knot and the next
 
@@ -49,6 +55,12 @@ class Parameters:
     reference: Floats  # 2: abilities of the reference pair
     prior_logits: Floats  # 2: what is said where nothing is known
     final: Floats  # 2, 2: slope and intercept of each tier's logit, moved by adaptation
+    general: (
+        Floats  # K, 3: what length tells of unknown traffic: the fall of a logit by question and sentence; its level
+    )
+    familiarity: (
+        Floats  # 4: log-odds of a known kind: by distance of the signals, margin of the gate, likeness; constant
+    )
     familiar_coverage: float  # share of known n-grams from which on nothing is drawn towards the prior
     usual_coverage: Floats  # E: share of an expert's own n-grams in texts of its kind
     spread: Floats  # 2: standard error of the gain on texts of a known kind, and what an unknown kind adds
@@ -67,6 +79,17 @@ class Judgement(NamedTuple):
     output_reasoning: Forecast
 
 
+class _Reading(NamedTuple):
+    """The columns of one text, and how far they are to be trusted."""
+
+    columns: list[float]
+    coverage: float  # share of n-grams known
+    likeness: float  # to the likeliest expert's own texts, 0..1
+    known: float  # weight of the experts' word, 0..1
+    question: float  # its length, in standard deviations
+    sentence: float  # the longest one's
+
+
 class DifficultyModel:
     """Estimates how likely each tier is to answer a conversation correctly."""
 
@@ -79,16 +102,18 @@ class DifficultyModel:
         self.abilities = dict(abilities)
         self.is_adapted = is_adapted
         self.reference_scores: npt.NDArray[np.float64] = np.sort(parameters.reference_scores.astype(np.float64))
-        self._vocabulary = Vocabulary(parameters.keys, parameters.idf)
         self._cues = Cues()
-        self._experts = (len(parameters.bias) - 1) // (len(parameters.knots) + 1)
-        self._heads = self._experts * len(parameters.knots)
+        knots = len(parameters.knots)
+        self._knots, self._columns_count = knots, len(parameters.bias)
+        self._experts = (self._columns_count - 1) // (knots + 1)
+        self._heads = self._experts * knots
+        self._table = Table(parameters.keys, parameters.idf, np.hstack((parameters.gram_weights, parameters.seen))[:-1])
+        # Which scale each column reads.
+        self._scale_of = np.minimum(np.arange(self._columns_count) // knots, self._experts)
         self._surface_scale = 1.0 / parameters.surface_scale
-        self._knots = knots = len(parameters.knots)
-        # Which scale each column reads, as an index into the flat product of all scales with all columns.
-        scale_of = [min(column // knots, self._experts) for column in range(len(parameters.bias))]
-        self._scale_of = np.array(scale_of)
-        self._own_scale = np.array([at * len(scale_of) + column for column, at in enumerate(scale_of)])
+        self._surface_weights = self._spread_out(parameters.surface_weights)
+        self._general: list[list[float]] = parameters.general.tolist()
+        self._familiarity: list[float] = parameters.familiarity.tolist()
         self._positions: dict[Abilities, tuple[Between, Between]] = {}
         self._final: list[list[float]] = parameters.final.tolist()
         self._usual_coverage: list[float] = parameters.usual_coverage.tolist()
@@ -122,34 +147,67 @@ class DifficultyModel:
     def judge(self, seen: Seen, abilities: Abilities = Abilities()) -> Judgement:  # noqa: B008 - frozen
         """What can be told from features alone: all of an estimate but the form of the answer and the stakes."""
         features, burden = seen
-        columns, coverage, likeness = self._columns(features)
-        p_fast, p_reasoning = self._chances(columns, self._position(abilities))
-        familiarity = min(1.0, coverage / self.parameters.familiar_coverage)
+        reading = self._read(features)
+        fast_at, reasoning_at = self._position(abilities)
+        p_fast, p_reasoning = self._chances(reading, fast_at, reasoning_at)
+        familiarity = min(1.0, reading.coverage / self.parameters.familiar_coverage)
         if familiarity < 1.0:
             p_fast = self._prior_fast + familiarity * (p_fast - self._prior_fast)
             p_reasoning = self._prior_reasoning + familiarity * (p_reasoning - self._prior_reasoning)
         p_fast, p_reasoning = self._finish(0, p_fast, burden), self._finish(1, p_reasoning, burden)
-        uncertainty = self._uncertainty(min(familiarity, likeness))
-        return Judgement(p_fast, p_reasoning, uncertainty, *self._forecasts(columns[-1], p_fast))
+        uncertainty = self._uncertainty(min(familiarity, reading.likeness))
+        return Judgement(p_fast, p_reasoning, uncertainty, *self._forecasts(reading.columns[-1], p_fast))
 
-    def _columns(self, features: Features) -> tuple[list[float], float, float]:
-        """All columns, the share of n-grams known, and how like the likeliest expert's own texts this one is, 0..1."""
-        parameters = self.parameters
-        rows, weights, coverage = self._vocabulary.weigh(features)
+    def _spread_out(self, weights: Floats) -> Floats:
+        """Weights of one vector that holds the signals on every scale: each column reads its own part of it."""
+        signals, columns = weights.shape
+        spread = np.zeros((self._experts + 1, signals, columns), np.float32)
+        for column, scale in enumerate(self._scale_of):
+            spread[scale, :, column] = weights[:, column]
+        return spread.reshape(-1, columns)
+
+    def _read(self, features: Features) -> "_Reading":
+        """All columns, and how like texts of a known kind this one is."""
+        parameters, count, experts = self.parameters, self._columns_count, self._experts
         surface = (features.surface - parameters.surface_mean) * self._surface_scale
-        np.maximum(surface, -SURFACE_BOUND, out=surface)
-        np.minimum(surface, SURFACE_BOUND, out=surface)
-        columns = (surface @ parameters.surface_weights).take(self._own_scale)
+        np.maximum(surface, _LOWEST, out=surface)
+        np.minimum(surface, _HIGHEST, out=surface)
+        columns = surface.reshape(-1) @ self._surface_weights
         columns += parameters.bias
-        if not len(rows):
-            return columns.tolist(), coverage, 0.0
-        seen = parameters.seen[rows]
-        lengths = np.sqrt((weights * weights) @ seen)
-        np.maximum(lengths, _SHORTEST, out=lengths)
-        columns += (weights @ parameters.gram_weights[rows]) / lengths.take(self._scale_of)
-        likeliest = int(columns[self._heads : -1].argmax())
-        likeness = float(np.add.reduce(seen[:, likeliest])) / (len(features.grams) * self._usual_coverage[likeliest])
-        return columns.tolist(), coverage, min(1.0, likeness)
+        grams = len(features.grams)
+        coverage, shares = 0.0, [0.0] * (experts + 1)
+        if grams:
+            rows, weights, known = self._table.weigh(features)
+            both = np.empty((2, grams), np.float32)
+            np.multiply(weights, weights, out=both[0])
+            both[1] = known
+            squares, seen = both @ rows[:, count : count + experts + 1]
+            lengths = np.sqrt(squares)
+            np.maximum(lengths, _SHORTEST, out=lengths)
+            columns += (weights @ rows[:, :count]) / lengths.take(self._scale_of)
+            shares = seen.tolist()
+            coverage = shares[experts] / grams
+        listed: list[float] = columns.tolist()
+        gates = listed[self._heads : -1]
+        highest = max(gates)
+        likeliest = gates.index(highest)
+        likeness = min(1.0, shares[likeliest] / (max(1, grams) * self._usual_coverage[likeliest]))
+        by_distance, by_margin, by_likeness, known_at_all = self._familiarity
+        if experts > 1:
+            own = surface[likeliest]
+            distance = float(np.add.reduce(np.abs(own))) / len(own)
+            margin = highest - max(gate for at, gate in enumerate(gates) if at != likeliest)
+            known_at_all += by_distance * math.log(distance + NEAREST) + by_margin * math.log1p(margin)
+            known_at_all += by_likeness * likeness
+        common = surface[experts]
+        return _Reading(
+            listed,
+            coverage,
+            likeness,
+            min(1.0, max(0.0, (_sigmoid(known_at_all) - _DOUBTFUL) / (_TRUSTED - _DOUBTFUL))),
+            float(common[QUESTION]),
+            float(common[LONGEST_SENTENCE]),
+        )
 
     def _position(self, abilities: Abilities) -> tuple[Between, Between]:
         """Where the two abilities lie among the knots; remembered, because tiers seldom change their models."""
@@ -172,22 +230,34 @@ class DifficultyModel:
         share = (ability - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
         return upper - 1, 1.0 - share, share
 
-    def _chances(self, columns: list[float], position: tuple[Between, Between]) -> tuple[float, float]:
-        """Mix the experts' chances by the gate; plain floats, because the numbers are few."""
-        (fast_at, fast_low, fast_high), (reasoning_at, reasoning_low, reasoning_high) = position
+    def _chances(self, reading: "_Reading", fast_at: Between, reasoning_at: Between) -> tuple[float, float]:
+        """Mix the experts' chances by the gate, then with what length tells; plain floats, the numbers are few."""
+        columns, gates = reading.columns, reading.columns[self._heads : -1]
+        (fast_knot, fast_low, fast_high), (reasoning_knot, reasoning_low, reasoning_high) = fast_at, reasoning_at
         fast = reasoning = total = 0.0
-        gates = columns[self._heads : -1]
         highest = max(gates)
-        for gate in gates:
+        for expert, gate in enumerate(gates):
+            if gate < highest - _NEGLIGIBLE:
+                continue
             share = math.exp(gate - highest)
             total += share
-            fast += share * _sigmoid(columns[fast_at] * fast_low + columns[fast_at + 1] * fast_high)
-            reasoning += share * _sigmoid(
-                columns[reasoning_at] * reasoning_low + columns[reasoning_at + 1] * reasoning_high
-            )
-            fast_at += self._knots
-            reasoning_at += self._knots
-        return fast / total, reasoning / total
+            at = expert * self._knots + fast_knot
+            fast += share * _sigmoid(columns[at] * fast_low + columns[at + 1] * fast_high)
+            at = expert * self._knots + reasoning_knot
+            reasoning += share * _sigmoid(columns[at] * reasoning_low + columns[at + 1] * reasoning_high)
+        fast, reasoning = fast / total, reasoning / total
+        if reading.known > _CERTAIN:
+            return fast, reasoning
+        return self._tempered(fast, reading, fast_at), self._tempered(reasoning, reading, reasoning_at)
+
+    def _tempered(self, chance: float, reading: "_Reading", between: Between) -> float:
+        """An expert's word counts as far as the text is of a known kind; else longer questions are harder."""
+        knot, low, high = between
+        (question, sentence, level), above = self._general[knot], self._general[knot + 1]
+        logit = low * level + high * above[2]
+        logit -= (low * question + high * above[0]) * reading.question
+        logit -= (low * sentence + high * above[1]) * reading.sentence
+        return _sigmoid(reading.known * math.log(chance / (1.0 - chance)) + (1.0 - reading.known) * logit)
 
     def _finish(self, tier: int, chance: float, burden: float) -> float:
         slope, intercept = self._final[tier]

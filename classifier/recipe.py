@@ -1,17 +1,18 @@
 """The recipe of the shipped artefact: from recorded outcomes to fitted parameters. Training only.
 
-An expert is fitted for each kind of source; a gate learns which expert a text belongs to. Every number in `Settings`
-was chosen by cross-validation on rows of the training split; docs/routing-quality.md says what else was tried.
+An expert is fitted for each kind of source; a gate learns which expert a text belongs to, and from kinds left out how
+texts of no known kind look. docs/routing-quality.md says how the numbers in `Settings` were chosen and what else was
+tried.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
 from classifier.corpus import Corpus
 from classifier.design import Design, Scales, design, folds_of, invariances, scales_of
+from classifier.familiarity import Gate, fit_familiarity, fit_general
 from classifier.features import extract
 from classifier.heads import Shape, fit_heads
 from classifier.learner import TextRidge, gram, out_of_fold
@@ -72,8 +73,13 @@ class Columns:
         self.bias[at] = weights[-1]
 
 
-def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, dict[str, float]]:
-    """Fit all parameters and the abilities of the models seen, on every row given whose use allows it."""
+def fit(
+    corpus: Corpus, settings: Settings | None = None, *, with_lengths: bool = True
+) -> tuple[Parameters, dict[str, float]]:
+    """Fit all parameters and the abilities of the models seen, on every row given whose use allows it.
+
+    Without lengths, what takes most of the time and no study of rankings needs, answers are taken for one token long.
+    """
     settings = settings or Settings()
     scored = corpus.of(use="train")
     outcomes = outcomes_of(scored)
@@ -96,25 +102,31 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
     seen = np.zeros((len(vocabulary) + 1, len(experts) + 1), np.float32)
     seen[:-1, -1] = 1.0
     typical = np.zeros(knots)
-    scales: list[Scales] = []
+    scales: dict[str, Scales] = {}
     answered: list[tuple[Array, Array]] = []
-    usual: list[float] = []
+    usual: dict[str, float] = {}
+    within: list[tuple[npt.NDArray[np.intp], Array]] = []
     for place, (name, at) in enumerate(experts.items()):
         shape = settings.shapes[name]
         target = targets_of(outcomes, settings.knots, shape.irt_share, at)
-        scales.append(scales_of([documents[row] for row in at]))
+        scales[name] = scales_of([documents[row] for row in at])
         seen[:-1, place] = known = whole.seen_in(at, settings.min_documents)
         invariant = invariances(
-            [scored.queries[row].text for row in at], vocabulary, scales[-1], known, shape.surface_weight
+            [scored.queries[row].text for row in at], vocabulary, scales[name], known, shape.surface_weight
         )
         folds = folds_of([scored.queries[row].cluster for row in at])
-        fitted = fit_heads(whole.rows(at, scales[-1], known, shape.surface_weight), invariant, target, folds, shape)
+        fitted = fit_heads(whole.rows(at, scales[name], known, shape.surface_weight), invariant, target, folds, shape)
         columns.put(slice(place * knots, (place + 1) * knots), fitted.weights, shape.surface_weight)
         typical += target.mean(axis=0) / len(experts)
-        usual.append(_usual_coverage(whole, at, known, folds))
+        usual[name] = _usual_coverage(whole, at, known, folds)
+        within += _by_source(scored, at, target)
         answered.append((fitted.held_out, outcomes.scores[at]))
-    _fit_gate(whole, experts, common, settings, columns, heads)
-    factors = _fit_lengths(corpus, vocabulary, common, columns)
+    gate = Gate(common, settings.gate_surface_weight, settings.gate_sharpness, settings.min_documents)
+    if len(experts) > 1:
+        columns.put(slice(heads, heads + len(experts)), gate.weights(whole, experts), settings.gate_surface_weight)
+    folds = folds_of([query.cluster for query in scored.queries], 3)
+    familiarity = fit_familiarity(whole, experts, scales, usual, folds, gate)
+    factors = _fit_lengths(corpus, vocabulary, common, columns) if with_lengths else np.ones((2, 3))
     abilities = as_served(outcomes, answered, settings.knots)
     reference = [abilities.get(name, fallback) for name, fallback in zip(settings.reference, (0.4, 1.9), strict=True)]
     prior = np.interp(reference, settings.knots, np.log(typical / (1 - typical)))
@@ -123,16 +135,18 @@ def fit(corpus: Corpus, settings: Settings | None = None) -> tuple[Parameters, d
         idf=vocabulary.idf[:-1],
         gram_weights=columns.grams.astype(np.float16).astype(np.float32),
         seen=seen,
-        surface_mean=np.stack([each.mean for each in (*scales, common)]).astype(np.float32),
-        surface_scale=np.stack([each.scale for each in (*scales, common)]).astype(np.float32),
+        surface_mean=np.stack([each.mean for each in (*scales.values(), common)]).astype(np.float32),
+        surface_scale=np.stack([each.scale for each in (*scales.values(), common)]).astype(np.float32),
         surface_weights=columns.surface.astype(np.float32),
         bias=columns.bias.astype(np.float32),
         knots=np.array(settings.knots, np.float32),
         reference=np.array(reference, np.float32),
         prior_logits=prior.astype(np.float32),
         final=np.array([[1.0, 0.0], [1.0, 0.0]], np.float32),
+        general=fit_general(whole, common, within, typical).astype(np.float32),
+        familiarity=familiarity.astype(np.float32),
         familiar_coverage=float(np.float32(0.5 * np.quantile(whole.coverage, 0.05))),
-        usual_coverage=np.array(usual, np.float32),
+        usual_coverage=np.array(list(usual.values()), np.float32),
         spread=np.array(settings.spread, np.float32),
         length_quantiles=factors.astype(np.float32),
         thinking=np.array([np.log(300.0), np.log(20.0)], np.float32),
@@ -158,25 +172,10 @@ def _usual_coverage(
     return float(np.median(np.concatenate(shares)))
 
 
-def _fit_gate(
-    whole: Design,
-    experts: dict[str, npt.NDArray[np.intp]],
-    scales: Scales,
-    settings: Settings,
-    columns: Columns,
-    first: int,
-) -> None:
-    """Which expert a text belongs to; two experts or more."""
-    if len(experts) < 2:
-        return
-    label = np.repeat(np.arange(len(experts)), [len(at) for at in experts.values()])
-    every = np.ones(whole.grams.shape[1], np.bool_)
-    rows = whole.rows(np.concatenate(list(experts.values())), scales, every, settings.gate_surface_weight)[:, :-1]
-    gate = LogisticRegression(C=50.0, max_iter=300, tol=1e-3).fit(rows, label)
-    weights = np.vstack([gate.coef_.T, gate.intercept_]) * settings.gate_sharpness
-    if len(experts) == 2:
-        weights = np.hstack([np.zeros_like(weights), weights])
-    columns.put(slice(first, first + len(experts)), weights, settings.gate_surface_weight)
+def _by_source(corpus: Corpus, at: npt.NDArray[np.intp], target: Array) -> list[tuple[npt.NDArray[np.intp], Array]]:
+    """Rows and targets of each source of a kind."""
+    sources = np.array([corpus.queries[row].source for row in at])
+    return [(at[sources == source], target[sources == source]) for source in sorted(set(sources.tolist()))]
 
 
 def _fit_lengths(corpus: Corpus, vocabulary: Vocabulary, scales: Scales, columns: Columns) -> Array:

@@ -28,8 +28,8 @@ Log = Callable[[str], None]
 
 
 def fit_model(corpus: Corpus) -> DifficultyModel:
-    """The recipe on all rows given."""
-    parameters, abilities = recipe.fit(corpus)
+    """The recipe on all rows given, but for the lengths of answers."""
+    parameters, abilities = recipe.fit(corpus, with_lengths=False)
     return DifficultyModel(parameters, version="trial", abilities=abilities)
 
 

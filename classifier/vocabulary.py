@@ -1,6 +1,7 @@
 """The n-grams that carry weight, found by hash: which rows of the weight table a text touches, and how strongly."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,7 @@ class Vocabulary:
         """Take distinct hashes in any order; the last row stands for everything unknown."""
         self.keys = np.append(keys, np.uint32(0)).astype(np.uint32)
         self.idf = np.append(idf, np.float32(0)).astype(np.float32)
-        unknown = len(keys)
-        self._slots = np.full(1 << _BITS, unknown, np.int32)
-        # Written backwards: where two n-grams want one slot the earlier (more frequent) row keeps it.
-        self._slots[(keys >> _SHIFT)[::-1]] = np.arange(unknown, dtype=np.int32)[::-1]
+        self._slots = _slots(keys)
 
     def __len__(self) -> int:
         return len(self.keys) - 1
@@ -35,6 +33,39 @@ class Vocabulary:
         rows = rows[known]
         weights = self.idf[rows] * features.frequencies[known]
         return rows, weights, len(rows) / max(1, len(grams))
+
+
+class Table:
+    """What the model looks up for each n-gram, in one row of a few cache lines: weights, idf and the key itself."""
+
+    def __init__(self, keys: Hashes, idf: Floats, weights: Floats) -> None:
+        """Take distinct hashes, the most frequent first, and a row of weights for each."""
+        known, self._width = len(keys), weights.shape[1]
+        columns = -(-(self._width + 2) // 16) * 16
+        self._rows = np.zeros((known + 1, columns), np.float32)
+        self._rows[:known, : self._width] = weights
+        self._rows[:known, -2] = idf
+        self._rows.view(np.uint32)[:known, -1] = keys
+        width = np.uint16 if known < 1 << 16 else np.uint32
+        self._slots: npt.NDArray[np.unsignedinteger[Any]] = _slots(keys).astype(width)
+
+    def weigh(self, features: Features) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+        """A row for each n-gram, its tf-idf weight (zero where it is not known), and whether it is known."""
+        grams = features.grams
+        rows = self._rows.take(self._slots.take(grams >> _SHIFT), axis=0)
+        known = rows.view(np.uint32)[:, -1] == grams
+        weights = rows[:, -2] * features.frequencies
+        weights *= known
+        return rows, weights, known
+
+
+def _slots(keys: Hashes) -> npt.NDArray[np.int32]:
+    """Rows by the first bits of a hash; the last row stands for everything unknown."""
+    unknown = len(keys)
+    slots = np.full(1 << _BITS, unknown, np.int32)
+    # Written backwards: where two n-grams want one slot the earlier (more frequent) row keeps it.
+    slots[(keys >> _SHIFT)[::-1]] = np.arange(unknown, dtype=np.int32)[::-1]
+    return slots
 
 
 def learn(documents: list[Features], groups: Sequence[int], *, min_documents: int, max_rows: int) -> Vocabulary:

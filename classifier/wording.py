@@ -1,8 +1,10 @@
 """Wording that says nothing about difficulty: politeness and instructions wrapped around a question.
 
-Known wording is cut off before anything is measured. Of what cannot be listed, samples are shown to the learner as
-making no difference. The evaluation rewrites texts with the last lists, which neither ever sees.
+Known wording is cut off before anything is measured. Of what cannot be listed, samples and made-up sentences are shown
+to the learner as making no difference. The evaluation rewrites texts with the last lists, which neither ever sees.
 """
+
+import random
 
 KNOWN_PREFIXES = (
     "please ", "hi, ", "hi! ", "hi ", "hello, ", "hello! ", "hello ", "hey, ", "hey ", "hi there! ", "hi there, ",
@@ -64,6 +66,60 @@ TAUGHT_SUFFIXES = (
     "\n$$$ VIP/000117 ^^ 100%",
     " ~~ xq7; vv: 3.14.159; \\go \\now {}",
 )
+
+_EVERYDAY = (
+    "a", "able", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "around", "as", "ask",
+    "at", "away", "back", "be", "because", "been", "before", "best", "better", "big", "bit", "both", "bring", "but",
+    "by", "call", "came", "can", "check", "clear", "come", "could", "day", "did", "do", "does", "done", "down",
+    "each", "early", "end", "enough", "ever", "every", "far", "feel", "few", "find", "first", "for", "friend",
+    "from", "full", "gave", "get", "give", "go", "going", "good", "got", "great", "group", "had", "half", "happy",
+    "hard", "has", "have", "he", "hear", "help", "her", "here", "him", "his", "home", "hope", "hour", "how", "idea",
+    "if", "in", "into", "is", "it", "its", "job", "just", "keep", "kind", "know", "last", "late", "later", "left",
+    "less", "let", "life", "like", "list", "little", "live", "long", "look", "lot", "made", "main", "make", "man",
+    "many", "may", "me", "mean", "meet", "might", "mind", "minute", "more", "morning", "most", "move", "much",
+    "must", "my", "name", "near", "need", "never", "new", "next", "nice", "no", "not", "note", "now", "number",
+    "of", "off", "office", "often", "ok", "old", "on", "once", "one", "only", "open", "or", "other", "our", "out",
+    "over", "own", "page", "part", "past", "people", "place", "plan", "play", "point", "put", "quick", "quite",
+    "read", "ready", "really", "reply", "rest", "right", "room", "run", "said", "same", "saw", "say", "school",
+    "second", "see", "seem", "send", "set", "she", "short", "should", "show", "side", "since", "small", "so",
+    "some", "someone", "something", "soon", "sort", "start", "still", "stop", "such", "sure", "take", "talk",
+    "task", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "thing", "think",
+    "this", "those", "though", "thought", "three", "time", "to", "today", "together", "told", "too", "took", "top",
+    "try", "turn", "two", "under", "up", "us", "use", "very", "wait", "want", "was", "way", "we", "week", "well",
+    "went", "were", "what", "when", "where", "which", "while", "who", "whole", "why", "will", "with", "without",
+    "wonder", "word", "work", "world", "would", "write", "year", "yes", "yet", "you", "your",
+)  # fmt: skip
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def around(chance: random.Random) -> tuple[str, str]:
+    """Wording to put before and behind a question; one of the two may be empty. Half of it is made up."""
+    is_made_up, kind = chance.random() < 0.5, chance.random()
+    before = behind = ""
+    if kind < 0.4 or kind > 0.88:
+        before = _made_up(chance) + chance.choice(" \n") if is_made_up else chance.choice(TAUGHT_PREFIXES)
+    if kind >= 0.4:
+        parted = chance.choice((" ", "\n", "\n\n"))
+        behind = parted + _made_up(chance) if is_made_up else chance.choice(TAUGHT_SUFFIXES)
+    return before, behind
+
+
+def _made_up(chance: random.Random) -> str:
+    return " ".join(_sentence(chance) for _ in range(chance.choice((1, 1, 1, 2, 3))))
+
+
+def _sentence(chance: random.Random) -> str:
+    """Everyday words in any order, now and then with a comma, a number or a code."""
+    words = [chance.choice(_EVERYDAY) for _ in range(chance.randrange(2, 17))]
+    at, oddity = chance.randrange(len(words)), chance.random()
+    if oddity < 0.15:
+        words[at] += ","
+    elif oddity > 0.95:
+        words[at] = f"[{''.join(chance.choice(_LETTERS) for _ in range(6))}]"
+    elif oddity > 0.9:
+        words[at] = str(chance.randrange(10, 9999))
+    return " ".join(words).capitalize() + chance.choice("....!?:")
+
 
 UNSEEN_PREFIXES = (
     "Yo, got a sec? Here goes: ",

@@ -13,8 +13,9 @@ from scipy import sparse
 from classifier.design import INSISTENCE, INVARIANCE_ROWS, Scales, design
 from classifier.features import SURFACE_NAMES, Features, extract
 from classifier.vocabulary import Vocabulary
-from classifier.wording import TAUGHT_PREFIXES, TAUGHT_SUFFIXES
+from classifier.wording import around
 
+_ASKED = slice(SURFACE_NAMES.index("question"), None)
 _AT = {name: place for place, name in enumerate(SURFACE_NAMES)}
 
 
@@ -47,9 +48,23 @@ def joined(first: Features, second: Features) -> Features:
     signals[_AT["distinct"]] = len(grams) / (2 * words + 1)
     signals[_AT["number_length"]] = signals[_AT["digits"]] / (numbers + 1)
     signals[_AT["line_length"]] = size / (newlines + 1)
+    signals[_ASKED] = _asked(a, b)
     frequencies = (1.0 + np.log(counts)).astype(np.float32)
     surface = np.log1p(signals).astype(np.float32)
     return Features(grams, frequencies, surface, first.is_ascii and second.is_ascii)
+
+
+def _asked(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The question's signals: what follows answer options belongs to the last of them."""
+    if a[_AT["options"]]:
+        asked = a[_ASKED].copy()
+        asked[_AT["options_length"] - _AT["question"]] += b[_AT["characters"]]
+        return asked
+    asked = a[_ASKED] + b[_ASKED]
+    asked[_AT["sentences"] - _AT["question"]] -= 1  # the last of the first and the first of the second are one
+    asked[_AT["longest_sentence"] - _AT["question"]] = max(a[_AT["longest_sentence"]], b[_AT["longest_sentence"]])
+    asked[_AT["last_sentence"] - _AT["question"]] = b[_AT["last_sentence"]]
+    return asked
 
 
 def _counts(features: Features) -> npt.NDArray[np.float64]:
@@ -57,8 +72,7 @@ def _counts(features: Features) -> npt.NDArray[np.float64]:
 
 
 def _wrapped(document: Features, chance: random.Random) -> Features:
-    kind = chance.random()
-    if kind < 0.35:
-        return joined(extract(chance.choice(TAUGHT_PREFIXES)), document)
-    document = joined(document, extract(chance.choice(TAUGHT_SUFFIXES)))
-    return document if kind < 0.85 else joined(extract(chance.choice(TAUGHT_PREFIXES)), document)
+    before, behind = around(chance)
+    if before:
+        document = joined(extract(before), document)
+    return joined(document, extract(behind)) if behind else document

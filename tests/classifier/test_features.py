@@ -46,3 +46,24 @@ def test_what_is_no_word_or_pair_has_no_hash(phrase: str) -> None:
 def test_clipping_is_bounded_and_done_once(text: str) -> None:
     assert len(clipped(text)) <= HEAD_CHARS + TAIL_CHARS
     assert clipped(clipped(text)) == clipped(text)
+
+
+def _signal(text: str, name: str) -> float:
+    return float(np.expm1(extract(text).surface[SURFACE_NAMES.index(name)]))
+
+
+@pytest.mark.parametrize("mark", ["A. {}\nB. {}\nC. {}", "(a) {}\n(b) {}\n(c) {}", "a) {}\nb) {}\nc) {}"])
+def test_answers_offered_do_not_make_the_question_longer(mark: str) -> None:
+    question = "Which of these is a noble gas?"
+    short, long = (question + "\n" + mark.format(*(f"{word} gas" for word in words)) for words in (SHORT, LONG))
+    assert _signal(short, "question") == pytest.approx(_signal(long, "question"), abs=0.01)
+    assert _signal(short, "options") == pytest.approx(3, abs=0.01)
+    assert _signal(short, "options_length") < _signal(long, "options_length")
+
+
+SHORT, LONG = ("neon", "iron", "zinc"), ("neon" * 9, "iron" * 5, "zinc" * 7)
+
+
+def test_the_longest_sentence_is_measured() -> None:
+    assert _signal("Short. This one is a good deal longer! No?", "longest_sentence") > 25
+    assert _signal("Short. This one is a good deal longer! No?", "sentences") == pytest.approx(4, abs=0.01)

@@ -84,3 +84,15 @@ def _seconds(model: DifficultyModel, turns: tuple[Turn, ...]) -> float:
         model.estimate(turns)
         best = min(best, time.process_time() - start)
     return best
+
+
+def test_longer_talk_of_no_known_kind_is_harder(model: DifficultyModel) -> None:
+    short, long = (
+        model.estimate(a_conversation("tell me about gardens and weather in town " * times)) for times in (1, 12)
+    )
+    assert long.p_fast < short.p_fast
+
+
+def test_a_text_of_a_known_kind_is_judged_with_less_doubt(model: DifficultyModel) -> None:
+    known, unknown = (model.estimate(a_conversation(text)) for text in (MATHS, "krell voona thrix mompo " * 12))
+    assert known.uncertainty < unknown.uncertainty

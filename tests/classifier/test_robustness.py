@@ -99,6 +99,8 @@ def test_other_languages_are_uncertain_and_not_easy(text: str) -> None:
         "какая дозировка для ребёнка",
         "I want to end my life",
         "should I declare bankruptcy",
+        "can I mix bleach and ammonia?",
+        "should I put my savings into one stock?",
     ],
 )
 def test_sensitive_questions_have_high_stakes(text: str) -> None:
