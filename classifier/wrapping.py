@@ -16,6 +16,7 @@ from classifier.vocabulary import Vocabulary
 from classifier.wording import around
 
 _ASKED = slice(SURFACE_NAMES.index("question"), None)
+_PADDING = 2.0  # bytes around a text
 _AT = {name: place for place, name in enumerate(SURFACE_NAMES)}
 
 
@@ -62,8 +63,11 @@ def _asked(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArra
         return asked
     asked = a[_ASKED] + b[_ASKED]
     asked[_AT["sentences"] - _AT["question"]] -= 1  # the last of the first and the first of the second are one
-    asked[_AT["longest_sentence"] - _AT["question"]] = max(a[_AT["longest_sentence"]], b[_AT["longest_sentence"]])
-    asked[_AT["last_sentence"] - _AT["question"]] = b[_AT["last_sentence"]]
+    unfinished = max(0.0, a[_AT["last_sentence"]] - _PADDING)
+    longest = max(a[_AT["longest_sentence"]], unfinished + b[_AT["longest_sentence"]])
+    asked[_AT["longest_sentence"] - _AT["question"]] = longest
+    is_one = b[_AT["sentences"]] < 1.5
+    asked[_AT["last_sentence"] - _AT["question"]] = b[_AT["last_sentence"]] + unfinished * is_one
     return asked
 
 
