@@ -100,8 +100,11 @@ def test_thresholds_move_so_that_as_many_queries_stay_deep(lessons: list[Lesson]
     )
     moved = same_share(lessons, policy, found.adapted.model)
     now = np.array([(j := found.adapted.model.judge(each.seen)).p_reasoning - j.p_fast for each in lessons])
-    assert np.mean(now >= moved["reasoning_threshold"]) == pytest.approx(0.1, abs=0.05)
-    assert np.mean(now >= moved["parallel_threshold"]) == pytest.approx(0.3, abs=0.05)
+    # Many of these scores are alike, so that more than a tenth reach the quantile.
+    for name, threshold in moved.items():
+        open_before = np.mean(scores >= getattr(policy, name))
+        assert np.mean(now >= threshold) == pytest.approx(open_before, abs=0.05)
+    assert moved.keys() == {"parallel_threshold", "reasoning_threshold"}
     assert same_share(lessons[:50], policy, found.adapted.model) == {}
 
 
