@@ -7,45 +7,13 @@ other; policies keep a log of their own (`router.policy_acts`), which the Audit 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, insert
 
 from router.ledger.admin_tables import AuditEntry
-from router.ledger.database import writing
 
 COMMAND = "command"
 LONGEST = 500
 Facts = Mapping[str, Any] | None
-
-
-def record(
-    engine: Engine,
-    actor: str,
-    act: str,
-    target: str,
-    before: Facts,
-    after: Facts,
-    now_us: int,
-    *,
-    role: str = COMMAND,
-    address: str = "",
-    note: str = "",
-    refused: bool = False,
-) -> None:
-    """Add an entry in a transaction of its own: for what was refused, and for what changes no table."""
-    with writing(engine) as connection:
-        add(
-            connection,
-            actor,
-            act,
-            target,
-            before,
-            after,
-            now_us,
-            role=role,
-            address=address,
-            note=note,
-            refused=refused,
-        )
 
 
 def add(

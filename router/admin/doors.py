@@ -14,6 +14,7 @@ from router.admin.threads import Threads
 from router.admin_secret import AdminSecret, Role
 from router.errors import InvalidRequest, RequestError
 from router.keys import KEY_PREFIX
+from router.ledger.database import writing
 from router.settings import WrongSetting
 
 AT_ONCE = 2  # each takes 64 MiB on purpose
@@ -76,4 +77,5 @@ class Doors:
         return token
 
     def _note(self, act: str, role: Role, actor: str, address: str) -> None:
-        audit.record(self.engine, actor, act, "", None, None, self.now_us(), role=role, address=address)
+        with writing(self.engine) as connection:
+            audit.add(connection, actor, act, "", None, None, self.now_us(), role=role, address=address)

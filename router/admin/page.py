@@ -16,7 +16,6 @@ from router.admin import audit
 from router.admin.services import Services
 from router.admin.sessions import Session
 from router.admin_secret import Role
-from router.errors import Forbidden
 from router.ledger.database import Witness
 
 
@@ -50,11 +49,6 @@ class Visit:
     def actor(self) -> str:
         """The name that goes into logs."""
         return self.session.actor
-
-    def require_admin(self) -> None:
-        """Raise Forbidden for viewers."""
-        if not self.is_admin:
-            raise Forbidden("viewers look; ask an administrator to change this")
 
     def text(self, name: str, longest: int = 1_000) -> str:
         """A form's field without the spaces around it; empty when it was not sent. Raises NotDone."""

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from router.admin import audit
+from router.ledger.database import writing
 
 log = logging.getLogger(__name__)
 
@@ -36,19 +37,20 @@ class Refusals:
             return
         note = f"{why}; {more} more were refused before and not written" if more else why
         try:
-            audit.record(
-                self._engine,
-                actor,
-                act,
-                target,
-                None,
-                None,
-                now_us,
-                role=role,
-                address=address,
-                note=note,
-                refused=True,
-            )
+            with writing(self._engine) as connection:
+                audit.add(
+                    connection,
+                    actor,
+                    act,
+                    target,
+                    None,
+                    None,
+                    now_us,
+                    role=role,
+                    address=address,
+                    note=note,
+                    refused=True,
+                )
         except SQLAlchemyError:
             log.warning("refused and not audited, the database is away: %s of %s by %s", act, target, address)
 
