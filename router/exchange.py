@@ -109,6 +109,10 @@ class Desk:
             raise QuotaExhausted(f"the {short} is used up")
         return exchange
 
+    def left(self) -> None:
+        """Note that a client went away before its request was opened."""
+        self._metrics.left()
+
     def _saving_space(self, routed: Routed) -> Decision:
         """Decide while the spool has little room left: the deep tiers, which write most, stop first."""
         if routed.decision.tier is Tier.FAST:

@@ -24,6 +24,9 @@ class Metrics:
             "tierwise_requests", "Requests settled", ("tier", "final_tier", "reason", "outcome"), registry=self.registry
         )
         self._settled: dict[tuple[Tier, Tier, Reason, Outcome], Counter] = {}
+        self.unopened = Counter(
+            "tierwise_unopened_requests", "Clients gone before their request was opened", registry=self.registry
+        )
         self.cost = Counter(
             "tierwise_cost_nanousd", "Cost of settled calls, nano-dollars", ("tier",), registry=self.registry
         )
@@ -140,6 +143,10 @@ class Metrics:
     def classifier_missing(self, is_missing: bool) -> None:
         """Take over whether a classifier that a policy names cannot be loaded."""
         self.alarm.labels("classifier").set(is_missing)
+
+    def left(self) -> None:
+        """Count a client that went away before its request was opened: nothing was spent, nothing is booked."""
+        self.unopened.inc()
 
     def settled(
         self,

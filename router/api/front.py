@@ -130,7 +130,7 @@ class Front:
         try:
             await self._serve(scope, receive, outlet, dialect)
         except ClientGone:
-            return
+            self._desk.left()
         except RouterError as error:
             await _fail(error, outlet, dialect)
         except Exception:  # a bug: the client is told that there was one, the server's log what it was
@@ -145,6 +145,7 @@ class Front:
         arrived_ms = self._clock.ticks_ms()
         ask = await dialect.read(body, caller)
         watch = Watch(receive)
+        exchange = None
         try:
             async with self._gate.place():
                 exchange = await self._desk.open(ask)
@@ -155,6 +156,8 @@ class Front:
         except asyncio.CancelledError:
             if not watch.is_gone:
                 raise
+            if exchange is None:
+                raise ClientGone from None
         finally:
             watch.stop()
 

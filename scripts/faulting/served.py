@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,19 +75,17 @@ class Place:
     def make_keys(self, count: int) -> dict[int, str]:
         """Make API keys; returns their secrets by id."""
         engine = self.engine()
-        made: dict[int, str] = {}
-        for number in range(count):
-            secret = keys.create(
-                engine,
-                f"client-{number}",
-                segment="default",
-                scopes=keys.NEW_KEY_SCOPES,
-                allowed_tiers=list(Tier),
-                now_us=time.time_ns() // 1000,
-            )
-            made[next(k.id for k in keys.valid_keys(engine).values() if k.name == f"client-{number}")] = secret
+        secrets = {name: _make_key(engine, name, keys.NEW_KEY_SCOPES) for name in map("client-{}".format, range(count))}
+        ids = {key.name: key.id for key in keys.valid_keys(engine).values()}
         engine.dispose()
-        return made
+        return {ids[name]: secret for name, secret in secrets.items()}
+
+    def make_metrics_key(self) -> str:
+        """Make a key that may read the metrics; returns its secret."""
+        engine = self.engine()
+        secret = _make_key(engine, "metrics", (keys.Scope.METRICS,))
+        engine.dispose()
+        return secret
 
 
 class Instance:
@@ -152,6 +151,11 @@ class Instance:
                 await asyncio.wait_for(self._process.wait(), 30)
             except TimeoutError:
                 await self.kill()
+
+
+def _make_key(engine: Engine, name: str, scopes: Sequence[keys.Scope]) -> str:
+    now_us = time.time_ns() // 1000
+    return keys.create(engine, name, segment="default", scopes=scopes, allowed_tiers=list(Tier), now_us=now_us)
 
 
 def _free_port() -> int:

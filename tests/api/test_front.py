@@ -52,3 +52,18 @@ async def test_a_deep_answer_that_failed_is_not_to_be_bought_again(tmp_path: Pat
     async with serving(settings_of(tmp_path, models=deep)) as service:
         for path, body in ((CHAT, a_chat("deep")), (RESPONSES, a_request("deep"))):
             assert (await service.local.post(path, json=body)).headers["x-should-retry"] == "false"
+
+
+async def test_whoever_leaves_before_there_is_a_place_is_counted_and_not_booked(tmp_path: Path) -> None:
+    one = {"max_concurrent_requests": 1, "max_queued_requests": 1}
+    async with serving(settings_of(tmp_path, server=one)) as service:
+        inside = Connection(service, a_chat("hang"))
+        await service.until(service.spooled)
+        waiting = Connection(service, a_chat())
+        await waiting.leave()
+        scraped = (await service.local.get("/metrics")).text
+        await inside.leave()
+        await service.until(service.requests)
+        booked = [row["outcome"] for row in service.requests()]
+    assert "tierwise_unopened_requests_total 1.0" in scraped
+    assert (waiting.sent, booked) == ([], ["cancelled"])
