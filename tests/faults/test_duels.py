@@ -6,10 +6,12 @@ from pathlib import Path
 import aiohttp
 from sqlalchemy import func, select
 
+from router.ledger.entries import CallIntent
 from router.ledger.learning_tables import Duel
 from router.ledger.tables import Call
 from router.types import CallKind, CallStatus
 from scripts.faulting.served import Instance, Place
+from tests.waiting import soon
 
 QUESTION = {"model": "auto", "messages": [{"role": "user", "content": "How much is 17 + 25?"}]}
 
@@ -29,12 +31,16 @@ async def ask(place: Place) -> None:
         assert r.status == 200, await r.text()
 
 
+def is_rival_asked(place: Place) -> bool:
+    return any(isinstance(entry, CallIntent) and entry.kind is CallKind.SHADOW for entry in place.spooled())
+
+
 async def test_killed_in_a_duel(tmp_path: Path) -> None:
     place = await asyncio.to_thread(duelling, tmp_path / "instance")
     instance = Instance(place)
     await instance.start()
     await ask(place)
-    await asyncio.sleep(1.0)  # the rival has been asked, and the answer has been shipped
+    await soon(lambda: asyncio.to_thread(is_rival_asked, place))
     await instance.kill()
     instance = Instance(place)
     await instance.start()

@@ -1,0 +1,27 @@
+"""Waiting for what other threads and processes bring about, with a deadline that no busy machine misses."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+PATIENCE_S = 60.0
+PAUSE_S = 0.02
+
+
+def eventually(holds: Callable[[], Any]) -> Any:
+    """Ask until the answer counts as true; returns it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := holds()):
+        assert time.monotonic() < deadline, f"never: {holds}"
+        time.sleep(PAUSE_S)
+    return found
+
+
+async def soon(holds: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask until the awaited answer counts as true; returns it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := await holds()):
+        assert time.monotonic() < deadline, f"never: {holds}"
+        await asyncio.sleep(PAUSE_S)
+    return found
