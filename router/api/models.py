@@ -10,6 +10,7 @@ from router.api.auth import Doorkeeper
 from router.api.completions import encoded
 from router.api.replies import answering, send_json
 from router.errors import UnknownModel
+from router.providers.base import ModelTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,14 @@ class Listed:
     id: str
     context_length: int | None = None
     capabilities: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, name: str, models: Sequence[ModelTarget]) -> "Listed":
+        """What a name can take: the longest context of its models, and what any of them is known to be able to."""
+        lengths = [model.context_length for model in models if model.context_length is not None]
+        able = [model.capabilities for model in models if model.capabilities is not None]
+        capabilities = tuple(sorted(frozenset().union(*able))) if able else None
+        return cls(name, max(lengths, default=None), capabilities)
 
 
 class WireModel(msgspec.Struct):

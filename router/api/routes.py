@@ -1,0 +1,28 @@
+"""The endpoints of the data plane: what a client calls, and which scope its key needs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRoute:
+    """One row of the HTTP reference."""
+
+    method: str
+    path: str
+    scope: str
+    summary: str
+
+
+ROUTES = (
+    HttpRoute("POST", "/v1/chat/completions", "chat", "Answer a conversation, streamed or whole."),
+    HttpRoute("POST", "/v1/responses", "chat", "Answer in the form of the Responses API, streamed or whole."),
+    HttpRoute("GET", "/v1/responses/{response_id}", "chat", "Show a response that the same key stored."),
+    HttpRoute("DELETE", "/v1/responses/{response_id}", "chat", "Delete a response that the same key stored."),
+    HttpRoute("GET", "/v1/models", "any", "List the models: auto, the tiers, the explicitly configured ones."),
+    HttpRoute("GET", "/v1/models/{model}", "any", "Show one model."),
+    HttpRoute("POST", "/v1/feedback", "feedback", "Rate an answer of the same key."),
+    HttpRoute("POST", "/v1/revenue-events", "revenue", "Book revenue that a network reported."),
+    HttpRoute("GET", "/health/live", "none", "Is the process alive?"),
+    HttpRoute("GET", "/health/ready", "none", "Can it serve? How late are the books?"),
+    HttpRoute("GET", "/metrics", "metrics", "Prometheus metrics of this worker."),
+)

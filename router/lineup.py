@@ -1,0 +1,116 @@
+"""Who answers: from settings to the models of each tier, the explicit ones, and the runners over them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from router import targets
+from router.api.models import Listed
+from router.clock import SystemClock
+from router.ledger.prices import PriceBook
+from router.money import nano_from_usd
+from router.providers.base import ModelTarget
+from router.routing import AUTO, Explicit
+from router.settings import ModelSettings, Settings, WrongSetting
+from router.tiers.base import TierRunner
+from router.tiers.calibration import CalibrationTable
+from router.tiers.coverage_log import CoverageLog, DailyAllowance
+from router.tiers.parallel import ParallelSettings, ParallelTier
+from router.tiers.shadowing import ShadowSlice
+from router.tiers.single import SingleTier
+from router.types import Tier, Usage
+
+USUAL_PRICE_RATIO = 30.0
+SAMPLE = Usage(input_fresh=1_500, output_visible=350)  # an ordinary consumer turn with its history
+STRONG_ANSWER = Usage(input_fresh=1_500, output_visible=350, output_reasoning=2_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Lineup:
+    """The models of each tier (the one that answers and its fallbacks, or those that are sampled), and the explicit."""
+
+    by_tier: Mapping[Tier, tuple[ModelTarget, ...]]
+    explicit: Mapping[str, Explicit]
+    judges: tuple[ModelTarget, ...]
+    every: tuple[ModelTarget, ...]  # each distinct model that can be called, once
+
+    @classmethod
+    def of(cls, settings: Settings, environ: Mapping[str, str]) -> "Lineup":
+        """Read the settings; keys of providers come from the environment."""
+        return cls(
+            by_tier={
+                Tier.FAST: targets.with_fallbacks(settings, settings.tiers.fast, environ),
+                Tier.REASONING: targets.with_fallbacks(settings, settings.tiers.reasoning, environ),
+                Tier.PARALLEL: targets.sampled(settings, environ),
+            },
+            explicit={
+                name: Explicit(_booked_under(settings.models[name]), models)
+                for name, models in targets.explicit(settings, environ).items()
+            },
+            judges=targets.judges(settings, environ),
+            every=tuple(targets.every(settings, environ)),
+        )
+
+    @property
+    def rivals(self) -> dict[Tier, ModelTarget]:
+        """The models that duel."""
+        return {tier: self.by_tier[tier][0] for tier in (Tier.FAST, Tier.REASONING)}
+
+    @property
+    def can_duel(self) -> bool:
+        """Tell whether duels slow down no answer: the embedded model has no time to spare."""
+        return all(model.provider != "embedded" for model in self.rivals.values())
+
+    def single(self, tier: Tier) -> TierRunner:
+        """The runner of a tier that asks one model."""
+        return SingleTier(tier, self.by_tier[tier])
+
+    def explicit_runners(self) -> dict[str, TierRunner]:
+        """The runners of the explicit models, by the name clients ask for."""
+        return {name: SingleTier(model.tier, model.targets) for name, model in self.explicit.items()}
+
+    def listed(self) -> list[Listed]:
+        """What clients may ask for by name."""
+        found = [Listed.of(AUTO, [model for models in self.by_tier.values() for model in models])]
+        found += [Listed.of(tier, models) for tier, models in self.by_tier.items()]
+        return found + [Listed.of(name, model.targets) for name, model in self.explicit.items()]
+
+    def parallel(
+        self, settings: Settings, prices: PriceBook, coverage: CoverageLog, clock: SystemClock
+    ) -> ParallelTier:
+        """The runner of the parallel tier; raises WrongSetting for a confidence that its samples cannot reach."""
+        parallel, sampled = settings.tiers.parallel, self.by_tier[Tier.PARALLEL]
+        allowance = DailyAllowance(nano_from_usd(parallel.coverage_usd_per_day))
+        shadow = ShadowSlice(
+            parallel.coverage_share, lambda nanousd: allowance.affords(nanousd, clock.now_us()), coverage.note
+        )
+        try:
+            chosen = ParallelSettings(
+                sampled,
+                parallel.max_samples,
+                parallel.confidence,
+                self.single(Tier.REASONING) if parallel.escalate_to else None,
+                price_ratio=_price_ratio(prices, self.by_tier[Tier.REASONING][0], sampled[0], clock.now_us()),
+            )
+        except ValueError as error:
+            raise WrongSetting(str(error)) from None
+        table = CalibrationTable.load(agreement_file(settings))
+        return ParallelTier(chosen, calibration=table, shadow=shadow if parallel.coverage_share else None)
+
+
+def agreement_file(settings: Settings) -> Path:
+    """Where what agreement among samples is worth is kept between starts."""
+    return settings.state_dir / "agreement.json"
+
+
+def _price_ratio(prices: PriceBook, strong: ModelTarget, weak: ModelTarget, now_us: int) -> float:
+    """What an ordinary strong answer costs, in samples of the weak model; where a price is missing, a usual ratio."""
+    strong_price, weak_price = prices.in_effect(strong.name, now_us), prices.in_effect(weak.name, now_us)
+    if strong_price is None or weak_price is None:
+        return USUAL_PRICE_RATIO
+    return max(strong_price.cost(STRONG_ANSWER) / max(weak_price.cost(SAMPLE), 1), 1.0)
+
+
+def _booked_under(model: ModelSettings) -> Tier:
+    """An explicit model that is asked to think is booked as reasoning, any other as fast."""
+    return Tier.REASONING if model.max_thinking_tokens or model.effort not in (None, "none", "minimal") else Tier.FAST
