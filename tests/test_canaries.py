@@ -19,18 +19,11 @@ from router.ledger.learning_tables import Artifact
 from router.ledger.shipping import FOLLOW_EVERY_S, INTERVAL_S
 from router.policies import MASK, Act, PolicyBook, State, View, import_dials, in_force, view_of
 from router.policy import Policy
-from router.policy_acts import Actor
-from router.settings import ModelSettings, ParallelSettings, PolicySettings, ReasoningSettings, TierSettings
+from router.settings import PolicySettings, ReasoningSettings
 from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
+from tests.proposals import ADA, BOB, WIRING, proposed
 
-WIRING = TierSettings(
-    fast=ModelSettings(model="openai/small"),
-    reasoning=ReasoningSettings(model="openai/large"),
-    parallel=ParallelSettings(models=("openai/small",)),
-)
 REWIRED = WIRING.model_copy(update={"reasoning": ReasoningSettings(model="openai/larger")})
-ADA = Actor("ada", "margin fell", 7)
-BOB = Actor("bob", "quality fell", 8)
 
 
 @pytest.fixture
@@ -39,10 +32,6 @@ def engine(sqlite_url: str) -> Iterator[Engine]:  # noqa: F811 - a fixture
     import_dials(made, PolicySettings().model_dump(), 1)
     yield made
     made.dispose()
-
-
-def proposed(engine: Engine, reasoning_threshold: float = 0.4) -> int:
-    return policy_acts.propose(engine, {"reasoning_threshold": reasoning_threshold}, WIRING, ADA)
 
 
 def started(engine: Engine, share: float = 0.1, mode: Mode = Mode.CANARY, on_success: str = "wait") -> Canary:

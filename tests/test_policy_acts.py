@@ -15,16 +15,9 @@ from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from router.policies import Act, PolicyBook, State, import_dials, in_force
 from router.policy_acts import Actor
-from router.settings import ModelSettings, ParallelSettings, PolicySettings, ReasoningSettings, TierSettings
+from router.settings import ParallelSettings, PolicySettings
 from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
-
-WIRING = TierSettings(
-    fast=ModelSettings(model="openai/small"),
-    reasoning=ReasoningSettings(model="openai/large"),
-    parallel=ParallelSettings(models=("openai/small",)),
-)
-ADA = Actor("ada", "margin fell", 7)
-BOB = Actor("bob", "quality fell", 8)
+from tests.proposals import ADA, BOB, WIRING, proposed
 
 
 @pytest.fixture
@@ -33,10 +26,6 @@ def engine(sqlite_url: str) -> Iterator[Engine]:  # noqa: F811 - a fixture
     import_dials(made, PolicySettings().model_dump(), 1)
     yield made
     made.dispose()
-
-
-def proposed(engine: Engine, reasoning_threshold: float = 0.4, actor: Actor = ADA) -> int:
-    return policy_acts.propose(engine, {"reasoning_threshold": reasoning_threshold}, WIRING, actor)
 
 
 def activated(engine: Engine, reasoning_threshold: float = 0.4, actor: Actor = ADA) -> int:
