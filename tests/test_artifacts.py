@@ -1,6 +1,5 @@
 """Adapted classifiers in the database: stored once, refused when damaged, loaded off the request path."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ from router.artifacts import Artifacts, blob_of, card_of, export, listed, packed
 from router.ledger import schema
 from router.ledger.learning_tables import Artifact
 from tests.api.service import CHAT, Service, serving, settings_of
+from tests.waiting import soon
 
 SHIPPED = artifact.load()
 TURNS = (Turn("user", "How many primes are there below 100?"),)
@@ -125,11 +125,11 @@ async def test_activating_a_policy_puts_its_classifier_to_work(service: Service)
     before = (await ask(service))["p_fast"]
     put_in_force(service.engine, classifier="adapted-1")
 
-    for _ in range(200):
-        if (after := (await ask(service))["p_fast"]) != before:
-            break
-        await asyncio.sleep(0.05)
-    assert after < before
+    async def changed() -> float | None:
+        after = (await ask(service))["p_fast"]
+        return after if after != before else None
+
+    assert await soon(changed) < before
     found = await service.until(lambda: {row["classifier_version"] for row in service.requests()} >= {"adapted-1"})
     assert found
 

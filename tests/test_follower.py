@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from router.follower import INTERVAL_S, Follower
+from tests.waiting import PATIENCE_S
 
 
 def test_it_reads_until_it_is_stopped() -> None:
@@ -19,7 +20,7 @@ def test_it_reads_until_it_is_stopped() -> None:
 
     follower = Follower([refresh], interval_s=0.001)
     follower.start()
-    assert enough.wait(10)
+    assert enough.wait(PATIENCE_S)
     follower.stop()
     count = len(seen)
     assert count == len(seen)

@@ -11,6 +11,7 @@ from router.previews import KEPT_US, MOST_KEPT, RETRIED_US, Previews, Reading, S
 from router.reports.window import Window
 from router.traffic import Traffic
 from tests.traffics import LOGGED, a_world
+from tests.waiting import PATIENCE_S, eventually
 
 EVER = Window(None, None, UTC)
 
@@ -27,7 +28,7 @@ class Books:
 
     def read(self, window: Window) -> Traffic:
         self.asked += 1
-        assert self.open.wait(10)
+        assert self.open.wait(PATIENCE_S)
         if self.is_away:
             raise OperationalError("SELECT", {}, Exception("away"))
         return self.traffic
@@ -37,11 +38,12 @@ class Books:
 
 
 def until(previews: Previews, holds: Callable[[Reading], bool], name: str = "7d") -> Reading:
-    for _ in range(1_000):
-        if holds(reading := previews.of(name, EVER, LOGGED)):
-            return reading
-        threading.Event().wait(0.01)
-    raise AssertionError("never")
+    def read() -> Reading | None:
+        reading = previews.of(name, EVER, LOGGED)
+        return reading if holds(reading) else None
+
+    found: Reading = eventually(read)
+    return found
 
 
 def test_there_is_a_state_to_show_until_it_is_read_and_it_is_read_once() -> None:

@@ -1,7 +1,6 @@
 """Every page with nothing in the books and with something, and what its forms change."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from sqlalchemy import Engine, text
 from router.admin import assets
 from router.ledger.database import open_engine
 from tests.admin.visitors import PAGES, Plane, Visitor, plane
+from tests.waiting import eventually
 
 FEEDS = ("overview", "decisions", "prices", "revenue", "keys/budgets", "health", "audit")
 CHAT = {"model": "fast", "messages": [{"role": "user", "content": "the cat sat on the mat, most secretly"}]}
@@ -20,11 +20,8 @@ CHAT = {"model": "fast", "messages": [{"role": "user", "content": "the cat sat o
 def asked(running: Plane, admin: Visitor) -> str:
     """One request that was answered and booked; its id."""
     request_id: str = Visitor(running).chat(CHAT).headers["x-request-id"]
-    for _ in range(100):
-        if admin.json(f"decisions?id={request_id}")["requests"]:
-            return request_id
-        time.sleep(0.05)
-    raise AssertionError("never booked")
+    eventually(lambda: admin.json(f"decisions?id={request_id}")["requests"])
+    return request_id
 
 
 @pytest.mark.parametrize("path", [*PAGES, "history"])
@@ -251,10 +248,7 @@ def test_everything_reads_well_on_postgresql(postgresql_engine: Engine, tmp_path
         visitor = Visitor(found)
         visitor.enter()
         request_id: str = visitor.chat(CHAT).headers["x-request-id"]
-        for _ in range(100):
-            if visitor.json(f"decisions?id={request_id}")["requests"]:
-                break
-            time.sleep(0.05)
+        eventually(lambda: visitor.json(f"decisions?id={request_id}")["requests"])
         visitor.post("/admin/keys/budget", {"scope": "total", "period": "month", "limit_usd": "9"})
         filtered = ("decisions?tier=fast&segment=default", "audit?refused=1&about=50%25")
         statuses = {path: visitor.get(f"/admin/{path}").status_code for path in (*PAGES, "history", *filtered)}

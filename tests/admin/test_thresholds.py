@@ -1,6 +1,5 @@
 """The Thresholds page: figures of other dials, and from there to a version, a trial and into force."""
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from router.predictions import prediction_of
 from tests.admin.operators import Operator, signed_in
 from tests.api.service import Service, serving, settings_of
 from tests.traffics import a_world, store
+from tests.waiting import soon
 
 TRAFFIC = a_world(900).traffic
 
@@ -36,12 +36,11 @@ async def ada(service: Service) -> Operator:
 
 
 async def read(operator: Operator, feed: str = "thresholds/state", body: Any = None) -> Any:
-    for _ in range(500):
+    async def ready() -> Any:
         found = await operator.told(feed, body)
-        if found["stage"] == "ready":
-            return found
-        await asyncio.sleep(0.02)
-    raise AssertionError("never read")
+        return found if found["stage"] == "ready" else None
+
+    return await soon(ready)
 
 
 def dials(**changes: object) -> dict[str, object]:

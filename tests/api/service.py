@@ -21,6 +21,7 @@ from router.ledger.export import COLUMNS, lines
 from router.ledger.tables import Feedback, RevenueEvent
 from router.settings import Settings
 from router.types import Tier
+from tests.waiting import PATIENCE_S, soon
 
 CHAT = "/v1/chat/completions"
 SCRIPTS = ("echo", "steady-think", "fail-429", "fail-500", "fail-400", "fail-timeout", "fail-midstream-5c", "hang")
@@ -76,19 +77,15 @@ class Service:
 
     async def until(self, holds: Callable[[], Any]) -> Any:
         """Wait for something that other threads bring about; returns it."""
-        for _ in range(200):
-            if found := holds():
-                return found
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"never: {holds}")
+        return await soon(holds)
 
     async def until_status(self, client: httpx.AsyncClient, status: int) -> None:
         """Ask until the answer has this status."""
-        for _ in range(200):
-            if (await client.get("/v1/models")).status_code == status:
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"never {status}")
+
+        async def answered() -> bool:
+            return (await client.get("/v1/models")).status_code == status
+
+        await soon(answered)
 
     def spooled(self) -> int:
         """How many writes wait in the spools."""
@@ -167,7 +164,7 @@ class Connection:
 
     async def arrived(self, count: int) -> None:
         """Wait until so many messages have gone out."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.sent) < count:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -175,7 +172,7 @@ class Connection:
     async def leave(self) -> None:
         """Go away, and wait until the server noticed."""
         self._incoming.put_nowait({"type": "http.disconnect"})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await self.task
 
     @property

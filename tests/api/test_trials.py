@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest_asyncio
@@ -10,6 +11,7 @@ from router import canaries, policy_acts
 from router.policy_acts import Actor
 from tests.api.service import CHAT, HELLO, Service, serving, settings_of
 from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
+from tests.waiting import soon
 
 ADA = Actor("ada", "", 7)
 SLOW = {"slow": {"model": "scripted/slow-700ms"}}
@@ -51,10 +53,12 @@ async def version_by_header(worker: Service, conversation: str) -> str:
 
 async def follow(workers: Workers, versions: set[str], conversations: list[str]) -> None:
     """Wait until both workers decide about these conversations by all of these versions."""
+
+    async def decides(worker: Service) -> bool:
+        return {await version_for(worker, name) for name in conversations} == versions
+
     for worker in workers:
-        async with asyncio.timeout(10):
-            while {await version_for(worker, name) for name in conversations} != versions:
-                pass
+        await soon(partial(decides, worker))
 
 
 async def test_both_workers_try_a_version_on_the_same_conversations(workers: Workers) -> None:
@@ -71,7 +75,7 @@ async def test_both_workers_try_a_version_on_the_same_conversations(workers: Wor
 async def test_what_is_under_way_is_booked_under_the_version_that_decided_it(workers: Workers) -> None:
     one, other = workers
     slow = asyncio.create_task(one.local.post(CHAT, json={"model": "slow", "messages": HELLO}))
-    await asyncio.sleep(0.05)
+    await one.until(one.spooled)  # it is decided, and its provider was asked
     policy_acts.activate(other.engine, propose(other), other.settings.tiers, ADA)
     await follow(workers, {TRIED}, ["any"])
     reply = await slow
