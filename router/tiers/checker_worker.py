@@ -57,8 +57,12 @@ def answer(question: dict[str, Any]) -> bool | None:
                 return same_maths(question["a"], question["b"])
             case "schema":
                 return fits_schema(question["value"], question["schema"])
+            case "load" if question["kind"] == "maths":
+                return same_maths("1", "1")
+            case "load":
+                return fits_schema(1, {})
             case _:
-                return True
+                return None
     except Exception:  # sympy raises anything on odd input, a broken schema raises too: None is "not known"
         return None
 

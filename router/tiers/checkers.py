@@ -7,11 +7,12 @@ process is killed; the next check starts a new one. The worker gets no environme
 import asyncio
 import json
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 WORKER = Path(__file__).with_name("checker_worker.py")
-START_TIMEOUT_S = 60.0
+LOAD_TIMEOUT_S = 60.0
 LINE_LIMIT = 4_000_000
 
 
@@ -20,7 +21,7 @@ class CheckerPool:
 
     def __init__(self, workers: int = 1, timeout_s: float = 3.0) -> None:
         self._timeout_s = timeout_s
-        self._idle: list[asyncio.subprocess.Process] = []
+        self._idle: list[Worker] = []
         self._places = asyncio.Semaphore(workers)
         self._known: dict[tuple[str, str], bool | None] = {}
 
@@ -40,69 +41,76 @@ class CheckerPool:
     async def close(self) -> None:
         """End the processes."""
         while self._idle:
-            await _kill(self._idle.pop())
+            await self._idle.pop().kill()
 
     async def _check(self, question: dict[str, Any]) -> bool | None:
         async with self._places:
-            process = self._idle.pop() if self._idle else await self._start()
-            if process is None:
+            worker = self._idle.pop() if self._idle else await _started()
+            if worker is None:
                 return None
             is_well = False
             try:
+                await worker.load(question["op"])
                 async with asyncio.timeout(self._timeout_s):
-                    answer = await _ask(process, question)
+                    answer = await worker.ask(question)
                 is_well = True
             except (TimeoutError, OSError, ValueError):
                 return None
             finally:
                 if is_well:
-                    self._idle.append(process)
+                    self._idle.append(worker)
                 else:
-                    await _kill(process)
+                    await worker.kill()
             return answer
 
-    async def _start(self) -> asyncio.subprocess.Process | None:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-I",
-                str(WORKER),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env={},
-                limit=LINE_LIMIT,
-            )
-        except OSError:
-            return None
-        is_ready = False
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                is_ready = await _ask(process, {"op": "hello"}) is True
-        except (TimeoutError, OSError, ValueError):
-            return None
-        finally:
-            if not is_ready:
-                await _kill(process)
-        return process
+
+@dataclass(slots=True)
+class Worker:
+    """One process, and the kinds of check whose libraries it has loaded."""
+
+    process: asyncio.subprocess.Process
+    loaded: set[str] = field(default_factory=set)
+
+    async def load(self, kind: str) -> None:
+        """Have the libraries of a kind of check loaded, once: the time that takes is not the check's."""
+        if kind not in self.loaded:
+            async with asyncio.timeout(LOAD_TIMEOUT_S):
+                await self.ask({"op": "load", "kind": kind})
+            self.loaded.add(kind)
+
+    async def ask(self, question: dict[str, Any]) -> bool | None:
+        """Send a question and read its answer; raises OSError when the process ended."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(question).encode() + b"\n")
+        await self.process.stdin.drain()
+        line = await self.process.stdout.readline()
+        if not line:
+            raise BrokenPipeError("the checker ended")
+        answer = json.loads(line)
+        return answer if isinstance(answer, bool) else None
+
+    async def kill(self) -> None:
+        """End the process; shielded, so that a cancelled request leaves none behind."""
+        if self.process.returncode is None:
+            self.process.kill()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        await asyncio.shield(self.process.wait())
 
 
-async def _ask(process: asyncio.subprocess.Process, question: dict[str, Any]) -> bool | None:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(question).encode() + b"\n")
-    await process.stdin.drain()
-    line = await process.stdout.readline()
-    if not line:
-        raise BrokenPipeError("the checker ended")
-    answer = json.loads(line)
-    return answer if isinstance(answer, bool) else None
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    """End a process; shielded, so that a cancelled request leaves none behind."""
-    if process.returncode is None:
-        process.kill()
-    if process.stdin is not None:
-        process.stdin.close()
-    await asyncio.shield(process.wait())
+async def _started() -> Worker | None:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            str(WORKER),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={},
+            limit=LINE_LIMIT,
+        )
+    except OSError:
+        return None
+    return Worker(process)

@@ -29,13 +29,14 @@ from tests.tiers.fakes import (
     saying,
     some_calls,
 )
+from tests.waiting import PATIENCE_S
 
-QUICK = {"least_wait_s": 0.01, "sample_timeout_s": 5.0}
+PATIENT = {"least_wait_s": PATIENCE_S, "sample_timeout_s": PATIENCE_S}
 
 
 def a_tier(*targets: ModelTarget, strong: bool = False, **changes: Any) -> ParallelTier:
     escalation = SingleTier(Tier.REASONING, [STRONG]) if strong else None
-    return ParallelTier(ParallelSettings(targets or (CHEAP,), escalation=escalation, **{**QUICK, **changes}))
+    return ParallelTier(ParallelSettings(targets or (CHEAP,), escalation=escalation, **{**PATIENT, **changes}))
 
 
 def answers(*values: object) -> list[Reply]:
@@ -101,7 +102,7 @@ async def test_a_vote_that_cannot_change_any_more_is_settled() -> None:
 async def test_accepting_closes_the_stragglers_and_books_them() -> None:
     replies = [*answers(7, 7, 7), Hang(), *answers(7), Hang("partly"), Hang(), Hang()]
     provider, books = FakeProvider(saying(*replies)), FakeBooks()
-    answer = await a_tier().answer(a_query(), some_calls(provider, books))
+    answer = await a_tier(least_wait_s=0.01).answer(a_query(), some_calls(provider, books))
     assert answer.trace
     assert answer.trace["stop_reason"] == "accepted"
     assert sorted(provider.closed) == [3, 5, 6, 7]

@@ -46,7 +46,7 @@ async def test_the_schema_verifier_is_as_good_as_it_says(pool: CheckerPool) -> N
 
 
 async def test_a_pattern_that_never_ends_is_killed_and_rejects_nothing() -> None:
-    pool = CheckerPool(timeout_s=0.5)
+    pool = CheckerPool(timeout_s=2.0)
     assert await pool.fits_schema("a" * 50 + "!", {"type": "string", "pattern": "^(a+)+$"}) is None
     assert await pool.fits_schema("a", {"type": "string"}) is True
     await pool.close()
