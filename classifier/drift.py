@@ -28,6 +28,9 @@ class Drift:
         return bool(self.value > self.threshold)
 
 
+UNREAD = Drift(float("nan"), SHIFTED, 0)
+
+
 class ScoreStability:
     """Population stability index of the last scores against the artefact's reference distribution."""
 

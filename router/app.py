@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from classifier import artifact
-from classifier.drift import CalibrationWatch, ScoreStability
+from classifier.drift import CalibrationWatch
 from router import pacing, policies
 from router.admin import site as admin
 from router.admin.services import Services
@@ -62,9 +62,10 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     """Build everything; raises WrongSetting, DatabaseUnusable, ArtifactError or Unavailable naming the cause."""
     clock, metrics = SystemClock(), Metrics()
     engine, prices, earnings = _opened(settings, clock)
-    classifier = artifact.load(settings.artifact)
     keys, policy_book = KeyRing(engine), PolicyBook(engine)
-    artifacts = Artifacts(engine, classifier, tell=metrics.fell_back, alarm=metrics.classifier_missing)
+    artifacts = Artifacts(
+        engine, artifact.load(settings.artifact), tell=metrics.fell_back, alarm=metrics.classifier_missing
+    )
     artifacts.follow()
     # A classifier before the policy it is for.
     follower = Follower((keys.refresh, artifacts.follow, policy_book.refresh))
@@ -89,8 +90,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     ):
         shipper.follow(follow)
 
-    score_watch, calibration_watch = ScoreStability(classifier.reference_scores), CalibrationWatch()
-    coverage = CoverageLog(votes.note)
+    calibration_watch, coverage = CalibrationWatch(), CoverageLog(votes.note)
     parallel = lineup.parallel(settings, prices, coverage, clock)
     duels = Duels(
         lineup.rivals,
@@ -106,7 +106,6 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         lineup.by_tier,
         lineup.explicit,
         waits=Waits(clock.ticks_ms),
-        observe_score=score_watch.observe,
         paced=lambda policy, segment: pacing.applied(policy, paces.multiplier(segment)),
     )
     desk = Desk(
@@ -153,7 +152,12 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("GET", "/health/live"): Live(),
         ("GET", "/health/ready"): Ready(lambda: shipper.state, stopping.is_set),
         ("GET", "/metrics"): Scrape(
-            metrics, lambda: shipper.state, score_watch, calibration_watch, coverage, doorkeeper
+            metrics,
+            lambda: shipper.state,
+            lambda: routing.drift(policy_book.active.classifier),
+            calibration_watch,
+            coverage,
+            doorkeeper,
         ),
     }
     routes: list[BaseRoute] = [Route(path, at, methods=[method]) for (method, path), at in endpoints.items()]
@@ -165,7 +169,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         routing,
         prices,
         lambda: shipper.state,
-        classifier.reference_scores,
+        lambda: artifacts.at_hand(policy_book.active.classifier),
         watch.verdict_on,
     )
     routes += admin.mounted(pages, environ)

@@ -148,14 +148,15 @@ class Artifacts:
 
     def model(self, version: str | None) -> DifficultyModel:
         """The classifier of a version (None: the configured one); never waits."""
-        if version is None or version == self.configured.version:
-            return self.configured
-        found = self._models.get(version)
-        if found is not None:
-            return found
-        self._missed.add(version)
-        self._tell(version)
-        return self.configured
+        found = self.at_hand(version)
+        if found is self.configured and version not in (None, found.version):
+            self._missed.add(version)
+            self._tell(version)
+        return found
+
+    def at_hand(self, version: str | None) -> DifficultyModel:
+        """The same, for who only looks: nothing counts as missed."""
+        return self.configured if version is None else self._models.get(version, self.configured)
 
     @property
     def missing(self) -> Sequence[str]:

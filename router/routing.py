@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from classifier.drift import UNREAD, Drift
 from classifier.messages import turns_of
 from classifier.model import DifficultyModel
 from classifier.types import Abilities, AnswerType, Estimate, Stakes
@@ -143,7 +144,6 @@ class Routing:
         *,
         waits: Waits | None = None,
         paced: Callable[[Policy, str], Policy] = lambda policy, segment: policy,
-        observe_score: Callable[[float], None] = lambda score: None,
         draw: Callable[[], float] = random.random,
         salt: bytes | None = None,
     ) -> None:
@@ -154,9 +154,13 @@ class Routing:
         self._scorers = Scorers(models, self._abilities)
         self._waits = waits
         self._paced = paced
-        self._observe_score = observe_score
         self._draw = draw
         self._memory = Memory(salt=salt)
+
+    def drift(self, classifier: str | None) -> Drift:
+        """How far the scores that a classifier gave here are from what it was made on."""
+        scorer = self._scorers.known(classifier)
+        return UNREAD if scorer is None else scorer.stability.reading()
 
     def route(self, query: Query) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
@@ -219,8 +223,7 @@ class Routing:
         if not policy.feeds_window(asked.wish, judged.view):
             return
         judged.feed(decision.score)
-        if judged.policy.classifier is None:  # what is watched for drift is the configured classifier
-            self._observe_score(decision.score)
+        judged.scorer.stability.observe(decision.score)
         if judged.policy.max_wait_s is not None and self._waits is not None:
             self._waits.sent(decision.tier, asked.query.streamed)
 

@@ -1,4 +1,4 @@
-"""What one worker knows of one classifier: the model, what it says of the configured models, and the scores it gave.
+"""What one worker knows of one classifier: the model, what it says of the configured models, the scores it gave.
 
 The scores are kept apart by segment where a segment has a share cap of its own: its cap is a share of its own queries.
 """
@@ -6,6 +6,7 @@ The scores are kept apart by segment where a segment has a share cap of its own:
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from classifier.drift import ScoreStability
 from classifier.model import DifficultyModel
 from classifier.types import Abilities
 from router.scorewindow import ScoreWindow
@@ -19,6 +20,7 @@ class Scorer:
 
     model: DifficultyModel
     abilities: Abilities
+    stability: ScoreStability  # of the scores that decided something
     _windows: dict[str | None, ScoreWindow] = field(default_factory=dict)
 
     def window(self, segment: str | None) -> ScoreWindow:
@@ -41,5 +43,10 @@ class Scorers:
         """The scorer of a version, made anew where another model goes by that name now."""
         model, scorer = self._models(classifier), self._scorers.get(classifier)
         if scorer is None or scorer.model is not model:
-            scorer = self._scorers[classifier] = Scorer(model, self._abilities_of(model))
+            stability = ScoreStability(model.reference_scores)
+            scorer = self._scorers[classifier] = Scorer(model, self._abilities_of(model), stability)
         return scorer
+
+    def known(self, classifier: str | None) -> Scorer | None:
+        """The scorer of a version that has judged something here."""
+        return self._scorers.get(classifier)

@@ -105,6 +105,14 @@ def test_a_policy_may_name_its_classifier() -> None:
     assert set(asked) == {"own-1"}
 
 
+def test_scores_are_held_against_the_classifier_that_gave_them() -> None:
+    routing = a_routing(policy=replace(NO_CAP, classifier="own-1"))
+    for number in range(250):
+        routing.route(an_ask(f"What is the square root of {number * 7919}?"))
+    assert (routing.drift("own-1").count, routing.drift(None).count) == (250, 0)
+    assert routing.drift("own-1").is_alarming  # one and the same score, where the reference has four
+
+
 def test_pacing_moves_the_policy_of_the_segment() -> None:
     asked: list[str] = []
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Engine
 
+from classifier.model import DifficultyModel
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
 from router.policies import PolicyBook
@@ -28,7 +27,7 @@ class Services:
     routing: Routing
     prices: PriceBook
     shipping: Callable[[], ShippingState]
-    reference_scores: npt.NDArray[np.float64]
+    classifier: Callable[[], DifficultyModel]  # that of the policy in force
     verdict_on: Callable[[int], Verdict | None] = lambda canary_id: None
     previews: Previews = field(init=False)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
-from classifier.drift import CalibrationWatch, ScoreStability
+from classifier.drift import CalibrationWatch, Drift
 from router.api.auth import Doorkeeper
 from router.api.completions import encoded
 from router.api.replies import answering, send_json
@@ -53,7 +53,7 @@ class Scrape:
         self,
         metrics: Metrics,
         shipping: Callable[[], ShippingState],
-        scores: ScoreStability,
+        scores: Callable[[], Drift],
         calibration: CalibrationWatch,
         coverage: CoverageLog,
         doorkeeper: Doorkeeper,
@@ -69,7 +69,7 @@ class Scrape:
         async with answering(send) as headers:
             (await self._doorkeeper.admit(scope)).require(KeyScope.METRICS)
             self._metrics.shipped(self._shipping())
-            self._metrics.drifted(self._scores.reading(), self._calibration.gap(), self._calibration.ece())
+            self._metrics.drifted(self._scores(), self._calibration.gap(), self._calibration.ece())
             self._metrics.covered(self._coverage)
             body = self._metrics.scrape()
             sized = [METRICS_TYPE, (b"content-length", str(len(body)).encode()), *headers]

@@ -73,7 +73,7 @@ def reading(drift: Drift) -> float | None:
 
 def _classifier(visit: Visit) -> tuple[Scores, Calibration]:
     engine = visit.services.engine
-    return health.scores(engine, visit.services.reference_scores), health.calibration(engine)
+    return health.scores(engine, visit.services.classifier()), health.calibration(engine)
 
 
 def _alarms(

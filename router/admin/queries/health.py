@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sqlalchemy import Engine, select
 
 from classifier.drift import CalibrationWatch, Drift, ScoreStability
+from classifier.model import DifficultyModel
 from router.ledger import ids
 from router.ledger.tables import Call, Feedback, Label, Request
 from router.types import CallStatus, Reason, Tier
@@ -122,14 +123,17 @@ def _quantile(values: Sequence[float], share: float) -> float | None:
     return float(np.quantile(values, share)) if values else None
 
 
-def scores(engine: Engine, reference: npt.ArrayLike) -> Scores:
-    """Read the last scores that decided something."""
+def scores(engine: Engine, classifier: DifficultyModel) -> Scores:
+    """Read the last scores of a classifier that decided something; those of others are on other scales."""
     table = Request.__table__
-    newest = select(table.c.score, table.c.reason).order_by(table.c.id.desc()).limit(2 * MOST_SCORES)
+    newest = (
+        select(table.c.score, table.c.reason, table.c.classifier_id).order_by(table.c.id.desc()).limit(2 * MOST_SCORES)
+    )
     with engine.connect() as connection:
         rows = connection.execute(newest).all()
-    found = np.array([row.score for row in rows if row.reason not in UNSCORED][:MOST_SCORES], np.float64)
-    expected = np.asarray(reference, np.float64)
+        own = connection.scalar(select(Label.id).where(Label.text == classifier.version))
+    scored = [row.score for row in rows if row.reason not in UNSCORED and row.classifier_id == own]
+    found, expected = np.array(scored[:MOST_SCORES], np.float64), classifier.reference_scores
     watch = ScoreStability(expected, MOST_SCORES)
     for score in found:
         watch.observe(float(score))

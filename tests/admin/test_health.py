@@ -1,0 +1,24 @@
+"""How things are, as the health page reads it from the books."""
+
+from typing import cast
+
+from classifier.model import DifficultyModel
+from router.admin.queries import health
+from router.ledger import schema
+from tests.desks import FixedModel
+from tests.ledger.databases import sqlite_url  # noqa: F401 - a fixture
+from tests.traffics import a_world, store
+
+
+class Other(FixedModel):
+    version = "test"  # by which traffic is booked
+
+
+def test_scores_of_another_classifier_are_not_held_against_this_ones_reference(
+    sqlite_url: str,  # noqa: F811 - a fixture
+) -> None:
+    engine = schema.ready_engine(sqlite_url)
+    store(engine, a_world(300).traffic)
+    counts = [health.scores(engine, cast(DifficultyModel, model)).drift.count for model in (Other(), FixedModel())]
+    engine.dispose()
+    assert counts == [300, 0]
