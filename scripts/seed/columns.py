@@ -88,7 +88,7 @@ def _laid_out(table: Table, columns: Columns) -> bytes:
         if column.is_null is not None:
             rows[f"length_{name}"][column.is_null] = -1
             is_kept[column.is_null, at : at + size] = False
-    return rows.view(np.uint8).reshape(count, -1)[is_kept].tobytes()
+    return rows.view(np.uint8).reshape(is_kept.shape)[is_kept].tobytes()
 
 
 def _form(table: Table, name: str) -> str:

@@ -3,16 +3,19 @@
 from datetime import UTC
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, func, select
 from typer import Typer
 from typer.testing import CliRunner
 
 from router.ledger import verify
+from router.ledger.database import writing
 from router.ledger.tables import Adjustment, Call, Feedback, Request, RevenueEvent
 from router.reports.queries import costs
 from router.reports.window import Window
 from scripts.seed.__main__ import seed_demo
+from scripts.seed.columns import insert, known
 
 ALWAYS = Window(None, None, UTC)
 
@@ -40,6 +43,12 @@ def test_it_obeys_every_law_and_adds_up(seeded: Engine) -> None:
     total = costs(seeded, ["day"], ALWAYS).totals()
     assert (total.requests, synthetic) == (3_000, 3_000)
     assert (total.cost_nanousd, total.booked_nanousd) == (lines, booked)
+
+
+def test_minutes_after_midnight_a_day_may_be_without_feedback(engine: Engine) -> None:
+    with writing(engine) as connection:
+        insert(connection, Feedback, {"rating": known(np.empty(0, np.int64))})
+        assert connection.scalar(select(func.count()).select_from(Feedback)) == 0
 
 
 def test_it_has_several_of_everything(seeded: Engine) -> None:
