@@ -15,6 +15,7 @@ from router.providers.litellm import LiteLLMProvider
 from router.types import Usage
 from tests.providers.shapes import a_request
 from tests.providers.upstream import Answer, Upstream, an_upstream, hangs, says, says_text, streams
+from tests.waiting import PATIENCE_S
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:pydantic.*"),  # of litellm's own classes, when they are first built
@@ -236,21 +237,21 @@ async def test_a_stream_that_ends_early_is_an_error(provider: LiteLLMProvider) -
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_cancelling_closes_the_upstream_connection(provider: LiteLLMProvider, streamed: bool) -> None:
     async with an_upstream(hangs(*[CLAUDE_EVENTS[0]][:streamed])) as upstream:
-        request = claude(upstream, timeout_s=30)
+        request = claude(upstream, timeout_s=3_600)
         task: asyncio.Task[Any] = asyncio.ensure_future(
             collect(provider.stream(request), "claude") if streamed else provider.complete(request)
         )
-        await asyncio.wait_for(upstream.asked.wait(), 5)
+        await asyncio.wait_for(upstream.asked.wait(), PATIENCE_S)
         task.cancel()
-        await asyncio.wait_for(upstream.hung_up.wait(), 1)
+        await asyncio.wait_for(upstream.hung_up.wait(), PATIENCE_S)
 
 
 async def test_closing_a_stream_early_closes_the_upstream_connection(provider: LiteLLMProvider) -> None:
     async with an_upstream(hangs(*CLAUDE_EVENTS[:6])) as upstream:
-        stream = provider.stream(claude(upstream, timeout_s=30))
+        stream = provider.stream(claude(upstream, timeout_s=3_600))
         assert (await anext(stream)).reasoning == "Hm."
         await stream.aclose()
-        await asyncio.wait_for(upstream.hung_up.wait(), 1)
+        await asyncio.wait_for(upstream.hung_up.wait(), PATIENCE_S)
 
 
 async def test_what_reaches_claude_is_what_was_asked_and_no_more(provider: LiteLLMProvider) -> None:

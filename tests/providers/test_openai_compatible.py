@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from router.providers.openai_compatible import OpenAICompatible
 from router.types import Precision, Usage
 from tests.providers.shapes import a_chunk, a_request, a_usage_chunk, an_answer
 from tests.providers.upstream import an_upstream, closes, hangs, says, says_text, streams
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -229,31 +229,29 @@ async def test_a_connection_closed_without_a_byte_may_have_been_worked_on(provid
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_silence_ends_in_a_timeout(provider: OpenAICompatible, streamed: bool) -> None:
     async with an_upstream(hangs(*[a_chunk("Hel")][:streamed])) as upstream:
-        request = a_request(api_base=upstream.base, timeout_s=0.2)
+        request = a_request(api_base=upstream.base, timeout_s=1.0)
         with pytest.raises(ProviderTimeout):
             await (deltas_of(provider, request) if streamed else provider.complete(request))
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_cancelling_closes_the_upstream_connection_at_once(provider: OpenAICompatible, streamed: bool) -> None:
+async def test_cancelling_closes_the_upstream_connection(provider: OpenAICompatible, streamed: bool) -> None:
     async with an_upstream(hangs(*[a_chunk("Hel")][:streamed])) as upstream:
-        request = a_request(api_base=upstream.base, timeout_s=30)
+        request = a_request(api_base=upstream.base, timeout_s=3_600)
         task: asyncio.Task[Any] = asyncio.ensure_future(
             deltas_of(provider, request) if streamed else provider.complete(request)
         )
-        await asyncio.wait_for(upstream.asked.wait(), 1)
+        await asyncio.wait_for(upstream.asked.wait(), PATIENCE_S)
         task.cancel()
-        began = time.monotonic()
-        await asyncio.wait_for(upstream.hung_up.wait(), 1)
-    assert time.monotonic() - began < 1
+        await asyncio.wait_for(upstream.hung_up.wait(), PATIENCE_S)
 
 
 async def test_closing_a_stream_early_closes_the_upstream_connection(provider: OpenAICompatible) -> None:
     async with an_upstream(hangs(a_chunk("Hel"))) as upstream:
-        stream = provider.stream(a_request(api_base=upstream.base, timeout_s=30))
+        stream = provider.stream(a_request(api_base=upstream.base, timeout_s=3_600))
         assert (await anext(stream)).content == "Hel"
         await stream.aclose()
-        await asyncio.wait_for(upstream.hung_up.wait(), 1)
+        await asyncio.wait_for(upstream.hung_up.wait(), PATIENCE_S)
 
 
 async def test_ping_asks_for_the_models_and_tells_bad_credentials(provider: OpenAICompatible) -> None:

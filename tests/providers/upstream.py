@@ -108,7 +108,7 @@ def hangs(*chunks: object) -> Answer:
             await response.prepare(request)
             for chunk in chunks:
                 await response.write(b"data: " + msgspec.json.encode(chunk) + b"\n\n")
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
         return web.Response()
 
     return answer
