@@ -105,7 +105,8 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
     log.info("placing models, rewriting texts")
     placed, rewritten = studies.placing(graded), studies.flipped(graded, model)
     found_bars = [
-        *bars.headline(tried, baseline),
+        *bars.of_ranking([trial for trial in tried if trial.group in HEADLINE], baseline, "code, maths, exam"),
+        bars.of_tasks([trial for trial in tried if trial.group == "rgym"]),
         *bars.on_new_sources(unseen, adapted),
         bars.of_calibration(tried),
         *bars.of_placing(placed),

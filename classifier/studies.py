@@ -4,7 +4,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from classifier.labels import Label
 from classifier.metrics import Interval
 from classifier.model import DifficultyModel
 from classifier.perturbations import flips
-from classifier.trials import HEADLINE, PAIRS, Trial, group_of, try_pair
+from classifier.trials import HEADLINE, PAIRS, Pair, Trial, group_of, try_pair
 from classifier.types import Abilities, Turn
 
 Array = npt.NDArray[np.float64]
@@ -65,6 +65,11 @@ def without_source(corpus: Corpus, group: str) -> tuple[NewSource, DifficultyMod
     keep = np.array([group_of(query.source) != group for query in corpus.queries])
     base = fit_model(corpus.where(keep))
     trials = [try_pair(corpus, group, pair, [base], [0] * len(corpus.queries)) for pair in PAIRS[group]]
+    return of_new_source(trials), base
+
+
+def of_new_source(trials: Sequence[Trial]) -> NewSource:
+    """What pairs on a source show of a model that never saw it; rankings are those of the first pair."""
     first = trials[0]
     length = first.rankings["length only"]
 
@@ -79,8 +84,8 @@ def without_source(corpus: Corpus, group: str) -> tuple[NewSource, DifficultyMod
         abs(float(np.mean(trial.gain) - np.mean(trial.strong - trial.weak))) <= float(trial.half_width.mean())
         for trial in trials
     ]
-    found = NewSource(
-        group,
+    return NewSource(
+        first.group,
         over(first, first.gain, "need"),
         over(first, length, "need"),
         over(first, first.gain, "apgr"),
@@ -89,7 +94,6 @@ def without_source(corpus: Corpus, group: str) -> tuple[NewSource, DifficultyMod
         [_ece_with_labels(trial, 50) for trial in trials],
         float(np.mean(inside)),
     )
-    return found, base
 
 
 def _ece_with_labels(trial: Trial, count: int, draws: int = 10) -> float:
@@ -158,13 +162,21 @@ def placing(corpus: Corpus, counts: Sequence[int] = (10, 25, 50, 100)) -> dict[s
         rows = np.array(
             [row for row, query in enumerate(corpus.queries) if group_of(query.source) == group and folds[row]]
         )
-        rows = rows[:800]
-        chance = placement.chances(base, [[Turn("user", corpus.queries[row].text)] for row in rows])
-        found[group] = {
-            count: _placed(chance, corpus.scores[rows], [corpus.column(name) for name in names], count)
-            for count in counts
-        }
+        found[group] = placed_on(base, corpus, rows[:800], names, counts)
     return found
+
+
+def placed_on(
+    base: DifficultyModel,
+    corpus: Corpus,
+    rows: npt.NDArray[np.intp],
+    names: Sequence[str],
+    counts: Sequence[int] = (10, 25, 50, 100),
+) -> dict[int, tuple[float, float]]:
+    """The same for some models on some rows."""
+    chance = placement.chances(base, [[Turn("user", corpus.queries[row].text)] for row in rows])
+    columns = [corpus.column(name) for name in names]
+    return {count: _placed(chance, corpus.scores[rows], columns, count) for count in counts}
 
 
 def _placed(chance: Array, scores: Array, columns: list[int], count: int, draws: int = 30) -> tuple[float, float]:
@@ -182,13 +194,18 @@ def _placed(chance: Array, scores: Array, columns: list[int], count: int, draws:
     return float(by_ability), float(by_mean)
 
 
-def flipped(corpus: Corpus, model: DifficultyModel) -> dict[str, dict[str, list[float]]]:
+def flipped(
+    corpus: Corpus,
+    model: DifficultyModel,
+    groups: Sequence[str] = HEADLINE,
+    pairs_of: Mapping[str, Sequence[Pair]] = PAIRS,
+) -> dict[str, dict[str, list[float]]]:
     """Decisions changed by rewrites, per group, for the group's first pair."""
     found = {}
-    for group in HEADLINE:
+    for group in groups:
         texts = [query.text for query in corpus.queries if group_of(query.source) == group]
         texts = random.Random(0).sample(texts, min(600, len(texts)))
-        abilities = Abilities(*(model.ability_of(name) for name in PAIRS[group][0]))
+        abilities = Abilities(*(model.ability_of(name) for name in pairs_of[group][0]))
         found[group] = flips(lambda text, at=abilities: model.estimate([Turn("user", text)], at).gain, texts)  # type: ignore[misc]
     return found
 

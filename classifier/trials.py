@@ -1,6 +1,6 @@
 """Puts a model to the test on recorded outcomes: what it says of queries, beside what two models really did."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,10 @@ from classifier.types import Abilities, Turn
 
 Array = npt.NDArray[np.float64]
 Fitter = Callable[[Corpus], DifficultyModel]
+Pair = tuple[str, str]
 
 # Weak and strong model by group of sources, as in the exploration that came before.
-PAIRS: dict[str, tuple[tuple[str, str], ...]] = {
+PAIRS: dict[str, tuple[Pair, ...]] = {
     "crux": (("gpt-4o-mini-2024-07-18", "o1-mini-2024-09-12"), ("Meta-Llama-3.1-8B-Instruct", "gpt-4o-2024-08-06")),
     "math-l5": (("gpt-4o-mini-2024-07-18", "o1-mini-2024-09-12"), ("Qwen2.5-7B-Instruct", "o1-mini-2024-09-12")),
     "mmlu_pro": (
@@ -107,14 +108,41 @@ def cross_fitted(corpus: Corpus, fit: Fitter, count: int = 5) -> tuple[list[Diff
     return [fit(corpus.where(np.array(folds) != fold)) for fold in range(count)], folds
 
 
-def trials_of(corpus: Corpus, models: Sequence[DifficultyModel], model_of: Sequence[int]) -> list[Trial]:
+def trials_of(
+    corpus: Corpus,
+    models: Sequence[DifficultyModel],
+    model_of: Sequence[int],
+    pairs_of: Mapping[str, Sequence[Pair]] = PAIRS,
+) -> list[Trial]:
     """All pairs whose models are in the corpus."""
     return [
         try_pair(corpus, group, pair, models, model_of)
-        for group, pairs in PAIRS.items()
+        for group, pairs in pairs_of.items()
         for pair in pairs
         if set(pair) <= set(corpus.models) and any(group_of(query.source) == group for query in corpus.queries)
     ]
+
+
+def pairs_in(corpus: Corpus, asked: Sequence[Pair] = ()) -> dict[str, tuple[Pair, ...]]:
+    """What to try on each group of any corpus: the pairs asked for, else those above, else a pair of its own models.
+
+    Of those that answered at least half as many queries as the busiest, the best is the strong model, and of the
+    others the one in the middle is the weak model.
+    """
+    found: dict[str, tuple[Pair, ...]] = {}
+    groups = np.array([group_of(query.source) for query in corpus.queries])
+    for group in sorted(set(groups.tolist())):
+        scores = corpus.scores[groups == group]
+        counts = np.isfinite(scores).sum(axis=0)
+        busy = [at for at in np.argsort(corpus.models) if counts[at] and counts[at] * 2 >= counts.max()]
+        present = {corpus.models[at] for at in busy}
+        listed = tuple(pair for pair in asked or PAIRS.get(group, ()) if set(pair) <= present)
+        if not listed and not asked and len(busy) > 1:
+            *others, best = sorted(busy, key=lambda at: float(np.nanmean(scores[:, at])))
+            listed = ((corpus.models[others[len(others) // 2]], corpus.models[best]),)
+        if listed:
+            found[group] = listed
+    return found
 
 
 def mean_over(trials: Sequence[Trial], measure: Callable[[Trial, npt.NDArray[np.intp]], float]) -> Interval:
