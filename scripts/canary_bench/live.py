@@ -169,7 +169,7 @@ async def _asking(place: Place, scenario: Scenario, version: int) -> AsyncIterat
                 "model": "auto",
                 "messages": [{"role": "user", "content": f"What is so good about {next(numbers)}?"}],
             }
-            with contextlib.suppress(aiohttp.ClientError):
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with session.post(f"{place.url}/v1/chat/completions", json=body) as reply:
                     await reply.read()
                     asked[0] += 1
@@ -179,7 +179,7 @@ async def _asking(place: Place, scenario: Scenario, version: int) -> AsyncIterat
 
     async def dislike(session: aiohttp.ClientSession, request_id: str) -> None:
         await asyncio.sleep(THUMBS_AFTER_S)
-        with contextlib.suppress(aiohttp.ClientError):
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             await session.post(f"{place.url}/v1/feedback", json={"request_id": request_id, "rating": -1})
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:

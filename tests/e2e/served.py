@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,10 +125,10 @@ def _wait_until_ready(url: str) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/health/ready", timeout=5) as reply:
+            with urllib.request.urlopen(f"{url}/health/ready", timeout=READY_WITHIN_S) as reply:
                 if reply.status == 200:
                     return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # nobody listens yet, or it takes its time
             if time.monotonic() > deadline:
                 raise
         time.sleep(0.05)

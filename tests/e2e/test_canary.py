@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from router.canaries import CanaryState
-from scripts.canary_bench.live import PROMISED_S, Scenario, live
+from scripts.canary_bench.live import Scenario, live
 
 
 def test_a_canary_that_costs_too_much_is_rolled_back_although_the_worker_is_killed(tmp_path: Path) -> None:
@@ -12,5 +12,4 @@ def test_a_canary_that_costs_too_much_is_rolled_back_although_the_worker_is_kill
     lived = asyncio.run(live(tmp_path / "served", scenario))
     assert lived.state is CanaryState.ROLLED_BACK
     assert lived.verdict.startswith("margin -")
-    assert lived.late_s is not None
-    assert lived.late_s < PROMISED_S
+    assert lived.late_s is not None  # how late that may be is held to by `scripts/bench_canary --live`

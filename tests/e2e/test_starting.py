@@ -9,13 +9,14 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.served import TIERWISE, announced, environment
+from tests.waiting import PATIENCE_S, eventually
 
 BASIC = """
 database_url = "{database}"
@@ -60,7 +61,7 @@ class Place:
             env=environment() | env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
             preexec_fn=limited,
         )
@@ -81,7 +82,11 @@ class Place:
                 yield Server(process, announced(process, log), log)
             finally:
                 process.terminate()
-                process.wait(30)
+                process.wait(PATIENCE_S)
+
+    def is_asked(self) -> bool:
+        """Tell whether the log of a spool has something in it."""
+        return any(os.path.getsize(path) for path in (self.directory / "state" / "spool").glob("*.spool-wal"))
 
     def report(self) -> dict[str, Any]:
         """What the report says of everything."""
@@ -107,13 +112,23 @@ class Server:
         """What it wrote to the terminal."""
         return self._log.read_text()
 
+    def listens(self) -> bool:
+        """Tell whether anybody accepts connections on its port."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S).close()
+        except ConnectionRefusedError:
+            return False
+        except ConnectionResetError:  # accepted, and let go of in this moment
+            pass
+        return True
+
     def ask(self, model: str = "fast") -> dict[str, Any]:
         """Ask one question without a key."""
         body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
         request = urllib.request.Request(
             f"{self.url}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
             answer: dict[str, Any] = json.load(response)
         return answer
 
@@ -185,30 +200,22 @@ def test_whoever_is_being_answered_at_a_sigterm_gets_the_answer_and_is_booked(pl
     with place.serving() as server:
         asking = threading.Thread(target=lambda: answers.append(server.ask("slow")))
         asking.start()
-        _until_spooled(place.directory / "state" / "spool")
+        eventually(place.is_asked)
         server.process.send_signal(signal.SIGTERM)
-        asking.join(30)
-        server.process.wait(30)
+        asking.join(PATIENCE_S)
+        server.process.wait(PATIENCE_S)
     assert [answer["choices"][0]["message"]["content"] for answer in answers] == ["Hello"]
     assert place.report()["totals"]["requests"] == 1
     assert list((place.directory / "state" / "spool").glob("*.spool")) == []
 
 
-def _until_spooled(directory: Path) -> None:
-    """Wait until the log of a spool has something in it."""
-    for _ in range(3_000):
-        if any(os.path.getsize(path) for path in directory.glob("*.spool-wal")):
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("no request arrived")
-
-
 def test_a_head_that_is_too_large_is_refused(place: Place) -> None:
     def answer_to(*headers: bytes) -> bytes:
         host, port = server.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
             head = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n" + b"".join(headers) + b"\r\n"
-            connection.sendall(head)
+            with suppress(ConnectionError):  # it may hang up before all of it is sent
+                connection.sendall(head)
             return connection.recv(100)
 
     with place.serving() as server:
@@ -222,16 +229,17 @@ def test_a_head_that_does_not_come_in_time_is_refused(place: Place) -> None:
     place.configure(BASIC.replace("port = 0", "port = 0\nread_timeout_s = 2"))
     with place.serving() as server:
         for begun, answer in ((b"", b""), (b"GET /health/live HTTP/1.1\r\nhost: local", b"HTTP/1.1 408 ")):
-            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
                 connection.sendall(begun)
                 assert connection.recv(100)[:13] == answer
-        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
-            for pause in (0.0, 3.0):  # between two requests there is all the time that connections are kept
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
+            for pause in (0.0, 2.5):  # between two requests there is all the time that connections are kept
                 threading.Event().wait(pause)
                 connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n")
                 answered = b""
                 while not answered.endswith(b"}"):
-                    answered += connection.recv(1000)
+                    answered += (piece := connection.recv(1000))
+                    assert piece, "it hung up"
         assert server.ask("slow")["object"] == "chat.completion"
 
 
@@ -248,8 +256,7 @@ def test_several_workers_serve_and_end_together(place: Place) -> None:
         for _ in range(4):
             server.ask()
     assert place.report()["totals"]["requests"] == 4
-    with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", server.port), timeout=1)
+    assert not server.listens()
 
 
 def test_workers_end_when_the_process_that_started_them_is_killed(place: Place) -> None:
@@ -257,24 +264,16 @@ def test_workers_end_when_the_process_that_started_them_is_killed(place: Place) 
         server.ask()
         server.process.kill()
         server.process.wait()
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", server.port), timeout=1).close()
-            except OSError:
-                break
-            threading.Event().wait(0.05)
-        else:
-            raise AssertionError("somebody still listens")
+        eventually(lambda: not server.listens())
     with place.serving("--workers", "2", "--port", str(server.port)) as again:
         again.ask()
     assert place.report()["totals"]["requests"] == 2
 
 
-def test_a_finished_request_shows_in_the_report_within_two_seconds(place: Place) -> None:
+def test_a_finished_request_soon_shows_in_the_report(place: Place) -> None:
     with place.serving() as server:
         server.ask()
-        threading.Event().wait(1.0)  # the report itself takes a moment to start
-        [row] = place.report()["rows"]
+        [row] = eventually(lambda: place.report()["rows"])
     assert (row["tier"], row["requests"], row["calls"]) == ("fast", 1, 1)
     assert float(row["cost_usd"]) > 0
     assert float(row["expected_revenue_usd"]) == 0.00145

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, text
 from router.errors import Unavailable
 from router.ledger import recovery, store
 from router.ledger.database import writing
-from router.ledger.shipping import Shipper
+from router.ledger.shipping import INTERVAL_S, Shipper
 from router.ledger.spool import Spool
 from router.ledger.tables import Call, RawUsage, Request
 from router.types import CallKind, CallStatus, Outcome, Precision, Signal, Tier
@@ -210,6 +210,10 @@ def test_a_request_nobody_ends_expires(shipper: Shipper, spool: Spool, engine: E
     shipper.turn()
     assert calls_in(engine)[0][4] == 1_000_000
     assert shipper.state.stray_results == 1
+
+
+def test_it_ships_often_enough() -> None:
+    assert 2 * INTERVAL_S < 2
 
 
 def test_stopping_ships_the_rest(spool: Spool, sqlite_engine: Engine) -> None:
