@@ -73,15 +73,15 @@
     }
     isAsking = true;
     isWanted = false;
+    const dials = dialed();
     try {
-      const found = await tierwise.json("/admin/api/thresholds/preview", { span: board.dataset.span, segment: board.dataset.segment, dials: dialed() });
+      const found = await tierwise.json("/admin/api/thresholds/preview", { span: board.dataset.span, segment: board.dataset.segment, dials });
       problem.hidden = true;
       if (found.columns) {
         fill(document.getElementById("figures"), found);
         document.getElementById("doubt").textContent = doubts(found.columns);
         reached = found.reached;
-        table.classList.remove("stale");
-        table.dataset.asked = JSON.stringify(dialed());
+        table.classList.toggle("stale", JSON.stringify(dials) !== JSON.stringify(dialed()));  // moved on meanwhile
         place();
       } else if (found.stage === "reading") {
         setTimeout(ask, POLL_MS);

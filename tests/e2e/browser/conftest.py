@@ -4,10 +4,12 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.browser.demo import Demo, demonstration
+from tests.waiting import PATIENCE_S
 
+WAIT_MS = PATIENCE_S * 1_000
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OpenPage = Callable[..., Page]
 
@@ -24,6 +26,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium: Playwright's own download of a browser is not needed."""
     if CHROMIUM is None:
         pytest.skip("no chromium: scripts/browser installs it where it may")
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield launched
@@ -44,6 +47,7 @@ def open_page(browser: Browser, demo: Demo) -> Iterator[OpenPage]:
         contexts.append(context)
         if signed_in:
             context.add_cookies([{"name": "tierwise_admin", "value": demo.cookie, "url": f"{demo.url}/admin"}])
+        context.set_default_timeout(WAIT_MS)
         page = context.new_page()
         page.goto(f"{demo.url}/admin/{path}")
         return page

@@ -1,7 +1,6 @@
 """The loop of an operator whose margin fell, with the mouse and with the keyboard: move, look, save, try, go back."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,13 +9,11 @@ from playwright.sync_api import Browser, Page, expect
 from tests.e2e.browser.demo import Demo
 
 OpenPage = Callable[..., Page]
-WAIT = timedelta(seconds=60) / timedelta(milliseconds=1)
 GRAVE = ("serious", "critical")
 
 
 def thresholds(open_page: OpenPage, path: str = "thresholds", **look: object) -> Page:
     page = open_page(path, **look)
-    page.set_default_timeout(WAIT)
     page.on("dialog", lambda dialog: dialog.accept())
     followed(page)
     return page
@@ -24,7 +21,7 @@ def thresholds(open_page: OpenPage, path: str = "thresholds", **look: object) ->
 
 def followed(page: Page) -> None:
     """Wait until the figures are those of the dials."""
-    expect(page.locator("#effect:not(.stale) #figures tr").nth(5)).to_be_visible(timeout=WAIT)
+    expect(page.locator("#effect:not(.stale) #figures tr").nth(5)).to_be_visible()
 
 
 def share(page: Page) -> float:
@@ -105,7 +102,7 @@ def test_from_a_line_to_a_canary_into_force_and_back(open_page: OpenPage, demo: 
     followed(page)
     wanted = page.input_value("#dial-reasoning_threshold")
     page.get_by_role("button", name="Back-test row by row").click()
-    expect(page.locator("#backtest-result table").first).to_be_visible(timeout=WAIT)
+    expect(page.locator("#backtest-result table").first).to_be_visible()
     page.get_by_label("Why").first.fill("margin <b>fell</b>")
     page.get_by_role("button", name="Save as a version").click()
     page.wait_for_url("**version=*")
@@ -117,14 +114,14 @@ def test_from_a_line_to_a_canary_into_force_and_back(open_page: OpenPage, demo: 
     assert grave(page) == []
     page.get_by_label("Percent of conversations").first.fill("20")
     page.get_by_role("button", name="Start the trial").first.click()
-    expect(page.get_by_role("heading", name="is on trial")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("heading", name="is on trial")).to_be_visible()
     assert "20 % of the conversations" in said(page)
-    expect(page.locator("#arms")).to_contain_text("The guards", timeout=WAIT)
+    expect(page.locator("#arms")).to_contain_text("The guards")
     assert grave(page) == []
     page.get_by_role("button", name="Activate version").first.click()
-    expect(page.locator("p.said")).to_contain_text("is in force", timeout=WAIT)
+    expect(page.locator("p.said")).to_contain_text("is in force")
     page.get_by_role("button", name="Roll back to").click()
-    expect(page.locator("p.said")).to_contain_text("in force again", timeout=WAIT)
+    expect(page.locator("p.said")).to_contain_text("in force again")
     page.goto(f"{demo.url}/admin/history")
     for act in ("rolled back", "activated", "canary started", "proposed"):
         expect(page.get_by_text(act, exact=True).first).to_be_visible()
@@ -134,7 +131,7 @@ def test_a_target_becomes_thresholds(open_page: OpenPage) -> None:
     page = thresholds(open_page)
     page.get_by_label("Deep share, at most").last.fill("0.04")
     page.keyboard.press("Enter")
-    expect(page.locator("#solution")).to_contain_text("What binds", timeout=WAIT)
+    expect(page.locator("#solution")).to_contain_text("What binds")
     page.get_by_role("button", name="Use these dials").click()
     followed(page)
     assert share(page) <= 4.0
@@ -144,7 +141,7 @@ def test_a_query_is_tried_and_leaves_no_address_behind(open_page: OpenPage) -> N
     page = open_page("try")
     page.get_by_label("Query", exact=True).fill("Prove that the square root of 2 is irrational. secret-4711")
     page.get_by_role("button", name="Try it").click()
-    expect(page.locator("#outcome")).to_be_visible(timeout=WAIT)
+    expect(page.locator("#outcome")).to_be_visible()
     expect(page.locator("#decisions")).to_contain_text("In force")
     assert "4711" not in page.url
     assert grave(page) == []
