@@ -1,31 +1,32 @@
 """`tierwise evaluate`: the table of routing quality for any artefact and any data it was not fitted on."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from classifier import metrics, trials
-from classifier.corpus import Corpus, read
+from classifier.corpus import Corpus
 from classifier.labels import Label
 from classifier.model import DifficultyModel
-from classifier.trials import Trial
+from classifier.trials import Pair, Trial
 
 RANKINGS = ("classifier", "length only", "cost-matched shuffled", "random", "oracle")
 
 
 def unseen(corpus: Corpus) -> Corpus:
-    """Rows that the shipped artefact was not fitted on: other splits than train, and tasks held out."""
+    """Rows that the shipped artefact was not fitted on: all but the tasks of the training split that may be learned."""
     keep = [
-        query.use != "lengths-only" and (query.split != "train" or query.is_holdout_task) for query in corpus.queries
+        query.use != "lengths-only"
+        and (query.split != "train" or query.is_holdout_task or query.use == "evaluate-only")
+        for query in corpus.queries
     ]
     return corpus.where(np.array(keep, np.bool_))
 
 
-def of_directory(directory: Path, model: DifficultyModel) -> list[Trial]:
+def of_outcomes(rows: Corpus, model: DifficultyModel, asked: Sequence[Pair] = ()) -> list[Trial]:
     """Trials on the unseen rows of recorded outcomes."""
-    corpus = unseen(read(directory))
-    return trials.trials_of(corpus, [model], [0] * len(corpus.queries))
+    corpus = unseen(rows)
+    return trials.trials_of(corpus, [model], [0] * len(corpus.queries), trials.pairs_in(corpus, asked))
 
 
 def of_labels(labels: Sequence[Label], model: DifficultyModel) -> list[Trial]:

@@ -25,6 +25,7 @@ from classifier.types import Abilities, Turn
 
 Array = npt.NDArray[np.float64]
 Log = Callable[[str], None]
+MOST_REWRITTEN = 600
 
 
 def fit_model(corpus: Corpus) -> DifficultyModel:
@@ -204,10 +205,13 @@ def flipped(
     found = {}
     for group in groups:
         texts = [query.text for query in corpus.queries if group_of(query.source) == group]
-        texts = random.Random(0).sample(texts, min(600, len(texts)))
+        texts = random.Random(0).sample(texts, min(MOST_REWRITTEN, len(texts)))
         abilities = Abilities(*(model.ability_of(name) for name in pairs_of[group][0]))
         found[group] = flips(lambda text, at=abilities: model.estimate([Turn("user", text)], at).gain, texts)  # type: ignore[misc]
     return found
+
+
+_WORDS_READ = 60 * 750
 
 
 def speed(model: DifficultyModel, texts: Sequence[str], rounds: int = 9) -> dict[int, tuple[float, float]]:
@@ -216,6 +220,7 @@ def speed(model: DifficultyModel, texts: Sequence[str], rounds: int = 9) -> dict
     The median of the quietest round, because cores are shared and change their clock; and the best single one.
     """
     words = " ".join(texts).split()
+    words *= 1 + _WORDS_READ // len(words)
     found = {}
     for tokens in (20, 200, 1000):
         size = int(tokens * 0.75)

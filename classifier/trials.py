@@ -123,12 +123,29 @@ def trials_of(
     ]
 
 
+class PairsError(ValueError):
+    """A pair of models that cannot be tried, said in the operator's words."""
+
+
+def pairs_of_names(said: Sequence[str]) -> list[Pair]:
+    """Read `WEAK:STRONG`; raises PairsError."""
+    found = []
+    for each in said:
+        weak, _, strong = each.partition(":")
+        if not weak or not strong or weak == strong:
+            raise PairsError(f"--pair {each}: give two models as WEAK:STRONG")
+        found.append((weak, strong))
+    return found
+
+
 def pairs_in(corpus: Corpus, asked: Sequence[Pair] = ()) -> dict[str, tuple[Pair, ...]]:
     """What to try on each group of any corpus: the pairs asked for, else those above, else a pair of its own models.
 
     Of those that answered at least half as many queries as the busiest, the best is the strong model, and of the
-    others the one in the middle is the weak model.
+    others the one in the middle is the weak model. Raises PairsError for models that are not in the corpus.
     """
+    if unknown := sorted({name for pair in asked for name in pair} - set(corpus.models)):
+        raise PairsError(f"no outcomes of {', '.join(unknown)}; there are {', '.join(corpus.models)}")
     found: dict[str, tuple[Pair, ...]] = {}
     groups = np.array([group_of(query.source) for query in corpus.queries])
     for group in sorted(set(groups.tolist())):

@@ -1,5 +1,6 @@
 """`tierwise evaluate`: how good an artefact is on data it was not fitted on, beside its controls."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,21 +14,44 @@ def evaluate(
         Path | None,
         typer.Option("--artifact", help="A directory made by `tierwise train`; the shipped one by default."),
     ] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="WEAK:STRONG, models of the recorded outcomes; repeat for more. By default those of each source."
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Rankings and calibration of each pair only.")] = False,
 ) -> None:
-    """Print ranking, routing and calibration figures with 95 % intervals and all controls, as Markdown tables."""
+    """Print the bars of routing quality, then every pair with 95 % intervals and all controls, as Markdown tables."""
     from classifier import artifact, corpus
-    from classifier.evaluate import of_directory, of_labels, table
+    from classifier.assessment import assess, assess_labels
+    from classifier.evaluate import of_labels, of_outcomes, table
     from classifier.labels import LabelsError, read_labels
+    from classifier.trials import PairsError, pairs_of_names
+
+    def progress(says: str) -> None:
+        print(says, file=sys.stderr, flush=True)
 
     try:
         model = artifact.load(artifact_directory)
         if (labels is None) == (data is None):
             raise LabelsError("give either --labels FILE or --data DIR")
-        results = of_labels(read_labels(labels), model) if labels else of_directory(data or Path(), model)
+        asked = pairs_of_names(pair or ())
+        if labels is not None:
+            results = of_labels(read_labels(labels), model)
+            found = [] if quick else assess_labels(results[0], model, progress)
+        else:
+            rows = corpus.read(data or Path())
+            if quick:
+                found, results = [], of_outcomes(rows, model, asked)
+            else:
+                found, results = assess(rows, model, asked, progress)
         if not any(len(trial.texts) for trial in results):
             raise LabelsError("no rows with both outcomes that the artefact was not fitted on")
-    except (artifact.ArtifactError, LabelsError, corpus.CorpusMissing) as error:
+    except (artifact.ArtifactError, LabelsError, PairsError, corpus.CorpusMissing) as error:
         typer.echo(f"tierwise evaluate: {error}", err=True)
         raise typer.Exit(2) from error
     print(f"artefact {model.version}\n")
+    if found:
+        print("\n".join(["| measure | found | bar | |", "|---|---|---|---|", *map(str, found), ""]))
     print("\n".join(table(results)))
