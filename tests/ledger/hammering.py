@@ -7,6 +7,7 @@ import asyncio
 import random
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,9 @@ from router.ledger.slices import Slices
 from router.ledger.spool import Spool
 from router.types import Tier
 from tests.ledger.builders import a_closing, a_result, an_intent, an_opening
+from tests.waiting import PATIENCE_S, soon
+
+MOST = 900_000
 
 
 class Hammer:
@@ -34,9 +38,10 @@ class Hammer:
         self.slices = Slices(engine, self.spool.path.stem, self.clock.now_us)
         self.slices.load()
         self.shipper.follow(self.slices.refresh)
-        self.refused = 0
+        self.spent = self.refused = 0
+        self._is_enough = False
 
-    async def spend(self, least: int = 1_000, most: int = 900_000) -> bool:
+    async def spend(self, least: int = 1_000, most: int = MOST) -> bool:
         """One request: hold, spool the intent, call for a while, settle. False when the budget had no room."""
         now_us = self.clock.now_us()
         purse = self.slices.purse(Payer(1, "default", Tier.FAST), now_us)
@@ -57,24 +62,30 @@ class Hammer:
         cost = self.dice.randint(0, bound)
         purse.settle(bound, cost)
         purse.close()
+        self.spent += cost
         self.spool.write([a_result(id_, cost_nanousd=cost), msgspec.structs.replace(a_closing(id_), closed_at=now_us)])
         return True
 
-    async def many(self, tasks: int, until: float, smallest: int = 1_000) -> None:
-        """Spend from so many tasks until the time is over; what is refused comes back for less."""
+    async def many(self, tasks: int, is_enough: Callable[[], bool], smallest: int = 1_000) -> None:
+        """Spend from so many tasks until it is enough; what is refused comes back for less, then for more."""
 
         async def one() -> None:
-            most = 900_000
-            while time.monotonic() < until:
-                if not await self.spend(smallest, most):
+            most = MOST
+            while not self._is_enough:
+                if await self.spend(smallest, most):
+                    most = min(most * 2, MOST)
+                else:
                     most = max(most // 2, smallest)
                     await asyncio.sleep(0.05)
 
-        await asyncio.gather(*(one() for _ in range(tasks)))
+        spending = asyncio.gather(*(one() for _ in range(tasks)))
+        await soon(is_enough)
+        self._is_enough = True
+        await spending
 
     def stop(self) -> None:
         """End in good order."""
-        if self.shipper.stop():
+        if self.shipper.stop(PATIENCE_S):
             self.slices.close()
         self.spool.close()
 
@@ -83,7 +94,8 @@ def main() -> None:
     url, spools, seed, seconds = sys.argv[1:]
     hammer = Hammer(open_engine(url), Path(spools), int(seed))
     hammer.shipper.start()
-    asyncio.run(hammer.many(20, time.monotonic() + float(seconds)))
+    until = time.monotonic() + float(seconds)
+    asyncio.run(hammer.many(20, lambda: time.monotonic() > until))
     hammer.stop()
 
 

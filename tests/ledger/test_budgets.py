@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,11 @@ from router.ledger.database import open_engine
 from router.ledger.shipping import Shipper
 from router.ledger.slices import Slices
 from router.ledger.spool import Spool
-from router.ledger.tables import BudgetLease, BudgetPeriod, Call, Request
+from router.ledger.tables import BudgetLease, BudgetPeriod, Call
 from router.types import Tier
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening
 from tests.ledger.hammering import Hammer
+from tests.waiting import eventually
 
 LIMIT = 1_000_000_000
 PAYER = Payer(1, "default", Tier.FAST)
@@ -234,7 +235,7 @@ async def test_200_tasks_in_one_process_never_overspend_on_sqlite(sqlite_engine:
     budgets.put(sqlite_engine, BudgetScope.TOTAL, "", Period.MONTH, limit, "test", "", time.time_ns() // 1_000)
     hammer = Hammer(sqlite_engine, spool_dir, 1)
     hammer.shipper.start()
-    await hammer.many(200, time.monotonic() + 1.5)
+    await hammer.many(200, lambda: hammer.spent >= limit * 0.95 and hammer.refused >= 200)
     await asyncio.to_thread(hammer.stop)
     settled, leased = booked_of(sqlite_engine)
     assert settled == lines_of(sqlite_engine)
@@ -252,36 +253,26 @@ def test_8_processes_with_kills_never_overspend_on_postgresql(postgresql_engine:
         return subprocess.Popen(command, cwd=Path(__file__).parents[2])
 
     running = [started(seed, 4.0) for seed in range(8)]
-    wait_for_lines(postgresql_engine)
+    eventually(lambda: lines_of(postgresql_engine))
     for victim in dice.sample(running, 4):
         time.sleep(0.2)
         victim.kill()
         in_bounds(postgresql_engine, limit)
     for process in running:
         process.wait()
-    asyncio.run(finish(postgresql_engine, spool_dir))
+    asyncio.run(finish(postgresql_engine, spool_dir, lambda: booked_of(postgresql_engine)[0] >= limit * 0.95))
     settled, leased = booked_of(postgresql_engine)
     assert settled == lines_of(postgresql_engine)
     assert leased == 0
     assert limit * 0.95 <= settled <= limit
 
 
-async def finish(engine: Engine, spools: Path) -> None:
-    """A last worker adopts what the dead left and spends what is still to be had."""
+async def finish(engine: Engine, spools: Path, is_enough: Callable[[], bool]) -> None:
+    """A last worker adopts what the dead left and spends until nearly all is booked."""
     last = Hammer(engine, spools, 99)
     last.shipper.start()
-    await last.many(20, time.monotonic() + 2.0)
+    await last.many(20, is_enough)
     await asyncio.to_thread(last.stop)
-
-
-def wait_for_lines(engine: Engine) -> None:
-    """Wait until something is booked."""
-    for _ in range(600):
-        with engine.connect() as connection:
-            if connection.scalar(select(func.count()).select_from(Request)):
-                return
-        time.sleep(0.1)
-    raise AssertionError("nobody spends")
 
 
 def in_bounds(engine: Engine, limit: int) -> None:
