@@ -44,6 +44,12 @@ class Load:
         """Begin."""
         self._tasks = [asyncio.create_task(self._client()) for _ in range(self._clients)]
 
+    async def wait_answered(self, within_s: float = 60.0) -> None:
+        """Wait until somebody has a whole answer, or for so long."""
+        deadline = time.monotonic() + within_s
+        while not self.seen.answered and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
     async def stop(self, *, abruptly: bool = False) -> Experience:
         """End after the requests under way, or at once."""
         self._stopping.set()

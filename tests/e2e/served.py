@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TIERWISE = str(Path(sys.executable).with_name("tierwise"))
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 120.0
 STOPPED_WITHIN_S = 20.0
 CONFIG = """
 database_url = "sqlite:///{directory}/tierwise.db"

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests.e2e.served import environment, serve
+from tests.waiting import PATIENCE_S
 
 REQUESTS = 1_500
 DAYS = 3
@@ -50,5 +51,5 @@ def demonstration(directory: Path) -> Iterator[Demo]:
         printed = re.search(r"Admin secret: (\S+)", (directory / "serve.log").read_text(encoding="utf-8"))
         assert printed is not None
         fields = {"secret": printed[1], "name": "Ann"}
-        reply = httpx.post(f"{instance.url}/admin/sign-in", data=fields)
+        reply = httpx.post(f"{instance.url}/admin/sign-in", data=fields, timeout=PATIENCE_S)
         yield Demo(instance.url, printed[1], reply.cookies["tierwise_admin"])
