@@ -1,6 +1,7 @@
 """Clients of all kinds at once: every tier, streamed or not, some of which hang up."""
 
 import asyncio
+import contextlib
 import random
 import time
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Load:
         self._hang_up_share = hang_up_share
         self._clients = clients
         self._stopping = asyncio.Event()
+        self._is_answered = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -46,9 +48,8 @@ class Load:
 
     async def wait_answered(self, within_s: float = 60.0) -> None:
         """Wait until somebody has a whole answer, or for so long."""
-        deadline = time.monotonic() + within_s
-        while not self.seen.answered and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._is_answered.wait(), within_s)
 
     async def stop(self, *, abruptly: bool = False) -> Experience:
         """End after the requests under way, or at once."""
@@ -97,5 +98,6 @@ class Load:
             is_whole = b"data: [DONE]" in content if is_streamed else content.endswith(b"}")
             if reply.status == 200 and is_whole and b'"error"' not in content:
                 self.seen.answered.append(reply.headers["x-request-id"])
+                self._is_answered.set()
             else:
                 self.seen.failed.append(f"{reply.status} {content[-300:].decode(errors='replace')}")
