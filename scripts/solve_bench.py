@@ -176,7 +176,7 @@ def main() -> None:
     )
     say(f"{len(pool)} recorded queries, {options.resamplings} resamplings of {options.size} + {options.size}")
     say(f"in force: {in_force}\n")
-    say("| target | met on the unseen half | of the allowance used, mean (least) | quality interval covers | s each |")
+    say("| target | met on the unseen half | of the allowance used (least, most) | quality interval covers | s each |")
     say("| --- | --- | --- | --- | --- |")
     for name, limits in targets_of(pool).items():
         if options.only not in name:
@@ -193,7 +193,7 @@ def main() -> None:
         shown = f"{sum(covered)} of {len(covered)}" if covered else "not enough evidence"
         each = (time.monotonic() - began) / max(len(found), 1)
         kept = f"{(used <= 1).sum()} of {options.resamplings}"
-        say(f"| `{name}` | {kept} | {used.mean():.1%} ({used.min():.1%}) | {shown} | {each:.1f} |")
+        say(f"| `{name}` | {kept} | {used.mean():.1%} ({used.min():.1%}, {used.max():.1%}) | {shown} | {each:.1f} |")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from router.counterfactual import Counterfactual, design_of
+from router.counterfactual import MISFIT, Counterfactual, design_of
 from router.resampling import Resampling
 from router.traffic import REASONING, TIERS, Floats, Traffic
 from tests.traffics import LOGGED, a_world
@@ -50,6 +50,15 @@ def test_amounts_add_up_to_what_was_observed() -> None:
     expected = modelled(traffic).expected[rows, REASONING]
     assert expected.sum() == pytest.approx(traffic.cost_usd[rows].sum(), rel=0.01)
     assert (expected > 0).all()
+
+
+def test_no_number_of_requests_makes_a_tier_sure_of_what_it_has_not_seen() -> None:
+    traffic, _ = steep(20_000, 1)
+    model, below = modelled(traffic), traffic.scores < 0.2
+    moved, stayed = all_in(traffic, below), np.eye(len(TIERS))[traffic.tiers]
+    unseen, seen = (model.totals(chances, np.ones(len(traffic), bool)) for chances in (moved, stayed))
+    assert unseen[1:].std() / unseen[0] >= 0.9 * MISFIT
+    assert seen[1:].std() / seen[0] < MISFIT / 2
 
 
 def test_a_tier_that_hardly_anyone_took_is_not_known() -> None:
