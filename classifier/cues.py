@@ -109,12 +109,13 @@ PHRASES: dict[int, str] = {
     """,
 }
 
+_SHIFT = np.array(16, np.uint32)  # leaves the first half of a hash
 _UNSPACED_HIGH_STAKES = re.compile(
     "自杀|自殺|怀孕|懷孕|妊娠|药量|剂量|用药|服用|处方|症状|癌症|胸痛|中毒|律师|律師|起诉|离婚|離婚|房贷|贷款|税务|报税|"
     "投资|破产|死にたい|薬|服用量|弁護士|訴訟|住宅ローン|税金|投資|がん|약 |복용|임신|자살|변호사|이혼|세금|대출|투자|"
     "ฆ่าตัวตาย|ยา|ตั้งครรภ์|ทนาย"
 )
-_OPTION = re.compile(r"^[ \t]*(?:\(?([a-eA-E1-5])[.):]\)?)[ \t]+\S", re.MULTILINE)
+_OPTION = re.compile(r"\n[ \t]*\(?([a-e1-5])[.):]\)?[ \t]+\S")
 _OUTPUT_OF_CODE = "== ??"
 _EITHER = ("yes or no", "true or false", "yes/no", "true/false")
 _ARITHMETIC = re.compile(r"\d\s*[-+*/^=x×÷]\s*\(?-?\d")
@@ -134,18 +135,17 @@ class Cues:
     """Finds the cues of a text by its n-gram hashes."""
 
     def __init__(self) -> None:
-        bits = table()
-        # The first slot is never reached by look-up alone: every hit is compared with its key.
-        self._keys = np.array(sorted(bits), np.uint32)
-        self._bits = np.array([bits[int(key)] for key in self._keys], np.uint16)
-        self._slots = np.zeros(1 << 16, np.uint16)
-        self._slots[self._keys >> np.uint32(16)] = np.arange(len(self._keys), dtype=np.uint16)
+        self._bits = table()
+        # Which first halves of hashes cues have: few n-grams of a text are left to be looked up.
+        self._may_be = np.zeros(1 << 16, np.bool_)
+        self._may_be[np.array(list(self._bits), np.uint32) >> _SHIFT] = True
 
     def of(self, features: Features) -> int:
         """All cues present."""
-        at = self._slots[features.grams >> np.uint32(16)]
-        hits = at[self._keys[at] == features.grams]
-        return int(np.bitwise_or.reduce(self._bits[hits])) if len(hits) else 0
+        cues, grams = 0, features.grams
+        for gram in grams[self._may_be.take(grams >> _SHIFT)].tolist():
+            cues |= self._bits.get(gram, 0)
+        return cues
 
 
 def stakes_of(text: str, cues: int, *, is_ascii: bool) -> Stakes:
@@ -155,11 +155,15 @@ def stakes_of(text: str, cues: int, *, is_ascii: bool) -> Stakes:
     return Stakes.LOW
 
 
+def _offers_two(lowered: str) -> bool:
+    return ("yes" in lowered or "true" in lowered) and any(map(lowered.__contains__, _EITHER))
+
+
 def answer_type_of(text: str, cues: int) -> AnswerType:
     """The most telling cue wins, from forms that a text states outright to those it only suggests."""
-    options = len({mark.lower() for mark in _OPTION.findall(text)}) if "\n" in text else 0
     lowered = text.lower()
-    if options >= 3 or (options == 2 and cues & Cue.CHOICE) or any(map(lowered.__contains__, _EITHER)):
+    options = len(set(_OPTION.findall("\n" + lowered))) if "\n" in text else 0
+    if options >= 3 or (options == 2 and cues & Cue.CHOICE) or _offers_two(lowered):
         return AnswerType.CHOICE
     if cues & Cue.JSON and not lowered.startswith(("what is", "explain")):
         return AnswerType.JSON

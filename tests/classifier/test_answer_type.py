@@ -1,6 +1,6 @@
 import pytest
 
-from classifier.cues import Cues, answer_type_of
+from classifier.cues import PHRASES, Cues, answer_type_of
 from classifier.features import extract
 from classifier.types import AnswerType
 
@@ -28,3 +28,9 @@ CUES = Cues()
 )
 def test_the_form_of_the_answer_is_read_from_the_question(text: str, expected: AnswerType) -> None:
     assert answer_type_of(text, CUES.of(extract(text))) is expected
+
+
+@pytest.mark.parametrize(("cue", "phrases"), PHRASES.items())
+def test_every_listed_phrase_is_found(cue: int, phrases: str) -> None:
+    lost = [phrase for phrase in map(str.strip, phrases.split(",")) if not CUES.of(extract(phrase)) & cue]
+    assert lost == []
