@@ -4,7 +4,7 @@ System and developer messages are not read: what an operator or a client writes 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from classifier.features import clipped
 from classifier.types import Turn
@@ -13,8 +13,7 @@ FOLLOW_UP_CHARS = 160
 _LONGEST_BURDEN = 0.6  # of a logit
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """The text to be judged, and how much the rest of the conversation is taken off both tiers' logits."""
 
     text: str
@@ -45,5 +44,7 @@ def _is_asking(turn: Turn) -> bool:
 
 def _burden(earlier: int, blocks: int, attachments: int, tool_calls: int) -> float:
     """Longer work is harder work. Set by hand and bounded: the recorded outcomes hold no conversations."""
+    if not (earlier or blocks or attachments or tool_calls):
+        return 0.0
     weight = 0.04 * min(earlier, 5) + 0.05 * min(blocks, 4) + 0.1 * min(attachments, 2) + 0.04 * min(tool_calls, 5)
     return min(weight, _LONGEST_BURDEN)

@@ -5,6 +5,9 @@ length and letter case changes nothing. Which n-grams carry weight is the model'
 """
 
 import re
+import struct
+import sys
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -80,7 +83,8 @@ _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", b"abcdefghijklmn
 _PUNCTUATION = re.compile(
     rb"\xc2[\xa0-\xbf]|\xe2\x80[\x80-\xbf]|\xe3\x80[\x80-\x9f]|\xef\xbc[\x81-\x8f\x9a-\xa0]|\xd8[\x8c\x9b\x9f]"
 )
-_ZERO = np.uint8(48)
+# Constants are arrays without dimensions: numpy takes them faster than numbers or arrays of one.
+_ZERO = np.array(48, np.uint8)
 _BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 _MASK = (1 << 64) - 1
 
@@ -94,12 +98,14 @@ def _powers(base: int) -> npt.NDArray[np.uint64]:
 
 
 _POWERS = _powers(_BASE)
-_INVERSES = _powers(pow(_BASE, -1, 1 << 64))[1:]  # of the byte after the one that is asked for
-_MIX = np.uint64(0xD6E8FEB86659FD93)
-_SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
-_HALF = np.uint64(32)
+# Of the byte after the one that is asked for; times a number that mixes the bits of a word's hash.
+_MIXED_INVERSES = _powers(pow(_BASE, -1, 1 << 64))[1:] * np.uint64(0xD6E8FEB86659FD93)
+_SECOND = np.array(0xC2B2AE3D27D4EB4F, np.uint64)
+_UPPER_HALVES = slice(1 if sys.byteorder == "little" else 0, None, 2)
+_TRUE = np.ones(_LIMIT, np.bool_)
 _ONES = np.ones(_LIMIT, np.float32)
-_LOG_COUNTS = (1.0 + np.log(np.arange(1, _LIMIT + 2))).astype(np.float32)
+_NOTHING = np.zeros(0, np.uint32)
+_LOG_COUNTS = (1.0 + np.log(np.maximum(1, np.arange(_LIMIT)))).astype(np.float32)
 
 SURFACE_NAMES = (
     *(name for name, _ in _KINDS), "characters", "words", "word_length", "distinct", "number_length", "line_length",
@@ -108,6 +114,7 @@ SURFACE_NAMES = (
     "question", "options_length", "options", "digits_of_options", "spread_of_options", "digits_of_question",
     "letters_of_question", "signs_of_question", "sentences", "longest_sentence", "last_sentence",
 )  # fmt: skip
+_PACKED = struct.Struct(f"{len(SURFACE_NAMES)}f").pack  # numpy takes bytes faster than numbers
 QUESTION, LONGEST_SENTENCE = SURFACE_NAMES.index("question"), SURFACE_NAMES.index("longest_sentence")
 
 
@@ -136,20 +143,23 @@ def extract(text: str) -> Features:
     folded = raw.translate(_FOLD)
     line = np.frombuffer(folded, np.uint8)
     classes = np.frombuffer(raw.translate(_CLASSES), np.uint8)
-    is_word = np.frombuffer(raw.translate(_WORDS), np.uint8)
-    # The text is padded, so edges come in pairs: before the first and at the last byte of a word.
-    edges = (is_word[1:] != is_word[:-1]).nonzero()[0]
-    before, last = edges[::2], edges[1::2]
-    lengths = last - before
-    is_long = lengths > 1
     counts: list[float] = np.bincount(classes, minlength=_OTHER + 1).tolist()
-    letters, digits, _, newlines = counts[:4]
-    # After folding, a word made of digits starts with a zero.
-    numbers = np.count_nonzero(line[before + 1] == _ZERO) if digits else 0
-    grams, frequencies = _grams(line, before[is_long], last[is_long])
-    words = np.count_nonzero(is_long)
-    surface = np.array(
-        (
+    letters, digits, beyond_ascii, newlines = counts[:4]
+    is_word = np.frombuffer(raw.translate(_WORDS), np.bool_)
+    # Joints are where a word goes on: words of one letter have none. The text is padded, so edges come in pairs.
+    is_joint = is_word[1:] & is_word[:-1]
+    edges = (is_joint[1:] != is_joint[:-1]).nonzero()[0]
+    before, last_joint = edges[::2], edges[1::2]
+    words, joints = len(before), np.count_nonzero(is_joint)
+    grams, frequencies, longest = _NOTHING, _ONES[:0], 0
+    if words:
+        grams, frequencies = _grams(line, before, last_joint)
+        lengths = last_joint - before
+        longest = lengths.item(lengths.argmax()) + 1
+    # After folding, every digit is a zero; a number is a word that starts with one.
+    numbers = np.count_nonzero((line[1:] == _ZERO) > is_word[:-1]) if digits else 0
+    surface = np.frombuffer(
+        _PACKED(
             *counts[:_OTHER],
             len(text),
             words,
@@ -158,31 +168,29 @@ def extract(text: str) -> Features:
             digits / (numbers + 1),
             len(raw) / (newlines + 1),
             numbers,
-            int(lengths.max()) if words else 0,
-            len(lengths) - words,
+            longest,
+            letters + digits + beyond_ascii - joints - words,
             *_question(folded, classes, counts, len(text) / max(1, len(encoded))),
         ),
         np.float32,
     )
-    return Features(grams, frequencies, np.log1p(surface, out=surface), is_ascii)
+    return Features(grams, frequencies, np.log1p(surface), is_ascii)
 
 
 def _question(
     folded: bytes, classes: npt.NDArray[np.uint8], counts: list[float], chars_per_byte: float
 ) -> tuple[float, ...]:
     """What is asked, apart from the answers offered: a long list of options does not make a long question."""
-    marks = [mark.start() for mark in _OPTION.finditer(folded)] if counts[_NEWLINES] > 1 else []
     end = len(folded)
-    if len(marks) > 2 and _FIRST_OPTIONS.match(folded, marks[0]):
-        spread = [later - earlier for earlier, later in zip(marks, (*marks[1:], end), strict=True)]
-        offered = (end - marks[0]) * chars_per_byte, len(marks), 0.0, max(spread) - min(spread)
-        end = marks[0]
-        of_question = np.bincount(classes[:end], minlength=_OTHER + 1).tolist()
-        digits = 20.0 * (counts[1] - of_question[1]) / (len(folded) - end)
-        offered = *offered[:2], digits, offered[3]
-        counts = of_question
-    else:
-        offered = 0.0, 0, 0.0, 0
+    offered: tuple[float, ...] = 0.0, 0.0, 0.0, 0.0
+    if counts[_NEWLINES] > 1:
+        marks = [mark.start() for mark in _OPTION.finditer(folded)]
+        if len(marks) > 2 and _FIRST_OPTIONS.match(folded, marks[0]):
+            sizes = [later - earlier for earlier, later in pairwise((*marks, end))]
+            of_question = np.bincount(classes[: marks[0]], minlength=_OTHER + 1).tolist()
+            length, digits = end - marks[0], counts[1] - of_question[1]
+            offered = length * chars_per_byte, len(marks), 20.0 * digits / length, max(sizes) - min(sizes)
+            end, counts = marks[0], of_question
     sentences = list(map(len, folded[:end].translate(_SENTENCES).split(b". ")))
     return (
         end * chars_per_byte,
@@ -197,29 +205,27 @@ def _question(
 
 
 def _grams(
-    line: npt.NDArray[np.uint8], before: npt.NDArray[np.intp], last: npt.NDArray[np.intp]
+    line: npt.NDArray[np.uint8], before: npt.NDArray[np.intp], last_joint: npt.NDArray[np.intp]
 ) -> tuple[Hashes, Floats]:
     """Hash words and pairs of neighbours; a word's hash is a slice of one running polynomial."""
     count = len(before)
-    if not count:
-        return np.zeros(0, np.uint32), np.zeros(0, np.float32)
     # The first byte is padding, so the running sum before a word is the one at the byte before it.
     running = np.add.accumulate(line * _POWERS[: len(line)])
     mixed = np.empty(2 * count - 1, np.uint64)
-    words = mixed[:count]
-    np.multiply(running[last] - running[before], _INVERSES[before], out=words)
-    np.add(words[:-1] * _SECOND, words[1:], out=mixed[count:])
-    mixed *= _MIX
-    mixed >>= _HALF
-    hashes = mixed.astype(np.uint32)
+    words, pairs = mixed[:count], mixed[count:]
+    np.subtract(running[1:].take(last_joint), running.take(before), out=words)
+    words *= _MIXED_INVERSES.take(before)
+    np.multiply(words[:-1], _SECOND, out=pairs)
+    pairs += words[1:]
+    hashes = mixed.view(np.uint32)[_UPPER_HALVES].copy()
     hashes.sort()
-    is_first = np.empty(len(hashes) + 1, np.bool_)
-    is_first[0] = is_first[-1] = True
+    is_first = _TRUE[: len(hashes) + 1].copy()
     np.not_equal(hashes[1:], hashes[:-1], out=is_first[1:-1])
     at = is_first.nonzero()[0]
-    if len(at) > len(hashes):  # as in most short texts, nothing is said twice
+    if len(at) > len(hashes):  # nothing is said twice
         return hashes, _ONES[: len(hashes)]
-    return hashes[at[:-1]], _LOG_COUNTS[at[1:] - at[:-1] - 1]
+    first, end = at[:-1], at[1:]
+    return hashes.take(first), _LOG_COUNTS.take(end - first)
 
 
 def hash_phrase(phrase: str) -> int:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from classifier.features import Features, Floats, Hashes
 
 _BITS = 20
-_SHIFT = np.uint32(32 - _BITS)
+_SHIFT = np.array(32 - _BITS, np.uint32)
 _LEAST_IDF = 1.0
 
 

@@ -32,6 +32,8 @@ KNOWN_SUFFIXES = (
 )  # fmt: skip
 # The longest first, so that no greeting leaves its second half behind.
 _HEADS, _TAILS = (tuple(sorted(known, key=len, reverse=True)) for known in (KNOWN_PREFIXES, KNOWN_SUFFIXES))
+# Most texts begin and end otherwise, which is seen by two letters.
+_OPENINGS, _ENDINGS = frozenset(known[:2] for known in _HEADS), frozenset(known[-2:] for known in _TAILS)
 _REACH = max(len(_HEADS[0]), len(_TAILS[0]))
 
 TAUGHT_PREFIXES = (
@@ -135,10 +137,10 @@ UNSEEN_SUFFIXES = (
 def stripped(text: str) -> str:
     """The text without known wording before and after it, whatever its case."""
     text = text.strip()
-    while (head := text[:_REACH].lower()).startswith(_HEADS):
+    while text[:2].lower() in _OPENINGS and (head := text[:_REACH].lower()).startswith(_HEADS):
         known = next(wording for wording in _HEADS if head.startswith(wording))
         text = text[len(known) :].lstrip()
-    while (tail := text[-_REACH:].lower()).endswith(_TAILS):
+    while text[-2:].lower() in _ENDINGS and (tail := text[-_REACH:].lower()).endswith(_TAILS):
         known = next(wording for wording in _TAILS if tail.endswith(wording))
         shorter = text[: len(text) - len(known)]
         if not shorter or shorter[-1].isalnum():

@@ -1,3 +1,6 @@
+from collections import Counter
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -67,3 +70,28 @@ SHORT, LONG = ("neon", "iron", "zinc"), ("neon" * 9, "iron" * 5, "zinc" * 7)
 def test_the_longest_sentence_is_measured() -> None:
     assert _signal("Short. This one is a good deal longer! No?", "longest_sentence") > 25
     assert _signal("Short. This one is a good deal longer! No?", "sentences") == pytest.approx(4, abs=0.01)
+
+
+WORDS = st.lists(
+    st.sampled_from(["alpha", "Alpha", "x", "q7", "42", "9", "_", "жук", "ü", "語", "語語", "Ωmega"]), max_size=60
+)
+
+
+@given(WORDS, st.sampled_from([" ", ", ", "\n", "? ", " - "]))
+def test_all_words_at_once_are_read_as_they_are_one_by_one(words: list[str], parting: str) -> None:
+    features = extract(f"Zebra{parting}{parting.join(words)}{parting}zebra")
+    written = [word.lower().encode() for word in ("zebra", *words, "zebra")]
+    long = [word.decode() for word in written if len(word) > 1]
+    counted = Counter(hash_phrase(said) for said in (*long, *map(" ".join, pairwise(long))))
+    assert features.grams.tolist() == sorted(counted)
+    said_times = [counted[gram] for gram in features.grams.tolist()]
+    np.testing.assert_allclose(features.frequencies, 1 + np.log(said_times), rtol=1e-6)
+    signals = dict(zip(SURFACE_NAMES, np.expm1(features.surface), strict=True))
+    assert round(signals["words"]) == len(long)
+    assert round(signals["one_letter_words"]) == len(written) - len(long)
+    assert round(signals["longest_word"]) == max(map(len, written))
+    assert round(signals["numbers"]) == sum(word[:1].isdigit() for word in written)
+
+
+def test_hashes_are_those_that_the_format_has_always_had() -> None:
+    assert [hash_phrase(said) for said in ("theorem", "prime number", "простых")] == [3039204648, 705633136, 743673452]
