@@ -24,9 +24,9 @@ from classifier.vocabulary import Table
 
 SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
 LOGIT_BOUND = 6.0
-# Arrays, because numpy takes them faster than numbers.
-_LOWEST, _HIGHEST = np.full(1, -SURFACE_BOUND, np.float32), np.full(1, SURFACE_BOUND, np.float32)
-_SHORTEST = np.full(1, 1e-6, np.float32)  # of a text's length in n-grams: avoids a division by zero
+# Arrays without dimensions: numpy takes them faster than numbers or arrays of one.
+_LOWEST, _HIGHEST = np.array(-SURFACE_BOUND, np.float32), np.array(SURFACE_BOUND, np.float32)
+_SHORTEST = np.array(1e-6, np.float32)  # of a text's length in n-grams: avoids a division by zero
 _NEGLIGIBLE = 14.0  # below the highest gate, an expert's share is one in a million
 _DOUBTFUL, _TRUSTED = 0.1, 0.6  # chance of a known kind up to which experts do not count, and from which they do fully
 _CERTAIN = 0.999
@@ -110,7 +110,11 @@ class DifficultyModel:
         self._table = Table(parameters.keys, parameters.idf, np.hstack((parameters.gram_weights, parameters.seen))[:-1])
         # Which scale each column reads.
         self._scale_of = np.minimum(np.arange(self._columns_count) // knots, self._experts)
-        self._surface_scale = 1.0 / parameters.surface_scale
+        # Every signal on every scale, scale by scale.
+        self._signals = parameters.surface_mean.shape[1]
+        self._on_each_scale = np.tile(np.arange(self._signals), self._experts + 1)
+        self._surface_mean = parameters.surface_mean.reshape(-1)
+        self._surface_scale = (1.0 / parameters.surface_scale).reshape(-1)
         self._surface_weights = self._spread_out(parameters.surface_weights)
         self._general: list[list[float]] = parameters.general.tolist()
         self._familiarity: list[float] = parameters.familiarity.tolist()
@@ -169,10 +173,11 @@ class DifficultyModel:
     def _read(self, features: Features) -> "_Reading":
         """All columns, and how like texts of a known kind this one is."""
         parameters, count, experts = self.parameters, self._columns_count, self._experts
-        surface = (features.surface - parameters.surface_mean) * self._surface_scale
-        np.maximum(surface, _LOWEST, out=surface)
-        np.minimum(surface, _HIGHEST, out=surface)
-        columns = surface.reshape(-1) @ self._surface_weights
+        surface = features.surface.take(self._on_each_scale)
+        surface -= self._surface_mean
+        surface *= self._surface_scale
+        surface = np.minimum(np.maximum(surface, _LOWEST), _HIGHEST)
+        columns = surface.dot(self._surface_weights)
         columns += parameters.bias
         grams = len(features.grams)
         coverage, shares = 0.0, [0.0] * (experts + 1)
@@ -181,11 +186,10 @@ class DifficultyModel:
             both = np.empty((2, grams), np.float32)
             np.multiply(weights, weights, out=both[0])
             both[1] = known
-            squares, seen = both @ rows[:, count : count + experts + 1]
-            lengths = np.sqrt(squares)
-            np.maximum(lengths, _SHORTEST, out=lengths)
-            columns += (weights @ rows[:, :count]) / lengths.take(self._scale_of)
+            squares, seen = both.dot(rows[:, count : count + experts + 1])
             shares = seen.tolist()
+            lengths = np.maximum(np.sqrt(squares), _SHORTEST)
+            columns += weights.dot(rows[:, :count]) / lengths.take(self._scale_of)
             coverage = shares[experts] / grams
         listed: list[float] = columns.tolist()
         gates = listed[self._heads : -1]
@@ -194,19 +198,19 @@ class DifficultyModel:
         likeness = min(1.0, shares[likeliest] / (max(1, grams) * self._usual_coverage[likeliest]))
         by_distance, by_margin, by_likeness, known_at_all = self._familiarity
         if experts > 1:
-            own = surface[likeliest]
-            distance = float(np.add.reduce(np.abs(own))) / len(own)
-            margin = highest - max(gate for at, gate in enumerate(gates) if at != likeliest)
+            own = surface[likeliest * self._signals : (likeliest + 1) * self._signals]
+            distance = float(np.add.reduce(abs(own))) / len(own)
+            margin = highest - sorted(gates)[-2]
             known_at_all += by_distance * math.log(distance + NEAREST) + by_margin * math.log1p(margin)
             known_at_all += by_likeness * likeness
-        common = surface[experts]
+        common = experts * self._signals
         return _Reading(
             listed,
             coverage,
             likeness,
             min(1.0, max(0.0, (_sigmoid(known_at_all) - _DOUBTFUL) / (_TRUSTED - _DOUBTFUL))),
-            float(common[QUESTION]),
-            float(common[LONGEST_SENTENCE]),
+            surface.item(common + QUESTION),
+            surface.item(common + LONGEST_SENTENCE),
         )
 
     def _position(self, abilities: Abilities) -> tuple[Between, Between]:
@@ -279,7 +283,7 @@ class DifficultyModel:
 
 def _forecast(tokens: float, factors: Sequence[float]) -> Forecast:
     few, median, many = factors
-    return Forecast(max(1, round(tokens * few)), max(1, round(tokens * median)), max(1, round(tokens * many)))
+    return Forecast(round(tokens * few) or 1, round(tokens * median) or 1, round(tokens * many) or 1)
 
 
 def _sigmoid(logit: float) -> float:
