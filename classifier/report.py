@@ -42,7 +42,7 @@ def by_answer_type(tried: Sequence[Trial]) -> list[str]:
 
 def by_language(rows: corpus.Corpus, model: DifficultyModel) -> list[str]:
     """No outcomes were recorded for other languages; what can be shown is that they do not look easy."""
-    consumer = [query.text for query in rows.queries if query.use == "lengths-only"]
+    consumer = _consumer_prompts(rows)
     groups = {
         "mostly ASCII": [text for text in consumer if _beyond(text) <= 0.05],
         "Latin with accents": [text for text in consumer if 0.05 < _beyond(text) <= 0.2],
@@ -55,6 +55,10 @@ def by_language(rows: corpus.Corpus, model: DifficultyModel) -> list[str]:
             means = (np.mean([getattr(each, field) for each in said]) for field in ("p_fast", "score", "uncertainty"))
             lines.append(f"| {name} | {len(said)} | " + " | ".join(f"{value:.3f}" for value in means) + " |")
     return lines
+
+
+def _consumer_prompts(rows: corpus.Corpus) -> list[str]:
+    return [query.text for query in rows.queries if query.use == "lengths-only"]
 
 
 def _beyond(text: str) -> float:
@@ -111,7 +115,7 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
         bars.of_calibration(tried),
         *bars.of_placing(placed),
         *bars.of_flips(rewritten),
-        *bars.of_cost(model, [query.text for query in rows.queries if query.use == "lengths-only"]),
+        *bars.of_cost(model, _consumer_prompts(rows)),
     ]
     log.info("\n".join(map(str, found_bars)))
     directory = docs / "routing-quality"
@@ -180,6 +184,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--data", type=Path, default=Path(default), help="directory of queries.parquet, outcomes.parquet"
     )
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="where routing-quality.md and its charts go")
+    parser.add_argument(
+        "--only", choices=["cpu"], help="write nothing; print what an estimate costs in CPU time, memory and loading"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -187,6 +194,9 @@ def main(arguments: list[str] | None = None) -> int:
     except corpus.CorpusMissing as error:
         log.error("%s", error)
         return 2
+    if options.only:
+        log.info("\n".join(map(str, bars.of_cost(artifact.load(), _consumer_prompts(rows)))))
+        return 0
     options.docs.mkdir(parents=True, exist_ok=True)
     (options.docs / "routing-quality.md").write_text(measure(rows, artifact.load(), options.docs), encoding="utf-8")
     return 0
