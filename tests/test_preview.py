@@ -88,10 +88,12 @@ def test_quality_is_that_of_the_off_policy_estimators(policy: Policy) -> None:
     assert found.labels == exact.labels
     for name in ("ips", "snips", "doubly_robust"):
         one, other = getattr(found, name), getattr(exact, name)
-        # One rating that weighs 1 / 0.02 may be on the other side of a threshold, or of the cap.
-        assert one.value == pytest.approx(other.value, abs=max((3 if capped(policy) else 1) * other.error, 0.002))
+        # One rating that weighs 1 / 0.02 may be on the other side of a threshold, or of the cap: it is in one's error.
+        off = (3 if capped(policy) else 1) * max(one.error, other.error)
+        assert one.value == pytest.approx(other.value, abs=max(off, 0.002))
     # Where little speaks against a policy, it may be too little for one and just enough for the other.
-    if exact.effective_labels > 300 and found.effective_labels > 300:
+    has_the_same_heavy_ratings = math.isclose(found.ips.error, exact.ips.error, rel_tol=0.1)
+    if min(exact.effective_labels, found.effective_labels) > 300 and has_the_same_heavy_ratings:
         assert (found.doubt is None) == (exact.doubt is None)
 
 
