@@ -73,7 +73,6 @@ def _byte_classes() -> bytes:
 
 
 _CLASSES = _byte_classes()
-_WORDS = bytes(kind <= _BEYOND_ASCII for kind in _CLASSES)
 _SENTENCES = bytes.maketrans(b"?!\n\t", b"..  ")
 _OPTION = re.compile(rb"\n[ \t]*\(?[a-j][.):]\)?[ \t]")
 _FIRST_OPTIONS = re.compile(rb"\n[ \t]*\(?a[.):][^\n]*\n\s*\(?b[.):]")
@@ -85,6 +84,7 @@ _PUNCTUATION = re.compile(
 )
 # Constants are arrays without dimensions: numpy takes them faster than numbers or arrays of one.
 _ZERO = np.array(48, np.uint8)
+_LAST_OF_WORDS = np.array(_BEYOND_ASCII, np.uint8)
 _BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 _MASK = (1 << 64) - 1
 
@@ -145,7 +145,7 @@ def extract(text: str) -> Features:
     classes = np.frombuffer(raw.translate(_CLASSES), np.uint8)
     counts: list[float] = np.bincount(classes, minlength=_OTHER + 1).tolist()
     letters, digits, beyond_ascii, newlines = counts[:4]
-    is_word = np.frombuffer(raw.translate(_WORDS), np.bool_)
+    is_word = classes <= _LAST_OF_WORDS
     # Joints are where a word goes on: words of one letter have none. The text is padded, so edges come in pairs.
     is_joint = is_word[1:] & is_word[:-1]
     edges = (is_joint[1:] != is_joint[:-1]).nonzero()[0]
