@@ -32,6 +32,20 @@ def test_spellings_of_a_name_are_one_name(name: str) -> None:
     assert canonical(name) == "gpt-4o-mini"
 
 
+@pytest.mark.parametrize(
+    ("name", "known_as"),
+    [
+        ("gpt-4-1106-preview", "gpt-4-turbo"),
+        ("openai/gpt-4-0125-preview", "gpt-4-turbo"),
+        ("gpt-4-turbo-preview", "gpt-4-turbo"),
+        ("gpt-4-0613", "gpt-4"),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mixtral-8x7b"),
+    ],
+)
+def test_names_that_hide_another_model_are_told_apart(name: str, known_as: str) -> None:
+    assert canonical(name) == known_as
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="the recorded outcomes are not beside the checkout")
 def test_the_shipped_artefact_names_the_data_it_was_fitted_on() -> None:
     rows = corpus.read(DATA)
