@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 
 import aiohttp
 from sqlalchemy import Engine
@@ -24,6 +25,7 @@ from router.types import Tier
 
 COMMAND = [str(Path(sys.executable).with_name("tierwise")), "serve"]
 READY_WITHIN_S = 120.0
+BELOW_OUTGOING = range(20_000, 32_000)
 CONFIG = """
 database_url = "{database_url}"
 state_dir = "{directory}/state"
@@ -169,6 +171,9 @@ def _make_key(engine: Engine, name: str, scopes: Sequence[keys.Scope]) -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on which nobody listens, and which no outgoing connection gets while the instance is down."""
+    for port in SystemRandom().sample(BELOW_OUTGOING, 100):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")
