@@ -36,8 +36,19 @@ CANDIDATES = tuple(
     for alpha in (1.5, 3.0, 6.0, 12.0)
     for weight in (0.06, 0.12)
 )
-# On new traffic the slope of the base is believed, and its level to within some 0.8 of a logit.
-_PRIOR_SLOPE, _SLOPE_SCALE, _LEVEL_SCALE = 1.0, 0.2, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What slope is expected of the base's logits on new traffic (level: 0), and how surely: standard deviations."""
+
+    slope: float
+    slope_scale: float
+    level_scale: float
+
+
+# On new traffic the slope of the base is believed, its level hardly; `classifier.settling` prints what else was tried.
+PRIOR = Prior(slope=1.0, slope_scale=0.3, level_scale=1.5)
 _UNCHANGED = (1.0, 0.0)
 
 
@@ -145,15 +156,18 @@ def _sigmoid(logits: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-logits)))
 
 
-def level_and_slope(logits: Array, right: Array, weight: Array | None = None) -> tuple[float, float]:
-    """The most probable slope and intercept under the priors above, by Newton's method."""
-    found = np.array([_PRIOR_SLOPE, 0.0])
+def level_and_slope(
+    logits: Array, right: Array, weight: Array | None = None, prior: Prior = PRIOR
+) -> tuple[float, float]:
+    """The most probable slope and intercept under the prior, by Newton's method."""
+    expected = np.array([prior.slope, 0.0])
+    found = expected
     mass = np.ones_like(logits) if weight is None else weight
-    precision = np.diag([_SLOPE_SCALE**-2, _LEVEL_SCALE**-2])
+    precision = np.diag([prior.slope_scale**-2, prior.level_scale**-2])
     features = np.stack((logits, np.ones_like(logits)), axis=1)
     for _ in range(25):
         chance = _sigmoid(features @ found)
-        gradient = features.T @ (mass * (right - chance)) - precision @ (found - np.array([_PRIOR_SLOPE, 0.0]))
+        gradient = features.T @ (mass * (right - chance)) - precision @ (found - expected)
         hessian = (features * (mass * chance * (1 - chance))[:, None]).T @ features + precision
         found = found + np.linalg.solve(hessian, gradient)
     return float(found[0]), float(found[1])
@@ -236,7 +250,7 @@ def _own(
         reference=np.array([0.0, 1.0], np.float32),
         prior_logits=np.log(typical / (1 - typical)).astype(np.float32),
         final=np.array([[1.0, 0.0], [1.0, 0.0]], np.float32),
-        general=np.array([(0.0, 0.0, logit) for logit in np.log(typical / (1 - typical))], np.float32),
+        general=np.array([[(0.0, 0.0, logit) for logit in np.log(typical / (1 - typical))]], np.float32),
         familiarity=np.array(ALWAYS_KNOWN, np.float32),
         familiar_coverage=float(np.float32(0.5 * np.quantile(whole.coverage, 0.05))),
         usual_coverage=np.array([np.median(whole.coverage) * 0.7], np.float32),

@@ -15,7 +15,7 @@ from classifier.wording import around
 
 Array = npt.NDArray[np.float64]
 INVARIANCE_ROWS = 480
-INSISTENCE = 2.0  # how strongly differences are held to be nothing
+INSISTENCE = 4.0  # how strongly differences are held to be nothing
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,36 @@
-"""What is fitted for texts of no known kind: how to tell them, and what length alone says of them. Training only.
+"""How texts of no known kind are told. Training only.
 
 Each kind of source is left out in turn: what the gate of the others makes of its texts is what unknown texts look
-like. What is learned of length must hold within every source, so it is fitted on differences within sources.
+like. classifier/length.py says what is made of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from classifier.design import Design, Scales
-from classifier.features import LONGEST_SENTENCE, QUESTION
-from classifier.model import NEAREST
+from classifier.model import DOUBTFUL, NEAREST, TRUSTED
 
 Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
 ALWAYS_KNOWN = (0.0, 0.0, 0.0, 30.0)
 _FOLDS = 3
-_STRENGTH = 0.5  # of the penalty on what length tells, in observations of each source's variance
 _KIND_WEIGHT = 1000.0
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """Weights of distance, margin and likeness, and a constant: the log-odds that a text's kind is known.
+
+    `known` is what they make, out of fold, of each expert's own texts: how far the expert's word counts there.
+    """
+
+    weights: Array
+    known: Mapping[str, Array]
 
 
 def fit_gate(whole: Design, experts: Mapping[str, Rows], scales: Scales, surface_weight: float) -> Array:
@@ -40,13 +50,14 @@ def fit_familiarity(
     usual: Mapping[str, float],
     folds: npt.NDArray[np.intp],
     gate: "Gate",
-) -> Array:
-    """Weights of distance, margin and likeness, and a constant: the log-odds that a text's kind is known.
+) -> Familiarity:
+    """Learn what unknown texts look like from each kind left out.
 
     `folds` keep clusters whole. With fewer than three kinds there is nothing to learn from, and all are known.
     """
     if len(experts) < 3:
-        return np.array(ALWAYS_KNOWN)
+        return Familiarity(np.array(ALWAYS_KNOWN), {name: np.ones(len(at)) for name, at in experts.items()})
+    own = {name: np.zeros((len(at), 3)) for name, at in experts.items()}
     signs, labels, masses = [], [], []
     for name, at in experts.items():
         others = {other: rows for other, rows in experts.items() if other != name}
@@ -57,14 +68,22 @@ def fit_familiarity(
     part = folds % _FOLDS
     for fold in range(_FOLDS):
         taught = {name: at[part[at] != fold] for name, at in experts.items()}
-        for at in experts.values():
+        for name, at in experts.items():
             held = at[part[at] == fold]
             signs.append(gate.signs(whole, taught, scales, usual, held))
+            own[name][part[at] == fold] = signs[-1]
             labels.append(np.ones(len(held)))
             masses.append(np.full(len(held), _KIND_WEIGHT / len(at)))
     learner = LogisticRegression(C=1.0, max_iter=300)
     learner.fit(np.vstack(signs), np.concatenate(labels), sample_weight=np.concatenate(masses))
-    return np.append(learner.coef_[0], learner.intercept_)
+    weights = np.append(learner.coef_[0], learner.intercept_)
+    return Familiarity(weights, {name: _weight(each, weights) for name, each in own.items()})
+
+
+def _weight(signs: Array, weights: Array) -> Array:
+    """How far the experts' word counts, as `DifficultyModel` reads it."""
+    chance = 1 / (1 + np.exp(-(signs @ weights[:-1] + weights[-1])))
+    return np.asarray(np.clip((chance - DOUBTFUL) / (TRUSTED - DOUBTFUL), 0.0, 1.0))
 
 
 class Gate:
@@ -106,23 +125,3 @@ class Gate:
             distance = np.where(likeliest == place, distances, distance)
             likeness = np.where(likeliest == place, np.minimum(1.0, share), likeness)
         return np.stack((np.log(distance + NEAREST), np.log1p(ordered[:, -1] - ordered[:, -2]), likeness), axis=1)
-
-
-def fit_general(whole: Design, common: Scales, targets: Sequence[tuple[Rows, Array]], typical: Array) -> Array:
-    """By knot: how far a logit falls with the length of the question and of its longest sentence; and its level.
-
-    `targets` holds rows and chances (rows x knots) of one source each. Nothing becomes easier by being longer.
-    """
-    fitted = np.zeros((len(typical), 3))
-    fitted[:, 2] = np.log(typical / (1 - typical))
-    for knot in range(len(typical)):
-        inner, outer = np.eye(2) * _STRENGTH, np.zeros(2)
-        for at, chances in targets:
-            signals = common.apply([whole.documents[row] for row in at])[:, [QUESTION, LONGEST_SENTENCE]]
-            signals = signals - signals.mean(axis=0)
-            chance = chances[:, knot]
-            logit = (chance - chance.mean()) / max(0.05, float(np.mean(chance * (1 - chance))))
-            inner += signals.T @ signals / len(at)
-            outer += signals.T @ logit / len(at)
-        fitted[knot, :2] = np.maximum(0.0, -np.linalg.solve(inner, outer))
-    return fitted

@@ -7,10 +7,12 @@ Written by `scripts/evaluate`; do not edit by hand. Artefact {version}.
 **How it was measured.** "Cross-fitted" figures fit the whole recipe five times, each time without a fifth of the
 queries (without whole tasks where texts come from templates), and estimate that fifth. Penalties and
 weights of the experts were chosen over train and dev split together; most, not all, were gone over again on the
-training split alone and stayed. Signals of the question, the made-up wording and the priors for 50 labels were compared
-on the training split. How the weight of texts of unknown kind is bent was compared there too, but chosen anew after one
-look at a whole run of this report, so these rows are not wholly blind. The section on the development split shows the
-shipped artefact, fitted on the training split without the held-out tasks, on rows that it has not seen.
+training split alone and stayed. Signals of the question and the made-up wording were compared on the training split.
+So were the share of an expert's own word, the level of each kind, how the weight of texts of unknown kind is bent and
+the prior for 50 labels (`scripts/evaluate --settle` repeats most of it); but that they were gone over at all came of a
+whole run of this report, which showed calibration to be worse, so these rows are not wholly blind. The section on the
+development split shows the shipped artefact, fitted on the training split without the held-out tasks, on rows that it
+has not seen.
 Need means that the weak model fails and the strong one succeeds. Intervals are 95 % bootstrap, drawn by query, or by
 task for templates. Models are placed by name (`ability_of`); a group's figure is the mean of its pairs.
 The classifier ranks by p_reasoning - p_fast, the score that routing uses.
@@ -51,7 +53,7 @@ Settled on the training split alone (five folds; pairs and figures as above, puz
 | and the sizes of numbers, last lines, nesting and calls | .642 | .601 | .631 | .611 |
 | kept signals, unknown kinds judged by length, weight as fitted | .644 | .588 | .631 | .618 |
 | the same, square root of the weight | .643 | .595 | .632 | .623 |
-| the same, weight 0 up to .1 and 1 from .6 on (kept: calibrated best) | .643 | .589 | .632 | .621 |
+| the same, weight 0 up to .1 and 1 from .6 on (kept until what follows) | .643 | .589 | .632 | .621 |
 | the same, share of known n-grams for a measure of the known (.5 to .95) | .646 | .589 | .626 | .612 |
 
 | source left out, need AUROC / APGR | code | maths | exam |
@@ -60,9 +62,39 @@ Settled on the training split alone (five folds; pairs and figures as above, puz
 | share of known n-grams (.5 to .95) | .559 / .558 | .535 / .522 | .593 / .559 |
 | unknown kinds judged by length, weight as fitted | .555 / .552 | .547 / .534 | .592 / .558 |
 | the same, square root of the weight | .548 / .550 | .542 / .532 | .577 / .546 |
-| the same, weight 0 up to .1 and 1 from .6 on (kept) | .541 / .546 | .545 / .532 | .595 / .560 |
+| the same, weight 0 up to .1 and 1 from .6 on (kept until what follows) | .541 / .546 | .545 / .532 | .595 / .560 |
 | ridge on all signals, fitted within the other sources | .560 | .586 | .484 |
 | length of the question alone | .593 | .549 | .589 |
+
+Calibrated after experts and length are mixed, not before (training split without held-out tasks; pairs pooled):
+
+| tried | ECE p_fast / p_reasoning | need, mean of three | unseen tasks | left out: need, exam's APGR |
+|---|---|---|---|---|
+| one level for all unknown texts, abilities fitted to the experts | .038 / .035 | .619 | .608 | .556, .549 |
+| the same, abilities fitted to what is served | .041 / .037 | .618 | .610 | |
+| half the level of the likeliest kind, and its abilities | .030 / .029 | .621 | .617 | .560, .552 |
+| three quarters of it | .019 / .029 | .622 | .620 | .559, .546 |
+| all of it | .020 / .033 | .624 | .619 | .557, .536 |
+| half of it, experts' word counts for .7 at most | .031 / .027 | .620 | .627 | .562, .556 |
+| three quarters, .7 | .025 / .022 | .622 | .629 | .561, .547 |
+| three quarters, .7, slope and level of each knot fitted again | .025 / .022 | .623 | .625 | .560, .546 |
+| three quarters, .5, fitted again | .027 / .025 | .620 | .620 | .560, .548 |
+| all of it, square root of the weight | .027 / .034 | .625 | .625 | .550, .526 |
+| all of it, each kind's own fall with length | .022 / .033 | .623 | .618 | .559, .535 |
+| fitting slope and level of experts only, one level for all unknown texts | .048 / .035 | .617 | .587 | |
+| three quarters, .7, weight 1 from .8 on, wording held firmer to tell nothing (kept) | .025 / .022 | .621 | .625 | |
+
+The last row is there for the rewrites: an unseen suffix moves 5.1 % of maths decisions at the top 10 % (two pairs,
+three of the five models), not 6.5. The nearer the level to that of the likeliest kind, the worse is a new source's
+ranking, because the gate then speaks in it; half of it would have ranked the exam left out better, and been calibrated
+no better than the bar.
+
+The prior for 50 labels, on kinds left out, up to six models of each (mean over kinds of ECE at 25 / 50 / 100 / 200):
+slope 1 +- .2 and level 0 +- .8 .090 / .081 / .075 / .080; **slope 1 +- .3, level 0 +- 1.5 (kept)** .087 / .079 / .073 /
+.079; slope 1 +- .5 .087 / .079 / .073 / .078; at 50, slope .6 .086, .3 .094 and 0 .104. A slope of .3 was best for an
+earlier recipe; since unknown texts are judged by length, what the base says of them is as steep as it should be.
+Counting the level from the mean of the logits changes nothing. On code and maths some .05 of what remains is noise: a
+perfect forecast of as many queries would show it.
 
 Left to itself the length of the question, without the answers offered, is the one signal that points the same way in
 code, maths and exams; every learnt combination of signals loses on one of them. In puzzles it points nowhere.

@@ -28,7 +28,7 @@ LOGIT_BOUND = 6.0
 _LOWEST, _HIGHEST = np.array(-SURFACE_BOUND, np.float32), np.array(SURFACE_BOUND, np.float32)
 _SHORTEST = np.array(1e-6, np.float32)  # of a text's length in n-grams: avoids a division by zero
 _NEGLIGIBLE = 14.0  # below the highest gate, an expert's share is one in a million
-_DOUBTFUL, _TRUSTED = 0.1, 0.6  # chance of a known kind up to which experts do not count, and from which they do fully
+DOUBTFUL, TRUSTED = 0.0, 0.8  # chance of a known kind up to which experts do not count, and from which they do fully
 _CERTAIN = 0.999
 NEAREST = 0.05  # added to the distance of signals before its logarithm is taken
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
@@ -56,7 +56,7 @@ class Parameters:
     prior_logits: Floats  # 2: what is said where nothing is known
     final: Floats  # 2, 2: slope and intercept of each tier's logit, moved by adaptation
     general: (
-        Floats  # K, 3: what length tells of unknown traffic: the fall of a logit by question and sentence; its level
+        Floats  # E, K, 3: what length tells of unknown traffic: fall of a logit by question and sentence; its level
     )
     familiarity: (
         Floats  # 4: log-odds of a known kind: by distance of the signals, margin of the gate, likeness; constant
@@ -116,7 +116,7 @@ class DifficultyModel:
         self._surface_mean = parameters.surface_mean.reshape(-1)
         self._surface_scale = (1.0 / parameters.surface_scale).reshape(-1)
         self._surface_weights = self._spread_out(parameters.surface_weights)
-        self._general: list[list[float]] = parameters.general.tolist()
+        self._general: list[list[list[float]]] = parameters.general.tolist()
         self._familiarity: list[float] = parameters.familiarity.tolist()
         self._positions: dict[Abilities, tuple[Between, Between]] = {}
         self._final: list[list[float]] = parameters.final.tolist()
@@ -208,7 +208,7 @@ class DifficultyModel:
             listed,
             coverage,
             likeness,
-            min(1.0, max(0.0, (_sigmoid(known_at_all) - _DOUBTFUL) / (_TRUSTED - _DOUBTFUL))),
+            min(1.0, max(0.0, (_sigmoid(known_at_all) - DOUBTFUL) / (TRUSTED - DOUBTFUL))),
             surface.item(common + QUESTION),
             surface.item(common + LONGEST_SENTENCE),
         )
@@ -235,33 +235,33 @@ class DifficultyModel:
         return upper - 1, 1.0 - share, share
 
     def _chances(self, reading: "_Reading", fast_at: Between, reasoning_at: Between) -> tuple[float, float]:
-        """Mix the experts' chances by the gate, then with what length tells; plain floats, the numbers are few."""
+        """Mix the experts' chances by the gate; plain floats, the numbers are few."""
         columns, gates = reading.columns, reading.columns[self._heads : -1]
         (fast_knot, fast_low, fast_high), (reasoning_knot, reasoning_low, reasoning_high) = fast_at, reasoning_at
         fast = reasoning = total = 0.0
         highest = max(gates)
+        is_known = reading.known > _CERTAIN
         for expert, gate in enumerate(gates):
             if gate < highest - _NEGLIGIBLE:
                 continue
             share = math.exp(gate - highest)
             total += share
             at = expert * self._knots + fast_knot
-            fast += share * _sigmoid(columns[at] * fast_low + columns[at + 1] * fast_high)
+            logit = columns[at] * fast_low + columns[at + 1] * fast_high
+            fast += share * _sigmoid(logit if is_known else self._tempered(logit, reading, expert, fast_at))
             at = expert * self._knots + reasoning_knot
-            reasoning += share * _sigmoid(columns[at] * reasoning_low + columns[at + 1] * reasoning_high)
-        fast, reasoning = fast / total, reasoning / total
-        if reading.known > _CERTAIN:
-            return fast, reasoning
-        return self._tempered(fast, reading, fast_at), self._tempered(reasoning, reading, reasoning_at)
+            logit = columns[at] * reasoning_low + columns[at + 1] * reasoning_high
+            reasoning += share * _sigmoid(logit if is_known else self._tempered(logit, reading, expert, reasoning_at))
+        return fast / total, reasoning / total
 
-    def _tempered(self, chance: float, reading: "_Reading", between: Between) -> float:
+    def _tempered(self, logit: float, reading: "_Reading", expert: int, between: Between) -> float:
         """An expert's word counts as far as the text is of a known kind; else longer questions are harder."""
         knot, low, high = between
-        (question, sentence, level), above = self._general[knot], self._general[knot + 1]
-        logit = low * level + high * above[2]
-        logit -= (low * question + high * above[0]) * reading.question
-        logit -= (low * sentence + high * above[1]) * reading.sentence
-        return _sigmoid(reading.known * math.log(chance / (1.0 - chance)) + (1.0 - reading.known) * logit)
+        (question, sentence, level), above = self._general[expert][knot], self._general[expert][knot + 1]
+        general = low * level + high * above[2]
+        general -= (low * question + high * above[0]) * reading.question
+        general -= (low * sentence + high * above[1]) * reading.sentence
+        return reading.known * logit + (1.0 - reading.known) * general
 
     def _finish(self, tier: int, chance: float, burden: float) -> float:
         slope, intercept = self._final[tier]

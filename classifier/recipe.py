@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from classifier.corpus import Corpus
 from classifier.design import Design, Scales, design, folds_of, invariances, scales_of
-from classifier.familiarity import Gate, fit_familiarity, fit_general
-from classifier.features import extract
+from classifier.familiarity import Gate, fit_familiarity
+from classifier.features import LONGEST_SENTENCE, QUESTION, extract
 from classifier.heads import Shape, fit_heads
 from classifier.learner import TextRidge, gram, out_of_fold
+from classifier.length import fit_falls, fit_lines, on_scale, said_by
 from classifier.model import Parameters
 from classifier.targets import as_served, outcomes_of, targets_of
 from classifier.vocabulary import Vocabulary, learn
@@ -49,6 +50,8 @@ class Settings:
     gate_surface_weight: float = 0.05
     spread: tuple[float, float] = (0.07, 0.35)  # of the gain, so that intervals cover sources left out
     gate_sharpness: float = 3.0  # a doubtful gate mixes base rates into the ranking within a kind of question
+    own_share: float = 0.7  # of an expert's own word; the rest is what length alone tells, which holds for new tasks
+    own_level: float = 0.75  # share of a kind's own level in what is said of texts that are only like the kind
     max_rows_of_templates: int = 2600  # more of the same templates cost minutes and say little more
     shapes: dict[str, Shape] = field(default_factory=lambda: dict(SHAPES))
 
@@ -71,6 +74,14 @@ class Columns:
         self.grams[:rows, at] = weights[:rows]
         self.surface[:, at] = weights[rows:-1] * surface_weight
         self.bias[at] = weights[-1]
+
+    def lean(self, at: slice, own_share: float, line: Array) -> None:
+        """Draw an expert's logits towards what length tells on its scale."""
+        for table in (self.grams, self.surface, self.bias):
+            table[..., at] *= own_share
+        self.surface[QUESTION, at] -= (1 - own_share) * line[:, 0]
+        self.surface[LONGEST_SENTENCE, at] -= (1 - own_share) * line[:, 1]
+        self.bias[at] += (1 - own_share) * line[:, 2]
 
 
 def fit(
@@ -101,14 +112,13 @@ def fit(
     columns = Columns.empty(len(vocabulary), len(common.mean), heads + len(experts) + 1)
     seen = np.zeros((len(vocabulary) + 1, len(experts) + 1), np.float32)
     seen[:-1, -1] = 1.0
-    typical = np.zeros(knots)
     scales: dict[str, Scales] = {}
-    answered: list[tuple[Array, Array]] = []
+    targets: dict[str, Array] = {}
+    held_out: dict[str, Array] = {}
     usual: dict[str, float] = {}
-    within: list[tuple[npt.NDArray[np.intp], Array]] = []
     for place, (name, at) in enumerate(experts.items()):
         shape = settings.shapes[name]
-        target = targets_of(outcomes, settings.knots, shape.irt_share, at)
+        targets[name] = target = targets_of(outcomes, settings.knots, shape.irt_share, at)
         scales[name] = scales_of([documents[row] for row in at])
         seen[:-1, place] = known = whole.seen_in(at, settings.min_documents)
         invariant = invariances(
@@ -117,18 +127,28 @@ def fit(
         folds = folds_of([scored.queries[row].cluster for row in at])
         fitted = fit_heads(whole.rows(at, scales[name], known, shape.surface_weight), invariant, target, folds, shape)
         columns.put(slice(place * knots, (place + 1) * knots), fitted.weights, shape.surface_weight)
-        typical += target.mean(axis=0) / len(experts)
         usual[name] = _usual_coverage(whole, at, known, folds)
-        within += _by_source(scored, at, target)
-        answered.append((fitted.held_out, outcomes.scores[at]))
+        held_out[name] = fitted.held_out
     gate = Gate(common, settings.gate_surface_weight, settings.gate_sharpness, settings.min_documents)
     if len(experts) > 1:
         columns.put(slice(heads, heads + len(experts)), gate.weights(whole, experts), settings.gate_surface_weight)
     folds = folds_of([query.cluster for query in scored.queries], 3)
     familiarity = fit_familiarity(whole, experts, scales, usual, folds, gate)
+    signals = common.apply(documents)
+    falls = fit_falls([part for name, at in experts.items() for part in _by_source(scored, at, signals, targets[name])])
+    lines = fit_lines(falls, [(signals[at], targets[name]) for name, at in experts.items()], settings.own_level)
+    answered = []
+    for place, (name, at) in enumerate(experts.items()):
+        line = on_scale(lines[place], common, scales[name])
+        columns.lean(slice(place * knots, (place + 1) * knots), settings.own_share, line)
+        by_length = said_by(line, scales[name].apply([documents[row] for row in at]))
+        own = settings.own_share * held_out[name] + (1 - settings.own_share) * by_length
+        weight = familiarity.known[name][:, None]
+        answered.append((weight * own + (1 - weight) * said_by(lines[place], signals[at]), outcomes.scores[at]))
     factors = _fit_lengths(corpus, vocabulary, common, columns) if with_lengths else np.ones((2, 3))
     abilities = as_served(outcomes, answered, settings.knots)
     reference = [abilities.get(name, fallback) for name, fallback in zip(settings.reference, (0.4, 1.9), strict=True)]
+    typical = np.mean([target.mean(axis=0) for target in targets.values()], axis=0)
     prior = np.interp(reference, settings.knots, np.log(typical / (1 - typical)))
     parameters = Parameters(
         keys=vocabulary.keys[:-1],
@@ -143,8 +163,8 @@ def fit(
         reference=np.array(reference, np.float32),
         prior_logits=prior.astype(np.float32),
         final=np.array([[1.0, 0.0], [1.0, 0.0]], np.float32),
-        general=fit_general(whole, common, within, typical).astype(np.float32),
-        familiarity=familiarity.astype(np.float32),
+        general=lines.astype(np.float32),
+        familiarity=familiarity.weights.astype(np.float32),
         familiar_coverage=float(np.float32(0.5 * np.quantile(whole.coverage, 0.05))),
         usual_coverage=np.array(list(usual.values()), np.float32),
         spread=np.array(settings.spread, np.float32),
@@ -172,10 +192,10 @@ def _usual_coverage(
     return float(np.median(np.concatenate(shares)))
 
 
-def _by_source(corpus: Corpus, at: npt.NDArray[np.intp], target: Array) -> list[tuple[npt.NDArray[np.intp], Array]]:
-    """Rows and targets of each source of a kind."""
+def _by_source(corpus: Corpus, at: npt.NDArray[np.intp], signals: Array, target: Array) -> list[tuple[Array, Array]]:
+    """Signals and targets of each source of a kind."""
     sources = np.array([corpus.queries[row].source for row in at])
-    return [(at[sources == source], target[sources == source]) for source in sorted(set(sources.tolist()))]
+    return [(signals[at[sources == source]], target[sources == source]) for source in sorted(set(sources.tolist()))]
 
 
 def _fit_lengths(corpus: Corpus, vocabulary: Vocabulary, scales: Scales, columns: Columns) -> Array:

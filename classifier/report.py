@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from classifier import artifact, bars, corpus, evaluate, metrics, studies, trials
+from classifier import artifact, bars, corpus, evaluate, metrics, settling, studies, trials
 from classifier.cues import Cues, answer_type_of
 from classifier.features import extract
 from classifier.findings import INTRODUCTION, TRIED
@@ -187,6 +187,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--only", choices=["cpu"], help="write nothing; print what an estimate costs in CPU time, memory and loading"
     )
+    parser.add_argument(
+        "--settle",
+        action="store_true",
+        help="write nothing; print what was chosen on the training split, and over what",
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -196,6 +201,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.only:
         log.info("\n".join(map(str, bars.of_cost(artifact.load(), _consumer_prompts(rows)))))
+        return 0
+    if options.settle:
+        settling.settle(rows, log.info)
         return 0
     options.docs.mkdir(parents=True, exist_ok=True)
     (options.docs / "routing-quality.md").write_text(measure(rows, artifact.load(), options.docs), encoding="utf-8")
