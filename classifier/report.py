@@ -205,6 +205,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.settle:
         settling.settle(rows, log.info)
         return 0
+    present = {trials.group_of(query.source) for query in rows.queries}
+    if lacking := sorted(trials.PAIRS.keys() - present):
+        log.error("no questions of %s; on any other data use `tierwise evaluate --data`", ", ".join(lacking))
+        return 2
     options.docs.mkdir(parents=True, exist_ok=True)
     (options.docs / "routing-quality.md").write_text(measure(rows, artifact.load(), options.docs), encoding="utf-8")
     return 0
