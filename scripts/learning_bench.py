@@ -51,6 +51,12 @@ Array = npt.NDArray[np.float64]
 DEFAULT = Path(__file__).parents[1].parent / "shared" / "data" / "outcomes"
 GROUP = "mmlu_pro"
 SIZES = (50, 500, 1500)
+TRUST = (
+    "What is believed of a judge, and from how many labels on a ranking of its own is tried, were settled on this very",
+    "traffic with a base that ranked it worse. Where the base ranks about as well as noisy labels teach, an own ranking",
+    "mends the calibration and may lose a little ranking; its own verdict, by squared error of the gain and the same",
+    "noisy labels, does not see that. A canary does, with feedback.",
+)
 BEGIN_US, STEP_US = 1_780_000_000_000_000, 20_000_000
 WRONG_ALIKE, WRONG_THUMBS, JUDGE_RIGHT, OF_ONE_MIND = 0.3, 0.1, 0.85, 0.7
 DEEP_SHARE, EXPLORE, DUELLED = 0.15, 0.05, 0.7
@@ -270,6 +276,8 @@ def page(corpus: Corpus, tables: dict[str, list[str]], draws: int) -> str:
         "",
         "Made by `scripts/bench_learning --out docs/learning.md`. How to use it: "
         "[how-to/learning.md](how-to/learning.md).",
+        "",
+        *TRUST,
         "",
         "## What is simulated",
         "",
