@@ -54,8 +54,8 @@ SIZES = (50, 500, 1500)
 TRUST = (
     "What is believed of a judge, and from how many labels on a ranking of its own is tried, were settled on this very",
     "traffic with a base that ranked it worse. Where the base ranks about as well as noisy labels teach, an own",
-    "ranking mends the calibration and may lose a little ranking; its own verdict, by squared error of the gain and the",
-    "same noisy labels, does not see that. A canary does, with feedback.",
+    "ranking mends the calibration and may lose a little ranking; its own verdict, by squared error of the gain and",
+    "the same noisy labels, does not see that. A canary does, with feedback.",
 )
 BEGIN_US, STEP_US = 1_780_000_000_000_000, 20_000_000
 WRONG_ALIKE, WRONG_THUMBS, JUDGE_RIGHT, OF_ONE_MIND = 0.3, 0.1, 0.85, 0.7
