@@ -30,9 +30,9 @@ best of alternating rounds. Only the ratio means anything on a shared machine. T
 shipping thread, which runs off the request path: answers do not wait for it.
 
 Streams keep to the bar of 3; whole requests do not. Where the time of one goes (sampled by py-spy under load): the
-classifier 22 %, the provider's call 18 %, the two writes of the spool 14 %, conversation and policy 11 %, the server
-and its middlewares 11 %, the rest of the edge, rendering and metrics 24 %. No single part is out of line; half of each
-would be needed.
+classifier 15 %, the provider's call 15 %, conversation and policy 12 %, the shipping and following threads 12 %,
+sending the answer 8 %, the two writes of the spool 7 %, what it may earn (place for ads, language, revenue) 6 %, the
+rest of the edge, rendering and metrics 25 %. No single part is out of line; half of each would be needed.
 
 """
 QUESTION = (
