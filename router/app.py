@@ -136,10 +136,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     server, doorkeeper, stopping = settings.server, Doorkeeper(keys, settings.server.auth), asyncio.Event()
     gate = Gate(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
     archive = Archive(StoredResponses(engine), server.stored_response_days, clock.now_us)
-    stored, models = (
-        StoredEndpoint(archive, doorkeeper),
-        Models(lineup.listed(), doorkeeper, clock.now_us() // 1_000_000),
-    )
+    stored = StoredEndpoint(archive, doorkeeper)
+    models = Models(lineup.listed(), doorkeeper, clock.now_us() // 1_000_000)
     endpoints: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/v1/chat/completions"): Chat(desk, doorkeeper, gate, server),
         ("POST", "/v1/responses"): Responses(desk, doorkeeper, gate, server, archive, clock.now_us),
