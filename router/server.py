@@ -1,6 +1,7 @@
 """Running the app under uvicorn: one process, or several that share a port."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -8,7 +9,8 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from router.settings import ENV_PREFIX, Settings
 
 READY_TIMEOUT_S = 120.0
 HUNG_AFTER_S = 30  # a worker that says nothing for so long is replaced; a busy machine takes a while to start one
-
+GARBAGE_THRESHOLDS = (10_000, 10, 10)  # a request leaves no cycles: look for some after a hundred, not after eight
 
 HEAD_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -139,7 +141,7 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "ws": "none",
     }
     if workers == 1:
-        _AnnouncingServer(ListeningConfig(create(configured), **options), announce).run()
+        _AnnouncingServer(ListeningConfig(_unsearched(create(configured)), **options), announce).run()
         return
     if path is not None:
         os.environ[f"{ENV_PREFIX}CONFIG"] = str(path)
@@ -175,7 +177,23 @@ def worker() -> Starlette:
     """Make the app of one of several workers, from the same file and environment."""
     if (supervisor := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
-    return create(settings.load(settings.config_path(None)))
+    return _unsearched(create(settings.load(settings.config_path(None))))
+
+
+def _unsearched(app: Starlette) -> Starlette:
+    """Spare what a start made, and what lives as long as the process, from being searched for garbage."""
+    started = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with started(app):
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GARBAGE_THRESHOLDS)
+            yield
+
+    app.router.lifespan_context = lifespan
+    return app
 
 
 def _end_with(supervisor: BaseProcess) -> None:

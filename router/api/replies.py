@@ -71,3 +71,4 @@ class Watch:
     def stop(self) -> None:
         """Stop watching; the request is answered."""
         self._task.cancel()
+        del self._task, self._answering  # a cancelled task keeps its frames, and they keep this
