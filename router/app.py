@@ -17,8 +17,10 @@ from router.admin import site as admin
 from router.admin.services import Services
 from router.api.auth import Doorkeeper
 from router.api.chat import Chat
+from router.api.direct import DirectApp
 from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
+from router.api.front import Front
 from router.api.gate import Gate
 from router.api.health import Live, Ready, Scrape
 from router.api.models import Models
@@ -191,7 +193,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             spool.close()
             engine.dispose()
 
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
+    fronts = {place: at for place, at in endpoints.items() if isinstance(at, Front)}
+    return DirectApp(fronts, routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
 def _opened(settings: Settings, clock: SystemClock) -> tuple[Engine, PriceBook, RevenueBook]:
