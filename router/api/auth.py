@@ -7,11 +7,10 @@ that neither a proxy nor a web page in the operator's browser can use it.
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from router.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
@@ -52,6 +51,7 @@ class Caller:
 
 
 LOCAL_SCOPES = frozenset({KeyScope.CHAT, KeyScope.FEEDBACK, KeyScope.REVENUE, KeyScope.METRICS})
+LOCAL_CALLER = Caller(None, DEFAULT_SEGMENT, UNKNOWN_COUNTRY, LOCAL_SCOPES, frozenset(Tier))
 
 
 class Doorkeeper:
@@ -63,7 +63,7 @@ class Doorkeeper:
 
     async def admit(self, scope: Scope) -> Caller:
         """Tell who calls."""
-        headers = Headers(scope=scope)
+        headers = _headers_of(scope)
         secret = _bearer(headers)
         may_be_keyless = self._mode == "auto" and is_local(scope, headers)
         try:
@@ -75,8 +75,8 @@ class Doorkeeper:
         if key is not None:
             return _assigned(key, headers)
         if may_be_keyless:
-            scopes, tiers, named = LOCAL_SCOPES, frozenset(Tier), headers.get(CONVERSATION_HEADER)
-            return Caller(None, DEFAULT_SEGMENT, UNKNOWN_COUNTRY, scopes, tiers, named)
+            named = headers.get(CONVERSATION_HEADER)
+            return LOCAL_CALLER if named is None else replace(LOCAL_CALLER, conversation=named)
         raise Unauthenticated("the API key is unknown" if secret else "an API key is needed: Authorization: Bearer KEY")
 
 
@@ -90,6 +90,11 @@ def is_local(scope: Scope, headers: Mapping[str, str]) -> bool:
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     return not has_body or media_type == "application/json"
+
+
+def _headers_of(scope: Scope) -> dict[str, str]:
+    """The headers by their names in lower case; of one that comes twice the first counts."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:

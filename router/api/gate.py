@@ -1,8 +1,7 @@
 """Admission: how many requests are answered at once, how many wait, and how long."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from router.errors import RateLimited
 
@@ -20,19 +19,22 @@ class Gate:
         self.waiting = 0
         self.inside = 0
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    def place(self) -> AbstractAsyncContextManager[None]:
         """Hold a place; raises RateLimited when the queue is full or the wait too long."""
-        if self._places.locked():
+        return _Place(self)
+
+    async def enter(self) -> None:
+        """Take a place, as `place` does."""
+        if self.inside >= self._all or self.waiting:
             await self._wait()
         else:
             await self._places.acquire()
         self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
-            self._places.release()
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self.inside -= 1
+        self._places.release()
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The places as OpenAI's rate-limit headers: requests at once, not per minute; nothing limits tokens."""
@@ -54,3 +56,16 @@ class Gate:
             raise RateLimited("no place became free in time", retry_after_seconds=5) from None
         finally:
             self.waiting -= 1
+
+
+class _Place(AbstractAsyncContextManager[None]):
+    """A place while it is held."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def __aenter__(self) -> None:
+        await self._gate.enter()
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._gate.leave()
