@@ -159,7 +159,7 @@ class Desk:
             policy_version=decision.policy_version,
             classifier_version=estimate.version,
             answer_type=estimate.answer_type,
-            language=language.guess(said[-1]) or language.guess("\n".join(said)) if said else None,
+            language=_language(said),
             turn=routed.turn,
             streamed=ask.streamed,
             ads_eligible=eligible,
@@ -212,6 +212,12 @@ class Desk:
 
     def _purse(self, payer: Payer, opened_at: int) -> Purse | None:
         return self._slices.purse(payer, opened_at) if self._slices else None
+
+
+def _language(said: list[str]) -> str | None:
+    """The language of the last turn, or, where it does not tell, of the last ones together."""
+    found = language.guess(said[-1]) if said else None
+    return found or (language.guess("\n".join(said)) if len(said) > 1 else None)
 
 
 def _untold(wait_ms: float) -> None:

@@ -55,11 +55,17 @@ def guess(text: str) -> str | None:
     if not read.isascii() and (found := _by_script(read)):
         return found
     words = words_of(read)
-    hits = Counter(name for word in words for name in _OF_WORD.get(word, ()))
+    hits: dict[str, int] = {}
+    for word in words:
+        for name in _OF_WORD.get(word, ()):
+            hits[name] = hits.get(name, 0) + 1
     if not read.isascii():
-        hits.update(name for letter in set(read) for name in _OF_LETTER.get(letter, ()))
-    (best, most), (_, second) = [*hits.most_common(2), (None, 0), (None, 0)][:2]
-    return best if most > second and most >= max(LEAST_HITS, LEAST_SHARE * len(words)) else None
+        for letter in set(read):
+            for name in _OF_LETTER.get(letter, ()):
+                hits[name] = hits.get(name, 0) + 1
+    most = max(hits.values(), default=0)
+    best = [name for name, count in hits.items() if count == most]
+    return best[0] if len(best) == 1 and most >= max(LEAST_HITS, LEAST_SHARE * len(words)) else None
 
 
 def _by_script(text: str) -> str | None:
