@@ -51,7 +51,7 @@ class ConversationView:
         best = max(range(len(estimates)), key=lambda place: estimates[place].score)
         stands_alone = best == 0 and self.has_own and self.kind is Kind.FOLLOW_UP
         kind = Kind.NEW if stands_alone else self.kind
-        return estimates[best], replace(self, kind=kind, estimates=tuple(estimates))
+        return estimates[best], type(self)(kind, self.subjects, self.has_own, self.steps_up, tuple(estimates))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from router.conversation import ConversationView, Kind
 from router.errors import Forbidden, QuotaExhausted
 from router.types import Decision, Reason, Tier
 
+TIERS = frozenset(Tier)
 SCORE_DIGITS = 6
 NEVER = 1.1  # no score is higher; a threshold above it switches a tier off
 STEP_UP = 0.15  # one pushback: the distance between the default thresholds, so usually one tier
@@ -265,10 +266,10 @@ class _Query:
 
     def scored(self, able: Set[Tier], affordable: Set[Tier]) -> Decision:
         """Take the open tier with the highest threshold, and name what else would have been taken for."""
-        wanted = self._highest_open(frozenset(Tier), capped=False)
-        possible = self._highest_open(able, capped=False)
+        wanted = self._highest_open(TIERS, capped=False)
+        possible = self._highest_open(able, capped=False) if able != TIERS else wanted
         capped = self._highest_open(able, capped=True)
-        tier = self._highest_open(affordable, capped=True)
+        tier = self._highest_open(affordable, capped=True) if affordable != able else capped
         if tier is not capped and capped is Tier.FAST:
             raise QuotaExhausted("the budget is used up")
         if tier is not capped:
@@ -334,13 +335,16 @@ class _Query:
 
     def _reason(self, tier: Tier) -> Reason:
         kind = self.conversation.kind
-        unraised = round(self.score - STEP_UP * self.conversation.steps_up, SCORE_DIGITS)
-        was_raised = self._highest_open(frozenset(Tier), capped=False, score=unraised) is not tier
-        if kind is Kind.PUSHBACK or was_raised:
+        if kind is Kind.PUSHBACK or (self.conversation.steps_up and self._unraised() is not tier):
             return Reason.PUSHBACK
         if kind is Kind.FOLLOW_UP:
             return Reason.FOLLOW_UP
         return Reason.BELOW_THRESHOLD if tier is Tier.FAST else Reason.ABOVE_THRESHOLD
+
+    def _unraised(self) -> Tier:
+        """The tier that would have been wanted without any step up."""
+        score = round(self.score - STEP_UP * self.conversation.steps_up, SCORE_DIGITS)
+        return self._highest_open(TIERS, capped=False, score=score)
 
     def _compared(self, tier: Tier, affordable: Set[Tier]) -> float | None:
         """The cut that decided: the one reached, or the lowest one missed."""

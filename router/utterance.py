@@ -70,7 +70,7 @@ class Utterance:
     @cached_property
     def is_thanks(self) -> bool:
         """Tell whether nothing is asked: thanks, a greeting, a goodbye; "ok" to a question is a go-ahead."""
-        if not 0 < len(self.words) <= 12 or len(self.text) > 100 or self.has_attachments:
+        if len(self.text) > 100 or self.has_attachments or not 0 < len(self.words) <= 12:
             return False
         said = " ".join(self.words)
         if not phrases.THANKS.fullmatch(said):
