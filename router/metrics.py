@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from math import nan
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from classifier.drift import Drift
 from router.ledger.shipping import ShippingState
 from router.tiers.coverage_log import CoverageLog
-from router.types import Decision, Outcome, Reason, Tier
+from router.types import Decision, Outcome, Tier
 from router.verdicts import Verdict
 
 COVERAGE_K = 4
+Labelled = TypeVar("Labelled", Counter, Histogram)
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 
 
@@ -20,10 +22,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
+        self._children: dict[tuple[object, tuple[str, ...]], Any] = {}
         self.requests = Counter(
             "tierwise_requests", "Requests settled", ("tier", "final_tier", "reason", "outcome"), registry=self.registry
         )
-        self._settled: dict[tuple[Tier, Tier, Reason, Outcome], Counter] = {}
         self.unopened = Counter(
             "tierwise_unopened_requests", "Clients gone before their request was opened", registry=self.registry
         )
@@ -158,14 +160,18 @@ class Metrics:
         first_byte_ms: int | None,
     ) -> None:
         """Count a settled request and its calls; None is a call without a price."""
-        labels = (decision.tier, final_tier, decision.reason, outcome)
-        if labels not in self._settled:  # looking children up by their labels costs more than counting
-            self._settled[labels] = self.requests.labels(*labels)
-        self._settled[labels].inc()
-        self.cost.labels(final_tier).inc(sum(cost for cost in costs_nanousd if cost is not None))
+        self._child(self.requests, decision.tier, final_tier, decision.reason, outcome).inc()
+        self._child(self.cost, final_tier).inc(sum(cost for cost in costs_nanousd if cost is not None))
         if (unpriced := costs_nanousd.count(None)) > 0:
             self.unpriced.inc(unpriced)
         if revenue_nanousd is not None:
-            self.expected_revenue.labels(final_tier).inc(revenue_nanousd)
+            self._child(self.expected_revenue, final_tier).inc(revenue_nanousd)
         if first_byte_ms is not None:
-            self.first_byte.labels(final_tier).observe(first_byte_ms / 1000)
+            self._child(self.first_byte, final_tier).observe(first_byte_ms / 1000)
+
+    def _child(self, metric: Labelled, *labels: str) -> Labelled:
+        """The child of a metric by its labels; `metric.labels` takes longer than counting does."""
+        child = self._children.get((metric, labels))
+        if child is None:
+            child = self._children[metric, labels] = metric.labels(*labels)
+        return child

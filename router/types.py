@@ -4,7 +4,7 @@ A leaf: anything may import it, it imports nothing of ours. The closed lists are
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
@@ -107,7 +107,13 @@ class Usage:
         return self.output_visible + self.output_reasoning
 
     def __add__(self, other: Self) -> "Usage":
-        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
+        return Usage(
+            self.input_fresh + other.input_fresh,
+            self.input_cached + other.input_cached,
+            self.input_cache_write + other.input_cache_write,
+            self.output_visible + other.output_visible,
+            self.output_reasoning + other.output_reasoning,
+        )
 
 
 @dataclass(frozen=True, slots=True)
