@@ -16,7 +16,7 @@ COMMON = SAMPLING | {"n", "stop", "seed", "tools", "tool_choice", "parallel_tool
 ABOUT_CLIENT = frozenset({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
 BOOKKEEPING = ABOUT_CLIENT | {"metadata", "store"}
 STYLE = frozenset({"verbosity", "service_tier", "prediction", "web_search_options"})
-OPENAI_ONLY = ABOUT_CLIENT | STYLE | {"modalities", "audio"}
+TAKEN_BY_OPENAI = COMMON | ABOUT_CLIENT | STYLE | {"modalities", "audio"}
 # Left out and tried again when a backend does not know them: the answer means the same without.
 DISPENSABLE = SAMPLING | ABOUT_CLIENT | STYLE | {"seed", "parallel_tool_calls", "reasoning_effort", "reasoning"}
 MESSAGE_KEYS = frozenset({"role", "content", "name", "tool_calls", "refusal", "audio", "function_call"})
@@ -36,7 +36,7 @@ def body_of(
     body: dict[str, Any] = {"model": target.model, "messages": messages_for(target, request.messages)}
     dropped = []
     unwanted = refused | (_refused_by_openai(request) if thinks else frozenset())
-    taken = COMMON | OPENAI_ONLY if target.provider == "openai" else COMMON
+    taken = TAKEN_BY_OPENAI if target.provider == "openai" else COMMON
     for key, value in request.params.items():
         if value is None:
             continue

@@ -5,8 +5,8 @@ can do without is left out, tried once more, and remembered.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -106,7 +106,7 @@ class OpenAICompatible:
         """Ask for the list of models, which costs nothing; raises ProviderError."""
         endpoint = self._endpoint(target)
         timeout = aiohttp.ClientTimeout(total=PING_SECONDS, sock_connect=PING_SECONDS)
-        async with _failures_named(endpoint):
+        with _failures_named(endpoint):
             session = self._session_now()
             async with session.get(endpoint.models, headers=endpoint.headers, timeout=timeout) as response:
                 if response.status >= 400 and response.status != 404:  # not all of them have such a list
@@ -152,7 +152,7 @@ class OpenAICompatible:
         """Send a request and give its successful response; the connection is closed unless it was read to its end."""
         session = self._session_now()
         refused = endpoint.refused
-        async with _failures_named(endpoint):
+        with _failures_named(endpoint):
             for attempt in range(MOST_RETRIES + 1):
                 body, dropped = body_of(request, stream=stream, refused=refused)
                 response = await session.post(
@@ -193,8 +193,8 @@ def _refusal(endpoint: Endpoint, status: int, body: bytes, headers: Mapping[str,
     return error_of(endpoint.target.name, status, body, headers, endpoint.secret)
 
 
-@asynccontextmanager
-async def _failures_named(endpoint: Endpoint) -> AsyncGenerator[None]:
+@contextmanager
+def _failures_named(endpoint: Endpoint) -> Iterator[None]:
     """Turn what aiohttp raises into our errors, telling what never left from what may have been worked on."""
     name = endpoint.target.name
     try:
