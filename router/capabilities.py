@@ -1,8 +1,9 @@
 """What a request needs and what the models behind a tier can take. Pure; what is unknown of a model counts as able."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from router.errors import InvalidRequest
 from router.providers.base import ModelTarget
@@ -23,8 +24,7 @@ class Lack(StrEnum):
     PATIENCE = "patience"  # it usually takes longer than the policy lets a client of `auto` wait
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True):
     """What a request asks of a model. `input_tokens` is an estimate, the limits are the client's."""
 
     input_tokens: int = 0

@@ -6,9 +6,10 @@ doubt a message counts as a follow-up *and* is estimated itself: the higher scor
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
+
+import msgspec
 
 from classifier.types import Estimate, Turn
 from router.housekeeping import is_housekeeping
@@ -31,8 +32,7 @@ class Kind(StrEnum):
     REGENERATE = "regenerate"
 
 
-@dataclass(frozen=True, slots=True)
-class ConversationView:
+class ConversationView(msgspec.Struct, frozen=True):
     """How to score the last user turn.
 
     `subjects` are one to three groups of turns to estimate, the highest score counts; the first is the message itself
@@ -51,11 +51,10 @@ class ConversationView:
         best = max(range(len(estimates)), key=lambda place: estimates[place].score)
         stands_alone = best == 0 and self.has_own and self.kind is Kind.FOLLOW_UP
         kind = Kind.NEW if stands_alone else self.kind
-        return estimates[best], type(self)(kind, self.subjects, self.has_own, self.steps_up, tuple(estimates))
+        return estimates[best], msgspec.structs.replace(self, kind=kind, estimates=tuple(estimates))
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
+class _Standing(msgspec.Struct, frozen=True):
     """The fold's state: the subject in force, the one before it while it still counts, and the steps up on each."""
 
     current: Utterance
@@ -86,7 +85,9 @@ def read(turns: Sequence[Turn], *, regenerated: bool = False) -> ConversationVie
     if not regenerated:
         return view
     steps_up = min(MOST_STEPS_UP, view.steps_up + REGENERATE_STEP)
-    return replace(view, kind=view.kind if view.kind is Kind.PUSHBACK else Kind.REGENERATE, steps_up=steps_up)
+    return msgspec.structs.replace(
+        view, kind=view.kind if view.kind is Kind.PUSHBACK else Kind.REGENERATE, steps_up=steps_up
+    )
 
 
 def _fold(last: Utterance) -> ConversationView:
@@ -112,7 +113,7 @@ def _step(standing: _Standing, said: Utterance, kind: Kind) -> tuple[_Standing, 
         standing = _Standing(said, standing.current, carried=standing.steps)
         return standing, ConversationView(kind, standing.subjects, steps_up=standing.steps_up)
     if kind is not Kind.FOLLOW_UP:
-        standing = replace(standing, steps=standing.steps + 1.0)
+        standing = msgspec.structs.replace(standing, steps=standing.steps + 1.0)
     has_own = not said.is_bare if kind is Kind.FOLLOW_UP else kind is Kind.PUSHBACK and said.is_substantial
     subjects = (said.turns, *standing.subjects) if has_own else standing.subjects
     return standing, ConversationView(kind, subjects, has_own, standing.steps_up)

@@ -5,9 +5,10 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from classifier.types import Estimate
 from router import language
@@ -31,8 +32,7 @@ from router.types import CallKind, Decision, Outcome, Reason, Tier
 IMAGE_BOUND_TOKENS = 3_000
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """A checked and authenticated request, as any endpoint hands it in.
 
     `input_bytes` is the size of the request body: no text has more tokens than bytes.
@@ -53,7 +53,7 @@ class Ask:
     country: str = "ZZ"
     surface: str = ""  # where it was asked, as far as assumptions of revenue tell surfaces apart
     conversation: str | None = None  # as the client names it
-    allowed_tiers: frozenset[Tier] = field(default_factory=lambda: frozenset(Tier))
+    allowed_tiers: frozenset[Tier] = frozenset(Tier)
 
 
 class Desk:

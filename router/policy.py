@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, fields, replace
 
+import msgspec
+
 from classifier.types import AnswerType, Estimate
 from router.capabilities import Lack, lacking
 from router.conversation import ConversationView, Kind
@@ -254,8 +256,7 @@ def feeds_window(wish: Wish, conversation: ConversationView) -> bool:
     return wish == AUTO and conversation.kind is not Kind.HOUSEKEEPING
 
 
-@dataclass(frozen=True, slots=True)
-class _Query:
+class _Query(msgspec.Struct, frozen=True):
     """One `auto` query on its way to a tier."""
 
     estimate: Estimate
@@ -297,10 +298,10 @@ class _Query:
         choices = [tier for tier in Tier if tier in affordable and (self._may_explore(tier) or tier is greedy.tier)]
         each = explore / len(choices)
         if draw >= explore:
-            return replace(greedy, propensity=1.0 - explore + each)
+            return msgspec.structs.replace(greedy, propensity=1.0 - explore + each)
         tier = choices[min(int(draw / explore * len(choices)), len(choices) - 1)]
         propensity = each if tier is not greedy.tier else 1.0 - explore + each
-        return replace(self._decision(tier, Reason.EXPLORED), propensity=propensity)
+        return msgspec.structs.replace(self._decision(tier, Reason.EXPLORED), propensity=propensity)
 
     def _may_explore(self, tier: Tier) -> bool:
         if tier is Tier.FAST:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import msgspec
+
 from classifier.drift import UNREAD, Drift
 from classifier.messages import turns_of
 from classifier.model import DifficultyModel
@@ -71,8 +73,7 @@ class Policies(Protocol):
     def shadow_of(self, mark: int = 0) -> Policy | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(msgspec.Struct, frozen=True):
     """A decision, and what it was made from: `policy` is the one that decided, as it was for the segment just then.
 
     `shadow` is what a policy on trial in the shadow would have done.
@@ -98,8 +99,7 @@ class Explicit:
     targets: tuple[ModelTarget, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     """One query as far as it is the same for every policy."""
 
     query: Query
@@ -117,8 +117,7 @@ class _Asked:
         return (replace(estimate, answer_type=AnswerType.JSON) if _wants_json(self.query) else estimate), view
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
+class _Judged(msgspec.Struct, frozen=True):
     """What one policy makes of a query."""
 
     policy: Policy

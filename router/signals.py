@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -24,8 +23,7 @@ LONGEST_RECONSIDERING_MS = 3_600_000  # whoever asks again after an hour asks an
 encoder = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """A conversation that was answered: by which request, from which tier, and how often it came."""
 
     request_id: str
@@ -33,8 +31,7 @@ class Answered:
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Recollection:
+class Recollection(msgspec.Struct, frozen=True):
     """What is remembered: of these very messages (`again`), and of those before the last reply (`before`)."""
 
     mark: bytes

@@ -4,9 +4,10 @@ A leaf: anything may import it, it imports nothing of ours. The closed lists are
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+import msgspec
 
 
 class Tier(StrEnum):
@@ -86,8 +87,7 @@ class Signal(StrEnum):
     DEEPER = "deeper"  # the client named a deeper tier than the one that answered
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens of one call in disjoint buckets: every token is in exactly one of them."""
 
     input_fresh: int = 0
@@ -116,8 +116,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """Where a query goes, and why.
 
     `propensity` is the probability with which this tier was chosen (1.0 unless exploring); `threshold` the

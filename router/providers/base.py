@@ -42,8 +42,7 @@ class ModelTarget:
         return self.name.partition("/")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderRequest:
+class ProviderRequest(msgspec.Struct, frozen=True):
     """One call: OpenAI-shaped messages and allow-listed parameters (never steering keys such as api_base).
 
     `params` holds OpenAI body keys other than model, messages, stream, stream_options and the limits.

@@ -1,7 +1,6 @@
 """What every tier takes and gives: a `Query` in, an `Answer` out, `Delta`s in between when streamed."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -12,8 +11,7 @@ from router.tiers.calls import Calls
 from router.types import Tier
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """A parsed, authenticated, decided request: all that a tier may know.
 
     `input_bound_tokens` is a true upper bound on the input tokens (the size of the body in bytes, plus images).

@@ -6,7 +6,9 @@ to the escalation tier with its two most frequent answers as hints; without one 
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
 
 from classifier.types import AnswerType, Stakes
 from router.errors import ProviderError
@@ -292,4 +294,4 @@ class ParallelTier:
 
 def _hinted(query: Query, outcome: Outcome) -> Query:
     messages = with_hints(query.messages, outcome.hints)
-    return replace(query, messages=messages, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)
+    return msgspec.structs.replace(query, messages=messages, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)

@@ -1,7 +1,8 @@
 """What the samples of a request ask for, and what they and an escalation may cost at most."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+import msgspec
 
 from router.providers.base import ModelTarget, ProviderRequest
 from router.tiers.answers import asked
@@ -58,5 +59,5 @@ def spent(calls: Calls) -> int:
 
 def worst_case(escalation: TierRunner | None, query: Query, calls: Calls) -> int:
     """Bound what handing the query to the escalation tier costs; 0 where that is not known."""
-    hinted = replace(query, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)
+    hinted = msgspec.structs.replace(query, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)
     return escalation.worst_case(hinted, calls) if isinstance(escalation, SingleTier) else 0
