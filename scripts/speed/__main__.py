@@ -29,10 +29,11 @@ beside a bare Starlette and aiohttp pass-through that decides, counts and books 
 best of alternating rounds. Only the ratio means anything on a shared machine. The figure of Tierwise contains the
 shipping thread, which runs off the request path: answers do not wait for it.
 
-Streams keep to the bar of 3; whole requests do not. Where the time of one goes (sampled by py-spy under load): the
-classifier 15 %, the provider's call 15 %, conversation and policy 12 %, the shipping and following threads 12 %,
-sending the answer 8 %, the two writes of the spool 7 %, what it may earn (place for ads, language, revenue) 6 %, the
-rest of the edge, rendering and metrics 25 %. No single part is out of line; half of each would be needed.
+Streams keep to the bar of 3; whole requests do not. Where the time of one goes (sampled by py-spy under load, threads
+by the kernel's count): the provider's call 22 %, the classifier 15 %, conversation and policy 9 %, the shipping and
+following threads 9 %, the two writes of the spool 8 %, sending the answer 7 %, what it may earn (place for ads,
+language, revenue) 6 %, the rest of the edge, rendering and the event loop 24 %. No single part is out of line; half of
+each would be needed.
 
 """
 QUESTION = (
