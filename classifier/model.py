@@ -25,14 +25,21 @@ from classifier.vocabulary import Table
 SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
 LOGIT_BOUND = 6.0
 # Arrays without dimensions: numpy takes them faster than numbers or arrays of one.
-_LOWEST, _HIGHEST = np.array(-SURFACE_BOUND, np.float32), np.array(SURFACE_BOUND, np.float32)
 _SHORTEST = np.array(1e-6, np.float32)  # of a text's length in n-grams: avoids a division by zero
 _NEGLIGIBLE = 14.0  # below the highest gate, an expert's share is one in a million
 DOUBTFUL, TRUSTED = 0.0, 0.8  # chance of a known kind up to which experts do not count, and from which they do fully
 _CERTAIN = 0.999
 NEAREST = 0.05  # added to the distance of signals before its logarithm is taken
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
-Between = tuple[int, float, float]  # the knot below an ability, and the weights of that knot and the next
+
+
+class Position(NamedTuple):
+    """Where an ability lies: the knot below it, the weights of that knot and the next, and there each expert's line."""
+
+    knot: int
+    low: float
+    high: float
+    lines: list[tuple[float, float, float]]  # fall of the logit by question and by sentence; its level
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +114,26 @@ class DifficultyModel:
         self._knots, self._columns_count = knots, len(parameters.bias)
         self._experts = (self._columns_count - 1) // (knots + 1)
         self._heads = self._experts * knots
-        self._table = Table(parameters.keys, parameters.idf, np.hstack((parameters.gram_weights, parameters.seen))[:-1])
+        # For each n-gram: weights times idf, what it adds to the squared length of an expert's text, who knows it.
+        idf = parameters.idf[:, None]
+        seen = parameters.seen[:-1]
+        self._table = Table(
+            parameters.keys, np.hstack((parameters.gram_weights[:-1] * idf, seen * idf * idf, seen)).astype(np.float32)
+        )
+        self._squares = slice(self._columns_count, self._columns_count + self._experts + 1)
+        self._shares = slice(self._squares.stop, self._squares.stop + self._experts + 1)
         # Which scale each column reads.
         self._scale_of = np.minimum(np.arange(self._columns_count) // knots, self._experts)
-        # Every signal on every scale, scale by scale.
-        self._signals = parameters.surface_mean.shape[1]
-        self._on_each_scale = np.tile(np.arange(self._signals), self._experts + 1)
-        self._surface_mean = parameters.surface_mean.reshape(-1)
-        self._surface_scale = (1.0 / parameters.surface_scale).reshape(-1)
-        self._surface_weights = self._spread_out(parameters.surface_weights)
-        self._general: list[list[list[float]]] = parameters.general.tolist()
+        # Signals are bounded on every scale; what standardises them is in the weights.
+        mean, scale = parameters.surface_mean, parameters.surface_scale
+        self._lowest, self._highest = mean - SURFACE_BOUND * scale, mean + SURFACE_BOUND * scale
+        self._surface_weights, self._bias = self._standardising()
+        self._mean, self._steepness = mean, 1.0 / (scale * mean.shape[1])
+        self._lengths = [(mean.item(-1, at), scale.item(-1, at)) for at in (QUESTION, LONGEST_SENTENCE)]
         self._familiarity: list[float] = parameters.familiarity.tolist()
-        self._positions: dict[Abilities, tuple[Between, Between]] = {}
+        self._positions: dict[Abilities, tuple[Position, Position]] = {}
         self._final: list[list[float]] = parameters.final.tolist()
+        self._is_moved = self._final != [[1.0, 0.0], [1.0, 0.0]]
         self._usual_coverage: list[float] = parameters.usual_coverage.tolist()
         self._spread: list[float] = parameters.spread.tolist()
         self._thinking: list[float] = parameters.thinking.tolist()
@@ -136,60 +150,62 @@ class DifficultyModel:
         features = extract(summary.text)
         seen = Seen(features, summary.burden)
         judged, cues = self.judge(seen, abilities), self._cues.of(features)
+        p_fast, p_reasoning, uncertainty, output_fast, output_reasoning = judged
         return Estimate(
-            p_fast=judged.p_fast,
-            p_reasoning=judged.p_reasoning,
-            uncertainty=judged.uncertainty,
-            answer_type=answer_type_of(summary.text, cues),
-            stakes=stakes_of(summary.text, cues, is_ascii=features.is_ascii),
-            output_fast=judged.output_fast,
-            output_reasoning=judged.output_reasoning,
-            version=self.version,
-            seen=seen,
+            p_fast,
+            p_reasoning,
+            uncertainty,
+            answer_type_of(summary.text, cues),
+            stakes_of(summary.text, cues, is_ascii=features.is_ascii),
+            output_fast,
+            output_reasoning,
+            self.version,
+            seen,
         )
 
     def judge(self, seen: Seen, abilities: Abilities = Abilities()) -> Judgement:  # noqa: B008 - frozen
         """What can be told from features alone: all of an estimate but the form of the answer and the stakes."""
         features, burden = seen
         reading = self._read(features)
-        fast_at, reasoning_at = self._position(abilities)
-        p_fast, p_reasoning = self._chances(reading, fast_at, reasoning_at)
+        p_fast, p_reasoning = self._chances(reading, *self._position(abilities))
         familiarity = min(1.0, reading.coverage / self.parameters.familiar_coverage)
         if familiarity < 1.0:
             p_fast = self._prior_fast + familiarity * (p_fast - self._prior_fast)
             p_reasoning = self._prior_reasoning + familiarity * (p_reasoning - self._prior_reasoning)
-        p_fast, p_reasoning = self._finish(0, p_fast, burden), self._finish(1, p_reasoning, burden)
+        if burden or self._is_moved:
+            p_fast, p_reasoning = self._finish(0, p_fast, burden), self._finish(1, p_reasoning, burden)
         uncertainty = self._uncertainty(min(familiarity, reading.likeness))
         return Judgement(p_fast, p_reasoning, uncertainty, *self._forecasts(reading.columns[-1], p_fast))
 
-    def _spread_out(self, weights: Floats) -> Floats:
-        """Weights of one vector that holds the signals on every scale: each column reads its own part of it."""
-        signals, columns = weights.shape
-        spread = np.zeros((self._experts + 1, signals, columns), np.float32)
+    def _standardising(self) -> tuple[Floats, Floats]:
+        """Weights of one vector that holds the signals on every scale, of which each column reads its own; the bias."""
+        parameters = self.parameters
+        signals, columns = parameters.surface_weights.shape
+        weights = np.zeros((self._experts + 1, signals, columns))
+        bias = parameters.bias.astype(np.float64)
         for column, scale in enumerate(self._scale_of):
-            spread[scale, :, column] = weights[:, column]
-        return spread.reshape(-1, columns)
+            steep = parameters.surface_weights[:, column] / parameters.surface_scale[scale].astype(np.float64)
+            weights[scale, :, column] = steep
+            bias[column] -= steep @ parameters.surface_mean[scale]
+        return weights.reshape(-1, columns).astype(np.float32), bias.astype(np.float32)
 
     def _read(self, features: Features) -> "_Reading":
         """All columns, and how like texts of a known kind this one is."""
-        parameters, count, experts = self.parameters, self._columns_count, self._experts
-        surface = features.surface.take(self._on_each_scale)
-        surface -= self._surface_mean
-        surface *= self._surface_scale
-        surface = np.minimum(np.maximum(surface, _LOWEST), _HIGHEST)
-        columns = surface.dot(self._surface_weights)
-        columns += parameters.bias
-        grams = len(features.grams)
+        count, experts, grams = self._columns_count, self._experts, len(features.grams)
+        surface = np.minimum(np.maximum(features.surface, self._lowest), self._highest)
+        columns = surface.reshape(-1).dot(self._surface_weights)
+        columns += self._bias
         coverage, shares = 0.0, [0.0] * (experts + 1)
         if grams:
-            rows, weights, known = self._table.weigh(features)
-            both = np.empty((2, grams), np.float32)
-            np.multiply(weights, weights, out=both[0])
-            both[1] = known
-            squares, seen = both.dot(rows[:, count : count + experts + 1])
-            shares = seen.tolist()
-            lengths = np.maximum(np.sqrt(squares), _SHORTEST)
-            columns += weights.dot(rows[:, :count]) / lengths.take(self._scale_of)
+            rows, known = self._table.find(features.grams)
+            powers = np.empty((3, grams), np.float32)
+            powers[2] = known
+            np.multiply(features.frequencies, powers[2], out=powers[0])
+            np.multiply(features.frequencies, powers[0], out=powers[1])
+            sums = powers.dot(rows)
+            lengths = np.maximum(np.sqrt(sums[1, self._squares]), _SHORTEST)
+            columns += sums[0, :count] / lengths.take(self._scale_of)
+            shares = sums[2, self._shares].tolist()
             coverage = shares[experts] / grams
         listed: list[float] = columns.tolist()
         gates = listed[self._heads : -1]
@@ -198,27 +214,26 @@ class DifficultyModel:
         likeness = min(1.0, shares[likeliest] / (max(1, grams) * self._usual_coverage[likeliest]))
         by_distance, by_margin, by_likeness, known_at_all = self._familiarity
         if experts > 1:
-            own = surface[likeliest * self._signals : (likeliest + 1) * self._signals]
-            distance = float(np.add.reduce(abs(own))) / len(own)
+            distance = float(abs(surface[likeliest] - self._mean[likeliest]).dot(self._steepness[likeliest]))
             margin = highest - sorted(gates)[-2]
             known_at_all += by_distance * math.log(distance + NEAREST) + by_margin * math.log1p(margin)
             known_at_all += by_likeness * likeness
-        common = experts * self._signals
+        (question, question_scale), (sentence, sentence_scale) = self._lengths
         return _Reading(
             listed,
             coverage,
             likeness,
             min(1.0, max(0.0, (_sigmoid(known_at_all) - DOUBTFUL) / (TRUSTED - DOUBTFUL))),
-            surface.item(common + QUESTION),
-            surface.item(common + LONGEST_SENTENCE),
+            (surface.item(experts, QUESTION) - question) / question_scale,
+            (surface.item(experts, LONGEST_SENTENCE) - sentence) / sentence_scale,
         )
 
-    def _position(self, abilities: Abilities) -> tuple[Between, Between]:
+    def _position(self, abilities: Abilities) -> tuple[Position, Position]:
         """Where the two abilities lie among the knots; remembered, because tiers seldom change their models."""
         found = self._positions.get(abilities)
         if found is None:
             fast, reasoning = (
-                self._between(float(reference) if ability is None or self.is_adapted else ability)
+                self._placed(float(reference) if ability is None or self.is_adapted else ability)
                 for ability, reference in zip(
                     (abilities.fast, abilities.reasoning), self.parameters.reference, strict=True
                 )
@@ -226,42 +241,37 @@ class DifficultyModel:
             found = self._positions[abilities] = fast, reasoning
         return found
 
-    def _between(self, ability: float) -> Between:
+    def _placed(self, ability: float) -> Position:
         """Linear between knots and beyond the outer ones, within bounds."""
         knots = self.parameters.knots.tolist()
         ability = min(max(ability, knots[0] - BEYOND_KNOTS), knots[-1] + BEYOND_KNOTS)
         upper = min(max(bisect_left(knots, ability), 1), len(knots) - 1)
         share = (ability - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
-        return upper - 1, 1.0 - share, share
+        general = self.parameters.general.astype(np.float64)
+        lines = (1.0 - share) * general[:, upper - 1] + share * general[:, upper]
+        return Position(upper - 1, 1.0 - share, share, [(each[0], each[1], each[2]) for each in lines.tolist()])
 
-    def _chances(self, reading: "_Reading", fast_at: Between, reasoning_at: Between) -> tuple[float, float]:
+    def _chances(self, reading: "_Reading", *tiers: Position) -> tuple[float, ...]:
         """Mix the experts' chances by the gate; plain floats, the numbers are few."""
         columns, gates = reading.columns, reading.columns[self._heads : -1]
-        (fast_knot, fast_low, fast_high), (reasoning_knot, reasoning_low, reasoning_high) = fast_at, reasoning_at
-        fast = reasoning = total = 0.0
         highest = max(gates)
-        is_known = reading.known > _CERTAIN
-        for expert, gate in enumerate(gates):
-            if gate < highest - _NEGLIGIBLE:
-                continue
-            share = math.exp(gate - highest)
-            total += share
-            at = expert * self._knots + fast_knot
-            logit = columns[at] * fast_low + columns[at + 1] * fast_high
-            fast += share * _sigmoid(logit if is_known else self._tempered(logit, reading, expert, fast_at))
-            at = expert * self._knots + reasoning_knot
-            logit = columns[at] * reasoning_low + columns[at + 1] * reasoning_high
-            reasoning += share * _sigmoid(logit if is_known else self._tempered(logit, reading, expert, reasoning_at))
-        return fast / total, reasoning / total
-
-    def _tempered(self, logit: float, reading: "_Reading", expert: int, between: Between) -> float:
-        """An expert's word counts as far as the text is of a known kind; else longer questions are harder."""
-        knot, low, high = between
-        (question, sentence, level), above = self._general[expert][knot], self._general[expert][knot + 1]
-        general = low * level + high * above[2]
-        general -= (low * question + high * above[0]) * reading.question
-        general -= (low * sentence + high * above[1]) * reading.sentence
-        return reading.known * logit + (1.0 - reading.known) * general
+        shares = [(at, math.exp(gate - highest)) for at, gate in enumerate(gates) if gate > highest - _NEGLIGIBLE]
+        total = sum([share for _, share in shares])
+        known, unknown = reading.known, 1.0 - reading.known
+        chances = []
+        for knot, low, high, lines in tiers:
+            chance = 0.0
+            for expert, share in shares:
+                at = expert * self._knots + knot
+                logit = columns[at] * low + columns[at + 1] * high
+                if known < _CERTAIN:
+                    # An expert's word counts as far as the text is of a known kind; else longer questions are harder.
+                    by_question, by_sentence, level = lines[expert]
+                    length = by_question * reading.question + by_sentence * reading.sentence
+                    logit = known * logit + unknown * (level - length)
+                chance += share * _sigmoid(logit)
+            chances.append(chance / total)
+        return tuple(chances)
 
     def _finish(self, tier: int, chance: float, burden: float) -> float:
         slope, intercept = self._final[tier]
@@ -283,7 +293,7 @@ class DifficultyModel:
 
 def _forecast(tokens: float, factors: Sequence[float]) -> Forecast:
     few, median, many = factors
-    return Forecast(round(tokens * few) or 1, round(tokens * median) or 1, round(tokens * many) or 1)
+    return Forecast(int(tokens * few + 0.5) or 1, int(tokens * median + 0.5) or 1, int(tokens * many + 0.5) or 1)
 
 
 def _sigmoid(logit: float) -> float:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from classifier.rows import Seen
@@ -40,8 +40,7 @@ class Turn:
     tool_calls: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(NamedTuple):
     """Output tokens at the 10, 50 and 90 % points."""
 
     low: int

@@ -36,27 +36,21 @@ class Vocabulary:
 
 
 class Table:
-    """What the model looks up for each n-gram, in one row of a few cache lines: weights, idf and the key itself."""
+    """What the model looks up for each n-gram, in one row of a few cache lines: numbers and the key itself."""
 
-    def __init__(self, keys: Hashes, idf: Floats, weights: Floats) -> None:
-        """Take distinct hashes, the most frequent first, and a row of weights for each."""
-        known, self._width = len(keys), weights.shape[1]
-        columns = -(-(self._width + 2) // 16) * 16
-        self._rows = np.zeros((known + 1, columns), np.float32)
-        self._rows[:known, : self._width] = weights
-        self._rows[:known, -2] = idf
+    def __init__(self, keys: Hashes, numbers: Floats) -> None:
+        """Take distinct hashes, the most frequent first, and a row of numbers for each."""
+        known, width = numbers.shape
+        self._rows = np.zeros((known + 1, -(-(width + 1) // 16) * 16), np.float32)
+        self._rows[:known, :width] = numbers
         self._rows.view(np.uint32)[:known, -1] = keys
-        width = np.uint16 if known < 1 << 16 else np.uint32
-        self._slots: npt.NDArray[np.unsignedinteger[Any]] = _slots(keys).astype(width)
+        smallest = np.uint16 if known < 1 << 16 else np.uint32
+        self._slots: npt.NDArray[np.unsignedinteger[Any]] = _slots(keys).astype(smallest)
 
-    def weigh(self, features: Features) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-        """A row for each n-gram, its tf-idf weight (zero where it is not known), and whether it is known."""
-        grams = features.grams
+    def find(self, grams: Hashes) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """A row for each n-gram, with zeros after the numbers, and whether the row is the n-gram's own."""
         rows = self._rows.take(self._slots.take(grams >> _SHIFT), axis=0)
-        known = rows.view(np.uint32)[:, -1] == grams
-        weights = rows[:, -2] * features.frequencies
-        weights *= known
-        return rows, weights, known
+        return rows[:, :-1], rows.view(np.uint32)[:, -1] == grams
 
 
 def _slots(keys: Hashes) -> npt.NDArray[np.int32]:
