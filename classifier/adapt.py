@@ -159,17 +159,28 @@ def _sigmoid(logits: Array) -> Array:
 def level_and_slope(
     logits: Array, right: Array, weight: Array | None = None, prior: Prior = PRIOR
 ) -> tuple[float, float]:
-    """The most probable slope and intercept under the prior, by Newton's method."""
+    """The most probable slope and intercept under the prior, by Newton's method with steps that never make it worse."""
     expected = np.array([prior.slope, 0.0])
-    found = expected
     mass = np.ones_like(logits) if weight is None else weight
     precision = np.diag([prior.slope_scale**-2, prior.level_scale**-2])
     features = np.stack((logits, np.ones_like(logits)), axis=1)
+
+    def loss(at: Array) -> float:
+        said = features @ at
+        away = at - expected
+        return float(np.sum(mass * (np.logaddexp(0, said) - right * said)) + away @ precision @ away / 2)
+
+    found, least = expected, loss(expected)
     for _ in range(25):
         chance = _sigmoid(features @ found)
         gradient = features.T @ (mass * (right - chance)) - precision @ (found - expected)
         hessian = (features * (mass * chance * (1 - chance))[:, None]).T @ features + precision
-        found = found + np.linalg.solve(hessian, gradient)
+        step = np.linalg.solve(hessian, gradient)
+        while (tried := loss(found + step)) > least and abs(step).max() > 1e-9:
+            step = step / 2
+        if tried >= least:
+            break
+        found, least = found + step, tried
     return float(found[0]), float(found[1])
 
 
@@ -246,6 +257,7 @@ def _own(
         surface_scale=np.stack([scales.scale] * 2).astype(np.float32),
         surface_weights=columns.surface.astype(np.float32),
         bias=columns.bias.astype(np.float32),
+        recalled=np.zeros((0, 3), np.float32),
         knots=np.array([0.0, 1.0], np.float32),
         reference=np.array([0.0, 1.0], np.float32),
         prior_logits=np.log(typical / (1 - typical)).astype(np.float32),

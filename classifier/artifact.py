@@ -14,7 +14,7 @@ import numpy as np
 from classifier.model import DifficultyModel, Parameters
 
 FORMAT = "tierwise-difficulty"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST, NUMBERS = "manifest.json", "numbers.npz"
 SHIPPED = Path(__file__).parent / "shipped"
 _HALF = ("gram_weights", "seen")

@@ -43,6 +43,7 @@ def of_labels(labels: Sequence[Label], model: DifficultyModel) -> list[Trial]:
         np.array([estimate.p_fast for estimate in said]),
         np.array([estimate.p_reasoning for estimate in said]),
         np.array([estimate.uncertainty for estimate in said]),
+        np.zeros(len(said), np.intp),
         model.is_adapted,
     )
     return [trial]

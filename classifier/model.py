@@ -28,7 +28,7 @@ LOGIT_BOUND = 6.0
 _SHORTEST = np.array(1e-6, np.float32)  # of a text's length in n-grams: avoids a division by zero
 _NEGLIGIBLE = 14.0  # below the highest gate, an expert's share is one in a million
 DOUBTFUL, TRUSTED = 0.0, 0.8  # chance of a known kind up to which experts do not count, and from which they do fully
-_CERTAIN = 0.999
+_CERTAIN, _HARDLY = 0.999, 0.01
 NEAREST = 0.05  # added to the distance of signals before its logarithm is taken
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
 
@@ -44,10 +44,10 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """All numbers of an artefact. E experts, K knots, R n-grams, S surface signals, H = E*K + E + 1 columns.
+    """All numbers of an artefact. E experts, T of them of templates, K knots, R n-grams, S surface signals, H columns.
 
-    The columns of `gram_weights` and `surface_weights` are the experts' logits at each knot, then the gate, then the
-    log of the output length.
+    The H = E*K + E + T*K + 1 columns of `gram_weights` and `surface_weights` are the experts' logits at each knot, the
+    gate, what experts say of templates that they recall, and the log of the output length.
     """
 
     keys: npt.NDArray[np.uint32]  # R
@@ -58,6 +58,7 @@ class Parameters:
     surface_scale: Floats  # E+1, S
     surface_weights: Floats  # S, H
     bias: Floats  # H
+    recalled: Floats  # T, 3: an expert; log-odds that a text's template was taught: by share of known n-grams, constant
     knots: Floats  # K
     reference: Floats  # 2: abilities of the reference pair
     prior_logits: Floats  # 2: what is said where nothing is known
@@ -90,7 +91,7 @@ class _Reading(NamedTuple):
     """The columns of one text, and how far they are to be trusted."""
 
     columns: list[float]
-    coverage: float  # share of n-grams known
+    shares: list[float]  # of n-grams that each expert knows; last, that any does
     likeness: float  # to the likeliest expert's own texts, 0..1
     known: float  # weight of the experts' word, 0..1
     question: float  # its length, in standard deviations
@@ -112,8 +113,13 @@ class DifficultyModel:
         self._cues = Cues()
         knots = len(parameters.knots)
         self._knots, self._columns_count = knots, len(parameters.bias)
-        self._experts = (self._columns_count - 1) // (knots + 1)
+        self._experts = len(parameters.usual_coverage)
         self._heads = self._experts * knots
+        self._gates = slice(self._heads, self._heads + self._experts)
+        self._recalled: list[tuple[int, int, float, float]] = [
+            (int(expert), self._gates.stop + place * knots, slope, constant)
+            for place, (expert, slope, constant) in enumerate(parameters.recalled.tolist())
+        ]
         # For each n-gram: weights times idf, what it adds to the squared length of an expert's text, who knows it.
         idf = parameters.idf[:, None]
         seen = parameters.seen[:-1]
@@ -124,6 +130,8 @@ class DifficultyModel:
         self._shares = slice(self._squares.stop, self._squares.stop + self._experts + 1)
         # Which scale each column reads.
         self._scale_of = np.minimum(np.arange(self._columns_count) // knots, self._experts)
+        for expert, begin, _, _ in self._recalled:
+            self._scale_of[begin : begin + knots] = expert
         # Signals are bounded on every scale; what standardises them is in the weights.
         mean, scale = parameters.surface_mean, parameters.surface_scale
         self._lowest, self._highest = mean - SURFACE_BOUND * scale, mean + SURFACE_BOUND * scale
@@ -168,7 +176,7 @@ class DifficultyModel:
         features, burden = seen
         reading = self._read(features)
         p_fast, p_reasoning = self._chances(reading, *self._position(abilities))
-        familiarity = min(1.0, reading.coverage / self.parameters.familiar_coverage)
+        familiarity = min(1.0, reading.shares[-1] / self.parameters.familiar_coverage)
         if familiarity < 1.0:
             p_fast = self._prior_fast + familiarity * (p_fast - self._prior_fast)
             p_reasoning = self._prior_reasoning + familiarity * (p_reasoning - self._prior_reasoning)
@@ -195,7 +203,7 @@ class DifficultyModel:
         surface = np.minimum(np.maximum(features.surface, self._lowest), self._highest)
         columns = surface.reshape(-1).dot(self._surface_weights)
         columns += self._bias
-        coverage, shares = 0.0, [0.0] * (experts + 1)
+        shares = [0.0] * (experts + 1)
         if grams:
             rows, known = self._table.find(features.grams)
             powers = np.empty((3, grams), np.float32)
@@ -205,13 +213,12 @@ class DifficultyModel:
             sums = powers.dot(rows)
             lengths = np.maximum(np.sqrt(sums[1, self._squares]), _SHORTEST)
             columns += sums[0, :count] / lengths.take(self._scale_of)
-            shares = sums[2, self._shares].tolist()
-            coverage = shares[experts] / grams
+            shares = (sums[2, self._shares] / grams).tolist()
         listed: list[float] = columns.tolist()
-        gates = listed[self._heads : -1]
+        gates = listed[self._gates]
         highest = max(gates)
         likeliest = gates.index(highest)
-        likeness = min(1.0, shares[likeliest] / (max(1, grams) * self._usual_coverage[likeliest]))
+        likeness = min(1.0, shares[likeliest] / self._usual_coverage[likeliest])
         by_distance, by_margin, by_likeness, known_at_all = self._familiarity
         if experts > 1:
             distance = float(abs(surface[likeliest] - self._mean[likeliest]).dot(self._steepness[likeliest]))
@@ -221,7 +228,7 @@ class DifficultyModel:
         (question, question_scale), (sentence, sentence_scale) = self._lengths
         return _Reading(
             listed,
-            coverage,
+            shares,
             likeness,
             min(1.0, max(0.0, (_sigmoid(known_at_all) - DOUBTFUL) / (TRUSTED - DOUBTFUL))),
             (surface.item(experts, QUESTION) - question) / question_scale,
@@ -253,11 +260,12 @@ class DifficultyModel:
 
     def _chances(self, reading: "_Reading", *tiers: Position) -> tuple[float, ...]:
         """Mix the experts' chances by the gate; plain floats, the numbers are few."""
-        columns, gates = reading.columns, reading.columns[self._heads : -1]
+        columns, gates = reading.columns, reading.columns[self._gates]
         highest = max(gates)
         shares = [(at, math.exp(gate - highest)) for at, gate in enumerate(gates) if gate > highest - _NEGLIGIBLE]
         total = sum([share for _, share in shares])
         known, unknown = reading.known, 1.0 - reading.known
+        recalled = self._recall(reading)
         chances = []
         for knot, low, high, lines in tiers:
             chance = 0.0
@@ -269,9 +277,21 @@ class DifficultyModel:
                     by_question, by_sentence, level = lines[expert]
                     length = by_question * reading.question + by_sentence * reading.sentence
                     logit = known * logit + unknown * (level - length)
+                if expert in recalled:
+                    begin, surely = recalled[expert]
+                    logit += surely * (columns[begin + knot] * low + columns[begin + knot + 1] * high - logit)
                 chance += share * _sigmoid(logit)
             chances.append(chance / total)
         return tuple(chances)
+
+    def _recall(self, reading: "_Reading") -> dict[int, tuple[int, float]]:
+        """Which experts recall the text's template: where they speak of it, and how surely it is one of theirs."""
+        found = {}
+        for expert, begin, slope, constant in self._recalled:
+            surely = _sigmoid(slope * reading.shares[expert] + constant)
+            if surely > _HARDLY:
+                found[expert] = begin, surely
+        return found
 
     def _finish(self, tier: int, chance: float, burden: float) -> float:
         slope, intercept = self._final[tier]

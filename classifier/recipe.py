@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.corpus import Corpus
-from classifier.design import Design, Scales, design, folds_of, invariances, scales_of
+from classifier.design import Scales, design, folds_of, invariances, scales_of
 from classifier.familiarity import Gate, fit_familiarity
 from classifier.features import LONGEST_SENTENCE, QUESTION, extract
 from classifier.heads import Shape, fit_heads
 from classifier.learner import TextRidge, gram, out_of_fold
 from classifier.length import fit_falls, fit_lines, on_scale, said_by
 from classifier.model import Parameters
+from classifier.recall import Recall, fit_recall, shares_known
 from classifier.targets import as_served, outcomes_of, targets_of
 from classifier.vocabulary import Vocabulary, learn
 
@@ -37,6 +38,10 @@ SHAPES: dict[str, Shape] = {
     "exam": Shape(alpha=1.2, alpha_shape=1.2, surface_weight=0.12, irt_share=0.5),
     "puzzles": Shape(alpha=3.0, alpha_shape=3.0, surface_weight=0.25, irt_share=0.5),
 }
+# Kinds whose texts come from templates, and how what is said of a recalled template is fitted.
+TEMPLATES: dict[str, Shape] = {
+    "puzzles": Shape(alpha=1.0, alpha_shape=1.0, surface_weight=0.25, irt_share=0.0),
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Settings:
     own_level: float = 0.75  # share of a kind's own level in what is said of texts that are only like the kind
     max_rows_of_templates: int = 2600  # more of the same templates cost minutes and say little more
     shapes: dict[str, Shape] = field(default_factory=lambda: dict(SHAPES))
+    templates: dict[str, Shape] = field(default_factory=lambda: dict(TEMPLATES))
 
 
 @dataclass
@@ -109,13 +115,17 @@ def fit(
         experts["puzzles"] = templates[:: 1 + (len(templates) - 1) // settings.max_rows_of_templates]
     knots = len(settings.knots)
     heads = len(experts) * knots
-    columns = Columns.empty(len(vocabulary), len(common.mean), heads + len(experts) + 1)
+    of_templates = [name for name in experts if name in settings.templates]
+    recalled = heads + len(experts)
+    columns = Columns.empty(len(vocabulary), len(common.mean), recalled + len(of_templates) * knots + 1)
     seen = np.zeros((len(vocabulary) + 1, len(experts) + 1), np.float32)
     seen[:-1, -1] = 1.0
     scales: dict[str, Scales] = {}
     targets: dict[str, Array] = {}
     held_out: dict[str, Array] = {}
     usual: dict[str, float] = {}
+    recalls: list[tuple[int, Recall]] = []
+    recalled_answers: list[tuple[Array, Array]] = []
     for place, (name, at) in enumerate(experts.items()):
         shape = settings.shapes[name]
         targets[name] = target = targets_of(outcomes, settings.knots, shape.irt_share, at)
@@ -125,10 +135,20 @@ def fit(
             [scored.queries[row].text for row in at], vocabulary, scales[name], known, shape.surface_weight
         )
         folds = folds_of([scored.queries[row].cluster for row in at])
-        fitted = fit_heads(whole.rows(at, scales[name], known, shape.surface_weight), invariant, target, folds, shape)
+        rows = whole.rows(at, scales[name], known, shape.surface_weight)
+        fitted = fit_heads(rows, invariant, target, folds, shape)
         columns.put(slice(place * knots, (place + 1) * knots), fitted.weights, shape.surface_weight)
-        usual[name] = _usual_coverage(whole, at, known, folds)
         held_out[name] = fitted.held_out
+        shares = shares_known(whole, at, known, folds)
+        usual[name] = float(np.median(shares))
+        if taught := settings.templates.get(name):
+            target = targets_of(outcomes, settings.knots, taught.irt_share, at)
+            folds = folds_of([scored.queries[row].query_id for row in at])
+            fitted = fit_heads(rows, invariant, target, folds, taught)
+            begin = recalled + len(recalls) * knots
+            columns.put(slice(begin, begin + knots), fitted.weights, shape.surface_weight)
+            recalls.append((place, fit_recall(shares, shares_known(whole, at, known, folds))))
+            recalled_answers.append((fitted.held_out, outcomes.scores[at]))
     gate = Gate(common, settings.gate_surface_weight, settings.gate_sharpness, settings.min_documents)
     if len(experts) > 1:
         columns.put(slice(heads, heads + len(experts)), gate.weights(whole, experts), settings.gate_surface_weight)
@@ -146,7 +166,7 @@ def fit(
         weight = familiarity.known[name][:, None]
         answered.append((weight * own + (1 - weight) * said_by(lines[place], signals[at]), outcomes.scores[at]))
     factors = _fit_lengths(corpus, vocabulary, common, columns) if with_lengths else np.ones((2, 3))
-    abilities = as_served(outcomes, answered, settings.knots)
+    abilities = as_served(outcomes, answered + recalled_answers, settings.knots)
     reference = [abilities.get(name, fallback) for name, fallback in zip(settings.reference, (0.4, 1.9), strict=True)]
     typical = np.mean([target.mean(axis=0) for target in targets.values()], axis=0)
     prior = np.interp(reference, settings.knots, np.log(typical / (1 - typical)))
@@ -159,6 +179,7 @@ def fit(
         surface_scale=np.stack([each.scale for each in (*scales.values(), common)]).astype(np.float32),
         surface_weights=columns.surface.astype(np.float32),
         bias=columns.bias.astype(np.float32),
+        recalled=np.array([(at, each.slope, each.constant) for at, each in recalls], np.float32).reshape(-1, 3),
         knots=np.array(settings.knots, np.float32),
         reference=np.array(reference, np.float32),
         prior_logits=prior.astype(np.float32),
@@ -177,19 +198,6 @@ def fit(
 
 def _rows_of(corpus: Corpus, sources: tuple[str, ...]) -> npt.NDArray[np.intp]:
     return np.array([row for row, query in enumerate(corpus.queries) if query.source in sources], np.intp)
-
-
-def _usual_coverage(
-    whole: Design, at: npt.NDArray[np.intp], known: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp]
-) -> float:
-    """Median share of a text's n-grams that the texts of the other folds hold: what a new text of the kind shows."""
-    shares = []
-    for fold in np.unique(folds):
-        held, rest = at[folds == fold], at[folds != fold]
-        common = known & whole.seen_in(rest, 1)
-        sizes = np.array([max(1, len(whole.documents[row].grams)) for row in held])
-        shares.append(np.asarray((whole.grams[held] > 0) @ common.astype(np.float64)) / sizes)
-    return float(np.median(np.concatenate(shares)))
 
 
 def _by_source(corpus: Corpus, at: npt.NDArray[np.intp], signals: Array, target: Array) -> list[tuple[Array, Array]]:

@@ -4,12 +4,12 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from classifier import artifact, bars, corpus, evaluate, metrics, settling, studies, trials
+from classifier import artifact, bars, corpus, evaluate, learning_curve, metrics, settling, studies, trials
 from classifier.cues import Cues, answer_type_of
 from classifier.features import extract
 from classifier.findings import INTRODUCTION, TRIED
@@ -33,7 +33,7 @@ def by_answer_type(tried: Sequence[Trial]) -> list[str]:
             for name in ("weak", "p_fast")
         )
         enough = [(trial, rows) for trial, rows in zip(tried, at, strict=True) if trial.need[rows].sum() >= 20]
-        ranked = [metrics.auroc(trial.need[rows], trial.gain[rows]) for trial, rows in enough]
+        ranked = [metrics.auroc(trial.need[rows], trial.rankings["classifier"][rows]) for trial, rows in enough]
         need = f"{np.mean(ranked):.3f}" if ranked else "too few"
         figures = " | ".join(f"{each:.3f}" for each in (said.mean(), weak.mean(), metrics.ece(said, weak)))
         lines.append(f"| {kind} | {len(weak)} | {need} | {figures} |")
@@ -94,9 +94,9 @@ def draw(tried: Sequence[Trial], directory: Path) -> list[str]:
 def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
     """All of it, as the text of the page."""
     graded = rows.of(use="train")
-    log.info("five cross-fits of the whole recipe")
-    models, folds = trials.cross_fitted(graded, studies.fit_model)
-    tried = trials.trials_of(graded, models, folds)
+    log.info("five cross-fits of the whole recipe, without whole tasks and by query")
+    tried = trials.trials_of(graded, *trials.cross_fitted(graded, studies.fit_model))
+    by_query = trials.trials_of(graded, *trials.cross_fitted(graded, studies.fit_model, by_query=True))
     baseline = {id(trial): studies.with_baseline(trial) for trial in tried if trial.group in HEADLINE}
     unseen, adapted = [], []
     for group in HEADLINE:
@@ -112,7 +112,8 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
         *bars.of_ranking([trial for trial in tried if trial.group in HEADLINE], baseline, "code, maths, exam"),
         bars.of_tasks([trial for trial in tried if trial.group == "rgym"]),
         *bars.on_new_sources(unseen, adapted),
-        bars.of_calibration(tried),
+        bars.of_calibration(by_query),
+        bars.of_calibration_on_tasks([trial for trial in tried if trial.group == "rgym"]),
         *bars.of_placing(placed),
         *bars.of_flips(rewritten),
         *bars.of_cost(model, _consumer_prompts(rows)),
@@ -128,6 +129,10 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
         "\n\n".join(draw(tried, directory)),
         "\n## Every pair, with controls (cross-fitted)\n",
         "\n".join(evaluate.table(tried)),
+        "\n## Other questions of the same tasks were taught (cross-fitted by query)\n",
+        "\n".join(evaluate.table([trial for trial in by_query if trial.group == "rgym"])),
+        "\n## Scores of several folds are not comparable\n",
+        "\n".join(_of_folds(tried, baseline)),
         "\n## The shipped artefact on the development split and the held-out tasks\n",
         "\n".join(evaluate.table(trials.trials_of(held_back, [model], [0] * len(held_back.queries)))),
         "\n## By answer type\n",
@@ -145,13 +150,31 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
     return "\n".join(sections)
 
 
-def _of_sources(unseen: Sequence[studies.NewSource]) -> list[str]:
+def _of_folds(tried: Sequence[Trial], baseline: Mapping[int, studies.Baseline]) -> list[str]:
+    """Need AUROC over all folds at once, and within folds; the level of the other folds alone knows nothing."""
     lines = [
-        "| source | need AUROC | by length | APGR | by length | ECE per pair | with 50 labels |",
+        "| group | pair | classifier, in folds | over all | TF-IDF, in folds | over all | level alone, over all |",
         "|---|---|---|---|---|---|---|",
     ]
+    for trial in tried:
+        level = np.array([trial.need[trial.judge != each].mean() for each in trial.judge])
+        scores = [trial.rankings["classifier"], trial.gain]
+        scores += [baseline[id(trial)].quantiles, baseline[id(trial)].scores] if id(trial) in baseline else []
+        cells = [f"{metrics.auroc(trial.need, score):.3f}" for score in scores] + [""] * (4 - len(scores))
+        pair = " → ".join(trial.pair)
+        lines.append(f"| {trial.group} | {pair} | {' | '.join(cells)} | {metrics.auroc(trial.need, level):.3f} |")
+    return lines
+
+
+def _of_sources(unseen: Sequence[studies.NewSource]) -> list[str]:
+    lines = [
+        "| source | need AUROC | by length | APGR | by length | ECE per pair | with 50 labels | were forecasts true |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for each in unseen:
-        eces = [" / ".join(f"{value:.3f}" for value in values) for values in (each.ece, each.ece_50)]
+        eces = [
+            " / ".join(f"{value:.3f}" for value in values) for values in (each.ece, each.ece_50, each.ece_50_of_perfect)
+        ]
         cells = each.group, each.need, each.need_by_length, each.apgr, each.apgr_by_length, *eces
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return lines
@@ -185,7 +208,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="where routing-quality.md and its charts go")
     parser.add_argument(
-        "--only", choices=["cpu"], help="write nothing; print what an estimate costs in CPU time, memory and loading"
+        "--only",
+        choices=["cpu", "learning-curve"],
+        help="write nothing; print what an estimate costs in CPU time, memory and loading, "
+        "or how the ranking grows with the queries taught",
     )
     parser.add_argument(
         "--settle",
@@ -199,6 +225,9 @@ def main(arguments: list[str] | None = None) -> int:
     except corpus.CorpusMissing as error:
         log.error("%s", error)
         return 2
+    if options.only == "learning-curve":
+        learning_curve.draw(rows, log.info)
+        return 0
     if options.only:
         log.info("\n".join(map(str, bars.of_cost(artifact.load(), _consumer_prompts(rows)))))
         return 0

@@ -96,8 +96,10 @@ def _ranked(tried: Sequence[Trial]) -> Iterator[tuple[float, float]]:
         members = [trial for trial in tried if trial.group == group]
         if members:
             yield (
-                float(np.mean([metrics.auroc(trial.need, trial.gain) for trial in members])),
-                float(np.mean([metrics.apgr(trial.gain, trial.weak, trial.strong) for trial in members])),
+                float(np.mean([metrics.auroc(trial.need, trial.rankings["classifier"]) for trial in members])),
+                float(
+                    np.mean([metrics.apgr(trial.rankings["classifier"], trial.weak, trial.strong) for trial in members])
+                ),
             )
 
 

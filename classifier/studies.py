@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from classifier import metrics, placement, recipe
 from classifier.adapt import adapt, level_and_slope
 from classifier.corpus import Corpus
 from classifier.design import folds_of
+from classifier.heads import platt
 from classifier.labels import Label
 from classifier.metrics import Interval
 from classifier.model import DifficultyModel
@@ -34,8 +36,21 @@ def fit_model(corpus: Corpus) -> DifficultyModel:
     return DifficultyModel(parameters, version="trial", abilities=abilities)
 
 
-def with_baseline(trial: Trial) -> Array:
-    """Out-of-fold scores of TF-IDF and logistic regression on the pair's own need labels."""
+@dataclass(frozen=True)
+class Baseline:
+    """Out-of-fold scores of a learner on a pair's own need labels, and which fold's learner gave them."""
+
+    scores: Array
+    folds: npt.NDArray[np.intp]
+
+    @cached_property
+    def quantiles(self) -> Array:
+        """Comparable over folds."""
+        return metrics.quantiles_within(self.scores, self.folds)
+
+
+def with_baseline(trial: Trial) -> Baseline:
+    """TF-IDF and logistic regression."""
     folds = folds_of(trial.clusters)
     scores = np.zeros(len(trial.texts))
     texts = np.array(trial.texts, dtype=object)
@@ -44,7 +59,7 @@ def with_baseline(trial: Trial) -> Array:
         words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
         learner = LogisticRegression(max_iter=500).fit(words.fit_transform(texts[~test]), trial.need[~test])
         scores[test] = learner.predict_proba(words.transform(texts[test]))[:, 1]
-    return scores
+    return Baseline(scores, folds)
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,7 @@ class NewSource:
     apgr_by_length: Interval
     ece: list[float]  # of p_fast by pair, without labels
     ece_50: list[float]  # with 50 labels, mean of 10 draws
+    ece_50_of_perfect: list[float]  # what 50 labels would leave of a base whose forecasts are true
     covered: float  # share of pairs whose error of the mean gain lies within the model's own interval
 
 
@@ -92,20 +108,32 @@ def of_new_source(trials: Sequence[Trial]) -> NewSource:
         over(first, first.gain, "apgr"),
         over(first, length, "apgr"),
         [metrics.ece(trial.p_fast, trial.weak) for trial in trials],
-        [_ece_with_labels(trial, 50) for trial in trials],
+        [ece_with_labels(trial.p_fast, trial.weak, 50) for trial in trials],
+        [_ece_of_perfect(trial, 50) for trial in trials],
         float(np.mean(inside)),
     )
 
 
-def _ece_with_labels(trial: Trial, count: int, draws: int = 10) -> float:
-    logits = np.log(trial.p_fast / (1 - trial.p_fast))
+def ece_with_labels(chance: Array, right: Array, count: int, draws: int = 10) -> float:
+    """ECE on the rest after so many labels have moved slope and level, mean of the draws."""
+    logits = np.log(chance / (1 - chance))
     values = []
     for draw in range(draws):
         order = np.random.default_rng(draw).permutation(len(logits))
         known, rest = order[:count], order[count:]
-        slope, level = level_and_slope(logits[known], trial.weak[known])
-        values.append(metrics.ece(1 / (1 + np.exp(-(slope * logits[rest] + level))), trial.weak[rest]))
+        slope, level = level_and_slope(logits[known], right[known])
+        values.append(metrics.ece(1 / (1 + np.exp(-(slope * logits[rest] + level))), right[rest]))
     return float(np.mean(values))
+
+
+def _ece_of_perfect(trial: Trial, count: int, draws: int = 10) -> float:
+    """The same where forecasts have the slope and level of what is true, and outcomes are drawn from them."""
+    logits = np.log(trial.p_fast / (1 - trial.p_fast))
+    slope, level = platt(logits, trial.weak)
+    chance = 1 / (1 + np.exp(-(slope * logits + level)))
+    random = np.random.default_rng(0)
+    drawn = [(random.random(len(chance)) < chance).astype(float) for _ in range(draws)]
+    return float(np.mean([ece_with_labels(chance, right, count) for right in drawn]))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,7 @@ class Trial:
     p_fast: Array
     p_reasoning: Array
     half_width: Array  # the model's own uncertainty of the gain
+    judge: npt.NDArray[np.intp]  # which of several models estimated the row
     is_placed: bool  # abilities known by name; else the reference pair spoke
 
     @property
@@ -57,11 +59,11 @@ class Trial:
     def gain(self) -> Array:
         return self.p_reasoning - self.p_fast
 
-    @property
+    @cached_property
     def rankings(self) -> dict[str, Array]:
-        """The router and its controls."""
+        """The router, each of its models ranking its own rows, and the controls."""
         return {
-            "classifier": self.gain,
+            "classifier": metrics.quantiles_within(self.gain, self.judge),
             "length only": controls.length(self.texts),
             "cost-matched shuffled": controls.shuffled(self.gain),
             "random": controls.random(len(self.texts)),
@@ -98,13 +100,19 @@ def try_pair(
         np.array([estimate.p_fast for estimate in said]),
         np.array([estimate.p_reasoning for estimate in said]),
         np.array([estimate.uncertainty for estimate in said]),
+        np.array(model_of)[rows],
         all(None not in (abilities.fast, abilities.reasoning) for abilities in placed),
     )
 
 
-def cross_fitted(corpus: Corpus, fit: Fitter, count: int = 5) -> tuple[list[DifficultyModel], list[int]]:
-    """Fit once per fold without the fold; queries are assigned to the model that has not seen their cluster."""
-    folds = folds_of([query.cluster for query in corpus.queries], count).tolist()
+def cross_fitted(
+    corpus: Corpus, fit: Fitter, count: int = 5, *, by_query: bool = False
+) -> tuple[list[DifficultyModel], list[int]]:
+    """Fit once per fold without the fold; queries are assigned to the model that has not seen their cluster.
+
+    By query, other queries of the same template may have been seen.
+    """
+    folds = folds_of([query.query_id if by_query else query.cluster for query in corpus.queries], count).tolist()
     return [fit(corpus.where(np.array(folds) != fold)) for fold in range(count)], folds
 
 

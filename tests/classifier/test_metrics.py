@@ -32,6 +32,19 @@ def test_knowing_the_gain_recovers_more_than_random() -> None:
     assert metrics.apgr(strong - weak + 1e-6 * random.random(2000), weak, strong) > 0.75
 
 
+def test_scores_are_compared_within_their_part_only() -> None:
+    score, part = np.array([0.1, 0.2, 0.2, 5.0, 4.0]), np.array([0, 0, 0, 1, 1])
+    assert metrics.quantiles_within(score, part) == pytest.approx([1 / 6, 2 / 3, 2 / 3, 0.75, 0.25])
+
+
+def test_the_level_of_the_other_folds_knows_nothing_but_looks_worse_than_that_over_all_folds() -> None:
+    random = np.random.default_rng(0)
+    need, fold = random.random(500) < 0.3, np.arange(500) % 5
+    level = np.array([need[fold != each].mean() for each in fold])
+    assert metrics.auroc(need, level) < 0.48
+    assert metrics.auroc(need, metrics.quantiles_within(level, fold)) == 0.5
+
+
 def test_always_saying_the_base_rate_is_calibrated() -> None:
     right = (np.arange(1000) % 10 < 3).astype(float)
     assert metrics.ece(np.full(1000, 0.3), right) < 0.01
