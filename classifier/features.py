@@ -16,7 +16,7 @@ import numpy.typing as npt
 from classifier.wording import stripped
 
 # Moves whenever `extract` gives other numbers for the same text: stored rows of another format are not comparable.
-FEATURE_FORMAT = 2
+FEATURE_FORMAT = 3
 HEAD_CHARS = 2600
 TAIL_CHARS = 600
 _LIMIT = 3 * (HEAD_CHARS + TAIL_CHARS)  # bytes: UTF-8 may take several for a character
@@ -57,6 +57,9 @@ _KINDS: tuple[tuple[str, bytes], ...] = (
     ("bars", b"|"),
 )
 _BEYOND_ASCII, _NEWLINES = 2, 3
+_DOUBLE_QUOTES, _SINGLE_QUOTES = (
+    next(at for at, (name, _) in enumerate(_KINDS) if name == wanted) for wanted in ("double_quotes", "single_quotes")
+)
 _OTHER = len(_KINDS)
 _SIGNS = slice(
     next(at for at, (name, _) in enumerate(_KINDS) if name == "plus"),
@@ -76,6 +79,9 @@ _CLASSES = _byte_classes()
 _SENTENCES = bytes.maketrans(b"?!\n\t", b"..  ")
 _OPTION = re.compile(rb"\n[ \t]*\(?[a-j][.):]\)?[ \t]")
 _FIRST_OPTIONS = re.compile(rb"\n[ \t]*\(?a[.):][^\n]*\n\s*\(?b[.):]")
+# On one line; an apostrophe within or behind a word opens nothing.
+_QUOTED = re.compile(rb"'(?<![a-z0-9_]')[^'\n]*'|\"[^\"\n]*\"")
+_UNQUOTED = 0.0, 0.0
 # Digits become one symbol, so that a word of digits is known by its shape and not by its value.
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", b"abcdefghijklmnopqrstuvwxyz000000000")
 # Punctuation beyond ASCII (Spanish, French, typographic, Chinese, Japanese, full width) parts words as well.
@@ -109,7 +115,7 @@ _LOG_COUNTS = (1.0 + np.log(np.maximum(1, np.arange(_LIMIT)))).astype(np.float32
 
 SURFACE_NAMES = (
     *(name for name, _ in _KINDS), "characters", "words", "word_length", "distinct", "number_length", "line_length",
-    "numbers", "longest_word", "one_letter_words",
+    "numbers", "longest_word", "one_letter_words", "quoted", "longest_quoted",
     # The question before its answer options, the options, and the question's sentences.
     "question", "options_length", "options", "digits_of_options", "spread_of_options", "digits_of_question",
     "letters_of_question", "signs_of_question", "sentences", "longest_sentence", "last_sentence",
@@ -158,6 +164,8 @@ def extract(text: str) -> Features:
         longest = lengths.item(lengths.argmax()) + 1
     # After folding, every digit is a zero; a number is a word that starts with one.
     numbers = np.count_nonzero((line[1:] == _ZERO) > is_word[:-1]) if digits else 0
+    chars_per_byte = len(text) / max(1, len(encoded))
+    may_quote = counts[_SINGLE_QUOTES] > 1 or counts[_DOUBLE_QUOTES] > 1
     surface = np.frombuffer(
         _PACKED(
             *counts[:_OTHER],
@@ -170,11 +178,18 @@ def extract(text: str) -> Features:
             numbers,
             longest,
             letters + digits + beyond_ascii - joints - words,
-            *_question(folded, classes, counts, len(text) / max(1, len(encoded))),
+            *(_quoted(folded, chars_per_byte) if may_quote else _UNQUOTED),
+            *_question(folded, classes, counts, chars_per_byte),
         ),
         np.float32,
     )
     return Features(grams, frequencies, np.log1p(surface), is_ascii)
+
+
+def _quoted(folded: bytes, chars_per_byte: float) -> tuple[float, float]:
+    """Characters within quotes, and the most in one pair of them: what code is to work through."""
+    sizes = [len(each) - 2 for each in _QUOTED.findall(folded)]
+    return sum(sizes) * chars_per_byte, max(sizes, default=0) * chars_per_byte
 
 
 def _question(

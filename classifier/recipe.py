@@ -32,11 +32,11 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "puzzles": ("rgym_easy", "rgym_hard"),
 }
 SHAPES: dict[str, Shape] = {
-    "code": Shape(alpha=3.0, alpha_shape=None, surface_weight=0.1),
+    "code": Shape(alpha=3.0, alpha_shape=None, surface_weight=0.15, irt_share=0.5),
     "maths": Shape(alpha=3.0, alpha_shape=None, surface_weight=0.12),
     "numbers": Shape(alpha=3.0, alpha_shape=None, surface_weight=0.15),
     "exam": Shape(alpha=1.2, alpha_shape=1.2, surface_weight=0.12, irt_share=0.5),
-    "puzzles": Shape(alpha=3.0, alpha_shape=3.0, surface_weight=0.25, irt_share=0.5),
+    "puzzles": Shape(alpha=3.0, alpha_shape=3.0, surface_weight=0.12, irt_share=0.5),
 }
 # Kinds whose texts come from templates, and how what is said of a recalled template is fitted.
 TEMPLATES: dict[str, Shape] = {

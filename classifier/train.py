@@ -15,7 +15,7 @@ from classifier.model import DifficultyModel, Parameters
 from classifier.types import Turn
 
 log = logging.getLogger("classifier.train")
-RECIPE_VERSION = "3"
+RECIPE_VERSION = "4"
 
 
 def fit(rows: corpus.Corpus, settings: recipe.Settings | None = None) -> DifficultyModel:

@@ -44,7 +44,8 @@ def joined(first: Features, second: Features) -> Features:
     signals = a + b
     words, numbers, newlines = (signals[_AT[name]] for name in ("words", "numbers", "newlines"))
     size = sum(each[_AT["line_length"]] * (each[_AT["newlines"]] + 1) for each in (a, b))
-    signals[_AT["longest_word"]] = max(a[_AT["longest_word"]], b[_AT["longest_word"]])
+    for longest in ("longest_word", "longest_quoted"):
+        signals[_AT[longest]] = max(a[_AT[longest]], b[_AT[longest]])
     signals[_AT["word_length"]] = signals[_AT["letters"]] / (words + 1)
     signals[_AT["distinct"]] = len(grams) / (2 * words + 1)
     signals[_AT["number_length"]] = signals[_AT["digits"]] / (numbers + 1)

@@ -72,7 +72,7 @@ def test_a_base_is_recalibrated_for_the_models_it_was_asked_about() -> None:
 
 
 def test_joined_features_are_those_of_the_joined_text() -> None:
-    first, second = "For a friend of mine: ", "What is 12 times 30,\nand is the result even?"
+    first, second = "For 'a friend' of mine: ", "What is 12 times 30,\nand is 'the result' even?"
     found, wanted = joined(extract(first), extract(second)), extract(first + second)
     seam = set(wanted.grams.tolist()) - set(found.grams.tolist())
     assert len(seam) == 1

@@ -72,6 +72,21 @@ def test_the_longest_sentence_is_measured() -> None:
     assert _signal("Short. This one is a good deal longer! No?", "sentences") == pytest.approx(4, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("text", "sizes"),
+    [
+        ("f('abc de', \"x'yz\") == ??", [6, 4]),
+        ("f('', 'später')", [0, 6]),
+        ("f('open\nclosed', 'x')", [1]),
+        ("It isn't the dogs' fault, they don't bark", []),
+        ("no quotes at all", []),
+    ],
+)
+def test_what_stands_in_quotes_is_measured(text: str, sizes: list[int]) -> None:
+    assert _signal(text, "quoted") == pytest.approx(sum(sizes), rel=0.1)
+    assert _signal(text, "longest_quoted") == pytest.approx(max(sizes, default=0), rel=0.1)
+
+
 WORDS = st.lists(
     st.sampled_from(["alpha", "Alpha", "x", "q7", "42", "9", "_", "жук", "ü", "語", "語語", "Ωmega"]), max_size=60
 )
