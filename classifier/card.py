@@ -61,8 +61,8 @@ def model_card(adapted: Adapted, labels: list[Label], labels_sha256: str, base_v
         "",
         "## Limits",
         "Speaks of the two models that were graded, on traffic like these labels; elsewhere only the interval of the "
-        "estimate is honest. Labels by another model inherit that model's taste. Fewer than 200 labels set the "
-        "calibration and leave the base's ranking as it is.",
+        "estimate is honest. Labels by another model inherit that model's taste. Fewer than 200 labels place "
+        "the models on the base's scale and set the calibration; the ranking is then the base's for such models.",
         "",
     ]
     return "\n".join(lines)

@@ -14,11 +14,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from classifier import metrics, placement, recipe
-from classifier.adapt import adapt, level_and_slope
+from classifier.adapt import adapt
 from classifier.corpus import Corpus
 from classifier.design import folds_of
 from classifier.heads import platt
 from classifier.labels import Label
+from classifier.levels import level_and_slope
 from classifier.metrics import Interval
 from classifier.model import DifficultyModel
 from classifier.perturbations import flips

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from classifier.adapt import FEWEST_FOR_RANKING, FEWEST_OF_A_TIER, Adapted, adapt_to_examples, level_and_slope
+from classifier.adapt import FEWEST_FOR_RANKING, Adapted, adapt_to_examples
 from classifier.later import Later, later
+from classifier.levels import FEWEST_OF_A_TIER, level_and_slope
 from classifier.model import DifficultyModel
 from classifier.rows import packed
 from classifier.types import Abilities
