@@ -1,7 +1,8 @@
 """`scripts/evaluate --settle`: what was chosen on the training split alone, beside what it was chosen over.
 
 The split of development and the held-out tasks are not read. Each candidate is cross-fitted, and fitted without each
-group of sources in turn; priors for few labels are compared on sources left out, over many draws.
+group of sources in turn; priors for few labels are compared on sources left out, over many draws; `classifier.kin` has
+labels of a kind that is known.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classifier import metrics, recipe, studies, trials
+from classifier import kin, metrics, recipe, studies, trials
 from classifier.abilities import canonical
-from classifier.adapt import PRIOR, Prior, level_and_slope
 from classifier.corpus import Corpus
+from classifier.levels import PRIOR, Prior, level_and_slope
 from classifier.model import DifficultyModel
 from classifier.trials import HEADLINE, PAIRS, Trial, group_of
 from classifier.types import Abilities, Turn
@@ -61,6 +62,7 @@ def settle(rows: Corpus, log: Log) -> None:
             " / ".join(f"{value:.3f}" for value in _errors(answered, prior, count)) for count in (25, 50, 100, 200)
         )
         log(f"| {prior.slope}, {prior.slope_scale}, {prior.level_scale} | " + " | ".join(cells) + " |")
+    kin.compare(taught, log)
 
 
 def _candidate(taught: Corpus, settings: recipe.Settings) -> str:
