@@ -74,17 +74,27 @@ def sigmoid(logits: Array) -> Array:
 def level_and_slope(
     logits: Array, right: Array, weight: Array | None = None, prior: Prior = PRIOR
 ) -> tuple[float, float]:
-    """The most probable slope and intercept under the prior, by Newton's method."""
+    """The most probable slope and intercept under the prior, by Newton's method; a step that overshoots is halved."""
     expected = np.array([prior.slope, 0.0])
     found = expected
     mass = np.ones_like(logits) if weight is None else weight
     precision = np.diag([prior.slope_scale**-2, prior.level_scale**-2])
     features = np.stack((logits, np.ones_like(logits)), axis=1)
+
+    def likelihood(at: Array) -> float:
+        said, apart = features @ at, at - expected
+        return float(mass @ (right * said - np.logaddexp(0, said)) - apart @ precision @ apart / 2)
+
     for _ in range(25):
         chance = sigmoid(features @ found)
         gradient = features.T @ (mass * (right - chance)) - precision @ (found - expected)
         hessian = (features * (mass * chance * (1 - chance))[:, None]).T @ features + precision
-        found = found + np.linalg.solve(hessian, gradient)
+        step = np.linalg.solve(hessian, gradient)
+        for _ in range(20):
+            if likelihood(found + step) >= likelihood(found):
+                found = found + step
+                break
+            step = step / 2
     return float(found[0]), float(found[1])
 
 
