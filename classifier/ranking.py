@@ -145,6 +145,7 @@ def as_model(
         surface_scale=np.stack([scales.scale] * 2).astype(np.float32),
         surface_weights=columns.surface.astype(np.float32),
         bias=columns.bias.astype(np.float32),
+        recalled=np.zeros((0, 3), np.float32),
         knots=np.array([0.0, 1.0], np.float32),
         reference=np.array([0.0, 1.0], np.float32),
         prior_logits=np.log(typical / (1 - typical)).astype(np.float32),
