@@ -27,7 +27,7 @@ LOGIT_BOUND = 6.0
 # Arrays without dimensions: numpy takes them faster than numbers or arrays of one.
 _SHORTEST = np.array(1e-6, np.float32)  # of a text's length in n-grams: avoids a division by zero
 _NEGLIGIBLE = 14.0  # below the highest gate, an expert's share is one in a million
-DOUBTFUL, TRUSTED = 0.0, 0.4  # chance of a known kind up to which experts do not count, and from which they do fully
+DOUBTFUL, TRUSTED = 0.0, 0.8  # chance of a known kind up to which experts do not count, and from which they do fully
 _CERTAIN, _HARDLY = 0.999, 0.01
 NEAREST = 0.05  # added to the distance of signals before its logarithm is taken
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
