@@ -28,7 +28,8 @@ LOGIT_BOUND = 6.0
 _SHORTEST = np.array(1e-6, np.float32)  # of a text's length in n-grams: avoids a division by zero
 _NEGLIGIBLE = 14.0  # below the highest gate, an expert's share is one in a million
 DOUBTFUL, TRUSTED = 0.0, 0.8  # chance of a known kind up to which experts do not count, and from which they do fully
-_CERTAIN, _HARDLY = 0.999, 0.01
+_CERTAIN = 0.999
+_HARDLY = -4.6  # log-odds of one in a hundred
 NEAREST = 0.05  # added to the distance of signals before its logarithm is taken
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
 
@@ -136,7 +137,7 @@ class DifficultyModel:
         mean, scale = parameters.surface_mean, parameters.surface_scale
         self._lowest, self._highest = mean - SURFACE_BOUND * scale, mean + SURFACE_BOUND * scale
         self._surface_weights, self._bias = self._standardising()
-        self._mean, self._steepness = mean, 1.0 / (scale * mean.shape[1])
+        self._own_scales = list(zip(mean, 1.0 / (scale * mean.shape[1]), strict=True))
         self._lengths = [(mean.item(-1, at), scale.item(-1, at)) for at in (QUESTION, LONGEST_SENTENCE)]
         self._familiarity: list[float] = parameters.familiarity.tolist()
         self._positions: dict[Abilities, tuple[Position, Position]] = {}
@@ -221,7 +222,8 @@ class DifficultyModel:
         likeness = min(1.0, shares[likeliest] / self._usual_coverage[likeliest])
         by_distance, by_margin, by_likeness, known_at_all = self._familiarity
         if experts > 1:
-            distance = float(abs(surface[likeliest] - self._mean[likeliest]).dot(self._steepness[likeliest]))
+            mean, steepness = self._own_scales[likeliest]
+            distance = float(abs(surface[likeliest] - mean).dot(steepness))
             margin = highest - sorted(gates)[-2]
             known_at_all += by_distance * math.log(distance + NEAREST) + by_margin * math.log1p(margin)
             known_at_all += by_likeness * likeness
@@ -288,9 +290,9 @@ class DifficultyModel:
         """Which experts recall the text's template: where they speak of it, and how surely it is one of theirs."""
         found = {}
         for expert, begin, slope, constant in self._recalled:
-            surely = _sigmoid(slope * reading.shares[expert] + constant)
-            if surely > _HARDLY:
-                found[expert] = begin, surely
+            odds = slope * reading.shares[expert] + constant
+            if odds > _HARDLY:
+                found[expert] = begin, _sigmoid(odds)
         return found
 
     def _finish(self, tier: int, chance: float, burden: float) -> float:
