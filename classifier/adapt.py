@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from classifier.design import folds_of
 from classifier.inherited import Base
@@ -79,8 +80,9 @@ def adapt_to_examples(
     calibrated = recalibrated(base, heard, known, version)
     if int(known.is_paired.sum()) < fewest_for_ranking:
         return calibrated
-    own = own_ranking([each.features for each in seen], known, progress)
-    mixtures = mixed(own, base, heard, known)
+    with threadpool_limits(limits=1):  # a second thread gains little, and waits busily where cores are shared
+        own = own_ranking([each.features for each in seen], known, progress)
+        mixtures = mixed(own, base, heard, known)
     best = min((own, *mixtures), key=lambda each: known.gain_error(each.held_out))
     excess = known.gain_errors(best.held_out) - known.gain_errors(calibrated.held_out)
     margin = float(excess.std()) / len(excess) ** 0.5 if mixtures else 0.0
