@@ -10,14 +10,15 @@ Each of the five models ranks its own fifth: scores become quantiles of their fo
 fold's level is set by the other folds and so runs against what is true in it. A section below shows what the same
 scores look like when they are compared over all folds, as this page did before, and that the level alone, which knows
 nothing, then falls as far below .5. "In distribution" is by query: other questions of the same tasks were taught.
-Penalties and
-weights of the experts were chosen over train and dev split together; most, not all, were gone over again on the
-training split alone and stayed. Signals of the question and the made-up wording were compared on the training split.
-So were the share of an expert's own word, the level of each kind, how the weight of texts of unknown kind is bent and
-the prior for 50 labels (`scripts/evaluate --settle` repeats most of it); but that they were gone over at all came of a
-whole run of this report, which showed calibration to be worse, so these rows are not wholly blind. The section on the
-development split shows the shipped artefact, fitted on the training split without the held-out tasks, on rows that it
-has not seen.
+
+Penalties and weights of the experts were chosen over train and dev split together; most, not all, were gone over again
+on the training split alone and stayed. Signals of the question and of quotes, what is recalled of templates, weights
+for code and puzzles, and the made-up wording were compared on the training split. So were the share of an expert's own
+word, the level of each kind, how the weight of texts of unknown kind is bent and the prior for 50 labels
+(`scripts/evaluate --settle` repeats most of it); but that they were gone over at all came of a whole run of this
+report, which showed calibration to be worse, so these rows are not wholly blind. The section on the development split
+shows the shipped artefact, fitted on the training split without the held-out tasks, on rows that it has not seen.
+
 Need means that the weak model fails and the strong one succeeds. Intervals are 95 % bootstrap, drawn by query, or by
 task for templates. Models are placed by name (`ability_of`); a group's figure is the mean of its pairs.
 The classifier ranks by p_reasoning - p_fast, the score that routing uses.
