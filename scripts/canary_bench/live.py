@@ -28,12 +28,7 @@ from router.watching import verdict_of
 from scripts.faulting.outage import locked
 from scripts.faulting.served import Instance, Place
 
-CONFIG = """
-database_url = "{database_url}"
-state_dir = "{directory}/state"
-[server]
-port = {port}
-shutdown_timeout_s = 5
+MODELS = """
 [tiers.fast]
 model = "scripted/assistant"
 [tiers.reasoning]
@@ -98,10 +93,8 @@ class Lived:
 
 async def live(directory: Path, scenario: Scenario, longest_s: float = LONGEST_S) -> Lived:
     """Serve, start a canary, ask until it has ended or time is up."""
-    place = Place.make(directory)
-    told = {"reasoning": scenario.reasoning, "price": scenario.price_usd}
-    text = CONFIG.format(database_url=place.database_url, directory=directory, port=place.port, **told)
-    (directory / "tierwise.toml").write_text(text)
+    models = MODELS.format(reasoning=scenario.reasoning, price=scenario.price_usd)
+    place = Place.make(directory, models=models)
     instance = Instance(place)
     await instance.start()
     engine = open_engine(place.database_url)

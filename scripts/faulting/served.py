@@ -26,12 +26,14 @@ from router.types import Tier
 COMMAND = [str(Path(sys.executable).with_name("tierwise")), "serve"]
 READY_WITHIN_S = 120.0
 BELOW_OUTGOING = range(20_000, 32_000)
-CONFIG = """
+BASE = """
 database_url = "{database_url}"
 state_dir = "{directory}/state"
 [server]
 port = {port}
 shutdown_timeout_s = 5
+"""
+MODELS = """
 [tiers.fast]
 model = "scripted/assistant-10ms-2gap"
 [tiers.reasoning]
@@ -56,12 +58,12 @@ class Place:
     port: int
 
     @classmethod
-    def make(cls, directory: Path, database_url: str | None = None) -> "Place":
-        """Lay out a directory with a configuration."""
+    def make(cls, directory: Path, database_url: str | None = None, models: str = MODELS) -> "Place":
+        """Lay out a directory with a configuration; `models` says what stands behind the tiers."""
         directory.mkdir(parents=True, exist_ok=True)
         place = cls(directory, database_url or f"sqlite:///{directory}/books.db", _free_port())
-        text = CONFIG.format(database_url=place.database_url, directory=directory, port=place.port)
-        (directory / "tierwise.toml").write_text(text)
+        base = BASE.format(database_url=place.database_url, directory=directory, port=place.port)
+        (directory / "tierwise.toml").write_text(base + models)
         return place
 
     @property
