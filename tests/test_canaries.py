@@ -2,7 +2,6 @@
 
 import math
 import random
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +20,7 @@ from router.policies import MASK, Act, PolicyBook, State, View, import_dials, in
 from router.policy import Policy
 from router.settings import PolicySettings, ReasoningSettings
 from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
-from tests.proposals import ADA, BOB, WIRING, proposed
+from tests.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
 REWIRED = WIRING.model_copy(update={"reasoning": ReasoningSettings(model="openai/larger")})
 
@@ -267,20 +266,7 @@ def test_of_many_who_start_at_once_one_does(empty_url: str) -> None:  # noqa: F8
     engine = schema.ready_engine(empty_url)
     import_dials(engine, PolicySettings().model_dump(), 1)
     versions = [proposed(engine, 0.4 + place / 100) for place in range(4)]
-    done: list[int] = []
-
-    def act(version: int) -> None:
-        try:
-            canaries.start(engine, version, 0.1, WIRING, ADA)
-        except WrongPolicy:
-            return
-        done.append(version)
-
-    threads = [threading.Thread(target=act, args=(version,)) for version in versions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    done = all_at_once(lambda version: canaries.start(engine, version, 0.1, WIRING, ADA), versions)
     [canary] = canaries.history(engine)
     assert done == [canary.version]
     engine.dispose()

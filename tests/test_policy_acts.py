@@ -1,6 +1,5 @@
 """Proposing, activating, rolling back: nothing is lost when two act at once, and the log knows all of it."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from router.policies import Act, PolicyBook, State, import_dials, in_force
 from router.policy_acts import Actor
 from router.settings import ParallelSettings, PolicySettings
 from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
-from tests.proposals import ADA, BOB, WIRING, proposed
+from tests.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
 
 @pytest.fixture
@@ -168,20 +167,7 @@ def test_of_many_who_activate_at_once_one_does(empty_url: str) -> None:  # noqa:
     engine = schema.ready_engine(empty_url)
     import_dials(engine, PolicySettings().model_dump(), 1)
     versions = [proposed(engine, 0.4 + place / 100) for place in range(4)]
-    done: list[int] = []
-
-    def act(version: int) -> None:
-        try:
-            policy_acts.activate(engine, version, WIRING, ADA)
-        except WrongPolicy:
-            return
-        done.append(version)
-
-    threads = [threading.Thread(target=act, args=(version,)) for version in versions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    done = all_at_once(lambda version: policy_acts.activate(engine, version, WIRING, ADA), versions)
     assert done == [in_force(engine).version]
     engine.dispose()
 
