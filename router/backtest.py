@@ -134,6 +134,14 @@ def shuffled(traffic: Traffic, matched: Floats) -> Floats:
     return spread
 
 
+def shares_and_money(shares: Sequence[Floats], cost: Floats, revenue: Floats) -> tuple[Floats, ...]:
+    """The figures before the waiting times, from the share of each tier and a request's mean cost and revenue."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        margin = (revenue - cost) / revenue
+    deep = shares[REASONING] + shares[PARALLEL]
+    return *shares, deep, cost * 1e3, revenue * 1e3, (revenue - cost) * 1e3, margin
+
+
 class Backtest:
     """Measures policies on the same requests and the same resamplings, so that figures can be compared."""
 
@@ -160,15 +168,8 @@ class Backtest:
         shares = [summed(chosen[:, place]) / count for place in range(len(TIERS))]
         cost = self._cost.totals(chosen, kept) / count
         revenue = summed(np.where(kept, self._revenue, 0.0)) / count
-        with np.errstate(invalid="ignore", divide="ignore"):
-            margin = (revenue - cost) / revenue
         columns = (
-            *shares,
-            shares[REASONING] + shares[PARALLEL],
-            cost * 1e3,
-            revenue * 1e3,
-            (revenue - cost) * 1e3,
-            margin,
+            *shares_and_money(shares, cost, revenue),
             *(self._waits(chosen, kept, count, quantiles=quantiles) if waits else (UNKNOWN, UNKNOWN, UNKNOWN)),
         )
         return {name: measured(column) for name, column in zip(FIGURES, columns, strict=True)}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from router.backtest import FIGURES, Figures
+from router.backtest import FIGURES, Figures, shares_and_money
 from router.offpolicy import Quality
 from router.policy import NEVER, Policy
 from router.preview_cells import QUANTITIES, VOTES, Cells, cells_of
@@ -137,15 +137,8 @@ class Preview:
         revenue = cells.summed(cells.revenue[:, kept].sum(axis=1)) / count
         cost, wait, first_byte = (self._total(name, mix, kept) / count for name in QUANTITIES)
         overall = np.array([share[0] for share in shares])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            margin = (revenue - cost) / revenue
         columns = (
-            *shares,
-            shares[REASONING] + shares[PARALLEL],
-            cost * 1e3,
-            revenue * 1e3,
-            (revenue - cost) * 1e3,
-            margin,
+            *shares_and_money(shares, cost, revenue),
             wait,
             self._times.p95(segment, overall, self._longer(mix, kept)),
             first_byte,
