@@ -1,11 +1,11 @@
 """Somebody who is signed in at the admin pages of a service in the test's process."""
 
-import re
 from typing import Any
 
 import httpx
 
 from router.admin_secret import AdminSecret, Role
+from tests.admin.visitors import CSRF
 from tests.api.service import Service
 
 
@@ -20,7 +20,7 @@ class Operator:
     async def get(self, page: str) -> httpx.Response:
         """Get a page, and the token in it."""
         found = await self.client.get(f"/admin/{page}")
-        if token := re.search(r'name="csrf" content="([0-9a-f]+)"', found.text):
+        if token := CSRF.search(found.text):
             self.csrf = token[1]
         return found
 
