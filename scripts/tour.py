@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from typing import Annotated
 
 import typer
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.e2e.served import announced
 
 TIERWISE = Path(sys.executable).with_name("tierwise")
 SECRET = "a secret for the tour only"
@@ -44,7 +45,7 @@ SCHEMES = ("light", "dark")
 QUESTION = (
     "A train leaves at 9:40 and travels 312 km at 78 km/h, waits 25 minutes and returns at 96 km/h. When is it back?"
 )
-STARTS_WITHIN_S = 60.0
+STOPS_WITHIN_S = 60.0
 SLOW_MS = 120_000
 
 
@@ -97,18 +98,7 @@ def served(place: Path, requests: int, days: int) -> Iterator[Served]:
             yield Served(announced(process, place / "serve.log"), process.pid)
         finally:
             process.terminate()
-            process.wait(STARTS_WITHIN_S)
-
-
-def announced(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    """Wait for the address that the server says."""
-    deadline = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < deadline and process.poll() is None:
-        for word in log.read_text(encoding="utf-8").split():
-            if word.startswith("http://"):
-                return word.partition("/v1")[0]
-        time.sleep(0.1)
-    sys.exit(f"the server did not start: {log.read_text(encoding='utf-8')[-2000:]}")
+            process.wait(STOPS_WITHIN_S)
 
 
 class Walk:

@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from scripts.tour import drag
 from tests.e2e.browser.demo import Demo
 
 OpenPage = Callable[..., Page]
@@ -28,16 +29,6 @@ def share(page: Page) -> float:
     """The deep share that the dials are said to have."""
     cell = page.get_by_role("row", name="Deep share").first.get_by_role("cell").first
     return float((cell.text_content() or "").split(" %")[0])
-
-
-def drag(page: Page, name: str, by_px: int) -> None:
-    box = page.get_by_role("slider", name=name).locator(".grip").bounding_box()
-    assert box is not None
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + by_px, y + 4, steps=6)
-    page.mouse.up()
 
 
 def grave(page: Page) -> list[str]:
