@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 from router.tiers.checkers import CheckerPool
-from scripts.parallel_bench import tables
+from scripts.parallel_bench import embedded, tables
 from scripts.parallel_bench.plots import lines
 from scripts.parallel_bench.pools import CASCADES, ORIGINALS, VOTED
-from scripts.parallel_bench.report import write
+from scripts.parallel_bench.report import write, write_embedded
 from scripts.parallel_bench.tables import Pool, Table
 
 DEFAULT = Path(__file__).parents[2].parent / "shared" / "data" / "multisample"
@@ -24,7 +24,15 @@ def main() -> None:
     parser.add_argument("--shuffles", type=int, default=20)
     parser.add_argument("--items", type=int, default=None, help="only so many questions a pool, for a quick look")
     parser.add_argument("--print-only", action="store_true", help="leave docs/ as it is")
+    parser.add_argument("--embedded", action="store_true", help="measure four samples of the embedded model, only that")
+    parser.add_argument("--rounds", type=int, default=9, help="of --embedded")
     options = parser.parse_args()
+    if options.embedded:
+        table = asyncio.run(embedded.measured(options.rounds))
+        say(table)
+        if not options.print_only:
+            write_embedded(table)
+        return
     if not Path(options.data).is_dir():
         sys.exit(f"no recordings in {options.data}; pass --data DIR. The originals:\n{ORIGINALS}")
     asyncio.run(bench(Path(options.data), options.shuffles, options.items, print_only=options.print_only))
@@ -55,8 +63,7 @@ async def bench(data: Path, shuffles: int, items: int | None, *, print_only: boo
     made += [grown, tables.coverage(voted, shuffles), tables.agreement_curves(voted, shuffles), tables.verifiers()]
     await checkers.close()
     for table in made:
-        rows = ("  " + "  |  ".join(row) for row in (table.columns, *table.rows))
-        sys.stdout.write("\n".join(["", table.title, table.note, *rows, ""]))
+        say(table)
     sys.stdout.write(f"\nCPU of the tier and the replay together: {cpu:.2f} ms per sample\n")
     sys.stderr.write(f"took {time.monotonic() - began:.0f} s\n")
     if not print_only:
@@ -69,6 +76,12 @@ async def bench(data: Path, shuffles: int, items: int | None, *, print_only: boo
             "cost": lines("Accuracy over cost", f"cost in {axis}, logarithmic", curves, rings, logarithmic=True),
         }
         write(made, plots, cpu, shuffles)
+
+
+def say(table: Table) -> None:
+    """Print a table."""
+    rows = ("  " + "  |  ".join(row) for row in (table.columns, *table.rows))
+    sys.stdout.write("\n".join(["", table.title, table.note, *rows, ""]))
 
 
 if __name__ == "__main__":

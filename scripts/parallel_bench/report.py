@@ -6,7 +6,9 @@ from pathlib import Path
 from scripts.parallel_bench.tables import Table
 
 DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "parallel-tier.md"
 INTRODUCTION = Path(__file__).with_name("introduction.md")
+EMBEDDED = Path(__file__).with_name("embedded.md")
 FINDINGS = Path(__file__).with_name("findings.md")
 
 
@@ -25,8 +27,20 @@ def write(tables: Sequence[Table], plots: Mapping[str, str], cpu_ms: float, shuf
         (DOCS / f"parallel-tier-{name}.svg").write_text(svg, encoding="utf-8")
         parts.append(f"![accuracy over {name}](parallel-tier-{name}.svg)")
     for table in tables:
-        rule = "|" + " --- |" * len(table.columns)
-        rows = ["| " + " | ".join(row) + " |" for row in (table.columns, *table.rows)]
-        parts += [f"### {table.title}", table.note, "\n".join([rows[0], rule, *rows[1:]])]
-    parts.append(FINDINGS.read_text(encoding="utf-8").strip())
-    (DOCS / "parallel-tier.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        parts.append(_section(table))
+    parts += [EMBEDDED.read_text(encoding="utf-8").strip(), FINDINGS.read_text(encoding="utf-8").strip()]
+    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def write_embedded(table: Table) -> None:
+    """Put what was measured of the embedded model in the place of what was, on the page and for its next making."""
+    page, was = PAGE.read_text(encoding="utf-8"), EMBEDDED.read_text(encoding="utf-8").strip()
+    assert page.count(was) == 1, f"{PAGE} does not hold {EMBEDDED}"
+    PAGE.write_text(page.replace(was, _section(table)), encoding="utf-8")
+    EMBEDDED.write_text(_section(table) + "\n", encoding="utf-8")
+
+
+def _section(table: Table) -> str:
+    rule = "|" + " --- |" * len(table.columns)
+    rows = ["| " + " | ".join(row) + " |" for row in (table.columns, *table.rows)]
+    return "\n\n".join([f"### {table.title}", table.note, "\n".join([rows[0], rule, *rows[1:]])])
