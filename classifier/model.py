@@ -26,7 +26,7 @@ SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface s
 LOGIT_BOUND = 6.0
 # Arrays without dimensions: numpy takes them faster than numbers or arrays of one.
 _SHORTEST = np.array(1e-6, np.float32)  # of a text's length in n-grams: avoids a division by zero
-_NEGLIGIBLE = 14.0  # below the highest gate, an expert's share is one in a million
+_NEGLIGIBLE = 9.2  # below the highest gate, an expert's share is one in ten thousand
 DOUBTFUL, TRUSTED = 0.0, 0.8  # chance of a known kind up to which experts do not count, and from which they do fully
 _CERTAIN = 0.999
 _HARDLY = -4.6  # log-odds of one in a hundred
@@ -92,7 +92,8 @@ class _Reading(NamedTuple):
     """The columns of one text, and how far they are to be trusted."""
 
     columns: list[float]
-    shares: list[float]  # of n-grams that each expert knows; last, that any does
+    grams: int
+    known_grams: list[float]  # to each expert; last, to any
     likeness: float  # to the likeliest expert's own texts, 0..1
     known: float  # weight of the experts' word, 0..1
     question: float  # its length, in standard deviations
@@ -143,6 +144,7 @@ class DifficultyModel:
         self._positions: dict[Abilities, tuple[Position, Position]] = {}
         self._final: list[list[float]] = parameters.final.tolist()
         self._is_moved = self._final != [[1.0, 0.0], [1.0, 0.0]]
+        self._familiar_coverage = parameters.familiar_coverage
         self._usual_coverage: list[float] = parameters.usual_coverage.tolist()
         self._spread: list[float] = parameters.spread.tolist()
         self._thinking: list[float] = parameters.thinking.tolist()
@@ -177,7 +179,7 @@ class DifficultyModel:
         features, burden = seen
         reading = self._read(features)
         p_fast, p_reasoning = self._chances(reading, *self._position(abilities))
-        familiarity = min(1.0, reading.shares[-1] / self.parameters.familiar_coverage)
+        familiarity = min(1.0, reading.known_grams[-1] / (reading.grams * self._familiar_coverage))
         if familiarity < 1.0:
             p_fast = self._prior_fast + familiarity * (p_fast - self._prior_fast)
             p_reasoning = self._prior_reasoning + familiarity * (p_reasoning - self._prior_reasoning)
@@ -204,7 +206,6 @@ class DifficultyModel:
         surface = np.minimum(np.maximum(features.surface, self._lowest), self._highest)
         columns = surface.reshape(-1).dot(self._surface_weights)
         columns += self._bias
-        shares = [0.0] * (experts + 1)
         if grams:
             rows, known = self._table.find(features.grams)
             powers = np.empty((3, grams), np.float32)
@@ -214,12 +215,14 @@ class DifficultyModel:
             sums = powers.dot(rows)
             lengths = np.maximum(np.sqrt(sums[1, self._squares]), _SHORTEST)
             columns += sums[0, :count] / lengths.take(self._scale_of)
-            shares = (sums[2, self._shares] / grams).tolist()
+            known_grams = sums[2, self._shares].tolist()
+        else:
+            grams, known_grams = 1, [0.0] * (experts + 1)
         listed: list[float] = columns.tolist()
         gates = listed[self._gates]
         highest = max(gates)
         likeliest = gates.index(highest)
-        likeness = min(1.0, shares[likeliest] / self._usual_coverage[likeliest])
+        likeness = min(1.0, known_grams[likeliest] / (grams * self._usual_coverage[likeliest]))
         by_distance, by_margin, by_likeness, known_at_all = self._familiarity
         if experts > 1:
             mean, steepness = self._own_scales[likeliest]
@@ -230,7 +233,8 @@ class DifficultyModel:
         (question, question_scale), (sentence, sentence_scale) = self._lengths
         return _Reading(
             listed,
-            shares,
+            grams,
+            known_grams,
             likeness,
             min(1.0, max(0.0, (_sigmoid(known_at_all) - DOUBTFUL) / (TRUSTED - DOUBTFUL))),
             (surface.item(experts, QUESTION) - question) / question_scale,
@@ -290,7 +294,7 @@ class DifficultyModel:
         """Which experts recall the text's template: where they speak of it, and how surely it is one of theirs."""
         found = {}
         for expert, begin, slope, constant in self._recalled:
-            odds = slope * reading.shares[expert] + constant
+            odds = slope * reading.known_grams[expert] / reading.grams + constant
             if odds > _HARDLY:
                 found[expert] = begin, _sigmoid(odds)
         return found
