@@ -271,17 +271,18 @@ class DifficultyModel:
         shares = [(at, math.exp(gate - highest)) for at, gate in enumerate(gates) if gate > highest - _NEGLIGIBLE]
         total = sum([share for _, share in shares])
         known, unknown = reading.known, 1.0 - reading.known
+        question, sentence, knots = reading.question, reading.sentence, self._knots
         recalled = self._recall(reading)
         chances = []
         for knot, low, high, lines in tiers:
             chance = 0.0
             for expert, share in shares:
-                at = expert * self._knots + knot
+                at = expert * knots + knot
                 logit = columns[at] * low + columns[at + 1] * high
                 if known < _CERTAIN:
                     # An expert's word counts as far as the text is of a known kind; else longer questions are harder.
                     by_question, by_sentence, level = lines[expert]
-                    length = by_question * reading.question + by_sentence * reading.sentence
+                    length = by_question * question + by_sentence * sentence
                     logit = known * logit + unknown * (level - length)
                 if expert in recalled:
                     begin, surely = recalled[expert]
@@ -292,7 +293,7 @@ class DifficultyModel:
 
     def _recall(self, reading: "_Reading") -> dict[int, tuple[int, float]]:
         """Which experts recall the text's template: where they speak of it, and how surely it is one of theirs."""
-        found = {}
+        found: dict[int, tuple[int, float]] = {}
         for expert, begin, slope, constant in self._recalled:
             odds = slope * reading.known_grams[expert] / reading.grams + constant
             if odds > _HARDLY:
