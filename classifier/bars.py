@@ -17,10 +17,11 @@ class Bar:
     measure: str
     found: str
     wanted: str
-    is_met: bool
+    is_met: bool | None  # None: no bar was set
 
     def __str__(self) -> str:
-        return f"| {self.measure} | {self.found} | {self.wanted} | {'met' if self.is_met else '**not met**'} |"
+        said = {True: "met", False: "**not met**", None: "no bar"}[self.is_met]
+        return f"| {self.measure} | {self.found} | {self.wanted} | {said} |"
 
 
 def of_ranking(known: Sequence[Trial], need_of_baseline: Mapping[int, studies.Baseline], where: str) -> list[Bar]:
@@ -132,11 +133,11 @@ def of_calibration(tried: Sequence[Trial]) -> Bar:
 def of_calibration_on_tasks(tried: Sequence[Trial]) -> Bar:
     """The same on whole tasks that the model has not seen; no bar was set."""
     found, brier = _calibrated(tried)
-    return Bar("the same, whole unseen tasks", f"{found:.3f}, Brier {brier:.3f}", "reported", True)
+    return Bar("the same, whole unseen tasks", f"{found:.3f}, Brier {brier:.3f}", "reported", None)
 
 
 def _calibrated(tried: Sequence[Trial]) -> tuple[float, float]:
-    said, true = (np.concatenate([getattr(trial, name) for trial in tried]) for name in ("p_fast", "weak"))
+    said, true = (trials.pooled(tried, name) for name in ("p_fast", "weak"))
     return metrics.ece(said, true), metrics.brier(said, true)
 
 

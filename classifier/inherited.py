@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.design import Scales
+from classifier.levels import logit
 from classifier.model import DifficultyModel
 from classifier.rows import Seen
 from classifier.types import Abilities
 from classifier.vocabulary import Vocabulary
 
 Array = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 _GRID = np.linspace(-3.5, 4.3, 40)
 _PRIOR_SCALE = 1.0  # around the reference; some fifty labels outweigh it
@@ -40,7 +40,7 @@ class Base:
         self._reference: list[float] = model.parameters.reference.tolist()
         self._given = (abilities.fast, abilities.reasoning)
         judged = [model.judge(each, abilities) for each in seen]
-        self._settled = _logit(np.array([(each.p_fast, each.p_reasoning) for each in judged]).reshape(-1, 2))
+        self._settled = logit(np.array([(each.p_fast, each.p_reasoning) for each in judged]).reshape(-1, 2))
         self._is_open = [not model.is_adapted and ability is None for ability in self._given]
         self._at: Array | None = None
         if any(self._is_open):
@@ -59,7 +59,7 @@ class Base:
         ability = float(mass @ _GRID / mass.sum())
         upper = int(np.clip(np.searchsorted(_GRID, ability), 1, len(_GRID) - 1))
         share = (ability - _GRID[upper - 1]) / (_GRID[upper] - _GRID[upper - 1])
-        return Placed(ability, _logit((1 - share) * self._at[:, upper - 1] + share * self._at[:, upper]))
+        return Placed(ability, logit((1 - share) * self._at[:, upper - 1] + share * self._at[:, upper]))
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,3 @@ def words_of(base: DifficultyModel, vocabulary: Vocabulary, scales: Scales, surf
         surface = signals * scales.scale[:, None] / surface_weight
         found.append(Word(np.vstack((grams, surface, shift[None])), given.knots.astype(np.float64)))
     return found
-
-
-def _logit(chance: Array) -> Array:
-    return np.asarray(np.log(chance / (1 - chance)))

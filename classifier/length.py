@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from classifier.design import Scales
 from classifier.features import LONGEST_SENTENCE, QUESTION
+from classifier.levels import logit
 
 Array = npt.NDArray[np.float64]
 
@@ -44,9 +45,9 @@ def fit_lines(falls: Array, kinds: Sequence[tuple[Array, Array]], own_level: flo
     `kinds` holds signals and chances of one kind each.
     """
     means = np.array([chances.mean(axis=0) for _, chances in kinds])
-    common = _logit(means.mean(axis=0))
+    common = logit(means.mean(axis=0))
     usual = np.array([falls @ signals[:, _SIGNALS].mean(axis=0) for signals, _ in kinds])
-    levels = common + own_level * (_logit(means) + usual - common)
+    levels = common + own_level * (logit(means) + usual - common)
     return np.concatenate((np.repeat(falls[None], len(kinds), axis=0), levels[:, :, None]), axis=2)
 
 
@@ -59,7 +60,3 @@ def on_scale(line: Array, old: Scales, new: Scales) -> Array:
     """The same line for signals that are standardised otherwise."""
     stretch, shift = new.scale[_SIGNALS] / old.scale[_SIGNALS], (new.mean - old.mean)[_SIGNALS] / old.scale[_SIGNALS]
     return np.column_stack((line[:, :2] * stretch, line[:, 2] - line[:, :2] @ shift))
-
-
-def _logit(chance: Array) -> Array:
-    return np.asarray(np.log(chance / (1 - chance)))

@@ -71,6 +71,11 @@ def sigmoid(logits: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-logits)))
 
 
+def logit(chance: Array) -> Array:
+    """From chances to logits."""
+    return np.asarray(np.log(chance / (1 - chance)))
+
+
 def level_and_slope(
     logits: Array, right: Array, weight: Array | None = None, prior: Prior = PRIOR
 ) -> tuple[float, float]:

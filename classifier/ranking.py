@@ -13,7 +13,7 @@ from classifier.features import Features
 from classifier.heads import Shape, platt
 from classifier.inherited import LEAST_LIKENESS, Base, Word, united, words_of
 from classifier.learner import gram, out_of_fold, solve
-from classifier.levels import Known, gain, leveled, sigmoid
+from classifier.levels import Known, gain, leveled, logit, sigmoid
 from classifier.model import DifficultyModel, Parameters
 from classifier.recipe import Columns
 from classifier.rows import Seen
@@ -109,7 +109,7 @@ def mixed(own: Ranking, base: DifficultyModel, heard: Base, known: Known) -> lis
         for tier in range(2):
             said[test, tier] = told(likest, tier, ~test)[1][test]
     padded = np.insert(own.weights, [grams] * (len(vocabulary) - grams), 0.0, axis=0)
-    logits = np.log(own.held_out / (1 - own.held_out))
+    logits = logit(own.held_out)
     return [
         replace(
             own,

@@ -23,10 +23,6 @@ class Recall:
     slope: float
     constant: float
 
-    def chance(self, shares: Array) -> Array:
-        """Of texts with such shares."""
-        return np.asarray(1 / (1 + np.exp(-(self.slope * shares + self.constant))))
-
 
 def shares_known(whole: Design, at: Rows, known: npt.NDArray[np.bool_], folds: Rows) -> Array:
     """Share of each text's n-grams that the texts of the other folds hold."""

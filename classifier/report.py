@@ -82,7 +82,7 @@ def draw(tried: Sequence[Trial], directory: Path) -> list[str]:
     lines = [Line("perfect", [0, 1], [0, 1], is_dashed=True)]
     for group in (*HEADLINE, "rgym"):
         members = [trial for trial in tried if trial.group == group]
-        said, true = (np.concatenate([getattr(trial, name) for trial in members]) for name in ("p_fast", "weak"))
+        said, true = (trials.pooled(members, name) for name in ("p_fast", "weak"))
         parts = np.array_split(np.argsort(said, kind="stable"), 10)
         lines.append(
             Line(group, [float(said[part].mean()) for part in parts], [float(true[part].mean()) for part in parts])

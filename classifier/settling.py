@@ -14,7 +14,7 @@ import numpy.typing as npt
 from classifier import kin, metrics, recipe, studies, trials
 from classifier.abilities import canonical
 from classifier.corpus import Corpus
-from classifier.levels import PRIOR, Prior, level_and_slope
+from classifier.levels import PRIOR, Prior, logit
 from classifier.model import DifficultyModel
 from classifier.trials import HEADLINE, PAIRS, Trial, group_of
 from classifier.types import Abilities, Turn
@@ -35,7 +35,7 @@ PRIORS = (
     Prior(slope=0.0, slope_scale=0.2, level_scale=0.8),
 )
 _MODELS = 6  # of each source, spread by ability, whose labels are drawn
-_DRAWS = 20
+_SEEDS = range(5000, 5020)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _candidate(taught: Corpus, settings: recipe.Settings) -> str:
 
     tried = trials.trials_of(taught, *trials.cross_fitted(taught, fit))
     fast, reasoning = (
-        metrics.ece(_pooled(tried, said), _pooled(tried, true))
+        metrics.ece(trials.pooled(tried, said), trials.pooled(tried, true))
         for said, true in (("p_fast", "weak"), ("p_reasoning", "strong"))
     )
     left = [
@@ -86,10 +86,6 @@ def _candidate(taught: Corpus, settings: recipe.Settings) -> str:
     ranked = ", ".join(f"{need:.3f}" for need, _ in _ranked(tried))
     unseen = ", ".join(f"{need:.3f} / {gap:.3f}" for need, gap in _ranked(left))
     return f"| {settings.own_share}, {settings.own_level} | {fast:.4f} / {reasoning:.4f} | {ranked} | {unseen} |"
-
-
-def _pooled(tried: Sequence[Trial], name: str) -> Array:
-    return np.concatenate([getattr(trial, name) for trial in tried])
 
 
 def _ranked(tried: Sequence[Trial]) -> Iterator[tuple[float, float]]:
@@ -124,7 +120,7 @@ def _answered(taught: Corpus, group: str) -> list[Answered]:
         abilities = Abilities(fast=placed[column])
         said = [base.estimate([Turn("user", taught.queries[row].text)], abilities).p_fast for row in rows]
         chance = np.array(said)
-        found.append(Answered(group, np.log(chance / (1 - chance)), taught.scores[rows, column]))
+        found.append(Answered(group, logit(chance), taught.scores[rows, column]))
     return found
 
 
@@ -132,12 +128,6 @@ def _errors(answered: Sequence[Answered], prior: Prior, count: int) -> tuple[flo
     """ECE on the rest after so many labels: the mean over groups, and of the worst model."""
     found: dict[str, list[float]] = {}
     for each in answered:
-        values = []
-        for draw in range(_DRAWS):
-            order = np.random.default_rng(5000 + draw).permutation(len(each.logits))
-            known, rest = order[:count], order[count:]
-            slope, level = level_and_slope(each.logits[known], each.right[known], prior=prior)
-            chance = 1 / (1 + np.exp(-(slope * each.logits[rest] + level)))
-            values.append(metrics.ece(chance, each.right[rest]))
-        found.setdefault(each.group, []).append(float(np.mean(values)))
+        error = studies.ece_with_labels(each.logits, each.right, count, prior=prior, seeds=_SEEDS)
+        found.setdefault(each.group, []).append(error)
     return float(np.mean([np.mean(values) for values in found.values()])), max(map(max, found.values()))

@@ -19,7 +19,7 @@ from classifier.corpus import Corpus
 from classifier.design import folds_of
 from classifier.heads import platt
 from classifier.labels import Label
-from classifier.levels import level_and_slope
+from classifier.levels import PRIOR, Prior, level_and_slope, logit, sigmoid
 from classifier.metrics import Interval
 from classifier.model import DifficultyModel
 from classifier.perturbations import flips
@@ -109,32 +109,33 @@ def of_new_source(trials: Sequence[Trial]) -> NewSource:
         over(first, first.gain, "apgr"),
         over(first, length, "apgr"),
         [metrics.ece(trial.p_fast, trial.weak) for trial in trials],
-        [ece_with_labels(trial.p_fast, trial.weak, 50) for trial in trials],
+        [ece_with_labels(logit(trial.p_fast), trial.weak, 50) for trial in trials],
         [_ece_of_perfect(trial, 50) for trial in trials],
         float(np.mean(inside)),
     )
 
 
-def ece_with_labels(chance: Array, right: Array, count: int, draws: int = 10) -> float:
-    """ECE on the rest after so many labels have moved slope and level, mean of the draws."""
-    logits = np.log(chance / (1 - chance))
+def ece_with_labels(
+    logits: Array, right: Array, count: int, *, prior: Prior = PRIOR, seeds: Sequence[int] = range(10)
+) -> float:
+    """ECE on the rest after so many labels have moved slope and level, mean of a draw for each seed."""
     values = []
-    for draw in range(draws):
-        order = np.random.default_rng(draw).permutation(len(logits))
+    for seed in seeds:
+        order = np.random.default_rng(seed).permutation(len(logits))
         known, rest = order[:count], order[count:]
-        slope, level = level_and_slope(logits[known], right[known])
-        values.append(metrics.ece(1 / (1 + np.exp(-(slope * logits[rest] + level))), right[rest]))
+        slope, level = level_and_slope(logits[known], right[known], prior=prior)
+        values.append(metrics.ece(sigmoid(slope * logits[rest] + level), right[rest]))
     return float(np.mean(values))
 
 
 def _ece_of_perfect(trial: Trial, count: int, draws: int = 10) -> float:
     """The same where forecasts have the slope and level of what is true, and outcomes are drawn from them."""
-    logits = np.log(trial.p_fast / (1 - trial.p_fast))
+    logits = logit(trial.p_fast)
     slope, level = platt(logits, trial.weak)
-    chance = 1 / (1 + np.exp(-(slope * logits + level)))
+    logits = slope * logits + level
     random = np.random.default_rng(0)
-    drawn = [(random.random(len(chance)) < chance).astype(float) for _ in range(draws)]
-    return float(np.mean([ece_with_labels(chance, right, count) for right in drawn]))
+    drawn = [(random.random(len(logits)) < sigmoid(logits)).astype(float) for _ in range(draws)]
+    return float(np.mean([ece_with_labels(logits, right, count) for right in drawn]))
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,11 @@ def pairs_in(corpus: Corpus, asked: Sequence[Pair] = ()) -> dict[str, tuple[Pair
     return found
 
 
+def pooled(tried: Sequence[Trial], name: str) -> Array:
+    """One of the arrays of all trials, end to end."""
+    return np.concatenate([getattr(trial, name) for trial in tried])
+
+
 def mean_over(trials: Sequence[Trial], measure: Callable[[Trial, npt.NDArray[np.intp]], float]) -> Interval:
     """Mean of groups of the mean of pairs, with an interval over joint draws of queries (shared by a group's pairs)."""
     groups = sorted({trial.group for trial in trials})

@@ -26,7 +26,7 @@ def test_questions_of_a_taught_template_share_their_words_and_those_of_a_new_one
     by_query = shares_known(whole, at, every, folds_of([str(each) for each in at]))
     assert by_template.max() < by_query.min()
     recall = fit_recall(by_template, by_query)
-    assert recall.chance(by_template).max() < 0.5 < recall.chance(by_query).min()
+    assert (recall.slope * by_template + recall.constant).max() < 0 < (recall.slope * by_query + recall.constant).min()
 
 
 def test_without_templates_nothing_is_recalled() -> None:
