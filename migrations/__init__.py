@@ -1,1 +1,1 @@
-"""The schema history of the books: one for SQLite and PostgreSQL, run by `router.ledger.schema`."""
+"""The schema history of the books: one for SQLite and PostgreSQL, run by `router.database.schema`."""

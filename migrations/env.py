@@ -1,8 +1,8 @@
-"""Runs the migrations on the connection that `router.ledger.schema` hands over; there is no alembic.ini."""
+"""Runs the migrations on the connection that `router.database.schema` hands over; there is no alembic.ini."""
 
 from alembic import context
 
-from router.ledger import schema
+from router.database import schema
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -29,12 +29,15 @@ from router.api.routes import ROUTES, HttpRoute
 from router.api.stored import Archive, StoredEndpoint
 from router.artifacts import Artifacts
 from router.clock import SystemClock
+from router.database import schema
+from router.decision.engine import Routing
+from router.decision.latency import Waits
 from router.duels import Duels
 from router.exchange import Desk
 from router.follower import Follower
 from router.keys import DEFAULT_SEGMENT, KeyRing
 from router.learning import Learning
-from router.ledger import pricelist, revenue, rollups, schema
+from router.ledger import pricelist, revenue, rollups
 from router.ledger.coverage import CoverageBook
 from router.ledger.duel_days import DuelAllowance
 from router.ledger.prices import PriceBook
@@ -49,12 +52,10 @@ from router.money import nano_from_usd
 from router.paces import Prices
 from router.policies import PolicyBook
 from router.providers.catalog import Providers
-from router.routing import Routing
 from router.settings import Settings, WrongSetting
 from router.tiers.coverage_log import CoverageLog
 from router.types import Tier
 from router.verdicts import Limits
-from router.waits import Waits
 from router.watching import Watch
 
 HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES))

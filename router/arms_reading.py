@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from router.arms import Arms, Seen, Stratum
-from router.ledger import codes, ids
-from router.policy import Policy
+from router.database import codes, ids
+from router.decision.policy import Policy
 from router.trials import Canary
 from router.types import CallKind, Outcome, Reason, Signal, Tier
 

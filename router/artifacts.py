@@ -21,8 +21,8 @@ from sqlalchemy.exc import IntegrityError
 from classifier import artifact
 from classifier.artifact import ArtifactError
 from classifier.model import DifficultyModel
-from router.ledger.database import writing
-from router.ledger.learning_tables import Artifact
+from router.database.engine import writing
+from router.database.learning_tables import Artifact
 from router.policies import State, newest
 from router.trials import open_canary
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from router.counterfactual import LEAST_OBSERVED, Counterfactual, design_of
-from router.policy import NEVER, Policy, SegmentDials
+from router.decision.policy import NEVER, Policy, SegmentDials
+from router.decision.share_cap import ScoreWindow
 from router.resampling import Measured, Resampling, measured
-from router.scorewindow import ScoreWindow
 from router.traffic import FAST, PARALLEL, REASONING, TIERS, Bools, Floats, Ints, Traffic
 from router.types import Tier
 
@@ -55,7 +55,7 @@ def rolling_cuts(scores: Floats, share: float) -> Floats:
 
 
 def greedy(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Ints:
-    """The open tier with the highest threshold, row by row, as `router.policy.decide` takes it."""
+    """The open tier with the highest threshold, row by row, as `router.decision.policy.decide` takes it."""
     reasoning, parallel = policy.reasoning_threshold, policy.parallel_threshold
     is_open = scores >= np.maximum(reasoning, cuts)
     may_sample = (scores >= np.maximum(parallel, cuts)) & may_vote

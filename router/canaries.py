@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select
 
+from router.database.canary_tables import CanaryRow
+from router.database.engine import exclusive
 from router.dials import Wiring, WrongPolicy
-from router.ledger.canary_tables import CanaryRow
-from router.ledger.database import exclusive
 from router.policies import Act, State, newest, note_act, put_in_force
 from router.policy_acts import Actor, require_on_top, require_validated, row_of
 from router.trials import Canary, CanaryState, Mode, canary_of, end_canary, open_canary

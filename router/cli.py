@@ -28,10 +28,10 @@ from router.commands import (
     tuning,
     whatif,
 )
+from router.database.engine import DatabaseUnusable
 from router.dials import WrongPolicy
 from router.errors import RouterError
 from router.keys import WrongKey
-from router.ledger.database import DatabaseUnusable
 from router.reports.tradeoff import WrongReplay
 from router.reports.window import WrongWindow
 from router.settings import WrongSetting

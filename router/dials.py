@@ -9,7 +9,7 @@ from dataclasses import fields
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from router.policy import NEVER, Policy, SegmentDials
+from router.decision.policy import NEVER, Policy, SegmentDials
 from router.tiers.stopping import require_allowed
 
 DIALS = tuple(f.name for f in fields(Policy) if f.init and f.name not in ("version", "segments"))

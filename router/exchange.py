@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from classifier.types import Estimate
-from router import language
-from router.ads import AdLexicon, said_last, shipped
+from router.conversation import language
+from router.conversation.ads import AdLexicon, said_last, shipped
+from router.decision.engine import Routed, Routing
+from router.decision.policy import BudgetView
 from router.duels import Contest
 from router.errors import QuotaExhausted, Unavailable
 from router.learning import Learning
@@ -22,9 +24,7 @@ from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.slices import Purse, Slices
 from router.metrics import Metrics
-from router.policy import BudgetView
 from router.providers.base import Delta, ModelTarget, Provider
-from router.routing import Routed, Routing
 from router.tiers.base import Answer, Bounded, Query, TierRunner
 from router.tiers.calls import Books, Calls, Clock
 from router.types import CallKind, Decision, Outcome, Reason, Tier

@@ -16,9 +16,9 @@ from types import MappingProxyType
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from router.database.engine import Witness, writing
+from router.database.tables import ApiKey
 from router.errors import Unavailable
-from router.ledger.database import Witness, writing
-from router.ledger.tables import ApiKey
 from router.types import Tier
 
 KEY_PREFIX = "tw-"

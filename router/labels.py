@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from classifier.rows import ROW_FORMAT, RowError, Seen, unpacked
-from router.ledger import codes, ids
+from router.database import codes, ids
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Reason, Signal, Tier
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from router import targets
 from router.api.models import Listed
 from router.clock import SystemClock
+from router.decision.engine import AUTO, Explicit
 from router.ledger.prices import PriceBook
 from router.money import nano_from_usd
 from router.providers.base import ModelTarget
-from router.routing import AUTO, Explicit
 from router.settings import ModelSettings, Settings, WrongSetting
 from router.tiers.base import TierRunner
 from router.tiers.calibration import CalibrationTable

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, select
 
 from router import pacing
+from router.database.pace_tables import PaceStep
+from router.decision.policy import Policy
 from router.ledger import budgets, settled
 from router.ledger.budgets import HOUR_US, Budget, BudgetScope, Period
-from router.ledger.pace_tables import PaceStep
 from router.ledger.settled import Cell, Settled
 from router.pacing import Pace, Rule, WeekPlan
-from router.policy import Policy
 from router.types import Tier
 
 LONGEST_WINDOW_US = HOUR_US  # what few requests leave undecided is carried on so long

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from router.database.engine import writing
+from router.database.pace_tables import PaceStep
+from router.decision.policy import Policy
 from router.ledger import budgets
 from router.ledger.budgets import HOUR_US, Budget
-from router.ledger.database import writing
-from router.ledger.pace_tables import PaceStep
 from router.pace_steps import LIVE, Step, Stepping, covering
 from router.pacing import Rule
-from router.policy import Policy
 
 INTERVAL_US = 60_000_000
 LAG_US = 5_000_000  # what was settled is in the books by then

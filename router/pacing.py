@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from router.policy import NEVER, Policy
+from router.decision.policy import NEVER, Policy
 
 MOST_ERROR = 1.0
 LEAST_MOVED = 0.01  # a threshold of 0 counts as this much when it is raised, or no price would move it

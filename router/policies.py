@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from router.ledger.database import exclusive
-from router.ledger.tables import PolicyEvent, PolicyVersion
-from router.policy import Policy, SegmentDials
+from router.database.engine import exclusive
+from router.database.tables import PolicyEvent, PolicyVersion
+from router.decision.policy import Policy, SegmentDials
 from router.trials import Canary, CanaryState, Mode, end_canary, open_canary
 
 CONFIG_AUTHOR = "config"

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select, update
 
+from router.database.engine import exclusive
+from router.database.learning_tables import Artifact
+from router.database.tables import PolicyEvent, PolicyVersion
+from router.decision.policy import Policy
 from router.dials import Change, Dial, Wiring, WrongPolicy, changed, dials_of, differences, fingerprint, require_fits
-from router.ledger.database import exclusive
-from router.ledger.learning_tables import Artifact
-from router.ledger.tables import PolicyEvent, PolicyVersion
 from router.policies import Act, State, add_version, newest, note_act, policy_of, put_in_force, stop_open
-from router.policy import Policy
 from router.trials import CanaryState, end_canary, open_canary
 
 BUILT_IN = Policy(version=0)

@@ -14,10 +14,10 @@ import numpy as np
 from sqlalchemy import Engine, func, insert, select
 
 from router.backtest import Backtest, Figures
+from router.database.engine import writing
+from router.database.pace_tables import Prediction
+from router.database.tables import PolicyEvent
 from router.dials import WrongPolicy
-from router.ledger.database import writing
-from router.ledger.pace_tables import Prediction
-from router.ledger.tables import PolicyEvent
 from router.offpolicy import Quality
 from router.policies import Act
 from router.reports.window import Window

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from router.backtest import FIGURES, Figures, shares_and_money
+from router.decision.policy import NEVER, Policy
 from router.offpolicy import Quality
-from router.policy import NEVER, Policy
 from router.preview_cells import QUANTITIES, VOTES, Cells, cells_of
 from router.preview_quality import Sent
 from router.preview_times import Times

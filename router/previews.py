@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from router.policy import Policy
+from router.decision.policy import Policy
 from router.preview import Preview
 from router.reports.window import Window
 from router.traffic import Traffic

@@ -18,9 +18,9 @@ from classifier.levels import FEWEST_OF_A_TIER, level_and_slope
 from classifier.model import DifficultyModel
 from classifier.rows import packed
 from classifier.types import Abilities
+from router.decision.policy import NEVER, SCORE_DIGITS, Policy
 from router.labels import Lesson, Source
 from router.lessons import examples_of, sources_of
-from router.policy import NEVER, SCORE_DIGITS, Policy
 
 Array = npt.NDArray[np.float64]
 Progress = Callable[[str], None]

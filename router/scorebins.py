@@ -86,7 +86,7 @@ def _windows(scores: Floats, moments: Ints) -> tuple[Floats, tuple[Ints, Ints]]:
 
 
 def _cuts(windows: Floats, share: float, there: Bools | None = None) -> Floats:
-    """The (1 - share) quantile of each window (of what is there in it), as `router.policy.ScoreWindow` takes it."""
+    """The (1 - share) quantile of each window (of what is there in it), as `ScoreWindow` takes it."""
     if share >= 1.0:
         return np.full(len(windows), -np.inf)
     rows, size = np.arange(len(windows)), windows.shape[1]

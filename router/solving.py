@@ -13,8 +13,8 @@ import numpy as np
 
 from router import backtest, offpolicy
 from router.backtest import Backtest, Caps, Figures
+from router.decision.policy import NEVER, SCORE_DIGITS, Policy, SegmentDials
 from router.offpolicy import Quality
-from router.policy import NEVER, SCORE_DIGITS, Policy, SegmentDials
 from router.traffic import Bools, Floats, Traffic
 
 Z_NEXT = 2.3  # costs have heavier tails than a normal distribution, for which 2.0 would do

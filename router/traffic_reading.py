@@ -7,8 +7,8 @@ import numpy as np
 from sqlalchemy import Connection, Engine, text
 
 from classifier.types import AnswerType
-from router.ledger import codes, ids
-from router.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
+from router.database import codes, ids
+from router.decision.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
 from router.reports.window import Window
 from router.traffic import SCORED, TIERS, Floats, Ints, Traffic, joined
 from router.types import CallKind

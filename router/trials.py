@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from router.ledger.canary_tables import CanaryRow
+from router.database.canary_tables import CanaryRow
 
 
 class Mode(StrEnum):

@@ -12,10 +12,10 @@ from sqlalchemy import Engine
 from router import canaries
 from router.arms_reading import Reading
 from router.canaries import Canary, CanaryState, Mode
+from router.decision.policy import Policy
 from router.dials import Wiring
 from router.guards import judge
 from router.policies import PolicyBook
-from router.policy import Policy
 from router.verdicts import Limits, Standing, Verdict
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ Run with `scripts/bench_choice`. Microseconds of CPU per request, the best of se
 import time
 from collections.abc import Callable
 
-from router.marks import mark_of
+from router.decision.bucketing import mark_of
+from router.decision.policy import Policy, SegmentDials
 from router.pacing import applied
 from router.policies import View, view_of
-from router.policy import Policy, SegmentDials
 from router.trials import Canary, CanaryState, Mode
 
 ROUNDS, TIMES = 7, 200_000

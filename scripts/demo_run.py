@@ -28,8 +28,8 @@ from sqlalchemy import Engine, func, select
 from router.commands.opening import opened
 from router.commands.output import wide_console
 from router.commands.report import short_usd
-from router.ledger import schema
-from router.ledger.tables import Call, Request
+from router.database import schema
+from router.database.tables import Call, Request
 from router.money import NANO_PER_USD
 from router.reports.page import MORE, page
 from router.reports.standing import full_report

@@ -37,11 +37,11 @@ from classifier.trials import PAIRS, group_of
 from classifier.types import Abilities, Turn
 from router import labels
 from router.clock import request_id
-from router.ledger import schema
+from router.database import schema
+from router.database.tables import Feedback
 from router.ledger.entries import Closing, DuelVerdict, KeptFeatures, Opening
 from router.ledger.folding import Dossier
 from router.ledger.store import Store
-from router.ledger.tables import Feedback
 from router.refitting import LABELS_FOR_RANKING, refit
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Reason, Tier

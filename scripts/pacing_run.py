@@ -20,7 +20,7 @@ import aiohttp
 from sqlalchemy import Engine, text
 
 from classifier.corpus import CorpusMissing, read
-from router.ledger import schema
+from router.database import schema
 from router.pace_steps import Step
 from router.paces import moves
 from scripts.solve_bench import DEFAULT

@@ -17,9 +17,9 @@ import httpx
 import numpy as np
 import typer
 
-from router.ledger import schema
+from router.database import schema
+from router.decision.policy import Policy, SegmentDials
 from router.policies import in_force
-from router.policy import Policy, SegmentDials
 from router.preview import Preview
 from router.previews import MOST_ROWS, thresholds_of
 from router.reports.window import window

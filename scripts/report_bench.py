@@ -20,7 +20,7 @@ import typer
 from sqlalchemy import Engine, func, select
 
 from router.commands.opening import opened
-from router.ledger.tables import Adjustment, Call, Request
+from router.database.tables import Adjustment, Call, Request
 from router.reports.page import MORE
 from router.reports.queries import costs
 from router.reports.standing import full_report

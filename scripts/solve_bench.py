@@ -24,7 +24,7 @@ from classifier.corpus import CorpusMissing, read
 from classifier.trials import HEADLINE, PAIRS, group_of
 from classifier.types import AnswerType, Turn
 from router import backtest
-from router.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE, Policy
+from router.decision.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE, Policy
 from router.solving import Limits, Solver, Unsolvable
 from router.traffic import Bools, Floats, Ints, Traffic
 

@@ -7,16 +7,16 @@ import numpy as np
 
 from classifier.model import DifficultyModel
 from classifier.types import Abilities, AnswerType, Estimate, Forecast, Stakes, Turn
+from router.decision.engine import Explicit, Routing
+from router.decision.latency import Waits
+from router.decision.policy import Policy
 from router.exchange import Ask, Desk
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
 from router.policies import View
-from router.policy import Policy
 from router.providers.base import ModelTarget
-from router.routing import Explicit, Routing
 from router.tiers.single import SingleTier
 from router.types import Tier
-from router.waits import Waits
 from tests.tiers.fakes import CHEAP, OTHER, PRICES, STRONG, FakeBooks, FakeClock, FakeProvider
 
 TARGETS: Mapping[Tier, Sequence[ModelTarget]] = {

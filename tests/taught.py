@@ -10,10 +10,10 @@ from classifier import artifact
 from classifier.rows import ROW_FORMAT, packed
 from classifier.types import Turn
 from router.clock import request_id
+from router.database.tables import Feedback
 from router.ledger.entries import Closing, DuelVerdict, Entry, KeptFeatures, Opening
 from router.ledger.folding import Dossier
 from router.ledger.store import Store
-from router.ledger.tables import Feedback
 from router.types import Agreement, Outcome, Reason, Signal, Tier
 
 NOON = 1_800_000_000_000_000

@@ -15,8 +15,8 @@ from classifier.model import DifficultyModel
 from classifier.types import Turn
 from router import policies
 from router.artifacts import Artifacts, blob_of, card_of, export, listed, packed, store, unpacked
-from router.ledger import schema
-from router.ledger.learning_tables import Artifact
+from router.database import schema
+from router.database.learning_tables import Artifact
 from tests.api.service import CHAT, Service, serving, settings_of
 from tests.waiting import soon
 

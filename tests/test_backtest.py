@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router import backtest
 from router.backtest import Backtest, rolling_cuts
-from router.conversation import ConversationView, Kind
-from router.policy import LEAST_P_SAMPLED, VOTABLE, BudgetView, Policy, SegmentDials, decide
-from router.scorewindow import ScoreWindow
+from router.conversation.turns import ConversationView, Kind
+from router.decision.policy import LEAST_P_SAMPLED, VOTABLE, BudgetView, Policy, SegmentDials, decide
+from router.decision.share_cap import ScoreWindow
 from router.traffic import FAST, PARALLEL, REASONING, TIERS
 from router.types import Tier
 from tests.traffics import LOGGED, a_world

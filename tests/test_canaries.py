@@ -11,22 +11,21 @@ from sqlalchemy import Engine, insert, update
 
 from router import canaries, policy_acts
 from router.canaries import Canary, CanaryState, Mode
+from router.database import schema
+from router.database.engine import writing
+from router.database.learning_tables import Artifact
+from router.decision.policy import Policy
 from router.dials import WrongPolicy
-from router.ledger import schema
-from router.ledger.database import writing
-from router.ledger.learning_tables import Artifact
 from router.ledger.shipping import FOLLOW_EVERY_S, INTERVAL_S
 from router.policies import MASK, Act, PolicyBook, State, View, import_dials, in_force, view_of
-from router.policy import Policy
 from router.settings import PolicySettings, ReasoningSettings
-from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
 from tests.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
 REWIRED = WIRING.model_copy(update={"reasoning": ReasoningSettings(model="openai/larger")})
 
 
 @pytest.fixture
-def engine(sqlite_url: str) -> Iterator[Engine]:  # noqa: F811 - a fixture
+def engine(sqlite_url: str) -> Iterator[Engine]:
     made = schema.ready_engine(sqlite_url)
     import_dials(made, PolicySettings().model_dump(), 1)
     yield made
@@ -151,7 +150,7 @@ def test_what_is_in_force_or_unknown_or_too_late_is_not_tried(engine: Engine) ->
             canaries.start(engine, version, 0.1, WIRING, ADA)
 
 
-def test_before_anything_is_in_force_there_is_nothing_to_compare_with(sqlite_url: str) -> None:  # noqa: F811
+def test_before_anything_is_in_force_there_is_nothing_to_compare_with(sqlite_url: str) -> None:
     engine = schema.ready_engine(sqlite_url)
     with pytest.raises(WrongPolicy, match="no version is in force"):
         canaries.start(engine, proposed(engine), 0.1, WIRING, ADA)
@@ -262,7 +261,7 @@ def test_a_canary_that_passed_under_another_configuration_waits(engine: Engine) 
     assert canaries.history(engine)[0].state is CanaryState.WAITING
 
 
-def test_of_many_who_start_at_once_one_does(empty_url: str) -> None:  # noqa: F811 - a fixture
+def test_of_many_who_start_at_once_one_does(empty_url: str) -> None:
     engine = schema.ready_engine(empty_url)
     import_dials(engine, PolicySettings().model_dump(), 1)
     versions = [proposed(engine, 0.4 + place / 100) for place in range(4)]
@@ -272,7 +271,7 @@ def test_of_many_who_start_at_once_one_does(empty_url: str) -> None:  # noqa: F8
     engine.dispose()
 
 
-def test_workers_on_one_database_follow_together(empty_url: str) -> None:  # noqa: F811 - a fixture
+def test_workers_on_one_database_follow_together(empty_url: str) -> None:
     here, there = schema.ready_engine(empty_url), schema.ready_engine(empty_url)
     import_dials(here, PolicySettings().model_dump(), 1)
     books = PolicyBook(here), PolicyBook(there)

@@ -3,8 +3,8 @@
 import pytest
 
 from router import dials
+from router.decision.policy import NEVER, Policy, SegmentDials
 from router.dials import WrongPolicy
-from router.policy import NEVER, Policy, SegmentDials
 from router.settings import ModelSettings, ParallelSettings, ReasoningSettings, TierSettings
 
 SMALL, LARGE = "openai/small", "openai/large"

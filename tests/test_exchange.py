@@ -2,16 +2,16 @@ from contextlib import aclosing
 
 import pytest
 
+from router.decision.latency import Waits
+from router.decision.policy import Policy
 from router.errors import ProviderError, Unavailable
 from router.exchange import Exchange
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
 from router.metrics import Metrics
 from router.policies import View, view_of
-from router.policy import Policy
 from router.tiers.base import Answer
 from router.trials import Canary, CanaryState, Mode
 from router.types import Outcome, Tier
-from router.waits import Waits
 from tests.desks import NO_CAP, FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
 

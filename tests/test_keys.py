@@ -5,10 +5,10 @@ import pytest
 from sqlalchemy import Engine, create_engine, select
 
 from router import keys
+from router.database import schema
+from router.database.tables import ApiKey
 from router.errors import Unavailable
 from router.keys import KEY_PREFIX, NEW_KEY_SCOPES, KeyRing, Scope, WrongKey, hash_of
-from router.ledger import schema
-from router.ledger.tables import ApiKey
 from router.types import Tier
 
 

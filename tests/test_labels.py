@@ -8,27 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, update
 
+from router.database.learning_tables import FeatureRow
+from router.database.tables import Feedback
 from router.labels import TRUST, WEAK, Contest, Label, Lesson, Source, read
-from router.ledger.learning_tables import FeatureRow
-from router.ledger.tables import Feedback
 from router.lessons import MOST_INVERSE, believed, examples_of, sources_of
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Signal, Tier
-from tests.ledger.databases import (  # noqa: F401 - fixtures
-    empty_postgresql_url,
-    empty_url,
-    engine,
-    postgresql_engine,
-    sqlite_engine,
-    sqlite_url,
-)
 from tests.taught import MINUTE, NOON, Told, book
 
 EVERYTHING = Window(None, None, UTC)
 TEXT = "How tall is the tower?"
 
 
-def lesson_of(engine: Engine, *told: Told) -> Lesson:  # noqa: F811
+def lesson_of(engine: Engine, *told: Told) -> Lesson:
     book(engine, told)
     return read(engine, EVERYTHING)[0]
 
@@ -45,20 +37,20 @@ def lesson_of(engine: Engine, *told: Told) -> Lesson:  # noqa: F811
         (Told(TEXT, agreement=Agreement.UNCLEAR), []),  # and no contest: nobody knows anything
     ],
 )
-def test_each_source_says_what_it_says(engine: Engine, told: Told, wanted: list[Label]) -> None:  # noqa: F811
+def test_each_source_says_what_it_says(engine: Engine, told: Told, wanted: list[Label]) -> None:
     found = lesson_of(engine, told).labels
     assert [(label.tier, label.source) for label in found] == [(label.tier, label.source) for label in wanted]
     assert [label.value for label in found] == pytest.approx([label.value for label in wanted])
 
 
-def test_a_signal_speaks_of_the_request_before(engine: Engine) -> None:  # noqa: F811
+def test_a_signal_speaks_of_the_request_before(engine: Engine) -> None:
     book(engine, [Told(TEXT, signal=Signal.PUSHBACK), Told("No, that is wrong.")])
     first, second = read(engine, EVERYTHING)
     assert [label.source for label in first.labels] == [Source.PUSHBACK]
     assert (second.labels, first.is_labelled) == ([], False)
 
 
-def test_the_last_rating_counts(engine: Engine) -> None:  # noqa: F811
+def test_the_last_rating_counts(engine: Engine) -> None:
     [id_] = book(engine, [Told(TEXT, rating=-1)])
     with engine.begin() as connection:
         connection.execute(insert(Feedback), [{"request_id": id_, "rating": 1, "created_at": NOON + 1}])
@@ -71,7 +63,7 @@ def test_the_last_rating_counts(engine: Engine) -> None:  # noqa: F811
     [(None, None, Source.AGREED), (Tier.FAST, True, Source.JUDGED), (Tier.PARALLEL, False, Source.JUDGED)],
 )
 def test_duels_are_contests(
-    engine: Engine,  # noqa: F811
+    engine: Engine,
     preferred: Tier | None,
     prefers_fast: bool | None,
     source: Source,
@@ -81,7 +73,7 @@ def test_duels_are_contests(
     assert (lesson.contest.source, lesson.is_labelled) == (source, True)
 
 
-def test_only_what_is_in_the_window_readable_and_real_is_read(engine: Engine) -> None:  # noqa: F811
+def test_only_what_is_in_the_window_readable_and_real_is_read(engine: Engine) -> None:
     ids = book(engine, [Told(TEXT), Told(TEXT), Told(TEXT, synthetic=True), Told(TEXT), Told(TEXT)])
     with engine.begin() as connection:
         connection.execute(update(FeatureRow).where(FeatureRow.request_id == ids[1]).values(format=9_999))
@@ -117,7 +109,7 @@ def test_beliefs_are_chances(p_fast: float, p_reasoning: float, prefers_fast: bo
         assert all(0.0 <= side <= 1.0 for side in sides)
 
 
-def test_ratings_of_what_was_explored_weigh_more_but_not_without_end(engine: Engine) -> None:  # noqa: F811
+def test_ratings_of_what_was_explored_weigh_more_but_not_without_end(engine: Engine) -> None:
     usual = [Told(TEXT, rating=1, propensity=0.99) for _ in range(20)]
     book(engine, [*usual, Told(TEXT, rating=0, score=0.0, propensity=0.001)])
     lessons = read(engine, EVERYTHING)
@@ -130,7 +122,7 @@ def test_ratings_of_what_was_explored_weigh_more_but_not_without_end(engine: Eng
     assert sum(example.fast_weight for example in examples) < 21
 
 
-def test_weak_signals_are_held_back(engine: Engine) -> None:  # noqa: F811
+def test_weak_signals_are_held_back(engine: Engine) -> None:
     told = [Told(TEXT, outcome=Outcome.CANCELLED) for _ in range(200)] + [Told(TEXT, score=1.0)]
     book(engine, told)
     examples = examples_of(read(engine, EVERYTHING), np.full((201, 2), 0.5))
@@ -138,13 +130,13 @@ def test_weak_signals_are_held_back(engine: Engine) -> None:  # noqa: F811
     assert examples[-1].fast_weight == pytest.approx(1.0)
 
 
-def test_without_other_labels_weak_ones_say_nothing(engine: Engine) -> None:  # noqa: F811
+def test_without_other_labels_weak_ones_say_nothing(engine: Engine) -> None:
     lesson = lesson_of(engine, Told(TEXT, outcome=Outcome.CANCELLED))
     [example] = examples_of([lesson], np.array([[0.5, 0.5]]))
     assert (example.fast, example.reasoning) == (None, None)
 
 
-def test_sources_are_counted_by_request(engine: Engine) -> None:  # noqa: F811
+def test_sources_are_counted_by_request(engine: Engine) -> None:
     book(engine, [Told(TEXT, rating=1, agreement=Agreement.SAME), Told(TEXT, rating=-1)])
     assert sources_of(read(engine, EVERYTHING)) == {Source.RATING: 2, Source.AGREED: 1}
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, delete, func, select
 
-from router.ledger import budgets, schema
+from router.database import schema
+from router.database.engine import writing
+from router.database.pace_tables import PaceStep
+from router.database.tables import Call
+from router.decision.policy import Policy, SegmentDials
+from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
-from router.ledger.database import writing
-from router.ledger.pace_tables import PaceStep
-from router.ledger.tables import Call
 from router.paces import INTERVAL_US, LAG_US, Prices, insert, moves
-from router.policy import Policy, SegmentDials
 from router.traffic import FAST, REASONING, Traffic
 from router.types import CallKind
-from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
 from tests.traffics import a_world, store
 
 MINUTE_US = INTERVAL_US
@@ -25,7 +25,7 @@ POLICY = Policy(5, pacing="on", min_margin=0.3)
 
 
 @pytest.fixture
-def engine(empty_url: str) -> Iterator[Engine]:  # noqa: F811 - a fixture
+def engine(empty_url: str) -> Iterator[Engine]:
     made = schema.ready_engine(empty_url)
     yield made
     made.dispose()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.decision.policy import NEVER, Policy
 from router.pacing import (
     HOUR_US,
     LEAST_MOVED,
@@ -21,7 +22,6 @@ from router.pacing import (
     pressure,
     stricter,
 )
-from router.policy import NEVER, Policy
 
 RULE = Rule()
 amounts = st.floats(0, 1e6)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from router.ledger import schema
-from router.ledger.database import writing
-from router.ledger.tables import PolicyVersion
+from router.database import schema
+from router.database.engine import writing
+from router.database.tables import PolicyVersion
 from router.policies import PolicyBook, import_dials, in_force, policy_of
 from router.settings import PolicySettings
 

@@ -7,20 +7,19 @@ import pytest
 from sqlalchemy import Engine, text
 
 from router import policy_acts
+from router.database import schema
+from router.database.engine import open_engine, writing
 from router.dials import WrongPolicy
-from router.ledger import schema
-from router.ledger.database import open_engine, writing
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from router.policies import Act, PolicyBook, State, import_dials, in_force
 from router.policy_acts import Actor
 from router.settings import ParallelSettings, PolicySettings
-from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
 from tests.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
 
 @pytest.fixture
-def engine(sqlite_url: str) -> Iterator[Engine]:  # noqa: F811 - a fixture
+def engine(sqlite_url: str) -> Iterator[Engine]:
     made = schema.ready_engine(sqlite_url)
     import_dials(made, PolicySettings().model_dump(), 1)
     yield made
@@ -163,7 +162,7 @@ def test_acts_have_an_author_and_notes_an_end(actor: tuple[str, str]) -> None:
         Actor(*actor, 1)
 
 
-def test_of_many_who_activate_at_once_one_does(empty_url: str) -> None:  # noqa: F811 - a fixture
+def test_of_many_who_activate_at_once_one_does(empty_url: str) -> None:
     engine = schema.ready_engine(empty_url)
     import_dials(engine, PolicySettings().model_dump(), 1)
     versions = [proposed(engine, 0.4 + place / 100) for place in range(4)]
@@ -172,7 +171,7 @@ def test_of_many_who_activate_at_once_one_does(empty_url: str) -> None:  # noqa:
     engine.dispose()
 
 
-def test_versions_from_before_the_log_are_in_it(empty_url: str) -> None:  # noqa: F811 - a fixture
+def test_versions_from_before_the_log_are_in_it(empty_url: str) -> None:
     schema.migrate(empty_url, "0002")
     engine = open_engine(empty_url)
     with writing(engine) as connection:

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 
 from router import backtest, offpolicy, policy_acts, predictions
 from router.backtest import Backtest
+from router.database import schema
 from router.dials import WrongPolicy
-from router.ledger import schema
 from router.policy_acts import Actor
 from router.reports.window import Window
 from router.resampling import Measured

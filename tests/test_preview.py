@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from router import backtest, offpolicy
 from router.backtest import Backtest, Figures
-from router.policy import Policy, SegmentDials
+from router.decision.policy import Policy, SegmentDials
 from router.preview import Preview
 from router.preview_cells import MOST_SEGMENTS, OTHERS
 from router.traffic import PARALLEL, REASONING, Floats, Traffic

@@ -6,7 +6,7 @@ from datetime import UTC
 
 from sqlalchemy.exc import OperationalError
 
-from router.policy import Policy, SegmentDials
+from router.decision.policy import Policy, SegmentDials
 from router.previews import KEPT_US, MOST_KEPT, RETRIED_US, Previews, Reading, Stage, thresholds_of
 from router.reports.window import Window
 from router.traffic import Traffic

@@ -14,10 +14,10 @@ from classifier.later import FEWEST_PAIRS, Verdict, later
 from classifier.types import Abilities, Turn
 from router import artifacts, labels, policies
 from router.cli import app
+from router.database import schema
+from router.decision.policy import Policy
 from router.labels import Lesson
-from router.ledger import schema
 from router.lessons import examples_of
-from router.policy import Policy
 from router.refit_card import card
 from router.refitting import FEWEST_LABELS, NotEnoughEvidence, Refit, refit, same_share
 from router.reports.window import Window

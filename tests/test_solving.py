@@ -7,7 +7,7 @@ import pytest
 
 from router import backtest
 from router.backtest import Backtest
-from router.policy import NEVER, Policy
+from router.decision.policy import NEVER, Policy
 from router.solving import Limits, Solution, Solver, Unsolvable
 from tests.traffics import LOGGED, World, a_world
 

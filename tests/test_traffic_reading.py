@@ -9,13 +9,12 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from classifier.types import AnswerType
-from router.ledger import schema
-from router.ledger.database import writing
-from router.ledger.tables import Adjustment, Run
+from router.database import schema
+from router.database.engine import writing
+from router.database.tables import Adjustment, Run
 from router.reports.window import Window
 from router.traffic_reading import read
 from router.types import Reason
-from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
 from tests.traffics import a_world, store
 
 EVER = Window(None, None, UTC)
@@ -23,7 +22,7 @@ FIRST_MS = 1_700_000_000_000
 
 
 @pytest.fixture
-def engine(empty_url: str) -> Iterator[Engine]:  # noqa: F811 - a fixture
+def engine(empty_url: str) -> Iterator[Engine]:
     made = schema.ready_engine(empty_url)
     yield made
     made.dispose()

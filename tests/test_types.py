@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import pytest
 
-from router.ledger import codes
+from router.database import codes
 from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier, Usage
 
 

@@ -14,11 +14,11 @@ from router.arms import Stratum
 from router.arms_reading import LATE_US, SWEEP_EVERY_US, Reading
 from router.canaries import Canary, CanaryState, Mode
 from router.clock import request_id
-from router.ledger.database import writing
+from router.database.engine import writing
+from router.database.tables import Feedback
 from router.ledger.entries import Closing, Entry
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.ledger.tables import Feedback
 from router.policies import Act, PolicyBook, import_dials
 from router.policy_acts import Actor
 from router.settings import ModelSettings, ParallelSettings, PolicySettings, ReasoningSettings, TierSettings
@@ -26,7 +26,6 @@ from router.types import Outcome, Signal, Tier
 from router.verdicts import Limits
 from router.watching import EVERY_US, Watch, verdict_of
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, an_intent, an_opening
-from tests.ledger.databases import engine, postgresql_engine, sqlite_engine, sqlite_url  # noqa: F401 - fixtures
 
 WIRING = TierSettings(
     fast=ModelSettings(model="openai/small"),
@@ -38,7 +37,7 @@ WIRING = TierSettings(
 class Place:
     """Books with a canary over them, and a worker that ships and watches."""
 
-    def __init__(self, engine: Engine, directory: Path, on_success: str = "wait") -> None:  # noqa: F811 - a fixture
+    def __init__(self, engine: Engine, directory: Path, on_success: str = "wait") -> None:
         self.engine = engine
         self.clock = FakeClock()
         import_dials(engine, PolicySettings().model_dump(), NOON)
@@ -95,7 +94,7 @@ class Place:
 
 
 @pytest.fixture
-def place(engine: Engine, tmp_path: Path) -> Iterator[Place]:  # noqa: F811 - a fixture
+def place(engine: Engine, tmp_path: Path) -> Iterator[Place]:
     made = Place(engine, tmp_path)
     yield made
     made.spool.close()

@@ -7,12 +7,12 @@ from sqlalchemy import Engine, insert
 
 from classifier.types import AnswerType
 from router import backtest
-from router.ledger import codes
-from router.ledger.database import writing
+from router.database import codes
+from router.database.engine import writing
+from router.database.tables import Feedback
+from router.decision.policy import Policy
 from router.ledger.rows import CallRow, RequestRow
 from router.ledger.store import insert_new, labels
-from router.ledger.tables import Feedback
-from router.policy import Policy
 from router.traffic import PARALLEL, TIERS, Bools, Floats, Traffic
 from router.types import CallKind, CallStatus, Outcome, Precision, Reason
 

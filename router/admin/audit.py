@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from router.ledger.admin_tables import AuditEntry
+from router.database.admin_tables import AuditEntry
 
 COMMAND = "command"
 LONGEST = 500

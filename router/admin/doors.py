@@ -12,9 +12,9 @@ from router.admin.services import Services
 from router.admin.sessions import Limits, Session, Sessions
 from router.admin.threads import Threads
 from router.admin_secret import AdminSecret, Role
+from router.database.engine import writing
 from router.errors import InvalidRequest, RequestError
 from router.keys import KEY_PREFIX
-from router.ledger.database import writing
 from router.settings import WrongSetting
 
 AT_ONCE = 2  # each takes 64 MiB on purpose

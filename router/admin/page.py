@@ -16,7 +16,7 @@ from router.admin import audit
 from router.admin.services import Services
 from router.admin.sessions import Session
 from router.admin_secret import Role
-from router.ledger.database import Witness
+from router.database.engine import Witness
 
 
 class NotDone(ValueError):

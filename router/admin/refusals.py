@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from router.admin import audit
-from router.ledger.database import writing
+from router.database.engine import writing
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from classifier.model import DifficultyModel
+from router.decision.engine import Routing
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
 from router.policies import PolicyBook
 from router.previews import MOST_ROWS, Previews
-from router.routing import Routing
 from router.settings import Settings
 from router.traffic_reading import read
 from router.verdicts import Verdict

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, insert, select, update
 
 from router.admin_secret import AdminSecret, Role
-from router.ledger.admin_tables import AdminSession
-from router.ledger.database import writing
+from router.database.admin_tables import AdminSession
+from router.database.engine import writing
 
 SECOND_US = 1_000_000
 TOUCH_EVERY_US = 60 * SECOND_US

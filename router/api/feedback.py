@@ -18,11 +18,11 @@ from router.api.body import read_body
 from router.api.completions import encoded
 from router.api.replies import answering, send_json
 from router.api.wire import converted, parse_json, parse_object
+from router.database.engine import writing
+from router.database.tables import Feedback, Request, RevenueEvent
 from router.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from router.keys import SEGMENT_NAME
 from router.keys import Scope as KeyScope
-from router.ledger.database import writing
-from router.ledger.tables import Feedback, Request, RevenueEvent
 from router.money import NotMoney, nano_from_usd
 from router.settings import ServerSettings
 from router.types import Tier

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from router.ledger.database import Witness
+    from router.database.engine import Witness
 
 
 def witness(act: str, target: str, note: str = "") -> "Witness":

@@ -13,7 +13,7 @@ app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 def upgrade(config: ConfigOption = None) -> None:
     """Bring the database up to date, making it where there is none."""
     from router import settings
-    from router.ledger import schema
+    from router.database import schema
 
     schema.migrate(settings.load(settings.config_path(config)).database_url)
     print("the database is up to date")
@@ -23,7 +23,7 @@ def upgrade(config: ConfigOption = None) -> None:
 def check(config: ConfigOption = None) -> None:
     """Tell whether the database is up to date; exit code 1 where it is not."""
     from router import settings
-    from router.ledger import schema
+    from router.database import schema
 
     problem = schema.problem(settings.load(settings.config_path(config)).database_url)
     print(problem or "the database is up to date")

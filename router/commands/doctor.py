@@ -55,7 +55,7 @@ def doctor(
 def _configuration(configured: "Settings", path: Path | None) -> list[Finding]:
     from router import settings
     from router.admin_secret import HASH_FILE, OVERRIDE
-    from router.ledger.database import shown
+    from router.database.engine import shown
 
     findings = [
         Finding("configuration", OK, str(path or "built-in defaults (no tierwise.toml here)")),
@@ -69,9 +69,10 @@ def _configuration(configured: "Settings", path: Path | None) -> list[Finding]:
 
 
 def _books(configured: "Settings") -> list[Finding]:
-    from router.ledger import recovery, schema
-    from router.ledger.database import DatabaseUnusable, sqlite_path
-    from router.ledger.schema import ADVICE, SchemaState
+    from router.database import schema
+    from router.database.engine import DatabaseUnusable, sqlite_path
+    from router.database.schema import ADVICE, SchemaState
+    from router.ledger import recovery
     from router.ledger.shipping import spool_directory
 
     file = sqlite_path(configured.database_url)
@@ -93,8 +94,8 @@ def _books(configured: "Settings") -> list[Finding]:
 
 def _policy(configured: "Settings", *, has_books: bool) -> list[Finding]:
     """Hold what is in force against the configuration: the tiers may have changed since it was activated."""
+    from router.database.engine import open_engine
     from router.dials import WrongPolicy, require_fits
-    from router.ledger.database import open_engine
     from router.policies import in_force, policy_of
 
     policy = policy_of(0, configured.policy.model_dump())

@@ -13,10 +13,10 @@ from classifier import artifact
 from classifier.messages import MessagesError, turns_of
 from classifier.model import DifficultyModel
 from classifier.types import Abilities, Estimate, Forecast
-from router.capabilities import Lack
 from router.commands.output import ConfigOption
-from router.conversation import ConversationView, Kind
-from router.policy import BudgetView, Policy, decide
+from router.conversation.turns import ConversationView, Kind
+from router.decision.capabilities import Lack
+from router.decision.policy import BudgetView, Policy, decide
 from router.types import Tier
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from router import settings
-from router.ledger import schema
+from router.database import schema
 from router.settings import Settings, WrongSetting
 
 

@@ -25,8 +25,8 @@ def list_prices(
 
     from router.clock import SystemClock
     from router.commands.opening import opened
+    from router.database.tables import PriceRow
     from router.ledger import pricelist
-    from router.ledger.tables import PriceRow
 
     with opened(config) as (configured, engine):
         pricelist.sync(engine, configured.model_names(), configured.prices, SystemClock().now_us())
@@ -62,8 +62,8 @@ def _import(
 ) -> None:
     from router.clock import SystemClock
     from router.commands.opening import opened
+    from router.database.engine import exclusive
     from router.ledger import pricelist
-    from router.ledger.database import exclusive
 
     with opened(config) as (configured, engine):
         wanted = sorted(set(models or configured.model_names()) - configured.prices.keys())

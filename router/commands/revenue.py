@@ -46,8 +46,8 @@ def show_revenue(
     from sqlalchemy import select
 
     from router.commands.opening import opened
+    from router.database.tables import RevenueVersion
     from router.ledger.revenue import SCENARIOS, Assumption
-    from router.ledger.tables import RevenueVersion
 
     if scenarios:
         rows = [_row(None, name, "US", assumption, 1_000_000, None) for name, assumption in SCENARIOS.items()]

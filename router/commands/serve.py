@@ -22,7 +22,7 @@ def serve(
     from router import settings
     from router.admin_secret import AdminSecret
     from router.commands.opening import make_state_dir
-    from router.ledger import schema
+    from router.database import schema
     from router.server import run
 
     overrides = {

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from router.backtest import Figures
+    from router.decision.policy import Policy
     from router.offpolicy import Interval, Quality
-    from router.policy import Policy
     from router.reports.window import Window
     from router.resampling import Measured
     from router.solving import Solution

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
-from router.ledger import ids
+from router.database import ids
 
 Ints = NDArray[np.int64]
 DAY_MS = 86_400_000

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from router.database.engine import Witness, writing
+from router.database.tables import ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, Label, Request
 from router.errors import InvalidRequest
-from router.ledger.database import Witness, writing
 from router.ledger.folding import Dossier
-from router.ledger.tables import ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, Label, Request
 from router.types import Tier
 
 BUDGET_LOCK = 0x7165_7279  # PostgreSQL advisory lock: shared to book, exclusive to set a budget

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, and_, func, insert, select
 
-from router.ledger.database import exclusive
+from router.database.engine import exclusive
+from router.database.tables import Adjustment, Call, Label, Run
 from router.ledger.prices import PriceBook
-from router.ledger.tables import Adjustment, Call, Label, Run
 from router.types import Precision, Usage
 
 REVERSAL, RERATED, RECONCILED = "reversal", "rerated", "reconciled"

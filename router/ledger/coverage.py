@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.dialects import postgresql, sqlite
 
-from router.ledger.coverage_tables import CoverageRow
-from router.ledger.database import writing
+from router.database.coverage_tables import CoverageRow
+from router.database.engine import writing
 
 MOST_WAITING = 10_000
 AT_ONCE = 500

@@ -6,8 +6,8 @@ What a killed worker took and never gave back stays taken until the day (UTC) en
 from sqlalchemy import Engine, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from router.ledger.database import writing
-from router.ledger.learning_tables import DuelDay
+from router.database.engine import writing
+from router.database.learning_tables import DuelDay
 
 US_PER_DAY = 86_400_000_000
 

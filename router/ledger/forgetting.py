@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Engine, delete, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from router.ledger.database import exclusive
-from router.ledger.learning_tables import FeatureRow
-from router.ledger.tables import ApiKey, Base, Feedback, RawUsage, Request, StoredResponse
+from router.database.engine import exclusive
+from router.database.learning_tables import FeatureRow
+from router.database.tables import ApiKey, Base, Feedback, RawUsage, Request, StoredResponse
 
 
 class UnknownUser(ValueError):

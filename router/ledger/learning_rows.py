@@ -2,7 +2,7 @@
 
 import msgspec
 
-from router.ledger import codes
+from router.database import codes
 from router.ledger.entries import DuelVerdict, KeptFeatures
 from router.ledger.rows import Key
 

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from router import modelmap
-from router.ledger.database import Witness, exclusive
+from router.database.engine import Witness, exclusive
+from router.database.tables import PriceRow
 from router.ledger.prices import STANDARD, Rates
-from router.ledger.tables import PriceRow
 from router.money import nano_from_usd, price_from_usd_per_million
 
 CONFIG, MAP, BUILTIN, OPERATOR = "config", "map", "builtin", "operator"

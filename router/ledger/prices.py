@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from router.ledger.tables import PriceRow
+from router.database.tables import PriceRow
 from router.money import NanoUsd, nano_from_pico
 from router.types import Usage
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from router.database.engine import exclusive
+from router.database.tables import Adjustment, Call, Label
 from router.errors import InvalidRequest
 from router.ledger.correction import RECONCILED, book_run, utc_day
-from router.ledger.database import exclusive
-from router.ledger.tables import Adjustment, Call, Label
 from router.money import NotMoney, nano_from_usd
 from router.types import Precision
 

@@ -3,9 +3,9 @@
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from router.ledger.database import writing
-from router.ledger.learning_tables import DuelDay, FeatureRow
-from router.ledger.tables import RawUsage, StoredResponse
+from router.database.engine import writing
+from router.database.learning_tables import DuelDay, FeatureRow
+from router.database.tables import RawUsage, StoredResponse
 
 RAW_USAGE_DAYS = 30
 FEATURE_DAYS = 90

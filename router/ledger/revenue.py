@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from router.ledger.database import Witness, exclusive
-from router.ledger.tables import RevenueVersion
+from router.database.engine import Witness, exclusive
+from router.database.tables import RevenueVersion
 from router.money import NanoUsd, nano_from_usd, round_half_even
 
 CONFIG_AUTHOR = "config"

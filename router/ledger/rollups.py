@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, text
 
-from router.ledger import ids, lines
+from router.database import ids
+from router.database.engine import writing
+from router.database.tables import Rollup, RollupCosts, RollupMark
+from router.ledger import lines
 from router.ledger.bookings import DAY_MS, Bookings, midnight_ms
 from router.ledger.cells import (
     ADDED_FACTS,
@@ -26,8 +29,6 @@ from router.ledger.cells import (
     UNKNOWN,
     Grain,
 )
-from router.ledger.database import writing
-from router.ledger.tables import Rollup, RollupCosts, RollupMark
 
 GRANULE_MS = 65_536
 LOOKBACK_MS = 60_000  # a quarter that ended just now still gets its stragglers

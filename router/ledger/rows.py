@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from router.ledger import codes
+from router.database import codes
 from router.ledger.entries import CallIntent, CallResult, Closing, Opening
 from router.types import Outcome, Reason
 

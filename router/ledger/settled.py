@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from router.ledger import codes, ids
+from router.database import codes, ids
+from router.database.tables import BudgetPeriod, Label, Rollup
 from router.ledger.budgets import HOUR_US, Budget, BudgetScope
 from router.ledger.cells import QUARTERS_AN_HOUR, Grain
-from router.ledger.tables import BudgetPeriod, Label, Rollup
 from router.types import Tier
 
 LOOKBACK_MS = 15 * 60_000  # what took longer to settle is not seen

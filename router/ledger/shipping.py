@@ -18,8 +18,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from router.clock import SystemClock
+from router.database.engine import cause
 from router.ledger import budgets, recovery, retention
-from router.ledger.database import cause
 from router.ledger.feed import Feed
 from router.ledger.folding import Dossier
 from router.ledger.spool import Spool

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from router.database.engine import cause
 from router.errors import QuotaExhausted, Unavailable
 from router.ledger import budgets
 from router.ledger.budgets import Budget, Payer
-from router.ledger.database import cause
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ import msgspec
 from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from router.database.engine import writing
+from router.database.tables import Label
 from router.ledger import budgets
-from router.ledger.database import writing
 from router.ledger.folding import Dossier
 from router.ledger.learning_rows import DuelRow, FeatureRowRow, duel_row, feature_row
 from router.ledger.rows import CallRow, RawUsageRow, RequestRow, call_row, request_row
-from router.ledger.tables import Label
 
 TABLES: dict[type[msgspec.Struct], str] = {RequestRow: "requests", CallRow: "calls", RawUsageRow: "raw_usage"}
 TABLES |= {FeatureRowRow: "feature_rows", DuelRow: "duels"}

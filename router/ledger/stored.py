@@ -5,8 +5,8 @@ Blocking; call it off the event loop. Only the key that stored a response finds 
 
 from sqlalchemy import ColumnElement, Engine, and_, delete, insert, select
 
-from router.ledger.database import writing
-from router.ledger.tables import StoredResponse
+from router.database.engine import writing
+from router.database.tables import StoredResponse
 
 RESERVED = b""
 RESERVATION_US = 86_400_000_000  # longer than any answer takes

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
+from router.database.tables import Adjustment, Call, Label, PriceRow, Request
 from router.ledger import recovery
 from router.ledger.prices import Price, PriceBook, price_of
 from router.ledger.spool import SPOOL_SUFFIX
-from router.ledger.tables import Adjustment, Call, Label, PriceRow, Request
 from router.types import CallStatus, Precision, Usage
 
 PRICE_LAG_US = 10_000_000  # a worker learns of a new price about a second after it is in effect

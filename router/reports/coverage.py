@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from router.ledger import ids
+from router.database import ids
 from router.reports.reading import Reading
 
 K = 4

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from router.ledger import codes
+from router.database import codes
 from router.ledger.cells import QUARTER_MS, UNKNOWN, Role
 
 Shown = Callable[[int, Mapping[int, str]], str | None]

@@ -13,7 +13,9 @@ from itertools import pairwise
 import numpy as np
 from sqlalchemy import Connection, Engine, select, text
 
-from router.ledger import ids, lines, rollups
+from router.database import ids
+from router.database.tables import Label, Rollup
+from router.ledger import lines, rollups
 from router.ledger.bookings import Bookings
 from router.ledger.cells import (
     ADDED_FACTS,
@@ -26,7 +28,6 @@ from router.ledger.cells import (
     Piece,
     grouping_for,
 )
-from router.ledger.tables import Label, Rollup
 from router.reports.dimensions import time_label
 from router.reports.spans import Plan, Stretch, plan
 from router.reports.window import Window

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
+from router.database.tables import ApiKey, PolicyVersion, PriceRow, Request, RevenueVersion
 from router.ledger.cells import QUARTER_MS
 from router.ledger.revenue import DEFAULT_SEGMENT
-from router.ledger.tables import ApiKey, PolicyVersion, PriceRow, Request, RevenueVersion
 from router.reports.costs import Costs
 from router.reports.coverage import CoverageFigures, coverage
 from router.reports.dimensions import DIMENSIONS

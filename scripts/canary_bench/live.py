@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from router import canaries, policy_acts, settings
 from router.canaries import CanaryState
-from router.ledger.database import open_engine
+from router.database.engine import open_engine
 from router.policies import PolicyBook
 from router.policy_acts import Actor
 from router.verdicts import Standing

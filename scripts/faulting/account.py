@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Engine, select
 
+from router.database.tables import Call, Label, Request
 from router.ledger.prices import PriceBook
-from router.ledger.tables import Call, Label, Request
 from router.providers.tally import Served
 from router.types import CallStatus, Precision, Usage
 

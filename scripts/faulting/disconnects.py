@@ -11,7 +11,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, select
 
-from router.ledger.tables import Request
+from router.database.tables import Request
 from scripts.faulting.account import read_tally
 from scripts.faulting.served import Instance, Place
 

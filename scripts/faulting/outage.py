@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from router.ledger.database import sqlite_path
+from router.database.engine import sqlite_path
 from scripts.faulting.account import Account, account
 from scripts.faulting.load import Load
 from scripts.faulting.served import Instance, Place

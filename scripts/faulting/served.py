@@ -17,7 +17,7 @@ import aiohttp
 from sqlalchemy import Engine
 
 from router import keys
-from router.ledger import schema
+from router.database import schema
 from router.ledger.entries import Entry
 from router.ledger.shipping import spool_directory
 from router.ledger.spool import SPOOL_SUFFIX, decode

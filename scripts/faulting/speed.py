@@ -10,7 +10,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 
 from router.clock import request_id
-from router.ledger import schema
+from router.database import schema
 from router.ledger.entries import CallIntent, CallResult, Closing, Opening
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool

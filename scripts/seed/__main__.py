@@ -11,9 +11,10 @@ from sqlalchemy import Engine
 
 from router.clock import SystemClock
 from router.commands.opening import opened
-from router.ledger import codes, rollups
-from router.ledger.database import writing
-from router.ledger.tables import Call, Feedback, Request
+from router.database import codes
+from router.database.engine import writing
+from router.database.tables import Call, Feedback, Request
+from router.ledger import rollups
 from router.types import Outcome, Reason
 from scripts.seed import columns, evidence
 from scripts.seed.calls import Answered, called

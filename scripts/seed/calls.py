@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from router.ledger import codes
+from router.database import codes
 from router.types import CallKind, CallStatus, Outcome, Precision
 from scripts.seed.columns import Column, Columns, known
 from scripts.seed.days import PARALLEL, REASONING, Asked, Bools, Ints

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import BigInteger, Boolean, Connection, SmallInteger, Table
 from sqlalchemy.types import REAL
 
-from router.ledger.tables import Base, Coded, RequestId
+from router.database.tables import Base, Coded, RequestId
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from router.ledger import codes
-from router.policy import LEAST_P_SAMPLED, NEVER, SCORE_DIGITS, STEP_UP, VOTABLE, Policy
+from router.database import codes
+from router.decision.policy import LEAST_P_SAMPLED, NEVER, SCORE_DIGITS, STEP_UP, VOTABLE, Policy
 from router.types import Reason, Tier
 from scripts.seed.world import (
     ABROAD,

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 from sqlalchemy import Connection, insert, select
 
-from router.ledger import codes
-from router.ledger.tables import RevenueEvent
+from router.database import codes
+from router.database.tables import RevenueEvent
 from router.types import Outcome, Signal
 from scripts.seed.calls import Answered
 from scripts.seed.columns import Column, Columns, known

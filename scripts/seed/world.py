@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from router import policies
+from router.database.engine import exclusive, writing
+from router.database.tables import ApiKey, PolicyEvent, PolicyVersion
+from router.decision.policy import Policy
 from router.keys import DEFAULT_SEGMENT
 from router.ledger import pricelist, revenue
-from router.ledger.database import exclusive, writing
 from router.ledger.prices import Price, PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.store import labels
-from router.ledger.tables import ApiKey, PolicyEvent, PolicyVersion
-from router.policy import Policy
 from router.settings import Settings
 
 DAY_US = 86_400_000_000

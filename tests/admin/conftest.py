@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.admin.visitors import Plane, Visitor, plane
-from tests.ledger.databases import engine, postgresql_engine, sqlite_engine, sqlite_url  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

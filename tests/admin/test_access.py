@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from router.admin.access import SignInRate
+from router.database.engine import open_engine
 from router.errors import RateLimited
-from router.ledger.database import open_engine
 from router.settings import WrongSetting
 from tests.admin.visitors import PAGES, URL, Plane, Visitor, plane
 from tests.api.service import settings_of

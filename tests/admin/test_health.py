@@ -4,9 +4,8 @@ from typing import cast
 
 from classifier.model import DifficultyModel
 from router.admin.queries import health
-from router.ledger import schema
+from router.database import schema
 from tests.desks import FixedModel
-from tests.ledger.databases import sqlite_url  # noqa: F401 - a fixture
 from tests.traffics import a_world, store
 
 
@@ -15,7 +14,7 @@ class Other(FixedModel):
 
 
 def test_scores_of_another_classifier_are_not_held_against_this_ones_reference(
-    sqlite_url: str,  # noqa: F811 - a fixture
+    sqlite_url: str,
 ) -> None:
     engine = schema.ready_engine(sqlite_url)
     store(engine, a_world(300).traffic)

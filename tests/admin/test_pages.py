@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from router.admin import assets
-from router.ledger.database import open_engine
+from router.database.engine import open_engine
 from tests.admin.visitors import PAGES, Plane, Visitor, plane
 from tests.waiting import eventually
 

@@ -11,8 +11,8 @@ import pytest
 
 from router import backtest, canaries, policy_acts
 from router.admin_secret import Role
+from router.decision.policy import Policy
 from router.policies import in_force
-from router.policy import Policy
 from router.policy_acts import Actor
 from router.predictions import prediction_of
 from tests.admin.operators import Operator, signed_in

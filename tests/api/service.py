@@ -15,10 +15,10 @@ from starlette.types import Message
 
 from router import keys
 from router.app import create
+from router.database import schema
+from router.database.tables import Feedback, RevenueEvent
 from router.keys import NEW_KEY_SCOPES, Scope
-from router.ledger import schema
 from router.ledger.export import COLUMNS, lines
-from router.ledger.tables import Feedback, RevenueEvent
 from router.settings import Settings
 from router.types import Tier
 from tests.waiting import PATIENCE_S, soon

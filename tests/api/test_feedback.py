@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from router.database.tables import Feedback, RevenueEvent
 from router.keys import Scope
-from router.ledger.tables import Feedback, RevenueEvent
 from tests.api.service import CHAT, JSON, Service, a_chat
 
 FEEDBACK, EVENTS = "/v1/feedback", "/v1/revenue-events"

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from classifier import artifact
 from classifier.rows import ROW_FORMAT, unpacked
-from router.ledger.learning_tables import Duel, DuelDay, FeatureRow
+from router.database.learning_tables import Duel, DuelDay, FeatureRow
 from tests.api.service import CHAT, Service, serving, settings_of
 
 SUM = [{"role": "user", "content": "A quokka buys 17 mangosteens and then 25 more. How much is 17 + 25?"}]

@@ -6,10 +6,10 @@ from sqlalchemy import func, select, text, update
 from starlette.types import Message
 
 from router.clock import SystemClock
+from router.database.engine import writing
+from router.database.tables import StoredResponse
 from router.keys import Scope
-from router.ledger.database import writing
 from router.ledger.retention import purge
-from router.ledger.tables import StoredResponse
 from tests.api.service import Connection, Service, serving, settings_of
 from tests.api.test_responses import RESPONSES, a_request, answered
 from tests.api.test_responses_stream import events_in

@@ -10,7 +10,6 @@ import pytest_asyncio
 from router import canaries, policy_acts
 from router.policy_acts import Actor
 from tests.api.service import CHAT, HELLO, Service, serving, settings_of
-from tests.ledger.databases import empty_postgresql_url, empty_url, sqlite_url  # noqa: F401 - fixtures
 from tests.waiting import soon
 
 ADA = Actor("ada", "", 7)
@@ -20,7 +19,7 @@ Workers = tuple[Service, Service]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def workers(empty_url: str, tmp_path: Path) -> AsyncIterator[Workers]:  # noqa: F811 - a fixture
+async def workers(empty_url: str, tmp_path: Path) -> AsyncIterator[Workers]:
     first, second = (
         settings_of(tmp_path / name, database_url=empty_url, state_dir=tmp_path / name, models=SLOW)
         for name in ("first", "second")

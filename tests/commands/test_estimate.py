@@ -4,7 +4,7 @@ from typing import Any
 
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router.commands.estimate import tier_by
-from router.policy import Policy
+from router.decision.policy import Policy
 from tests.commands.conftest import Command, Ran
 
 FIELDS = "id p_fast p_reasoning score difficulty answer_type stakes expected_output_tokens tier".split()  # noqa: SIM905

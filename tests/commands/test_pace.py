@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from router.ledger import schema
+from router.database import schema
 from router.paces import INTERVAL_US, LAG_US, Prices
 from router.policies import in_force
 from tests.commands.conftest import Command

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from router.ledger import schema
+from router.database import schema
 from tests.commands.conftest import Command
 from tests.traffics import a_world, store
 

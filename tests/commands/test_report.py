@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from router.commands.report import short_usd
-from router.ledger import schema
+from router.database import schema
 from router.ledger.export import COLUMNS
 from router.types import Tier
 from tests.commands.conftest import Command

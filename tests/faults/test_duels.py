@@ -6,9 +6,9 @@ from pathlib import Path
 import aiohttp
 from sqlalchemy import func, select
 
+from router.database.learning_tables import Duel
+from router.database.tables import Call
 from router.ledger.entries import CallIntent
-from router.ledger.learning_tables import Duel
-from router.ledger.tables import Call
 from router.types import CallKind, CallStatus
 from scripts.faulting.served import Instance, Place
 from tests.waiting import soon

@@ -5,14 +5,6 @@ import pytest
 
 from router.ledger.spool import Spool
 from tests.ledger.builders import FakeClock
-from tests.ledger.databases import (  # noqa: F401 - fixtures
-    empty_postgresql_url,
-    empty_url,
-    engine,
-    postgresql_engine,
-    sqlite_engine,
-    sqlite_url,
-)
 
 
 @pytest.fixture

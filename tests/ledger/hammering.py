@@ -14,9 +14,9 @@ import msgspec
 from sqlalchemy import Engine
 
 from router.clock import SystemClock, request_id
+from router.database.engine import open_engine
 from router.errors import QuotaExhausted
 from router.ledger.budgets import Payer
-from router.ledger.database import open_engine
 from router.ledger.shipping import Shipper
 from router.ledger.slices import Slices
 from router.ledger.spool import Spool

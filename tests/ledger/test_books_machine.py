@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 from sqlalchemy import select
 
-from router.ledger import schema
+from router.database import schema
+from router.database.tables import Call, Request
 from router.ledger.entries import CallResult, Entry
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.ledger.tables import Call, Request
 from router.types import CallStatus, Outcome, Precision
 from tests.ledger.builders import USAGE, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening
 

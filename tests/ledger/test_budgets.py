@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select, update
 
+from router.database.engine import open_engine
+from router.database.tables import BudgetLease, BudgetPeriod, Call
 from router.errors import InvalidRequest, QuotaExhausted, Unavailable
 from router.ledger import budgets
 from router.ledger.budgets import Budget, BudgetScope, Payer, Period
-from router.ledger.database import open_engine
 from router.ledger.shipping import Shipper
 from router.ledger.slices import Slices
 from router.ledger.spool import Spool
-from router.ledger.tables import BudgetLease, BudgetPeriod, Call
 from router.types import Tier
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening
 from tests.ledger.hammering import Hammer

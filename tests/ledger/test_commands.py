@@ -9,7 +9,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from router.commands import ledger, prices
-from router.ledger import schema
+from router.database import schema
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from tests.ledger.builders import FakeClock, spool_requests

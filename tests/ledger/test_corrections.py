@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, insert, select, text, update
 
+from router.database.tables import Adjustment, Call, PriceRow
 from router.errors import InvalidRequest
 from router.ledger import correction, export, pricelist, reconcile
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.ledger.tables import Adjustment, Call, PriceRow
 from router.ledger.verify import verify
 from router.types import CallStatus, Precision
 from tests.ledger.builders import (

@@ -4,8 +4,8 @@ import threading
 
 from sqlalchemy import Engine, select
 
+from router.database.learning_tables import DuelDay
 from router.ledger.duel_days import US_PER_DAY, DuelAllowance
-from router.ledger.learning_tables import DuelDay
 from tests.ledger.builders import NOON
 
 

@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import Engine, insert, select
 
 from router import keys
+from router.database.engine import writing
+from router.database.tables import ApiKey, Feedback, RawUsage, Request, StoredResponse
 from router.keys import Scope
-from router.ledger.database import writing
 from router.ledger.folding import Dossier
 from router.ledger.forgetting import UnknownUser, forget
 from router.ledger.store import Store
-from router.ledger.tables import ApiKey, Feedback, RawUsage, Request, StoredResponse
 from router.types import Tier
 from tests.ledger.builders import NOON, a_closing, a_result, an_id, an_intent, an_opening
 

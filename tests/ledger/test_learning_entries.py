@@ -2,12 +2,12 @@
 
 from sqlalchemy import Engine, func, insert, select
 
+from router.database.learning_tables import Duel, DuelDay, FeatureRow
+from router.database.tables import Call
 from router.ledger import retention
 from router.ledger.entries import DuelVerdict, KeptFeatures
-from router.ledger.learning_tables import Duel, DuelDay, FeatureRow
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.ledger.tables import Call
 from router.types import Agreement, CallKind, Tier
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, an_id, an_intent, an_opening
 

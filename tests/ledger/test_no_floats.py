@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import BigInteger
 
+from router.database.tables import Base
 from router.ledger.entries import CallIntent, CallResult, Opening
-from router.ledger.tables import Base
 
 ROOT = Path(__file__).parents[2] / "router"
 MONEY = ("money.py", "ledger/prices.py", "ledger/pricelist.py", "ledger/revenue.py", "ledger/correction.py")

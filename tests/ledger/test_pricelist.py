@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Engine
 
+from router.database.engine import exclusive
 from router.ledger import pricelist
-from router.ledger.database import exclusive
 from router.ledger.prices import PriceBook
 from router.types import Usage
 

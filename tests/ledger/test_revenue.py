@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from sqlalchemy import Engine
 
+from router.database.engine import exclusive
 from router.ledger import revenue
-from router.ledger.database import exclusive
 from router.ledger.revenue import Assumption, RevenueBook
 
 

@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import Engine
 
 from classifier.types import Stakes
-from router.ads import AdLexicon
-from router.ledger import revenue, schema
+from router.conversation.ads import AdLexicon
+from router.database import schema
+from router.decision.policy import Policy
+from router.ledger import revenue
 from router.ledger.revenue import Assumption, RevenueBook
 from router.paces import INTERVAL_US, LAG_US, Prices
 from router.pacing import applied
-from router.policy import Policy
 from router.types import Decision
 from tests.desks import FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying

@@ -15,13 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, insert, select
 
-from router.ledger import lines, rollups, schema
+from router.database import schema
+from router.database.engine import writing
+from router.database.tables import Adjustment, Call, Request, RevenueEvent, Rollup, RollupMark, Run
+from router.ledger import lines, rollups
 from router.ledger.bookings import Bookings, spread
 from router.ledger.cells import GROUPINGS, Grain, grouping_for, pieces
-from router.ledger.database import writing
 from router.ledger.rows import CallRow, RequestRow
 from router.ledger.store import insert_new, labels
-from router.ledger.tables import Adjustment, Call, Request, RevenueEvent, Rollup, RollupMark, Run
 from router.reports.dimensions import DIMENSIONS
 from router.reports.queries import Filters, Report, costs, grouped
 from router.reports.reading import reading

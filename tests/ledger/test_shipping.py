@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, text
 
+from router.database.engine import writing
+from router.database.tables import Call, RawUsage, Request
 from router.errors import Unavailable
 from router.ledger import recovery, store
-from router.ledger.database import writing
 from router.ledger.shipping import INTERVAL_S, Shipper
 from router.ledger.spool import Spool
-from router.ledger.tables import Call, RawUsage, Request
 from router.types import CallKind, CallStatus, Outcome, Precision, Signal, Tier
 from tests.ledger.builders import (
     NOON,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
-from router.ledger.tables import Call, Request
+from router.database.tables import Call, Request
 
 ROOT = Path(__file__).parents[2]
 WORKER = """

@@ -7,9 +7,9 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
-from router.ledger import codes, schema
-from router.ledger.database import DatabaseUnusable, open_engine
-from router.ledger.schema import SchemaState
+from router.database import codes, schema
+from router.database.engine import DatabaseUnusable, open_engine
+from router.database.schema import SchemaState
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Engine, insert
 
 from router.clock import request_id
-from router.ledger.database import writing
+from router.database.engine import writing
+from router.database.tables import RevenueEvent
 from router.ledger.entries import Entry
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.ledger.tables import RevenueEvent
 from router.types import Tier
 from tests.ledger.builders import NOON, a_closing, a_result, an_intent, an_opening
 

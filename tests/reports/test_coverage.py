@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert
 
+from router.database.engine import writing
+from router.database.tables import Feedback
 from router.ledger.coverage import CoverageBook
-from router.ledger.database import writing
-from router.ledger.tables import Feedback
 from router.reports.coverage import coverage
 from router.reports.reading import reading
 from router.reports.standing import full_report

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from router.cli import app
 from router.commands.report import report as report_command
-from router.ledger import rollups, schema
+from router.database import schema
+from router.ledger import rollups
 from router.reports import page as pages
 from router.reports.costs import Costs, middle_nanousd
 from router.reports.figures import definitions

@@ -9,9 +9,9 @@ from sqlalchemy import Engine, func, select
 from typer import Typer
 from typer.testing import CliRunner
 
+from router.database.engine import writing
+from router.database.tables import Adjustment, Call, Feedback, Request, RevenueEvent
 from router.ledger import verify
-from router.ledger.database import writing
-from router.ledger.tables import Adjustment, Call, Feedback, Request, RevenueEvent
 from router.reports.queries import costs
 from router.reports.window import Window
 from scripts.seed.__main__ import seed_demo

@@ -10,10 +10,10 @@ from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
 from router.admin.queries import thresholds as asked
 from router.admin.queries import trials
 from router.admin.queries.versions import versions
+from router.decision.policy import Policy
 from router.dials import WrongPolicy
 from router.keys import DEFAULT_SEGMENT
 from router.policies import in_force
-from router.policy import Policy
 from router.policy_acts import Actor
 from router.previews import Busy
 from router.solving import Limits

@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
-from router.ledger import ids
-from router.ledger.tables import Adjustment, ApiKey, Call, Label, PolicyVersion, Request
+from router.database import ids
+from router.database.tables import Adjustment, ApiKey, Call, Label, PolicyVersion, Request
+from router.decision.policy import Policy
 from router.policies import policy_of
-from router.policy import Policy
 from router.reports.queries import grouped
 from router.reports.reading import Reading
 from router.reports.window import Window

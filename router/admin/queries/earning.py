@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from router.database.tables import RevenueVersion
 from router.ledger.revenue import DEFAULT_SEGMENT, MILLION, SCENARIOS, Assumption
-from router.ledger.tables import RevenueVersion
 from router.money import round_half_even
 from router.reports.queries import grouped
 from router.reports.reading import reading

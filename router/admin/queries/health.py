@@ -13,8 +13,8 @@ from sqlalchemy import Engine, select
 
 from classifier.drift import CalibrationWatch, Drift, ScoreStability
 from classifier.model import DifficultyModel
-from router.ledger import ids
-from router.ledger.tables import Call, Feedback, Label, Request
+from router.database import ids
+from router.database.tables import Call, Feedback, Label, Request
 from router.types import CallStatus, Reason, Tier
 
 MOST_CALLS = 10_000

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Engine, or_, select
 
-from router.ledger.admin_tables import AuditEntry
-from router.ledger.tables import PolicyEvent
+from router.database.admin_tables import AuditEntry
+from router.database.tables import PolicyEvent
 
 PAGE_ROWS = 100
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
+from router.database.tables import Call, Label, PriceRow
 from router.ledger.pricelist import usd_per_million
 from router.ledger.prices import Rates
-from router.ledger.tables import Call, Label, PriceRow
 from router.money import usd_text
 from router.types import CallStatus
 

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from router import keys
+from router.database.tables import ApiKey
 from router.ledger import budgets
 from router.ledger.budgets import Budget, BudgetScope, Period
-from router.ledger.tables import ApiKey
 from router.money import NANO_PER_USD
 from router.reports.queries import Sums, grouped
 from router.reports.reading import reading

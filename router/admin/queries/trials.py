@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from router import canaries, paces, predictions
 from router.admin.queries.thresholds import known_cell
-from router.policy import Policy
+from router.decision.policy import Policy
 from router.policy_acts import version_of
 from router.trials import Mode
 from router.verdicts import Finding, Limits, Verdict

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Engine, select
 
-from router.ledger.tables import PolicyVersion
+from router.database.tables import PolicyVersion
 from router.policy_acts import Version, version_of
 
 

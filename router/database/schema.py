@@ -1,0 +1,168 @@
+"""Brings the schema of the books up to date, and tells whether it is.
+
+Alembic is imported only where something is to be migrated: every command begins here, and it takes a quarter second.
+"""
+
+import importlib
+import pkgutil
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine, MetaData, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+
+import migrations
+import router.database
+from router.database.engine import DatabaseUnusable, cause, check_writable, exclusive, open_engine, shown, sqlite_path
+from router.database.tables import Base
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HISTORY = Path(migrations.__file__).parent
+
+
+class SchemaState(StrEnum):
+    """How the schema stands to the code."""
+
+    EMPTY = "empty"
+    CURRENT = "current"
+    BEHIND = "behind"
+    AHEAD = "ahead"
+    FOREIGN = "foreign"
+
+
+def ready_engine(database_url: str) -> Engine:
+    """Open the database for serving: an absent or empty one is migrated, any other must be current and writable.
+
+    Raises DatabaseUnusable naming the cause.
+    """
+    engine = _opened(database_url)
+    try:
+        state = check(engine)
+        if state is SchemaState.EMPTY:
+            migrate(engine)
+        elif state is not SchemaState.CURRENT:
+            raise DatabaseUnusable(f"{shown(database_url)}: {ADVICE[state]}")
+        check_writable(engine)
+    except DatabaseUnusable:
+        engine.dispose()
+        raise
+    return engine
+
+
+ADVICE = {
+    SchemaState.BEHIND: "the schema is older than this version; run `tierwise db upgrade`",
+    SchemaState.AHEAD: "the schema is newer than this version of Tierwise",
+    SchemaState.FOREIGN: "this database holds tables of something else",
+}
+
+
+def migrate(database: Engine | str, revision: str = "head") -> None:
+    """Upgrade (or downgrade, to an older revision) the schema; processes that start together wait for each other."""
+    from alembic import command
+
+    engine = _opened(database) if isinstance(database, str) else database
+    try:
+        with exclusive(engine) as connection:
+            config = _config(connection)
+            if _is_below(connection, revision):
+                command.downgrade(config, revision)
+            else:
+                command.upgrade(config, revision)
+    except SQLAlchemyError as error:
+        url = engine.url.render_as_string(hide_password=False)
+        raise DatabaseUnusable(f"{shown(url)} cannot be migrated: {cause(error, url)}") from None
+    finally:
+        if isinstance(database, str):
+            engine.dispose()
+
+
+def check(database: Engine | str) -> SchemaState:
+    """Tell how the schema stands; raises DatabaseUnusable when the database cannot be read."""
+    engine = open_engine(database) if isinstance(database, str) else database
+    try:
+        with engine.connect() as connection:
+            found = _revision(connection)
+            if found is None:
+                others = set(inspect(connection).get_table_names()) - {"alembic_version"}
+                return SchemaState.FOREIGN if others else SchemaState.EMPTY
+            known = revisions()
+            if found == known[-1]:
+                return SchemaState.CURRENT
+            return SchemaState.BEHIND if found in known else SchemaState.AHEAD
+    except SQLAlchemyError as error:
+        url = engine.url.render_as_string(hide_password=False)
+        raise DatabaseUnusable(f"{shown(url)} cannot be read: {cause(error, url)}") from None
+    finally:
+        if isinstance(database, str):
+            engine.dispose()
+
+
+def problem(database_url: str) -> str | None:
+    """Say what is wrong with the schema, None when it is up to date; makes no database where there is none."""
+    path = sqlite_path(database_url)
+    if path is not None and not path.exists():
+        return f"{path} does not exist; run `tierwise db upgrade`"
+    state = check(database_url)
+    if state is SchemaState.CURRENT:
+        return None
+    return f"{shown(database_url)}: {ADVICE.get(state, 'there is no schema yet; run `tierwise db upgrade`')}"
+
+
+def drift(engine: Engine) -> list[object]:
+    """List what an automatic migration would still change: empty when history and tables agree."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata()))
+
+
+def metadata() -> MetaData:
+    """Every table of the house: those of `tables`, and of each module here whose name ends in `_tables`."""
+    for module in pkgutil.iter_modules(router.database.__path__):
+        if module.name.endswith("_tables"):
+            importlib.import_module(f"router.database.{module.name}")
+    return Base.metadata
+
+
+def _opened(database_url: str) -> Engine:
+    path = sqlite_path(database_url)
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseUnusable(f"{path.parent} cannot be made: {error.strerror}") from None
+    return open_engine(database_url)
+
+
+def revisions() -> list[str]:
+    """Every revision there is, the oldest first: the numbers with which the names of their files begin."""
+    return sorted(path.name.partition("_")[0] for path in (HISTORY / "versions").glob("[0-9]*_*.py"))
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(HISTORY))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _is_below(connection: Connection, revision: str) -> bool:
+    """Tell whether a revision is older than the one that the database is at."""
+    found, known = _revision(connection), revisions()
+    if found is None or revision == "head":
+        return False
+    return revision == "base" or (found in known and revision in known and known.index(revision) < known.index(found))

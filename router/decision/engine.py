@@ -1,0 +1,314 @@
+"""The stateful shell around the pure decision: whose policy and classifier, what one worker remembers, nothing else.
+
+It remembers the last scores (for the share cap, in `router.decision.scorers`), how long the tiers let clients wait (in
+`router.decision.latency`) and the last conversations (in `router.decision.signals`).
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import msgspec
+
+from classifier.drift import UNREAD, Drift
+from classifier.messages import turns_of
+from classifier.model import DifficultyModel
+from classifier.types import Abilities, AnswerType, Estimate, Stakes
+from router.conversation import turns as conversation
+from router.conversation.turns import ConversationView, Kind
+from router.decision import policy
+from router.decision.bucketing import mark_of
+from router.decision.capabilities import Lack, Needs, lacks_of
+from router.decision.latency import Waits
+from router.decision.policy import BudgetView, Policy, Wish
+from router.decision.scorers import Models, Scorer, Scorers
+from router.decision.signals import Memory
+from router.errors import RequestError, UnknownModel
+from router.providers.base import ModelTarget
+from router.types import Decision, Signal, Tier
+
+AUTO = "auto"
+BYTES_PER_TOKEN = 4
+MOST_TURNS = 32_767
+
+
+class Query(Protocol):
+    """What routing reads of a request."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def messages(self) -> list[dict[str, Any]]: ...
+    @property
+    def params(self) -> dict[str, Any]: ...
+    @property
+    def input_bytes(self) -> int: ...
+    @property
+    def effort(self) -> str | None: ...
+    @property
+    def max_visible_tokens(self) -> int | None: ...
+    @property
+    def max_output_tokens(self) -> int | None: ...
+    @property
+    def streamed(self) -> bool: ...
+    @property
+    def key_id(self) -> int | None: ...
+    @property
+    def conversation(self) -> str | None: ...
+    @property
+    def segment(self) -> str: ...
+    @property
+    def allowed_tiers(self) -> frozenset[Tier]: ...
+
+
+class Policies(Protocol):
+    """Which policy decides about a conversation, by its mark, and which one beside it acts on nothing."""
+
+    @property
+    def trial(self) -> Policy | None: ...
+    def choose(self, mark: int) -> Policy: ...
+    def shadow_of(self, mark: int = 0) -> Policy | None: ...
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """A decision, and what it was made from: `policy` is the one that decided, as it was for the segment just then.
+
+    `shadow` is what a policy on trial in the shadow would have done.
+    """
+
+    decision: Decision
+    estimate: Estimate
+    policy: Policy
+    shadow: Decision | None
+    turn: int
+    attachments: int
+    ads_eligible: bool
+    signal: Signal | None  # what it says of an earlier answer: that of `previous_id`, where this worker remembers it
+    previous_id: str | None
+    within: Callable[[BudgetView], Decision]  # the same decision, where budgets allow less
+
+
+@dataclass(frozen=True, slots=True)
+class Explicit:
+    """A model served under its own name: the tier it is booked under, and who answers."""
+
+    tier: Tier
+    targets: tuple[ModelTarget, ...]
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """One query as far as it is the same for every policy."""
+
+    query: Query
+    wish: Wish
+    view: ConversationView
+    lacks: Mapping[Tier, Set[Lack]]
+    draw: float
+    turn: int
+    attachments: int
+
+    def estimated(self, scorer: Scorer) -> tuple[Estimate, ConversationView]:
+        """What a classifier says of it."""
+        found = [scorer.model.estimate(subject, scorer.abilities) for subject in self.view.subjects]
+        estimate, view = self.view.settle(found)
+        return (replace(estimate, answer_type=AnswerType.JSON) if _wants_json(self.query) else estimate), view
+
+
+class _Judged(msgspec.Struct, frozen=True):
+    """What one policy makes of a query."""
+
+    policy: Policy
+    scorer: Scorer
+    estimate: Estimate
+    view: ConversationView
+    within: Callable[[BudgetView], Decision]
+    feed: Callable[[float], None]  # takes a score into the window that its share cap looks at
+
+
+class Routing:
+    """Decides where requests go; raises RequestError for those that can go nowhere.
+
+    `paced` puts the multiplier of pacing on a segment's policy; it is called for each request.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        policies: Policies,
+        targets: Mapping[Tier, Sequence[ModelTarget]],
+        explicit: Mapping[str, Explicit],
+        *,
+        waits: Waits | None = None,
+        paced: Callable[[Policy, str], Policy] = lambda policy, segment: policy,
+        draw: Callable[[], float] = random.random,
+        salt: bytes | None = None,
+    ) -> None:
+        self._policies = policies
+        # A fallback stands in for its tier's first model; what it cannot take does not shut the tier.
+        self._targets = {tier: models if tier is Tier.PARALLEL else models[:1] for tier, models in targets.items()}
+        self._explicit = explicit
+        self._scorers = Scorers(models, self._abilities)
+        self._waits = waits
+        self._paced = paced
+        self._draw = draw
+        self._memory = Memory(salt=salt)
+
+    def drift(self, classifier: str | None) -> Drift:
+        """How far the scores that a classifier gave here are from what it was made on."""
+        scorer = self._scorers.known(classifier)
+        return UNREAD if scorer is None else scorer.stability.reading()
+
+    def route(self, query: Query) -> Routed:
+        """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
+        recollection = self._memory.recall(query.key_id, query.messages, query.request_id)
+        asked = self._asked(query, self._draw(), regenerated=recollection.is_regenerate)
+        # Nobody asks for the mark where nothing is on trial.
+        is_tried = self._policies.trial is not None
+        mark = mark_of(query.key_id, query.conversation, query.messages) if is_tried else 0
+        judged = self._judged(asked, self._policies.choose(mark))
+        decision = judged.within(BudgetView())
+        shadow = self._shadowed(asked, judged, mark)
+        self._note(asked, judged, decision)
+        self._memory.remember(recollection, query.request_id, decision.tier)
+        signal, previous_id = recollection.judged(asked.view.kind, decision)
+        is_asked = judged.view.kind is not Kind.HOUSEKEEPING
+        return Routed(
+            decision,
+            judged.estimate,
+            judged.policy,
+            shadow,
+            turn=asked.turn,
+            attachments=asked.attachments,
+            ads_eligible=is_asked and judged.estimate.stakes is Stakes.LOW,
+            signal=signal,
+            previous_id=previous_id,
+            within=judged.within,
+        )
+
+    def tried(self, query: Query, of: Policy) -> tuple[Decision, Estimate]:
+        """What a policy would do with a query, had it come in now: nothing is explored, and nothing is remembered.
+
+        Raises as `route` does. How long tiers keep people waiting is not looked at.
+        """
+        asked = self._asked(query, math.nextafter(1.0, 0.0), regenerated=False)
+        judged = self._judged(asked, replace(of, explore=0.0, max_wait_s=None))
+        return judged.within(BudgetView()), judged.estimate
+
+    def waited(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
+        """Note how long an answer of a tier let its client wait for the first byte."""
+        if self._waits is not None:
+            self._waits.saw(tier, streamed, wait_ms)
+
+    def _asked(self, query: Query, draw: float, *, regenerated: bool) -> _Asked:
+        named = self._explicit.get(query.model)
+        turns = turns_of({"messages": query.messages})
+        attachments = sum(turn.attachments for turn in turns)
+        targets = {named.tier: named.targets[:1]} if named else self._targets
+        return _Asked(
+            query,
+            self._wish(query, named),
+            conversation.read(turns, regenerated=regenerated),
+            lacks_of(_needs(query, attachments), targets),
+            draw,
+            turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
+            attachments=attachments,
+        )
+
+    def _note(self, asked: _Asked, judged: _Judged, decision: Decision) -> None:
+        """Remember what a query that a score decided adds: its score, and that its tier will be looked at."""
+        if not policy.feeds_window(asked.wish, judged.view):
+            return
+        judged.feed(decision.score)
+        judged.scorer.stability.observe(decision.score)
+        if judged.policy.max_wait_s is not None and self._waits is not None:
+            self._waits.sent(decision.tier, asked.query.streamed)
+
+    def _judged(self, asked: _Asked, of: Policy, before: _Judged | None = None) -> _Judged:
+        """Judge a query by a policy; `before` is another policy's judgement, whose estimate may do."""
+        segment = asked.query.segment
+        own = of.segments.get(segment)
+        chosen = self._paced(of.for_segment(segment), segment)
+        scorer = self._scorers.of(chosen.classifier)
+        known = before is not None and before.scorer is scorer
+        estimate, view = (before.estimate, before.view) if known and before else asked.estimated(scorer)
+        window = scorer.window(segment if own is not None and own.max_deep_share is not None else None)
+        quantile, lacks = window.cut(chosen.max_deep_share), self._lacks(asked, chosen)
+
+        def within(budget: BudgetView) -> Decision:
+            return policy.decide(
+                estimate,
+                chosen,
+                wish=asked.wish,
+                conversation=view,
+                lacks=lacks,
+                allowed=asked.query.allowed_tiers,
+                budget=budget,
+                share_cap_quantile=quantile,
+                draw=asked.draw,
+            )
+
+        return _Judged(chosen, scorer, estimate, view, within, window.add)
+
+    def _shadowed(self, asked: _Asked, judged: _Judged, mark: int) -> Decision | None:
+        """Decide by the policy in the shadow, if there is one; a window of its own takes the score too."""
+        of = self._policies.shadow_of(mark)
+        if of is None:
+            return None
+        shadow = self._judged(asked, of, judged)
+        try:
+            decision = shadow.within(BudgetView())
+        except RequestError:  # what a policy that acts on nothing cannot answer is refused to nobody
+            return None
+        if shadow.feed != judged.feed and policy.feeds_window(asked.wish, shadow.view):
+            shadow.feed(decision.score)
+        return decision
+
+    def _lacks(self, asked: _Asked, chosen: Policy) -> Mapping[Tier, Set[Lack]]:
+        """What the tiers miss; where a score decides, deep ones that keep people waiting miss patience."""
+        longest = chosen.max_wait_s
+        if longest is None or self._waits is None or asked.wish != policy.AUTO:
+            return asked.lacks
+        streamed = asked.query.streamed
+        return {
+            tier: lacks | {Lack.PATIENCE}
+            if tier is not Tier.FAST and self._waits.is_too_slow(tier, streamed, longest)
+            else lacks
+            for tier, lacks in asked.lacks.items()
+        }
+
+    def _wish(self, query: Query, named: Explicit | None) -> Wish:
+        if named is not None:
+            return Wish(tier=named.tier, effort=query.effort)
+        if query.model == AUTO:
+            return Wish(effort=query.effort)
+        try:
+            tier = Tier(query.model)
+        except ValueError:
+            raise UnknownModel(f"no model goes by the name {query.model!r}", param="model") from None
+        return Wish(tier=tier, effort=None if tier is Tier.FAST else query.effort)
+
+    def _abilities(self, model: DifficultyModel) -> Abilities:
+        """Where the configured models stand on a classifier's scale; the configuration beats what it knows."""
+        fast, reasoning = (self._targets[tier][0] for tier in (Tier.FAST, Tier.REASONING))
+        return Abilities(*(t.ability if t.ability is not None else model.ability_of(t.name) for t in (fast, reasoning)))
+
+
+def _wants_json(query: Query) -> bool:
+    wanted = query.params.get("response_format")
+    return isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema")
+
+
+def _needs(query: Query, attachments: int) -> Needs:
+    wanted = query.params.get("response_format")
+    return Needs(
+        input_tokens=query.input_bytes // BYTES_PER_TOKEN if not attachments else 0,
+        images=attachments > 0,
+        tools=bool(query.params.get("tools")),
+        schema=isinstance(wanted, dict) and wanted.get("type") == "json_schema",
+        max_visible_tokens=query.max_visible_tokens,
+        max_output_tokens=query.max_output_tokens,
+    )

@@ -1,0 +1,114 @@
+"""What a request says, by the way, of an answer this worker gave before: sent again, objected to, asked to go deeper.
+
+Remembers salted hashes of conversations with the request that answered each, bounded, for one worker and one life of
+it: what another worker answered is not found, and a signal without its earlier request, or none, is the worst that
+follows. No text is kept. Who asks the same thing again and again is a program, not a dissatisfied person.
+"""
+
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from router.conversation.turns import Kind
+from router.types import Decision, Reason, Signal, Tier
+
+REMEMBERED_CONVERSATIONS = 10_000
+MOST_REGENERATES = 2
+LONGEST_RECONSIDERING_MS = 3_600_000  # whoever asks again after an hour asks anew
+
+encoder = msgspec.json.Encoder()
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A conversation that was answered: by which request, from which tier, and how often it came."""
+
+    request_id: str
+    tier: Tier
+    times: int = 1
+
+
+class Recollection(msgspec.Struct, frozen=True):
+    """What is remembered: of these very messages (`again`), and of those before the last reply (`before`)."""
+
+    mark: bytes
+    again: Answered | None = None
+    before: Answered | None = None
+    times: int = 0
+
+    @property
+    def is_regenerate(self) -> bool:
+        """These very messages were answered a while ago, and not over and over."""
+        return self.again is not None
+
+    def judged(self, kind: Kind, decision: Decision) -> tuple[Signal | None, str | None]:
+        """Tell what a request says of an earlier answer, and whose; `kind` is what the conversation says it is."""
+        if kind in (Kind.HOUSEKEEPING, Kind.THANKS):
+            return None, None
+        # A question on something else judges nothing, whatever tier is named for it.
+        earlier = self.again or (self.before if kind is not Kind.NEW else None)
+        if earlier is not None and earlier.tier is Tier.FAST and _names_a_deep_tier(decision):
+            return Signal.DEEPER, earlier.request_id
+        if self.again is not None:
+            return Signal.REGENERATE, self.again.request_id
+        before = self.before.request_id if self.before else None
+        match kind:
+            case Kind.PUSHBACK:
+                return Signal.PUSHBACK, before
+            case Kind.REGENERATE:
+                return Signal.REGENERATE, before
+            case _:
+                return None, None
+
+
+class Memory:
+    """The conversations that one worker answered last."""
+
+    def __init__(self, *, salt: bytes | None = None, size: int = REMEMBERED_CONVERSATIONS) -> None:
+        self._salt = salt if salt is not None else os.urandom(16)
+        self._size = size
+        self._answered: OrderedDict[bytes, Answered] = OrderedDict()
+
+    def recall(self, key_id: int | None, messages: Sequence[Mapping[str, Any]], request_id: str) -> Recollection:
+        """Look a conversation up; every message is hashed once. `request_id` tells the time."""
+        asked_until = _before_last_reply(messages)
+        digest = hashlib.blake2b(encoder.encode(key_id), digest_size=16, key=self._salt)
+        before = None
+        if asked_until:
+            digest.update(encoder.encode_lines(messages[:asked_until]))
+            before = self._answered.get(digest.digest())
+        digest.update(encoder.encode_lines(messages[asked_until:]))
+        mark = digest.digest()
+        again = self._answered.get(mark)
+        times = again.times if again else 0
+        is_recent = again is not None and _ms(request_id) - _ms(again.request_id) <= LONGEST_RECONSIDERING_MS
+        return Recollection(mark, again if is_recent and times <= MOST_REGENERATES else None, before, times)
+
+    def remember(self, recollection: Recollection, request_id: str, tier: Tier) -> None:
+        """Note who answers a conversation now; the one not seen for longest is forgotten."""
+        self._answered[recollection.mark] = Answered(request_id, tier, recollection.times + 1)
+        self._answered.move_to_end(recollection.mark)
+        if len(self._answered) > self._size:
+            self._answered.popitem(last=False)
+
+
+def _before_last_reply(messages: Sequence[Mapping[str, Any]]) -> int:
+    """How many messages the request had whose answer is the last reply among these; 0 where there is none."""
+    place = len(messages) - 1
+    while place >= 0 and messages[place].get("role") != "assistant":
+        place -= 1
+    while place > 0 and messages[place - 1].get("role") == "assistant":
+        place -= 1
+    return max(place, 0)
+
+
+def _names_a_deep_tier(decision: Decision) -> bool:
+    return decision.reason in (Reason.OVERRIDE, Reason.EFFORT) and decision.tier is not Tier.FAST
+
+
+def _ms(request_id: str) -> int:
+    """The milliseconds in a request id (UUIDv7)."""
+    return int(request_id[:12], 16)

@@ -1,0 +1,87 @@
+"""A database that cannot be used stops the start, and the message names the cause and no password."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, text
+
+from router.database import schema
+from router.database.engine import DatabaseUnusable, check_writable, open_engine, shown
+from router.database.tables import RawUsage, StoredResponse
+from router.ledger.retention import DAY_US, first_id_at, purge
+from tests.ledger.builders import NOON, an_id
+
+
+def test_an_unreachable_server_is_named_without_its_password() -> None:
+    with pytest.raises(DatabaseUnusable) as refused:
+        schema.ready_engine("postgresql+psycopg://books:hush@127.0.0.1:1/books")
+    assert "127.0.0.1" in str(refused.value)
+    assert "refused" in str(refused.value)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_read_only_file_is_named(sqlite_url: str) -> None:
+    schema.ready_engine(sqlite_url).dispose()
+    engine = open_engine(sqlite_url.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true")
+    with pytest.raises(DatabaseUnusable, match="readonly"):
+        check_writable(engine)
+    engine.dispose()
+
+
+def test_a_full_disk_is_named(sqlite_url: str) -> None:
+    engine = schema.ready_engine(sqlite_url)
+    with pytest.raises(DatabaseUnusable, match="full"):
+        check_writable(engine, needed_bytes=2**62)
+    engine.dispose()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "books.db").write_bytes(b"dear diary " * 1000)
+    with pytest.raises(DatabaseUnusable, match="not a database"):
+        schema.ready_engine(f"sqlite:///{tmp_path}/books.db")
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DatabaseUnusable, match="file"):
+        schema.ready_engine(f"sqlite:///{tmp_path}/file/var/books.db")
+
+
+@pytest.mark.parametrize("url", ["books.db", "mysql://books", "sqlite:/books.db"])
+def test_what_is_no_url_of_ours_is_told(url: str) -> None:
+    with pytest.raises(DatabaseUnusable, match="neither"):
+        schema.ready_engine(url)
+
+
+def test_the_driver_of_postgresql_need_not_be_named() -> None:
+    assert open_engine("postgresql://db/books").url.drivername == "postgresql+psycopg"
+
+
+def test_passwords_are_not_shown() -> None:
+    assert "hush" not in shown("postgresql+psycopg://books:hush@db/books")
+
+
+def test_sqlite_is_in_wal_mode(sqlite_url: str) -> None:
+    schema.ready_engine(sqlite_url).dispose()
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_raw_usage_goes_after_thirty_days(sqlite_url: str) -> None:
+    engine = schema.ready_engine(sqlite_url)
+    ids = [an_id(NOON - days * DAY_US) for days in (31, 29)]
+    with engine.begin() as connection:
+        connection.execute(insert(RawUsage), [{"request_id": i, "call_no": 0, "body": "{}"} for i in ids])
+        kept = {"id": "a", "created_at": 0, "expires_at": NOON + 1, "body": b""}
+        connection.execute(insert(StoredResponse), [kept, {**kept, "id": "b", "expires_at": NOON - 1}])
+    assert purge(engine, NOON) == 2
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT id FROM stored_responses")).scalars().all() == ["a"]
+        assert connection.execute(select(RawUsage.__table__)).one().request_id == ids[1]
+    engine.dispose()
+
+
+def test_a_range_of_time_is_a_range_of_ids() -> None:
+    assert first_id_at(NOON) <= an_id(NOON) < first_id_at(NOON + 1_000)

@@ -1,0 +1,100 @@
+"""What a request says of an earlier answer, and whose answer it was."""
+
+from typing import Any
+
+import pytest
+
+from router.decision.signals import LONGEST_RECONSIDERING_MS, MOST_REGENERATES, Memory
+from router.types import Signal, Tier
+from tests.desks import FixedModel, a_routing, an_ask
+
+Messages = list[dict[str, Any]]
+ASKED: Messages = [{"role": "user", "content": "Which rivers flow through Vienna and Budapest?"}]
+REPLY = {"role": "assistant", "content": "The Rhine flows through Vienna and Budapest."}
+
+
+def an_id(number: int, ms: int = 0) -> str:
+    return f"{1_700_000_000_000 + ms:012x}7{number:019x}"
+
+
+def said(*messages: str) -> Messages:
+    """The conversation goes on with what the user says next."""
+    return [*ASKED, REPLY, *({"role": "user", "content": text} for text in messages)]
+
+
+def signals(*asks: dict[str, Any]) -> list[tuple[Signal | None, str | None]]:
+    routing = a_routing(FixedModel(0.8, 0.82))
+    routed = [routing.route(an_ask(**{"request_id": an_id(place), **ask})) for place, ask in enumerate(asks)]
+    return [(each.signal, each.previous_id) for each in routed]
+
+
+def test_a_first_question_says_nothing() -> None:
+    assert signals({"messages": ASKED}) == [(None, None)]
+
+
+def test_the_same_messages_again_are_a_regenerate_of_the_last_answer() -> None:
+    found = signals(*[{"messages": ASKED}] * 3)
+    assert found[1:] == [(Signal.REGENERATE, an_id(0)), (Signal.REGENERATE, an_id(1))]
+
+
+def test_what_comes_over_and_over_is_a_program() -> None:
+    found = signals(*[{"messages": ASKED}] * 8)
+    assert [signal for signal, _ in found].count(Signal.REGENERATE) == MOST_REGENERATES
+    assert found[-1] == (None, None)
+
+
+def test_what_comes_again_much_later_is_a_new_wish() -> None:
+    late = an_id(1, LONGEST_RECONSIDERING_MS + 1)
+    assert signals({"messages": ASKED}, {"messages": ASKED, "request_id": late})[1] == (None, None)
+
+
+def test_another_keys_same_messages_judge_nothing() -> None:
+    assert signals({"messages": ASKED, "key_id": 1}, {"messages": ASKED, "key_id": 2})[1] == (None, None)
+
+
+def test_an_objection_names_the_answer_it_objects_to() -> None:
+    found = signals({"messages": ASKED}, {"messages": said("That's wrong, try again.")})
+    assert found[1] == (Signal.PUSHBACK, an_id(0))
+
+
+def test_an_objection_to_an_answer_of_another_worker_names_none() -> None:
+    assert signals({"messages": said("That's wrong, try again.")}) == [(Signal.PUSHBACK, None)]
+
+
+def test_thanks_and_another_subject_say_nothing() -> None:
+    for text in ("Thanks!", "Something else: write a poem about the autumn wind."):
+        assert signals({"messages": ASKED}, {"messages": said(text)})[1] == (None, None), text
+
+
+@pytest.mark.parametrize("model", ["reasoning", "parallel"])
+def test_the_same_question_to_a_deeper_tier_by_name(model: str) -> None:
+    found = signals({"messages": ASKED}, {"messages": ASKED, "model": model})
+    assert found[1] == (Signal.DEEPER, an_id(0))
+
+
+def test_a_deeper_tier_named_for_what_follows_up() -> None:
+    follow_up = said("And which rivers flow through Vienna?")
+    found = signals({"messages": ASKED}, {"messages": follow_up, "model": "reasoning"})
+    assert found[1] == (Signal.DEEPER, an_id(0))
+
+
+def test_who_always_names_the_deep_tier_asks_for_nothing_deeper() -> None:
+    found = signals({"messages": ASKED, "model": "reasoning"}, {"messages": ASKED, "model": "reasoning"})
+    assert found[1] == (Signal.REGENERATE, an_id(0))
+
+
+def test_tools_between_question_and_reply_do_not_hide_who_replied() -> None:
+    called = {"role": "assistant", "content": "", "tool_calls": []}
+    with_tool: Messages = [*ASKED, called, {"role": "tool", "content": "4"}]
+    objection: Messages = [*with_tool, REPLY, {"role": "user", "content": "That's wrong, try again."}]
+    found = signals({"messages": ASKED}, {"messages": with_tool}, {"messages": objection})
+    assert found[2] == (Signal.PUSHBACK, an_id(1))
+
+
+def test_memory_is_bounded() -> None:
+    memory = Memory(salt=b"salt", size=2)
+    for number in range(3):
+        asked: Messages = [{"role": "user", "content": str(number)}]
+        memory.remember(memory.recall(None, asked, an_id(number)), an_id(number), Tier.FAST)
+    assert not memory.recall(None, [{"role": "user", "content": "0"}], an_id(9)).is_regenerate
+    assert memory.recall(None, [{"role": "user", "content": "1"}], an_id(9)).is_regenerate
