@@ -12,7 +12,6 @@ from starlette.types import ASGIApp
 
 from classifier import artifact
 from classifier.drift import CalibrationWatch
-from router import pacing, policies
 from router.admin import site as admin
 from router.admin.services import Services
 from router.api.auth import Doorkeeper
@@ -28,6 +27,8 @@ from router.api.responses import Responses
 from router.api.routes import ROUTES, HttpRoute
 from router.api.stored import Archive, StoredEndpoint
 from router.artifacts import Artifacts
+from router.canary.monitor import Watch
+from router.canary.verdicts import Limits
 from router.clock import SystemClock
 from router.database import schema
 from router.decision.engine import Routing
@@ -49,14 +50,14 @@ from router.ledger.stored import StoredResponses
 from router.lineup import Lineup, agreement_file
 from router.metrics import Metrics
 from router.money import nano_from_usd
-from router.paces import Prices
-from router.policies import PolicyBook
+from router.pacing import controller
+from router.pacing.multipliers import Prices
+from router.policies import versions
+from router.policies.versions import PolicyBook
 from router.providers.catalog import Providers
 from router.settings import Settings, WrongSetting
 from router.tiers.coverage_log import CoverageLog
 from router.types import Tier
-from router.verdicts import Limits
-from router.watching import Watch
 
 HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES))
 
@@ -109,7 +110,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         lineup.by_tier,
         lineup.explicit,
         waits=Waits(clock.ticks_ms),
-        paced=lambda policy, segment: pacing.applied(policy, paces.multiplier(segment)),
+        paced=lambda policy, segment: controller.applied(policy, paces.multiplier(segment)),
     )
     desk = Desk(
         routing=routing,
@@ -127,7 +128,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         is_low=lambda: spool.is_low,
         metrics=metrics,
         slices=slices,
-        pressure=lambda segment: pacing.pressure(paces.multiplier(segment)),
+        pressure=lambda segment: controller.pressure(paces.multiplier(segment)),
         learning=Learning(duels if lineup.can_duel else None, settings.learning.keep_share),
     )
 
@@ -201,7 +202,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
 def _opened(settings: Settings, clock: SystemClock) -> tuple[Engine, PriceBook, RevenueBook]:
     """Open the books and bring what the settings say of policies, prices and revenue into them."""
     engine, now_us = schema.ready_engine(settings.database_url), clock.now_us()
-    policies.import_dials(engine, settings.policy.model_dump(), now_us)
+    versions.import_dials(engine, settings.policy.model_dump(), now_us)
     segments = {DEFAULT_SEGMENT: settings.revenue}
     segments |= {name: segment.revenue for name, segment in settings.segments.items() if segment.revenue}
     revenue.sync(engine, segments, now_us)

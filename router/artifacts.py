@@ -23,8 +23,8 @@ from classifier.artifact import ArtifactError
 from classifier.model import DifficultyModel
 from router.database.engine import writing
 from router.database.learning_tables import Artifact
-from router.policies import State, newest
-from router.trials import open_canary
+from router.policies.canaries import open_canary
+from router.policies.versions import State, newest
 
 log = logging.getLogger(__name__)
 

@@ -29,9 +29,9 @@ from router.commands import (
     whatif,
 )
 from router.database.engine import DatabaseUnusable
-from router.dials import WrongPolicy
 from router.errors import RouterError
 from router.keys import WrongKey
+from router.policies.dials import WrongPolicy
 from router.reports.tradeoff import WrongReplay
 from router.reports.window import WrongWindow
 from router.settings import WrongSetting

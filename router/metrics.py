@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from classifier.drift import Drift
+from router.canary.verdicts import Verdict
 from router.ledger.shipping import ShippingState
 from router.tiers.coverage_log import CoverageLog
 from router.types import Decision, Outcome, Tier
-from router.verdicts import Verdict
 
 COVERAGE_K = 4
 Labelled = TypeVar("Labelled", Counter, Histogram)

@@ -17,9 +17,9 @@ from router.backtest import Backtest, Figures
 from router.database.engine import writing
 from router.database.pace_tables import Prediction
 from router.database.tables import PolicyEvent
-from router.dials import WrongPolicy
 from router.offpolicy import Quality
-from router.policies import Act
+from router.policies.dials import WrongPolicy
+from router.policies.versions import Act
 from router.reports.window import Window
 from router.resampling import Measured
 from router.traffic import TIERS, Floats, Traffic

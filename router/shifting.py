@@ -15,7 +15,7 @@ from router.backtest import replayed
 from router.counterfactual import Counterfactual, design_of
 from router.decision.policy import Policy
 from router.offpolicy import promised
-from router.policies import in_force
+from router.policies.versions import in_force
 from router.reports.window import Window
 from router.resampling import Resampling
 from router.tradeoff import NEWEST, moved

@@ -16,7 +16,7 @@ from router.backtest import always, replayed, shuffled
 from router.counterfactual import Counterfactual, design_of
 from router.decision.policy import Policy
 from router.offpolicy import LEAST_LABELS, promised, quality
-from router.policies import in_force
+from router.policies.versions import in_force
 from router.reports.tradeoff import Estimated, Point, Tradeoff
 from router.reports.window import Window
 from router.resampling import Resampling, measured

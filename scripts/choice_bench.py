@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from router.decision.bucketing import mark_of
 from router.decision.policy import Policy, SegmentDials
-from router.pacing import applied
-from router.policies import View, view_of
-from router.trials import Canary, CanaryState, Mode
+from router.pacing.controller import applied
+from router.policies.canaries import Canary, CanaryState, Mode
+from router.policies.versions import View, view_of
 
 ROUNDS, TIMES = 7, 200_000
 MESSAGES = [

@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 from classifier.corpus import CorpusMissing
-from router.pacing import Pace, Rule, due_usd, paced
+from router.pacing.controller import Pace, Rule, due_usd, paced
 from router.traffic import Floats, Ints
 from scripts.solve_bench import DEFAULT, Pool, pool_of
 

@@ -21,8 +21,8 @@ from sqlalchemy import Engine, text
 
 from classifier.corpus import CorpusMissing, read
 from router.database import schema
-from router.pace_steps import Step
-from router.paces import moves
+from router.pacing.multipliers import moves
+from router.pacing.steps import Step
 from scripts.solve_bench import DEFAULT
 
 TIERWISE = Path(sys.executable).with_name("tierwise")

@@ -19,7 +19,7 @@ import typer
 
 from router.database import schema
 from router.decision.policy import Policy, SegmentDials
-from router.policies import in_force
+from router.policies.versions import in_force
 from router.preview import Preview
 from router.previews import MOST_ROWS, thresholds_of
 from router.reports.window import window

@@ -13,7 +13,7 @@ from router.decision.policy import Policy
 from router.exchange import Ask, Desk
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
-from router.policies import View
+from router.policies.versions import View
 from router.providers.base import ModelTarget
 from router.tiers.single import SingleTier
 from router.types import Tier

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Engine
 
-from router import policy_acts
-from router.dials import WrongPolicy
-from router.policy_acts import Actor
+from router.policies import lifecycle
+from router.policies.dials import WrongPolicy
+from router.policies.lifecycle import Actor
 from router.settings import ModelSettings, ParallelSettings, ReasoningSettings, TierSettings
 
 WIRING = TierSettings(
@@ -21,7 +21,7 @@ BOB = Actor("bob", "quality fell", 8)
 
 def proposed(engine: Engine, reasoning_threshold: float = 0.4, actor: Actor = ADA) -> int:
     """Propose a version that differs in one threshold; returns its number."""
-    return policy_acts.propose(engine, {"reasoning_threshold": reasoning_threshold}, WIRING, actor)
+    return lifecycle.propose(engine, {"reasoning_threshold": reasoning_threshold}, WIRING, actor)
 
 
 def all_at_once(act: Callable[[int], object], versions: Sequence[int]) -> list[int]:

@@ -13,10 +13,10 @@ from classifier import artifact
 from classifier.artifact import ArtifactError
 from classifier.model import DifficultyModel
 from classifier.types import Turn
-from router import policies
 from router.artifacts import Artifacts, blob_of, card_of, export, listed, packed, store, unpacked
 from router.database import schema
 from router.database.learning_tables import Artifact
+from router.policies import versions
 from tests.api.service import CHAT, Service, serving, settings_of
 from tests.waiting import soon
 
@@ -39,7 +39,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def put_in_force(engine: Engine, **dials: object) -> None:
-    policies.import_dials(engine, {"explore": 0.0, "shadow": 0.0, **dials}, 1)
+    versions.import_dials(engine, {"explore": 0.0, "shadow": 0.0, **dials}, 1)
 
 
 def test_what_is_stored_comes_back_as_it_was(engine: Engine, tmp_path: Path) -> None:
@@ -151,5 +151,5 @@ async def ask(service: Service) -> dict[str, float]:
 
 def _active(service: Service) -> bool:
     with service.engine.connect() as connection:
-        row = policies.newest(connection, state="active")
+        row = versions.newest(connection, state="active")
     return bool(row and row.body.get("classifier") == "nowhere")

@@ -8,9 +8,9 @@ from router.errors import ProviderError, Unavailable
 from router.exchange import Exchange
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
 from router.metrics import Metrics
-from router.policies import View, view_of
+from router.policies.canaries import Canary, CanaryState, Mode
+from router.policies.versions import View, view_of
 from router.tiers.base import Answer
-from router.trials import Canary, CanaryState, Mode
 from router.types import Outcome, Tier
 from tests.desks import NO_CAP, FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying

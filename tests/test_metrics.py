@@ -1,7 +1,7 @@
+from router.canary.verdicts import Finding, Guard, Standing, Verdict
 from router.ledger.shipping import ShippingState
 from router.metrics import Metrics
 from router.types import Decision, Outcome, Reason, Tier
-from router.verdicts import Finding, Guard, Standing, Verdict
 
 
 def settled(*costs: int | None) -> str:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
-from router import backtest, offpolicy, policy_acts, predictions
+from router import backtest, offpolicy, predictions
 from router.backtest import Backtest
 from router.database import schema
-from router.dials import WrongPolicy
-from router.policy_acts import Actor
+from router.policies import lifecycle
+from router.policies.dials import WrongPolicy
+from router.policies.lifecycle import Actor
 from router.reports.window import Window
 from router.resampling import Measured
 from router.settings import TierSettings
@@ -32,7 +33,7 @@ def engine(tmp_path: Path) -> Engine:
 def proposed(engine: Engine, traffic: Traffic) -> int:
     """A version that was back-tested on past traffic, and comes into force later."""
     by = Actor("ada", "", BEFORE_MS * 1_000)
-    version = policy_acts.propose(engine, {"explore": 0.06, "max_deep_share": 0.5}, TIERS, by)
+    version = lifecycle.propose(engine, {"explore": 0.06, "max_deep_share": 0.5}, TIERS, by)
     chances = backtest.replayed(traffic, LOGGED)
     figures, quality = Backtest(traffic).figures(chances), offpolicy.quality(traffic, chances)
     window = Window(1, None, UTC)
@@ -41,7 +42,7 @@ def proposed(engine: Engine, traffic: Traffic) -> int:
 
 
 def activate(engine: Engine, version: int) -> None:
-    policy_acts.activate(engine, version, TIERS, Actor("ada", "", AFTER_MS * 1_000))
+    lifecycle.activate(engine, version, TIERS, Actor("ada", "", AFTER_MS * 1_000))
 
 
 def test_what_came_as_predicted_is_said_to_have(engine: Engine) -> None:
@@ -81,7 +82,7 @@ def test_only_what_it_decided_since_it_came_into_force_counts(engine: Engine) ->
 
 
 def test_a_version_without_prediction_shows_what_it_did(engine: Engine) -> None:
-    version = policy_acts.propose(engine, {"explore": 0.06}, TIERS, Actor("ada", "", BEFORE_MS * 1_000))
+    version = lifecycle.propose(engine, {"explore": 0.06}, TIERS, Actor("ada", "", BEFORE_MS * 1_000))
     activate(engine, version)
     store(engine, a_world(60, 2).traffic, AFTER_MS + 1, version=version)
     found = predictions.realised(engine, version)

@@ -12,12 +12,13 @@ from typer.testing import CliRunner
 
 from classifier.later import FEWEST_PAIRS, Verdict, later
 from classifier.types import Abilities, Turn
-from router import artifacts, labels, policies
+from router import artifacts, labels
 from router.cli import app
 from router.database import schema
 from router.decision.policy import Policy
 from router.labels import Lesson
 from router.lessons import examples_of
+from router.policies import versions
 from router.refit_card import card
 from router.refitting import FEWEST_LABELS, NotEnoughEvidence, Refit, refit, same_share
 from router.reports.window import Window
@@ -143,7 +144,7 @@ def test_the_command_stores_shows_and_proposes(config: Path, tmp_path: Path) -> 
     assert artifacts.unpacked(artifacts.blob_of(engine, stored.version)).is_adapted
     assert (tmp_path / "out" / "card.md").exists()
     with engine.connect() as connection:
-        proposed = policies.newest(connection, state="proposed")
+        proposed = versions.newest(connection, state="proposed")
     assert proposed.body["classifier"] == stored.version
     listed = run.invoke(app, ["artifacts", "list", "--config", str(config), "--format", "csv"])
     assert stored.version in listed.stdout

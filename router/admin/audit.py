@@ -1,7 +1,7 @@
 """The audit log: an entry for every change in the admin plane, with before and after, and for what was refused.
 
 Entries are only ever added. A change writes its entry in its own transaction, so that there is neither without the
-other; policies keep a log of their own (`router.policy_acts`), which the Audit page shows beside this one.
+other; policies keep a log of their own (`router.policies.lifecycle`), which the Audit page shows beside this one.
 """
 
 from collections.abc import Mapping

@@ -17,10 +17,10 @@ from router.admin.page import NotDone
 from router.admin.reception import Reception
 from router.admin.rendering import render
 from router.api.body import ClientGone
-from router.dials import WrongPolicy
 from router.errors import InvalidRequest, RequestError, RouterError, Unavailable
 from router.keys import WrongKey
 from router.money import NotMoney
+from router.policies.dials import WrongPolicy
 from router.reports.window import WrongWindow
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from router.admin import assets
-from router.dials import shown
 from router.money import usd_text
+from router.policies.dials import shown
 from router.reports.shown import amount, number, percent
 
 if TYPE_CHECKING:

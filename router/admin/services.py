@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from classifier.model import DifficultyModel
+from router.canary.verdicts import Verdict
 from router.decision.engine import Routing
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
-from router.policies import PolicyBook
+from router.policies.versions import PolicyBook
 from router.previews import MOST_ROWS, Previews
 from router.settings import Settings
 from router.traffic_reading import read
-from router.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True)

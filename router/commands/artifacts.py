@@ -19,7 +19,7 @@ def list_(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> Non
     """List the artefacts, newest first, and whether the policy in force names one."""
     from router.artifacts import listed
     from router.commands.opening import opened
-    from router.policies import in_force
+    from router.policies.versions import in_force
 
     with opened(config) as (_, engine):
         found, named = listed(engine), in_force(engine).classifier

@@ -95,8 +95,8 @@ def _books(configured: "Settings") -> list[Finding]:
 def _policy(configured: "Settings", *, has_books: bool) -> list[Finding]:
     """Hold what is in force against the configuration: the tiers may have changed since it was activated."""
     from router.database.engine import open_engine
-    from router.dials import WrongPolicy, require_fits
-    from router.policies import in_force, policy_of
+    from router.policies.dials import WrongPolicy, require_fits
+    from router.policies.versions import in_force, policy_of
 
     policy = policy_of(0, configured.policy.model_dump())
     if has_books:

@@ -106,7 +106,7 @@ def estimate(
 ) -> None:
     """Estimate queries: JSON lines {"id", "text"} or {"id", "messages"} on stdin, JSON lines on stdout."""
     from router import settings
-    from router.policies import policy_of
+    from router.policies.versions import policy_of
 
     configured = settings.load(settings.config_path(config))
     try:

@@ -11,7 +11,7 @@ from router.commands.policy import when
 from router.commands.tuning import interval_text, known
 
 if TYPE_CHECKING:
-    from router.pace_steps import Step
+    from router.pacing.steps import Step
     from router.predictions import Compared, Realised
     from router.resampling import Measured
 
@@ -27,14 +27,14 @@ def pace(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show by how much pacing multiplies each segment's thresholds, and the last moves with what was spent and due."""
-    from router import paces
     from router.commands.opening import opened
-    from router.policies import in_force
+    from router.pacing import multipliers
+    from router.policies.versions import in_force
 
     with opened(config) as (_, engine):
         policy = in_force(engine)
-        current = [step for step in paces.current(engine, policy) if segment in (None, step.segment)]
-        steps = paces.moves(engine, limit, segment)
+        current = [step for step in multipliers.current(engine, policy) if segment in (None, step.segment)]
+        steps = multipliers.moves(engine, limit, segment)
     acting = {step.segment: step.price if policy.pacing == "on" else 1.0 for step in current}
     match form:
         case Format.JSON:
@@ -58,7 +58,7 @@ def realised(
     """Hold what a version was predicted to do against what it has done since it came into force."""
     from router import predictions
     from router.commands.opening import opened
-    from router.policies import in_force
+    from router.policies.versions import in_force
 
     with opened(config) as (_, engine):
         found = predictions.realised(engine, version if version is not None else in_force(engine).version)

@@ -14,9 +14,9 @@ from router.commands.output import ConfigOption, Format, FormatOption, show
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from router.canaries import Canary
-    from router.dials import Change, Dial
-    from router.policy_acts import Actor, Version
+    from router.policies.canary_lifecycle import Canary
+    from router.policies.dials import Change, Dial
+    from router.policies.lifecycle import Actor, Version
     from router.settings import Settings
 
 app = typer.Typer(help="Versions of the routing policy.", no_args_is_help=True)
@@ -34,10 +34,10 @@ def show_version(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show the dials of a version, who made it and why, and what is on trial."""
-    from router import dials
-    from router.canaries import running, told
     from router.commands.opening import opened
-    from router.policy_acts import version_of
+    from router.policies import dials
+    from router.policies.canary_lifecycle import running, told
+    from router.policies.lifecycle import version_of
 
     with opened(config) as (_, engine):
         found = version_of(engine, version)
@@ -68,8 +68,8 @@ def propose(
     config: ConfigOption = None,
 ) -> None:
     """Write a version on top of the one in force; nothing is decided by it before it is activated."""
-    from router import dials, policy_acts
     from router.commands.opening import opened
+    from router.policies import dials, lifecycle
 
     changes = dials.read(settings or ())
     if not changes and like is None:
@@ -77,10 +77,10 @@ def propose(
     with opened(config) as (configured, engine):
         begin(configured, engine)
         if like is not None:
-            taken = policy_acts.version_of(engine, like).changes
+            taken = lifecycle.version_of(engine, like).changes
             changes = {**{name: after for name, (_, after) in taken.items()}, **changes}
-        made = policy_acts.propose(engine, changes, configured.tiers, actor(author, note))
-        found = policy_acts.version_of(engine, made)
+        made = lifecycle.propose(engine, changes, configured.tiers, actor(author, note))
+        found = lifecycle.version_of(engine, made)
     print(f"version {made}: {changes_text(found.changes)}; tierwise policy activate {made} puts it in force")
     print(f"tierwise policy canary {made} tries it on a share of conversations first")
 
@@ -93,11 +93,11 @@ def validate(
     config: ConfigOption = None,
 ) -> None:
     """Hold a version against the configuration of today; needed when the tiers changed since it was written."""
-    from router import policy_acts
     from router.commands.opening import opened
+    from router.policies import lifecycle
 
     with opened(config) as (configured, engine):
-        policy_acts.validate(engine, version, configured.tiers, actor(author, note))
+        lifecycle.validate(engine, version, configured.tiers, actor(author, note))
     print(f"version {version} fits the configuration; tierwise policy activate {version} puts it in force")
 
 
@@ -109,11 +109,11 @@ def activate(
     config: ConfigOption = None,
 ) -> None:
     """Put a version in force, which ends its own trial; running servers follow within two seconds."""
-    from router import policy_acts
     from router.commands.opening import opened
+    from router.policies import lifecycle
 
     with opened(config) as (configured, engine):
-        policy_acts.activate(engine, version, configured.tiers, actor(author, note))
+        lifecycle.activate(engine, version, configured.tiers, actor(author, note))
     print(f"version {version} is in force")
 
 
@@ -125,11 +125,11 @@ def rollback(
     config: ConfigOption = None,
 ) -> None:
     """Put what was before the version in force back in force; a trial on top of it ends."""
-    from router import policy_acts
     from router.commands.opening import opened
+    from router.policies import lifecycle
 
     with opened(config) as (_, engine):
-        back = policy_acts.roll_back(engine, actor(author, note), undone=version)
+        back = lifecycle.roll_back(engine, actor(author, note), undone=version)
     print(f"version {back} is in force again")
 
 
@@ -141,7 +141,7 @@ def log(
 ) -> None:
     """Tell who did what to which version, when and why; `tierwise` is the guard of canaries."""
     from router.commands.opening import opened
-    from router.policy_acts import history
+    from router.policies.lifecycle import history
 
     with opened(config) as (_, engine):
         entries = history(engine, limit)
@@ -163,7 +163,7 @@ def log(
 def begin(configured: "Settings", engine: "Engine") -> None:
     """Take the file's dials where nothing was ever in force, as the first start of a server does."""
     from router.clock import SystemClock
-    from router.policies import import_dials, in_force
+    from router.policies.versions import import_dials, in_force
 
     if in_force(engine).version == 0:
         import_dials(engine, configured.policy.model_dump(), SystemClock().now_us())
@@ -172,14 +172,14 @@ def begin(configured: "Settings", engine: "Engine") -> None:
 def actor(author: str | None, note: str) -> "Actor":
     """Say who acts, now."""
     from router.clock import SystemClock
-    from router.policy_acts import Actor
+    from router.policies.lifecycle import Actor
 
     return Actor(_user() if author is None else author, note, SystemClock().now_us())
 
 
 def changes_text(changes: "Mapping[str, Change]") -> str:
     """Write changes as `dial before -> after`."""
-    from router.dials import shown
+    from router.policies.dials import shown
 
     return ", ".join(f"{name} {shown(old)} -> {shown(new)}" for name, (old, new) in changes.items())
 
@@ -198,19 +198,19 @@ def _user() -> str:
 
 def _named(version: "Version") -> "dict[str, Dial]":
     """The dials to show: those that there are, and those of segments that the version took away."""
-    from router.dials import named
+    from router.policies.dials import named
 
     return {name: after for name, (_, after) in version.changes.items()} | named(version.policy)
 
 
 def _before(version: "Version", name: str) -> str | None:
-    from router.dials import shown
+    from router.policies.dials import shown
 
     return shown(version.changes[name][0]) if name in version.changes else None
 
 
 def _facts(version: "Version", tried: "Canary | None") -> dict[str, object]:
-    from router.dials import dials_of
+    from router.policies.dials import dials_of
 
     trial = None
     if tried is not None:

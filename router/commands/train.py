@@ -41,7 +41,7 @@ def train(
     """Adapt the classifier to your own traffic: 50 labels set the calibration, 1,500 the ranking."""
     from classifier.artifact import ArtifactError
     from classifier.labels import LabelsError
-    from router.dials import WrongPolicy
+    from router.policies.dials import WrongPolicy
 
     try:
         if from_ledger and labels is None and not ability:
@@ -135,9 +135,9 @@ def _propose(
 ) -> None:
     """Propose a policy version that names the artefact, its thresholds open to as many queries as today's."""
     from classifier.later import Verdict
-    from router import policy_acts
     from router.commands.policy import actor, begin
-    from router.policies import in_force
+    from router.policies import lifecycle
+    from router.policies.versions import in_force
     from router.refitting import same_share
 
     verdict = found.figures.verdict
@@ -149,7 +149,7 @@ def _propose(
     model = found.adapted.model
     moved = same_share(lessons, in_force(engine), model)
     note = f"classifier refitted from {found.labels} labels: {verdict}"
-    version = policy_acts.propose(engine, {"classifier": model.version, **moved}, configured.tiers, actor(author, note))
+    version = lifecycle.propose(engine, {"classifier": model.version, **moved}, configured.tiers, actor(author, note))
     typer.echo(
         f"proposed: policy version {version}; next: tierwise policy canary {version} --shadow, or --share 0.05",
         err=True,

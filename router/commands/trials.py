@@ -11,7 +11,7 @@ from router.commands.policy import AuthorOption, NoteOption, actor, when
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from router.canaries import Canary
+    from router.policies.canary_lifecycle import Canary
     from router.settings import Settings
 
 SHARE = 0.05
@@ -44,23 +44,23 @@ def canary(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Try a version on a share of conversations, or in the shadow of the one in force; list trials without one."""
-    from router import canaries
     from router.commands.opening import opened
+    from router.policies import canary_lifecycle
 
     if stop and version is not None:
         raise typer.BadParameter("--stop takes no version: there is one trial at a time")
     with opened(config) as (configured, engine):
         if stop:
-            print(f"stopped: {canaries.told(canaries.stop(engine, actor(author, note)))}")
+            print(f"stopped: {canary_lifecycle.told(canary_lifecycle.stop(engine, actor(author, note)))}")
             return
         if version is None:
-            show([_row(found, engine, configured) for found in canaries.history(engine)], COLUMNS, form)
+            show([_row(found, engine, configured) for found in canary_lifecycle.history(engine)], COLUMNS, form)
             return
         chosen = share if share is not None else 1.0 if shadow else SHARE
-        mode = canaries.Mode.SHADOW if shadow else canaries.Mode.CANARY
+        mode = canary_lifecycle.Mode.SHADOW if shadow else canary_lifecycle.Mode.CANARY
         by = actor(author, note)
-        begun = canaries.start(engine, version, chosen, configured.tiers, by, mode=mode, on_success=on_success)
-    print(f"{canaries.told(begun)}; tierwise policy canary --stop ends it")
+        begun = canary_lifecycle.start(engine, version, chosen, configured.tiers, by, mode=mode, on_success=on_success)
+    print(f"{canary_lifecycle.told(begun)}; tierwise policy canary --stop ends it")
 
 
 def _row(found: "Canary", engine: "Engine", configured: "Settings") -> dict[str, object]:
@@ -81,10 +81,10 @@ def _row(found: "Canary", engine: "Engine", configured: "Settings") -> dict[str,
 
 def _so_far(found: "Canary", engine: "Engine", configured: "Settings") -> str | None:
     """What the guards say of a canary that runs, by all that the books hold by now."""
-    from router.canaries import CanaryState, Mode
-    from router.policies import PolicyBook
-    from router.verdicts import Limits
-    from router.watching import verdict_of
+    from router.canary.monitor import verdict_of
+    from router.canary.verdicts import Limits
+    from router.policies.canary_lifecycle import CanaryState, Mode
+    from router.policies.versions import PolicyBook
 
     book = PolicyBook(engine)
     if found.state is not CanaryState.RUNNING or found.mode is not Mode.CANARY or book.trial is None:

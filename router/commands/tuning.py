@@ -46,13 +46,14 @@ def backtest(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Replay past requests under other dials: shares, cost, what is left, waiting time and quality, with intervals."""
-    from router import dials, predictions
+    from router import predictions
     from router.backtest import Backtest, Caps, always, countries_of, replayed, segments_of, shuffled
     from router.clock import SystemClock
     from router.commands.opening import opened
     from router.offpolicy import quality
-    from router.policies import in_force
-    from router.policy_acts import version_of
+    from router.policies import dials
+    from router.policies.lifecycle import version_of
+    from router.policies.versions import in_force
     from router.reports.window import window
 
     chosen, changes = window(since, until, zone, datetime.now(UTC)), dials.read(settings or ())
@@ -128,9 +129,10 @@ def solve(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Find the thresholds that meet a target and use what it allows, from past requests."""
-    from router import dials, policy_acts, predictions
+    from router import predictions
     from router.commands.opening import opened
-    from router.policies import in_force
+    from router.policies import dials, lifecycle
+    from router.policies.versions import in_force
     from router.reports.window import window
     from router.solving import Limits, Solver
 
@@ -147,7 +149,7 @@ def solve(
             why = note or f"solved for {_asked(limits)} on {solution.requests} queries since {since}"
             wanted = {name: after for name, (_, after) in changes.items()}
             by = actor(author, why)
-            made = policy_acts.propose(engine, wanted, configured.tiers, by)
+            made = lifecycle.propose(engine, wanted, configured.tiers, by)
             predicted = (solution.figures, solution.quality)
             predictions.keep(engine, made, "solve", *predicted, chosen, solution.requests, by.now_us, segment)
     match form:
@@ -169,7 +171,7 @@ def solve(
 
 
 def _read(engine: "Engine", chosen: "Window") -> "Traffic":
-    from router.dials import WrongPolicy
+    from router.policies.dials import WrongPolicy
     from router.traffic_reading import read
 
     traffic = read(engine, chosen)
@@ -186,7 +188,7 @@ def _asked(limits: object) -> str:
 
 
 def _solved(solution: "Solution", today: "Policy", made: int | None) -> dict[str, object]:
-    from router.dials import dials_of
+    from router.policies.dials import dials_of
 
     return {
         "against": today.version,

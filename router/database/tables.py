@@ -273,7 +273,7 @@ class PolicyVersion(Base):
 
 
 class PolicyEvent(Base):
-    """One act on policy versions (`router.policies.Act`); `previous` was in force until then, or beside a trial."""
+    """One act on policy versions (see `router.policies.versions`); `previous` was in force until then, or beside it."""
 
     __tablename__ = "policy_events"
 

@@ -18,13 +18,14 @@ from pathlib import Path
 import aiohttp
 from sqlalchemy import Engine
 
-from router import canaries, policy_acts, settings
-from router.canaries import CanaryState
+from router import settings
+from router.canary.monitor import verdict_of
+from router.canary.verdicts import Standing
 from router.database.engine import open_engine
-from router.policies import PolicyBook
-from router.policy_acts import Actor
-from router.verdicts import Standing
-from router.watching import verdict_of
+from router.policies import canary_lifecycle, lifecycle
+from router.policies.canary_lifecycle import CanaryState
+from router.policies.lifecycle import Actor
+from router.policies.versions import PolicyBook
 from scripts.faulting.outage import locked
 from scripts.faulting.served import Instance, Place
 
@@ -104,7 +105,7 @@ async def live(directory: Path, scenario: Scenario, longest_s: float = LONGEST_S
             mishap = asyncio.create_task(_mishap(place, instance, scenario))
             evident_at = await _until_ended(engine, longest_s, mishap)
             await mishap
-        last = canaries.history(engine)[0]
+        last = canary_lifecycle.history(engine)[0]
         ended_s = last.ended_at_us / 1e6 if last.ended_at_us and evident_at else None
         late_s = max(ended_s - evident_at, 0.0) if ended_s and evident_at else None
         return Lived(last.state, last.verdict or "", asked[0], late_s)
@@ -117,8 +118,8 @@ def _start(engine: Engine, directory: Path) -> int:
     """Propose a version that thinks about everything, and try it; returns its number."""
     wiring = settings.load(directory / "tierwise.toml").tiers
     actor = Actor("bench", "all conversations to the deep tier", time.time_ns() // 1_000)
-    version = policy_acts.propose(engine, dict(ALL_DEEP), wiring, actor)
-    return canaries.start(engine, version, SHARE, wiring, actor).version
+    version = lifecycle.propose(engine, dict(ALL_DEEP), wiring, actor)
+    return canary_lifecycle.start(engine, version, SHARE, wiring, actor).version
 
 
 async def _until_ended(engine: Engine, longest_s: float, mishap: "asyncio.Task[None]") -> float | None:

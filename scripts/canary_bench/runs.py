@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from router.guards import judge
-from router.verdicts import Guard, Limits, Standing
+from router.canary.guards import judge
+from router.canary.verdicts import Guard, Limits, Standing
 from scripts.canary_bench.simulated import ALIKE, CAP, Counting, Harm, World, requests
 
 LIMITS = Limits()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifier.corpus import read
-from router.arms import STEPS, Arms, Stratum
+from router.canary.arms import STEPS, Arms, Stratum
 from scripts.solve_bench import CHEAP, PROMPT_TOKENS, SAMPLES, STRONG, pool_of
 
 THINKER = "o3-mini-2025-01-31"
@@ -162,5 +162,5 @@ class Counting:
 
 
 def _steps(values: Floats) -> Ints:
-    """The histogram steps of values, as `router.arms.step_of` has them."""
+    """The histogram steps of values, as `router.canary.arms.step_of` has them."""
     return np.asarray(1 + np.floor(STEPS * np.log2(values)), dtype=np.int64)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, func, insert, select
 
-from router import policies
 from router.database.engine import exclusive, writing
 from router.database.tables import ApiKey, PolicyEvent, PolicyVersion
 from router.decision.policy import Policy
@@ -19,6 +18,7 @@ from router.ledger import pricelist, revenue
 from router.ledger.prices import Price, PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.store import labels
+from router.policies import versions
 from router.settings import Settings
 
 DAY_US = 86_400_000_000
@@ -96,7 +96,7 @@ class World:
     prices: Mapping[str, Price | None]
     expected: Mapping[tuple[str, str], int]
     revenue_version: int
-    policies: Sequence[tuple[int, Policy]]
+    versions: Sequence[tuple[int, Policy]]
     keys: Sequence[int]
 
     def policy_at(self, us: int) -> Policy:
@@ -128,12 +128,12 @@ def _policies(engine: Engine, settings: Settings, began_us: int, now_us: int) ->
         if is_new:
             _make_history(connection, began_us, now_us)
     own_since = began_us + round((now_us - began_us) * OWN_SINCE)
-    policies.import_dials(engine, settings.policy.model_dump(), own_since if is_new else now_us)
+    versions.import_dials(engine, settings.policy.model_dump(), own_since if is_new else now_us)
     with engine.connect() as connection:
         rows = connection.execute(select(PolicyVersion.__table__).order_by(PolicyVersion.version)).all()
-        active = policies.newest(connection, state=policies.State.ACTIVE)
-    made = [(row.created_at, policies.policy_of(row.version, row.body)) for row in rows if row.author == AUTHOR]
-    own = policies.policy_of(active.version, active.body)
+        active = versions.newest(connection, state=versions.State.ACTIVE)
+    made = [(row.created_at, versions.policy_of(row.version, row.body)) for row in rows if row.author == AUTHOR]
+    own = versions.policy_of(active.version, active.body)
     return [*made, (max(active.created_at, own_since) if made else began_us, own)]
 
 
@@ -142,10 +142,10 @@ def _make_history(connection: Connection, began_us: int, now_us: int) -> None:
     for share, dials, note in EARLIER:
         at = began_us + round((now_us - began_us) * share)
         told = {"author": AUTHOR, "note": note, "created_at": at}
-        row = {"parent": previous, "state": policies.State.PROPOSED.value, "body": dials, **told}
+        row = {"parent": previous, "state": versions.State.PROPOSED.value, "body": dials, **told}
         version = connection.execute(insert(PolicyVersion).values(**row).returning(PolicyVersion.version)).scalar_one()
-        policies.put_in_force(connection, version)
-        act = {"act": policies.Act.ACTIVATED.value, "version": version, "previous": previous, **told}
+        versions.put_in_force(connection, version)
+        act = {"act": versions.Act.ACTIVATED.value, "version": version, "previous": previous, **told}
         connection.execute(insert(PolicyEvent).values(**act))
         previous = version
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from router import backtest, canaries, policy_acts
+from router import backtest
 from router.admin_secret import Role
 from router.decision.policy import Policy
-from router.policies import in_force
-from router.policy_acts import Actor
+from router.policies import canary_lifecycle, lifecycle
+from router.policies.lifecycle import Actor
+from router.policies.versions import in_force
 from router.predictions import prediction_of
 from tests.admin.operators import Operator, signed_in
 from tests.api.service import Service, serving, settings_of
@@ -138,7 +139,7 @@ async def test_from_a_version_to_a_trial_into_force_and_back(service: Service, a
     assert kept is not None
     assert kept.requests == 900
     await ada.done("thresholds/canary", version=str(version), share="10", mode="canary", on_success="wait")
-    trial = canaries.running(service.engine)
+    trial = canary_lifecycle.running(service.engine)
     assert trial is not None
     assert (trial.version, trial.share) == (version, 0.1)
     assert "is on trial" in (await ada.get("thresholds")).text
@@ -156,10 +157,10 @@ async def test_from_a_version_to_a_trial_into_force_and_back(service: Service, a
 async def test_a_trial_can_be_ended(service: Service, ada: Operator) -> None:
     version = await saved(ada, service)
     await ada.done("thresholds/canary", version=str(version), share="5", mode="shadow")
-    trial = canaries.running(service.engine)
+    trial = canary_lifecycle.running(service.engine)
     assert trial is not None
     await ada.done("thresholds/stop", canary=str(trial.id))
-    assert canaries.running(service.engine) is None
+    assert canary_lifecycle.running(service.engine) is None
 
 
 async def test_two_who_save_at_once_are_told_and_lose_nothing(service: Service, ada: Operator) -> None:
@@ -175,7 +176,7 @@ async def test_two_who_save_at_once_are_told_and_lose_nothing(service: Service, 
 
 
 async def test_what_makes_no_sense_changes_nothing(service: Service, ada: Operator) -> None:
-    before = policy_acts.history(service.engine)
+    before = lifecycle.history(service.engine)
     for path, fields, message in (
         ("save", form(service, reasoning_threshold="7"), "reasoning_threshold"),
         ("save", form(service), "changes nothing"),
@@ -188,7 +189,7 @@ async def test_what_makes_no_sense_changes_nothing(service: Service, ada: Operat
         refused = await ada.post(f"thresholds/{path}", **fields)
         assert refused.status_code == 422, (path, refused.text)
         assert message in refused.text, path
-    assert policy_acts.history(service.engine) == before
+    assert lifecycle.history(service.engine) == before
 
 
 async def test_a_viewer_looks_and_tries_and_changes_nothing(service: Service) -> None:
@@ -196,15 +197,15 @@ async def test_a_viewer_looks_and_tries_and_changes_nothing(service: Service) ->
     await read(vic, "thresholds/preview", {"dials": dials()})
     page = await vic.get("thresholds")
     assert "disabled>Save as a version" in page.text
-    before = policy_acts.history(service.engine)
+    before = lifecycle.history(service.engine)
     for act in ("save", "activate", "rollback", "validate", "canary", "stop"):
         assert (await vic.post(f"thresholds/{act}", **form(service, version="1"))).status_code == 403
-    assert policy_acts.history(service.engine) == before
+    assert lifecycle.history(service.engine) == before
 
 
 async def test_other_changes_of_a_loaded_version_are_saved_too(service: Service, ada: Operator) -> None:
     changes = {"explore": 0.07, "segments.plus.reasoning_threshold": 0.5}
-    made = policy_acts.propose(service.engine, changes, service.settings.tiers, Actor("Bea", "", 5))
+    made = lifecycle.propose(service.engine, changes, service.settings.tiers, Actor("Bea", "", 5))
     page = (await ada.get(f"thresholds?version={made}")).text
     assert re.search(r'type="hidden" name="segments.plus.reasoning_threshold" value="0.5"', page)
     page = (await ada.get(f"thresholds?version={made}&segment=plus")).text

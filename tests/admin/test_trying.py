@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from router import policy_acts
 from router.admin_secret import Role
-from router.policy_acts import Actor
+from router.policies import lifecycle
+from router.policies.lifecycle import Actor
 from router.types import Tier
 from tests.admin.operators import Operator, signed_in
 from tests.api.service import Service, serving, settings_of
@@ -30,7 +30,7 @@ async def ada(service: Service) -> Operator:
 
 async def test_a_query_is_estimated_and_decided_before_and_after_a_version(service: Service, ada: Operator) -> None:
     changes = {"reasoning_threshold": -1.0, "parallel_threshold": 1.5, "max_deep_share": 1.0}
-    made = policy_acts.propose(service.engine, changes, service.settings.tiers, Actor("Bea", "", 5))
+    made = lifecycle.propose(service.engine, changes, service.settings.tiers, Actor("Bea", "", 5))
     assert f"version {made}, proposed" in (await ada.get("try")).text
     found = await ada.told("try", {"text": "Hello there", "version": made, "segment": "default"})
     assert found["decisions"]["today"]["tier"] == "fast"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from router import canaries, policy_acts
-from router.policy_acts import Actor
+from router.policies import canary_lifecycle, lifecycle
+from router.policies.lifecycle import Actor
 from tests.api.service import CHAT, HELLO, Service, serving, settings_of
 from tests.waiting import soon
 
@@ -29,11 +29,11 @@ async def workers(empty_url: str, tmp_path: Path) -> AsyncIterator[Workers]:
 
 
 def propose(worker: Service) -> int:
-    return policy_acts.propose(worker.engine, {"reasoning_threshold": 0.5}, worker.settings.tiers, ADA)
+    return lifecycle.propose(worker.engine, {"reasoning_threshold": 0.5}, worker.settings.tiers, ADA)
 
 
 def try_it(worker: Service, share: float, mode: str = "canary") -> None:
-    canaries.start(worker.engine, propose(worker), share, worker.settings.tiers, ADA, mode=mode)
+    canary_lifecycle.start(worker.engine, propose(worker), share, worker.settings.tiers, ADA, mode=mode)
 
 
 async def version_for(worker: Service, conversation: str) -> str:
@@ -75,7 +75,7 @@ async def test_what_is_under_way_is_booked_under_the_version_that_decided_it(wor
     one, other = workers
     slow = asyncio.create_task(one.local.post(CHAT, json={"model": "slow", "messages": HELLO}))
     await one.until(one.spooled)  # it is decided, and its provider was asked
-    policy_acts.activate(other.engine, propose(other), other.settings.tiers, ADA)
+    lifecycle.activate(other.engine, propose(other), other.settings.tiers, ADA)
     await follow(workers, {TRIED}, ["any"])
     reply = await slow
     assert reply.headers["x-tierwise-policy"] == ACTIVE

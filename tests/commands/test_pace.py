@@ -6,8 +6,8 @@ import time
 import pytest
 
 from router.database import schema
-from router.paces import INTERVAL_US, LAG_US, Prices
-from router.policies import in_force
+from router.pacing.multipliers import INTERVAL_US, LAG_US, Prices
+from router.policies.versions import in_force
 from tests.commands.conftest import Command
 from tests.traffics import a_world, store
 

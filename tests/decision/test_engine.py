@@ -9,8 +9,8 @@ from router.decision.engine import Explicit, Routing
 from router.decision.latency import Waits
 from router.decision.policy import Policy, SegmentDials
 from router.errors import Forbidden, InvalidRequest, UnknownModel
-from router.policies import View, view_of
-from router.trials import Canary, CanaryState, Mode
+from router.policies.canaries import Canary, CanaryState, Mode
+from router.policies.versions import View, view_of
 from router.types import Reason, Tier
 from tests.desks import NO_CAP, TARGETS, FixedModel, a_routing, an_ask
 from tests.tiers.fakes import CHEAP, OTHER, STRONG

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from router.canaries import CanaryState
+from router.policies.canary_lifecycle import CanaryState
 from scripts.canary_bench.live import Scenario, live
 
 

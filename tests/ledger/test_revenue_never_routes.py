@@ -14,8 +14,8 @@ from router.database import schema
 from router.decision.policy import Policy
 from router.ledger import revenue
 from router.ledger.revenue import Assumption, RevenueBook
-from router.paces import INTERVAL_US, LAG_US, Prices
-from router.pacing import applied
+from router.pacing.controller import applied
+from router.pacing.multipliers import INTERVAL_US, LAG_US, Prices
 from router.types import Decision
 from tests.desks import FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying

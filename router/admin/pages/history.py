@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from router import canaries, policy_acts
 from router.admin.page import Feed, NotDone, Page, Visit
 from router.admin.queries import trials
-from router.policies import Act
+from router.policies import canary_lifecycle, lifecycle
+from router.policies.versions import Act
 from router.previews import Busy
 
 ACTS_SHOWN = 100
@@ -15,9 +15,13 @@ TRIALS_SHOWN = 30
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the newest first."""
     engine = visit.services.engine
-    acts = policy_acts.history(engine, ACTS_SHOWN)
+    acts = lifecycle.history(engine, ACTS_SHOWN)
     came = {act.version for act in acts if act.act in (Act.ACTIVATED, Act.ROLLED_BACK)}
-    return {"acts": acts, "trials": canaries.history(engine, TRIALS_SHOWN), "versions": sorted(came, reverse=True)}
+    return {
+        "acts": acts,
+        "trials": canary_lifecycle.history(engine, TRIALS_SHOWN),
+        "versions": sorted(came, reverse=True),
+    }
 
 
 def realised(visit: Visit) -> object:

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from router import canaries, dials, policy_acts, verdicts
 from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
 from router.admin.queries import thresholds as asked
 from router.admin.queries import trials
 from router.admin.queries.versions import versions
+from router.canary import verdicts
 from router.decision.policy import Policy
-from router.dials import WrongPolicy
 from router.keys import DEFAULT_SEGMENT
-from router.policies import in_force
-from router.policy_acts import Actor
+from router.policies import canary_lifecycle, dials, lifecycle
+from router.policies.dials import WrongPolicy
+from router.policies.lifecycle import Actor
+from router.policies.versions import in_force
 from router.previews import Busy
 from router.solving import Limits
 
@@ -77,7 +78,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "hidden": _hidden(today, loaded, segment),
         "targets": TARGETS,
         "versions": versions(services.engine, VERSIONS_SHOWN),
-        "trial": canaries.running(services.engine),
+        "trial": canary_lifecycle.running(services.engine),
         "pace": trials.pace(services.engine, today),
         "assumptions": asked.ASSUMPTIONS,
     }
@@ -161,7 +162,7 @@ def save(visit: Visit) -> Done:
     proposed = asked.proposal(today, wanted, services.settings.tiers)
     changes = {name: after for name, (_, after) in dials.differences(today, proposed).items()}
     tiers, actor = services.settings.tiers, _actor(visit, note)
-    made = policy_acts.propose(services.engine, changes, tiers, actor, base=today.version)
+    made = lifecycle.propose(services.engine, changes, tiers, actor, base=today.version)
     asked.keep_prediction(services, made, proposed, asked.span_of(visit.text("span")))
     return Done(
         f"Version {made} is saved. Nothing is decided by it yet: try it as a canary, or activate it.", _at(visit, made)
@@ -171,21 +172,21 @@ def save(visit: Visit) -> Done:
 def activate(visit: Visit) -> Done:
     """Put a version in force."""
     version = _whole(visit, "version")
-    policy_acts.activate(visit.services.engine, version, visit.services.settings.tiers, _actor(visit))
+    lifecycle.activate(visit.services.engine, version, visit.services.settings.tiers, _actor(visit))
     return Done(f"Version {version} is in force; every worker follows within two seconds.", _at(visit))
 
 
 def roll_back(visit: Visit) -> Done:
     """Put what was before the version in force back in force."""
     undone = _whole(visit, "version")
-    back = policy_acts.roll_back(visit.services.engine, _actor(visit), undone=undone)
+    back = lifecycle.roll_back(visit.services.engine, _actor(visit), undone=undone)
     return Done(f"Version {back} is in force again.", _at(visit))
 
 
 def validate(visit: Visit) -> Done:
     """Hold a version against the configuration of today."""
     version = _whole(visit, "version")
-    policy_acts.validate(visit.services.engine, version, visit.services.settings.tiers, _actor(visit))
+    lifecycle.validate(visit.services.engine, version, visit.services.settings.tiers, _actor(visit))
     return Done(f"Version {version} fits the configuration of today.", _at(visit, version))
 
 
@@ -196,16 +197,16 @@ def canary(visit: Visit) -> Done:
         share = float(visit.text("share"))
     except ValueError:
         raise NotDone("share: a number of percent, such as 5") from None
-    mode, then = visit.text("mode") or "canary", visit.text("on_success") or canaries.WAIT
+    mode, then = visit.text("mode") or "canary", visit.text("on_success") or canary_lifecycle.WAIT
     tiers, actor = services.settings.tiers, _actor(visit)
-    canaries.start(services.engine, version, share / 100, tiers, actor, mode=mode, on_success=then)
+    canary_lifecycle.start(services.engine, version, share / 100, tiers, actor, mode=mode, on_success=then)
     how = "decides in the shadow; nothing acts on it" if mode == "shadow" else "answers"
     return Done(f"Version {version} {how}, for {share:.4g} % of the conversations.", _at(visit))
 
 
 def stop(visit: Visit) -> Done:
     """End the trial that is open."""
-    ended = canaries.stop(visit.services.engine, _actor(visit), _whole(visit, "canary"))
+    ended = canary_lifecycle.stop(visit.services.engine, _actor(visit), _whole(visit, "canary"))
     return Done(f"The trial of version {ended.version} has ended; version {ended.control} decides alone.", _at(visit))
 
 
@@ -214,7 +215,7 @@ def _loaded(visit: Visit, today: Policy) -> Policy:
     if not wanted.isascii() or not wanted.isdecimal() or len(wanted) > 9:
         return today
     try:
-        return policy_acts.version_of(visit.services.engine, int(wanted)).policy
+        return lifecycle.version_of(visit.services.engine, int(wanted)).policy
     except WrongPolicy:
         return today
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from router import canaries, policy_acts
 from router.admin.page import Feed, NotDone, Page, Visit
 from router.admin.queries import thresholds, trying
 from router.admin.queries.versions import versions
 from router.keys import DEFAULT_SEGMENT
-from router.policies import State as Life
-from router.policies import in_force
+from router.policies import canary_lifecycle, lifecycle
+from router.policies.versions import State as Life
+from router.policies.versions import in_force
 
 LONGEST = 100_000
 MOST_TURNS = 20
@@ -19,7 +19,7 @@ VERSIONS_SHOWN = 15
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the form; what is typed is sent by the script only, so it is in no address and no page."""
     services = visit.services
-    today, trial = in_force(services.engine), canaries.running(services.engine)
+    today, trial = in_force(services.engine), canary_lifecycle.running(services.engine)
     others = [found for found in versions(services.engine, VERSIONS_SHOWN) if found.policy.version != today.version]
     proposed = [found.policy.version for found in others if found.state is Life.PROPOSED]
     return {
@@ -40,7 +40,7 @@ def try_query(visit: Visit) -> object:
     if (version := given.get("version")) not in (None, ""):
         if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 2**31:
             raise NotDone("version: a whole number is expected")
-        policies["proposed"] = policy_acts.version_of(services.engine, version).policy
+        policies["proposed"] = lifecycle.version_of(services.engine, version).policy
     ask = trying.ask_of(_messages(given), _text(given, "segment", 64) or DEFAULT_SEGMENT)
     span = thresholds.USUAL_SPAN
     reading = thresholds.reading(services.previews, span, services.now_us(), today)

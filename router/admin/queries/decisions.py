@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, func, select
 from router.database import ids
 from router.database.tables import Adjustment, ApiKey, Call, Label, PolicyVersion, Request
 from router.decision.policy import Policy
-from router.policies import policy_of
+from router.policies.versions import policy_of
 from router.reports.queries import grouped
 from router.reports.reading import Reading
 from router.reports.window import Window

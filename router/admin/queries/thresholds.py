@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine
 
-from router import backtest, dials, predictions
+from router import backtest, predictions
 from router.admin.services import Services
 from router.backtest import Figures
 from router.decision.policy import NEVER, Policy
-from router.dials import Wiring, WrongPolicy
 from router.offpolicy import Interval, Quality, quality
-from router.policies import in_force
+from router.policies import dials
+from router.policies.dials import Wiring, WrongPolicy
+from router.policies.versions import in_force
 from router.preview import Preview
 from router.preview_cells import OTHERS
 from router.previews import Previews, Reading, Stage

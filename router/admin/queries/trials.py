@@ -5,13 +5,15 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from router import canaries, paces, predictions
+from router import predictions
 from router.admin.queries.thresholds import known_cell
+from router.canary.monitor import verdict_of
+from router.canary.verdicts import Finding, Limits, Verdict
 from router.decision.policy import Policy
-from router.policy_acts import version_of
-from router.trials import Mode
-from router.verdicts import Finding, Limits, Verdict
-from router.watching import verdict_of
+from router.pacing import multipliers
+from router.policies import canary_lifecycle
+from router.policies.canaries import Mode
+from router.policies.lifecycle import version_of
 
 
 def trial(
@@ -22,9 +24,9 @@ def trial(
     `verdict_on` is what this worker's watch said last; where it has not read far enough, the books are read from the
     canary's start.
     """
-    open_one = canaries.running(engine)
+    open_one = canary_lifecycle.running(engine)
     if open_one is None:
-        last = next(iter(canaries.history(engine, 1)), None)
+        last = next(iter(canary_lifecycle.history(engine, 1)), None)
         ended = {"version": last.version, "state": last.state.value, "verdict": last.verdict} if last else None
         return {"open": False, "last": ended}
     found: dict[str, object] = {"open": True, "id": open_one.id, "state": open_one.state.value, "findings": []}
@@ -74,7 +76,7 @@ def pace(engine: Engine, policy: Policy) -> list[dict[str, object]]:
             "spent_nanousd": step.spent_nanousd,
             "due_nanousd": step.due_nanousd,
         }
-        for step in paces.current(engine, policy)
+        for step in multipliers.current(engine, policy)
     ]
 
 

@@ -8,10 +8,10 @@ from classifier.types import Estimate, Forecast
 from router.admin.services import Services
 from router.decision.engine import AUTO, BYTES_PER_TOKEN
 from router.decision.policy import LEAST_P_SAMPLED, VOTABLE, Policy
-from router.dials import shown
 from router.exchange import Ask
 from router.ledger.prices import PriceBook
 from router.money import usd_text
+from router.policies.dials import shown
 from router.preview import Preview
 from router.settings import TierSettings
 from router.tiers.stopping import WAVES

@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, select
 
 from router.database.tables import PolicyVersion
-from router.policy_acts import Version, version_of
+from router.policies.lifecycle import Version, version_of
 
 
 def versions(engine: Engine, limit: int) -> list[Version]:

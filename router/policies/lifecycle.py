@@ -15,9 +15,19 @@ from router.database.engine import exclusive
 from router.database.learning_tables import Artifact
 from router.database.tables import PolicyEvent, PolicyVersion
 from router.decision.policy import Policy
-from router.dials import Change, Dial, Wiring, WrongPolicy, changed, dials_of, differences, fingerprint, require_fits
-from router.policies import Act, State, add_version, newest, note_act, policy_of, put_in_force, stop_open
-from router.trials import CanaryState, end_canary, open_canary
+from router.policies.canaries import CanaryState, end_canary, open_canary
+from router.policies.dials import (
+    Change,
+    Dial,
+    Wiring,
+    WrongPolicy,
+    changed,
+    dials_of,
+    differences,
+    fingerprint,
+    require_fits,
+)
+from router.policies.versions import Act, State, add_version, newest, note_act, policy_of, put_in_force, stop_open
 
 BUILT_IN = Policy(version=0)
 LONGEST_TEXT = 2_000

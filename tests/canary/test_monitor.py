@@ -9,22 +9,23 @@ import pytest
 from sqlalchemy import Engine, insert, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from router import canaries, policy_acts, watching
-from router.arms import Stratum
-from router.arms_reading import LATE_US, SWEEP_EVERY_US, Reading
-from router.canaries import Canary, CanaryState, Mode
+from router.canary import monitor
+from router.canary.arms import Stratum
+from router.canary.monitor import EVERY_US, Watch, verdict_of
+from router.canary.reader import LATE_US, SWEEP_EVERY_US, Reading
+from router.canary.verdicts import Limits
 from router.clock import request_id
 from router.database.engine import writing
 from router.database.tables import Feedback
 from router.ledger.entries import Closing, Entry
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.policies import Act, PolicyBook, import_dials
-from router.policy_acts import Actor
+from router.policies import canary_lifecycle, lifecycle
+from router.policies.canary_lifecycle import Canary, CanaryState, Mode
+from router.policies.lifecycle import Actor
+from router.policies.versions import Act, PolicyBook, import_dials
 from router.settings import ModelSettings, ParallelSettings, PolicySettings, ReasoningSettings, TierSettings
 from router.types import Outcome, Signal, Tier
-from router.verdicts import Limits
-from router.watching import EVERY_US, Watch, verdict_of
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, an_intent, an_opening
 
 WIRING = TierSettings(
@@ -42,8 +43,8 @@ class Place:
         self.clock = FakeClock()
         import_dials(engine, PolicySettings().model_dump(), NOON)
         actor = Actor("ada", "margin fell", NOON)
-        version = policy_acts.propose(engine, {"reasoning_threshold": 0.4}, WIRING, actor)
-        self.canary: Canary = canaries.start(engine, version, 0.2, WIRING, actor, on_success=on_success)
+        version = lifecycle.propose(engine, {"reasoning_threshold": 0.4}, WIRING, actor)
+        self.canary: Canary = canary_lifecycle.start(engine, version, 0.2, WIRING, actor, on_success=on_success)
         self.spool = Spool.open(directory / "spool")
         self.shipper = Shipper(self.spool, engine, clock=self.clock)
         self.watch = self.another_watch()
@@ -86,11 +87,11 @@ class Place:
         (watch or self.watch).follow()
 
     def state(self) -> CanaryState:
-        return canaries.history(self.engine)[0].state
+        return canary_lifecycle.history(self.engine)[0].state
 
     @property
     def acts(self) -> list[Act]:
-        return [entry.act for entry in policy_acts.history(self.engine)]
+        return [entry.act for entry in lifecycle.history(self.engine)]
 
 
 @pytest.fixture
@@ -104,7 +105,7 @@ def test_a_canary_that_costs_more_is_rolled_back_with_the_reason(place: Place) -
     place.answers(60, 240, cost=1_400_000)
     place.look()
     assert place.state() is CanaryState.ROLLED_BACK
-    entry = policy_acts.history(place.engine)[0]
+    entry = lifecycle.history(place.engine)[0]
     assert (entry.act, entry.version, entry.author) == (Act.CANARY_ROLLED_BACK, place.canary.version, "tierwise")
     assert entry.note.startswith("margin 0.0")
     assert "after 60 requests beside 240" in entry.note
@@ -254,8 +255,8 @@ def test_a_verdict_can_be_asked_for_without_acting(place: Place) -> None:
 
 def test_a_shadow_is_not_judged(place: Place) -> None:
     actor = Actor("ada", "", NOON)
-    canaries.stop(place.engine, actor)
-    canaries.start(place.engine, place.canary.version, 1.0, WIRING, actor, mode=Mode.SHADOW)
+    canary_lifecycle.stop(place.engine, actor)
+    canary_lifecycle.start(place.engine, place.canary.version, 1.0, WIRING, actor, mode=Mode.SHADOW)
     watch = place.another_watch()
     watch.follow()
     assert watch.verdict is None
@@ -268,7 +269,7 @@ def test_the_shipping_thread_looks_by_itself(place: Place) -> None:
         place.shipper.turn()
         place.clock.advance(EVERY_US / 1e6)
     assert place.state() is CanaryState.ROLLED_BACK
-    assert watching.cap_of(PolicyBook(place.engine).active) == 0.1
+    assert monitor.cap_of(PolicyBook(place.engine).active) == 0.1
 
 
 def test_a_worker_tells_what_it_said_last_of_the_canary_it_watches(place: Place) -> None:

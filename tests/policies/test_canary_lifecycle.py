@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, update
 
-from router import canaries, policy_acts
-from router.canaries import Canary, CanaryState, Mode
 from router.database import schema
 from router.database.engine import writing
 from router.database.learning_tables import Artifact
 from router.decision.policy import Policy
-from router.dials import WrongPolicy
 from router.ledger.shipping import FOLLOW_EVERY_S, INTERVAL_S
-from router.policies import MASK, Act, PolicyBook, State, View, import_dials, in_force, view_of
+from router.policies import canary_lifecycle, lifecycle
+from router.policies.canary_lifecycle import Canary, CanaryState, Mode
+from router.policies.dials import WrongPolicy
+from router.policies.versions import MASK, Act, PolicyBook, State, View, import_dials, in_force, view_of
 from router.settings import PolicySettings, ReasoningSettings
 from tests.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
@@ -33,11 +33,11 @@ def engine(sqlite_url: str) -> Iterator[Engine]:
 
 
 def started(engine: Engine, share: float = 0.1, mode: Mode = Mode.CANARY, on_success: str = "wait") -> Canary:
-    return canaries.start(engine, proposed(engine), share, WIRING, ADA, mode=mode, on_success=on_success)
+    return canary_lifecycle.start(engine, proposed(engine), share, WIRING, ADA, mode=mode, on_success=on_success)
 
 
 def acts(engine: Engine) -> list[tuple[Act, int, str]]:
-    return [(entry.act, entry.version, entry.author) for entry in policy_acts.history(engine)]
+    return [(entry.act, entry.version, entry.author) for entry in lifecycle.history(engine)]
 
 
 def test_without_a_trial_the_version_in_force_decides_all(engine: Engine) -> None:
@@ -53,7 +53,7 @@ def test_a_canary_gets_its_share_of_conversations_and_is_logged(engine: Engine) 
     chosen = sum(book.choose(mark).version == canary.version for mark in marks)
     assert abs(chosen - 1_000) < 200
     assert book.active.version == 1
-    log = policy_acts.history(engine)[0]
+    log = lifecycle.history(engine)[0]
     assert (log.act, log.previous, log.note) == (Act.CANARY_STARTED, 1, "share 0.25, then wait: margin fell")
     assert log.changes == {"reasoning_threshold": (0.25, 0.4)}
 
@@ -112,16 +112,16 @@ def test_a_canary_over_another_canary_is_refused(engine: Engine) -> None:
     other = proposed(engine, 0.5)
     canary = started(engine)
     with pytest.raises(WrongPolicy, match="version 3 answers in place of version 1"):
-        canaries.start(engine, other, 0.1, WIRING, BOB)
-    assert canaries.running(engine) == canary
+        canary_lifecycle.start(engine, other, 0.1, WIRING, BOB)
+    assert canary_lifecycle.running(engine) == canary
 
 
 def test_activating_past_a_canary_is_refused(engine: Engine) -> None:
     other = proposed(engine, 0.5)
     canary = started(engine)
     with pytest.raises(WrongPolicy, match="version 3 is on trial; stop that first"):
-        policy_acts.activate(engine, other, WIRING, BOB)
-    assert (canaries.running(engine), in_force(engine).version) == (canary, 1)
+        lifecycle.activate(engine, other, WIRING, BOB)
+    assert (canary_lifecycle.running(engine), in_force(engine).version) == (canary, 1)
 
 
 @pytest.mark.parametrize(
@@ -138,81 +138,81 @@ def test_activating_past_a_canary_is_refused(engine: Engine) -> None:
 )
 def test_a_trial_that_makes_no_sense_is_named(engine: Engine, share: float, options: dict[str, str], says: str) -> None:
     with pytest.raises(WrongPolicy, match=says):
-        canaries.start(engine, proposed(engine), share, WIRING, ADA, **options)
-    assert canaries.running(engine) is None
+        canary_lifecycle.start(engine, proposed(engine), share, WIRING, ADA, **options)
+    assert canary_lifecycle.running(engine) is None
 
 
 def test_what_is_in_force_or_unknown_or_too_late_is_not_tried(engine: Engine) -> None:
     late, first = proposed(engine, 0.4), proposed(engine, 0.5)
-    policy_acts.activate(engine, first, WIRING, ADA)
+    lifecycle.activate(engine, first, WIRING, ADA)
     for version, says in ((first, "in force already"), (9, "no policy version 9"), (late, "on top of version 1, but")):
         with pytest.raises(WrongPolicy, match=says):
-            canaries.start(engine, version, 0.1, WIRING, ADA)
+            canary_lifecycle.start(engine, version, 0.1, WIRING, ADA)
 
 
 def test_before_anything_is_in_force_there_is_nothing_to_compare_with(sqlite_url: str) -> None:
     engine = schema.ready_engine(sqlite_url)
     with pytest.raises(WrongPolicy, match="no version is in force"):
-        canaries.start(engine, proposed(engine), 0.1, WIRING, ADA)
+        canary_lifecycle.start(engine, proposed(engine), 0.1, WIRING, ADA)
     engine.dispose()
 
 
 def test_a_version_validated_under_another_configuration_is_neither_tried_nor_activated(engine: Engine) -> None:
     version = proposed(engine)
     with pytest.raises(WrongPolicy, match=f"tierwise policy validate {version}"):
-        canaries.start(engine, version, 0.1, REWIRED, ADA)
+        canary_lifecycle.start(engine, version, 0.1, REWIRED, ADA)
     with pytest.raises(WrongPolicy, match="before the configuration of the tiers changed"):
-        policy_acts.activate(engine, version, REWIRED, ADA)
-    policy_acts.validate(engine, version, REWIRED, BOB)
+        lifecycle.activate(engine, version, REWIRED, ADA)
+    lifecycle.validate(engine, version, REWIRED, BOB)
     assert acts(engine)[0] == (Act.VALIDATED, version, "bob")
-    policy_acts.activate(engine, version, REWIRED, ADA)
+    lifecycle.activate(engine, version, REWIRED, ADA)
     assert in_force(engine).version == version
 
 
 def test_a_policy_that_names_an_unknown_classifier_is_refused(engine: Engine) -> None:
     with pytest.raises(WrongPolicy, match="no artefact 'own-1' is stored"):
-        policy_acts.propose(engine, {"classifier": "own-1"}, WIRING, ADA)
+        lifecycle.propose(engine, {"classifier": "own-1"}, WIRING, ADA)
 
 
 def test_a_version_whose_classifier_was_withdrawn_is_neither_tried_nor_activated(engine: Engine) -> None:
     row = {"version": "own-1", "created_at": 1, "author": "ada", "sha256": "", "card": "", "blob": b""}
     with writing(engine) as connection:
         connection.execute(insert(Artifact).values(state="stored", **row))
-    version = policy_acts.propose(engine, {"classifier": "own-1"}, WIRING, ADA)
+    version = lifecycle.propose(engine, {"classifier": "own-1"}, WIRING, ADA)
     with writing(engine) as connection:
         connection.execute(update(Artifact).values(state="withdrawn"))
     with pytest.raises(WrongPolicy, match="no artefact 'own-1'"):
-        canaries.start(engine, version, 0.1, WIRING, ADA)
+        canary_lifecycle.start(engine, version, 0.1, WIRING, ADA)
     with pytest.raises(WrongPolicy, match="no artefact 'own-1'"):
-        policy_acts.activate(engine, version, WIRING, ADA)
+        lifecycle.activate(engine, version, WIRING, ADA)
 
 
 def test_stopping_ends_the_trial_that_was_meant(engine: Engine) -> None:
     first = started(engine)
-    canaries.stop(engine, BOB, first.id)
+    canary_lifecycle.stop(engine, BOB, first.id)
     with pytest.raises(WrongPolicy, match="nothing to stop"):
-        canaries.stop(engine, BOB)
-    second = canaries.start(engine, first.version, 0.2, WIRING, ADA)
+        canary_lifecycle.stop(engine, BOB)
+    second = canary_lifecycle.start(engine, first.version, 0.2, WIRING, ADA)
     with pytest.raises(WrongPolicy, match="ended by now; version 2 answers in place of version 1"):
-        canaries.stop(engine, BOB, first.id)
-    assert [canary.state for canary in canaries.history(engine)] == [CanaryState.RUNNING, CanaryState.STOPPED]
-    assert canaries.running(engine) == second
-    assert policy_acts.version_of(engine, 2).state is State.PROPOSED
+        canary_lifecycle.stop(engine, BOB, first.id)
+    assert [canary.state for canary in canary_lifecycle.history(engine)] == [CanaryState.RUNNING, CanaryState.STOPPED]
+    assert canary_lifecycle.running(engine) == second
+    assert lifecycle.version_of(engine, 2).state is State.PROPOSED
 
 
 def test_activating_what_is_on_trial_ends_the_trial(engine: Engine) -> None:
     canary = started(engine)
-    policy_acts.activate(engine, canary.version, WIRING, BOB)
-    assert canaries.history(engine)[0].state is CanaryState.ACTIVATED
-    assert (canaries.running(engine), in_force(engine).version) == (None, 2)
+    lifecycle.activate(engine, canary.version, WIRING, BOB)
+    assert canary_lifecycle.history(engine)[0].state is CanaryState.ACTIVATED
+    assert (canary_lifecycle.running(engine), in_force(engine).version) == (None, 2)
 
 
 def test_a_trial_ends_with_the_version_it_stands_on(engine: Engine) -> None:
     base = proposed(engine, 0.3)
-    policy_acts.activate(engine, base, WIRING, ADA)
+    lifecycle.activate(engine, base, WIRING, ADA)
     started(engine)
-    policy_acts.roll_back(engine, BOB)
-    [ended] = canaries.history(engine)
+    lifecycle.roll_back(engine, BOB)
+    [ended] = canary_lifecycle.history(engine)
     assert ended.state is CanaryState.STOPPED
     assert (Act.CANARY_STOPPED, 3, "bob") in acts(engine)
     assert PolicyBook(engine).trial is None
@@ -221,52 +221,52 @@ def test_a_trial_ends_with_the_version_it_stands_on(engine: Engine) -> None:
 def test_dials_of_the_file_that_come_in_end_a_trial(engine: Engine) -> None:
     started(engine)
     import_dials(engine, PolicySettings(explore=0.3).model_dump(), 9)
-    assert canaries.running(engine) is None
-    assert policy_acts.history(engine)[1].note == "the dials of the configuration file changed"
+    assert canary_lifecycle.running(engine) is None
+    assert lifecycle.history(engine)[1].note == "the dials of the configuration file changed"
 
 
 def test_the_guard_rolls_back_once_with_its_reason(engine: Engine) -> None:
     canary = started(engine)
-    assert canaries.roll_back(engine, canary.id, "margin fell by 20 %", 11)
-    assert not canaries.roll_back(engine, canary.id, "margin fell by 30 %", 12)
-    [ended] = canaries.history(engine)
+    assert canary_lifecycle.roll_back(engine, canary.id, "margin fell by 20 %", 11)
+    assert not canary_lifecycle.roll_back(engine, canary.id, "margin fell by 30 %", 12)
+    [ended] = canary_lifecycle.history(engine)
     assert (ended.state, ended.verdict, ended.ended_at_us) == (CanaryState.ROLLED_BACK, "margin fell by 20 %", 11)
-    log = policy_acts.history(engine)[0]
+    log = lifecycle.history(engine)[0]
     assert (log.act, log.author, log.note) == (Act.CANARY_ROLLED_BACK, "tierwise", "margin fell by 20 %")
     assert in_force(engine).version == 1
 
 
 def test_a_canary_that_passed_waits_for_a_person_and_goes_on(engine: Engine) -> None:
     canary = started(engine, 0.5)
-    assert canaries.passed(engine, canary.id, "no guard was crossed", 11)
-    assert not canaries.passed(engine, canary.id, "no guard was crossed", 12)
-    waiting = canaries.running(engine)
+    assert canary_lifecycle.passed(engine, canary.id, "no guard was crossed", 11)
+    assert not canary_lifecycle.passed(engine, canary.id, "no guard was crossed", 12)
+    waiting = canary_lifecycle.running(engine)
     assert waiting is not None
     assert (waiting.state, waiting.ended_at_us) == (CanaryState.WAITING, None)
     assert PolicyBook(engine).trial is not None
-    assert canaries.roll_back(engine, canary.id, "it hurts after all", 13)
+    assert canary_lifecycle.roll_back(engine, canary.id, "it hurts after all", 13)
 
 
 def test_a_canary_that_passed_comes_in_force_where_that_was_set(engine: Engine) -> None:
     canary = started(engine, on_success="activate")
-    assert canaries.passed(engine, canary.id, "no guard was crossed", 11, WIRING)
-    assert (canaries.running(engine), in_force(engine).version) == (None, canary.version)
+    assert canary_lifecycle.passed(engine, canary.id, "no guard was crossed", 11, WIRING)
+    assert (canary_lifecycle.running(engine), in_force(engine).version) == (None, canary.version)
     assert acts(engine)[:2] == [(Act.ACTIVATED, 2, "tierwise"), (Act.CANARY_PASSED, 2, "tierwise")]
 
 
 def test_a_canary_that_passed_under_another_configuration_waits(engine: Engine) -> None:
     canary = started(engine, on_success="activate")
-    assert canaries.passed(engine, canary.id, "no guard was crossed", 11, REWIRED)
+    assert canary_lifecycle.passed(engine, canary.id, "no guard was crossed", 11, REWIRED)
     assert in_force(engine).version == 1
-    assert canaries.history(engine)[0].state is CanaryState.WAITING
+    assert canary_lifecycle.history(engine)[0].state is CanaryState.WAITING
 
 
 def test_of_many_who_start_at_once_one_does(empty_url: str) -> None:
     engine = schema.ready_engine(empty_url)
     import_dials(engine, PolicySettings().model_dump(), 1)
     versions = [proposed(engine, 0.4 + place / 100) for place in range(4)]
-    done = all_at_once(lambda version: canaries.start(engine, version, 0.1, WIRING, ADA), versions)
-    [canary] = canaries.history(engine)
+    done = all_at_once(lambda version: canary_lifecycle.start(engine, version, 0.1, WIRING, ADA), versions)
+    [canary] = canary_lifecycle.history(engine)
     assert done == [canary.version]
     engine.dispose()
 
@@ -281,7 +281,7 @@ def test_workers_on_one_database_follow_together(empty_url: str) -> None:
         book.refresh()
     marks = random_marks(1, 500)
     assert [books[0].choose(mark).version for mark in marks] == [books[1].choose(mark).version for mark in marks]
-    policy_acts.activate(there, canary.version, WIRING, BOB)
+    lifecycle.activate(there, canary.version, WIRING, BOB)
     for book in books:
         book.refresh()
     assert [book.active.version for book in books] == [2, 2]

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, select, update
 from router.database import schema
 from router.database.engine import writing
 from router.database.tables import PolicyVersion
-from router.policies import PolicyBook, import_dials, in_force, policy_of
+from router.policies.versions import PolicyBook, import_dials, in_force, policy_of
 from router.settings import PolicySettings
 
 

@@ -1,10 +1,10 @@
 """The shadow price of a dollar, moved so that settled spending follows a plan: dual descent with bounded steps.
 
-Pure, and nothing acts on it by itself: it says which price comes next, `router.paces` asks it. A deep answer is worth
-buying when its gain is above price x cost; as a multiplier of both thresholds the price moves them together. It must
-be fed settled money: estimates that are off by a few percent make it run dry early. That a budget is never exceeded is
-not its work, holds do that; its work is that the budget is not spent on the first queries of a day. (Balseiro, Lu,
-Mirrokni 2022, "The Best of Many Worlds".)
+Pure, and nothing acts on it by itself: it says which price comes next, `router.pacing.multipliers` asks it. A deep
+answer is worth buying when its gain is above price x cost; as a multiplier of both thresholds the price moves them
+together. It must be fed settled money: estimates that are off by a few percent make it run dry early. That a budget is
+never exceeded is not its work, holds do that; its work is that the budget is not spent on the first queries of a day.
+(Balseiro, Lu, Mirrokni 2022, "The Best of Many Worlds".)
 """
 
 import math

@@ -2,9 +2,9 @@
 
 import pytest
 
-from router import dials
 from router.decision.policy import NEVER, Policy, SegmentDials
-from router.dials import WrongPolicy
+from router.policies import dials
+from router.policies.dials import WrongPolicy
 from router.settings import ModelSettings, ParallelSettings, ReasoningSettings, TierSettings
 
 SMALL, LARGE = "openai/small", "openai/large"

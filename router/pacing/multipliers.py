@@ -1,6 +1,6 @@
 """Live pacing: once an interval one worker moves each segment's price in the books, and all workers follow it.
 
-What a step comes to is in `router.pace_steps`. Every step is a row, kept 90 days. In a dry run steps are written and
+What a step comes to is in `router.pacing.steps`. Every step is a row, kept 90 days. In a dry run steps are written and
 nobody follows them. A new version of the policy begins at a price of 1. What a single query earns is not known here:
 only sums over all requests of a segment are.
 """
@@ -15,8 +15,8 @@ from router.database.pace_tables import PaceStep
 from router.decision.policy import Policy
 from router.ledger import budgets
 from router.ledger.budgets import HOUR_US, Budget
-from router.pace_steps import LIVE, Step, Stepping, covering
-from router.pacing import Rule
+from router.pacing.controller import Rule
+from router.pacing.steps import LIVE, Step, Stepping, covering
 
 INTERVAL_US = 60_000_000
 LAG_US = 5_000_000  # what was settled is in the books by then

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
-from router import pacing
 from router.database.pace_tables import PaceStep
 from router.decision.policy import Policy
-from router.ledger import budgets, settled
+from router.ledger import budgets
 from router.ledger.budgets import HOUR_US, Budget, BudgetScope, Period
-from router.ledger.settled import Cell, Settled
-from router.pacing import Pace, Rule, WeekPlan
+from router.pacing import controller
+from router.pacing import spending as settled
+from router.pacing.controller import Pace, Rule, WeekPlan
+from router.pacing.spending import Cell, Settled
 from router.types import Tier
 
 LONGEST_WINDOW_US = HOUR_US  # what few requests leave undecided is carried on so long
@@ -115,8 +116,8 @@ class Stepping:
             dues.append(_margin_due(mine, own.min_margin, overspent, window))
         if not dues:
             return None
-        paces = [(pacing.paced(pace, due.spent_usd, due.due_usd, self._rule), due) for due in dues]
-        after = pacing.stricter(*(pace for pace, _ in paces))
+        paces = [(controller.paced(pace, due.spent_usd, due.due_usd, self._rule), due) for due in dues]
+        after = controller.stricter(*(pace for pace, _ in paces))
         due = next(due for pace, due in paces if pace == after)
         if own.min_margin is not None and not after.is_frozen:
             overspent = _carried(mine, own.min_margin, overspent, window)
@@ -146,7 +147,7 @@ class Stepping:
         left = settled.left_nanousd(self._connection, budget, start) + spending.cost_nanousd
         plan = WeekPlan.of(settled.hours_of_week(self._connection, self._until, budget.scope, budget.subject))
         planned = plan.between(since, self._until)
-        due = pacing.due_usd(planned, left / NANO, plan.between(since, _end_us(budget.period, start)))
+        due = controller.due_usd(planned, left / NANO, plan.between(since, _end_us(budget.period, start)))
         return _Due(str(budget), spending.cost_nanousd / NANO, due)
 
     def _paid(self, since: int, price: float) -> Mapping[Cell, Settled]:
@@ -183,7 +184,7 @@ def _margin_due(mine: Settled, min_margin: float, overspent_nanousd: int, window
     if _is_vague(mine.unearning, mine.requests):
         return _Due(MARGIN, mine.cost_nanousd / NANO, None)
     repaid = overspent_nanousd * min(window_us / OVERSPENT_US, 1.0)
-    due = pacing.due_for_margin_usd(mine.expected_nanousd / NANO, min_margin, repaid / NANO)
+    due = controller.due_for_margin_usd(mine.expected_nanousd / NANO, min_margin, repaid / NANO)
     return _Due(MARGIN, mine.cost_nanousd / NANO, due)
 
 

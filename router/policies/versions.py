@@ -2,7 +2,7 @@
 
 Dials in the configuration file are imported as a new active version, author `config`, only when they differ from the
 last import, so that what an operator activated since then is not undone by a restart. What people do with versions is
-in `router.policy_acts`, with trials in `router.canaries`.
+in `router.policies.lifecycle`, with trials in `router.policies.canary_lifecycle`.
 """
 
 import math
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from router.database.engine import exclusive
 from router.database.tables import PolicyEvent, PolicyVersion
 from router.decision.policy import Policy, SegmentDials
-from router.trials import Canary, CanaryState, Mode, end_canary, open_canary
+from router.policies.canaries import Canary, CanaryState, Mode, end_canary, open_canary
 
 CONFIG_AUTHOR = "config"
 MASK = 2**64 - 1

@@ -14,7 +14,7 @@ from router.database.tables import Call
 from router.decision.policy import Policy, SegmentDials
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
-from router.paces import INTERVAL_US, LAG_US, Prices, insert, moves
+from router.pacing.multipliers import INTERVAL_US, LAG_US, Prices, insert, moves
 from router.traffic import FAST, REASONING, Traffic
 from router.types import CallKind
 from tests.traffics import a_world, store

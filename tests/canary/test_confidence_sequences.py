@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.evidence import AMOUNT_TILTS, SHARE_TILTS, against_at_most, against_equal, bet, interval, mixed
+from router.canary.confidence_sequences import (
+    AMOUNT_TILTS,
+    SHARE_TILTS,
+    against_at_most,
+    against_equal,
+    bet,
+    interval,
+    mixed,
+)
 
 
 @given(st.lists(st.sampled_from([0.0, 0.3, 1.0, 4.0, 30.0]), min_size=2, max_size=9), st.data())

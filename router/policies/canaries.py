@@ -1,5 +1,5 @@
 """Trials of policy versions as the database holds them: at most one is open. What people do with them, and what a
-guard does, is in `router.canaries`.
+guard does, is in `router.policies.canary_lifecycle`.
 """
 
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.decision.policy import NEVER, Policy
-from router.pacing import (
+from router.pacing.controller import (
     HOUR_US,
     LEAST_MOVED,
     Pace,

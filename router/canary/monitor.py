@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from router import canaries
-from router.arms_reading import Reading
-from router.canaries import Canary, CanaryState, Mode
+from router.canary.guards import judge
+from router.canary.reader import Reading
+from router.canary.verdicts import Limits, Standing, Verdict
 from router.decision.policy import Policy
-from router.dials import Wiring
-from router.guards import judge
-from router.policies import PolicyBook
-from router.verdicts import Limits, Standing, Verdict
+from router.policies import canary_lifecycle
+from router.policies.canary_lifecycle import Canary, CanaryState, Mode
+from router.policies.dials import Wiring
+from router.policies.versions import PolicyBook
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +76,10 @@ class Watch:
     def _act(self, canary: Canary, verdict: Verdict, now_us: int) -> None:
         match verdict.standing:
             case Standing.BREACHED:
-                if canaries.roll_back(self._engine, canary.id, str(verdict), now_us):
+                if canary_lifecycle.roll_back(self._engine, canary.id, str(verdict), now_us):
                     log.warning("canary version %d rolled back: %s", canary.version, verdict)
             case Standing.PASSED if canary.state is CanaryState.RUNNING:
-                if canaries.passed(self._engine, canary.id, str(verdict), now_us, self._wiring):
+                if canary_lifecycle.passed(self._engine, canary.id, str(verdict), now_us, self._wiring):
                     log.info("canary version %d passed: %s", canary.version, verdict)
             case _:
                 return

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from router.evidence import Floats
+from router.canary.confidence_sequences import Floats
 
 STEPS = 16  # histogram steps per doubling: a value is known to 2 %
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from router import policy_acts
 from router.database import schema
 from router.database.engine import open_engine, writing
-from router.dials import WrongPolicy
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.policies import Act, PolicyBook, State, import_dials, in_force
-from router.policy_acts import Actor
+from router.policies import lifecycle
+from router.policies.dials import WrongPolicy
+from router.policies.lifecycle import Actor
+from router.policies.versions import Act, PolicyBook, State, import_dials, in_force
 from router.settings import ParallelSettings, PolicySettings
 from tests.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
@@ -28,14 +28,14 @@ def engine(sqlite_url: str) -> Iterator[Engine]:
 
 def activated(engine: Engine, reasoning_threshold: float = 0.4, actor: Actor = ADA) -> int:
     version = proposed(engine, reasoning_threshold, actor)
-    policy_acts.activate(engine, version, WIRING, actor)
+    lifecycle.activate(engine, version, WIRING, actor)
     return version
 
 
 def test_a_proposal_decides_nothing_yet(engine: Engine) -> None:
     version = proposed(engine)
     assert in_force(engine).version == 1
-    found = policy_acts.version_of(engine, version)
+    found = lifecycle.version_of(engine, version)
     assert (found.state, found.parent, found.author, found.note) == (State.PROPOSED, 1, "ada", "margin fell")
     assert found.changes == {"reasoning_threshold": (0.25, 0.4)}
 
@@ -43,7 +43,7 @@ def test_a_proposal_decides_nothing_yet(engine: Engine) -> None:
 def test_an_activated_version_is_in_force_and_the_one_before_retired(engine: Engine) -> None:
     version = activated(engine)
     assert (in_force(engine).version, in_force(engine).reasoning_threshold) == (version, 0.4)
-    assert policy_acts.version_of(engine, 1).state is State.RETIRED
+    assert lifecycle.version_of(engine, 1).state is State.RETIRED
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,15 @@ def test_an_activated_version_is_in_force_and_the_one_before_retired(engine: Eng
 )
 def test_a_wrong_proposal_is_named_and_not_written(engine: Engine, changes: dict[str, float], says: str) -> None:
     with pytest.raises(WrongPolicy, match=says):
-        policy_acts.propose(engine, changes, WIRING, ADA)
-    assert len(policy_acts.history(engine)) == 1
+        lifecycle.propose(engine, changes, WIRING, ADA)
+    assert len(lifecycle.history(engine)) == 1
 
 
 def test_of_two_who_act_at_once_the_second_is_told(engine: Engine) -> None:
     first, second = proposed(engine, 0.4), proposed(engine, 0.5, BOB)
-    policy_acts.activate(engine, first, WIRING, ADA)
+    lifecycle.activate(engine, first, WIRING, ADA)
     with pytest.raises(WrongPolicy, match="proposed on top of version 1, but version 2 is in force"):
-        policy_acts.activate(engine, second, WIRING, BOB)
+        lifecycle.activate(engine, second, WIRING, BOB)
     assert in_force(engine).version == first
 
 
@@ -73,36 +73,36 @@ def test_of_two_who_save_on_what_they_saw_the_second_is_told(engine: Engine) -> 
     seen = in_force(engine).version
     activated(engine)
     with pytest.raises(WrongPolicy, match="version 1 was in force when you began, version 2 is now"):
-        policy_acts.propose(engine, {"explore": 0.02}, WIRING, BOB, base=seen)
-    assert len(policy_acts.history(engine)) == 3
-    assert policy_acts.propose(engine, {"explore": 0.02}, WIRING, BOB, base=2) == 3
+        lifecycle.propose(engine, {"explore": 0.02}, WIRING, BOB, base=seen)
+    assert len(lifecycle.history(engine)) == 3
+    assert lifecycle.propose(engine, {"explore": 0.02}, WIRING, BOB, base=2) == 3
 
 
 def test_a_version_is_not_activated_twice(engine: Engine) -> None:
     version = activated(engine)
     with pytest.raises(WrongPolicy, match="in force already"):
-        policy_acts.activate(engine, version, WIRING, BOB)
+        lifecycle.activate(engine, version, WIRING, BOB)
 
 
 def test_a_version_that_the_wiring_contradicts_by_now_is_refused(engine: Engine) -> None:
     version = proposed(engine)
     rewired = WIRING.model_copy(update={"parallel": ParallelSettings(models=("openai/large",))})
     with pytest.raises(WrongPolicy, match=f"tierwise policy validate {version}"):
-        policy_acts.activate(engine, version, rewired, ADA)
+        lifecycle.activate(engine, version, rewired, ADA)
     with pytest.raises(WrongPolicy, match="samples the reasoning model"):
-        policy_acts.validate(engine, version, rewired, ADA)
+        lifecycle.validate(engine, version, rewired, ADA)
 
 
 def test_a_version_that_does_not_exist_is_named(engine: Engine) -> None:
     with pytest.raises(WrongPolicy, match="no policy version 9"):
-        policy_acts.activate(engine, 9, WIRING, ADA)
+        lifecycle.activate(engine, 9, WIRING, ADA)
 
 
 def test_rolling_back_puts_the_parent_in_force_as_an_act_of_its_own(engine: Engine) -> None:
     version = activated(engine)
-    assert policy_acts.roll_back(engine, BOB) == 1
+    assert lifecycle.roll_back(engine, BOB) == 1
     assert in_force(engine).version == 1
-    last = policy_acts.history(engine)[0]
+    last = lifecycle.history(engine)[0]
     assert (last.act, last.version, last.previous, last.author, last.note, last.created_at_us) == (
         Act.ROLLED_BACK,
         1,
@@ -116,30 +116,30 @@ def test_rolling_back_puts_the_parent_in_force_as_an_act_of_its_own(engine: Engi
 def test_rolling_back_twice_goes_further_back_and_not_to_and_fro(engine: Engine) -> None:
     activated(engine, 0.4)
     activated(engine, 0.5)
-    assert [policy_acts.roll_back(engine, BOB), policy_acts.roll_back(engine, BOB)] == [2, 1]
+    assert [lifecycle.roll_back(engine, BOB), lifecycle.roll_back(engine, BOB)] == [2, 1]
     with pytest.raises(WrongPolicy, match="the first"):
-        policy_acts.roll_back(engine, BOB)
+        lifecycle.roll_back(engine, BOB)
 
 
 def test_two_who_roll_the_same_version_back_go_back_once(engine: Engine) -> None:
     activated(engine, 0.4)
     version = activated(engine, 0.5)
-    policy_acts.roll_back(engine, ADA, undone=version)
+    lifecycle.roll_back(engine, ADA, undone=version)
     with pytest.raises(WrongPolicy, match="version 3 is not in force, version 2 is"):
-        policy_acts.roll_back(engine, BOB, undone=version)
+        lifecycle.roll_back(engine, BOB, undone=version)
 
 
 def test_what_was_rolled_back_can_be_activated_again(engine: Engine) -> None:
     version = activated(engine)
-    policy_acts.roll_back(engine, BOB)
-    policy_acts.activate(engine, version, WIRING, ADA)
+    lifecycle.roll_back(engine, BOB)
+    lifecycle.activate(engine, version, WIRING, ADA)
     assert in_force(engine).version == version
 
 
 def test_the_log_tells_who_did_what_and_what_it_changed(engine: Engine) -> None:
     activated(engine)
-    policy_acts.roll_back(engine, BOB)
-    log = [(entry.author, entry.act, entry.version, dict(entry.changes)) for entry in policy_acts.history(engine)]
+    lifecycle.roll_back(engine, BOB)
+    log = [(entry.author, entry.act, entry.version, dict(entry.changes)) for entry in lifecycle.history(engine)]
     up, down = {"reasoning_threshold": (0.25, 0.4)}, {"reasoning_threshold": (0.4, 0.25)}
     assert log == [
         ("bob", Act.ROLLED_BACK, 1, down),
@@ -153,7 +153,7 @@ def test_dials_of_the_file_that_come_in_between_are_not_overwritten(engine: Engi
     version = proposed(engine)
     import_dials(engine, PolicySettings(explore=0.3).model_dump(), 9)
     with pytest.raises(WrongPolicy, match="but version 3 is in force"):
-        policy_acts.activate(engine, version, WIRING, ADA)
+        lifecycle.activate(engine, version, WIRING, ADA)
 
 
 @pytest.mark.parametrize("actor", [(" ", ""), ("a", "x" * 3_000)])
@@ -166,7 +166,7 @@ def test_of_many_who_activate_at_once_one_does(empty_url: str) -> None:
     engine = schema.ready_engine(empty_url)
     import_dials(engine, PolicySettings().model_dump(), 1)
     versions = [proposed(engine, 0.4 + place / 100) for place in range(4)]
-    done = all_at_once(lambda version: policy_acts.activate(engine, version, WIRING, ADA), versions)
+    done = all_at_once(lambda version: lifecycle.activate(engine, version, WIRING, ADA), versions)
     assert done == [in_force(engine).version]
     engine.dispose()
 
@@ -182,7 +182,7 @@ def test_versions_from_before_the_log_are_in_it(empty_url: str) -> None:
             )
         )
     schema.migrate(engine)
-    assert [(entry.act, entry.author, entry.created_at_us) for entry in policy_acts.history(engine)] == [
+    assert [(entry.act, entry.author, entry.created_at_us) for entry in lifecycle.history(engine)] == [
         (Act.ACTIVATED, "config", 5)
     ]
     engine.dispose()

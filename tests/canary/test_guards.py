@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from router.arms import Arms, Seen, Stratum, step_of, value_of
-from router.guards import judge
+from router.canary.arms import Arms, Seen, Stratum, step_of, value_of
+from router.canary.guards import judge
+from router.canary.verdicts import Guard, Limits, Standing, Verdict
 from router.settings import CanarySettings
-from router.verdicts import Guard, Limits, Standing, Verdict
 
 LIMITS = Limits()
 EARNED = 1_000_000

@@ -1,8 +1,9 @@
 """Pure: does a canary hurt? Sequential tests of six figures against the requests beside it, to be looked at any time.
 
 A guard is *breached* where the evidence that the canary is worse is beyond what chance shows in any number of looks
-(`router.evidence`) and the difference itself is at least what an operator calls harmful. A canary has *passed* when
-harm is excluded for every guard, or after so many requests without a breach. Reads no books and acts on nothing.
+(`router.canary.confidence_sequences`) and the difference itself is at least what an operator calls harmful. A canary
+has *passed* when harm is excluded for every guard, or after so many requests without a breach. Reads no books and acts
+on nothing.
 """
 
 import math
@@ -12,9 +13,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from router.arms import Arms, Stratum, Tally, value_of
-from router.evidence import AMOUNT_TILTS, SHARE_TILTS, Floats, against_at_most, against_equal, bet, interval
-from router.verdicts import Finding, Guard, Limits, Standing, Verdict
+from router.canary.arms import Arms, Stratum, Tally, value_of
+from router.canary.confidence_sequences import (
+    AMOUNT_TILTS,
+    SHARE_TILTS,
+    Floats,
+    against_at_most,
+    against_equal,
+    bet,
+    interval,
+)
+from router.canary.verdicts import Finding, Guard, Limits, Standing, Verdict
 
 USUAL_MARGIN = 0.5  # where no revenue is known, costs are held against this much of it
 SLOWEST = 0.05

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from router.arms import Arms, Seen, Stratum
+from router.canary.arms import Arms, Seen, Stratum
 from router.database import codes, ids
 from router.decision.policy import Policy
-from router.trials import Canary
+from router.policies.canaries import Canary
 from router.types import CallKind, Outcome, Reason, Signal, Tier
 
 PAGE_ROWS = 10_000

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from router.database.canary_tables import CanaryRow
 from router.database.engine import exclusive
-from router.dials import Wiring, WrongPolicy
-from router.policies import Act, State, newest, note_act, put_in_force
-from router.policy_acts import Actor, require_on_top, require_validated, row_of
-from router.trials import Canary, CanaryState, Mode, canary_of, end_canary, open_canary
+from router.policies.canaries import Canary, CanaryState, Mode, canary_of, end_canary, open_canary
+from router.policies.dials import Wiring, WrongPolicy
+from router.policies.lifecycle import Actor, require_on_top, require_validated, row_of
+from router.policies.versions import Act, State, newest, note_act, put_in_force
 
 __all__ = ["Canary", "CanaryState", "Mode", "history", "passed", "roll_back", "running", "start", "stop"]
 

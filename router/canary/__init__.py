@@ -1,0 +1,1 @@
+"""Is the open canary harmful? The evidence, and a monitor that acts only through `router.policies.versions`."""

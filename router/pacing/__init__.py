@@ -1,0 +1,1 @@
+"""One multiplier per segment holds a margin or a budget; what a single query earns is not known here."""
