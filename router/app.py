@@ -26,21 +26,20 @@ from router.api.models import Models
 from router.api.responses import Responses
 from router.api.routes import ROUTES, HttpRoute
 from router.api.stored import Archive, StoredEndpoint
-from router.artifacts import Artifacts
 from router.canary.monitor import Watch
 from router.canary.verdicts import Limits
 from router.clock import SystemClock
 from router.database import schema
 from router.decision.engine import Routing
 from router.decision.latency import Waits
-from router.duels import Duels
 from router.exchange import Desk
-from router.follower import Follower
 from router.keys import DEFAULT_SEGMENT, KeyRing
-from router.learning import Learning
+from router.learning.allowance import DuelAllowance
+from router.learning.artifacts import Artifacts
+from router.learning.duels import Duels
+from router.learning.selection import Learning
 from router.ledger import pricelist, revenue, rollups
 from router.ledger.coverage import CoverageBook
-from router.ledger.duel_days import DuelAllowance
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
@@ -55,6 +54,7 @@ from router.pacing.multipliers import Prices
 from router.policies import versions
 from router.policies.versions import PolicyBook
 from router.providers.catalog import Providers
+from router.refresher import Follower
 from router.settings import Settings, WrongSetting
 from router.tiers.coverage_log import CoverageLog
 from router.types import Tier

@@ -35,7 +35,7 @@ from router.policies.dials import WrongPolicy
 from router.reports.tradeoff import WrongReplay
 from router.reports.window import WrongWindow
 from router.settings import WrongSetting
-from router.solving import Unsolvable
+from router.tuning.solver import Unsolvable
 
 OPERATOR_ERRORS = (
     WrongSetting,

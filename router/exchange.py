@@ -15,9 +15,9 @@ from router.conversation import language
 from router.conversation.ads import AdLexicon, said_last, shipped
 from router.decision.engine import Routed, Routing
 from router.decision.policy import BudgetView
-from router.duels import Contest
 from router.errors import QuotaExhausted, Unavailable
-from router.learning import Learning
+from router.learning.duels import Contest
+from router.learning.selection import Learning
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
 from router.ledger.prices import PriceBook

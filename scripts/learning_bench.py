@@ -2,7 +2,8 @@
 
 The base is fitted without the exam questions (MMLU-Pro), which then are the traffic, answered by a pair of models whose
 answers were graded. Requests are booked in a database as the router books them: features, no text; some are duelled,
-some rated. `router.refitting` learns from the books; what it made is judged on all later queries by their true grades.
+some rated. `router.learning.refit` learns from the books; what it made is judged on all later queries by their true
+grades.
 
 Recorded: which answer was right. Made up, since texts of answers were not recorded: that two wrong answers are the same
 one in 30 % of cases; who rates (a tenth of the thumbs is wrong); a judge who is right in 85 % of cases where one answer
@@ -35,14 +36,14 @@ from classifier.rows import read as read_turns
 from classifier.studies import fit_model
 from classifier.trials import PAIRS, group_of
 from classifier.types import Abilities, Turn
-from router import labels
 from router.clock import request_id
 from router.database import schema
 from router.database.tables import Feedback
+from router.learning import labels
+from router.learning.refit import LABELS_FOR_RANKING, refit
 from router.ledger.entries import Closing, DuelVerdict, KeptFeatures, Opening
 from router.ledger.folding import Dossier
 from router.ledger.store import Store
-from router.refitting import LABELS_FOR_RANKING, refit
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Reason, Tier
 

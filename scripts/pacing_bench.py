@@ -19,7 +19,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from classifier.corpus import CorpusMissing
 from router.pacing.controller import Pace, Rule, due_usd, paced
-from router.traffic import Floats, Ints
+from router.tuning.traffic import Floats, Ints
 from scripts.solve_bench import DEFAULT, Pool, pool_of
 
 QUERIES, INTERVALS, LATE = 100_000, 288, 50  # an interval is five minutes

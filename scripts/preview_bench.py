@@ -20,10 +20,10 @@ import typer
 from router.database import schema
 from router.decision.policy import Policy, SegmentDials
 from router.policies.versions import in_force
-from router.preview import Preview
-from router.previews import MOST_ROWS, thresholds_of
 from router.reports.window import window
-from router.traffic_reading import read
+from router.tuning.preview.cache import MOST_ROWS, thresholds_of
+from router.tuning.preview.preview import Preview
+from router.tuning.traffic_reader import read
 from scripts.tour import SECRET, Served, served
 
 BAR_MS = 200.0

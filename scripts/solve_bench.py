@@ -23,10 +23,10 @@ from classifier import artifact
 from classifier.corpus import CorpusMissing, read
 from classifier.trials import HEADLINE, PAIRS, group_of
 from classifier.types import AnswerType, Turn
-from router import backtest
 from router.decision.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE, Policy
-from router.solving import Limits, Solver, Unsolvable
-from router.traffic import Bools, Floats, Ints, Traffic
+from router.tuning import backtest
+from router.tuning.solver import Limits, Solver, Unsolvable
+from router.tuning.traffic import Bools, Floats, Ints, Traffic
 
 DEFAULT = Path(__file__).parents[1].parent / "shared" / "data" / "outcomes"
 EARNED_USD = 0.0011

@@ -12,7 +12,7 @@ from router.policies.canaries import Canary, CanaryState, Mode
 from router.policies.versions import View, view_of
 from router.tiers.base import Answer
 from router.types import Outcome, Tier
-from tests.desks import NO_CAP, FixedModel, a_desk, an_ask
+from tests.builders.desks import NO_CAP, FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
 
 

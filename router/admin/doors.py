@@ -8,10 +8,10 @@ from sqlalchemy import Engine
 
 from router.admin import audit
 from router.admin.access import SignInRate
+from router.admin.auth.secrets import AdminSecret, Role
 from router.admin.services import Services
 from router.admin.sessions import Limits, Session, Sessions
 from router.admin.threads import Threads
-from router.admin_secret import AdminSecret, Role
 from router.database.engine import writing
 from router.errors import InvalidRequest, RequestError
 from router.keys import KEY_PREFIX

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from router.admin import audit
+from router.admin.auth.secrets import Role
 from router.admin.services import Services
 from router.admin.sessions import Session
-from router.admin_secret import Role
 from router.database.engine import Witness
 
 

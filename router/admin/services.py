@@ -11,9 +11,9 @@ from router.decision.engine import Routing
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
 from router.policies.versions import PolicyBook
-from router.previews import MOST_ROWS, Previews
 from router.settings import Settings
-from router.traffic_reading import read
+from router.tuning.preview.cache import MOST_ROWS, Previews
+from router.tuning.traffic_reader import read
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, insert, select, update
 
-from router.admin_secret import AdminSecret, Role
+from router.admin.auth.secrets import AdminSecret, Role
 from router.database.admin_tables import AdminSession
 from router.database.engine import writing
 

@@ -22,7 +22,7 @@ def reset(
 ) -> None:
     """Make a new secret, forget the old one, and print it once; who signed in with the old one is signed out."""
     from router import settings
-    from router.admin_secret import AdminSecret, Role
+    from router.admin.auth.secrets import AdminSecret, Role
     from router.commands.opening import make_state_dir
 
     try:

@@ -17,8 +17,8 @@ VersionArgument = Annotated[str, typer.Argument(help="The artefact's version.")]
 @app.command("list")
 def list_(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """List the artefacts, newest first, and whether the policy in force names one."""
-    from router.artifacts import listed
     from router.commands.opening import opened
+    from router.learning.artifacts import listed
     from router.policies.versions import in_force
 
     with opened(config) as (_, engine):
@@ -40,8 +40,8 @@ def list_(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> Non
 @app.command()
 def card(version: VersionArgument, config: ConfigOption = None) -> None:
     """Print the model card of an artefact."""
-    from router.artifacts import card_of
     from router.commands.opening import opened
+    from router.learning.artifacts import card_of
 
     with opened(config) as (_, engine):
         print(card_of(engine, version))
@@ -54,8 +54,8 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write an artefact's files into a directory, as `tierwise train --out` does."""
-    from router.artifacts import export as write
     from router.commands.opening import opened
+    from router.learning.artifacts import export as write
 
     with opened(config) as (_, engine):
         write(engine, version, out)

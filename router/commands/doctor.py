@@ -54,7 +54,7 @@ def doctor(
 
 def _configuration(configured: "Settings", path: Path | None) -> list[Finding]:
     from router import settings
-    from router.admin_secret import HASH_FILE, OVERRIDE
+    from router.admin.auth.secrets import HASH_FILE, OVERRIDE
     from router.database.engine import shown
 
     findings = [

@@ -12,8 +12,8 @@ from router.commands.tuning import interval_text, known
 
 if TYPE_CHECKING:
     from router.pacing.steps import Step
-    from router.predictions import Compared, Realised
-    from router.resampling import Measured
+    from router.tuning.predictions import Compared, Realised
+    from router.tuning.resampling import Measured
 
 MOVES = 20
 STEPS = ("at", "segment", "version", "multiplier", "error", "target", "spent_usd", "due_usd", "requests", "state")
@@ -56,9 +56,9 @@ def realised(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Hold what a version was predicted to do against what it has done since it came into force."""
-    from router import predictions
     from router.commands.opening import opened
     from router.policies.versions import in_force
+    from router.tuning import predictions
 
     with opened(config) as (_, engine):
         found = predictions.realised(engine, version if version is not None else in_force(engine).version)

@@ -37,7 +37,7 @@ def replay(
     from rich.console import Console
     from rich.progress import Progress
 
-    from router import replay as replaying
+    from router.learning import question_sets as replaying
 
     try:
         asked = replaying.read_questions(questions.read_text(encoding="utf-8").splitlines())

@@ -125,7 +125,7 @@ def _tradeoff(engine: "Engine", window: "Window", replayed: Path | None) -> "Tra
 
     if replayed is not None:
         return of_replay(replayed)
-    from router.tradeoff import of_traffic
+    from router.tuning.tradeoff import of_traffic
 
     return of_traffic(engine, window)
 

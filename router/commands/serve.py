@@ -20,7 +20,7 @@ def serve(
 ) -> None:
     """Serve the chat endpoints, models, feedback, health and metrics."""
     from router import settings
-    from router.admin_secret import AdminSecret
+    from router.admin.auth.secrets import AdminSecret
     from router.commands.opening import make_state_dir
     from router.database import schema
     from router.server import run

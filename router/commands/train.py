@@ -13,8 +13,8 @@ from router.commands.policy import AuthorOption
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from router.labels import Lesson
-    from router.refitting import Refit
+    from router.learning.labels import Lesson
+    from router.learning.refit import Refit
     from router.settings import Settings
 
 
@@ -90,10 +90,10 @@ def _from_ledger(
 ) -> None:
     """Refit, store with a card, and propose; says so where there is not enough evidence."""
     from classifier import artifact
-    from router import artifacts, labels
     from router.commands.opening import opened
-    from router.refit_card import card
-    from router.refitting import NotEnoughEvidence, abilities_of, refit
+    from router.learning import artifacts, labels
+    from router.learning.refit import NotEnoughEvidence, abilities_of, refit
+    from router.learning.refit_card import card
     from router.reports.window import window
 
     chosen = window(since, None, "UTC", datetime.now(UTC))
@@ -136,9 +136,9 @@ def _propose(
     """Propose a policy version that names the artefact, its thresholds open to as many queries as today's."""
     from classifier.later import Verdict
     from router.commands.policy import actor, begin
+    from router.learning.refit import same_share
     from router.policies import lifecycle
     from router.policies.versions import in_force
-    from router.refitting import same_share
 
     verdict = found.figures.verdict
     is_proposed = verdict in (Verdict.BETTER, Verdict.NO_DIFFERENCE) if wanted is None else wanted

@@ -14,13 +14,13 @@ from router.commands.policy import AuthorOption, NoteOption, SetOption, actor, b
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from router.backtest import Figures
     from router.decision.policy import Policy
-    from router.offpolicy import Interval, Quality
     from router.reports.window import Window
-    from router.resampling import Measured
-    from router.solving import Solution
-    from router.traffic import Traffic
+    from router.tuning.backtest import Figures
+    from router.tuning.off_policy import Interval, Quality
+    from router.tuning.resampling import Measured
+    from router.tuning.solver import Solution
+    from router.tuning.traffic import Traffic
 
 SinceOption = Annotated[str, typer.Option(help="First moment: a date, a time, or back from now (7d).")]
 UntilOption = Annotated[str | None, typer.Option(help="First moment no longer included; default now.")]
@@ -46,15 +46,15 @@ def backtest(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Replay past requests under other dials: shares, cost, what is left, waiting time and quality, with intervals."""
-    from router import predictions
-    from router.backtest import Backtest, Caps, always, countries_of, replayed, segments_of, shuffled
     from router.clock import SystemClock
     from router.commands.opening import opened
-    from router.offpolicy import quality
     from router.policies import dials
     from router.policies.lifecycle import version_of
     from router.policies.versions import in_force
     from router.reports.window import window
+    from router.tuning import predictions
+    from router.tuning.backtest import Backtest, Caps, always, countries_of, replayed, segments_of, shuffled
+    from router.tuning.off_policy import quality
 
     chosen, changes = window(since, until, zone, datetime.now(UTC)), dials.read(settings or ())
     if version is None and not changes:
@@ -129,12 +129,12 @@ def solve(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Find the thresholds that meet a target and use what it allows, from past requests."""
-    from router import predictions
     from router.commands.opening import opened
     from router.policies import dials, lifecycle
     from router.policies.versions import in_force
     from router.reports.window import window
-    from router.solving import Limits, Solver
+    from router.tuning import predictions
+    from router.tuning.solver import Limits, Solver
 
     limits = Limits(max_deep_share, max_cost_per_1k, min_margin, min_quality)
     chosen = window(since, until, zone, datetime.now(UTC))
@@ -172,7 +172,7 @@ def solve(
 
 def _read(engine: "Engine", chosen: "Window") -> "Traffic":
     from router.policies.dials import WrongPolicy
-    from router.traffic_reading import read
+    from router.tuning.traffic_reader import read
 
     traffic = read(engine, chosen)
     if not len(traffic):

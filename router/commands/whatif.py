@@ -69,7 +69,7 @@ def whatif(
 
 def _replay(engine: "Engine", window: "Window") -> "Replay | None":
     """What moving the thresholds does, from replayed scores; None where there are too few."""
-    from router.shifting import of_traffic
+    from router.tuning.shift import of_traffic
 
     shift = of_traffic(engine, window)
     return None if shift is None else shift.by

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from router.admin_secret import AdminSecret, Role
+from router.admin.auth.secrets import AdminSecret, Role
 from tests.admin.visitors import CSRF
 from tests.api.service import Service
 

@@ -5,8 +5,8 @@ from typing import cast
 from classifier.model import DifficultyModel
 from router.admin.queries import health
 from router.database import schema
-from tests.desks import FixedModel
-from tests.traffics import a_world, store
+from tests.builders.desks import FixedModel
+from tests.builders.traffics import a_world, store
 
 
 class Other(FixedModel):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from router.admin.auth.secrets import AdminSecret, Role
 from router.admin.sessions import SECOND_US, Limits, Sessions, UnknownToken
-from router.admin_secret import AdminSecret, Role
 
 START_US = 1_700_000_000 * SECOND_US
 

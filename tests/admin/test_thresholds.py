@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from router import backtest
-from router.admin_secret import Role
+from router.admin.auth.secrets import Role
 from router.decision.policy import Policy
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.lifecycle import Actor
 from router.policies.versions import in_force
-from router.predictions import prediction_of
+from router.tuning import backtest
+from router.tuning.predictions import prediction_of
 from tests.admin.operators import Operator, signed_in
 from tests.api.service import Service, serving, settings_of
-from tests.traffics import a_world, store
+from tests.builders.traffics import a_world, store
 from tests.waiting import soon
 
 TRAFFIC = a_world(900).traffic

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from router.admin_secret import Role
+from router.admin.auth.secrets import Role
 from router.policies import lifecycle
 from router.policies.lifecycle import Actor
 from router.types import Tier

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from router.admin_secret import AdminSecret
+from router.admin.auth.secrets import AdminSecret
 from tests.commands.conftest import Command
 
 

@@ -8,8 +8,8 @@ import pytest
 from router.database import schema
 from router.pacing.multipliers import INTERVAL_US, LAG_US, Prices
 from router.policies.versions import in_force
+from tests.builders.traffics import a_world, store
 from tests.commands.conftest import Command
-from tests.traffics import a_world, store
 
 PAST = ("--since", "2023-01-01")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from router.database import schema
+from tests.builders.traffics import a_world, store
 from tests.commands.conftest import Command
-from tests.traffics import a_world, store
 
 
 def shown(tierwise: Command, *version: str) -> dict[str, object]:

@@ -12,7 +12,7 @@ from router.errors import Forbidden, InvalidRequest, UnknownModel
 from router.policies.canaries import Canary, CanaryState, Mode
 from router.policies.versions import View, view_of
 from router.types import Reason, Tier
-from tests.desks import NO_CAP, TARGETS, FixedModel, a_routing, an_ask
+from tests.builders.desks import NO_CAP, TARGETS, FixedModel, a_routing, an_ask
 from tests.tiers.fakes import CHEAP, OTHER, STRONG
 
 HARD = (0.3, 0.9)

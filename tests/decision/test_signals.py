@@ -6,7 +6,7 @@ import pytest
 
 from router.decision.signals import LONGEST_RECONSIDERING_MS, MOST_REGENERATES, Memory
 from router.types import Signal, Tier
-from tests.desks import FixedModel, a_routing, an_ask
+from tests.builders.desks import FixedModel, a_routing, an_ask
 
 Messages = list[dict[str, Any]]
 ASKED: Messages = [{"role": "user", "content": "Which rivers flow through Vienna and Budapest?"}]

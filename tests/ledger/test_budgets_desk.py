@@ -11,7 +11,7 @@ from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
 from router.ledger.slices import Slices
 from router.types import Outcome, Reason, Tier
-from tests.desks import FixedModel, a_desk, an_ask
+from tests.builders.desks import FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeClock, FakeProvider, saying
 
 

@@ -17,9 +17,9 @@ from router.ledger.revenue import Assumption, RevenueBook
 from router.pacing.controller import applied
 from router.pacing.multipliers import INTERVAL_US, LAG_US, Prices
 from router.types import Decision
-from tests.desks import FixedModel, a_desk, an_ask
+from tests.builders.desks import FixedModel, a_desk, an_ask
+from tests.builders.traffics import a_world, store
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
-from tests.traffics import a_world, store
 
 FIRST_MS = 28_333_334 * 60_000
 MINUTE_LATER_US = FIRST_MS * 1_000 + INTERVAL_US + LAG_US

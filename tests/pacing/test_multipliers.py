@@ -15,9 +15,9 @@ from router.decision.policy import Policy, SegmentDials
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
 from router.pacing.multipliers import INTERVAL_US, LAG_US, Prices, insert, moves
-from router.traffic import FAST, REASONING, Traffic
+from router.tuning.traffic import FAST, REASONING, Traffic
 from router.types import CallKind
-from tests.traffics import a_world, store
+from tests.builders.traffics import a_world, store
 
 MINUTE_US = INTERVAL_US
 FIRST = 28_333_334  # a minute of November 2023

@@ -19,7 +19,7 @@ from router.policies.canary_lifecycle import Canary, CanaryState, Mode
 from router.policies.dials import WrongPolicy
 from router.policies.versions import MASK, Act, PolicyBook, State, View, import_dials, in_force, view_of
 from router.settings import PolicySettings, ReasoningSettings
-from tests.proposals import ADA, BOB, WIRING, all_at_once, proposed
+from tests.builders.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
 REWIRED = WIRING.model_copy(update={"reasoning": ReasoningSettings(model="openai/larger")})
 

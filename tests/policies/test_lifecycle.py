@@ -15,7 +15,7 @@ from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
 from router.policies.versions import Act, PolicyBook, State, import_dials, in_force
 from router.settings import ParallelSettings, PolicySettings
-from tests.proposals import ADA, BOB, WIRING, all_at_once, proposed
+from tests.builders.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
 
 @pytest.fixture

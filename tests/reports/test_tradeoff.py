@@ -8,10 +8,10 @@ from sqlalchemy import Engine
 
 from router.reports.scatter import tradeoff_chart
 from router.reports.tradeoff import Estimated, Point, WrongReplay, of_replay
-from router.tradeoff import judged, of_traffic
+from router.tuning.tradeoff import judged, of_traffic
+from tests.builders.traffics import LOGGED, a_world
 from tests.commands.conftest import Command, here, tierwise  # noqa: F401 - fixtures
 from tests.reports.test_queries import ALWAYS
-from tests.traffics import LOGGED, a_world
 
 ROW = {"tier": "fast", "graded": 40, "accuracy": 0.7, "low": 0.6, "high": 0.8, "cost_nanousd_per_query": 200_000}
 

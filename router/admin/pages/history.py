@@ -6,7 +6,7 @@ from router.admin.page import Feed, NotDone, Page, Visit
 from router.admin.queries import trials
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.versions import Act
-from router.previews import Busy
+from router.tuning.preview.cache import Busy
 
 ACTS_SHOWN = 100
 TRIALS_SHOWN = 30

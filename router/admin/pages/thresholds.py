@@ -16,8 +16,8 @@ from router.policies import canary_lifecycle, dials, lifecycle
 from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
 from router.policies.versions import in_force
-from router.previews import Busy
-from router.solving import Limits
+from router.tuning.preview.cache import Busy
+from router.tuning.solver import Limits
 
 VERSIONS_SHOWN = 12
 MOST_DIALS = 200

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine
 
-from router import backtest, predictions
 from router.admin.services import Services
-from router.backtest import Figures
 from router.decision.policy import NEVER, Policy
-from router.offpolicy import Interval, Quality, quality
 from router.policies import dials
 from router.policies.dials import Wiring, WrongPolicy
 from router.policies.versions import in_force
-from router.preview import Preview
-from router.preview_cells import OTHERS
-from router.previews import Previews, Reading, Stage
 from router.reports.window import Window, window
-from router.resampling import Measured
-from router.solving import Limits, Solution, Solver, Unsolvable
-from router.traffic import Traffic
-from router.traffic_reading import read
+from router.tuning import backtest, predictions
+from router.tuning.backtest import Figures
+from router.tuning.off_policy import Interval, Quality, quality
+from router.tuning.preview.cache import Previews, Reading, Stage
+from router.tuning.preview.cells import OTHERS
+from router.tuning.preview.preview import Preview
+from router.tuning.resampling import Measured
+from router.tuning.solver import Limits, Solution, Solver, Unsolvable
+from router.tuning.traffic import Traffic
+from router.tuning.traffic_reader import read
 
 SPANS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
 USUAL_SPAN = "7d"

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from router import predictions
 from router.admin.queries.thresholds import known_cell
 from router.canary.monitor import verdict_of
 from router.canary.verdicts import Finding, Limits, Verdict
@@ -14,6 +13,7 @@ from router.pacing import multipliers
 from router.policies import canary_lifecycle
 from router.policies.canaries import Mode
 from router.policies.lifecycle import version_of
+from router.tuning import predictions
 
 
 def trial(

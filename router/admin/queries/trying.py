@@ -12,10 +12,10 @@ from router.exchange import Ask
 from router.ledger.prices import PriceBook
 from router.money import usd_text
 from router.policies.dials import shown
-from router.preview import Preview
 from router.settings import TierSettings
 from router.tiers.stopping import WAVES
-from router.traffic import TIERS
+from router.tuning.preview.preview import Preview
+from router.tuning.traffic import TIERS
 from router.types import Decision, Tier, Usage
 
 REQUEST_ID = "0" * 32

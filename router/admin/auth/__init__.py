@@ -1,0 +1,1 @@
+"""Who an operator is: secrets, sessions, signing in, and what was denied."""

@@ -1,0 +1,1 @@
+"""What the service learns about its own answers: labels, duels and refits; it changes no answer."""

@@ -1,0 +1,156 @@
+"""`tierwise train --from-ledger`: refits the classifier from what the books know, and judges it on what came later.
+
+Trains on the earlier three quarters of the labelled requests and evaluates on the rest; what was evaluated is what is
+kept. Knows no command line; storing and proposing are `artifacts`' and `policy_acts`' business.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.adapt import FEWEST_FOR_RANKING, Adapted, adapt_to_examples
+from classifier.later import Later, later
+from classifier.levels import FEWEST_OF_A_TIER, level_and_slope
+from classifier.model import DifficultyModel
+from classifier.rows import packed
+from classifier.types import Abilities
+from router.decision.policy import NEVER, SCORE_DIGITS, Policy
+from router.learning.examples import examples_of, sources_of
+from router.learning.labels import Lesson, Source
+
+Array = npt.NDArray[np.float64]
+Progress = Callable[[str], None]
+
+FEWEST_LABELS = 50
+LABELS_FOR_RANKING = 1_500
+EARLIER = 0.75  # of the labelled requests
+MOST_LESSONS = 4_000  # the newest: fitting takes their square in memory
+ROUNDS = 15  # of believing duels and calibrating to that
+FEWEST_SCORES = 200  # to move thresholds by
+
+
+class NotEnoughEvidence(Exception):
+    """Too few labels to learn anything from; the message says how many there are."""
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What was learnt, and how it does on the later slice."""
+
+    adapted: Adapted
+    figures: Later
+    labels: int
+    taught: int
+    sources: dict[Source, int]
+    span_us: tuple[int, int, int]  # first label, first later one, last
+    digest: str  # of rows and labels
+
+
+def refit(
+    lessons: Sequence[Lesson],
+    base: DifficultyModel,
+    abilities: Abilities,
+    progress: Progress,
+    labels_for_ranking: int = LABELS_FOR_RANKING,
+) -> Refit:
+    """Fit to the earlier labelled requests, evaluate on the later ones; raises NotEnoughEvidence."""
+    labelled = sorted((each for each in lessons if each.is_labelled), key=lambda each: each.at_us)[-MOST_LESSONS:]
+    if len(labelled) < FEWEST_LABELS:
+        raise NotEnoughEvidence(
+            f"not enough evidence: {len(labelled)} labelled requests with kept features, {FEWEST_LABELS} are needed"
+        )
+    cut = int(len(labelled) * EARLIER)
+    earlier, after = labelled[:cut], labelled[cut:]
+    digest = _digest(labelled)
+    version = f"{base.version}+{digest[:8]}"
+    believe = _belief(earlier, base, abilities)
+    examples = examples_of(earlier, believe(earlier))
+    fewest = FEWEST_FOR_RANKING if len(labelled) >= labels_for_ranking else len(labelled) + 1
+    adapted = adapt_to_examples(examples, base, version, progress, abilities=abilities, fewest_for_ranking=fewest)
+    progress(f"evaluating on {len(after)} later labels")
+    figures = later(examples_of(after, believe(after)), adapted.model, base, abilities)
+    span = earlier[0].at_us, after[0].at_us, after[-1].at_us
+    return Refit(adapted, figures, len(labelled), len(earlier), sources_of(labelled), span, digest)
+
+
+def _belief(
+    lessons: Sequence[Lesson], base: DifficultyModel, abilities: Abilities
+) -> Callable[[Sequence[Lesson]], Array]:
+    """Chances by the base, calibrated to labels and duels together: what duels say depends on them, and they on it.
+
+    This is expectation maximisation, with the priors of calibration.
+    """
+    logits = _logits(lessons, base, abilities)
+    moves = np.array([(1.0, 0.0), (1.0, 0.0)])
+    for _ in range(ROUNDS):
+        examples = examples_of(lessons, _moved(logits, moves))
+        sides = [
+            [(e.fast, e.fast_weight) for e in examples],
+            [(e.reasoning, e.reasoning_weight) for e in examples],
+        ]
+        for tier, side in enumerate(sides):
+            at = [place for place, (right, _) in enumerate(side) if right is not None]
+            if len(at) >= FEWEST_OF_A_TIER:
+                right, weight = np.array([side[place] for place in at], np.float64).T
+                moves[tier] = level_and_slope(logits[at, tier], right, weight)
+    return lambda asked: _moved(_logits(asked, base, abilities), moves)
+
+
+def _moved(logits: Array, moves: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-(logits * moves[:, 0] + moves[:, 1]))))
+
+
+def _logits(lessons: Sequence[Lesson], model: DifficultyModel, abilities: Abilities) -> Array:
+    chances = _chances(lessons, model, abilities)
+    return np.asarray(np.log(chances / (1 - chances)))
+
+
+def _chances(lessons: Sequence[Lesson], model: DifficultyModel, abilities: Abilities) -> Array:
+    found = [model.judge(lesson.seen, abilities) for lesson in lessons]
+    return np.array([(each.p_fast, each.p_reasoning) for each in found], np.float64).reshape(-1, 2)
+
+
+def _digest(lessons: Sequence[Lesson]) -> str:
+    total = hashlib.sha256()
+    for lesson in lessons:
+        total.update(packed(lesson.seen))
+        total.update(repr((lesson.labels, lesson.contest)).encode())
+    return total.hexdigest()
+
+
+def same_share(lessons: Sequence[Lesson], policy: Policy, model: DifficultyModel) -> dict[str, float]:
+    """Thresholds that leave the deep tiers open to as many queries by the new scores as by the old ones.
+
+    Empty where there are too few to tell. What was added to a gain (stakes, pushback) is added to the new one too.
+    """
+    scored = [lesson for lesson in lessons if lesson.is_scored]
+    if len(scored) < FEWEST_SCORES:
+        return {}
+    before = np.array([lesson.score for lesson in scored])
+    added = before - np.array([lesson.p_reasoning - lesson.p_fast for lesson in scored])
+    said = _chances(scored, model, Abilities())
+    now = np.minimum(said[:, 1] - said[:, 0] + added, NEVER)
+    moved = {}
+    for name in ("parallel_threshold", "reasoning_threshold"):
+        threshold = float(getattr(policy, name))
+        is_open = float(np.mean(before >= threshold))
+        if 0.0 < is_open < 1.0:
+            found = float(np.quantile(now, 1.0 - is_open))
+            moved[name] = round(min(max(found, -1.0), 1.0), min(SCORE_DIGITS, 4))
+    return moved
+
+
+def abilities_of(
+    model: DifficultyModel, fast: tuple[str, float | None], reasoning: tuple[str, float | None]
+) -> Abilities:
+    """Where the tiers' models stand on the classifier's scale: as configured, else by their names."""
+    return Abilities(*(model.ability_of(name) if ability is None else ability for name, ability in (fast, reasoning)))
+
+
+def day_of(at_us: int) -> str:
+    """A moment as a date and a time, UTC."""
+    return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,237 @@
+"""What a policy would have done with the requests of the past: shares, cost, what is left, waiting time.
+
+Pure. Three assumptions, which every report of these figures repeats. A request keeps its own cost and time in the tier
+that it took; in another one it costs and takes what requests like it did there (`router.tuning.counterfactual`). The
+share cap sees one worker's window of scores, at first that of the first thousand. What was able to take a request then,
+was able to take it in any tier. Shadow calls are left out: no threshold moves them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from router.decision.policy import NEVER, Policy, SegmentDials
+from router.decision.share_cap import ScoreWindow
+from router.tuning.counterfactual import LEAST_OBSERVED, Counterfactual, design_of
+from router.tuning.resampling import Measured, Resampling, measured
+from router.tuning.traffic import FAST, PARALLEL, REASONING, TIERS, Bools, Floats, Ints, Traffic
+from router.types import Tier
+
+WINDOW = 1_000
+REPLICATES = 400
+REPLICATES_OF_QUANTILES = 100
+MOST_COUNTRIES = 20
+FIGURES = (
+    "share_fast",
+    "share_reasoning",
+    "share_parallel",
+    "deep_share",
+    "cost_usd_per_1k",
+    "revenue_usd_per_1k",
+    "contribution_usd_per_1k",
+    "margin",
+    "wait_mean_s",
+    "wait_p95_s",
+    "first_byte_mean_s",
+)
+
+Figures = dict[str, Measured]
+UNKNOWN = np.full(2, np.nan)
+
+
+def rolling_cuts(scores: Floats, share: float) -> Floats:
+    """The lowest score that the share cap let through at each request; -inf is no cap."""
+    if share >= 1.0:
+        return np.full(len(scores), -np.inf)
+    if share <= 0.0:
+        return np.full(len(scores), np.inf)
+    window = ScoreWindow(scores[:WINDOW].tolist(), WINDOW)
+    cuts = np.empty(len(scores))
+    for place, score in enumerate(scores.tolist()):
+        cut = window.cut(share)
+        cuts[place] = -np.inf if cut is None else cut
+        window.add(score)
+    return cuts
+
+
+def greedy(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Ints:
+    """The open tier with the highest threshold, row by row, as `router.decision.policy.decide` takes it."""
+    reasoning, parallel = policy.reasoning_threshold, policy.parallel_threshold
+    is_open = scores >= np.maximum(reasoning, cuts)
+    may_sample = (scores >= np.maximum(parallel, cuts)) & may_vote
+    first, second = (PARALLEL, REASONING) if parallel > reasoning else (REASONING, PARALLEL)
+    opened = {REASONING: is_open, PARALLEL: may_sample}
+    taken: Ints = np.where(opened[first], first, np.where(opened[second], second, FAST)).astype(np.int64)
+    return taken
+
+
+def chances(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Floats:
+    """With which probability each row goes to each tier: the greedy choice, and the exploration slice."""
+    taken = greedy(scores, may_vote, policy, cuts)
+    is_greedy: Bools = taken[:, None] == np.arange(len(TIERS))
+    choices = is_greedy.copy()
+    choices[:, FAST] = True
+    if policy.max_deep_share > 0:
+        choices[:, REASONING] |= policy.threshold(Tier.REASONING) <= NEVER
+        choices[:, PARALLEL] |= may_vote & (policy.threshold(Tier.PARALLEL) <= NEVER)
+    each = policy.explore / choices.sum(axis=1, keepdims=True)
+    found: Floats = np.where(choices, each, 0.0) + np.where(is_greedy, 1.0 - policy.explore, 0.0)
+    return found
+
+
+class Caps:
+    """The share cap as one worker's windows set it: one for all, and one for each segment with a share of its own.
+
+    What was worked out once is remembered.
+    """
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._found: dict[tuple[float, tuple[int, ...]], Floats] = {}
+
+    def cuts(self, policy: Policy) -> Floats:
+        """The lowest score that the cap let through at each request."""
+        segments = self._traffic.segments
+        shares = {place: dials.max_deep_share for place, dials in self._own(policy).items()}
+        apart = {place: share for place, share in shares.items() if share is not None}
+        together = tuple(place for place in range(len(self._traffic.segment_names)) if place not in apart)
+        found = np.empty(len(self._traffic))
+        for share, places in ((policy.max_deep_share, together), *((s, (place,)) for place, s in apart.items())):
+            rows = np.isin(segments, places)
+            if (share, places) not in self._found:
+                self._found[share, places] = rolling_cuts(self._traffic.scores[rows], share)
+            found[rows] = self._found[share, places]
+        return found
+
+    def _own(self, policy: Policy) -> dict[int, SegmentDials]:
+        names = self._traffic.segment_names
+        return {place: policy.segments[name] for place, name in enumerate(names) if name in policy.segments}
+
+
+def replayed(traffic: Traffic, policy: Policy, caps: Caps | None = None) -> Floats:
+    """The chances of every row under a policy, with the dials that its segment has of its own."""
+    cuts = (caps or Caps(traffic)).cuts(policy)
+    found = np.empty((len(traffic), len(TIERS)))
+    own = [place for place, name in enumerate(traffic.segment_names) if name in policy.segments]
+    groups = [(policy.for_segment(traffic.segment_names[place]), traffic.segments == place) for place in own]
+    for dials, rows in ((policy, ~np.isin(traffic.segments, own)), *groups):
+        if rows.any():
+            found[rows] = chances(traffic.scores[rows], traffic.may_vote[rows], dials, cuts[rows])
+    return found
+
+
+def always(traffic: Traffic, tier: int = FAST) -> Floats:
+    """The chances when every row goes to one tier."""
+    return np.tile(np.eye(len(TIERS))[tier], (len(traffic), 1))
+
+
+def shuffled(traffic: Traffic, matched: Floats) -> Floats:
+    """As much of every tier as in `matched`, given to queries at random: what a router must beat at equal cost."""
+    spread = np.empty_like(matched)
+    for group in (traffic.may_vote, ~traffic.may_vote):
+        if group.any():
+            spread[group] = matched[group].mean(axis=0)
+    return spread
+
+
+def shares_and_money(shares: Sequence[Floats], cost: Floats, revenue: Floats) -> tuple[Floats, ...]:
+    """The figures before the waiting times, from the share of each tier and a request's mean cost and revenue."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        margin = (revenue - cost) / revenue
+    deep = shares[REASONING] + shares[PARALLEL]
+    return *shares, deep, cost * 1e3, revenue * 1e3, (revenue - cost) * 1e3, margin
+
+
+class Backtest:
+    """Measures policies on the same requests and the same resamplings, so that figures can be compared."""
+
+    def __init__(self, traffic: Traffic, seed: int = 1, replicates: int = REPLICATES) -> None:
+        if not len(traffic):
+            raise ValueError("there are no requests to replay")
+        self.traffic = traffic
+        self._resampling = Resampling(len(traffic), seed, replicates)
+        design = design_of(traffic)
+        self._cost, self._wait, self._first_byte = (
+            Counterfactual(traffic, design, values, self._resampling)
+            for values in (traffic.cost_usd, traffic.total_ms / 1e3, traffic.first_byte_ms / 1e3)
+        )
+        self._revenue = _known_or_mean(traffic.revenue_usd)
+
+    def figures(
+        self, chances: Floats, rows: Bools | None = None, *, quantiles: bool = True, waits: bool = True
+    ) -> Figures:
+        """Measure what the chances mean, for all rows or for some; quantiles or all of waiting save time left out."""
+        kept = np.ones(len(self.traffic), bool) if rows is None else rows
+        chosen = np.where(kept[:, None], chances, 0.0)
+        summed = self._resampling.summed
+        count = summed(kept.astype(np.float64))
+        shares = [summed(chosen[:, place]) / count for place in range(len(TIERS))]
+        cost = self._cost.totals(chosen, kept) / count
+        revenue = summed(np.where(kept, self._revenue, 0.0)) / count
+        columns = (
+            *shares_and_money(shares, cost, revenue),
+            *(self._waits(chosen, kept, count, quantiles=quantiles) if waits else (UNKNOWN, UNKNOWN, UNKNOWN)),
+        )
+        return {name: measured(column) for name, column in zip(FIGURES, columns, strict=True)}
+
+    def chance_usd_per_1k(self, chances: Floats, rows: Bools | None = None) -> float:
+        """How much the cost of as many other requests varies by chance alone, as a standard error."""
+        kept = np.ones(len(self.traffic), bool) if rows is None else rows
+        return self._cost.chance(np.where(kept[:, None], chances, 0.0)) / float(kept.sum()) * 1e3
+
+    def _waits(self, chosen: Floats, kept: Bools, count: Floats, *, quantiles: bool) -> tuple[Floats, Floats, Floats]:
+        return (
+            self._wait.totals(chosen, kept) / count,
+            self._p95(chosen, kept) if quantiles else UNKNOWN,
+            self._first_byte.totals(chosen, kept) / count,
+        )
+
+    def _p95(self, chosen: Floats, kept: Bools) -> Floats:
+        """The time that 95 % wait at most: every tier's own distribution, as far out and as often as it would be."""
+        traffic = self.traffic
+        known = kept & ~np.isnan(traffic.total_ms)
+        shares = chosen[kept].mean(axis=0)
+        observed = np.bincount(traffic.tiers[known], minlength=len(TIERS))
+        if (observed[shares > 0.001] < LEAST_OBSERVED).any():
+            return np.full(2, np.nan)
+        times = traffic.total_ms / 1e3 * self._longer(chosen, known)[traffic.tiers]
+        order = np.flatnonzero(known)[np.argsort(times[known])]
+        tiers, times, block = traffic.tiers[order], times[order], self._resampling.block[order]
+        found = []
+        weights_of_all = np.ones(self._resampling.weights.shape[1])
+        for weights in (weights_of_all, *self._resampling.weights[:REPLICATES_OF_QUANTILES]):
+            weight = weights[block]
+            total = np.bincount(tiers, weight, minlength=len(TIERS))
+            run = np.cumsum(weight * (shares / np.maximum(total, 1e-12))[tiers])
+            found.append(times[min(np.searchsorted(run, 0.95 * run[-1]), len(times) - 1)])
+        return np.array(found)
+
+    def _longer(self, chosen: Floats, known: Bools) -> Floats:
+        """How much longer than now each tier would take, with the requests that it would have."""
+        expected, factors = self._wait.expected, np.ones(len(TIERS))
+        for place in range(len(TIERS)):
+            now, would = known & (self.traffic.tiers == place), chosen[:, place]
+            if now.any() and would.sum() > 0 and not np.isnan(expected[now, place]).any():
+                factors[place] = np.average(expected[:, place], weights=would) / expected[now, place].mean()
+        return factors
+
+
+def segments_of(traffic: Traffic) -> Sequence[tuple[str, Bools]]:
+    """The segments that have requests, and which ones these are."""
+    return _groups(traffic.segments, traffic.segment_names)
+
+
+def countries_of(traffic: Traffic, most: int = MOST_COUNTRIES) -> Sequence[tuple[str, Bools]]:
+    """The countries with the most requests, and which ones these are."""
+    found = _groups(traffic.countries, traffic.country_names)
+    return sorted(found, key=lambda group: (-int(group[1].sum()), group[0]))[:most]
+
+
+def _groups(codes: Ints, names: Sequence[str]) -> list[tuple[str, Bools]]:
+    found = [(name, codes == place) for place, name in enumerate(names)]
+    return [(name, rows) for name, rows in found if rows.any()]
+
+
+def _known_or_mean(values: Floats) -> Floats:
+    known = ~np.isnan(values)
+    return np.where(known, values, values[known].mean()) if known.any() else values

@@ -1,0 +1,168 @@
+"""What versions of the policy were predicted to do, kept with them, and held against what they then did.
+
+A prediction is the newest back-test or solution of a version before it came into force. What a version did is read of
+the requests that it decided since then.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine, func, insert, select
+
+from router.database.engine import writing
+from router.database.pace_tables import Prediction
+from router.database.tables import PolicyEvent
+from router.policies.dials import WrongPolicy
+from router.policies.versions import Act
+from router.reports.window import Window
+from router.tuning.backtest import Backtest, Figures
+from router.tuning.off_policy import Quality
+from router.tuning.resampling import Measured
+from router.tuning.traffic import TIERS, Floats, Traffic
+from router.tuning.traffic_reader import read
+
+IN_FORCE = (Act.ACTIVATED, Act.ROLLED_BACK)
+QUALITY = "quality"
+Z95 = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a version was predicted to do: for all queries, or for those of a segment."""
+
+    version: int
+    made_by: str
+    created_at_us: int
+    since_us: int | None
+    until_us: int | None
+    requests: int
+    segment: str | None
+    figures: Mapping[str, Measured]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A figure as predicted and as it came; `is_outside` where they differ by more than chance, None not known."""
+
+    figure: str
+    predicted: Measured
+    realised: Measured
+    is_outside: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Realised:
+    """What a version has done since it came into force, beside what it was predicted to."""
+
+    version: int
+    since_us: int
+    requests: int
+    predicted: Predicted | None
+    figures: tuple[Compared, ...]
+
+
+UNKNOWN = Measured(math.nan, math.nan, math.nan, math.nan)
+
+
+def keep(
+    engine: Engine,
+    version: int,
+    made_by: str,
+    figures: Figures,
+    quality: Quality,
+    window: Window,
+    requests: int,
+    now_us: int,
+    segment: str | None = None,
+) -> None:
+    """Keep what a version is predicted to do."""
+    known = dict(figures)
+    if quality.doubt is None:
+        dr = quality.doubly_robust
+        known[QUALITY] = Measured(dr.value, dr.low, dr.high, dr.error)
+    row = {
+        "version": version,
+        "segment": segment,
+        "made_by": made_by,
+        "created_at": now_us,
+        "since": window.since_us,
+        "until": window.until_us if window.until_us is not None else now_us,
+        "requests": requests,
+        "figures": {name: _stored(figure) for name, figure in known.items()},
+    }
+    with writing(engine) as connection:
+        connection.execute(insert(Prediction).values(**row))
+
+
+def prediction_of(engine: Engine, version: int) -> Predicted | None:
+    """The newest prediction of a version; None where there is none."""
+    query = select(Prediction.__table__).where(Prediction.version == version).order_by(Prediction.id.desc()).limit(1)
+    with engine.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    figures = {name: _read(figure) for name, figure in row.figures.items()}
+    return Predicted(version, row.made_by, row.created_at, row.since, row.until, row.requests, row.segment, figures)
+
+
+def was_in_force(engine: Engine, version: int) -> int | None:
+    """When a version came into force for the first time, in microseconds; None: never."""
+    acts = [act.value for act in IN_FORCE]
+    query = select(func.min(PolicyEvent.created_at)).where(PolicyEvent.version == version, PolicyEvent.act.in_(acts))
+    with engine.connect() as connection:
+        found = connection.scalar(query)
+    return None if found is None else int(found)
+
+
+def realised(engine: Engine, version: int) -> Realised:
+    """What a version has done since it came into force. Raises WrongPolicy where there is nothing to see."""
+    since = was_in_force(engine, version)
+    if since is None:
+        raise WrongPolicy(f"version {version} has never been in force")
+    predicted = prediction_of(engine, version)
+    traffic = read(engine, Window(since, None, UTC), count_others=False, version=version)
+    if predicted is not None and predicted.segment is not None:
+        traffic = _of_segment(traffic, predicted.segment)
+    if not len(traffic):
+        raise WrongPolicy(f"version {version} has decided no query by its score yet")
+    came = measured(traffic)
+    expected = predicted.figures if predicted is not None else {}
+    compared = [_compared(name, expected.get(name, UNKNOWN), figure) for name, figure in came.items()]
+    return Realised(version, since, len(traffic), predicted, tuple(compared))
+
+
+def measured(traffic: Traffic) -> dict[str, Measured]:
+    """The figures of requests as they were answered, with the intervals of a back-test."""
+    taken: Floats = np.eye(len(TIERS))[traffic.tiers]
+    rated = traffic.rewards[~np.isnan(traffic.rewards)]
+    found = dict(Backtest(traffic).figures(taken))
+    found[QUALITY] = UNKNOWN
+    if len(rated) > 1:
+        value, error = float(rated.mean()), float(rated.std(ddof=1) / math.sqrt(len(rated)))
+        found[QUALITY] = Measured(value, value - Z95 * error, value + Z95 * error, error)
+    return found
+
+
+def _compared(name: str, predicted: Measured, came: Measured) -> Compared:
+    """Both err, so their difference errs by both."""
+    error = math.hypot(predicted.error, came.error)
+    difference = abs(predicted.value - came.value)
+    return Compared(name, predicted, came, None if math.isnan(error + difference) else difference > Z95 * error)
+
+
+def _of_segment(traffic: Traffic, segment: str) -> Traffic:
+    if segment not in traffic.segment_names:
+        return traffic.rows(slice(0, 0))
+    return traffic.rows(traffic.segments == traffic.segment_names.index(segment))
+
+
+def _stored(figure: Measured) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in asdict(figure).items()}
+
+
+def _read(stored: Mapping[str, Any]) -> Measured:
+    return Measured(**{name: math.nan if value is None else float(value) for name, value in stored.items()})

@@ -1,0 +1,1 @@
+"""The back-test on bins, in milliseconds, for a page whose lines are being dragged."""

@@ -1,0 +1,114 @@
+"""The previews of one worker: read from the books in a thread of their own, kept for some minutes, few at a time.
+
+Who asks is never made to wait: until a stretch of time has been read there is a state to show instead, and while it is
+read again the last reading serves.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from router.decision.policy import Policy
+from router.reports.window import Window
+from router.tuning.preview.preview import Preview
+from router.tuning.traffic import Traffic
+
+log = logging.getLogger(__name__)
+
+MOST_ROWS = 1_000_000
+MOST_KEPT = 3
+KEPT_US = 10 * 60 * 1_000_000
+RETRIED_US = 15 * 1_000_000
+
+
+class Busy(Exception):
+    """Something heavy is under way; the message says what."""
+
+
+class Stage(StrEnum):
+    """How far a reading is."""
+
+    READING = "reading"
+    READY = "ready"
+    EMPTY = "empty"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Reading:
+    """One stretch of time: what was last read of it, when, and whether it is being read now."""
+
+    stage: Stage = Stage.READING
+    preview: Preview | None = None
+    read_at_us: int = 0
+    is_under_way: bool = False
+
+
+class Previews:
+    """Reads stretches of time when they are asked for; `read` blocks for some seconds per million requests."""
+
+    def __init__(self, read: Callable[[Window], Traffic], now_us: Callable[[], int]) -> None:
+        self._read = read
+        self._now_us = now_us
+        self._lock = threading.Lock()
+        self._one_at_a_time = threading.Lock()
+        self._heavy = threading.Lock()
+        self._readings: OrderedDict[str, Reading] = OrderedDict()
+
+    def of(self, name: str, window: Window, in_force: Policy) -> Reading:
+        """The reading of a stretch of time by its name, begun or begun anew where that is due."""
+        now_us = self._now_us()
+        with self._lock:
+            reading = self._readings.setdefault(name, Reading())
+            self._readings.move_to_end(name)
+            while len(self._readings) > MOST_KEPT:
+                self._readings.popitem(last=False)
+            kept_us = KEPT_US if reading.stage in (Stage.READY, Stage.READING) else RETRIED_US
+            if not reading.is_under_way and now_us - reading.read_at_us > kept_us:
+                reading.is_under_way = True
+                work = threading.Thread(
+                    target=self._fill, args=(reading, window, in_force), name=f"preview-{name}", daemon=True
+                )
+                work.start()
+            return Reading(reading.stage, reading.preview, reading.read_at_us, reading.is_under_way)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Do something heavy of another kind, one at a time; raises Busy while another is under way."""
+        if not self._heavy.acquire(blocking=False):
+            raise Busy("another back-test or solution is under way here; try again when it is done")
+        try:
+            yield
+        finally:
+            self._heavy.release()
+
+    def _fill(self, reading: Reading, window: Window, in_force: Policy) -> None:
+        try:
+            with self._one_at_a_time:
+                traffic = self._read(window)
+                preview = Preview.of(traffic, exact=thresholds_of(in_force)) if len(traffic) else None
+        except SQLAlchemyError as error:
+            log.warning("the books cannot be read for a preview: %s", type(error).__name__)
+            self._end(reading, Stage.READY if reading.preview else Stage.FAILED, reading.preview)
+        except Exception:  # a bug must not leave the page waiting for ever
+            log.exception("a preview could not be made")
+            self._end(reading, Stage.FAILED, None)
+        else:
+            self._end(reading, Stage.READY if preview else Stage.EMPTY, preview)
+
+    def _end(self, reading: Reading, stage: Stage, preview: Preview | None) -> None:
+        with self._lock:
+            reading.stage, reading.preview = stage, preview
+            reading.read_at_us, reading.is_under_way = self._now_us(), False
+
+
+def thresholds_of(policy: Policy) -> list[float]:
+    """Every threshold of a policy, those of its segments too."""
+    every = [policy, *(policy.for_segment(name) for name in policy.segments)]
+    return [t for one in every for t in (one.reasoning_threshold, one.parallel_threshold)]

@@ -1,0 +1,256 @@
+"""What a policy would do with past requests, in milliseconds: the back-test on bins of scores instead of on rows.
+
+Pure. Once, every request goes into a cell (block of time, segment, may it be voted on, bin of its score), and a cell
+keeps what its requests cost and took, or would in each tier by the very model of the back-test. From then on a policy
+is a share of every cell for each tier. Against `router.tuning.backtest` two things are approximate: a threshold inside
+a bin cuts it in proportion, and the share cap is looked at in some moments of each block only.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.decision.policy import NEVER, Policy
+from router.tuning.backtest import FIGURES, Figures, shares_and_money
+from router.tuning.off_policy import Quality
+from router.tuning.preview.cells import QUANTITIES, VOTES, Cells, cells_of
+from router.tuning.preview.quality import Sent
+from router.tuning.preview.times import Times
+from router.tuning.resampling import measured
+from router.tuning.traffic import FAST, PARALLEL, REASONING, TIERS, Floats, Traffic
+from router.types import Tier
+
+MOST_STANDING = 16
+LEAST_ELSEWHERE = 0.001  # of the requests: below it a tier of which nothing is known does no harm
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Which part of each cell goes to each tier: `by_block` has blocks x segments x tiers x cells.
+
+    There may be one segment only, for all; `sent` is the same without blocks, weighted by requests.
+    """
+
+    by_block: Floats
+    sent: Sent
+
+    @property
+    def overall(self) -> Floats:
+        """Segments x tiers x cells."""
+        return self.sent.chance
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a mix comes to: each figure's value and that of each resampling, and what ratings say."""
+
+    columns: Mapping[str, Floats]
+    quality: Quality
+
+    def figures(self) -> Figures:
+        """The figures with their intervals."""
+        return {name: measured(column) for name, column in self.columns.items()}
+
+    def above(self, other: "Outcome") -> Figures:
+        """By how much the figures are above another's on the same resamplings."""
+        return {name: measured(column - other.columns[name]) for name, column in self.columns.items()}
+
+
+class Preview:
+    """Measures policies on one stretch of traffic."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._standing: OrderedDict[tuple[Policy | None, str | None], Outcome] = OrderedDict()
+        self._cells = cells
+        self.requests = cells.requests
+        self.others = cells.others
+        self.segment_names = cells.segment_names
+        self._times = Times(cells)
+
+    @classmethod
+    def of(cls, traffic: Traffic, *, exact: Sequence[float] = (), seed: int = 1) -> "Preview":
+        """Put requests into cells; `exact` are thresholds that should not fall inside a bin."""
+        return cls(cells_of(traffic, exact, seed))
+
+    def mix(self, policy: Policy) -> Mix:
+        """The parts by which a policy decides, with the exploration slice."""
+        names = self.segment_names if policy.segments else self.segment_names[:1]
+        dials = [policy.for_segment(name) for name in names]
+        caps = [policy.segments[name].max_deep_share if name in policy.segments else None for name in names]
+        apart = [place for place, cap in enumerate(caps) if cap is not None]
+        known: dict[tuple[object, ...], Floats] = {}
+        for place, one in enumerate(dials):
+            key = _dials(one, place if place in apart else None)
+            if key not in known:
+                known[key] = self._greedy(one, self._cuts(one, place, apart))
+        greedy = [known[_dials(one, place if place in apart else None)] for place, one in enumerate(dials)]
+        explored = np.stack([self._explored(one) for one in dials])
+        return self._mixed(np.stack(greedy, axis=1), explored, policy.explore)
+
+    def always(self, tier: int = FAST) -> Mix:
+        """Everything goes to one tier."""
+        one = np.eye(len(TIERS))[tier][None, None, :, None]
+        return self._mixed(np.broadcast_to(one, (1, 1, len(TIERS), self._cells.width)), np.zeros((1, 1, 1)), 0.0)
+
+    def shuffled(self, matched: Mix) -> Mix:
+        """As much of every tier as in `matched`, given to queries at random: the control at equal cost."""
+        count = self._cells.count.sum(axis=0)[:, None, :]
+        shape = (len(TIERS), VOTES, len(self._cells.bins))
+        sent = (matched.overall * count).sum(axis=0).reshape(shape).sum(axis=2)
+        there = count.sum(axis=0).reshape(1, *shape[1:]).sum(axis=2)
+        share = np.repeat(sent / np.maximum(there, 1e-12), len(self._cells.bins), axis=1)
+        return self._mixed(np.zeros((1, 1, 1, 1)), share[None], 1.0)
+
+    def quality(self, mix: Mix, segment: str | None = None) -> Quality:
+        """What feedback would say of a mix, where there is enough of it."""
+        kept = self._kept(segment)
+        sent = mix.sent
+        part = Sent(self._of(sent.greedy, kept, 0), self._of(sent.explored, kept, 0), sent.explore)
+        return self._cells.ratings.quality(part, kept)
+
+    def figures(self, mix: Mix, segment: str | None = None) -> Figures:
+        """Measure a mix, for all requests or for those of a segment; raises KeyError where there are none."""
+        return {name: measured(column) for name, column in self._columns(mix, segment).items()}
+
+    def outcome(self, mix: Mix, segment: str | None = None) -> Outcome:
+        """Measure a mix and judge its quality."""
+        return Outcome(self._columns(mix, segment), self.quality(mix, segment))
+
+    def standing(self, policy: Policy | None, segment: str | None = None) -> Outcome:
+        """The same of what others are compared with: a policy in force, or None for always fast. It is remembered."""
+        key = (policy, segment)
+        if (found := self._standing.get(key)) is None:
+            found = self.outcome(self.always() if policy is None else self.mix(policy), segment)
+            self._standing[key] = found
+            while len(self._standing) > MOST_STANDING:
+                self._standing.popitem(last=False)
+        return found
+
+    def _columns(self, mix: Mix, segment: str | None) -> dict[str, Floats]:
+        """Each figure: its value, then that of each resampling."""
+        cells, kept = self._cells, self._kept(segment)
+        count = cells.summed(cells.count[:, kept].sum(axis=(1, 2)))
+        masses = np.einsum("bsx,bstx->bt", cells.count[:, kept], self._of(mix.by_block, kept, 1))
+        shares = [cells.summed(masses[:, place]) / count for place in range(len(TIERS))]
+        revenue = cells.summed(cells.revenue[:, kept].sum(axis=1)) / count
+        cost, wait, first_byte = (self._total(name, mix, kept) / count for name in QUANTITIES)
+        overall = np.array([share[0] for share in shares])
+        columns = (
+            *shares_and_money(shares, cost, revenue),
+            wait,
+            self._times.p95(segment, overall, self._longer(mix, kept)),
+            first_byte,
+        )
+        return dict(zip(FIGURES, columns, strict=True))
+
+    def histogram(self, edges: Floats, segment: str | None = None) -> Floats:
+        """How many requests have a score between these edges, approximately where an edge is inside a bin."""
+        counts = self._cells.count[:, self._kept(segment)].sum(axis=(0, 1)).reshape(VOTES, -1).sum(axis=0)
+        upto = np.concatenate(([0.0], np.cumsum(counts)))
+        found: Floats = np.diff(np.interp(self._cells.bins.places(edges), np.arange(len(upto)), upto))
+        return found
+
+    def usual_wait_s(self, tier: int) -> tuple[float, float] | None:
+        """The median and the 95 % point of what requests waited in a tier; None where too few are known."""
+        return self._times.usual(tier)
+
+    def nbytes(self) -> int:
+        """How much memory it keeps."""
+        return self._cells.nbytes() + self._times.nbytes()
+
+    def _kept(self, segment: str | None) -> slice:
+        if segment is None:
+            return slice(None)
+        if segment not in self.segment_names:
+            raise KeyError(segment)
+        place = self.segment_names.index(segment)
+        return slice(place, place + 1)  # a view: what is large is not copied
+
+    def _of(self, mixed: Floats, kept: slice, axis: int) -> Floats:
+        """The segments that are kept, of a mix that may have one for all."""
+        if mixed.shape[axis] == 1:
+            return mixed
+        return mixed[kept] if axis == 0 else mixed[:, kept]
+
+    def _cuts(self, policy: Policy, place: int, apart: Sequence[int]) -> Floats:
+        """What the share cap let through: of a segment's own queries, or of all that have no cap of their own."""
+        caps, share = self._cells.caps, policy.max_deep_share
+        return caps.own(place, share) if place in apart else caps.common(share, apart)
+
+    def _greedy(self, policy: Policy, cuts: Floats) -> Floats:
+        """The open tier with the highest threshold, for one set of dials (blocks x tiers x cells)."""
+        cells = self._cells
+        reasoning = self._open(np.maximum(cuts, policy.reasoning_threshold))
+        parallel = self._open(np.maximum(cuts, policy.parallel_threshold))
+        found = np.zeros((len(reasoning), len(TIERS), VOTES, len(cells.bins)))
+        found[:, REASONING, 0] = reasoning
+        found[:, REASONING, 1], found[:, PARALLEL, 1] = reasoning, parallel
+        if policy.parallel_threshold > policy.reasoning_threshold:
+            found[:, REASONING, 1] -= parallel
+        else:
+            found[:, PARALLEL, 1] -= reasoning
+        found[:, FAST] = 1.0 - found[:, REASONING] - found[:, PARALLEL]
+        return found.reshape(len(reasoning), len(TIERS), cells.width)
+
+    def _explored(self, policy: Policy) -> Floats:
+        """The chance of each tier by exploration alone (tiers x cells)."""
+        choices = np.zeros((len(TIERS), VOTES))
+        choices[FAST] = 1.0
+        if policy.max_deep_share > 0:
+            choices[REASONING] = policy.threshold(Tier.REASONING) <= NEVER
+            choices[PARALLEL, 1] = policy.threshold(Tier.PARALLEL) <= NEVER
+        found: Floats = np.repeat(policy.explore * choices / choices.sum(axis=0), len(self._cells.bins), axis=1)
+        return found
+
+    def _open(self, thresholds: Floats) -> Floats:
+        """Which part of each bin reaches the thresholds of a block's moments (blocks x bins)."""
+        bins = self._cells.bins
+        places = bins.places(thresholds).reshape(self._cells.blocks, -1)
+        places[thresholds.reshape(places.shape) >= bins.edges[-1]] = len(bins)
+        above = np.arange(1, len(bins) + 1) - places[:, :, None]
+        found: Floats = np.clip(above, 0.0, 1.0).mean(axis=1)
+        return found
+
+    def _mixed(self, greedy: Floats, explored: Floats, explore: float) -> Mix:
+        by_block = greedy * (1.0 - explore) + explored
+        if len(greedy) == 1:
+            return Mix(by_block, Sent(greedy[0], explored, explore))
+        count = self._cells.count if greedy.shape[1] > 1 else self._cells.count.sum(axis=1, keepdims=True)
+        sums = np.maximum(count.sum(axis=0), 1e-12)
+        overall = np.einsum("bsx,bstx->stx", count, greedy) / sums[:, None, :]
+        return Mix(by_block, Sent(overall, explored, explore))
+
+    def _total(self, name: str, mix: Mix, kept: slice) -> Floats:
+        """What this mix costs (or takes) in all, then in each resampling; NaN where a tier it needs is not known."""
+        quantity, cells = self._cells.quantities[name], self._cells
+        overall = self._of(mix.overall, kept, 0)
+        requests = cells.count[:, kept].sum()
+        booked = np.einsum("bstx,bstx->b", quantity.amounts[:, kept], self._of(mix.by_block, kept, 1))
+        total = cells.summed(booked)
+        for place, moves in enumerate(quantity.moves):
+            if moves is None:
+                elsewhere = (quantity.elsewhere[kept, place] * overall[:, place]).sum()
+                if elsewhere > LEAST_ELSEWHERE * requests:
+                    return np.full_like(total, np.nan)
+                continue
+            pull = np.einsum("sxd,sx->d", quantity.pulls[kept, place], overall[:, place])
+            total = total + np.concatenate(([0.0], moves @ pull))
+        return total
+
+    def _longer(self, mix: Mix, kept: slice) -> Floats:
+        """How much longer than now each tier would take, with the requests that it would have."""
+        wait, count = self._cells.quantities["wait"], self._cells.count.sum(axis=0)[kept][:, None, :]
+        overall = self._of(mix.overall, kept, 0)
+        would = (overall * count).sum(axis=(0, 2))
+        expected = (overall * wait.expected[kept]).sum(axis=(0, 2))
+        now = wait.expected_now(kept)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            factors = expected / would / now
+        return np.where(np.isfinite(factors) & (factors > 0), factors, 1.0)
+
+
+def _dials(policy: Policy, apart: int | None) -> tuple[object, ...]:
+    """What a mix depends on; `apart` is a segment with a share cap of its own."""
+    return policy.reasoning_threshold, policy.parallel_threshold, policy.max_deep_share, apart

@@ -1,0 +1,83 @@
+"""Waiting times of a preview: the time that 95 % wait at most, when tiers have other shares than now.
+
+Pure. Every tier keeps the distribution of its own, stretched by how much longer its requests would take on average.
+"""
+
+import numpy as np
+
+from router.tuning.counterfactual import LEAST_OBSERVED
+from router.tuning.preview.cells import Cells
+from router.tuning.traffic import TIERS, Floats
+
+REPLICATES = 100
+LEAST_SHARE = 0.001
+
+
+class Times:
+    """Distributions by segment and tier, as they are and in resamplings."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._edges = cells.time_edges
+        self._step = float(np.log(cells.time_edges[1] / cells.time_edges[0]))
+        weights = np.concatenate((np.ones((1, cells.blocks)), cells.weights[:REPLICATES])).astype(np.float32)
+        by_segment = {
+            name: np.tensordot(weights, cells.times[place], axes=1) for place, name in enumerate(cells.segment_names)
+        }
+        self._upto: dict[str | None, Floats] = {None: _upto(sum(by_segment.values(), np.zeros(1, np.float32)))}
+        self._observed: dict[str | None, Floats] = {None: cells.times.sum(axis=(0, 1, 3))}
+        for place, name in enumerate(cells.segment_names):
+            self._upto[name] = _upto(by_segment[name])
+            self._observed[name] = cells.times[place].sum(axis=(0, 2))
+
+    def nbytes(self) -> int:
+        """How much memory it keeps."""
+        return sum(upto.nbytes for upto in self._upto.values())
+
+    def usual(self, tier: int, segment: str | None = None) -> tuple[float, float] | None:
+        """The median and the 95 % point of what requests waited in a tier; None where too few are known."""
+        if self._observed[segment][tier] < LEAST_OBSERVED:
+            return None
+        at = np.searchsorted(self._upto[segment][0, tier], (0.5, 0.95))
+        median, most = (self._edges[0] * np.exp(self._step * (at + 0.5))).tolist()
+        return median, most
+
+    def p95(self, segment: str | None, shares: Floats, longer: Floats) -> Floats:
+        """Seconds that 95 % wait at most, then of each resampling; NaN where a tier's times are not known."""
+        if (self._observed[segment][shares > LEAST_SHARE] < LEAST_OBSERVED).any():
+            return np.full(2, np.nan)
+        upto = self._upto[segment]
+        run = np.zeros((len(upto), upto.shape[2]))
+        for tier in range(len(TIERS)):
+            run += shares[tier] * _stretched(upto[:, tier], float(np.log(longer[tier])) / self._step)
+        goal = 0.95 * run[:, -1:]
+        at = (run < goal).sum(axis=1).clip(max=run.shape[1] - 1)
+        rows = np.arange(len(run))
+        below = np.where(at > 0, run[rows, np.maximum(at - 1, 0)], 0.0)
+        inside = (goal[:, 0] - below) / np.maximum(run[rows, at] - below, 1e-12)
+        found: Floats = self._edges[0] * np.exp(self._step * (at + np.clip(inside, 0.0, 1.0)))
+        return found
+
+
+def _upto(counts: Floats) -> Floats:
+    """Of counts by draw, tier and bin: which part lies in this bin or below it."""
+    run = np.cumsum(counts, axis=2, dtype=np.float64)
+    found: Floats = (run / np.maximum(run[:, :, -1:], 1e-12)).astype(np.float32)
+    return found
+
+
+def _stretched(upto: Floats, bins: float) -> Floats:
+    """The distribution moved up by so many bins; what would leave the last one stays in it."""
+    if abs(bins) < 1e-9:
+        return upto
+    width = upto.shape[1]
+    places = np.arange(width) - bins
+    low = np.floor(places).astype(np.int64)
+    part = places - low
+
+    def at(place: np.ndarray) -> Floats:
+        inside = upto[:, np.clip(place, 0, width - 1)]
+        return np.where(place < 0, 0.0, inside)
+
+    found: Floats = at(low) * (1 - part) + at(low + 1) * part
+    found[:, -1] = upto[:, -1]
+    return found

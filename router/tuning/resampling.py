@@ -1,0 +1,59 @@
+"""Blocks of neighbouring requests, drawn again and again: where a back-test's intervals come from. Pure.
+
+Neighbours in time stay together: what they have in common is no independent evidence.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.tuning.traffic import Floats, Ints
+
+MOST_BLOCKS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure with its 95 % interval and standard error; NaN is not known."""
+
+    value: float
+    low: float
+    high: float
+    error: float
+
+
+class Resampling:
+    """How often each block counts in each of so many draws."""
+
+    def __init__(self, count: int, seed: int, replicates: int, most_blocks: int = MOST_BLOCKS) -> None:
+        self._seed = seed
+        blocks = min(count, most_blocks)
+        self._starts = np.arange(blocks) * count // blocks
+        self.block = np.repeat(np.arange(blocks), np.diff(np.append(self._starts, count)))
+        dice = np.random.default_rng(seed)
+        self.weights = dice.multinomial(blocks, np.full(blocks, 1 / blocks), replicates).astype(np.float64)
+
+    def summed(self, column: Floats) -> Floats:
+        """Add a column up: over all requests first, then over each draw of their blocks."""
+        sums = np.add.reduceat(column, self._starts)
+        return np.concatenate((sums.sum()[None], self.weights @ sums))
+
+    def moves(self, rows: Ints, values: Floats) -> Floats:
+        """By how much the column sums over some rows differ in each draw from those over all (draws x columns)."""
+        blocks = self.weights.shape[1]
+        sums = [np.bincount(self.block[rows], column, minlength=blocks) for column in values.T]
+        moved: Floats = (self.weights - 1.0) @ np.stack(sums, axis=1)
+        return moved
+
+    def normal(self, columns: int, stream: int) -> Floats:
+        """Independent standard normal numbers (draws x columns), the same for the same stream."""
+        return np.random.default_rng((self._seed, stream)).standard_normal((len(self.weights), columns))
+
+
+def measured(column: Floats) -> Measured:
+    """Read a figure and its interval from its value and those of the draws."""
+    value, resampled = float(column[0]), column[1:]
+    if np.isnan(resampled).any():
+        return Measured(value, np.nan, np.nan, np.nan)
+    low, high = np.quantile(resampled, [0.025, 0.975]).tolist()
+    return Measured(value, low, high, float(resampled.std()))

@@ -1,0 +1,291 @@
+"""From a target to thresholds: moves both by the same distance until what is allowed is used and not exceeded.
+
+Pure. A target counts as met when the next stretch of traffic of the same length and kind will meet it with 97.5 %
+probability: the margin covers the noise of the past that is solved on and that of the future. Thresholds stay at 0 or
+above, since below a deep answer is expected to be no better; a tier that is switched off stays off.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from router.decision.policy import NEVER, SCORE_DIGITS, Policy, SegmentDials
+from router.tuning import backtest, off_policy
+from router.tuning.backtest import Backtest, Caps, Figures
+from router.tuning.off_policy import Quality
+from router.tuning.traffic import Bools, Floats, Traffic
+
+Z_NEXT = 2.3  # costs have heavier tails than a normal distribution, for which 2.0 would do
+Z_CAPPED = 2.3  # a deep share is capped as well, so the future errs less upwards
+SCANNED = 40
+HALVINGS = 12
+REPLICATES = 200
+FULL_USE = 0.9
+
+
+class Unsolvable(ValueError):
+    """No threshold meets what was asked for; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an operator asks for; None is not asked for."""
+
+    max_deep_share: float | None = None
+    max_cost_usd_per_1k: float | None = None
+    min_margin: float | None = None
+    min_quality: float | None = None
+
+    def __post_init__(self) -> None:
+        if all(value is None for value in (*self.spending().values(), self.min_quality)):
+            raise Unsolvable("name at least one target")
+        for name in ("max_deep_share", "min_quality"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise Unsolvable(f"{name} is a share from 0 to 1, not {value:g}")
+        if self.max_cost_usd_per_1k is not None and not 0.0 < self.max_cost_usd_per_1k < math.inf:
+            raise Unsolvable(f"max_cost_per_1k is an amount above 0, not {self.max_cost_usd_per_1k:g}")
+        if self.min_margin is not None and not -math.inf < self.min_margin < 1.0:
+            raise Unsolvable(f"min_margin is a share below 1, not {self.min_margin:g}")
+
+    def spending(self) -> dict[str, float | None]:
+        """The limits that deeper thinking comes up against."""
+        return {
+            "max_deep_share": self.max_deep_share,
+            "max_cost_per_1k": self.max_cost_usd_per_1k,
+            "min_margin": self.min_margin,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Thresholds that meet the limits, what binds them, and what they are predicted to do."""
+
+    policy: Policy
+    binding: str
+    used: float | None  # of the binding allowance, as predicted; None where nothing binds
+    figures: Figures
+    quality: Quality
+    note: str | None
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """One place of the thresholds: how much of each allowance it uses (1 is all of it), safely and as expected."""
+
+    shift: float
+    safe_use: dict[str, float]
+    use: dict[str, float]
+    is_good: bool
+
+    @property
+    def worst(self) -> str | None:
+        """The limit that is used most; None where nothing limits."""
+        return max(self.safe_use, key=self.safe_use.__getitem__) if self.safe_use else None
+
+    @property
+    def is_affordable(self) -> bool:
+        """Tell whether every allowance will do, safely."""
+        return all(use <= 1.0 for use in self.safe_use.values())
+
+
+class Solver:
+    """Tries thresholds on one stretch of traffic: the policy's, or those of one segment for what is its own."""
+
+    def __init__(
+        self, traffic: Traffic, base: Policy, limits: Limits, seed: int = 1, segment: str | None = None
+    ) -> None:
+        self._limits = limits
+        self._whole = base
+        self._segment = segment
+        self._rows = _rows_of(traffic, segment)
+        own = base if segment is None else base.for_segment(segment)
+        share = limits.max_deep_share
+        self._base = own if share is None else replace(own, max_deep_share=share)  # the cap stands guard
+        self._on = [t for t in (own.parallel_threshold, own.reasoning_threshold) if t <= NEVER]
+        if not self._on:
+            raise Unsolvable("both deep tiers are switched off: set a threshold of 1.1 or less first")
+        self._traffic = traffic
+        self._backtest = Backtest(traffic, seed, REPLICATES)
+        self._caps = Caps(traffic)
+
+    def solve(self) -> Solution:
+        """Find the deepest thresholds that every spending limit allows, or the cheapest that are good enough."""
+        points = [self._point(shift) for shift in self._shifts()]
+        if any(self._limits.spending()[name] is not None for name in self._limits.spending()):
+            return self._solution(self._deepest(points))
+        return self._solution(self._cheapest(points))
+
+    def policy(self, shift: float) -> Policy:
+        """The base policy with its (or the segment's) thresholds moved; what is switched off stays where it is."""
+        moved = {
+            "parallel_threshold": _moved(self._base.parallel_threshold, shift),
+            "reasoning_threshold": _moved(self._base.reasoning_threshold, shift),
+        }
+        if self._segment is None:
+            return replace(self._base, **moved)  # type: ignore[arg-type]
+        if self._limits.max_deep_share is not None:
+            moved["max_deep_share"] = self._limits.max_deep_share
+        dials = replace(self._whole.segments.get(self._segment, SegmentDials()), **moved)
+        return replace(self._whole, segments={**self._whole.segments, self._segment: dials})
+
+    def _shifts(self) -> list[float]:
+        """Distances worth trying, from the deepest to where both tiers are closed."""
+        lowest, highest = -min(self._on), NEVER - min(self._on)
+        lowest = min(lowest, 0.0)
+        scores = np.quantile(self._traffic.scores[self._rows], np.linspace(0, 1, SCANNED))
+        places = {float(score) - threshold for score in scores for threshold in self._on}
+        within = sorted(place for place in places if lowest < place < highest)
+        return [lowest, *within, highest]
+
+    def _deepest(self, points: list[_Point]) -> _Point:
+        """The deepest affordable point, and closer to the next deeper one by halving.
+
+        Coming from the deep end: far from what was logged less is known, so a cheaper point may look less safe.
+        """
+        best, beyond = None, None
+        for point in points:
+            if point.is_affordable:
+                best = point
+                break
+            beyond = point
+        if best is None:
+            raise Unsolvable(self._too_dear(points[-1]))
+        if beyond is not None:
+            best = self._closer(best, beyond, lambda point: point.is_affordable)
+        if self._limits.min_quality is not None and not best.is_good:
+            raise Unsolvable(
+                f"min_quality {self._limits.min_quality:g} cannot be shown within {best.worst}: "
+                f"{self._measured_quality(best.shift)}"
+            )
+        return best
+
+    def _cheapest(self, points: list[_Point]) -> _Point:
+        """The first good point, coming from the cheap end, and closer than that by halving."""
+        for place in range(len(points) - 1, -1, -1):
+            if points[place].is_good:
+                if place == len(points) - 1:
+                    return points[place]
+                return self._closer(points[place], points[place + 1], lambda point: point.is_good)
+        raise Unsolvable(
+            f"min_quality {self._limits.min_quality:g} cannot be shown: {self._measured_quality(points[0].shift)}"
+        )
+
+    def _closer(self, fits: _Point, does_not: _Point, test: Callable[[_Point], bool]) -> _Point:
+        for _ in range(HALVINGS):
+            middle = self._point((fits.shift + does_not.shift) / 2)
+            if test(middle):
+                fits = middle
+            else:
+                does_not = middle
+        return fits
+
+    def _chances(self, shift: float) -> Floats:
+        return backtest.replayed(self._traffic, self.policy(shift), self._caps)
+
+    def _figures(self, chances: Floats, *, waits: bool = True) -> Figures:
+        return self._backtest.figures(chances, self._rows, waits=waits)
+
+    def _quality(self, chances: Floats) -> Quality:
+        return off_policy.quality(self._traffic.rows(self._rows), chances[self._rows])
+
+    def _point(self, shift: float) -> _Point:
+        chances = self._chances(shift)
+        figures = self._figures(chances, waits=False)
+        limits, chance = self._limits, self._backtest.chance_usd_per_1k(chances, self._rows)
+        use: dict[str, float] = {}
+        safe: dict[str, float] = {}
+        if limits.max_deep_share is not None:
+            share = figures["deep_share"]
+            use["max_deep_share"] = _part(share.value, limits.max_deep_share)
+            safe["max_deep_share"] = _part(share.value + Z_CAPPED * share.error, limits.max_deep_share)
+        if limits.max_cost_usd_per_1k is not None:
+            cost = figures["cost_usd_per_1k"]
+            error = math.hypot(cost.error, chance)  # the past errs, and so will the future
+            use["max_cost_per_1k"] = _part(cost.value, limits.max_cost_usd_per_1k)
+            safe["max_cost_per_1k"] = _part(cost.value + Z_NEXT * error, limits.max_cost_usd_per_1k)
+        if limits.min_margin is not None:
+            margin = figures["margin"]
+            error = math.hypot(margin.error, chance / figures["revenue_usd_per_1k"].value)
+            allowed = 1.0 - limits.min_margin
+            use["min_margin"] = _part(1.0 - margin.value, allowed)
+            safe["min_margin"] = _part(1.0 - margin.value + Z_NEXT * error, allowed)
+        return _Point(shift, safe, use, limits.min_quality is None or self._is_good(chances))
+
+    def _is_good(self, chances: Floats) -> bool:
+        found = self._quality(chances)
+        least = self._limits.min_quality
+        assert least is not None
+        return found.doubt is None and found.doubly_robust.low >= least
+
+    def _measured_quality(self, shift: float) -> str:
+        found = self._quality(self._chances(shift))
+        if found.doubt is not None:
+            return f"not enough evidence, {found.doubt}"
+        interval = found.doubly_robust
+        return f"{interval.value:.3f} is estimated, {interval.low:.3f} to {interval.high:.3f}"
+
+    def _too_dear(self, cheapest: _Point) -> str:
+        figures = self._figures(self._chances(cheapest.shift), waits=False)
+        if math.isnan(figures["cost_usd_per_1k"].value) or any(math.isnan(use) for use in cheapest.safe_use.values()):
+            return "not enough evidence: what these requests cost or earn in a tier is not known"
+        return (
+            f"{cheapest.worst} cannot be met: with thresholds at their highest and explore at {self._base.explore:g}, "
+            f"deep answers are {figures['deep_share'].value:.2%}, a thousand queries cost "
+            f"${figures['cost_usd_per_1k'].value:.4g} and earn ${figures['revenue_usd_per_1k'].value:.4g}"
+        )
+
+    def _solution(self, point: _Point) -> Solution:
+        policy, chances = self.policy(point.shift), self._chances(point.shift)
+        figures = self._figures(chances)
+        binding, used = self._binding(point)
+        note, count = None, int(self._rows.sum())
+        if used is not None and used < FULL_USE:
+            note = (
+                f"only {used:.0%} of the allowance is used: so few requests ({count}) leave that much "
+                f"uncertain; a longer window leaves less"
+            )
+        return Solution(policy, binding, used, figures, self._quality(chances), note, count)
+
+    def _binding(self, point: _Point) -> tuple[str, float | None]:
+        if not point.safe_use:
+            return "min_quality", None
+        lowest = self._shifts()[0]
+        if point.shift > lowest:
+            name = point.worst
+            assert name is not None
+            return name, point.use[name]
+        cuts = self._caps.cuts(self.policy(point.shift))[self._rows]
+        if (cuts > _moved(self._base.reasoning_threshold, point.shift)).mean() > 0.5:
+            return "the policy's own max_deep_share", None
+        return "nothing: the thresholds are as low as a gain allows", None
+
+
+def _rows_of(traffic: Traffic, segment: str | None) -> Bools:
+    """The requests that a target speaks of; raises Unsolvable where there are none."""
+    if segment is None:
+        return np.ones(len(traffic), bool)
+    if segment not in traffic.segment_names:
+        raise Unsolvable(f"no query of the segment {segment!r} was decided by a score in this time")
+    rows: Bools = traffic.segments == traffic.segment_names.index(segment)
+    return rows
+
+
+def _moved(threshold: float, shift: float) -> float:
+    if threshold > NEVER:
+        return threshold
+    # Rounded up, so that what was affordable stays so.
+    moved = math.ceil((threshold + shift) * 10**SCORE_DIGITS - 1e-6) / 10**SCORE_DIGITS
+    return float(min(max(moved, -1.0), NEVER))  # still on, so that exploration goes on
+
+
+def _part(value: float, allowance: float) -> float:
+    """How much of an allowance is used; nothing allowed is exceeded by anything."""
+    if math.isnan(value):
+        return math.inf
+    if allowance <= 0.0:
+        return 0.0 if value <= allowance else math.inf
+    return value / allowance

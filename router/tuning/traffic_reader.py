@@ -1,0 +1,159 @@
+"""Reads the requests of a stretch of time into columns for a back-test: scores and amounts, never texts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine, text
+
+from classifier.types import AnswerType
+from router.database import codes, ids
+from router.decision.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
+from router.reports.window import Window
+from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, joined
+from router.types import CallKind
+
+MOST_ROWS = 500_000  # the newest; more would not narrow any interval that matters
+PIECE = 20_000
+ANY_VERSION = -1
+
+REQUESTS = """
+SELECT {id} AS id, r.score, r.p_fast, r.p_reasoning, r.first_tier, r.propensity, r.expected_revenue_nanousd,
+    r.total_ms, s.text, a.text, r.first_byte_ms, c.text
+FROM requests r JOIN labels s ON s.id = r.segment_id JOIN labels a ON a.id = r.answer_type_id
+JOIN labels c ON c.id = r.country_id
+WHERE {between} AND r.reason IN ({reasons})
+    AND (r.policy_version = :version OR :version < 0)
+ORDER BY r.id DESC LIMIT :most
+"""
+OTHERS = "SELECT COUNT(*) FROM requests r WHERE {between} AND r.reason NOT IN ({reasons})"
+COSTS = """
+SELECT {id} AS id, SUM(c.cost_nanousd), SUM(CASE WHEN c.cost_nanousd IS NULL THEN 1 ELSE 0 END),
+    MAX(CASE WHEN c.call_no = 0 THEN c.input_fresh + c.input_cached + c.input_cache_write END)
+FROM calls c WHERE {between} AND c.kind <> {shadow} GROUP BY c.request_id
+"""
+ADJUSTMENTS = """
+SELECT {id} AS id, SUM(a.amount_nanousd) FROM adjustments a WHERE {between} GROUP BY a.request_id
+"""
+RATINGS = """
+SELECT {id} AS id, f.rating, f.score FROM feedback f WHERE {between} ORDER BY f.id
+"""
+
+
+def read(
+    engine: Engine,
+    window: Window,
+    most: int = MOST_ROWS,
+    piece: int = PIECE,
+    *,
+    count_others: bool = True,
+    version: int | None = None,
+) -> Traffic:
+    """Read what came in during the window and was decided by a score, oldest first: at most so much, the newest.
+
+    With a `version`, only what that one decided. Counting the others takes a look at every request of the window.
+    Goes back piece by piece, so that a million requests take the room of their numbers only.
+    """
+    low = ids.first_at((window.since_us or 0) // 1_000)
+    high = ids.END_OF_TIME_MS << 80 if window.until_us is None else ids.first_at(window.until_us // 1_000)
+    of = ANY_VERSION if version is None else version
+    pieces: list[Traffic] = []
+    others = 0
+    with engine.connect() as connection:
+        if high > low and count_others:
+            others = int(_fetch(connection, OTHERS, "r.id", low, high)[0][0])
+        while high > low and most > 0:
+            rows = _fetch(connection, REQUESTS, "r.id", low, high, most=min(most, piece), version=of)[::-1]
+            if not rows:
+                break
+            begin = int.from_bytes(rows[0][0], "big")
+            pieces.append(_piece(connection, rows, begin, high))
+            most, high = most - len(rows), begin
+    return joined(pieces[::-1] or [_columns([], {}, {}, {})], others)
+
+
+def _piece(connection: Connection, rows: Sequence[Any], low: int, high: int) -> Traffic:
+    costs, lengths = _costs(connection, low, high)
+    ratings = {
+        id: _reward(rating, score) for id, rating, score in _fetch(connection, RATINGS, "f.request_id", low, high)
+    }
+    return _columns(rows, costs, lengths, ratings)
+
+
+def _fetch(connection: Connection, query: str, column: str, low: int, high: int, **more: int) -> Sequence[Any]:
+    dialect = connection.dialect.name
+    reasons = ", ".join(str(codes.REASONS[reason]) for reason in SCORED)
+    names = {"id": ids.selected(dialect, column), "between": ids.between(dialect, column)}
+    filled = query.format(**names, reasons=reasons, shadow=codes.KINDS[CallKind.SHADOW])
+    return connection.execute(text(filled), {**ids.bounds(dialect, low, high), **more}).fetchall()
+
+
+def _costs(connection: Connection, low: int, high: int) -> tuple[dict[bytes, int], dict[bytes, int]]:
+    """What each request cost with its corrections, without shadows, and how many tokens its first call was sent.
+
+    Those with unpriced calls are not in the former.
+    """
+    found, lengths = {}, {}
+    for id, cost, unpriced, tokens in _fetch(connection, COSTS, "c.request_id", low, high):
+        if not unpriced:
+            found[id] = int(cost)
+        if tokens is not None:
+            lengths[id] = int(tokens)
+    for id, amount in _fetch(connection, ADJUSTMENTS, "a.request_id", low, high):
+        if id in found:
+            found[id] += int(amount)
+    return found, lengths
+
+
+def _reward(rating: int | None, score: float | None) -> float:
+    """Feedback from 0 to 1; indifference is no label."""
+    if score is not None:
+        return float(score)
+    return np.nan if not rating else float(rating > 0)
+
+
+def _columns(
+    rows: Sequence[Any],
+    costs: dict[bytes, int],
+    lengths: dict[bytes, int],
+    ratings: dict[bytes, float],
+) -> Traffic:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 12
+    id, score, p_fast, p_reasoning, tier, propensity, revenue, total_ms, segment, answer_type = columns[:10]
+    first_byte_ms, country = columns[10:]
+    segments, segment_names = _codes(segment)
+    countries, country_names = _codes(country)
+    place_of = {codes.TIERS[name]: place for place, name in enumerate(TIERS)}
+    type_of = {kind: place for place, kind in enumerate(AnswerType)}
+    fast = _floats(p_fast)
+    return Traffic(
+        # Stored in four bytes; rounded as they were when they decided.
+        scores=np.round(_floats(score), SCORE_DIGITS),
+        may_vote=np.array([kind in VOTABLE for kind in answer_type], bool) & (fast >= LEAST_P_SAMPLED),
+        p_fast=fast,
+        p_reasoning=_floats(p_reasoning),
+        tiers=np.array([place_of[code] for code in tier], np.int64),
+        propensities=_floats(propensity),
+        cost_usd=_floats([costs.get(one) for one in id]) / 1e9,
+        revenue_usd=_floats(revenue) / 1e9,
+        total_ms=_floats(total_ms),
+        rewards=_floats([ratings.get(one) for one in id]),
+        segments=segments,
+        segment_names=segment_names,
+        first_byte_ms=_floats(first_byte_ms),
+        input_tokens=_floats([lengths.get(one) for one in id]),
+        answer_types=np.array([type_of.get(kind, len(type_of)) for kind in answer_type], np.int64),
+        countries=countries,
+        country_names=country_names,
+    )
+
+
+def _codes(names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
+    """Places in the sorted list of the different names, and that list."""
+    different = tuple(sorted(set(names)))
+    place_of = {name: place for place, name in enumerate(different)}
+    return np.array([place_of[name] for name in names], np.int64), different
+
+
+def _floats(values: Sequence[Any]) -> Floats:
+    return np.array([np.nan if value is None else value for value in values], np.float64)

@@ -1,0 +1,51 @@
+"""The day's allowance of duels holds over all workers; what was not spent comes back."""
+
+import threading
+
+from sqlalchemy import Engine, select
+
+from router.database.learning_tables import DuelDay
+from router.learning.allowance import US_PER_DAY, DuelAllowance
+from tests.ledger.builders import NOON
+
+
+def taken(engine: Engine) -> dict[int, int]:
+    with engine.connect() as connection:
+        return {row.day: row.taken_nanousd for row in connection.execute(select(DuelDay.__table__))}
+
+
+def test_what_fits_is_taken_and_what_does_not_is_refused(engine: Engine) -> None:
+    allowance = DuelAllowance(engine, 100)
+    day = NOON // US_PER_DAY
+    assert [allowance.take(60, NOON), allowance.take(41, NOON), allowance.take(40, NOON)] == [day, None, day]
+    allowance.give_back(55, day)
+    assert taken(engine) == {day: 45}
+    assert allowance.take(55, NOON) == day
+
+
+def test_every_day_has_its_own(engine: Engine) -> None:
+    allowance = DuelAllowance(engine, 100)
+    assert allowance.take(100, NOON) != allowance.take(100, NOON + US_PER_DAY)
+    assert set(taken(engine).values()) == {100}
+
+
+def test_no_allowance_no_day(engine: Engine) -> None:
+    assert DuelAllowance(engine, 0).take(1, NOON) is None
+    assert taken(engine) == {}
+
+
+def test_workers_together_take_no_more_than_there_is(engine: Engine) -> None:
+    won: list[int] = []
+
+    def work() -> None:
+        allowance = DuelAllowance(engine, 100)
+        for _ in range(10):
+            if allowance.take(7, NOON) is not None:
+                won.append(7)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(won) == 98 == taken(engine)[NOON // US_PER_DAY]

@@ -1,0 +1,50 @@
+"""What every worker has to follow is read again and again, whatever goes wrong with one of it."""
+
+import logging
+import threading
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from router.refresher import INTERVAL_S, Follower
+from tests.waiting import PATIENCE_S
+
+
+def test_it_reads_until_it_is_stopped() -> None:
+    enough, seen = threading.Event(), []
+
+    def refresh() -> None:
+        seen.append(1)
+        if len(seen) == 3:
+            enough.set()
+
+    follower = Follower([refresh], interval_s=0.001)
+    follower.start()
+    assert enough.wait(PATIENCE_S)
+    follower.stop()
+    count = len(seen)
+    assert count == len(seen)
+
+
+def test_it_reads_often_enough() -> None:
+    assert 2 * INTERVAL_S < 2
+
+
+def test_what_fails_does_not_keep_the_rest_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[int] = []
+
+    def wrong() -> None:
+        raise ValueError("a dial of a newer version")
+
+    def away() -> None:
+        raise OperationalError("SELECT 1", {}, Exception("away"))
+
+    follower = Follower([wrong, away, lambda: seen.append(1)])
+    with caplog.at_level(logging.ERROR):
+        follower.turn()
+        follower.turn()
+    assert (len(seen), len(caplog.records)) == (2, 1)
+
+
+def test_one_that_never_started_can_be_stopped() -> None:
+    Follower([]).stop()
