@@ -14,18 +14,18 @@ from classifier import artifact
 from classifier.drift import CalibrationWatch
 from router.admin import site as admin
 from router.admin.services import Services
+from router.api.admission import Gate
 from router.api.auth import Doorkeeper
-from router.api.chat import Chat
+from router.api.chat.endpoint import Chat
 from router.api.direct import DirectApp
+from router.api.endpoint import Front
 from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
-from router.api.front import Front
-from router.api.gate import Gate
 from router.api.health import Live, Ready, Scrape
 from router.api.models import Models
-from router.api.responses import Responses
+from router.api.responses.endpoint import Responses
+from router.api.responses.store import Archive, StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
-from router.api.stored import Archive, StoredEndpoint
 from router.canary.monitor import Watch
 from router.canary.verdicts import Limits
 from router.clock import SystemClock
@@ -40,10 +40,10 @@ from router.learning.duels import Duels
 from router.learning.selection import Learning
 from router.ledger import pricelist, revenue, rollups
 from router.ledger.coverage import CoverageBook
+from router.ledger.leases import Slices
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
-from router.ledger.slices import Slices
 from router.ledger.spool import Spool
 from router.ledger.stored import StoredResponses
 from router.lineup import Lineup, agreement_file
@@ -56,7 +56,7 @@ from router.policies.versions import PolicyBook
 from router.providers.catalog import Providers
 from router.refresher import Follower
 from router.settings import Settings, WrongSetting
-from router.tiers.coverage_log import CoverageLog
+from router.tiers.parallel.coverage_log import CoverageLog
 from router.types import Tier
 
 HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES))

@@ -20,9 +20,9 @@ from router.learning.duels import Contest
 from router.learning.selection import Learning
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
+from router.ledger.leases import Purse, Slices
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
-from router.ledger.slices import Purse, Slices
 from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider
 from router.tiers.base import Answer, Bounded, Query, TierRunner

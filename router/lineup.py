@@ -13,10 +13,10 @@ from router.money import nano_from_usd
 from router.providers.base import ModelTarget
 from router.settings import ModelSettings, Settings, WrongSetting
 from router.tiers.base import TierRunner
-from router.tiers.calibration import CalibrationTable
-from router.tiers.coverage_log import CoverageLog, DailyAllowance
-from router.tiers.parallel import ParallelSettings, ParallelTier
-from router.tiers.shadowing import ShadowSlice
+from router.tiers.parallel.calibration import CalibrationTable
+from router.tiers.parallel.coverage_log import CoverageLog, DailyAllowance
+from router.tiers.parallel.shadow import ShadowSlice
+from router.tiers.parallel.tier import ParallelSettings, ParallelTier
 from router.tiers.single import SingleTier
 from router.types import Tier, Usage
 

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from classifier.drift import Drift
 from router.canary.verdicts import Verdict
 from router.ledger.shipping import ShippingState
-from router.tiers.coverage_log import CoverageLog
+from router.tiers.parallel.coverage_log import CoverageLog
 from router.types import Decision, Outcome, Tier
 
 COVERAGE_K = 4

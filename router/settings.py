@@ -22,7 +22,7 @@ from pydantic_settings import (
 )
 
 from router.providers.base import ModelTarget
-from router.tiers.stopping import require_allowed, require_reachable
+from router.tiers.parallel.stopping import require_allowed, require_reachable
 from router.types import Tier
 
 ENV_PREFIX = "TIERWISE_"

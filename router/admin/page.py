@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from router.admin import audit
 from router.admin.auth.secrets import Role
+from router.admin.auth.sessions import Session
 from router.admin.services import Services
-from router.admin.sessions import Session
 from router.database.engine import Witness
 
 

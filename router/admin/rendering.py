@@ -9,7 +9,7 @@ from markupsafe import Markup
 from router.admin import assets
 from router.money import usd_text
 from router.policies.dials import shown
-from router.reports.shown import amount, number, percent
+from router.reports.formatting import amount, number, percent
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -14,15 +14,15 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from router.admin import assets
-from router.admin.answers import START, forget_said, json_answer, json_error, said, say, sentence
-from router.admin.contents import PAGES
-from router.admin.doors import Doors
-from router.admin.entrance import Entrance
-from router.admin.guard import TOLD, Guard, Sealed
+from router.admin.auth.endpoints import Entrance
+from router.admin.auth.sign_in import Doors
+from router.admin.middleware import TOLD, Guard, Sealed
 from router.admin.page import Act, Done, Feed, Page, Shown, Visit
-from router.admin.reception import Reception
+from router.admin.registry import PAGES
 from router.admin.rendering import render
+from router.admin.responses import START, forget_said, json_answer, json_error, said, say, sentence
 from router.admin.services import Services
+from router.admin.visits import Reception
 
 ROUTES = (
     ("GET", "/admin", "The admin pages, for browsers: a session of their own, no API key."),

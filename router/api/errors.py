@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router.api.completions import encoded
+from router.api.chat.response import encoded
 from router.clock import SystemClock, request_id
 from router.errors import MethodNotAllowed, NotFound, RequestError, RouterError
 

@@ -13,11 +13,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
+from router.api.asgi import answering, send_json
 from router.api.auth import COUNTRY_CODE, Caller, Doorkeeper
 from router.api.body import read_body
-from router.api.completions import encoded
-from router.api.replies import answering, send_json
-from router.api.wire import converted, parse_json, parse_object
+from router.api.chat.request import converted, parse_json, parse_object
+from router.api.chat.response import encoded
 from router.database.engine import writing
 from router.database.tables import Feedback, Request, RevenueEvent
 from router.errors import Forbidden, InvalidRequest, NotFound, Unavailable

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from starlette.types import Receive, Scope, Send
 
 from classifier.drift import CalibrationWatch, Drift
+from router.api.asgi import answering, send_json
 from router.api.auth import Doorkeeper
-from router.api.completions import encoded
-from router.api.replies import answering, send_json
+from router.api.chat.response import encoded
 from router.keys import Scope as KeyScope
 from router.ledger.shipping import ShippingState
 from router.metrics import Metrics
-from router.tiers.coverage_log import CoverageLog
+from router.tiers.parallel.coverage_log import CoverageLog
 
 METRICS_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from router.api.asgi import answering, send_json
 from router.api.auth import Doorkeeper
-from router.api.completions import encoded
-from router.api.replies import answering, send_json
+from router.api.chat.response import encoded
 from router.errors import UnknownModel
 from router.providers.base import ModelTarget
 

@@ -17,12 +17,12 @@ from router.errors import ProviderError, QuotaExhausted, RouterError, Unavailabl
 from router.ledger.entries import DuelVerdict
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
 from router.providers.collecting import fold
-from router.tiers import judge
-from router.tiers.agreement import WHOLE, agreement
-from router.tiers.answers import Asked, asked
 from router.tiers.base import Answer, Query
 from router.tiers.calls import Calls, Purse
-from router.tiers.checkers import CheckerPool
+from router.tiers.vote import judge
+from router.tiers.vote.agreement import WHOLE, agreement
+from router.tiers.vote.checkers import CheckerPool
+from router.tiers.vote.keys import Asked, asked
 from router.types import Agreement, CallKind, Tier
 
 log = logging.getLogger(__name__)

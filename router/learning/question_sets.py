@@ -15,9 +15,9 @@ import msgspec
 
 from classifier.types import AnswerType
 from router.providers.base import Choice
-from router.tiers.answers import answer_key, asked, vote_key
-from router.tiers.checkers import CheckerPool
-from router.tiers.rates import wilson
+from router.tiers.vote.checkers import CheckerPool
+from router.tiers.vote.keys import answer_key, asked, vote_key
+from router.tiers.vote.rates import wilson
 
 REQUEST_TIMEOUT_S = 600.0
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from router.database import codes, ids
-from router.ledger.bookings import Bookings, fetched
+from router.ledger.attribution import Bookings, fetched
 from router.ledger.cells import ADDED_FACTS, CALL_FACTS, CALL_KEYS, REQUEST_FACTS, REQUEST_KEYS, UNKNOWN, Role
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 

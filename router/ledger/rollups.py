@@ -16,7 +16,7 @@ from router.database import ids
 from router.database.engine import writing
 from router.database.tables import Rollup, RollupCosts, RollupMark
 from router.ledger import lines
-from router.ledger.bookings import DAY_MS, Bookings, midnight_ms
+from router.ledger.attribution import DAY_MS, Bookings, midnight_ms
 from router.ledger.cells import (
     ADDED_FACTS,
     BY_HOUR,

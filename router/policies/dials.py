@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from router.decision.policy import NEVER, Policy, SegmentDials
-from router.tiers.stopping import require_allowed
+from router.tiers.parallel.stopping import require_allowed
 
 DIALS = tuple(f.name for f in fields(Policy) if f.init and f.name not in ("version", "segments"))
 SEGMENT_DIALS = tuple(f.name for f in fields(SegmentDials))

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Iterable
 
-from router.providers import counting, openai_backends
+from router.providers import counting
 from router.providers.base import ModelTarget, Provider
-from router.providers.embedded import EmbeddedProvider
-from router.providers.litellm import LiteLLMProvider
-from router.providers.openai_compatible import OpenAICompatible
-from router.providers.scripted import ScriptedProvider
+from router.providers.embedded.client import EmbeddedProvider
+from router.providers.litellm.client import LiteLLMProvider
+from router.providers.openai import backends
+from router.providers.openai.client import OpenAICompatible
+from router.providers.scripted.client import ScriptedProvider
 
 # Families with a dialect of their own, wherever their server stands.
 NATIVE = frozenset(
@@ -65,7 +66,7 @@ def family_of(target: ModelTarget) -> str:
     """Tell by name and address who serves a target: embedded, scripted, openai or litellm."""
     if target.provider in ("embedded", "scripted"):
         return target.provider
-    if openai_backends.speaks_openai(target.provider):
+    if backends.speaks_openai(target.provider):
         return "openai"
     return "openai" if target.api_base is not None and target.provider not in NATIVE else "litellm"
 

@@ -13,9 +13,9 @@ from router.reports import charts
 from router.reports.charts import Series
 from router.reports.coverage import CoverageFigures
 from router.reports.figures import definitions
+from router.reports.formatting import amount, figure_text, number, percent
 from router.reports.queries import Filters, Report, Sums
 from router.reports.scatter import tradeoff_chart
-from router.reports.shown import amount, figure_text, number, percent
 from router.reports.standing import Freshness, FullReport
 from router.reports.tradeoff import Estimated, Tradeoff
 from router.reports.window import Window

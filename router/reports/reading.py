@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select, text
 from router.database import ids
 from router.database.tables import Label, Rollup
 from router.ledger import lines, rollups
-from router.ledger.bookings import Bookings
+from router.ledger.attribution import Bookings
 from router.ledger.cells import (
     ADDED_FACTS,
     BY_HOUR,

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 
 from router.database.tables import Call, Label, Request
 from router.ledger.prices import PriceBook
-from router.providers.tally import Served
+from router.providers.scripted.tally import Served
 from router.types import CallStatus, Precision, Usage
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from router.tiers.checkers import CheckerPool
+from router.tiers.vote.checkers import CheckerPool
 from scripts.parallel_bench import embedded, tables
 from scripts.parallel_bench.plots import lines
 from scripts.parallel_bench.pools import CASCADES, ORIGINALS, VOTED

@@ -16,8 +16,8 @@ from operator import attrgetter
 from statistics import median
 
 from router.providers.base import ModelTarget, ProviderRequest
-from router.providers.embedded import CONTEXT_TOKENS, EmbeddedProvider, weights_of
-from router.providers.llama_engine import Event, LlamaEngine
+from router.providers.embedded.client import CONTEXT_TOKENS, EmbeddedProvider, weights_of
+from router.providers.embedded.engine import Event, LlamaEngine
 from scripts.parallel_bench.tables import Table
 
 SAMPLES = 4

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from classifier.types import AnswerType
-from router.tiers.verifiers import evaluate
+from router.tiers.vote.verifiers import evaluate
 
 ORIGINALS = """\
 codet_humaneval  microsoft/CodeT (HumanEval, 100 CodeGen-16B programs a task, model-written tests)

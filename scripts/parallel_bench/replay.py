@@ -11,18 +11,18 @@ from router.ledger.entries import CallIntent, Entry, Opening
 from router.ledger.prices import PriceBook
 from router.providers.base import Choice, Completion, Delta, Metered, ModelTarget, ProviderRequest
 from router.providers.collecting import collect
-from router.tiers.answers import Asked, Key, asked
 from router.tiers.base import Query
-from router.tiers.calibration import CalibrationTable
 from router.tiers.calls import Call, Calls
-from router.tiers.checkers import CheckerPool
-from router.tiers.fanout import Sample
-from router.tiers.parallel import ParallelSettings, ParallelTier
-from router.tiers.selection import Tally
+from router.tiers.parallel.calibration import CalibrationTable
+from router.tiers.parallel.fanout import Sample
+from router.tiers.parallel.stopping import agreement, waves
+from router.tiers.parallel.tier import ParallelSettings, ParallelTier
+from router.tiers.parallel.voting import Vote
 from router.tiers.single import SingleTier
-from router.tiers.stopping import agreement, waves
-from router.tiers.verifiers import Verifier
-from router.tiers.voting import Vote
+from router.tiers.vote.checkers import CheckerPool
+from router.tiers.vote.clusters import Tally
+from router.tiers.vote.keys import Asked, Key, asked
+from router.tiers.vote.verifiers import Verifier
 from router.types import CallKind, CallStatus, Precision, Reason, Tier, Usage
 from scripts.parallel_bench.pools import Item
 

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from router.tiers.calibration import share_bin
-from router.tiers.checkers import CheckerPool
-from router.tiers.coverage import pass_at, selection_efficiency
-from router.tiers.rates import worthwhile_samples
-from router.tiers.verifiers import ArithmeticVerifier, PuzzleVerifier, SchemaVerifier
+from router.tiers.parallel.calibration import share_bin
+from router.tiers.parallel.coverage import pass_at, selection_efficiency
+from router.tiers.vote.checkers import CheckerPool
+from router.tiers.vote.rates import worthwhile_samples
+from router.tiers.vote.verifiers import ArithmeticVerifier, PuzzleVerifier, SchemaVerifier
 from scripts.parallel_bench.pools import Item
 from scripts.parallel_bench.replay import Run, a_tier, accept_only, clusters_of, orders, replay_all, selected
 

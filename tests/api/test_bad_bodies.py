@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from router.api.wire import KNOWN, PASSED, chat_of, params_of, parse_chat
+from router.api.chat.request import KNOWN, PASSED, chat_of, params_of, parse_chat
 from router.errors import InvalidRequest
 from tests.api.service import CHAT, JSON, Service
 

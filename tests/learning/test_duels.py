@@ -12,7 +12,7 @@ from router.errors import ProviderError, Unavailable
 from router.learning.duels import MOST_AT_ONCE, Duels, Finding, Match
 from router.ledger.entries import DuelVerdict
 from router.providers.base import Choice, ProviderRequest
-from router.tiers.checkers import CheckerPool
+from router.tiers.vote.checkers import CheckerPool
 from router.types import Agreement, CallKind, CallStatus, Outcome, Tier
 from tests.tiers.fakes import CHEAP, OTHER, STRONG, UNPRICED, FakeBooks, FakeProvider, Hang, a_query, saying, some_calls
 

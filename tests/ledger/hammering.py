@@ -17,8 +17,8 @@ from router.clock import SystemClock, request_id
 from router.database.engine import open_engine
 from router.errors import QuotaExhausted
 from router.ledger.budgets import Payer
+from router.ledger.leases import Slices
 from router.ledger.shipping import Shipper
-from router.ledger.slices import Slices
 from router.ledger.spool import Spool
 from router.types import Tier
 from tests.ledger.builders import a_closing, a_result, an_intent, an_opening

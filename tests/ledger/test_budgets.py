@@ -16,8 +16,8 @@ from router.database.tables import BudgetLease, BudgetPeriod, Call
 from router.errors import InvalidRequest, QuotaExhausted, Unavailable
 from router.ledger import budgets
 from router.ledger.budgets import Budget, BudgetScope, Payer, Period
+from router.ledger.leases import Slices
 from router.ledger.shipping import Shipper
-from router.ledger.slices import Slices
 from router.ledger.spool import Spool
 from router.types import Tier
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening

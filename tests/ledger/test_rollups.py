@@ -19,7 +19,7 @@ from router.database import schema
 from router.database.engine import writing
 from router.database.tables import Adjustment, Call, Request, RevenueEvent, Rollup, RollupMark, Run
 from router.ledger import lines, rollups
-from router.ledger.bookings import Bookings, spread
+from router.ledger.attribution import Bookings, spread
 from router.ledger.cells import GROUPINGS, Grain, grouping_for, pieces
 from router.ledger.rows import CallRow, RequestRow
 from router.ledger.store import insert_new, labels

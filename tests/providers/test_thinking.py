@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from router.errors import ProviderRefused
-from router.providers.litellm_arguments import arguments_of
-from router.providers.litellm_thinking import claude_version, thinking_arguments
-from router.providers.openai_body import body_of
+from router.providers.litellm.arguments import arguments_of
+from router.providers.litellm.thinking import claude_version, thinking_arguments
+from router.providers.openai.body import body_of
 from tests.providers.shapes import a_request
 
 

@@ -11,8 +11,8 @@ from router.ledger.coverage import CoverageBook
 from router.reports.coverage import coverage
 from router.reports.reading import reading
 from router.reports.standing import full_report
-from router.tiers.coverage import Coverage
-from router.tiers.coverage_log import CoverageLog
+from router.tiers.parallel.coverage import Coverage
+from router.tiers.parallel.coverage_log import CoverageLog
 from tests.ledger.builders import NOON, an_id
 from tests.reports.books import a_booked_request, book
 from tests.reports.test_formats import html

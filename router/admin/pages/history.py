@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from router.admin.page import Feed, NotDone, Page, Visit
-from router.admin.queries import trials
+from router.admin.queries import canaries
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.versions import Act
 from router.tuning.preview.cache import Busy
@@ -31,7 +31,7 @@ def realised(visit: Visit) -> object:
         raise NotDone("version: a whole number is expected")
     try:
         with visit.services.previews.alone():
-            return trials.realised(visit.services.engine, int(version))
+            return canaries.realised(visit.services.engine, int(version))
     except Busy as error:
         raise NotDone(str(error), 409) from None
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from router import keys
 from router.admin.page import Act, Done, Feed, NotDone, Page, Shown, Visit
-from router.admin.queries import spending
+from router.admin.queries import keys as spending
 from router.keys import NEW_KEY_SCOPES, Scope
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period

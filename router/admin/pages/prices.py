@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
-from router.admin.queries import pricing
+from router.admin.queries import prices
 from router.ledger import pricelist
 from router.ledger.pricelist import OPERATOR, Quote
 from router.ledger.prices import Rates
@@ -16,7 +16,7 @@ def show(visit: Visit) -> Mapping[str, object]:
     """Show the book."""
     settings = visit.services.settings
     return {
-        "found": pricing.read(visit.services.engine, sorted(settings.model_names())),
+        "found": prices.read(visit.services.engine, sorted(settings.model_names())),
         "by_file": sorted(settings.prices),
         "model": visit.given.get("model", visit.query.get("model", "")),
     }
@@ -24,7 +24,7 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 def feed(visit: Visit) -> object:
     """The same as JSON."""
-    found = pricing.read(visit.services.engine, sorted(visit.services.settings.model_names()))
+    found = prices.read(visit.services.engine, sorted(visit.services.settings.model_names()))
     return {"current": found.current, "past": found.past, "unpriced": found.unpriced}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
-from router.admin.queries import earning
+from router.admin.queries import revenue as earning
 from router.keys import SEGMENT_NAME
 from router.ledger import revenue
 from router.ledger.revenue import DEFAULT_SEGMENT, MILLION, SCENARIOS, Assumption, StaleRevenue

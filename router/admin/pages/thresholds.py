@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
+from router.admin.queries import canaries
 from router.admin.queries import thresholds as asked
-from router.admin.queries import trials
-from router.admin.queries.versions import versions
+from router.admin.queries.history import versions
 from router.canary import verdicts
 from router.decision.policy import Policy
 from router.keys import DEFAULT_SEGMENT
@@ -79,7 +79,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "targets": TARGETS,
         "versions": versions(services.engine, VERSIONS_SHOWN),
         "trial": canary_lifecycle.running(services.engine),
-        "pace": trials.pace(services.engine, today),
+        "pace": canaries.pace(services.engine, today),
         "assumptions": asked.ASSUMPTIONS,
     }
 
@@ -150,7 +150,7 @@ def trial(visit: Visit) -> object:
     """The open trial, and how its guards stand now."""
     services = visit.services
     limits = verdicts.Limits(**services.settings.canary.model_dump())
-    return trials.trial(services.engine, services.now_us(), services.verdict_on, limits)
+    return canaries.trial(services.engine, services.now_us(), services.verdict_on, limits)
 
 
 def save(visit: Visit) -> Done:

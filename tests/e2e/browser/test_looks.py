@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from router.admin.contents import PAGES
+from router.admin.registry import PAGES
 from tests.e2e.browser.demo import Demo
 
 GRAVE = ("serious", "critical")

@@ -1,0 +1,81 @@
+"""Signing in and out: which secret opens what. argon2 runs in threads, two at a time, behind the rate limit."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+
+from router.admin import audit
+from router.admin.auth.access import SignInRate
+from router.admin.auth.secrets import AdminSecret, Role
+from router.admin.auth.sessions import Limits, Session, Sessions
+from router.admin.services import Services
+from router.admin.threads import Threads
+from router.database.engine import writing
+from router.errors import InvalidRequest, RequestError
+from router.keys import KEY_PREFIX
+from router.settings import WrongSetting
+
+AT_ONCE = 2  # each takes 64 MiB on purpose
+LONGEST_NAME = 80
+
+
+class WrongSecret(RequestError):
+    """The secret opens nothing."""
+
+    status = 401
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The secrets of the roles, the rate of tries, and the sessions behind them."""
+
+    engine: Engine
+    now_us: Callable[[], int]
+    secrets: Mapping[Role, AdminSecret]
+    sessions: Sessions
+    threads: Threads = field(default_factory=Threads)
+    rate: SignInRate = field(default_factory=SignInRate)
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    @classmethod
+    def of(cls, services: Services, environ: Mapping[str, str]) -> "Doors":
+        """Make them from the settings; raises WrongSetting for a secret that could be a key of the data plane."""
+        settings = services.settings
+        for role in Role:
+            if environ.get(f"TIERWISE_{role.upper()}_SECRET", "").startswith(KEY_PREFIX):
+                raise WrongSetting(f"TIERWISE_{role.upper()}_SECRET: begins like an API key; keys open no admin page")
+        secrets = {role: AdminSecret(settings.state_dir, environ, role) for role in Role}
+        limits = Limits(settings.admin.session_idle_minutes * 60, settings.admin.session_hours * 3_600)
+        sessions = Sessions(services.engine, secrets, limits, services.now_us)
+        return cls(services.engine, services.now_us, secrets, sessions)
+
+    async def sign_in(self, secret: str, name: str, address: str) -> str:
+        """Return the token of a new session; raises WrongSecret, RateLimited or InvalidRequest."""
+        actor = " ".join(name.split())
+        if len(actor) > LONGEST_NAME or not actor.isprintable():
+            raise InvalidRequest(f"a name is at most {LONGEST_NAME} characters")
+        self.rate.count(address)
+        async with self.places:
+            role = await self.threads.run(self._role_of, secret)
+        if role is None:
+            raise WrongSecret("the secret is wrong")
+        return await self.threads.run(self._open, role, actor or str(role), address)
+
+    def sign_out(self, session: Session, address: str) -> None:
+        """End a session in all workers."""
+        self.sessions.end(session)
+        self._note("signed out", session.role, session.actor, address)
+
+    def _role_of(self, secret: str) -> Role | None:
+        return next((role for role, door in self.secrets.items() if door.opens(secret)), None)
+
+    def _open(self, role: Role, actor: str, address: str) -> str:
+        token = self.sessions.open(role, actor, address)
+        self._note("signed in", role, actor, address)
+        return token
+
+    def _note(self, act: str, role: Role, actor: str, address: str) -> None:
+        with writing(self.engine) as connection:
+            audit.add(connection, actor, act, "", None, None, self.now_us(), role=role, address=address)

@@ -1,0 +1,113 @@
+"""Stands before every endpoint: which name was asked for, what becomes of errors, and the headers that seal answers."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from router.admin.auth import access
+from router.admin.auth.access import Refused, SignedOut
+from router.admin.page import NotDone
+from router.admin.rendering import render
+from router.admin.responses import START, json_answer, json_error, sentence
+from router.admin.visits import Reception
+from router.api.body import ClientGone
+from router.errors import InvalidRequest, RequestError, RouterError, Unavailable
+from router.keys import WrongKey
+from router.money import NotMoney
+from router.policies.dials import WrongPolicy
+from router.reports.window import WrongWindow
+
+log = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+TOLD = (NotDone, WrongKey, WrongPolicy, NotMoney, WrongWindow, RequestError)  # their messages are for the operator
+# Plotly puts one style for maps into every page, which no chart here uses: let in by its content and nothing else.
+PLOTLY_MAPS = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
+SECURITY = {
+    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src 'self' '{PLOTLY_MAPS}'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class Guard:
+    """Wraps endpoints."""
+
+    def __init__(self, reception: Reception, names: frozenset[str]) -> None:
+        self._reception = reception
+        self._names = names
+
+    def page(self, endpoint: Endpoint) -> Endpoint:
+        """Errors become pages; who is not signed in is led to the door."""
+
+        async def guarded(request: Request) -> Response:
+            found = await self._tried(endpoint, request)
+            if isinstance(found, SignedOut):
+                to = request.url.path if request.method == "GET" else START
+                return RedirectResponse(f"/admin/sign-in?next={quote(to)}", 303)
+            if isinstance(found, RouterError):
+                body = await self._reception.aside(render, "error.html", title="Not possible", error=sentence(found))
+                return HTMLResponse(body, found.status, dict(found.headers()))
+            return found
+
+        return guarded
+
+    def feed(self, endpoint: Endpoint) -> Endpoint:
+        """Errors become JSON."""
+
+        async def guarded(request: Request) -> Response:
+            found = await self._tried(endpoint, request)
+            if isinstance(found, SignedOut):
+                return json_answer({"error": {"message": "You are signed out; load the page again"}}, 401)
+            return json_error(found, found.status) if isinstance(found, RouterError) else found
+
+        return guarded
+
+    async def _tried(self, endpoint: Endpoint, request: Request) -> Response | SignedOut | RouterError:
+        try:
+            access.require_known_host(request.headers, self._names)
+            return await endpoint(request)
+        except SignedOut as error:
+            return error
+        except Refused as error:
+            await self._reception.note(request, error.act, error.message)
+            return error
+        except ClientGone:
+            return Response(status_code=400)
+        except RouterError as error:
+            return error
+        except TOLD as error:
+            return InvalidRequest(str(error))
+        except SQLAlchemyError as error:
+            log.warning("the database does not answer the admin plane: %s", type(error).__name__)
+            return Unavailable("the database is away; the pages come back when it does")
+        except Exception:  # a bug: the operator is told that there was one, the server's log what it was
+            log.exception("a page of the admin plane failed")
+            return RouterError("an internal error; the server's log tells more")
+
+
+class Sealed:
+    """Puts the security headers on every response, and keeps pages out of caches."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sealed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, sealed)

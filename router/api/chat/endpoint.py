@@ -1,0 +1,132 @@
+"""POST /v1/chat/completions: the dialect of chat completions, streamed or whole."""
+
+from collections.abc import Mapping
+
+from router.api.admission import Gate
+from router.api.auth import Caller, Doorkeeper
+from router.api.chat.request import ChatRequest, params_of, parse_chat
+from router.api.chat.response import (
+    SSE_DONE,
+    WireChunk,
+    WireChunkChoice,
+    WireCompletion,
+    WireDelta,
+    encoded,
+    sse,
+    usage_body,
+    wire_choice,
+    wire_delta,
+    wire_logprobs,
+)
+from router.api.endpoint import Front
+from router.errors import RouterError
+from router.exchange import Ask, Desk, Exchange
+from router.providers.base import Delta
+from router.settings import ServerSettings
+from router.tiers.base import Answer
+
+_NOTHING = WireDelta()
+
+
+class Chat(Front):
+    """The chat completions endpoint, as an ASGI application."""
+
+    def __init__(self, desk: Desk, doorkeeper: Doorkeeper, gate: Gate, server: ServerSettings) -> None:
+        super().__init__(desk, doorkeeper, gate, server, lambda id_, created: ChatReply(id_, created, server.strict))
+
+
+class ChatReply:
+    """One chat completion on its way: the request as read, and what the client has seen so far."""
+
+    parameter_names: Mapping[str, str] = {}
+
+    def __init__(self, request_id: str, created: int, strict: bool) -> None:
+        self._request_id = request_id
+        self._id = f"chatcmpl-{request_id}"
+        self._created = created
+        self._strict = strict
+        self._request: ChatRequest
+        self._begun: set[int] = set()
+        self._last: list[WireChunk] = []
+
+    async def read(self, body: bytes, caller: Caller) -> Ask:
+        """Check the body; raises RequestError."""
+        self._request = parse_chat(body, strict=self._strict)
+        return ask_of(self._request, caller, self._request_id, len(body))
+
+    async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
+        """Write a settled answer as one body."""
+        legacy = self._request.functions is not None
+        body = WireCompletion(
+            id=self._id,
+            created=self._created,
+            model=self._request.model,
+            choices=[wire_choice(choice, legacy_functions=legacy) for choice in answer.choices],
+            usage=usage_body(exchange.calls.usage),
+            x_tierwise=exchange.explanation(answer, self._request.ignored),
+            service_tier=answer.service_tier,
+            system_fingerprint=answer.system_fingerprint,
+        )
+        return encoded(body)
+
+    def piece(self, delta: Delta) -> bytes:
+        """Write one step; finish reasons are kept for the end, after the settlement."""
+        written = wire_delta(delta, legacy_functions=self._request.functions is not None)
+        piece = b""
+        if delta.index not in self._begun:
+            self._begun.add(delta.index)
+            piece = sse(self._chunk([WireChunkChoice(delta.index, WireDelta(role="assistant", content=""))], delta))
+        if written != _NOTHING or delta.logprobs is not None:
+            logprobs = wire_logprobs(delta.logprobs)
+            piece += sse(self._chunk([WireChunkChoice(delta.index, written, logprobs)], delta))
+        if delta.finish_reason is not None:
+            legacy = self._request.functions is not None and delta.finish_reason == "tool_calls"
+            reason = "function_call" if legacy else delta.finish_reason
+            self._last.append(self._chunk([WireChunkChoice(delta.index, WireDelta(), None, reason)], delta))
+        return piece
+
+    async def end(self, exchange: Exchange, answer: Answer) -> bytes:
+        """Write the finish reasons, the usage where it was asked for, and the end mark."""
+        last = self._last
+        if self._wants_usage():
+            last.append(self._chunk([], answer))
+            last[-1].usage = usage_body(exchange.calls.usage)
+        last[-1].x_tierwise = exchange.explanation(answer, self._request.ignored)
+        return b"".join(map(sse, last)) + SSE_DONE
+
+    def broken(self, error: RouterError) -> bytes:
+        """Write an error as the last event."""
+        return b"data: " + encoded(error.body()) + b"\n\n"
+
+    def _chunk(self, choices: list[WireChunkChoice], of: Delta | Answer) -> WireChunk:
+        chunk = WireChunk(self._id, self._created, self._request.model, choices)
+        chunk.service_tier, chunk.system_fingerprint = of.service_tier, of.system_fingerprint
+        if self._wants_usage():
+            chunk.usage = None
+        return chunk
+
+    def _wants_usage(self) -> bool:
+        options = self._request.stream_options
+        return options is not None and bool(options.include_usage)
+
+
+def ask_of(request: ChatRequest, caller: Caller, request_id: str, body_bytes: int) -> Ask:
+    """Hand a checked request to the exchange."""
+    return Ask(
+        request_id=request_id,
+        model=request.model,
+        messages=request.messages,
+        params=params_of(request),
+        input_bytes=body_bytes,
+        n=request.n or 1,
+        effort=request.reasoning_effort or (request.reasoning.effort if request.reasoning else None),
+        max_visible_tokens=request.max_tokens,
+        max_output_tokens=request.max_completion_tokens,
+        streamed=bool(request.stream),
+        key_id=caller.key_id,
+        segment=caller.segment,
+        country=caller.country,
+        surface=caller.surface,
+        conversation=caller.conversation_of(request.metadata),
+        allowed_tiers=caller.allowed_tiers,
+    )

@@ -1,0 +1,212 @@
+"""What the answering endpoints share: admission, the body, a place, the decision, one settlement, the errors.
+
+Raw ASGI, because whoever awaits the first token must also notice that the client went away. Failures before the
+first byte are HTTP errors, with `stream: true` too; after it, the last piece of the stream. How a request is read and
+an answer is written is the business of a `Dialect`.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from typing import Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from router.api.admission import Gate
+from router.api.asgi import STREAM_HEADERS, RawHeaders, Watch, raw_headers, send_error, send_json
+from router.api.auth import Caller, Doorkeeper
+from router.api.body import ClientGone, read_body
+from router.clock import SystemClock, request_id
+from router.errors import ProviderError, RouterError
+from router.exchange import Ask, Desk, Exchange
+from router.keys import Scope as KeyScope
+from router.providers.base import Delta
+from router.settings import ServerSettings
+from router.tiers.base import Answer
+from router.types import Outcome, Tier
+
+CLIENT_ID = b"x-client-request-id"
+INTERNAL = "an internal error; the server's log tells more"
+_SENDABLE = re.compile(rb"[\x21-\x7e]{1,512}")
+
+
+class Dialect(Protocol):
+    """How one endpoint reads a request and writes its answer; made anew for each request."""
+
+    @property
+    def parameter_names(self) -> Mapping[str, str]:
+        """What this endpoint calls the parameters that errors from further in name as chat completions do."""
+        ...
+
+    async def read(self, body: bytes, caller: Caller) -> Ask:
+        """Check the body; raises RequestError."""
+        ...
+
+    async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
+        """Write a settled answer as one body."""
+        ...
+
+    def piece(self, delta: Delta) -> bytes:
+        """Write one step of a stream; empty where nothing is to be sent yet."""
+        ...
+
+    async def end(self, exchange: Exchange, answer: Answer) -> bytes:
+        """Write the end of a settled stream."""
+        ...
+
+    def broken(self, error: RouterError) -> bytes:
+        """Write the end of a stream that failed."""
+        ...
+
+
+class Outlet:
+    """The way back for one request: its headers, then a body, an error or a stream."""
+
+    def __init__(self, send: Send, request_id: str, gate: Gate, clock: SystemClock) -> None:
+        self.request_id = request_id
+        self.has_started = False
+        self._send = send
+        self._gate = gate
+        self._clock = clock
+        self._began_ms = clock.ticks_ms()
+        self._headers: RawHeaders = [(b"x-request-id", request_id.encode())]
+        self._decision: Callable[[], Mapping[str, str]] = dict
+
+    def note(self, headers: RawHeaders) -> None:
+        """Add headers: they go out whatever comes, with errors too."""
+        self._headers += headers
+
+    def decided(self, headers: Callable[[], Mapping[str, str]]) -> None:
+        """Send the decision's headers too, as they are when the response begins."""
+        self._decision = headers
+
+    async def body(self, body: bytes) -> None:
+        """Send a whole answer."""
+        await send_json(self._send, 200, body, self._head())
+
+    async def error(self, error: RouterError) -> None:
+        """Send an error as a response."""
+        await send_error(self._send, error, self._head())
+
+    async def start_stream(self) -> None:
+        """Send the head of a stream."""
+        self.has_started = True
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *self._head()]})
+
+    async def piece(self, piece: bytes, *, more: bool) -> None:
+        """Send a piece of a stream."""
+        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    def _head(self) -> RawHeaders:
+        took_ms = self._clock.ticks_ms() - self._began_ms
+        decision = raw_headers(self._decision())
+        return [*self._headers, *decision, *self._gate.headers(), (b"openai-processing-ms", b"%d" % took_ms)]
+
+
+class Front:
+    """An endpoint that answers queries, as an ASGI application."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        doorkeeper: Doorkeeper,
+        gate: Gate,
+        server: ServerSettings,
+        dialect: Callable[[str, int], Dialect],
+    ) -> None:
+        self._desk = desk
+        self._doorkeeper = doorkeeper
+        self._gate = gate
+        self._server = server
+        self._dialect = dialect
+        self._clock = SystemClock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        now_us = self._clock.now_us()
+        outlet = Outlet(send, request_id(now_us), self._gate, self._clock)
+        outlet.note(_client_id(scope))
+        dialect = self._dialect(outlet.request_id, now_us // 1_000_000)
+        try:
+            await self._serve(scope, receive, outlet, dialect)
+        except ClientGone:
+            self._desk.left()
+        except RouterError as error:
+            await _fail(error, outlet, dialect)
+        except Exception:  # a bug: the client is told that there was one, the server's log what it was
+            await _fail(RouterError(INTERNAL, code="internal_error"), outlet, dialect)
+            raise
+
+    async def _serve(self, scope: Scope, receive: Receive, outlet: Outlet, dialect: Dialect) -> None:
+        caller = await self._doorkeeper.admit(scope)
+        caller.require(KeyScope.CHAT)
+        server = self._server
+        body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
+        arrived_ms = self._clock.ticks_ms()
+        ask = await dialect.read(body, caller)
+        watch = Watch(receive)
+        exchange = None
+        try:
+            async with self._gate.place():
+                exchange = await self._desk.open(ask)
+                outlet.decided(exchange.decision_headers)
+                outlet.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
+                await _answer(exchange, ask, outlet, dialect)
+            exchange.follow_up()
+        except asyncio.CancelledError:
+            if not watch.is_gone:
+                raise
+            if exchange is None:
+                raise ClientGone from None
+        finally:
+            watch.stop()
+
+
+async def _fail(error: RouterError, outlet: Outlet, dialect: Dialect) -> None:
+    """Send an error: as a response while there is none, as the last piece of a stream."""
+    error.param = dialect.parameter_names.get(error.param or "", error.param)
+    if outlet.has_started:
+        await outlet.piece(dialect.broken(error), more=False)
+    else:
+        await outlet.error(error)
+
+
+async def _answer(exchange: Exchange, ask: Ask, outlet: Outlet, dialect: Dialect) -> None:
+    """Answer a request and settle it before the last byte; a cancelled answer settles as cancelled."""
+    try:
+        if ask.streamed:
+            await _stream(exchange, outlet, dialect)
+        else:
+            answer = await exchange.answer()
+            exchange.calls.mark_first_byte()
+            exchange.settle(Outcome.OK, answer)
+            await outlet.body(await dialect.whole(exchange, answer))
+    except RouterError as error:
+        exchange.settle(Outcome.ERROR)
+        if isinstance(error, ProviderError) and error.dispatched and exchange.decision.tier is not Tier.FAST:
+            outlet.note([(b"x-should-retry", b"false")])  # a second try would buy the deep answer twice
+        raise
+    except Exception:  # a fault of our own: booked as what it is, answered by the server as an internal error
+        exchange.settle(Outcome.ERROR)
+        raise
+    finally:
+        exchange.settle(Outcome.CANCELLED)
+
+
+async def _stream(exchange: Exchange, outlet: Outlet, dialect: Dialect) -> None:
+    async with aclosing(exchange.stream()) as steps:
+        async for step in steps:
+            if not outlet.has_started:
+                exchange.calls.mark_first_byte()
+                await outlet.start_stream()
+            if isinstance(step, Answer):
+                exchange.settle(Outcome.OK, step)
+                await outlet.piece(await dialect.end(exchange, step), more=False)
+                return
+            if piece := dialect.piece(step):
+                await outlet.piece(piece, more=True)
+
+
+def _client_id(scope: Scope) -> RawHeaders:
+    """The client's own request id, given back as it came; it never takes the place of ours."""
+    return [(CLIENT_ID, value) for name, value in scope["headers"] if name == CLIENT_ID and _SENDABLE.fullmatch(value)]

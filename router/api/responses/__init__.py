@@ -1,0 +1,1 @@
+"""/v1/responses: what comes in, what goes out, and what is stored."""

@@ -1,0 +1,163 @@
+"""POST /v1/responses: the dialect of the Responses API, streamed or whole, in the foreground.
+
+Nothing is kept unless the client says `store: true`. Then a place for the response is made before anything is bought:
+while the database is away such a request is refused and costs nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from router.api.admission import Gate
+from router.api.auth import Caller, Doorkeeper
+from router.api.chat.response import encoded
+from router.api.endpoint import Front
+from router.api.responses.events import Events
+from router.api.responses.items import input_items, messages_of
+from router.api.responses.output import Output
+from router.api.responses.request import PARAMETER_NAMES, ResponsesRequest, params_of, parse_responses
+from router.api.responses.response import INCOMPLETE, ResponseBody, response_to, status_of, usage_body
+from router.api.responses.store import Archive
+from router.errors import RouterError, Unavailable
+from router.exchange import Ask, Desk, Exchange
+from router.providers.base import Delta
+from router.settings import ServerSettings
+from router.tiers.base import Answer
+
+NOT_STORED = "the database went away; this response cannot be read again"
+
+
+class Responses(Front):
+    """The responses endpoint, as an ASGI application."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        doorkeeper: Doorkeeper,
+        gate: Gate,
+        server: ServerSettings,
+        archive: Archive,
+        now_us: Callable[[], int],
+    ) -> None:
+        def dialect(request_id: str, created: int) -> ResponseReply:
+            return ResponseReply(request_id, created, server.strict, archive, now_us)
+
+        super().__init__(desk, doorkeeper, gate, server, dialect)
+
+
+class ResponseReply:
+    """One response on its way: the request as read, and the output so far."""
+
+    parameter_names: Mapping[str, str] = PARAMETER_NAMES
+
+    def __init__(
+        self, request_id: str, created: int, strict: bool, archive: Archive, now_us: Callable[[], int]
+    ) -> None:
+        self._request_id = request_id
+        self._created = created
+        self._strict = strict
+        self._archive = archive
+        self._now_us = now_us
+        self._events = Events()
+        self._output = Output(request_id, self._events.emit)
+        self._finish_reason = "stop"
+        self._is_announced = False
+        self._key_id: int | None = None
+        self._items: list[Any] = []
+        self._request: ResponsesRequest
+        self._response: ResponseBody
+
+    async def read(self, body: bytes, caller: Caller) -> Ask:
+        """Check the body and find what it refers to; raises RequestError or Unavailable."""
+        self._request = request = parse_responses(body, strict=self._strict)
+        self._response = response_to(request, f"resp_{self._request_id}", self._created)
+        self._key_id = caller.key_id
+        given = input_items(request.input)
+        self._items = await self._archive.resolved(given, caller.key_id)
+        messages = messages_of(self._items)
+        if request.previous_response_id is not None:
+            earlier = await self._archive.conversation(request.previous_response_id, caller.key_id)
+            messages = [*messages_of(earlier), *messages]
+        if request.instructions is not None:
+            messages.insert(0, {"role": "system", "content": request.instructions})
+        if request.store:
+            await self._archive.reserve(self._response.id, caller.key_id)
+        was_completed = request.previous_response_id is not None or self._items is not given
+        return Ask(
+            request_id=self._request_id,
+            model=request.model,
+            messages=messages,
+            params=params_of(request),
+            input_bytes=len(body) + (len(encoded(messages)) if was_completed else 0),
+            effort=request.reasoning.effort if request.reasoning else None,
+            max_output_tokens=request.max_output_tokens,
+            streamed=bool(request.stream),
+            key_id=caller.key_id,
+            segment=caller.segment,
+            country=caller.country,
+            surface=caller.surface,
+            conversation=caller.conversation_of(request.metadata),
+            allowed_tiers=caller.allowed_tiers,
+        )
+
+    async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
+        """Write a settled answer as one body."""
+        [choice, *_] = answer.choices
+        self._output = Output(self._request_id)
+        self._output.add_whole(choice)
+        await self._complete(exchange, answer, choice.finish_reason)
+        return encoded(self._response)
+
+    def piece(self, delta: Delta) -> bytes:
+        """Write one step as events; what ends an item is kept for the end, after the settlement."""
+        self._announce()
+        if delta.index == 0:
+            self._output.add(delta)
+            self._finish_reason = delta.finish_reason or self._finish_reason
+        return self._events.take()
+
+    async def end(self, exchange: Exchange, answer: Answer) -> bytes:
+        """Write the ends of the items and of the response."""
+        self._announce()
+        await self._complete(exchange, answer, self._finish_reason)
+        self._events.emit(f"response.{self._response.status}", response=self._response)
+        return self._events.take()
+
+    def broken(self, error: RouterError) -> bytes:
+        """Write an error and the response as far as it came."""
+        response = self._response
+        self._output.finish("incomplete")
+        response.status, response.output, response.store = "failed", self._output.items, False
+        code = "rate_limit_exceeded" if error.status == 429 else "server_error"
+        response.error = {"code": code, "message": error.message}
+        self._events.emit("error", code=error.code, message=error.message, param=error.param)
+        self._events.emit("response.failed", response=response)
+        return self._events.take()
+
+    def _announce(self) -> None:
+        if not self._is_announced:
+            self._is_announced = True
+            self._events.emit("response.created", response=self._response)
+            self._events.emit("response.in_progress", response=self._response)
+
+    async def _complete(self, exchange: Exchange, answer: Answer, finish_reason: str) -> None:
+        """Fill in what is known at the end, and keep the response where that was asked for."""
+        response, status = self._response, status_of(finish_reason)
+        self._output.finish(status)
+        response.status, response.output = status, self._output.items
+        if status == "completed":
+            response.completed_at = self._now_us() // 1_000_000
+        else:
+            response.incomplete_details = {"reason": INCOMPLETE[finish_reason]}
+        response.service_tier = answer.service_tier
+        response.usage = usage_body(exchange.calls.usage)
+        response.x_tierwise = exchange.explanation(answer, self._request.ignored)
+        if response.store:
+            await self._keep(response, response.x_tierwise)
+
+    async def _keep(self, response: ResponseBody, told: dict[str, Any]) -> None:
+        """Store the response; an answer that is paid for goes out even if that fails now, and says so."""
+        try:
+            await self._archive.keep(response.id, self._key_id, response, self._items)
+        except Unavailable:
+            response.store = False
+            told["not_stored"] = NOT_STORED

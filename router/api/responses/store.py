@@ -1,0 +1,144 @@
+"""GET and DELETE /v1/responses/{id}, and what later requests find of stored responses."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope, Send
+
+from router.api.asgi import answering, send_json
+from router.api.auth import Doorkeeper
+from router.api.chat.response import encoded
+from router.api.feedback import in_books
+from router.errors import InvalidRequest, NotFound
+from router.keys import Scope as KeyScope
+from router.ledger.stored import StoredResponses
+
+DAY_US = 86_400_000_000
+RESPONSE_ID = re.compile(r"resp_[0-9a-f]{32}")
+ITEM_ID = re.compile(r"(?:msg|rs|fc)_([0-9a-f]{32})[0-9a-f]{2,}")
+
+
+class Kept(msgspec.Struct):
+    """A stored response with the items that it answers."""
+
+    response: msgspec.Raw
+    input: list[Any]
+
+
+class _Output(msgspec.Struct):
+    output: list[dict[str, Any]]
+    previous_response_id: str | None = None
+
+
+class Archive:
+    """Stored responses, each for the key that stored it. Database work is done off the event loop."""
+
+    def __init__(self, table: StoredResponses, days: int, now_us: Callable[[], int]) -> None:
+        self._table = table
+        self._days = days
+        self._now_us = now_us
+
+    async def reserve(self, response_id: str, key_id: int | None) -> None:
+        """Make a place for a response before it is bought; raises Unavailable."""
+        now_us = self._now_us()
+        await in_books(lambda: self._table.reserve(response_id, key_id, now_us))
+
+    async def keep(self, response_id: str, key_id: int | None, response: object, items: list[Any]) -> None:
+        """Store a response; raises Unavailable."""
+        now_us = self._now_us()
+        body = encoded(Kept(msgspec.Raw(encoded(response)), items))
+        await in_books(lambda: self._table.keep(response_id, key_id, now_us, now_us + self._days * DAY_US, body))
+
+    async def response(self, response_id: str, key_id: int | None) -> bytes:
+        """Return a stored response as it went out; raises NotFound or Unavailable."""
+        kept = await in_books(lambda: self._find(response_id, key_id))
+        if kept is None:
+            raise NotFound(_missing(response_id), param="response_id")
+        return bytes(kept.response)
+
+    async def delete(self, response_id: str, key_id: int | None) -> None:
+        """Delete a stored response; raises NotFound or Unavailable."""
+        if not await in_books(lambda: self._table.delete(response_id, key_id, self._now_us())):
+            raise NotFound(_missing(response_id), param="response_id")
+
+    async def conversation(self, response_id: str, key_id: int | None) -> list[Any]:
+        """Return the items of a stored response and of all before it, in order; raises NotFound or Unavailable."""
+        turns: list[list[Any]] = await in_books(lambda: self._turns(response_id, key_id))
+        return [item for turn in reversed(turns) for item in turn]
+
+    async def resolved(self, items: list[Any], key_id: int | None) -> list[Any]:
+        """Put stored items in the place of references to them; raises NotFound or Unavailable."""
+        wanted = {place: item["id"] for place, item in enumerate(items) if _is_reference(item)}
+        if not wanted:
+            return items
+        found: dict[str, Any] = await in_books(lambda: self._items(list(wanted.values()), key_id))
+        for place, item_id in wanted.items():
+            if item_id not in found:
+                message = f"no stored item has the id {item_id[:128]!r}; only responses with store: true are kept"
+                raise NotFound(message, param=f"input[{place}].id")
+        return [found[wanted[place]] if place in wanted else item for place, item in enumerate(items)]
+
+    def _find(self, response_id: str, key_id: int | None) -> Kept | None:
+        if not RESPONSE_ID.fullmatch(response_id):
+            return None
+        body = self._table.find(response_id, key_id, self._now_us())
+        return None if body is None else msgspec.json.decode(body, type=Kept)
+
+    def _turns(self, response_id: str, key_id: int | None) -> list[list[Any]]:
+        """The items of each turn, the last first."""
+        turns = []
+        next_id: str | None = response_id
+        while next_id is not None:
+            kept = self._find(next_id, key_id)
+            if kept is None:
+                raise NotFound(_missing(next_id), param="previous_response_id", code="previous_response_not_found")
+            answered = msgspec.json.decode(kept.response, type=_Output)
+            turns.append([*kept.input, *answered.output])
+            next_id = answered.previous_response_id
+        return turns
+
+    def _items(self, item_ids: Sequence[str], key_id: int | None) -> dict[str, Any]:
+        matches = [match for item_id in item_ids if (match := ITEM_ID.fullmatch(item_id))]
+        found: dict[str, Any] = {}
+        for response_id in {f"resp_{match[1]}" for match in matches}:
+            kept = self._find(response_id, key_id)
+            if kept is not None:
+                found |= {item["id"]: item for item in msgspec.json.decode(kept.response, type=_Output).output}
+        return found
+
+
+class StoredEndpoint:
+    """Shows or deletes a stored response."""
+
+    def __init__(self, archive: Archive, doorkeeper: Doorkeeper) -> None:
+        self._archive = archive
+        self._doorkeeper = doorkeeper
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with answering(send) as headers:
+            caller = await self._doorkeeper.admit(scope)
+            caller.require(KeyScope.CHAT)
+            response_id = scope["path_params"]["response_id"]
+            if scope["method"] == "DELETE":
+                await self._archive.delete(response_id, caller.key_id)
+                body = encoded({"id": response_id, "object": "response", "deleted": True})
+            elif QueryParams(scope["query_string"]).get("stream") == "true":
+                message = "a stored response is not streamed again; leave stream out"
+                raise InvalidRequest(message, param="stream", code="unsupported_parameter")
+            else:
+                body = await self._archive.response(response_id, caller.key_id)
+            await send_json(send, 200, body, headers)
+
+
+def _is_reference(item: object) -> bool:
+    """Tell whether an item only names one; the type may be left out."""
+    if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+        return False
+    return item.get("type") == "item_reference" or (item.get("type") is None and "role" not in item)
+
+
+def _missing(response_id: str) -> str:
+    return f"no response with the id {response_id[:128]!r} is stored for this key"

@@ -1,0 +1,1 @@
+"""Everything else, through litellm; the only package that imports it."""

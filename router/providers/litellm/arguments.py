@@ -1,0 +1,71 @@
+"""Our request as arguments of litellm's `acompletion`: nothing goes in that is not named here. Pure."""
+
+from collections.abc import Collection
+from typing import Any
+
+from router.errors import ProviderRefused
+from router.providers.base import ProviderRequest
+from router.providers.litellm.thinking import claude_version, thinking_arguments
+from router.providers.openai.body import BOOKKEEPING, COMMON, messages_for
+
+ALLOWED = COMMON | {"user", "service_tier", "modalities", "audio", "prediction", "web_search_options"}
+NEEDED = {"tools", "response_format"}  # without them the answer is another one
+
+
+def arguments_of(
+    request: ProviderRequest, supported: Collection[str], *, stream: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the arguments and the names of the parameters left out; raises ProviderRefused for one that is needed."""
+    target = request.target
+    thinking = thinking_arguments(request, supported)
+    params, dropped = _parameters(
+        request, supported, is_thinking="thinking" in thinking or "reasoning_effort" in thinking
+    )
+    arguments = {
+        "model": target.name,
+        "messages": messages_for(target, request.messages),
+        "api_base": target.api_base,
+        "api_key": target.api_key,
+        "timeout": target.timeout_s,
+        "num_retries": 0,
+        "max_retries": 0,
+        "no-log": True,
+        "stream": stream,
+        **params,
+        **thinking,
+    }
+    if stream:
+        arguments["stream_options"] = {"include_usage": True}
+    return arguments, dropped
+
+
+def _parameters(
+    request: ProviderRequest, supported: Collection[str], *, is_thinking: bool
+) -> tuple[dict[str, Any], list[str]]:
+    params: dict[str, Any] = {}
+    dropped = []
+    for key, value in request.params.items():
+        if value is None:
+            continue
+        if key in ALLOWED and (key in supported or (key == "top_logprobs" and "logprobs" in supported)):
+            params[key] = value
+        elif key in NEEDED:
+            message = f"{request.target.name} does not take {key}"
+            raise ProviderRefused(message, param=key, code="unsupported_parameter", provider_status=400)
+        elif key not in BOOKKEEPING and key != "n":  # who asks for n calls again for those that are missing
+            dropped.append(key)
+    if (version := claude_version(request.target.model)) is not None:
+        dropped += _fit_claude(params, version, is_thinking=is_thinking)
+    return params, dropped
+
+
+def _fit_claude(params: dict[str, Any], version: tuple[int, int], *, is_thinking: bool) -> list[str]:
+    """Claude takes no sampling parameters while it thinks, since 4.7 none at all, since 4.1 one of two; up to 1."""
+    given: list[str] = [key for key in ("temperature", "top_p") if key in params]
+    unwanted = given if is_thinking or version >= (4, 7) else given[1:] if version >= (4, 1) else []
+    for key in unwanted:
+        del params[key]
+    if params.get("temperature", 0) > 1:
+        params["temperature"] = 1
+        unwanted = [*unwanted, "temperature"]
+    return unwanted

@@ -1,0 +1,1 @@
+"""Providers that speak the dialect of OpenAI, over one shared session."""

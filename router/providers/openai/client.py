@@ -1,0 +1,209 @@
+"""OpenAI, and every backend that speaks its dialect, over one shared aiohttp session and without an SDK.
+
+One connection pool, typed decoding, usage always asked for. A parameter that a backend refuses and that the answer
+can do without is left out, tried once more, and remembered.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from router.errors import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
+from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
+from router.providers.openai import wire
+from router.providers.openai.backends import address_of, speaks_openai
+from router.providers.openai.body import body_of, is_for_good, unknown_parameter
+from router.providers.openai.sse import EventLines, EventTooLong
+from router.providers.openai.stream import ChunkReader, told
+from router.providers.openai.thinking_tags import ThinkingTags
+from router.providers.refusals import error_of
+from router.providers.usage import normalise
+
+CONNECT_SECONDS = 10.0
+PING_SECONDS = 10.0
+MOST_RETRIES = 3  # of refused parameters, each left out for good
+DRAIN_SECONDS = 0.25  # after [DONE]: the connection is fit for the next request once its last bytes are read
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """What is known of one target: where it is, how it is addressed, what it was found to refuse."""
+
+    target: ModelTarget
+    chat: URL
+    models: URL
+    headers: CIMultiDict[str]
+    timeout: aiohttp.ClientTimeout
+    secret: str | None
+    splits_thinking: bool
+    refused: frozenset[str] = frozenset()
+
+
+class OpenAICompatible:
+    """Speaks OpenAI's chat completions with any number of backends."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._endpoints: dict[ModelTarget, Endpoint] = {}
+
+    async def complete(self, request: ProviderRequest) -> Completion:
+        """Return the whole answer; raises ProviderError."""
+        endpoint = self._endpoint(request.target)
+        async with self._sent(endpoint, request, stream=False) as (response, dropped):
+            body = await response.read()
+        try:
+            answer = wire.decode(body)
+        except msgspec.MsgspecError as error:
+            raise ProviderError(f"{request.target.name} sent no valid answer") from error
+        if answer.error is not None and not answer.choices:
+            raise told(request.target.name, answer.error, endpoint.secret)
+        choices = [wire.choice_of(choice) for choice in answer.choices or ()]
+        for choice in choices if endpoint.splits_thinking else ():
+            if choice.content and not choice.reasoning:
+                tags = ThinkingTags()
+                parts = [tags.split(choice.content), tags.end()]
+                choice.content = "".join(visible for visible, _ in parts)
+                choice.reasoning = "".join(thought for _, thought in parts) or None
+        metered = normalise(answer.usage)
+        name = request.target.name
+        return Completion(choices, metered, name, answer.service_tier, answer.system_fingerprint, dropped)
+
+    async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
+        """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
+        endpoint = self._endpoint(request.target)
+        async with self._sent(endpoint, request, stream=True) as (response, dropped):
+            reader = ChunkReader(
+                request.target.name, endpoint.secret, dropped, splits_thinking=endpoint.splits_thinking
+            )
+            lines, content, is_done = EventLines(), response.content, False
+            if response.content_type == "application/json":  # it does not stream: its whole answer is one chunk
+                for delta in reader.read(await response.read()):
+                    yield delta
+            while not is_done and (received := await content.readany()):
+                for event in lines.feed(received):
+                    if event == b"[DONE]":
+                        is_done = True
+                        break
+                    for delta in reader.read(event):
+                        yield delta
+            for event in lines.end() if not is_done else ():
+                for delta in reader.read(event) if event != b"[DONE]" else ():
+                    yield delta
+            for delta in reader.end():
+                yield delta
+            if is_done and not content.at_eof():
+                await _drain(content)
+
+    async def ping(self, target: ModelTarget) -> None:
+        """Ask for the list of models, which costs nothing; raises ProviderError."""
+        endpoint = self._endpoint(target)
+        timeout = aiohttp.ClientTimeout(total=PING_SECONDS, sock_connect=PING_SECONDS)
+        with _failures_named(endpoint):
+            session = self._session_now()
+            async with session.get(endpoint.models, headers=endpoint.headers, timeout=timeout) as response:
+                if response.status >= 400 and response.status != 404:  # not all of them have such a list
+                    raise _refusal(endpoint, response.status, await response.read(), response.headers)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _session_now(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # Not limited here: how much may be under way at once is decided before a provider is called.
+            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30)
+            self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
+    def _endpoint(self, target: ModelTarget) -> Endpoint:
+        endpoint = self._endpoints.get(target)
+        if endpoint is None:
+            base, key = address_of(target), target.api_key
+            headers = CIMultiDict({"content-type": "application/json", "accept-encoding": "gzip, deflate"})
+            if key:
+                headers["authorization"] = f"Bearer {key}"
+            endpoint = self._endpoints[target] = Endpoint(
+                target,
+                URL(f"{base}/chat/completions"),
+                URL(f"{base}/models"),
+                headers,
+                aiohttp.ClientTimeout(total=target.timeout_s, sock_connect=min(CONNECT_SECONDS, target.timeout_s)),
+                key,
+                splits_thinking=target.provider == "ollama"
+                or target.api_base is not None
+                or not speaks_openai(target.provider),
+            )
+        return endpoint
+
+    @asynccontextmanager
+    async def _sent(
+        self, endpoint: Endpoint, request: ProviderRequest, *, stream: bool
+    ) -> AsyncGenerator[tuple[aiohttp.ClientResponse, list[str]]]:
+        """Send a request and give its successful response; the connection is closed unless it was read to its end."""
+        session = self._session_now()
+        refused = endpoint.refused
+        with _failures_named(endpoint):
+            for attempt in range(MOST_RETRIES + 1):
+                body, dropped = body_of(request, stream=stream, refused=refused)
+                response = await session.post(
+                    endpoint.chat,
+                    data=_encode(body),
+                    headers=endpoint.headers,
+                    timeout=endpoint.timeout,
+                    allow_redirects=False,
+                )
+                try:
+                    if response.status == 200:
+                        yield response, dropped
+                        return
+                    said = await response.read()
+                finally:
+                    response.close() if not response.content.at_eof() else response.release()
+                error = _refusal(endpoint, response.status, said, response.headers)
+                may_retry = isinstance(error, ProviderRefused) and attempt < MOST_RETRIES
+                culprit = unknown_parameter(error.message, error.param, body.keys()) if may_retry else None
+                if culprit is None or culprit in refused:
+                    raise error
+                refused = refused | {culprit}
+                if is_for_good(error.message):
+                    endpoint.refused |= {culprit}
+
+
+async def _drain(content: aiohttp.StreamReader) -> None:
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            await content.read()
+    except (TimeoutError, aiohttp.ClientError):  # it stays open: not worth waiting for, it is closed instead
+        pass
+
+
+def _refusal(endpoint: Endpoint, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
+    if status < 400:
+        return ProviderError(f"{endpoint.target.name} answered with status {status}", provider_status=status)
+    return error_of(endpoint.target.name, status, body, headers, endpoint.secret)
+
+
+@contextmanager
+def _failures_named(endpoint: Endpoint) -> Iterator[None]:
+    """Turn what aiohttp raises into our errors, telling what never left from what may have been worked on."""
+    name = endpoint.target.name
+    try:
+        yield
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+        raise ProviderUnreachable(f"{name} could not be reached") from error
+    except TimeoutError as error:
+        raise ProviderTimeout(f"{name} did not answer in time") from error
+    except EventTooLong as error:
+        raise ProviderError(f"{name} sent a broken stream") from error
+    except aiohttp.ClientError as error:
+        raise ProviderError(f"{name} broke off its answer") from error

@@ -1,0 +1,1 @@
+"""A double of a provider for tests, demonstrations and load."""

@@ -1,0 +1,1 @@
+"""Samples in waves, a vote, an early stop, an escalation."""

@@ -1,0 +1,196 @@
+"""What sampling came to, as the client sees it: the answer, its confidence, and the trace that explains both."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from router.errors import ProviderError, QuotaExhausted, RouterError
+from router.providers.base import Choice, Delta
+from router.tiers.base import Answer, Query
+from router.tiers.parallel.calibration import Agreement, CalibrationTable
+from router.tiers.parallel.fanout import Sample
+from router.tiers.parallel.sampling import Progress, Sampling, StopReason, agreement_of, share_of
+from router.tiers.vote.keys import vote_key
+from router.types import Tier
+
+DECIDED = frozenset({StopReason.ACCEPTED, StopReason.VERIFIED})
+ANSWERED = DECIDED | {StopReason.SETTLED, StopReason.NO_VOTE_KEY, StopReason.COST_CAP}
+ENOUGH_EVIDENCE = 20
+VERIFIED_CONFIDENCE = 0.99
+LOW_CONFIDENCE = 0.5
+GOOD_AGREEMENT = 0.95
+PIECE = 400
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The end of sampling. `escalates` and `judged` are settled by the tier afterwards."""
+
+    query: Query
+    sampling: Sampling
+    calibration: CalibrationTable
+    key: str
+    escalates: bool = False
+    judged: Sample | None = None
+
+    @property
+    def is_undecided(self) -> bool:
+        """Tell whether a stronger tier should answer instead, if there is one."""
+        return self.sampling.reason not in ANSWERED
+
+    @property
+    def has_answer(self) -> bool:
+        """Tell whether any sample can answer."""
+        return any(s.choice is not None for s in self.sampling.fan.samples)
+
+    @property
+    def hints(self) -> list[str]:
+        """The answers that the vote was torn between."""
+        return self.sampling.vote.top_answers
+
+    @property
+    def contested(self) -> tuple[Sample, Sample] | None:
+        """The first samples of the top two clusters, when one vote or less lies between them."""
+        v1, v2 = self.sampling.vote.top
+        ranked = self.sampling.vote.tally.ranked
+        if self.sampling.reason in DECIDED or not self.sampling.vote.is_keyed or v1 - v2 > 1 or len(ranked) < 2:
+            return None
+        samples = self.sampling.fan.samples
+        return samples[ranked[0].members[0]], samples[ranked[1].members[0]]
+
+    @property
+    def agreement(self) -> Agreement:
+        """How the vote ended, to book a label under."""
+        models, _, answer_type = self.key.rpartition("|")
+        return Agreement(
+            models,
+            answer_type,
+            share_of(self.sampling.vote),
+            len(self.sampling.fan.samples),
+            was_kept=not self.escalates,
+            was_escalated=self.escalates,
+        )
+
+    @property
+    def confidence(self) -> float:
+        """How sure the answer is: the agreement, or less where labels have shown it to mean less."""
+        vote, share = self.sampling.vote, share_of(self.sampling.vote)
+        agreed, p_correct = agreement_of(vote), self.calibration.probability(self.key, share)
+        if self.sampling.reason is StopReason.VERIFIED:
+            return VERIFIED_CONFIDENCE
+        if not vote.is_keyed:
+            return min(LOW_CONFIDENCE, agreed, p_correct)
+        if self.sampling.reason is StopReason.ACCEPTED:
+            return agreed if self.calibration.evidence(self.key, share) < ENOUGH_EVIDENCE else min(agreed, p_correct)
+        return min(agreed, p_correct)
+
+    @property
+    def is_low(self) -> bool:
+        """Tell whether the vote was not accepted, nor settled by as good an agreement."""
+        if self.sampling.reason is StopReason.SETTLED:
+            return agreement_of(self.sampling.vote) < min(GOOD_AGREEMENT, self.sampling.plan.confidence)
+        return self.sampling.reason not in DECIDED or not self.sampling.vote.is_keyed
+
+    def failure(self) -> RouterError:
+        """Say why there is nothing to answer with."""
+        if self.sampling.reason is StopReason.COST_CAP:
+            return QuotaExhausted("the cost cap of this request does not cover one sample")
+        errors = [s.error for s in self.sampling.fan.samples if s.error is not None]
+        return errors[-1] if errors else ProviderError("no sample came back")
+
+    def answer(self) -> Answer:
+        """Return the winner; with n the next best samples follow it."""
+        ranking = self.sampling.vote.ranking(self.sampling.fan.samples)
+        if self.judged is not None:
+            ranking = [self.judged, *(s for s in ranking if s is not self.judged)]
+        choices: list[Choice] = []
+        for sample in ranking[: self.query.n]:
+            assert sample.choice is not None
+            choices.append(msgspec.structs.replace(sample.choice, index=len(choices)))
+        winner = ranking[0]
+        assert winner.completion is not None
+        return Answer(
+            choices=choices,
+            final_tier=Tier.PARALLEL,
+            provider_model=winner.completion.provider_model,
+            call_no=winner.call.call_no,
+            dropped=[name for name in winner.completion.dropped if name in self.query.params],
+            service_tier=winner.completion.service_tier,
+            system_fingerprint=winner.completion.system_fingerprint,
+            confidence=round(self.confidence, 4),
+            trace=self.trace(winner),
+        )
+
+    def escalated(self, answer: Answer, texts: Sequence[str | None]) -> Answer:
+        """Mark the stronger tier's answer: where it agrees with the vote it is surer than where it stands alone."""
+        agrees = any(self._agrees(text) for text in texts if text)
+        p = self.query.estimate.p_reasoning
+        answer.confidence = round(p if agrees or not self.hints else min(p, LOW_CONFIDENCE), 4)
+        answer.trace = {
+            **self.trace(None),
+            "escalated": True,
+            "escalation_agrees": agrees,
+            "low_confidence": bool(self.hints) and not agrees,
+        }
+        return answer
+
+    def trace(self, winner: Sample | None) -> dict[str, Any]:
+        """Tell samples, votes, winner share, stop reason and the cost of each sample."""
+        sampling, vote = self.sampling, self.sampling.vote
+        return {
+            "stop_reason": sampling.reason,
+            "samples": [sample.shown() for sample in sampling.fan.samples],
+            "votes": [{"answer": c.key.value[:200], "votes": len(c.members)} for c in vote.tally.ranked[:5]],
+            "winner": winner.call.call_no if winner else None,
+            "winner_share": round(share_of(vote), 4),
+            "valid": vote.voters,
+            "waves": sampling.waves_sent,
+            "agreement": round(agreement_of(vote), 4),
+            "p_correct": round(self.calibration.probability(self.key, share_of(vote)), 4),
+            "confidence_needed": round(sampling.plan.confidence, 4),
+            "low_confidence": self.is_low,
+            "semantic": not vote.is_keyed,
+            "judged": self.judged is not None,
+            "escalated": False,
+        }
+
+    def _agrees(self, text: str) -> bool:
+        vote = self.sampling.vote
+        key = vote_key(Choice(content=text), vote.question)
+        cluster = vote.tally.find(key) if key else None
+        return cluster is not None and cluster in vote.tally.ranked[:2]
+
+
+def progress_text(progress: Progress) -> str:
+    """Say how far the vote is."""
+    if not progress.planned:
+        return "Asking a stronger model.\n"
+    if not progress.ended:
+        return f"Sampling up to {progress.planned} answers.\n"
+    return f"{progress.ended} of {progress.planned} samples, {progress.agree} agree\n"
+
+
+def deltas_of(answer: Answer) -> Iterator[Delta]:
+    """Spell a whole answer out as a stream, each choice's last delta with its finish reason."""
+    for choice in answer.choices:
+        at, content = choice.index, choice.content or ""
+        for start in range(0, len(content), PIECE):
+            yield Delta(
+                index=at,
+                content=content[start : start + PIECE],
+                logprobs=choice.logprobs if start == 0 else None,
+                provider_model=answer.provider_model,
+            )
+        if choice.refusal:
+            yield Delta(index=at, refusal=choice.refusal)
+        if choice.tool_calls:
+            yield Delta(index=at, tool_calls=[{**call, "index": i} for i, call in enumerate(choice.tool_calls)])
+        yield Delta(index=at, finish_reason=choice.finish_reason)
+
+
+def streamed(answer: Answer) -> Answer:
+    """Return the answer without the text that went out already."""
+    answer.choices = [Choice(index=c.index, finish_reason=c.finish_reason) for c in answer.choices]
+    return answer

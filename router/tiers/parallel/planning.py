@@ -1,0 +1,63 @@
+"""What the samples of a request ask for, and what they and an escalation may cost at most."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from router.providers.base import ModelTarget, ProviderRequest
+from router.tiers.base import Query, TierRunner
+from router.tiers.calls import Calls
+from router.tiers.parallel.prompts import forms_for, put
+from router.tiers.single import SingleTier
+from router.tiers.vote.keys import asked
+
+LEAST_TEMPERATURE = 0.3  # what is colder gives identical samples, which are no evidence
+FORM_TOKENS = 800  # more than any form adds, in bytes
+HINT_TOKENS = 3000  # more than two hints of 200 characters add, in bytes
+NOT_PASSED_ON = frozenset({"n", "seed", "temperature"})
+
+Requests = Callable[[int], tuple[str, ProviderRequest]]
+
+
+def sample_requests(query: Query, targets: Sequence[ModelTarget]) -> Requests:
+    """Return what makes the i-th sample's form and request: models, forms and seeds take turns."""
+    question = asked(query.estimate.answer_type, query.messages, query.params)
+    forms = forms_for(question, has_tools=bool(query.params.get("tools")))
+    messages = [put(query.messages, form) for form in forms]
+    params = {k: v for k, v in query.params.items() if k not in NOT_PASSED_ON}
+    temperature = query.params.get("temperature")
+    if isinstance(temperature, int | float) and temperature >= LEAST_TEMPERATURE:
+        params["temperature"] = temperature
+    asked_seed = query.params.get("seed")
+    seed = asked_seed if isinstance(asked_seed, int) else int(query.request_id[-7:], 16)
+
+    def request(i: int) -> tuple[str, ProviderRequest]:
+        target = targets[i % len(targets)]
+        f = (i + (i // len(targets) if len(targets) > 1 else 0)) % len(forms)
+        return forms[f].name, ProviderRequest(
+            target,
+            messages[f],
+            {**params, "seed": (seed + i) % 2**31},
+            effort=target.effort,
+            think=target.max_thinking_tokens is not None or target.effort not in (None, "none", "minimal"),
+            max_visible_tokens=query.max_visible_tokens,
+            max_output_tokens=query.max_output_tokens,
+        )
+
+    return request
+
+
+def sample_bound(query: Query) -> int:
+    """Bound the input tokens of a sample: the client's own and what a form adds."""
+    return query.input_bound_tokens + FORM_TOKENS
+
+
+def spent(calls: Calls) -> int:
+    """Return what the request has cost so far, calls in flight at their worst case."""
+    return sum((c.intent.hold_nanousd if c.status is None else c.cost_nanousd) or 0 for c in calls.made)
+
+
+def worst_case(escalation: TierRunner | None, query: Query, calls: Calls) -> int:
+    """Bound what handing the query to the escalation tier costs; 0 where that is not known."""
+    hinted = msgspec.structs.replace(query, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)
+    return escalation.worst_case(hinted, calls) if isinstance(escalation, SingleTier) else 0

@@ -1,0 +1,297 @@
+"""The parallel tier: many samples, one answer.
+
+Samples are buffered: a stream shows the role and progress at once, then the winner's text. A hopeless vote is handed
+to the escalation tier with its two most frequent answers as hints; without one it is answered and flagged.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import msgspec
+
+from classifier.types import AnswerType, Stakes
+from router.errors import ProviderError
+from router.providers.base import Delta, ModelTarget
+from router.tiers.base import Answer, Query, TierRunner
+from router.tiers.calls import Calls
+from router.tiers.parallel.calibration import Agreement, CalibrationTable, agreement_key
+from router.tiers.parallel.fanout import FanOut, Slots
+from router.tiers.parallel.outcome import Outcome, deltas_of, progress_text, streamed
+from router.tiers.parallel.planning import HINT_TOKENS, sample_bound, sample_requests, spent, worst_case
+from router.tiers.parallel.prompts import with_hints
+from router.tiers.parallel.sampling import Plan, Progress, Sampling, StopReason, share_of
+from router.tiers.parallel.shadow import ShadowSlice, observe
+from router.tiers.parallel.stopping import least_unanimous, reachable, require_reachable, under_pressure
+from router.tiers.parallel.voting import TestVector, Vote
+from router.tiers.single import says_something
+from router.tiers.vote import judge
+from router.tiers.vote.checkers import CheckerPool
+from router.tiers.vote.keys import asked
+from router.tiers.vote.rates import worthwhile_samples
+from router.tiers.vote.verifiers import Verifier, default_verifiers
+from router.types import Tier
+
+HIGH_STAKES_CONFIDENCE = 0.99
+ENOUGH_EVIDENCE = 20
+HARD_QUESTION = 0.05  # P(correct) for which more samples must still be worth it
+TRUSTED = frozenset({StopReason.ACCEPTED, StopReason.SETTLED})
+TRUSTED_LOSS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelSettings:
+    """How the tier samples. Refuses a confidence that `max_samples` cannot reach."""
+
+    targets: tuple[ModelTarget, ...]
+    max_samples: int = 8
+    confidence: float = 0.95
+    escalation: TierRunner | None = None
+    confidence_by_type: Mapping[AnswerType, float] = field(default_factory=dict)
+    judges: tuple[ModelTarget, ...] = ()
+    price_ratio: float = 30.0  # what a strong call costs, in samples
+    at_once: int = 16
+    at_once_overall: int = 64
+    sample_timeout_s: float = 120.0
+    least_wait_s: float = 1.0  # given to a straggler before the vote goes on without it
+    open_samples: int = 4
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise ValueError("tiers.parallel.models: needs a model")
+        require_reachable(self.confidence, self.max_samples)
+        for answer_type, confidence in self.confidence_by_type.items():
+            require_reachable(confidence, self.max_samples, f"tiers.parallel ({answer_type})")
+
+
+class ParallelTier:
+    """Samples, votes, stops early, escalates.
+
+    `tests` returns recorded test vectors of programs. `shadow` observes coverage on a slice of the queries.
+    """
+
+    def __init__(
+        self,
+        settings: ParallelSettings,
+        *,
+        checkers: CheckerPool | None = None,
+        verifiers: Sequence[Verifier] | None = None,
+        calibration: CalibrationTable | None = None,
+        tests: TestVector | None = None,
+        shadow: ShadowSlice | None = None,
+    ) -> None:
+        self.settings = settings
+        self.checkers = checkers or CheckerPool()
+        self.calibration = calibration or CalibrationTable()
+        self._verifiers = tuple(verifiers) if verifiers is not None else default_verifiers(self.checkers)
+        self._tests = tests
+        self._shadow = shadow
+        self._slots = Slots(settings.at_once_overall)
+        self._ended: dict[str, Agreement] = {}
+
+    async def answer(self, query: Query, calls: Calls) -> Answer:
+        """Return the winner, or what the escalation tier says; raises ProviderError when nothing came back."""
+        async with aclosing(self._sampled(query, calls)) as steps:
+            async for step in steps:
+                if isinstance(step, Outcome):
+                    answer = await self._answer(query, calls, step)
+                    await self._observe(query, calls, step)
+                    return answer
+        raise AssertionError("unreachable: sampling ends in an outcome")
+
+    async def stream(self, query: Query, calls: Calls) -> AsyncGenerator[Delta | Answer]:
+        """Yield the role at once, progress as thinking, then the winner's text."""
+        said = ""
+        async with aclosing(self._sampled(query, calls)) as steps:
+            async for step in steps:
+                if isinstance(step, Outcome):
+                    async with aclosing(self._answer_stream(query, calls, step)) as deltas:
+                        async for delta in deltas:
+                            if isinstance(delta, Answer):
+                                await self._observe(query, calls, step)
+                            yield delta
+                    return
+                if not said:
+                    for index in range(query.n):
+                        yield Delta(index=index)
+                if (text := progress_text(step)) != said:
+                    said = text
+                    yield Delta(reasoning=text)
+
+    def worst_case(self, query: Query, calls: Calls) -> int:
+        """Bound what an answer costs: all samples and an escalation."""
+        request = sample_requests(query, self.settings.targets)
+        samples = range(max(self._most(query), query.n))
+        worst = sum(calls.worst_case(request(i)[1]) or 0 for i in samples)
+        return worst + worst_case(self.settings.escalation, query, calls)
+
+    def learn(self, request_id: str, correct: float) -> bool:
+        """Book a label (0 to 1) of an answer that this process gave; False when it is not remembered."""
+        ended = self._ended.pop(request_id, None)
+        if ended is not None:
+            self.calibration.learn(ended, correct)
+        return ended is not None
+
+    @property
+    def remembered(self) -> tuple[str, ...]:
+        """The requests that a label can still be booked for, the oldest first."""
+        return tuple(self._ended)
+
+    async def close(self) -> None:
+        """End the checker processes."""
+        await self.checkers.close()
+
+    async def _sampled(self, query: Query, calls: Calls) -> AsyncGenerator[Progress | Outcome]:
+        settings = self.settings
+        question = asked(query.estimate.answer_type, query.messages, query.params)
+        vote = Vote(question, self.checkers, self._verifiers, self._tests)
+        fan = FanOut(
+            calls, Tier.PARALLEL, self._slots, settings.at_once, settings.sample_timeout_s, sample_bound(query)
+        )
+        key = agreement_key([t.name for t in settings.targets], question.answer_type)
+        sampling = Sampling(self._plan(query, calls), vote, fan, calls)
+        outcome = Outcome(query, sampling, self.calibration, key)
+        if self._skips(query, calls, key):
+            sampling.reason = StopReason.NOT_WORTH_SAMPLING
+            yield Progress(0, 0, 0)
+        else:
+            async with aclosing(sampling.run()) as steps:
+                async for step in steps:
+                    yield step
+            if self._distrusts(query, calls, outcome):
+                sampling.reason = StopReason.DISTRUSTED
+        outcome.escalates = outcome.is_undecided and self._can_escalate(query, calls)
+        self._remember(outcome)
+        yield outcome
+
+    def _plan(self, query: Query, calls: Calls) -> Plan:
+        """Decide what may be spent."""
+        settings, most = self.settings, self._most(query)
+        confidence = query.confidence
+        if confidence is None:
+            confidence = settings.confidence_by_type.get(query.estimate.answer_type, settings.confidence)
+        if query.estimate.stakes is Stakes.HIGH:
+            confidence = max(confidence, HIGH_STAKES_CONFIDENCE)
+        # A policy may be older than the configuration: what its samples cannot reach is not asked of them.
+        confidence, most = under_pressure(min(confidence, reachable(most)), most, query.pressure)
+        most = max(self._worthwhile(query, most, confidence), query.n)
+        return Plan(
+            max_samples=most,
+            confidence=confidence,
+            least_usable=query.n,
+            open_samples=max(settings.open_samples, query.n),
+            price_ratio=settings.price_ratio,
+            least_wait_s=settings.least_wait_s,
+            cost_cap_nanousd=query.cost_cap_nanousd,
+            input_bound_tokens=sample_bound(query),
+            request=sample_requests(query, self.settings.targets),
+            can_escalate=lambda: self._can_escalate(query, calls),
+        )
+
+    def _most(self, query: Query) -> int:
+        """The samples that the policy allows, and never more than the configuration does."""
+        most = self.settings.max_samples
+        return most if query.max_samples is None else min(query.max_samples, most)
+
+    def _worthwhile(self, query: Query, most: int, confidence: float) -> int:
+        """Cap the samples where a verifier that selects is too weak for more to help."""
+        question = asked(query.estimate.answer_type, query.messages, query.params)
+        for verifier in self._verifiers:
+            if verifier.proves and verifier.applies(question):
+                tpr, fpr = verifier.rates.true_positive.mid, verifier.rates.false_positive.high
+                few = worthwhile_samples(min(query.estimate.p_fast, HARD_QUESTION), tpr, fpr, most)
+                most = min(most, max(least_unanimous(confidence), few))
+        return most
+
+    async def _answer(self, query: Query, calls: Calls, outcome: Outcome) -> Answer:
+        if outcome.escalates and self.settings.escalation is not None:
+            try:
+                answer = await self.settings.escalation.answer(_hinted(query, outcome), calls)
+                return outcome.escalated(answer, [c.content for c in answer.choices])
+            except ProviderError:
+                if not outcome.has_answer:
+                    raise
+        return await self._from_samples(query, calls, outcome)
+
+    async def _answer_stream(self, query: Query, calls: Calls, outcome: Outcome) -> AsyncGenerator[Delta | Answer]:
+        if outcome.escalates and self.settings.escalation is not None:
+            has_begun, texts = False, [""] * query.n
+            yield Delta(reasoning="No agreement: asking a stronger model.\n")
+            strong = self.settings.escalation.stream(_hinted(query, outcome), calls)
+            assert isinstance(strong, AsyncGenerator)
+            try:
+                async with aclosing(strong) as steps:
+                    async for step in steps:
+                        if isinstance(step, Answer):
+                            yield outcome.escalated(step, texts)
+                            return
+                        has_begun = has_begun or says_something(step)
+                        if step.content and step.index < query.n:
+                            texts[step.index] += step.content
+                        yield step
+            except ProviderError:
+                if has_begun or not outcome.has_answer:
+                    raise
+        answer = await self._from_samples(query, calls, outcome)
+        for delta in deltas_of(answer):
+            yield delta
+        yield streamed(answer)
+
+    async def _from_samples(self, query: Query, calls: Calls, outcome: Outcome) -> Answer:
+        """Answer from what is there; a judge decides a contested top two."""
+        if not outcome.has_answer:
+            raise outcome.failure()
+        contested = outcome.contested
+        if contested is not None and self.settings.judges:
+            chosen = judge.choose_judge(self.settings.judges, self.settings.targets)
+            texts = tuple(s.choice.content or "" for s in contested if s.choice)
+            if chosen is not None and len(texts) == 2:
+                question = outcome.sampling.vote.question.question
+                won = await judge.decide(calls, Tier.PARALLEL, chosen, question, (texts[0], texts[1]))
+                outcome.judged = None if won is None else contested[won]
+        return outcome.answer()
+
+    def _can_escalate(self, query: Query, calls: Calls) -> bool:
+        """Tell whether there is a stronger tier and what is left of the request's cap pays for it."""
+        if self.settings.escalation is None:
+            return False
+        if query.cost_cap_nanousd is None:
+            return True
+        return spent(calls) + worst_case(self.settings.escalation, query, calls) <= query.cost_cap_nanousd
+
+    def _skips(self, query: Query, calls: Calls, key: str) -> bool:
+        """Tell whether labels have shown that sampling first does not pay.
+
+        An explicit choice is still honoured, and a tenth of the queries is sampled on, or nothing more were learnt.
+        """
+        if query.explicit or int(query.request_id[-8:], 16) % 10 == 0 or not self._can_escalate(query, calls):
+            return False
+        return not self.calibration.is_worth_sampling(key, query.estimate.p_reasoning, self.settings.price_ratio)
+
+    def _distrusts(self, query: Query, calls: Calls, outcome: Outcome) -> bool:
+        """Tell whether labels have shown that such an agreement is worth less than a strong answer."""
+        share = share_of(outcome.sampling.vote)
+        if outcome.sampling.reason not in TRUSTED or not self._can_escalate(query, calls):
+            return False
+        if self.calibration.evidence(outcome.key, share) < ENOUGH_EVIDENCE:
+            return False
+        return self.calibration.probability(outcome.key, share) < query.estimate.p_reasoning - TRUSTED_LOSS
+
+    def _remember(self, outcome: Outcome) -> None:
+        ended = outcome.agreement
+        self.calibration.saw(ended)
+        self._ended[outcome.query.request_id] = ended
+        if len(self._ended) > 10_000:
+            self._ended.pop(next(iter(self._ended)))
+
+    async def _observe(self, query: Query, calls: Calls, outcome: Outcome) -> None:
+        """On the shadow slice, take the samples that stopping early saved."""
+        if self._shadow is None or not outcome.has_answer or not self._shadow.holds(query.request_id):
+            return
+        vote = Vote(outcome.sampling.vote.question, self.checkers, self._verifiers, self._tests)
+        await observe(self._shadow, outcome, vote, calls, self._slots, self.settings.sample_timeout_s)
+
+
+def _hinted(query: Query, outcome: Outcome) -> Query:
+    messages = with_hints(query.messages, outcome.hints)
+    return msgspec.structs.replace(query, messages=messages, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)

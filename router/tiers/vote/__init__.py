@@ -1,0 +1,1 @@
+"""What a sample answers, and whether two samples agree."""
