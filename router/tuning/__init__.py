@@ -1,1 +1,1 @@
-"""What other thresholds would have done, and which ones meet a target: figures from past traffic, off the request path."""
+"""What other thresholds would have done, and which ones meet a target; off the request path."""
