@@ -23,11 +23,12 @@ def evaluate(
     quick: Annotated[bool, typer.Option("--quick", help="Rankings and calibration of each pair only.")] = False,
 ) -> None:
     """Print the bars of routing quality, then every pair with 95 % intervals and all controls, as Markdown tables."""
-    from classifier import artifact, corpus
-    from classifier.assessment import assess, assess_labels
-    from classifier.evaluate import of_labels, of_outcomes, table
-    from classifier.labels import LabelsError, read_labels
-    from classifier.trials import PairsError, pairs_of_names
+    from classifier import artifact
+    from classifier.training import corpus
+    from classifier.training.assessment import assess, assess_labels
+    from classifier.training.evaluate import of_labels, of_outcomes, table
+    from classifier.training.labels import LabelsError, read_labels
+    from classifier.training.trials import PairsError, pairs_of_names
 
     def progress(says: str) -> None:
         print(says, file=sys.stderr, flush=True)

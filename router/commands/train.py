@@ -40,7 +40,7 @@ def train(
 ) -> None:
     """Adapt the classifier to your own traffic: 50 labels set the calibration, 1,500 the ranking."""
     from classifier.artifact import ArtifactError
-    from classifier.labels import LabelsError
+    from classifier.training.labels import LabelsError
     from router.policies.dials import WrongPolicy
 
     try:
@@ -61,9 +61,9 @@ def train(
 
 def _adapt(path: Path, out: Path, base_directory: Path | None) -> None:
     from classifier import artifact
-    from classifier.adapt import FEWEST_LABELS, adapt
-    from classifier.card import model_card
-    from classifier.labels import LabelsError, digest, read_labels
+    from classifier.training.adapt import FEWEST_LABELS, adapt
+    from classifier.training.card import model_card
+    from classifier.training.labels import LabelsError, digest, read_labels
 
     labels, labels_sha256 = read_labels(path), digest(path)
     if len(labels) < FEWEST_LABELS:
@@ -134,7 +134,7 @@ def _propose(
     engine: "Engine",
 ) -> None:
     """Propose a policy version that names the artefact, its thresholds open to as many queries as today's."""
-    from classifier.later import Verdict
+    from classifier.training.holdout import Verdict
     from router.commands.policy import actor, begin
     from router.learning.refit import same_share
     from router.policies import lifecycle
@@ -158,8 +158,8 @@ def _propose(
 
 def _place(path: Path, base_directory: Path | None) -> None:
     from classifier import artifact
-    from classifier.labels import LabelsError, read_graded
-    from classifier.placement import place
+    from classifier.training.labels import LabelsError, read_graded
+    from classifier.training.placement import place
 
     graded = read_graded(path)
     if not graded:

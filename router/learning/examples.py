@@ -13,7 +13,7 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from classifier.adapt import Example
+from classifier.training.adapt import Example
 from router.learning.labels import TRUST, WEAK, Contest, Lesson, Source
 from router.types import Agreement, Tier
 

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from classifier.adapt import FEWEST_FOR_RANKING, Adapted, adapt_to_examples
-from classifier.later import Later, later
-from classifier.levels import FEWEST_OF_A_TIER, level_and_slope
 from classifier.model import DifficultyModel
 from classifier.rows import packed
+from classifier.training.adapt import FEWEST_FOR_RANKING, Adapted, adapt_to_examples
+from classifier.training.holdout import Later, later
+from classifier.training.levels import FEWEST_OF_A_TIER, level_and_slope
 from classifier.types import Abilities
 from router.decision.policy import NEVER, SCORE_DIGITS, Policy
 from router.learning.examples import examples_of, sources_of

@@ -1,7 +1,7 @@
 """The model card of a classifier refitted from the books: data, sources and their bias, figures beside all controls."""
 
-from classifier.later import ADAPTED, BASE, Calibration, Verdict
-from classifier.metrics import Interval
+from classifier.training.holdout import ADAPTED, BASE, Calibration, Verdict
+from classifier.training.metrics import Interval
 from router.learning.labels import TRUST
 from router.learning.refit import Refit, day_of
 

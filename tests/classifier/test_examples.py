@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from classifier.adapt import Adapted, Example, adapt, adapt_to_examples
 from classifier.features import SURFACE_NAMES, extract
 from classifier.rows import packed, read, unpacked
+from classifier.training.adapt import Adapted, Example, adapt, adapt_to_examples
+from classifier.training.wrapping import joined
 from classifier.types import Abilities, Turn
-from classifier.wrapping import joined
-from tests.classifier.test_adapt import BASE, some_labels
+from tests.classifier.training.test_adapt import BASE, some_labels
 
 
 def quiet(line: str) -> None:

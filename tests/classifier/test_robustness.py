@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifier import artifact
-from classifier.perturbations import REWRITES
+from classifier.training.perturbations import REWRITES
 from classifier.types import Stakes, Turn
 from classifier.wording import KNOWN_PREFIXES, KNOWN_SUFFIXES, stripped
 from tests.classifier.builders import MATHS, SMALL_TALK, a_conversation

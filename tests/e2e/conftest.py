@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.served import Instance, given, serve
+from scripts.showcase.serving import Instance, given, serve
 
 
 def pytest_configure(config: pytest.Config) -> None:

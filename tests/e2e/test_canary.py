@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from router.policies.canary_lifecycle import CanaryState
-from scripts.canary_bench.live import Scenario, live
+from scripts.benchmarks.canary.live import Scenario, live
 
 
 def test_a_canary_that_costs_too_much_is_rolled_back_although_the_worker_is_killed(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.e2e.served import Instance, serve
+from scripts.showcase.serving import Instance, serve
 
 CONFIG = """
 database_url = "sqlite:///{directory}/tierwise.db"

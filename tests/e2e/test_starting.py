@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.served import TIERWISE, announced, environment
+from scripts.showcase.serving import TIERWISE, announced, environment
 from tests.waiting import PATIENCE_S, eventually
 
 BASIC = """

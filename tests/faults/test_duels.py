@@ -10,7 +10,7 @@ from router.database.learning_tables import Duel
 from router.database.tables import Call
 from router.ledger.entries import CallIntent
 from router.types import CallKind, CallStatus
-from scripts.faulting.served import Instance, Place
+from scripts.benchmarks.faults.served import Instance, Place
 from tests.waiting import soon
 
 QUESTION = {"model": "auto", "messages": [{"role": "user", "content": "How much is 17 + 25?"}]}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.faulting.disconnects import disconnects
-from scripts.faulting.kills import kills
-from scripts.faulting.outage import locked, outage
-from scripts.faulting.served import Place
+from scripts.benchmarks.faults.disconnects import disconnects
+from scripts.benchmarks.faults.kills import kills
+from scripts.benchmarks.faults.outage import locked, outage
+from scripts.benchmarks.faults.served import Place
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from classifier.later import FEWEST_PAIRS, Verdict, later
+from classifier.training.holdout import FEWEST_PAIRS, Verdict, later
 from classifier.types import Abilities, Turn
 from router.cli import app
 from router.database import schema

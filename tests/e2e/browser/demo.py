@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.served import environment, serve
+from scripts.showcase.serving import environment, serve
 from tests.waiting import PATIENCE_S
 
 REQUESTS = 1_500
@@ -45,7 +45,7 @@ def demonstration(directory: Path) -> Iterator[Demo]:
     """Seed and serve until the block ends."""
     config = directory / "seed.toml"
     config.write_text(CONFIG.format(directory=directory), encoding="utf-8")
-    seed = [sys.executable, "-m", "scripts.seed", "--requests", str(REQUESTS), "--days", str(DAYS)]
+    seed = [sys.executable, "-m", "scripts.showcase.seed", "--requests", str(REQUESTS), "--days", str(DAYS)]
     subprocess.run([*seed, "--config", str(config)], check=True, capture_output=True, env=environment())
     with serve(directory, CONFIG) as instance:
         printed = re.search(r"Admin secret: (\S+)", (directory / "serve.log").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from scripts.tour import drag
+from scripts.showcase.tour import drag
 from tests.e2e.browser.demo import Demo
 
 OpenPage = Callable[..., Page]

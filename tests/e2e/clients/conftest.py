@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.e2e.served import Instance
+from scripts.showcase.serving import Instance
 
 
 @pytest.fixture

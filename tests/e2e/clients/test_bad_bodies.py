@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scripts.showcase.serving import Instance
 from tests.e2e.clients.test_openai_requests import SAID, WEATHER
 from tests.e2e.clients.test_schema import assert_valid
-from tests.e2e.served import Instance
 
 GOOD: dict[str, Any] = {
     "model": "auto",

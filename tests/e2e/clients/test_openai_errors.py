@@ -7,8 +7,8 @@ import openai
 import pytest
 from openai import OpenAI
 
+from scripts.showcase.serving import Instance
 from tests.e2e.clients.test_openai_requests import SAID, WEATHER
-from tests.e2e.served import Instance
 
 WRONG: dict[str, dict[str, Any]] = {
     "messages": {"messages": []},

