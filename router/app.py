@@ -17,12 +17,10 @@ from router.admin.services import Services
 from router.api.admission import Gate
 from router.api.auth import Doorkeeper
 from router.api.chat.endpoint import Chat
-from router.api.direct import DirectApp
-from router.api.endpoint import Front
 from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
 from router.api.health import Live, Ready, Scrape
-from router.api.models import Models
+from router.api.models import Listed, Models
 from router.api.responses.endpoint import Responses
 from router.api.responses.store import Archive, StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
@@ -141,7 +139,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     gate = Gate(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
     archive = Archive(StoredResponses(engine), server.stored_response_days, clock.now_us)
     stored = StoredEndpoint(archive, doorkeeper)
-    models = Models(lineup.listed(), doorkeeper, clock.now_us() // 1_000_000)
+    models = Models(Listed.of_lineup(lineup), doorkeeper, clock.now_us() // 1_000_000)
     endpoints: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/v1/chat/completions"): Chat(desk, doorkeeper, gate, server),
         ("POST", "/v1/responses"): Responses(desk, doorkeeper, gate, server, archive, clock.now_us),
@@ -195,8 +193,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             spool.close()
             engine.dispose()
 
-    fronts = {place: at for place, at in endpoints.items() if isinstance(at, Front)}
-    return DirectApp(fronts, routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
 def _opened(settings: Settings, clock: SystemClock) -> tuple[Engine, PriceBook, RevenueBook]:

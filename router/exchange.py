@@ -8,13 +8,11 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from classifier.types import Estimate
 from router.conversation import language
 from router.conversation.ads import AdLexicon, said_last, shipped
 from router.decision.engine import Routed, Routing
-from router.decision.policy import BudgetView
+from router.decision.rules import BudgetView
 from router.errors import QuotaExhausted, Unavailable
 from router.learning.duels import Contest
 from router.learning.selection import Learning
@@ -25,35 +23,12 @@ from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider
+from router.request import InferenceRequest
 from router.tiers.base import Answer, Bounded, Query, TierRunner
 from router.tiers.calls import Books, Calls, Clock
 from router.types import CallKind, Decision, Outcome, Reason, Tier
 
 IMAGE_BOUND_TOKENS = 3_000
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """A checked and authenticated request, as any endpoint hands it in.
-
-    `input_bytes` is the size of the request body: no text has more tokens than bytes.
-    """
-
-    request_id: str
-    model: str
-    messages: list[dict[str, Any]]
-    params: dict[str, Any]
-    input_bytes: int
-    n: int = 1
-    effort: str | None = None
-    max_visible_tokens: int | None = None
-    max_output_tokens: int | None = None
-    streamed: bool = False
-    key_id: int | None = None
-    segment: str = "default"
-    country: str = "ZZ"
-    surface: str = ""  # where it was asked, as far as assumptions of revenue tell surfaces apart
-    conversation: str | None = None  # as the client names it
-    allowed_tiers: frozenset[Tier] = frozenset(Tier)
 
 
 class Desk:
@@ -92,7 +67,7 @@ class Desk:
         self._clock = clock
         self._metrics = metrics
 
-    async def open(self, ask: Ask) -> "Exchange":
+    async def open(self, ask: InferenceRequest) -> "Exchange":
         """Decide about a request and prepare its answer; nothing is sent or booked yet.
 
         What it may cost is held against hard budgets. Raises RequestError, or Unavailable where a budget cannot be
@@ -125,7 +100,7 @@ class Desk:
             raise Unavailable("the ledger is nearly out of disk space: only fast is served", code="spool_low")
         return decision
 
-    async def _held(self, ask: Ask, routed: Routed, decision: Decision) -> "tuple[Exchange, str | None]":
+    async def _held(self, ask: InferenceRequest, routed: Routed, decision: Decision) -> "tuple[Exchange, str | None]":
         """Prepare the answer of one tier and hold its worst case; also tells which budget has too little for it."""
         opened_at = self._clock.now_us()
         payer = Payer(ask.key_id, ask.segment, decision.tier)
@@ -134,7 +109,7 @@ class Desk:
         return exchange, await purse.hold(exchange.worst_case()) if purse else None
 
     def _exchange(
-        self, ask: Ask, routed: Routed, decision: Decision, opened_at: int, purse: Purse | None
+        self, ask: InferenceRequest, routed: Routed, decision: Decision, opened_at: int, purse: Purse | None
     ) -> "Exchange":
         estimate = routed.estimate
         said = said_last(ask.messages)
@@ -195,7 +170,7 @@ class Desk:
         return exchange
 
     def _contest(
-        self, ask: Ask, routed: Routed, decision: Decision, query: Query, calls: Calls, opened_at: int
+        self, ask: InferenceRequest, routed: Routed, decision: Decision, query: Query, calls: Calls, opened_at: int
     ) -> Contest | None:
         """Keep the request's features where they are to be learnt from, and set up the duel it is chosen for."""
         learning = self._learning

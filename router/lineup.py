@@ -1,17 +1,16 @@
 """Who answers: from settings to the models of each tier, the explicit ones, and the runners over them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from router import targets
-from router.api.models import Listed
+from router import modelmap
 from router.clock import SystemClock
-from router.decision.engine import AUTO, Explicit
+from router.decision.engine import Explicit
 from router.ledger.prices import PriceBook
 from router.money import nano_from_usd
 from router.providers.base import ModelTarget
-from router.settings import ModelSettings, Settings, WrongSetting
+from router.settings import CallSettings, ModelSettings, Settings, WrongSetting
 from router.tiers.base import TierRunner
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.coverage_log import CoverageLog, DailyAllowance
@@ -20,6 +19,8 @@ from router.tiers.parallel.tier import ParallelSettings, ParallelTier
 from router.tiers.single import SingleTier
 from router.types import Tier, Usage
 
+EMBEDDED_CONTEXT_TOKENS = 2048
+EMBEDDED_THINKING_TOKENS = 160
 USUAL_PRICE_RATIO = 30.0
 SAMPLE = Usage(input_fresh=1_500, output_visible=350)  # an ordinary consumer turn with its history
 STRONG_ANSWER = Usage(input_fresh=1_500, output_visible=350, output_reasoning=2_000)
@@ -39,16 +40,16 @@ class Lineup:
         """Read the settings; keys of providers come from the environment."""
         return cls(
             by_tier={
-                Tier.FAST: targets.with_fallbacks(settings, settings.tiers.fast, environ),
-                Tier.REASONING: targets.with_fallbacks(settings, settings.tiers.reasoning, environ),
-                Tier.PARALLEL: targets.sampled(settings, environ),
+                Tier.FAST: with_fallbacks(settings, settings.tiers.fast, environ),
+                Tier.REASONING: with_fallbacks(settings, settings.tiers.reasoning, environ),
+                Tier.PARALLEL: sampled(settings, environ),
             },
             explicit={
                 name: Explicit(_booked_under(settings.models[name]), models)
-                for name, models in targets.explicit(settings, environ).items()
+                for name, models in explicit(settings, environ).items()
             },
-            judges=targets.judges(settings, environ),
-            every=tuple(targets.every(settings, environ)),
+            judges=judges(settings, environ),
+            every=tuple(every(settings, environ)),
         )
 
     @property
@@ -68,12 +69,6 @@ class Lineup:
     def explicit_runners(self) -> dict[str, TierRunner]:
         """The runners of the explicit models, by the name clients ask for."""
         return {name: SingleTier(model.tier, model.targets) for name, model in self.explicit.items()}
-
-    def listed(self) -> list[Listed]:
-        """What clients may ask for by name."""
-        found = [Listed.of(AUTO, [model for models in self.by_tier.values() for model in models])]
-        found += [Listed.of(tier, models) for tier, models in self.by_tier.items()]
-        return found + [Listed.of(name, model.targets) for name, model in self.explicit.items()]
 
     def parallel(
         self, settings: Settings, prices: PriceBook, coverage: CoverageLog, clock: SystemClock
@@ -114,3 +109,78 @@ def _price_ratio(prices: PriceBook, strong: ModelTarget, weak: ModelTarget, now_
 def _booked_under(model: ModelSettings) -> Tier:
     """An explicit model that is asked to think is booked as reasoning, any other as fast."""
     return Tier.REASONING if model.max_thinking_tokens or model.effort not in (None, "none", "minimal") else Tier.FAST
+
+
+def with_fallbacks(settings: Settings, model: ModelSettings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
+    """Return a model's target, then those of its fallbacks."""
+    target = known(model.target(environ))
+    return (
+        target,
+        *(known(_fallback(settings, name, target, environ)) for name in settings.fallbacks.get(target.name, ())),
+    )
+
+
+def sampled(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
+    """Return the targets of the parallel tier."""
+    parallel = settings.tiers.parallel
+    return tuple(known(parallel.target_of(name, environ)) for name in parallel.models)
+
+
+def explicit(settings: Settings, environ: Mapping[str, str]) -> dict[str, tuple[ModelTarget, ...]]:
+    """Return the targets of the explicitly configured models, by the name clients ask for."""
+    return {name: with_fallbacks(settings, model, environ) for name, model in settings.models.items()}
+
+
+def judges(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
+    """Return who may decide duels: one model, or nobody."""
+    judge = settings.learning.judge
+    return () if judge is None else (known(judge.target(environ)),)
+
+
+def every(settings: Settings, environ: Mapping[str, str]) -> list[ModelTarget]:
+    """Return each distinct model that can be called, once."""
+    found = [
+        *with_fallbacks(settings, settings.tiers.fast, environ),
+        *with_fallbacks(settings, settings.tiers.reasoning, environ),
+        *sampled(settings, environ),
+        *(target for targets in explicit(settings, environ).values() for target in targets),
+        *judges(settings, environ),
+    ]
+    return list({(target.name, target.api_base): target for target in found}.values())
+
+
+def known(target: ModelTarget) -> ModelTarget:
+    """Complete a target with what is publicly known of its model; the configuration beats it."""
+    if target.provider == "embedded":
+        thinking = target.max_thinking_tokens if target.max_thinking_tokens is not None else EMBEDDED_THINKING_TOKENS
+        length = target.context_length or EMBEDDED_CONTEXT_TOKENS
+        return replace(target, max_thinking_tokens=thinking, context_length=length, output_length=length)
+    facts = modelmap.facts(target.name)
+    if facts is None:
+        return target
+    able = {
+        "images": facts.supports_vision,
+        "tools": facts.supports_function_calling,
+        "schema": facts.supports_response_schema,
+        "thinking": facts.supports_reasoning,
+    }
+    capabilities = frozenset(name for name, is_able in able.items() if is_able is not False)
+    return replace(
+        target,
+        context_length=target.context_length or facts.max_input_tokens,
+        output_length=facts.max_output_tokens,
+        capabilities=target.capabilities if target.capabilities is not None else capabilities,
+    )
+
+
+def _fallback(settings: Settings, name: str, instead_of: ModelTarget, environ: Mapping[str, str]) -> ModelTarget:
+    """A fallback configured elsewhere brings its own settings; any other is called plainly."""
+    configured = [settings.tiers.fast, settings.tiers.reasoning, *settings.models.values()]
+    for model in configured:
+        if model.model == name:
+            return model.target(environ)
+    if name.partition("/")[0] == instead_of.provider:
+        same = CallSettings(api_base=instead_of.api_base, timeout_s=instead_of.timeout_s)
+        target = same.target_of(name, environ)
+        return target if instead_of.api_key is None else replace(target, api_key=instead_of.api_key)
+    return CallSettings(timeout_s=instead_of.timeout_s).target_of(name, environ)

@@ -19,9 +19,10 @@ from router.api.auth import Caller, Doorkeeper
 from router.api.body import ClientGone, read_body
 from router.clock import SystemClock, request_id
 from router.errors import ProviderError, RouterError
-from router.exchange import Ask, Desk, Exchange
+from router.exchange import Desk, Exchange
 from router.keys import Scope as KeyScope
 from router.providers.base import Delta
+from router.request import InferenceRequest
 from router.settings import ServerSettings
 from router.tiers.base import Answer
 from router.types import Outcome, Tier
@@ -39,7 +40,7 @@ class Dialect(Protocol):
         """What this endpoint calls the parameters that errors from further in name as chat completions do."""
         ...
 
-    async def read(self, body: bytes, caller: Caller) -> Ask:
+    async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
         """Check the body; raises RequestError."""
         ...
 
@@ -171,7 +172,7 @@ async def _fail(error: RouterError, outlet: Outlet, dialect: Dialect) -> None:
         await outlet.error(error)
 
 
-async def _answer(exchange: Exchange, ask: Ask, outlet: Outlet, dialect: Dialect) -> None:
+async def _answer(exchange: Exchange, ask: InferenceRequest, outlet: Outlet, dialect: Dialect) -> None:
     """Answer a request and settle it before the last byte; a cancelled answer settles as cancelled."""
     try:
         if ask.streamed:

@@ -9,7 +9,9 @@ from starlette.types import Receive, Scope, Send
 from router.api.asgi import answering, send_json
 from router.api.auth import Doorkeeper
 from router.api.chat.response import encoded
+from router.decision.engine import AUTO
 from router.errors import UnknownModel
+from router.lineup import Lineup
 from router.providers.base import ModelTarget
 
 
@@ -28,6 +30,13 @@ class Listed:
         able = [model.capabilities for model in models if model.capabilities is not None]
         capabilities = tuple(sorted(frozenset().union(*able))) if able else None
         return cls(name, max(lengths, default=None), capabilities)
+
+    @classmethod
+    def of_lineup(cls, lineup: Lineup) -> "list[Listed]":
+        """What clients may ask for by name."""
+        found = [cls.of(AUTO, [model for models in lineup.by_tier.values() for model in models])]
+        found += [cls.of(tier, models) for tier, models in lineup.by_tier.items()]
+        return found + [cls.of(name, model.targets) for name, model in lineup.explicit.items()]
 
 
 class WireModel(msgspec.Struct):

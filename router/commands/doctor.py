@@ -112,10 +112,10 @@ def _policy(configured: "Settings", *, has_books: bool) -> list[Finding]:
 
 
 def _models(configured: "Settings", environ: Mapping[str, str], *, ask: bool) -> list[Finding]:
-    from router import targets
+    from router import lineup
     from router.ledger import pricelist
 
-    models = targets.every(configured, environ)
+    models = lineup.every(configured, environ)
     unpriced = {m.name for m in models if pricelist.quote(m.name, configured.prices) is None}
     findings = [
         Finding(f"price of {m.name}", WARNING, "none: its calls are booked without an amount")

@@ -16,7 +16,8 @@ from classifier.types import Abilities, Estimate, Forecast
 from router.commands.output import ConfigOption
 from router.conversation.turns import ConversationView, Kind
 from router.decision.capabilities import Lack
-from router.decision.policy import BudgetView, Policy, decide
+from router.decision.policy import Policy
+from router.decision.rules import BudgetView, decide
 from router.types import Tier
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -18,51 +18,22 @@ from classifier.model import DifficultyModel
 from classifier.types import Abilities, AnswerType, Estimate, Stakes
 from router.conversation import turns as conversation
 from router.conversation.turns import ConversationView, Kind
-from router.decision import policy
+from router.decision import rules
 from router.decision.bucketing import mark_of
 from router.decision.capabilities import Lack, Needs, lacks_of
 from router.decision.latency import Waits
-from router.decision.policy import BudgetView, Policy, Wish
+from router.decision.policy import Policy
+from router.decision.rules import BudgetView, Wish
 from router.decision.scorers import Models, Scorer, Scorers
 from router.decision.signals import Memory
 from router.errors import RequestError, UnknownModel
 from router.providers.base import ModelTarget
+from router.request import InferenceRequest
 from router.types import Decision, Signal, Tier
 
 AUTO = "auto"
 BYTES_PER_TOKEN = 4
 MOST_TURNS = 32_767
-
-
-class Query(Protocol):
-    """What routing reads of a request."""
-
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def messages(self) -> list[dict[str, Any]]: ...
-    @property
-    def params(self) -> dict[str, Any]: ...
-    @property
-    def input_bytes(self) -> int: ...
-    @property
-    def effort(self) -> str | None: ...
-    @property
-    def max_visible_tokens(self) -> int | None: ...
-    @property
-    def max_output_tokens(self) -> int | None: ...
-    @property
-    def streamed(self) -> bool: ...
-    @property
-    def key_id(self) -> int | None: ...
-    @property
-    def conversation(self) -> str | None: ...
-    @property
-    def segment(self) -> str: ...
-    @property
-    def allowed_tiers(self) -> frozenset[Tier]: ...
 
 
 class Policies(Protocol):
@@ -103,7 +74,7 @@ class Explicit:
 class _Asked(msgspec.Struct, frozen=True):
     """One query as far as it is the same for every policy."""
 
-    query: Query
+    query: InferenceRequest
     wish: Wish
     view: ConversationView
     lacks: Mapping[Tier, Set[Lack]]
@@ -162,7 +133,7 @@ class Routing:
         scorer = self._scorers.known(classifier)
         return UNREAD if scorer is None else scorer.stability.reading()
 
-    def route(self, query: Query) -> Routed:
+    def route(self, query: InferenceRequest) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
         recollection = self._memory.recall(query.key_id, query.messages, query.request_id)
         asked = self._asked(query, self._draw(), regenerated=recollection.is_regenerate)
@@ -189,7 +160,7 @@ class Routing:
             within=judged.within,
         )
 
-    def tried(self, query: Query, of: Policy) -> tuple[Decision, Estimate]:
+    def tried(self, query: InferenceRequest, of: Policy) -> tuple[Decision, Estimate]:
         """What a policy would do with a query, had it come in now: nothing is explored, and nothing is remembered.
 
         Raises as `route` does. How long tiers keep people waiting is not looked at.
@@ -203,7 +174,7 @@ class Routing:
         if self._waits is not None:
             self._waits.saw(tier, streamed, wait_ms)
 
-    def _asked(self, query: Query, draw: float, *, regenerated: bool) -> _Asked:
+    def _asked(self, query: InferenceRequest, draw: float, *, regenerated: bool) -> _Asked:
         named = self._explicit.get(query.model)
         turns = turns_of({"messages": query.messages})
         attachments = sum(turn.attachments for turn in turns)
@@ -220,7 +191,7 @@ class Routing:
 
     def _note(self, asked: _Asked, judged: _Judged, decision: Decision) -> None:
         """Remember what a query that a score decided adds: its score, and that its tier will be looked at."""
-        if not policy.feeds_window(asked.wish, judged.view):
+        if not rules.feeds_window(asked.wish, judged.view):
             return
         judged.feed(decision.score)
         judged.scorer.stability.observe(decision.score)
@@ -239,7 +210,7 @@ class Routing:
         quantile, lacks = window.cut(chosen.max_deep_share), self._lacks(asked, chosen)
 
         def within(budget: BudgetView) -> Decision:
-            return policy.decide(
+            return rules.decide(
                 estimate,
                 chosen,
                 wish=asked.wish,
@@ -263,14 +234,14 @@ class Routing:
             decision = shadow.within(BudgetView())
         except RequestError:  # what a policy that acts on nothing cannot answer is refused to nobody
             return None
-        if shadow.feed != judged.feed and policy.feeds_window(asked.wish, shadow.view):
+        if shadow.feed != judged.feed and rules.feeds_window(asked.wish, shadow.view):
             shadow.feed(decision.score)
         return decision
 
     def _lacks(self, asked: _Asked, chosen: Policy) -> Mapping[Tier, Set[Lack]]:
         """What the tiers miss; where a score decides, deep ones that keep people waiting miss patience."""
         longest = chosen.max_wait_s
-        if longest is None or self._waits is None or asked.wish != policy.AUTO:
+        if longest is None or self._waits is None or asked.wish != rules.AUTO:
             return asked.lacks
         streamed = asked.query.streamed
         return {
@@ -280,7 +251,7 @@ class Routing:
             for tier, lacks in asked.lacks.items()
         }
 
-    def _wish(self, query: Query, named: Explicit | None) -> Wish:
+    def _wish(self, query: InferenceRequest, named: Explicit | None) -> Wish:
         if named is not None:
             return Wish(tier=named.tier, effort=query.effort)
         if query.model == AUTO:
@@ -297,12 +268,12 @@ class Routing:
         return Abilities(*(t.ability if t.ability is not None else model.ability_of(t.name) for t in (fast, reasoning)))
 
 
-def _wants_json(query: Query) -> bool:
+def _wants_json(query: InferenceRequest) -> bool:
     wanted = query.params.get("response_format")
     return isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema")
 
 
-def _needs(query: Query, attachments: int) -> Needs:
+def _needs(query: InferenceRequest, attachments: int) -> Needs:
     wanted = query.params.get("response_format")
     return Needs(
         input_tokens=query.input_bytes // BYTES_PER_TOKEN if not attachments else 0,

@@ -18,7 +18,8 @@ from classifier.training.adapt import FEWEST_FOR_RANKING, Adapted, adapt_to_exam
 from classifier.training.holdout import Later, later
 from classifier.training.levels import FEWEST_OF_A_TIER, level_and_slope
 from classifier.types import Abilities
-from router.decision.policy import NEVER, SCORE_DIGITS, Policy
+from router.decision.policy import NEVER, Policy
+from router.decision.rules import SCORE_DIGITS
 from router.learning.examples import examples_of, sources_of
 from router.learning.labels import Lesson, Source
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from router.decision.policy import NEVER, SCORE_DIGITS, Policy, SegmentDials
+from router.decision.policy import NEVER, Policy, SegmentDials
+from router.decision.rules import SCORE_DIGITS
 from router.tuning import backtest, off_policy
 from router.tuning.backtest import Backtest, Caps, Figures
 from router.tuning.off_policy import Quality

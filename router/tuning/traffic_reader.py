@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, text
 
 from classifier.types import AnswerType
 from router.database import codes, ids
-from router.decision.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
+from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
 from router.reports.window import Window
 from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, joined
 from router.types import CallKind

@@ -22,9 +22,11 @@ from scripts.showcase.serving import Instance, serve
 SUITES: dict[str, dict[str, list[str]]] = tomllib.loads(
     Path(__file__).with_name("client_suites.toml").read_text("utf-8")
 )
-    Path(__file__).with_name("client_suites.toml").read_text("utf-8")
-) PAGE = DOCS / "compatibility.md" ISOLATED = ROOT / "tests" / "e2e" / "clients" / "isolated" PYTEST = ("pytest",
-"pytest-asyncio") SUITE_TIMEOUT_S = 900 console = Console()
+PAGE = DOCS / "compatibility.md"
+ISOLATED = ROOT / "tests" / "e2e" / "clients" / "isolated"
+PYTEST = ("pytest", "pytest-asyncio")
+SUITE_TIMEOUT_S = 900
+console = Console()
 
 
 def main() -> None:

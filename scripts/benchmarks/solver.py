@@ -23,7 +23,8 @@ from classifier import artifact
 from classifier.training.corpus import CorpusMissing, read
 from classifier.training.trials import HEADLINE, PAIRS, group_of
 from classifier.types import AnswerType, Turn
-from router.decision.policy import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE, Policy
+from router.decision.policy import Policy
+from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
 from router.tuning import backtest
 from router.tuning.solver import Limits, Solver, Unsolvable
 from router.tuning.traffic import Bools, Floats, Ints, Traffic

@@ -10,11 +10,12 @@ from classifier.types import Abilities, AnswerType, Estimate, Forecast, Stakes, 
 from router.decision.engine import Explicit, Routing
 from router.decision.latency import Waits
 from router.decision.policy import Policy
-from router.exchange import Ask, Desk
+from router.exchange import Desk
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
 from router.policies.versions import View
 from router.providers.base import ModelTarget
+from router.request import InferenceRequest
 from router.tiers.single import SingleTier
 from router.types import Tier
 from tests.tiers.fakes import CHEAP, OTHER, PRICES, STRONG, FakeBooks, FakeClock, FakeProvider
@@ -92,7 +93,7 @@ def a_desk(
     )
 
 
-def an_ask(question: str = "How much is it?", model: str = "auto", **changes: Any) -> Ask:
+def an_ask(question: str = "How much is it?", model: str = "auto", **changes: Any) -> InferenceRequest:
     asked = {
         "request_id": "0" * 32,
         "model": model,
@@ -100,4 +101,4 @@ def an_ask(question: str = "How much is it?", model: str = "auto", **changes: An
         "params": {},
         "input_bytes": 100,
     }
-    return Ask(**{**asked, **changes})
+    return InferenceRequest(**{**asked, **changes})

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from classifier.artifact import load
 from classifier.types import Abilities, AnswerType, Estimate, Forecast, Stakes, Turn
 from router.conversation.turns import USER_TURNS, ConversationView, Kind, read
-from router.decision.policy import BudgetView, Policy, decide
+from router.decision.policy import Policy
+from router.decision.rules import BudgetView, decide
 from router.types import Tier
 
 WRITTEN = Path(__file__).parent / "cases.jsonl"

@@ -15,7 +15,8 @@ from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router.conversation.turns import ConversationView, Kind
 from router.decision import policy as policy_module
 from router.decision.capabilities import Lack
-from router.decision.policy import AUTO, NEVER, BudgetView, Policy, SegmentDials, Wish, decide, feeds_window
+from router.decision.policy import NEVER, Policy, SegmentDials
+from router.decision.rules import AUTO, BudgetView, Wish, decide, feeds_window
 from router.errors import Forbidden, InvalidRequest, QuotaExhausted
 from router.types import Decision, Reason, Tier
 

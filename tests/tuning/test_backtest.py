@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router.conversation.turns import ConversationView, Kind
-from router.decision.policy import LEAST_P_SAMPLED, VOTABLE, BudgetView, Policy, SegmentDials, decide
+from router.decision.policy import Policy, SegmentDials
+from router.decision.rules import LEAST_P_SAMPLED, VOTABLE, BudgetView, decide
 from router.decision.share_cap import ScoreWindow
 from router.tuning import backtest
 from router.tuning.backtest import Backtest, rolling_cuts

@@ -7,11 +7,12 @@ from typing import Any
 from classifier.types import Estimate, Forecast
 from router.admin.services import Services
 from router.decision.engine import AUTO, BYTES_PER_TOKEN
-from router.decision.policy import LEAST_P_SAMPLED, VOTABLE, Policy
-from router.exchange import Ask
+from router.decision.policy import Policy
+from router.decision.rules import LEAST_P_SAMPLED, VOTABLE
 from router.ledger.prices import PriceBook
 from router.money import usd_text
 from router.policies.dials import shown
+from router.request import InferenceRequest
 from router.settings import TierSettings
 from router.tiers.parallel.stopping import WAVES
 from router.tuning.preview.preview import Preview
@@ -21,14 +22,16 @@ from router.types import Decision, Tier, Usage
 REQUEST_ID = "0" * 32
 
 
-def ask_of(messages: Sequence[Mapping[str, str]], segment: str) -> Ask:
+def ask_of(messages: Sequence[Mapping[str, str]], segment: str) -> InferenceRequest:
     """The query as a client would send it to `auto`."""
     written = [dict(message) for message in messages]
     size = len(json.dumps(written, ensure_ascii=False).encode("utf-8", "replace"))
-    return Ask(REQUEST_ID, AUTO, written, {}, size, segment=segment)
+    return InferenceRequest(REQUEST_ID, AUTO, written, {}, size, segment=segment)
 
 
-def tried(services: Services, ask: Ask, policies: Mapping[str, Policy], preview: Preview | None) -> dict[str, object]:
+def tried(
+    services: Services, ask: InferenceRequest, policies: Mapping[str, Policy], preview: Preview | None
+) -> dict[str, object]:
     """The answer of the page; raises RequestError where the query can go nowhere."""
     decided = {name: services.routing.tried(ask, policy) for name, policy in policies.items()}
     decisions = {

@@ -20,8 +20,9 @@ from router.api.chat.response import (
 )
 from router.api.endpoint import Front
 from router.errors import RouterError
-from router.exchange import Ask, Desk, Exchange
+from router.exchange import Desk, Exchange
 from router.providers.base import Delta
+from router.request import InferenceRequest
 from router.settings import ServerSettings
 from router.tiers.base import Answer
 
@@ -49,7 +50,7 @@ class ChatReply:
         self._begun: set[int] = set()
         self._last: list[WireChunk] = []
 
-    async def read(self, body: bytes, caller: Caller) -> Ask:
+    async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
         """Check the body; raises RequestError."""
         self._request = parse_chat(body, strict=self._strict)
         return ask_of(self._request, caller, self._request_id, len(body))
@@ -110,9 +111,9 @@ class ChatReply:
         return options is not None and bool(options.include_usage)
 
 
-def ask_of(request: ChatRequest, caller: Caller, request_id: str, body_bytes: int) -> Ask:
+def ask_of(request: ChatRequest, caller: Caller, request_id: str, body_bytes: int) -> InferenceRequest:
     """Hand a checked request to the exchange."""
-    return Ask(
+    return InferenceRequest(
         request_id=request_id,
         model=request.model,
         messages=request.messages,

@@ -18,8 +18,9 @@ from router.api.responses.request import PARAMETER_NAMES, ResponsesRequest, para
 from router.api.responses.response import INCOMPLETE, ResponseBody, response_to, status_of, usage_body
 from router.api.responses.store import Archive
 from router.errors import RouterError, Unavailable
-from router.exchange import Ask, Desk, Exchange
+from router.exchange import Desk, Exchange
 from router.providers.base import Delta
+from router.request import InferenceRequest
 from router.settings import ServerSettings
 from router.tiers.base import Answer
 
@@ -66,7 +67,7 @@ class ResponseReply:
         self._request: ResponsesRequest
         self._response: ResponseBody
 
-    async def read(self, body: bytes, caller: Caller) -> Ask:
+    async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
         """Check the body and find what it refers to; raises RequestError or Unavailable."""
         self._request = request = parse_responses(body, strict=self._strict)
         self._response = response_to(request, f"resp_{self._request_id}", self._created)
@@ -82,7 +83,7 @@ class ResponseReply:
         if request.store:
             await self._archive.reserve(self._response.id, caller.key_id)
         was_completed = request.previous_response_id is not None or self._items is not given
-        return Ask(
+        return InferenceRequest(
             request_id=self._request_id,
             model=request.model,
             messages=messages,

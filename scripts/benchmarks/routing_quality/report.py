@@ -208,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--data", type=Path, default=Path(default), help="directory of queries.parquet, outcomes.parquet"
     )
-    parser.add_argument("--docs", type=Path, default=Path("docs"), help="where routing-quality.md and its charts go")
+    parser.add_argument("--docs", type=Path, default=Path("docs/measured"), help="where the page and charts go")
     parser.add_argument(
         "--only",
         choices=["cpu", "learning-curve"],

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.database import codes
-from router.decision.policy import LEAST_P_SAMPLED, NEVER, SCORE_DIGITS, STEP_UP, VOTABLE, Policy
+from router.decision.policy import NEVER, Policy
+from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, STEP_UP, VOTABLE
 from router.types import Reason, Tier
 from scripts.showcase.seed.world import (
     ABROAD,

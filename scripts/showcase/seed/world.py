@@ -96,7 +96,7 @@ class World:
     prices: Mapping[str, Price | None]
     expected: Mapping[tuple[str, str], int]
     revenue_version: int
-    versions: Sequence[tuple[int, Policy]]
+    policies: Sequence[tuple[int, Policy]]
     keys: Sequence[int]
 
     def policy_at(self, us: int) -> Policy:

@@ -8,7 +8,7 @@ from classifier.abilities import canonical
 from classifier.training import corpus, irt, train
 from classifier.training.corpus import CorpusMissing
 
-DATA = Path(__file__).parents[2] / corpus.DEFAULT_DIRECTORY
+DATA = Path(__file__).parents[3] / corpus.DEFAULT_DIRECTORY
 
 
 def test_absent_data_are_named_with_their_originals(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,6 @@
 from typing import Any
 
-from router import targets
+from router import lineup
 from router.providers.base import ModelTarget
 from router.settings import CallSettings, ModelSettings, Settings
 
@@ -12,7 +12,7 @@ def the_fast(
 ) -> tuple[ModelTarget, ...]:
     configured: dict[str, Any] = {"tiers": {"fast": fast}, "fallbacks": fallbacks or {}, "models": models or {}}
     settings = Settings(**configured)
-    return targets.with_fallbacks(settings, settings.tiers.fast, environ)
+    return lineup.with_fallbacks(settings, settings.tiers.fast, environ)
 
 
 def test_a_providers_key_is_found_in_the_environment() -> None:
@@ -56,7 +56,7 @@ def test_a_fallback_that_is_configured_elsewhere_brings_its_own_settings() -> No
 
 
 def test_what_is_publicly_known_of_a_model_is_filled_in() -> None:
-    known = targets.known(ModelTarget("openai/gpt-4o-mini"))
+    known = lineup.known(ModelTarget("openai/gpt-4o-mini"))
     assert known.context_length is not None
     assert known.capabilities is not None
     assert {"images", "tools", "schema"} <= known.capabilities
@@ -64,20 +64,20 @@ def test_what_is_publicly_known_of_a_model_is_filled_in() -> None:
 
 def test_the_configuration_beats_what_is_publicly_known() -> None:
     told = CallSettings(context_length=100, capabilities=("tools",)).target_of("openai/gpt-4o-mini", {})
-    known = targets.known(told)
+    known = lineup.known(told)
     assert known.context_length == 100
     assert known.capabilities == frozenset({"tools"})
 
 
 def test_of_an_unknown_model_nothing_is_assumed() -> None:
-    unknown = targets.known(ModelTarget("openai/nobody-knows"))
+    unknown = lineup.known(ModelTarget("openai/nobody-knows"))
     assert (unknown.context_length, unknown.capabilities) == (None, None)
 
 
 def test_the_embedded_model_knows_its_small_context() -> None:
-    embedded = targets.known(ModelSettings().target({}))
-    assert embedded.context_length == targets.EMBEDDED_CONTEXT_TOKENS
-    assert embedded.max_thinking_tokens == targets.EMBEDDED_THINKING_TOKENS
+    embedded = lineup.known(ModelSettings().target({}))
+    assert embedded.context_length == lineup.EMBEDDED_CONTEXT_TOKENS
+    assert embedded.max_thinking_tokens == lineup.EMBEDDED_THINKING_TOKENS
 
 
 def test_every_callable_model_is_named_once() -> None:
@@ -86,5 +86,5 @@ def test_every_callable_model_is_named_once() -> None:
         "models": {"own": {"model": "a/z"}},
         "fallbacks": {"a/x": ["a/w"]},
     }
-    every = targets.every(Settings(**configured), {})
+    every = lineup.every(Settings(**configured), {})
     assert sorted(target.name for target in every) == ["a/w", "a/x", "a/y", "a/z"]

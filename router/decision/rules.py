@@ -1,0 +1,251 @@
+"""Which tier a query goes to, and why: a pure function of the estimate, the active policy and what is possible.
+
+No clock, no randomness, no I/O: the random draw and the share cap's quantile come in as numbers. What a query is
+expected to earn is no parameter: revenue acts through budgets only, never on a single query's tier.
+"""
+
+import math
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+
+import msgspec
+
+from classifier.types import AnswerType, Estimate
+from router.conversation.turns import ConversationView, Kind
+from router.decision.capabilities import Lack, lacking
+from router.decision.policy import NEVER, Policy
+from router.errors import Forbidden, QuotaExhausted
+from router.types import Decision, Reason, Tier
+
+TIERS = frozenset(Tier)
+SCORE_DIGITS = 6
+STEP_UP = 0.15  # one pushback: the distance between the default thresholds, so usually one tier
+LEAST_P_SAMPLED = 0.2  # votes cannot rescue what the sampled model rarely gets right
+# Open and factual text has no vote key, only a medoid: nothing to stop early on, nothing to trust.
+VOTABLE = frozenset(AnswerType) - {AnswerType.OPEN, AnswerType.FACTUAL}
+
+TIER_OF_EFFORT = {
+    "none": Tier.FAST,
+    "minimal": Tier.FAST,
+    "low": Tier.REASONING,
+    "medium": Tier.REASONING,
+    "high": Tier.REASONING,
+    "xhigh": Tier.PARALLEL,
+    "max": Tier.PARALLEL,
+}
+# Rather a late answer than none, and rather one cut short.
+TOLERATED: tuple[frozenset[Lack], ...] = (
+    frozenset(),
+    frozenset({Lack.PATIENCE}),
+    frozenset({Lack.PATIENCE, Lack.THINKING_ROOM}),
+)
+# Where a wished or cheap tier cannot serve, the next best in this order does.
+STAND_INS = {
+    Tier.FAST: (Tier.FAST, Tier.REASONING, Tier.PARALLEL),
+    Tier.REASONING: (Tier.REASONING, Tier.FAST, Tier.PARALLEL),
+    Tier.PARALLEL: (Tier.PARALLEL, Tier.REASONING, Tier.FAST),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """What hard budgets still allow."""
+
+    deep_available: bool = True
+    fast_available: bool = True
+
+    def affords(self, tier: Tier) -> bool:
+        """Tell whether a tier can still be paid for."""
+        return self.fast_available if tier is Tier.FAST else self.deep_available
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the client asked for: a tier by name, an effort, or neither (`auto`). A tier beats an effort."""
+
+    tier: Tier | None = None
+    effort: str | None = None
+
+
+AUTO = Wish()
+
+
+def decide(
+    estimate: Estimate,
+    policy: Policy,
+    *,
+    wish: Wish = AUTO,
+    conversation: ConversationView,
+    lacks: Mapping[Tier, Set[Lack]],
+    allowed: Set[Tier],
+    budget: BudgetView,
+    share_cap_quantile: float | None,
+    draw: float,
+) -> Decision:
+    """Choose the tier of one query; `draw` is uniform on [0, 1).
+
+    `lacks` says what each tier's models miss for this request. Raises Forbidden, InvalidRequest when no tier can take
+    the request, QuotaExhausted when none that can is affordable.
+    """
+    if wish.tier is not None:
+        return _override(wish.tier, wish.effort, policy, _score(estimate, conversation), lacks, allowed, budget)
+    able = _able(lacks, allowed)
+    affordable = frozenset(tier for tier in able if budget.affords(tier))
+    if not affordable:
+        raise QuotaExhausted("the budget is used up")
+    query = _Query(estimate, policy, conversation, _score(estimate, conversation), share_cap_quantile)
+    if conversation.kind is Kind.HOUSEKEEPING:
+        return query.wished(Tier.FAST, Reason.HOUSEKEEPING, able, affordable)
+    if wish.effort is not None:
+        wanted = TIER_OF_EFFORT[wish.effort]
+        effort = wish.effort if wanted is Tier.REASONING else None
+        return query.wished(wanted, Reason.EFFORT, able, affordable, effort)
+    return query.explored(query.scored(able, affordable), affordable, draw)
+
+
+def _score(estimate: Estimate, conversation: ConversationView) -> float:
+    """The score thresholds are compared with: never above NEVER, and nothing to gain where nothing is asked."""
+    score = estimate.score + STEP_UP * conversation.steps_up
+    # Rounded, so that a gain of exactly a threshold reaches it in binary too.
+    return round(min(score, 0.0 if conversation.kind is Kind.THANKS else NEVER), SCORE_DIGITS)
+
+
+def _override(
+    tier: Tier,
+    effort: str | None,
+    policy: Policy,
+    score: float,
+    lacks: Mapping[Tier, Set[Lack]],
+    allowed: Set[Tier],
+    budget: BudgetView,
+) -> Decision:
+    """Give the client the tier it named, or say why not."""
+    if tier not in allowed:
+        raise Forbidden(f"this key may not use the tier {tier}", param="model")
+    # An answer cut short is what a client gets who names a thinking model and leaves it no room.
+    if missing := lacks[tier] - TOLERATED[-1]:
+        raise lacking(missing)
+    if not budget.affords(tier):
+        raise QuotaExhausted(f"the budget for the tier {tier} is used up")
+    return Decision(tier, Reason.OVERRIDE, score, None, policy.version, effort=effort)
+
+
+def _able(lacks: Mapping[Tier, Set[Lack]], allowed: Set[Tier]) -> frozenset[Tier]:
+    """The tiers that may and can take the request; raises InvalidRequest naming what they all miss."""
+    if not allowed:
+        raise Forbidden("this key may not use any tier")
+    for tolerated in TOLERATED:
+        if able := frozenset(tier for tier in allowed if lacks[tier] <= tolerated):
+            return able
+    raise lacking(min((lacks[tier] for tier in sorted(allowed)), key=len))
+
+
+def feeds_window(wish: Wish, conversation: ConversationView) -> bool:
+    """Tell whether a score decided, so that it belongs in the ScoreWindow."""
+    return wish == AUTO and conversation.kind is not Kind.HOUSEKEEPING
+
+
+class _Query(msgspec.Struct, frozen=True):
+    """One `auto` query on its way to a tier."""
+
+    estimate: Estimate
+    policy: Policy
+    conversation: ConversationView
+    score: float
+    quantile: float | None
+
+    def scored(self, able: Set[Tier], affordable: Set[Tier]) -> Decision:
+        """Take the open tier with the highest threshold, and name what else would have been taken for."""
+        wanted = self._highest_open(TIERS, capped=False)
+        possible = self._highest_open(able, capped=False) if able != TIERS else wanted
+        capped = self._highest_open(able, capped=True)
+        tier = self._highest_open(affordable, capped=True) if affordable != able else capped
+        if tier is not capped and capped is Tier.FAST:
+            raise QuotaExhausted("the budget is used up")
+        if tier is not capped:
+            return self._decision(tier, Reason.BUDGET_SPENT, self._effective(capped))
+        if capped is not possible:
+            return self._decision(tier, Reason.SHARE_CAP, self._effective(possible))
+        if possible is not wanted:
+            return self._decision(tier, Reason.CAPABILITY)
+        return self._decision(tier, self._reason(tier), self._compared(tier, affordable))
+
+    def wished(
+        self, wanted: Tier, reason: Reason, able: Set[Tier], affordable: Set[Tier], effort: str | None = None
+    ) -> Decision:
+        """Take the tier asked for, or the next best one."""
+        if wanted is Tier.FAST and wanted in able - affordable:
+            raise QuotaExhausted("the budget is used up")
+        tier = next(tier for tier in STAND_INS[wanted] if tier in affordable)
+        if tier is wanted:
+            return self._decision(tier, reason, effort=effort)
+        return self._decision(tier, Reason.BUDGET_SPENT if wanted in able else Reason.CAPABILITY)
+
+    def explored(self, greedy: Decision, affordable: Set[Tier], draw: float) -> Decision:
+        """With probability `explore` take any tier that is possible; note how likely the tier taken was."""
+        explore = self.policy.explore
+        choices = [tier for tier in Tier if tier in affordable and (self._may_explore(tier) or tier is greedy.tier)]
+        each = explore / len(choices)
+        if draw >= explore:
+            return msgspec.structs.replace(greedy, propensity=1.0 - explore + each)
+        tier = choices[min(int(draw / explore * len(choices)), len(choices) - 1)]
+        propensity = each if tier is not greedy.tier else 1.0 - explore + each
+        return msgspec.structs.replace(self._decision(tier, Reason.EXPLORED), propensity=propensity)
+
+    def _may_explore(self, tier: Tier) -> bool:
+        if tier is Tier.FAST:
+            return True
+        is_on = self.policy.threshold(tier) <= NEVER and self.policy.max_deep_share > 0
+        return is_on and (tier is not Tier.PARALLEL or self._may_vote())
+
+    def _may_vote(self) -> bool:
+        """Votes decide where the query or what it follows up can be voted on: else a follow-up could fall back."""
+        estimates = self.conversation.estimates or (self.estimate,)
+        return any(e.answer_type in VOTABLE and e.p_fast >= LEAST_P_SAMPLED for e in estimates)
+
+    def _effective(self, tier: Tier) -> float:
+        threshold = self.policy.threshold(tier)
+        return threshold if tier is Tier.FAST or self.quantile is None else max(threshold, self.quantile)
+
+    def _highest_open(self, tiers: Set[Tier], *, capped: bool, score: float | None = None) -> Tier:
+        """The open tier with the highest threshold; where none is, the one that costs least."""
+        score = self.score if score is None else score
+        tiers_open = [
+            tier
+            for tier in (Tier.REASONING, Tier.PARALLEL)
+            if tier in tiers
+            and score >= (self._effective(tier) if capped else self.policy.threshold(tier))
+            and (tier is Tier.REASONING or self._may_vote())
+        ]
+        if tiers_open:
+            return max(tiers_open, key=self.policy.threshold)
+        if Tier.FAST in tiers:
+            return Tier.FAST
+        return min(tiers, key=lambda t: (t is Tier.PARALLEL and not self._may_vote(), self.policy.threshold(t), t))
+
+    def _reason(self, tier: Tier) -> Reason:
+        kind = self.conversation.kind
+        if kind is Kind.PUSHBACK or (self.conversation.steps_up and self._unraised() is not tier):
+            return Reason.PUSHBACK
+        if kind is Kind.FOLLOW_UP:
+            return Reason.FOLLOW_UP
+        return Reason.BELOW_THRESHOLD if tier is Tier.FAST else Reason.ABOVE_THRESHOLD
+
+    def _unraised(self) -> Tier:
+        """The tier that would have been wanted without any step up."""
+        score = round(self.score - STEP_UP * self.conversation.steps_up, SCORE_DIGITS)
+        return self._highest_open(TIERS, capped=False, score=score)
+
+    def _compared(self, tier: Tier, affordable: Set[Tier]) -> float | None:
+        """The cut that decided: the one reached, or the lowest one missed."""
+        if tier is not Tier.FAST:
+            return self._effective(tier)
+        missed = [self._effective(t) for t in affordable if t is not Tier.FAST and self.score < self._effective(t)]
+        return min(missed, default=None)
+
+    def _decision(
+        self, tier: Tier, reason: Reason, threshold: float | None = None, effort: str | None = None
+    ) -> Decision:
+        if threshold is not None and not math.isfinite(threshold):
+            threshold = None
+        return Decision(tier, reason, self.score, threshold, self.policy.version, effort=effort)

@@ -1,0 +1,34 @@
+"""A request as the service sees it once an endpoint has read, checked and authenticated it.
+
+The first of three stages: `InferenceRequest` -> `tiers.base.TierRequest` -> `providers.base.ProviderRequest`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from router.types import Tier
+
+
+class InferenceRequest(msgspec.Struct, frozen=True):
+    """A checked and authenticated request, as any endpoint hands it in.
+
+    `input_bytes` is the size of the request body: no text has more tokens than bytes.
+    """
+
+    request_id: str
+    model: str
+    messages: list[dict[str, Any]]
+    params: dict[str, Any]
+    input_bytes: int
+    n: int = 1
+    effort: str | None = None
+    max_visible_tokens: int | None = None
+    max_output_tokens: int | None = None
+    streamed: bool = False
+    key_id: int | None = None
+    segment: str = "default"
+    country: str = "ZZ"
+    surface: str = ""  # where it was asked, as far as assumptions of revenue tell surfaces apart
+    conversation: str | None = None  # as the client names it
+    allowed_tiers: frozenset[Tier] = frozenset(Tier)
