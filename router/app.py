@@ -14,23 +14,23 @@ from classifier import artifact
 from classifier.drift import CalibrationWatch
 from router.admin import site as admin
 from router.admin.services import Services
-from router.api.admission import Gate
-from router.api.auth import Doorkeeper
+from router.api.admission import AdmissionControl
+from router.api.auth import Authenticator
 from router.api.chat.endpoint import Chat
 from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
 from router.api.health import Live, Ready, Scrape
 from router.api.models import Listed, Models
 from router.api.responses.endpoint import Responses
-from router.api.responses.store import Archive, StoredEndpoint
+from router.api.responses.store import ResponseStore, StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
-from router.canary.monitor import Watch
-from router.canary.verdicts import Limits
+from router.canary.monitor import CanaryMonitor
+from router.canary.verdicts import HarmLimits
 from router.clock import SystemClock
 from router.database import schema
-from router.decision.engine import Routing
-from router.decision.latency import Waits
-from router.exchange import Desk
+from router.decision.engine import DecisionEngine
+from router.decision.latency import LatencyWindow
+from router.exchange import Dispatcher
 from router.keys import DEFAULT_SEGMENT, KeyRing
 from router.learning.allowance import DuelAllowance
 from router.learning.artifacts import Artifacts
@@ -38,7 +38,7 @@ from router.learning.duels import Duels
 from router.learning.selection import Learning
 from router.ledger import pricelist, revenue, rollups
 from router.ledger.coverage import CoverageBook
-from router.ledger.leases import Slices
+from router.ledger.leases import BudgetLeases
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
@@ -48,11 +48,11 @@ from router.lineup import Lineup, agreement_file
 from router.metrics import Metrics
 from router.money import nano_from_usd
 from router.pacing import controller
-from router.pacing.multipliers import Prices
+from router.pacing.multipliers import Multipliers
 from router.policies import versions
 from router.policies.versions import PolicyBook
 from router.providers.catalog import Providers
-from router.refresher import Follower
+from router.refresher import Refresher
 from router.settings import Settings, WrongSetting
 from router.tiers.parallel.coverage_log import CoverageLog
 from router.types import Tier
@@ -70,24 +70,24 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     )
     artifacts.follow()
     # A classifier before the policy it is for.
-    follower = Follower((keys.refresh, artifacts.follow, policy_book.refresh))
+    refresher = Refresher((keys.refresh, artifacts.follow, policy_book.refresh))
     providers, lineup = Providers(), Lineup.of(settings, environ)
 
     spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
     shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days)
-    paces = Prices(engine, lambda: policy_book.active, clock.now_us)
-    limits = Limits(**settings.canary.model_dump())
-    watch = Watch(engine, policy_book, clock.now_us, limits=limits, wiring=settings.tiers, tell=metrics.watched)
-    slices = Slices(engine, spool.path.stem, clock.now_us)
-    slices.load()
+    paces = Multipliers(engine, lambda: policy_book.active, clock.now_us)
+    limits = HarmLimits(**settings.canary.model_dump())
+    watch = CanaryMonitor(engine, policy_book, clock.now_us, limits=limits, wiring=settings.tiers, tell=metrics.watched)
+    leases = BudgetLeases(engine, spool.path.stem, clock.now_us)
+    leases.load()
     votes = CoverageBook(engine, clock.now_us)
     for follow in (
         paces.follow,
         watch.follow,
         lambda: prices.refresh(engine),
         lambda: earnings.refresh(engine),
-        rollups.follower(engine, clock.now_us),
-        slices.refresh,
+        rollups.refresher(engine, clock.now_us),
+        leases.refresh,
         votes.follow,
     ):
         shipper.follow(follow)
@@ -102,15 +102,15 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         judges=lineup.judges,
         tell=metrics.duelled,
     )
-    routing = Routing(
+    routing = DecisionEngine(
         artifacts.model,
         policy_book,
         lineup.by_tier,
         lineup.explicit,
-        waits=Waits(clock.ticks_ms),
+        waits=LatencyWindow(clock.ticks_ms),
         paced=lambda policy, segment: controller.applied(policy, paces.multiplier(segment)),
     )
-    desk = Desk(
+    dispatcher = Dispatcher(
         routing=routing,
         tiers={
             Tier.FAST: lineup.single(Tier.FAST),
@@ -125,7 +125,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         clock=clock,
         is_low=lambda: spool.is_low,
         metrics=metrics,
-        slices=slices,
+        leases=leases,
         pressure=lambda segment: controller.pressure(paces.multiplier(segment)),
         learning=Learning(duels if lineup.can_duel else None, settings.learning.keep_share),
     )
@@ -135,20 +135,20 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         coverage.label(request_id, correct)
         calibration_watch.observe(promised, correct)
 
-    server, doorkeeper, stopping = settings.server, Doorkeeper(keys, settings.server.auth), asyncio.Event()
-    gate = Gate(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
-    archive = Archive(StoredResponses(engine), server.stored_response_days, clock.now_us)
-    stored = StoredEndpoint(archive, doorkeeper)
-    models = Models(Listed.of_lineup(lineup), doorkeeper, clock.now_us() // 1_000_000)
+    server, authenticator, stopping = settings.server, Authenticator(keys, settings.server.auth), asyncio.Event()
+    admission = AdmissionControl(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
+    archive = ResponseStore(StoredResponses(engine), server.stored_response_days, clock.now_us)
+    stored = StoredEndpoint(archive, authenticator)
+    models = Models(Listed.of_lineup(lineup), authenticator, clock.now_us() // 1_000_000)
     endpoints: dict[tuple[str, str], ASGIApp] = {
-        ("POST", "/v1/chat/completions"): Chat(desk, doorkeeper, gate, server),
-        ("POST", "/v1/responses"): Responses(desk, doorkeeper, gate, server, archive, clock.now_us),
+        ("POST", "/v1/chat/completions"): Chat(dispatcher, authenticator, admission, server),
+        ("POST", "/v1/responses"): Responses(dispatcher, authenticator, admission, server, archive, clock.now_us),
         ("GET", "/v1/responses/{response_id}"): stored,
         ("DELETE", "/v1/responses/{response_id}"): stored,
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{model:path}"): models,
-        ("POST", "/v1/feedback"): FeedbackEndpoint(engine, doorkeeper, server, clock.now_us, learn),
-        ("POST", "/v1/revenue-events"): RevenueEndpoint(engine, doorkeeper, server, clock.now_us),
+        ("POST", "/v1/feedback"): FeedbackEndpoint(engine, authenticator, server, clock.now_us, learn),
+        ("POST", "/v1/revenue-events"): RevenueEndpoint(engine, authenticator, server, clock.now_us),
         ("GET", "/health/live"): Live(),
         ("GET", "/health/ready"): Ready(lambda: shipper.state, stopping.is_set),
         ("GET", "/metrics"): Scrape(
@@ -157,7 +157,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             lambda: routing.drift(policy_book.active.classifier),
             calibration_watch,
             coverage,
-            doorkeeper,
+            authenticator,
         ),
     }
     routes: list[BaseRoute] = [Route(path, at, methods=[method]) for (method, path), at in endpoints.items()]
@@ -177,7 +177,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         shipper.start()
-        follower.start()
+        refresher.start()
         await providers.warm(lineup.every)
         try:
             yield
@@ -187,9 +187,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             await duels.close()
             await parallel.close()
             await providers.close()
-            await asyncio.to_thread(follower.stop)
+            await asyncio.to_thread(refresher.stop)
             if await asyncio.to_thread(shipper.stop):
-                await asyncio.to_thread(slices.close)
+                await asyncio.to_thread(leases.close)
             spool.close()
             engine.dispose()
 

@@ -1,6 +1,6 @@
 """One exchange: a query and its answer, from the estimate to the settlement.
 
-`Desk` holds what all exchanges share and opens them; an `Exchange` is one of them. Knows no HTTP.
+`Dispatcher` holds what all exchanges share and opens them; an `Exchange` is one of them. Knows no HTTP.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -11,33 +11,33 @@ from typing import Any
 from classifier.types import Estimate
 from router.conversation import language
 from router.conversation.ads import AdLexicon, said_last, shipped
-from router.decision.engine import Routed, Routing
+from router.decision.engine import DecisionEngine, Routed
 from router.decision.rules import BudgetView
 from router.errors import QuotaExhausted, Unavailable
 from router.learning.duels import Contest
 from router.learning.selection import Learning
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
-from router.ledger.leases import Purse, Slices
+from router.ledger.leases import BudgetHold, BudgetLeases
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider
 from router.request import InferenceRequest
-from router.tiers.base import Answer, Bounded, Query, TierRunner
+from router.tiers.base import Answer, Bounded, TierRequest, TierRunner
 from router.tiers.calls import Books, Calls, Clock
 from router.types import CallKind, Decision, Outcome, Reason, Tier
 
 IMAGE_BOUND_TOKENS = 3_000
 
 
-class Desk:
+class Dispatcher:
     """Opens exchanges: asks for the decision, notes what is expected to be earned, and binds the chosen tier."""
 
     def __init__(
         self,
         *,
-        routing: Routing,
+        routing: DecisionEngine,
         tiers: Mapping[Tier, TierRunner],
         explicit: Mapping[str, TierRunner],
         books: Books,
@@ -46,7 +46,7 @@ class Desk:
         provider_of: Callable[[ModelTarget], Provider],
         clock: Clock,
         metrics: Metrics,
-        slices: Slices | None = None,
+        leases: BudgetLeases | None = None,
         is_low: Callable[[], bool] = lambda: False,
         learning: Learning | None = None,
         pressure: Callable[[str], float] = lambda segment: 0.0,
@@ -56,7 +56,7 @@ class Desk:
         self._learning = learning or Learning()
         self._pressure = pressure
         self._is_low = is_low
-        self._slices = slices
+        self._leases = leases
         self._routing = routing
         self._tiers = tiers
         self._explicit = explicit
@@ -104,12 +104,12 @@ class Desk:
         """Prepare the answer of one tier and hold its worst case; also tells which budget has too little for it."""
         opened_at = self._clock.now_us()
         payer = Payer(ask.key_id, ask.segment, decision.tier)
-        purse = self._purse(payer, opened_at)
-        exchange = self._exchange(ask, routed, decision, opened_at, purse)
-        return exchange, await purse.hold(exchange.worst_case()) if purse else None
+        budget_hold = self._budget_hold(payer, opened_at)
+        exchange = self._exchange(ask, routed, decision, opened_at, budget_hold)
+        return exchange, await budget_hold.hold(exchange.worst_case()) if budget_hold else None
 
     def _exchange(
-        self, ask: InferenceRequest, routed: Routed, decision: Decision, opened_at: int, purse: Purse | None
+        self, ask: InferenceRequest, routed: Routed, decision: Decision, opened_at: int, budget_hold: BudgetHold | None
     ) -> "Exchange":
         estimate = routed.estimate
         said = said_last(ask.messages)
@@ -146,7 +146,7 @@ class Desk:
             previous_id=routed.previous_id,
         )
         bound = ask.input_bytes + IMAGE_BOUND_TOKENS * routed.attachments
-        query = Query(
+        query = TierRequest(
             request_id=ask.request_id,
             messages=ask.messages,
             params=ask.params,
@@ -161,7 +161,7 @@ class Desk:
             max_samples=routed.policy.parallel_samples,
             confidence=routed.policy.parallel_confidence,
         )
-        calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound, purse)
+        calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound, budget_hold)
         tier = self._explicit.get(ask.model) or self._tiers[decision.tier]
         contest = self._contest(ask, routed, decision, query, calls, opened_at)
         exchange = Exchange(decision, estimate, query, tier, calls, expected, self._metrics, contest)
@@ -170,7 +170,13 @@ class Desk:
         return exchange
 
     def _contest(
-        self, ask: InferenceRequest, routed: Routed, decision: Decision, query: Query, calls: Calls, opened_at: int
+        self,
+        ask: InferenceRequest,
+        routed: Routed,
+        decision: Decision,
+        query: TierRequest,
+        calls: Calls,
+        opened_at: int,
     ) -> Contest | None:
         """Keep the request's features where they are to be learnt from, and set up the duel it is chosen for."""
         learning = self._learning
@@ -183,10 +189,10 @@ class Desk:
         if not is_duelled or learning.duels is None:
             return None
         payer = Payer(ask.key_id, ask.segment, decision.tier)
-        return Contest(learning.duels, query, calls, lambda: self._purse(payer, opened_at))
+        return Contest(learning.duels, query, calls, lambda: self._budget_hold(payer, opened_at))
 
-    def _purse(self, payer: Payer, opened_at: int) -> Purse | None:
-        return self._slices.purse(payer, opened_at) if self._slices else None
+    def _budget_hold(self, payer: Payer, opened_at: int) -> BudgetHold | None:
+        return self._leases.budget_hold(payer, opened_at) if self._leases else None
 
 
 def _language(said: list[str]) -> str | None:
@@ -206,7 +212,7 @@ class Exchange:
         self,
         decision: Decision,
         estimate: Estimate,
-        query: Query,
+        query: TierRequest,
         tier: TierRunner,
         calls: Calls,
         expected_nanousd: int | None,

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from router.database.engine import Witness, writing
+from router.database.engine import AuditHook, writing
 from router.database.tables import ApiKey
 from router.errors import Unavailable
 from router.types import Tier
@@ -116,7 +116,7 @@ def create(
     scopes: Sequence[Scope],
     allowed_tiers: Sequence[Tier],
     now_us: int,
-    witness: Witness | None = None,
+    hook: AuditHook | None = None,
 ) -> str:
     """Make a key and return its secret, which is stored nowhere; raises WrongKey."""
     if not name or len(name) > 128:
@@ -138,10 +138,8 @@ def create(
     try:
         with writing(engine) as connection:
             connection.execute(insert(ApiKey).values(**row))
-            if witness is not None:
-                witness(
-                    connection, None, {name: row[name] for name in ("prefix", "segment", "scopes", "allowed_tiers")}
-                )
+            if hook is not None:
+                hook(connection, None, {name: row[name] for name in ("prefix", "segment", "scopes", "allowed_tiers")})
     except IntegrityError:
         raise WrongKey(f"there is a key named {name!r} already") from None
     return secret
@@ -154,11 +152,11 @@ def listed(engine: Engine) -> list[dict[str, object]]:
     return [{**row, "scopes": ",".join(row["scopes"]), "allowed_tiers": ",".join(row["allowed_tiers"])} for row in rows]
 
 
-def revoke(engine: Engine, name: str, *, now_us: int, witness: Witness | None = None) -> None:
+def revoke(engine: Engine, name: str, *, now_us: int, hook: AuditHook | None = None) -> None:
     """Revoke a key; raises WrongKey when there is no valid one of this name."""
     with writing(engine) as connection:
         wanted = update(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).values(revoked_at=now_us)
         if connection.execute(wanted).rowcount == 0:
             raise WrongKey(f"there is no valid key named {name!r}")
-        if witness is not None:
-            witness(connection, {"revoked": False}, {"revoked": True})
+        if hook is not None:
+            hook(connection, {"revoked": False}, {"revoked": True})

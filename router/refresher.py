@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 INTERVAL_S = 0.5
 
 
-class Follower:
+class Refresher:
     """Calls each of `refreshes` again and again; while the database is away, what was read last stays."""
 
     def __init__(self, refreshes: Sequence[Callable[[], None]], *, interval_s: float = INTERVAL_S) -> None:

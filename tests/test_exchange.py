@@ -2,14 +2,14 @@ from contextlib import aclosing
 
 import pytest
 
-from router.decision.latency import Waits
+from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
 from router.errors import ProviderError, Unavailable
 from router.exchange import Exchange
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
 from router.metrics import Metrics
 from router.policies.canaries import Canary, CanaryState, Mode
-from router.policies.versions import View, view_of
+from router.policies.versions import PolicySnapshot, view_of
 from router.tiers.base import Answer
 from router.types import Outcome, Tier
 from tests.builders.desks import NO_CAP, FixedModel, a_desk, an_ask
@@ -54,23 +54,23 @@ async def test_a_shadows_decision_is_booked_beside_the_one_that_acted() -> None:
     never = Policy(version=9, reasoning_threshold=1.5, parallel_threshold=1.5, explore=0)
     canary = Canary(1, 9, NO_CAP.version, Mode.SHADOW, 1, 0, None, "wait", CanaryState.RUNNING, None, "ada", "")
     books = FakeBooks()
-    desk = a_desk(
+    dispatcher = a_desk(
         FakeProvider(saying("hi")), books, model=FixedModel(0.3, 0.9), policies=view_of(NO_CAP, canary, never)
     )
-    await (await desk.open(an_ask())).answer()
+    await (await dispatcher.open(an_ask())).answer()
     [opening] = [entry for entry in books.entries if isinstance(entry, Opening)]
     assert (opening.policy_version, opening.first_tier) == (3, Tier.REASONING)
     assert (opening.shadow_version, opening.shadow_tier) == (9, Tier.FAST)
 
 
 async def test_what_is_under_way_finishes_under_the_policy_that_decided_it() -> None:
-    books, desk = FakeBooks(), a_desk(FakeProvider(saying("hi")), FakeBooks())
-    exchange = await desk.open(an_ask())
-    routing = desk._routing
-    routing._policies = View(Policy(version=8))
+    books, dispatcher = FakeBooks(), a_desk(FakeProvider(saying("hi")), FakeBooks())
+    exchange = await dispatcher.open(an_ask())
+    routing = dispatcher._routing
+    routing._policies = PolicySnapshot(Policy(version=8))
     exchange.settle(Outcome.OK, await exchange.answer())
     assert exchange.decision_headers()["x-tierwise-policy"] == "3"
-    assert (await desk.open(an_ask("Another?"))).decision.policy_version == 8
+    assert (await dispatcher.open(an_ask("Another?"))).decision.policy_version == 8
     assert books.entries == []
 
 
@@ -78,13 +78,13 @@ async def test_what_is_under_way_finishes_under_the_policy_that_decided_it() -> 
 async def test_how_long_a_client_waited_is_noted_for_the_tier(outcome: Outcome, counts: int) -> None:
     seen: list[tuple[Tier, bool]] = []
 
-    class Seeing(Waits):
+    class Seeing(LatencyWindow):
         def saw(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
             seen.append((tier, streamed))
 
-    desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), waits=Seeing(lambda: 0.0))
+    dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), waits=Seeing(lambda: 0.0))
     for model in ("auto", "own"):
-        (await desk.open(an_ask(model=model, streamed=True))).settle(outcome)
+        (await dispatcher.open(an_ask(model=model, streamed=True))).settle(outcome)
     assert seen == [(Tier.FAST, True)] * counts
 
 
@@ -160,10 +160,10 @@ async def test_settled_requests_and_their_cost_are_counted() -> None:
 
 
 async def test_while_the_spool_has_little_room_only_fast_is_served() -> None:
-    desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9), is_low=lambda: True)
-    assert (await desk.open(an_ask())).decision.tier is Tier.FAST
+    dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9), is_low=lambda: True)
+    assert (await dispatcher.open(an_ask())).decision.tier is Tier.FAST
     with pytest.raises(Unavailable, match="disk space"):
-        await desk.open(an_ask(model="reasoning"))
+        await dispatcher.open(an_ask(model="reasoning"))
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ async def test_language_and_a_place_for_ads_are_noted_but_no_topic(
 
 @pytest.mark.parametrize(("model", "pressed"), [("auto", 0.5), ("parallel", 0.0)])
 async def test_a_segments_price_presses_what_nobody_named(model: str, pressed: float) -> None:
-    desk = a_desk(FakeProvider(saying("hi")), FakeBooks())
-    desk._pressure = {"free": 0.5}.__getitem__
-    desk._tiers = {**desk._tiers, Tier.PARALLEL: desk._tiers[Tier.FAST]}
-    exchange = await desk.open(an_ask(model=model, segment="free"))
+    dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks())
+    dispatcher._pressure = {"free": 0.5}.__getitem__
+    dispatcher._tiers = {**dispatcher._tiers, Tier.PARALLEL: dispatcher._tiers[Tier.FAST]}
+    exchange = await dispatcher.open(an_ask(model=model, segment="free"))
     assert exchange._query.pressure == pressed

@@ -6,7 +6,7 @@ import threading
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from router.refresher import INTERVAL_S, Follower
+from router.refresher import INTERVAL_S, Refresher
 from tests.waiting import PATIENCE_S
 
 
@@ -18,10 +18,10 @@ def test_it_reads_until_it_is_stopped() -> None:
         if len(seen) == 3:
             enough.set()
 
-    follower = Follower([refresh], interval_s=0.001)
-    follower.start()
+    refresher = Refresher([refresh], interval_s=0.001)
+    refresher.start()
     assert enough.wait(PATIENCE_S)
-    follower.stop()
+    refresher.stop()
     count = len(seen)
     assert count == len(seen)
 
@@ -39,12 +39,12 @@ def test_what_fails_does_not_keep_the_rest_and_is_told_once(caplog: pytest.LogCa
     def away() -> None:
         raise OperationalError("SELECT 1", {}, Exception("away"))
 
-    follower = Follower([wrong, away, lambda: seen.append(1)])
+    refresher = Refresher([wrong, away, lambda: seen.append(1)])
     with caplog.at_level(logging.ERROR):
-        follower.turn()
-        follower.turn()
+        refresher.turn()
+        refresher.turn()
     assert (len(seen), len(caplog.records)) == (2, 1)
 
 
 def test_one_that_never_started_can_be_stopped() -> None:
-    Follower([]).stop()
+    Refresher([]).stop()

@@ -15,7 +15,7 @@ from router.admin.auth.access import Refused, SignedOut
 from router.admin.page import NotDone
 from router.admin.rendering import render
 from router.admin.responses import START, json_answer, json_error, sentence
-from router.admin.visits import Reception
+from router.admin.visits import VisitReader
 from router.api.body import ClientGone
 from router.errors import InvalidRequest, RequestError, RouterError, Unavailable
 from router.keys import WrongKey
@@ -40,11 +40,11 @@ SECURITY = {
 }
 
 
-class Guard:
+class ErrorPages:
     """Wraps endpoints."""
 
-    def __init__(self, reception: Reception, names: frozenset[str]) -> None:
-        self._reception = reception
+    def __init__(self, visits: VisitReader, names: frozenset[str]) -> None:
+        self._visits = visits
         self._names = names
 
     def page(self, endpoint: Endpoint) -> Endpoint:
@@ -56,7 +56,7 @@ class Guard:
                 to = request.url.path if request.method == "GET" else START
                 return RedirectResponse(f"/admin/sign-in?next={quote(to)}", 303)
             if isinstance(found, RouterError):
-                body = await self._reception.aside(render, "error.html", title="Not possible", error=sentence(found))
+                body = await self._visits.aside(render, "error.html", title="Not possible", error=sentence(found))
                 return HTMLResponse(body, found.status, dict(found.headers()))
             return found
 
@@ -80,7 +80,7 @@ class Guard:
         except SignedOut as error:
             return error
         except Refused as error:
-            await self._reception.note(request, error.act, error.message)
+            await self._visits.note(request, error.act, error.message)
             return error
         except ClientGone:
             return Response(status_code=400)
@@ -96,7 +96,7 @@ class Guard:
             return RouterError("an internal error; the server's log tells more")
 
 
-class Sealed:
+class SecurityHeaders:
     """Puts the security headers on every response, and keeps pages out of caches."""
 
     def __init__(self, app: ASGIApp) -> None:

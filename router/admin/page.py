@@ -16,7 +16,7 @@ from router.admin import audit
 from router.admin.auth.secrets import Role
 from router.admin.auth.sessions import Session
 from router.admin.services import Services
-from router.database.engine import Witness
+from router.database.engine import AuditHook
 
 
 class NotDone(ValueError):
@@ -57,7 +57,7 @@ class Visit:
             raise NotDone(f"{name.replace('_', ' ')}: at most {longest} characters")
         return found
 
-    def witness(self, act: str, target: str, note: str = "") -> Witness:
+    def hook(self, act: str, target: str, note: str = "") -> AuditHook:
         """Make what writes a change of this visit into the log, in the change's own transaction."""
 
         def write(connection: Connection, before: audit.Facts, after: audit.Facts) -> None:
@@ -85,7 +85,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class FormAction:
     """A change that a form asks for; administrators only. Raises NotDone, or a ValueError with a message."""
 
     name: str
@@ -93,7 +93,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class JsonFeed:
     """JSON for a script at /admin/api/PATH. A POST carries JSON and the CSRF token; `changes` is for administrators."""
 
     path: str
@@ -109,6 +109,6 @@ class Page:
     name: str
     title: str
     show: Callable[[Visit], Mapping[str, object]]
-    acts: tuple[Act, ...] = ()
-    feeds: tuple[Feed, ...] = ()
+    acts: tuple[FormAction, ...] = ()
+    feeds: tuple[JsonFeed, ...] = ()
     is_listed: bool = True

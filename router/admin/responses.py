@@ -36,13 +36,13 @@ def local(path: str) -> str:
     return path if is_plain else START
 
 
-def say(response: Response, request: Request, message: str) -> None:
+def flash(response: Response, request: Request, message: str) -> None:
     """Have the next page say something, once."""
-    said = base64.urlsafe_b64encode(message[:LONGEST_SAID].encode()).decode()
-    access.set_cookie(response, request, access.SAID_COOKIE, said, SAID_FOR_S)
+    flashed = base64.urlsafe_b64encode(message[:LONGEST_SAID].encode()).decode()
+    access.set_cookie(response, request, access.SAID_COOKIE, flashed, SAID_FOR_S)
 
 
-def said(request: Request) -> str:
+def flashed(request: Request) -> str:
     """What the last change left to be said."""
     try:
         return base64.urlsafe_b64decode(request.cookies.get(access.SAID_COOKIE, "")).decode()
@@ -50,6 +50,6 @@ def said(request: Request) -> str:
         return ""
 
 
-def forget_said(response: Response) -> None:
+def clear_flash(response: Response) -> None:
     """It was said."""
     response.delete_cookie(access.SAID_COOKIE, path=access.PATH)

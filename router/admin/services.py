@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from classifier.model import DifficultyModel
 from router.canary.verdicts import Verdict
-from router.decision.engine import Routing
+from router.decision.engine import DecisionEngine
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
 from router.policies.versions import PolicyBook
@@ -24,7 +24,7 @@ class Services:
     settings: Settings
     now_us: Callable[[], int]
     policies: PolicyBook
-    routing: Routing
+    routing: DecisionEngine
     prices: PriceBook
     shipping: Callable[[], ShippingState]
     classifier: Callable[[], DifficultyModel]  # that of the policy in force

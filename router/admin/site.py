@@ -14,15 +14,15 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from router.admin import assets
-from router.admin.auth.endpoints import Entrance
-from router.admin.auth.sign_in import Doors
-from router.admin.middleware import TOLD, Guard, Sealed
-from router.admin.page import Act, Done, Feed, Page, Shown, Visit
+from router.admin.auth.endpoints import AuthEndpoints
+from router.admin.auth.sign_in import SignIn
+from router.admin.middleware import TOLD, ErrorPages, SecurityHeaders
+from router.admin.page import Done, FormAction, JsonFeed, Page, Shown, Visit
 from router.admin.registry import PAGES
 from router.admin.rendering import render
-from router.admin.responses import START, forget_said, json_answer, json_error, said, say, sentence
+from router.admin.responses import START, clear_flash, flash, flashed, json_answer, json_error, sentence
 from router.admin.services import Services
-from router.admin.visits import Reception
+from router.admin.visits import VisitReader
 
 ROUTES = (
     ("GET", "/admin", "The admin pages, for browsers: a session of their own, no API key."),
@@ -37,15 +37,15 @@ def mounted(services: Services, environ: Mapping[str, str] = os.environ) -> list
     """Make the routes of the admin plane; none where it is turned off. Raises WrongSetting."""
     if not services.settings.admin.enabled:
         return []
-    return [Route("/admin", _to_start), Mount("/admin", app=_site(services, Doors.of(services, environ)))]
+    return [Route("/admin", _to_start), Mount("/admin", app=_site(services, SignIn.of(services, environ)))]
 
 
-def _site(services: Services, doors: Doors) -> ASGIApp:
+def _site(services: Services, doors: SignIn) -> ASGIApp:
     """Make the application that is mounted at /admin."""
     server, admin = services.settings.server, services.settings.admin
     names = frozenset({server.host.lower(), *(name.lower() for name in admin.hosts)})
-    reception = Reception(services, doors)
-    guard, entrance = Guard(reception, names), Entrance(reception, doors, admin.session_hours * 3_600)
+    visits = VisitReader(services, doors)
+    guard, entrance = ErrorPages(visits, names), AuthEndpoints(visits, doors, admin.session_hours * 3_600)
     routes: list[BaseRoute] = [
         Route("/", guard.page(_to_start)),
         Route("/sign-in", guard.page(entrance.sign_in), methods=["GET", "POST"]),
@@ -54,52 +54,50 @@ def _site(services: Services, doors: Doors) -> ASGIApp:
         Route("/static/{version}/{name:path}", guard.page(entrance.asset)),
     ]
     for page in PAGES:
-        routes.append(Route(f"/{page.name}", guard.page(partial(_show, reception, page))))
+        routes.append(Route(f"/{page.name}", guard.page(partial(_show, visits, page))))
         for act in page.acts:
-            acting = guard.page(partial(_act, reception, page, act))
+            acting = guard.page(partial(_act, visits, page, act))
             routes.append(Route(f"/{page.name}/{act.name}", acting, methods=["POST"]))
         for feed in page.feeds:
-            feeding = guard.feed(partial(_feed, reception, feed))
+            feeding = guard.feed(partial(_feed, visits, feed))
             routes.append(Route(f"/api/{feed.path}", feeding, methods=[feed.method]))
     routes.append(Route("/{path:path}", guard.page(entrance.nothing), methods=["GET", "POST"]))
-    return Sealed(Starlette(routes=routes))
+    return SecurityHeaders(Starlette(routes=routes))
 
 
 async def _to_start(request: Request) -> Response:
     return RedirectResponse(START, 303)
 
 
-async def _show(reception: Reception, page: Page, request: Request) -> Response:
-    return await _written(reception, request, page, await reception.visit(request))
+async def _show(visits: VisitReader, page: Page, request: Request) -> Response:
+    return await _written(visits, request, page, await visits.visit(request))
 
 
-async def _act(reception: Reception, page: Page, act: Act, request: Request) -> Response:
-    visit = await reception.visit(request, changes=True)
+async def _act(visits: VisitReader, page: Page, act: FormAction, request: Request) -> Response:
+    visit = await visits.visit(request, changes=True)
     try:
-        outcome = await reception.aside(act.run, visit)
+        outcome = await visits.aside(act.run, visit)
     except TOLD as error:
-        return await _written(
-            reception, request, page, visit, error=sentence(error), status=getattr(error, "status", 422)
-        )
+        return await _written(visits, request, page, visit, error=sentence(error), status=getattr(error, "status", 422))
     match outcome:
         case Done(message, to):
             response: Response = RedirectResponse(f"/admin/{to}", 303)
-            say(response, request, message)
+            flash(response, request, message)
         case Shown(context):
-            response = await _written(reception, request, page, visit, more=context)
+            response = await _written(visits, request, page, visit, more=context)
     return response
 
 
-async def _feed(reception: Reception, feed: Feed, request: Request) -> Response:
-    visit = await reception.visit(request, changes=feed.changes)
+async def _feed(visits: VisitReader, feed: JsonFeed, request: Request) -> Response:
+    visit = await visits.visit(request, changes=feed.changes)
     try:
-        return json_answer(await reception.aside(feed.run, visit))
+        return json_answer(await visits.aside(feed.run, visit))
     except TOLD as error:
         return json_error(error, getattr(error, "status", 422))
 
 
 async def _written(
-    reception: Reception,
+    visits: VisitReader,
     request: Request,
     page: Page,
     visit: Visit,
@@ -109,16 +107,16 @@ async def _written(
     more: Mapping[str, object] | None = None,
 ) -> Response:
     """Write a page, with what the last change left to be said."""
-    told = said(request)
+    told = flashed(request)
 
     def write() -> str:
         context = {**page.show(visit), **(more or {})}
         frame = _frame(visit, page) | {"said": told, "error": error, "given": visit.given}
         return render(f"{page.name}.html", **(frame | context))
 
-    response = HTMLResponse(await reception.aside(write), status)
+    response = HTMLResponse(await visits.aside(write), status)
     if told:
-        forget_said(response)
+        clear_flash(response)
     return response
 
 

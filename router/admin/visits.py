@@ -10,9 +10,9 @@ from starlette.requests import Request
 
 from router.admin.auth import access
 from router.admin.auth.access import Refused, SignedOut
-from router.admin.auth.denials import NOBODY, Refusals
+from router.admin.auth.denials import NOBODY, DenialLog
 from router.admin.auth.sessions import Session, UnknownToken
-from router.admin.auth.sign_in import Doors
+from router.admin.auth.sign_in import SignIn
 from router.admin.page import Visit
 from router.admin.services import Services
 from router.api.body import read_body
@@ -23,14 +23,14 @@ MOST_BYTES = 256 * 1024
 MOST_FIELDS = 200
 
 
-class Reception:
+class VisitReader:
     """Looks at every request before a page does."""
 
-    def __init__(self, services: Services, doors: Doors) -> None:
+    def __init__(self, services: Services, doors: SignIn) -> None:
         self._services = services
         self._doors = doors
         self.aside = doors.threads.run
-        self._refusals = Refusals(services.engine, services.now_us)
+        self._refusals = DenialLog(services.engine, services.now_us)
         self._timeout_s = services.settings.server.read_timeout_s
 
     async def visit(self, request: Request, *, changes: bool = False) -> Visit:

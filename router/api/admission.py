@@ -8,7 +8,7 @@ from router.errors import RateLimited
 RETRY_SECONDS = 2
 
 
-class Gate:
+class AdmissionControl:
     """A bounded number of places with a bounded queue before it, per worker."""
 
     def __init__(self, places: int, queue: int, timeout_s: float) -> None:
@@ -61,11 +61,11 @@ class Gate:
 class _Place(AbstractAsyncContextManager[None]):
     """A place while it is held."""
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, admission: AdmissionControl) -> None:
+        self._admission = admission
 
     async def __aenter__(self) -> None:
-        await self._gate.enter()
+        await self._admission.enter()
 
     async def __aexit__(self, *raised: object) -> None:
-        self._gate.leave()
+        self._admission.leave()

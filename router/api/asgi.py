@@ -49,7 +49,7 @@ async def answering(send: Send) -> AsyncIterator[RawHeaders]:
         await send_error(send, error, headers)
 
 
-class Watch:
+class DisconnectWatcher:
     """Cancels the task that answers when the client goes away, from before the first byte to the last.
 
     ASGI tells of a disconnect only to who asks `receive`; somebody must ask while the first token is awaited.

@@ -54,7 +54,7 @@ LOCAL_SCOPES = frozenset({KeyScope.CHAT, KeyScope.FEEDBACK, KeyScope.REVENUE, Ke
 LOCAL_CALLER = Caller(None, DEFAULT_SEGMENT, UNKNOWN_COUNTRY, LOCAL_SCOPES, frozenset(Tier))
 
 
-class Doorkeeper:
+class Authenticator:
     """Turns headers into a Caller; raises Unauthenticated."""
 
     def __init__(self, keys: KeyRing, mode: Literal["auto", "required"]) -> None:

@@ -13,13 +13,13 @@ from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
-from router.api.admission import Gate
-from router.api.asgi import STREAM_HEADERS, RawHeaders, Watch, raw_headers, send_error, send_json
-from router.api.auth import Caller, Doorkeeper
+from router.api.admission import AdmissionControl
+from router.api.asgi import STREAM_HEADERS, DisconnectWatcher, RawHeaders, raw_headers, send_error, send_json
+from router.api.auth import Authenticator, Caller
 from router.api.body import ClientGone, read_body
 from router.clock import SystemClock, request_id
 from router.errors import ProviderError, RouterError
-from router.exchange import Desk, Exchange
+from router.exchange import Dispatcher, Exchange
 from router.keys import Scope as KeyScope
 from router.providers.base import Delta
 from router.request import InferenceRequest
@@ -61,14 +61,14 @@ class Dialect(Protocol):
         ...
 
 
-class Outlet:
+class ResponseWriter:
     """The way back for one request: its headers, then a body, an error or a stream."""
 
-    def __init__(self, send: Send, request_id: str, gate: Gate, clock: SystemClock) -> None:
+    def __init__(self, send: Send, request_id: str, admission: AdmissionControl, clock: SystemClock) -> None:
         self.request_id = request_id
         self.has_started = False
         self._send = send
-        self._gate = gate
+        self._admission = admission
         self._clock = clock
         self._began_ms = clock.ticks_ms()
         self._headers: RawHeaders = [(b"x-request-id", request_id.encode())]
@@ -102,57 +102,57 @@ class Outlet:
     def _head(self) -> RawHeaders:
         took_ms = self._clock.ticks_ms() - self._began_ms
         decision = raw_headers(self._decision())
-        return [*self._headers, *decision, *self._gate.headers(), (b"openai-processing-ms", b"%d" % took_ms)]
+        return [*self._headers, *decision, *self._admission.headers(), (b"openai-processing-ms", b"%d" % took_ms)]
 
 
-class Front:
+class InferenceEndpoint:
     """An endpoint that answers queries, as an ASGI application."""
 
     def __init__(
         self,
-        desk: Desk,
-        doorkeeper: Doorkeeper,
-        gate: Gate,
+        dispatcher: Dispatcher,
+        authenticator: Authenticator,
+        admission: AdmissionControl,
         server: ServerSettings,
         dialect: Callable[[str, int], Dialect],
     ) -> None:
-        self._desk = desk
-        self._doorkeeper = doorkeeper
-        self._gate = gate
+        self._dispatcher = dispatcher
+        self._authenticator = authenticator
+        self._admission = admission
         self._server = server
         self._dialect = dialect
         self._clock = SystemClock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         now_us = self._clock.now_us()
-        outlet = Outlet(send, request_id(now_us), self._gate, self._clock)
-        outlet.note(_client_id(scope))
-        dialect = self._dialect(outlet.request_id, now_us // 1_000_000)
+        writer = ResponseWriter(send, request_id(now_us), self._admission, self._clock)
+        writer.note(_client_id(scope))
+        dialect = self._dialect(writer.request_id, now_us // 1_000_000)
         try:
-            await self._serve(scope, receive, outlet, dialect)
+            await self._serve(scope, receive, writer, dialect)
         except ClientGone:
-            self._desk.left()
+            self._dispatcher.left()
         except RouterError as error:
-            await _fail(error, outlet, dialect)
+            await _fail(error, writer, dialect)
         except Exception:  # a bug: the client is told that there was one, the server's log what it was
-            await _fail(RouterError(INTERNAL, code="internal_error"), outlet, dialect)
+            await _fail(RouterError(INTERNAL, code="internal_error"), writer, dialect)
             raise
 
-    async def _serve(self, scope: Scope, receive: Receive, outlet: Outlet, dialect: Dialect) -> None:
-        caller = await self._doorkeeper.admit(scope)
+    async def _serve(self, scope: Scope, receive: Receive, writer: ResponseWriter, dialect: Dialect) -> None:
+        caller = await self._authenticator.admit(scope)
         caller.require(KeyScope.CHAT)
         server = self._server
         body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
         arrived_ms = self._clock.ticks_ms()
         ask = await dialect.read(body, caller)
-        watch = Watch(receive)
+        watch = DisconnectWatcher(receive)
         exchange = None
         try:
-            async with self._gate.place():
-                exchange = await self._desk.open(ask)
-                outlet.decided(exchange.decision_headers)
-                outlet.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
-                await _answer(exchange, ask, outlet, dialect)
+            async with self._admission.place():
+                exchange = await self._dispatcher.open(ask)
+                writer.decided(exchange.decision_headers)
+                writer.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
+                await _answer(exchange, ask, writer, dialect)
             exchange.follow_up()
         except asyncio.CancelledError:
             if not watch.is_gone:
@@ -163,29 +163,29 @@ class Front:
             watch.stop()
 
 
-async def _fail(error: RouterError, outlet: Outlet, dialect: Dialect) -> None:
+async def _fail(error: RouterError, writer: ResponseWriter, dialect: Dialect) -> None:
     """Send an error: as a response while there is none, as the last piece of a stream."""
     error.param = dialect.parameter_names.get(error.param or "", error.param)
-    if outlet.has_started:
-        await outlet.piece(dialect.broken(error), more=False)
+    if writer.has_started:
+        await writer.piece(dialect.broken(error), more=False)
     else:
-        await outlet.error(error)
+        await writer.error(error)
 
 
-async def _answer(exchange: Exchange, ask: InferenceRequest, outlet: Outlet, dialect: Dialect) -> None:
+async def _answer(exchange: Exchange, ask: InferenceRequest, writer: ResponseWriter, dialect: Dialect) -> None:
     """Answer a request and settle it before the last byte; a cancelled answer settles as cancelled."""
     try:
         if ask.streamed:
-            await _stream(exchange, outlet, dialect)
+            await _stream(exchange, writer, dialect)
         else:
             answer = await exchange.answer()
             exchange.calls.mark_first_byte()
             exchange.settle(Outcome.OK, answer)
-            await outlet.body(await dialect.whole(exchange, answer))
+            await writer.body(await dialect.whole(exchange, answer))
     except RouterError as error:
         exchange.settle(Outcome.ERROR)
         if isinstance(error, ProviderError) and error.dispatched and exchange.decision.tier is not Tier.FAST:
-            outlet.note([(b"x-should-retry", b"false")])  # a second try would buy the deep answer twice
+            writer.note([(b"x-should-retry", b"false")])  # a second try would buy the deep answer twice
         raise
     except Exception:  # a fault of our own: booked as what it is, answered by the server as an internal error
         exchange.settle(Outcome.ERROR)
@@ -194,18 +194,18 @@ async def _answer(exchange: Exchange, ask: InferenceRequest, outlet: Outlet, dia
         exchange.settle(Outcome.CANCELLED)
 
 
-async def _stream(exchange: Exchange, outlet: Outlet, dialect: Dialect) -> None:
+async def _stream(exchange: Exchange, writer: ResponseWriter, dialect: Dialect) -> None:
     async with aclosing(exchange.stream()) as steps:
         async for step in steps:
-            if not outlet.has_started:
+            if not writer.has_started:
                 exchange.calls.mark_first_byte()
-                await outlet.start_stream()
+                await writer.start_stream()
             if isinstance(step, Answer):
                 exchange.settle(Outcome.OK, step)
-                await outlet.piece(await dialect.end(exchange, step), more=False)
+                await writer.piece(await dialect.end(exchange, step), more=False)
                 return
             if piece := dialect.piece(step):
-                await outlet.piece(piece, more=True)
+                await writer.piece(piece, more=True)
 
 
 def _client_id(scope: Scope) -> RawHeaders:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
 from router.api.asgi import answering, send_json
-from router.api.auth import COUNTRY_CODE, Caller, Doorkeeper
+from router.api.auth import COUNTRY_CODE, Authenticator, Caller
 from router.api.body import read_body
 from router.api.chat.request import converted, parse_json, parse_object
 from router.api.chat.response import encoded
@@ -67,20 +67,20 @@ class FeedbackEndpoint:
     def __init__(
         self,
         engine: Engine,
-        doorkeeper: Doorkeeper,
+        authenticator: Authenticator,
         server: ServerSettings,
         now_us: Callable[[], int],
         learn: Callable[[str, float, float], object],
     ) -> None:
         self._engine = engine
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
         self._server = server
         self._now_us = now_us
         self._learn = learn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
-            caller = await self._doorkeeper.admit(scope)
+            caller = await self._authenticator.admit(scope)
             caller.require(KeyScope.FEEDBACK)
             server = self._server
             body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
@@ -122,16 +122,16 @@ class RevenueEndpoint:
     """
 
     def __init__(
-        self, engine: Engine, doorkeeper: Doorkeeper, server: ServerSettings, now_us: Callable[[], int]
+        self, engine: Engine, authenticator: Authenticator, server: ServerSettings, now_us: Callable[[], int]
     ) -> None:
         self._engine = engine
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
         self._server = server
         self._now_us = now_us
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
-            (await self._doorkeeper.admit(scope)).require(KeyScope.REVENUE)
+            (await self._authenticator.admit(scope)).require(KeyScope.REVENUE)
             server = self._server
             body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
             rows = _revenue_rows(parse_json(body), self._now_us())

@@ -6,7 +6,7 @@ from starlette.types import Receive, Scope, Send
 
 from classifier.drift import CalibrationWatch, Drift
 from router.api.asgi import answering, send_json
-from router.api.auth import Doorkeeper
+from router.api.auth import Authenticator
 from router.api.chat.response import encoded
 from router.keys import Scope as KeyScope
 from router.ledger.shipping import ShippingState
@@ -56,18 +56,18 @@ class Scrape:
         scores: Callable[[], Drift],
         calibration: CalibrationWatch,
         coverage: CoverageLog,
-        doorkeeper: Doorkeeper,
+        authenticator: Authenticator,
     ) -> None:
         self._metrics = metrics
         self._shipping = shipping
         self._scores = scores
         self._calibration = calibration
         self._coverage = coverage
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
-            (await self._doorkeeper.admit(scope)).require(KeyScope.METRICS)
+            (await self._authenticator.admit(scope)).require(KeyScope.METRICS)
             self._metrics.shipped(self._shipping())
             self._metrics.drifted(self._scores(), self._calibration.gap(), self._calibration.ece())
             self._metrics.covered(self._coverage)

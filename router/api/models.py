@@ -7,7 +7,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from router.api.asgi import answering, send_json
-from router.api.auth import Doorkeeper
+from router.api.auth import Authenticator
 from router.api.chat.response import encoded
 from router.decision.engine import AUTO
 from router.errors import UnknownModel
@@ -53,13 +53,13 @@ class WireModel(msgspec.Struct):
 class Models:
     """Lists the models, or one of them."""
 
-    def __init__(self, listed: Sequence[Listed], doorkeeper: Doorkeeper, started_at: int) -> None:
+    def __init__(self, listed: Sequence[Listed], authenticator: Authenticator, started_at: int) -> None:
         self._listed = {m.id: WireModel(m.id, m.context_length, m.capabilities, started_at) for m in listed}
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
-            await self._doorkeeper.admit(scope)
+            await self._authenticator.admit(scope)
             wanted = scope["path_params"].get("model")
             body: object = {"object": "list", "data": list(self._listed.values())}
             if wanted is not None:

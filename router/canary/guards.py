@@ -23,7 +23,7 @@ from router.canary.confidence_sequences import (
     bet,
     interval,
 )
-from router.canary.verdicts import Finding, Guard, Limits, Standing, Verdict
+from router.canary.verdicts import Finding, Guard, GuardStatus, HarmLimits, Verdict
 
 USUAL_MARGIN = 0.5  # where no revenue is known, costs are held against this much of it
 SLOWEST = 0.05
@@ -32,21 +32,21 @@ CHEAPEST = 0.001  # of what a request earns: below it, what an answer costs does
 PRIOR_REQUESTS = 2.0
 
 
-def judge(arms: Arms, max_deep_share: float, limits: Limits) -> Verdict:
+def judge(arms: Arms, max_deep_share: float, limits: HarmLimits) -> Verdict:
     """Judge a canary by all that is known of it; `max_deep_share` is the cap of its own policy."""
     canary, control = (arms.total("requests", is_canary=is_canary) for is_canary in (True, False))
     findings = tuple(finding for guard in Guard if (finding := _finding(guard, arms, max_deep_share, limits)))
-    standing = Standing.UNDECIDED
+    standing = GuardStatus.UNDECIDED
     if canary >= limits.least_requests:
         standings = {finding.standing for finding in findings}
-        if Standing.BREACHED in standings:
-            standing = Standing.BREACHED
-        elif standings == {Standing.PASSED} or canary >= limits.most_requests:
-            standing = Standing.PASSED
+        if GuardStatus.BREACHED in standings:
+            standing = GuardStatus.BREACHED
+        elif standings == {GuardStatus.PASSED} or canary >= limits.most_requests:
+            standing = GuardStatus.PASSED
     return Verdict(standing, findings, canary, control)
 
 
-def _finding(guard: Guard, arms: Arms, max_deep_share: float, limits: Limits) -> Finding | None:
+def _finding(guard: Guard, arms: Arms, max_deep_share: float, limits: HarmLimits) -> Finding | None:
     match guard:
         case Guard.MARGIN:
             return _margin(arms, limits)
@@ -103,7 +103,7 @@ def _slow_from(arms: Arms) -> int:
     return 0
 
 
-def _margin(arms: Arms, limits: Limits) -> Finding | None:
+def _margin(arms: Arms, limits: HarmLimits) -> Finding | None:
     """Costs in parts of what a request earns: by design no tier changes that, and failures have a guard of their own.
 
     Its noise would only hide the costs; both arms' margins are therefore of the same revenue.
@@ -131,7 +131,9 @@ def _earned_nanousd(arms: Arms) -> float:
     return spent / priced / (1.0 - USUAL_MARGIN) if priced else 0.0
 
 
-def _compared(guard: Guard, samples: Iterable[_Sample], limits: Limits, tilts: Floats = SHARE_TILTS) -> Finding | None:
+def _compared(
+    guard: Guard, samples: Iterable[_Sample], limits: HarmLimits, tilts: Floats = SHARE_TILTS
+) -> Finding | None:
     """Compare the arms within strata, twice: where the policies differ, and everywhere. None where nothing compares.
 
     Where both policies do the same the canary can hardly harm, and its noise would hide what it does elsewhere; that
@@ -143,11 +145,11 @@ def _compared(guard: Guard, samples: Iterable[_Sample], limits: Limits, tilts: F
     everywhere = _view(guard, shared, shared, limits, tilts)
     moved = [s for s in shared if s.stratum.differs]
     views = [everywhere] if len(moved) in (0, len(shared)) else [_view(guard, moved, shared, limits, tilts), everywhere]
-    breached = [view for view in views if view.standing is Standing.BREACHED]
+    breached = [view for view in views if view.standing is GuardStatus.BREACHED]
     return max(breached, key=lambda view: view.evidence, default=everywhere)
 
 
-def _view(guard: Guard, looked_at: list[_Sample], shared: list[_Sample], limits: Limits, tilts: Floats) -> Finding:
+def _view(guard: Guard, looked_at: list[_Sample], shared: list[_Sample], limits: HarmLimits, tilts: Floats) -> Finding:
     """Compare the arms in some of the strata they share; the others add nothing to the difference."""
     alpha, harmful = limits.alpha(guard) / 2.0, limits.harmful(guard)
     by_tilt = [
@@ -193,7 +195,7 @@ def _means(looked_at: list[_Sample], shared: list[_Sample]) -> tuple[float, floa
     return canary, control, variance
 
 
-def _deep_share(arms: Arms, max_deep_share: float, limits: Limits) -> Finding | None:
+def _deep_share(arms: Arms, max_deep_share: float, limits: HarmLimits) -> Finding | None:
     """The deep share of what the policy decided itself."""
     (deep, decided), (their_deep, they_decided) = (
         (arms.total("deep", is_canary=is_canary), arms.total("decided", is_canary=is_canary))

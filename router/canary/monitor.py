@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from router.canary.guards import judge
 from router.canary.reader import Reading
-from router.canary.verdicts import Limits, Standing, Verdict
+from router.canary.verdicts import GuardStatus, HarmLimits, Verdict
 from router.decision.policy import Policy
 from router.policies import canary_lifecycle
 from router.policies.canary_lifecycle import Canary, CanaryState, Mode
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 EVERY_US = 2_000_000
 
 
-class Watch:
+class CanaryMonitor:
     """The watch of one worker. `verdict` is what the guards said last, None where nothing is watched."""
 
     def __init__(
@@ -32,7 +32,7 @@ class Watch:
         book: PolicyBook,
         now_us: Callable[[], int],
         *,
-        limits: Limits | None = None,
+        limits: HarmLimits | None = None,
         wiring: Wiring | None = None,
         tell: Callable[[Verdict | None], None] = lambda verdict: None,
     ) -> None:
@@ -40,7 +40,7 @@ class Watch:
         self._engine = engine
         self._book = book
         self._now_us = now_us
-        self._limits = limits or Limits()
+        self._limits = limits or HarmLimits()
         self._wiring = wiring
         self._tell = tell
         self._reading: Reading | None = None
@@ -75,10 +75,10 @@ class Watch:
 
     def _act(self, canary: Canary, verdict: Verdict, now_us: int) -> None:
         match verdict.standing:
-            case Standing.BREACHED:
+            case GuardStatus.BREACHED:
                 if canary_lifecycle.roll_back(self._engine, canary.id, str(verdict), now_us):
                     log.warning("canary version %d rolled back: %s", canary.version, verdict)
-            case Standing.PASSED if canary.state is CanaryState.RUNNING:
+            case GuardStatus.PASSED if canary.state is CanaryState.RUNNING:
                 if canary_lifecycle.passed(self._engine, canary.id, str(verdict), now_us, self._wiring):
                     log.info("canary version %d passed: %s", canary.version, verdict)
             case _:
@@ -93,10 +93,10 @@ def cap_of(policy: Policy) -> float:
 
 
 def verdict_of(
-    engine: Engine, canary: Canary, trial: Policy, active: Policy, now_us: int, limits: Limits | None = None
+    engine: Engine, canary: Canary, trial: Policy, active: Policy, now_us: int, limits: HarmLimits | None = None
 ) -> Verdict:
     """Judge a canary by all the books hold of it now, without acting; raises SQLAlchemyError."""
     reading = Reading(engine, canary, (trial, active), now_us)
     while not reading.is_complete:
         reading.read(now_us)
-    return judge(reading.arms, cap_of(trial), limits or Limits())
+    return judge(reading.arms, cap_of(trial), limits or HarmLimits())

@@ -18,7 +18,7 @@ class Guard(StrEnum):
     DEEP_SHARE = "deep_share"
 
 
-class Standing(StrEnum):
+class GuardStatus(StrEnum):
     """How a canary, or one of its guards, stands."""
 
     UNDECIDED = "undecided"
@@ -27,7 +27,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HarmLimits:
     """From where on a difference is harmful, how seldom an innocent canary may be rolled back, and when it has passed.
 
     `margin` is in parts of the revenue of a request, all others are shares of the requests: .01 more errors is one
@@ -76,11 +76,11 @@ class Finding:
     harmful: float
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> GuardStatus:
         """Harm shown, harm excluded, or neither yet."""
         if self.evidence >= self.needed and self.harm >= self.harmful:
-            return Standing.BREACHED
-        return Standing.PASSED if self.high < self.harmful else Standing.UNDECIDED
+            return GuardStatus.BREACHED
+        return GuardStatus.PASSED if self.high < self.harmful else GuardStatus.UNDECIDED
 
     def __str__(self) -> str:
         """Say it to an operator."""
@@ -93,7 +93,7 @@ class Finding:
 class Verdict:
     """What all guards together say."""
 
-    standing: Standing
+    standing: GuardStatus
     findings: tuple[Finding, ...]
     canary_requests: int
     control_requests: int
@@ -101,7 +101,7 @@ class Verdict:
     @property
     def breached(self) -> Finding | None:
         """The guard with the strongest evidence of harm."""
-        found = [finding for finding in self.findings if finding.standing is Standing.BREACHED]
+        found = [finding for finding in self.findings if finding.standing is GuardStatus.BREACHED]
         return max(found, key=lambda finding: finding.evidence - finding.needed, default=None)
 
     def __str__(self) -> str:
@@ -109,7 +109,7 @@ class Verdict:
         seen = f"{self.canary_requests:,} requests beside {self.control_requests:,}"
         if (finding := self.breached) is not None:
             return f"{finding} (after {seen})"
-        if self.standing is Standing.PASSED:
-            is_sure = all(finding.standing is Standing.PASSED for finding in self.findings)
+        if self.standing is GuardStatus.PASSED:
+            is_sure = all(finding.standing is GuardStatus.PASSED for finding in self.findings)
             return f"{'every guard excludes harm' if is_sure else 'no guard was breached'} after {seen}"
         return f"undecided after {seen}"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from router.database.engine import Witness
+    from router.database.engine import AuditHook
 
 
-def witness(act: str, target: str, note: str = "") -> "Witness":
+def hook(act: str, target: str, note: str = "") -> "AuditHook":
     """Make what writes a change into the audit log, in the change's own transaction."""
     from router.admin import audit
     from router.clock import SystemClock

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from router.commands.auditing import witness
+from router.commands.auditing import hook
 from router.commands.output import ConfigOption, Format, FormatOption, show
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ def set_budget(
     with opened(config) as (_, engine):
         subject, target = budgets.subject_of(engine, scope, name), f"{lasts} {scope} {name}".strip()
         if limit is None:
-            was_there = budgets.drop(engine, scope, subject, lasts, witness("budget taken away", target))
+            was_there = budgets.drop(engine, scope, subject, lasts, hook("budget taken away", target))
             typer.echo("taken away" if was_there else "there was no such budget")
         else:
             now_us, author = SystemClock().now_us(), getpass.getuser()
-            told = witness("budget set", target, note)
+            told = hook("budget set", target, note)
             budgets.put(engine, scope, subject, lasts, limit, author, note, now_us, told)
             typer.echo("in force within two seconds")
 

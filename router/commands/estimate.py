@@ -15,7 +15,7 @@ from classifier.model import DifficultyModel
 from classifier.types import Abilities, Estimate, Forecast
 from router.commands.output import ConfigOption
 from router.conversation.turns import ConversationView, Kind
-from router.decision.capabilities import Lack
+from router.decision.capabilities import Missing
 from router.decision.policy import Policy
 from router.decision.rules import BudgetView, decide
 from router.types import Tier
@@ -33,14 +33,14 @@ class LineError(Exception):
 def tier_by(policy: Policy) -> TierFor:
     """The tier by a policy's thresholds, without cap and exploration, where every model can do everything."""
     bare = replace(policy, explore=0.0)
-    able: dict[Tier, frozenset[Lack]] = dict.fromkeys(Tier, frozenset())
+    able: dict[Tier, frozenset[Missing]] = dict.fromkeys(Tier, frozenset())
 
     def tier_for(estimate: Estimate) -> str:
         return decide(
             estimate,
             bare,
             conversation=ConversationView(Kind.NEW, ()),
-            lacks=able,
+            missing=able,
             allowed=frozenset(Tier),
             budget=BudgetView(),
             share_cap_quantile=None,

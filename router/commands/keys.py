@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from router.commands.auditing import witness
+from router.commands.auditing import hook
 from router.commands.output import ConfigOption, Format, FormatOption, show
 from router.types import Tier
 
@@ -42,7 +42,7 @@ def create(
             scopes=[_member(keys.Scope, s) for s in wanted] or keys.NEW_KEY_SCOPES,
             allowed_tiers=[_member(Tier, t) for t in tiers] or list(Tier),
             now_us=SystemClock().now_us(),
-            witness=witness("key created", name),
+            hook=hook("key created", name),
         )
     match form:
         case Format.JSON:
@@ -72,7 +72,7 @@ def revoke(name: Annotated[str, typer.Argument(help="The key's name.")], config:
     from router.commands.opening import opened
 
     with opened(config) as (_, engine):
-        keys.revoke(engine, name, now_us=SystemClock().now_us(), witness=witness("key revoked", name))
+        keys.revoke(engine, name, now_us=SystemClock().now_us(), hook=hook("key revoked", name))
     print(f"{name} is revoked")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from router.commands.auditing import witness
+from router.commands.auditing import hook
 from router.commands.output import ConfigOption, Format, FormatOption, show
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def set_revenue(
         )
         factors = dict(_factor(text) for text in country or ())
         now_us = SystemClock().now_us()
-        told = witness("revenue assumptions", name, note)
-        number = revenue.change(engine, {name: assumption}, factors, getpass.getuser(), note, now_us, witness=told)
+        told = hook("revenue assumptions", name, note)
+        number = revenue.change(engine, {name: assumption}, factors, getpass.getuser(), note, now_us, hook=told)
     typer.echo(f"version {number} is in force within two seconds")
 
 

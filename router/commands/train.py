@@ -13,7 +13,7 @@ from router.commands.policy import AuthorOption
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from router.learning.labels import Lesson
+    from router.learning.labels import LabelledRequest
     from router.learning.refit import Refit
     from router.settings import Settings
 
@@ -99,11 +99,11 @@ def _from_ledger(
     chosen = window(since, None, "UTC", datetime.now(UTC))
     with opened(config) as (configured, engine):
         base = artifact.load(base_directory or configured.artifact)
-        lessons = labels.read(engine, chosen)
+        labelled_requests = labels.read(engine, chosen)
         models = configured.tiers.fast, configured.tiers.reasoning
         abilities = abilities_of(base, *((model.model, model.ability) for model in models))
         try:
-            found = refit(lessons, base, abilities, lambda line: typer.echo(line, err=True))
+            found = refit(labelled_requests, base, abilities, lambda line: typer.echo(line, err=True))
         except NotEnoughEvidence as error:
             typer.echo(f"tierwise train: {error}", err=True)
             raise typer.Exit(1) from error
@@ -122,12 +122,12 @@ def _from_ledger(
             artifacts.export(engine, version, out)
         print(artifacts.card_of(engine, version))
         typer.echo(f"stored: artefact {version}, {len(blob):,} bytes", err=True)
-        _propose(found, lessons, propose, author, configured, engine)
+        _propose(found, labelled_requests, propose, author, configured, engine)
 
 
 def _propose(
     found: "Refit",
-    lessons: "list[Lesson]",
+    labelled_requests: "list[LabelledRequest]",
     wanted: bool | None,
     author: str | None,
     configured: "Settings",
@@ -147,7 +147,7 @@ def _propose(
         return
     begin(configured, engine)
     model = found.adapted.model
-    moved = same_share(lessons, in_force(engine), model)
+    moved = same_share(labelled_requests, in_force(engine), model)
     note = f"classifier refitted from {found.labels} labels: {verdict}"
     version = lifecycle.propose(engine, {"classifier": model.version, **moved}, configured.tiers, actor(author, note))
     typer.echo(

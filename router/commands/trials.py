@@ -82,12 +82,12 @@ def _row(found: "Canary", engine: "Engine", configured: "Settings") -> dict[str,
 def _so_far(found: "Canary", engine: "Engine", configured: "Settings") -> str | None:
     """What the guards say of a canary that runs, by all that the books hold by now."""
     from router.canary.monitor import verdict_of
-    from router.canary.verdicts import Limits
+    from router.canary.verdicts import HarmLimits
     from router.policies.canary_lifecycle import CanaryState, Mode
     from router.policies.versions import PolicyBook
 
     book = PolicyBook(engine)
     if found.state is not CanaryState.RUNNING or found.mode is not Mode.CANARY or book.trial is None:
         return None
-    limits = Limits(**configured.canary.model_dump())
+    limits = HarmLimits(**configured.canary.model_dump())
     return str(verdict_of(engine, found, book.trial, book.active, time.time_ns() // 1_000, limits))

@@ -134,9 +134,9 @@ def solve(
     from router.policies.versions import in_force
     from router.reports.window import window
     from router.tuning import predictions
-    from router.tuning.solver import Limits, Solver
+    from router.tuning.solver import Solver, SolverTargets
 
-    limits = Limits(max_deep_share, max_cost_per_1k, min_margin, min_quality)
+    limits = SolverTargets(max_deep_share, max_cost_per_1k, min_margin, min_quality)
     chosen = window(since, until, zone, datetime.now(UTC))
     made = None
     with opened(config) as (configured, engine):

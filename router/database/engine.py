@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from router.errors import Unavailable
 
-Witness = Callable[[Connection, Mapping[str, Any] | None, Mapping[str, Any] | None], None]
+AuditHook = Callable[[Connection, Mapping[str, Any] | None, Mapping[str, Any] | None], None]
 """Told of a change within its own transaction: what was so before, what is after (None: there was, there is none)."""
 
 BUSY_TIMEOUT_MS = 10_000

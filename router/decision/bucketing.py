@@ -15,7 +15,7 @@ LONGEST_READ = 2_000  # characters of a first turn that count
 _encode = msgspec.json.Encoder().encode
 
 
-def mark_of(key_id: int | None, conversation: str | None, messages: Sequence[Mapping[str, Any]]) -> int:
+def bucket_of(key_id: int | None, conversation: str | None, messages: Sequence[Mapping[str, Any]]) -> int:
     """Mark a conversation; messages are looked at only where the client does not name it."""
     named = f"{key_id}:{conversation}" if conversation is not None else f"{key_id}\n{_first_turn(messages)}"
     return int.from_bytes(blake2b(named.encode("utf-8", "replace"), digest_size=8).digest())

@@ -13,7 +13,7 @@ THINKING_FLOOR_TOKENS = 1_024  # the least that providers accept as a thinking b
 LEAST_VISIBLE_TOKENS = 256
 
 
-class Lack(StrEnum):
+class Missing(StrEnum):
     """What the models of a tier miss for a request."""
 
     CONTEXT = "context"
@@ -35,12 +35,14 @@ class Needs(msgspec.Struct, frozen=True):
     max_output_tokens: int | None = None
 
 
-_ABLE: frozenset[Lack] = frozenset()
+_ABLE: frozenset[Missing] = frozenset()
 
 
-def lacks_of(needs: Needs, tiers: Mapping[Tier, Sequence[ModelTarget]]) -> dict[Tier, frozenset[Lack]]:
+def missing_of(needs: Needs, tiers: Mapping[Tier, Sequence[ModelTarget]]) -> dict[Tier, frozenset[Missing]]:
     """Tell for each tier what its models miss; a tier that samples several models needs all of them able."""
-    return {tier: _ABLE.union(*(_lacks(needs, tier, target) for target in targets)) for tier, targets in tiers.items()}
+    return {
+        tier: _ABLE.union(*(_missing(needs, tier, target) for target in targets)) for tier, targets in tiers.items()
+    }
 
 
 def thinking_floor(target: ModelTarget) -> int:
@@ -51,18 +53,18 @@ def thinking_floor(target: ModelTarget) -> int:
     return THINKING_FLOOR_TOKENS if budget is None else min(budget, THINKING_FLOOR_TOKENS)
 
 
-def _lacks(needs: Needs, tier: Tier, target: ModelTarget) -> frozenset[Lack]:
+def _missing(needs: Needs, tier: Tier, target: ModelTarget) -> frozenset[Missing]:
     missing = set()
     if target.context_length is not None and _tokens(needs, tier, target) > target.context_length:
-        missing.add(Lack.CONTEXT)
+        missing.add(Missing.CONTEXT)
     known = target.capabilities
     if known is not None:
-        wanted = ((needs.images, Lack.IMAGES), (needs.tools, Lack.TOOLS), (needs.schema, Lack.SCHEMA))
+        wanted = ((needs.images, Missing.IMAGES), (needs.tools, Missing.TOOLS), (needs.schema, Missing.SCHEMA))
         missing |= {lack for needed, lack in wanted if needed and lack not in known}
     if tier is Tier.REASONING and needs.max_output_tokens is not None:
         floor = thinking_floor(target)
         if floor and needs.max_output_tokens < floor + LEAST_VISIBLE_TOKENS:
-            missing.add(Lack.THINKING_ROOM)
+            missing.add(Missing.THINKING_ROOM)
     return frozenset(missing) if missing else _ABLE
 
 
@@ -74,16 +76,16 @@ def _tokens(needs: Needs, tier: Tier, target: ModelTarget) -> int:
     return needs.input_tokens + visible + (thinking_floor(target) if tier is Tier.REASONING else 0)
 
 
-def lacking(missing: Set[Lack]) -> InvalidRequest:
+def incapable(missing: Set[Missing]) -> InvalidRequest:
     """The error that names what no model can take."""
-    if Lack.CONTEXT in missing:
+    if Missing.CONTEXT in missing:
         message = "the conversation and the tokens asked for are longer than the context of the models that may answer"
         return InvalidRequest(message, param="messages", code="context_length_exceeded")
-    if Lack.IMAGES in missing:
+    if Missing.IMAGES in missing:
         return InvalidRequest("no model that may answer takes images", param="messages", code="unsupported_value")
-    if Lack.TOOLS in missing:
+    if Missing.TOOLS in missing:
         return InvalidRequest("no model that may answer takes tools", param="tools", code="unsupported_parameter")
-    if Lack.SCHEMA in missing:
+    if Missing.SCHEMA in missing:
         message = "no model that may answer keeps to a JSON schema"
         return InvalidRequest(message, param="response_format", code="unsupported_parameter")
     message = f"too few tokens for a model that thinks: at least {THINKING_FLOOR_TOKENS + LEAST_VISIBLE_TOKENS}"

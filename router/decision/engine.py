@@ -19,13 +19,13 @@ from classifier.types import Abilities, AnswerType, Estimate, Stakes
 from router.conversation import turns as conversation
 from router.conversation.turns import ConversationView, Kind
 from router.decision import rules
-from router.decision.bucketing import mark_of
-from router.decision.capabilities import Lack, Needs, lacks_of
-from router.decision.latency import Waits
+from router.decision.bucketing import bucket_of
+from router.decision.capabilities import Missing, Needs, missing_of
+from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
-from router.decision.rules import BudgetView, Wish
+from router.decision.rules import BudgetView, RoutingPreference
 from router.decision.scorers import Models, Scorer, Scorers
-from router.decision.signals import Memory
+from router.decision.signals import AnswerHistory
 from router.errors import RequestError, UnknownModel
 from router.providers.base import ModelTarget
 from router.request import InferenceRequest
@@ -75,9 +75,9 @@ class _Asked(msgspec.Struct, frozen=True):
     """One query as far as it is the same for every policy."""
 
     query: InferenceRequest
-    wish: Wish
+    preference: RoutingPreference
     view: ConversationView
-    lacks: Mapping[Tier, Set[Lack]]
+    missing: Mapping[Tier, Set[Missing]]
     draw: float
     turn: int
     attachments: int
@@ -100,7 +100,7 @@ class _Judged(msgspec.Struct, frozen=True):
     feed: Callable[[float], None]  # takes a score into the window that its share cap looks at
 
 
-class Routing:
+class DecisionEngine:
     """Decides where requests go; raises RequestError for those that can go nowhere.
 
     `paced` puts the multiplier of pacing on a segment's policy; it is called for each request.
@@ -113,7 +113,7 @@ class Routing:
         targets: Mapping[Tier, Sequence[ModelTarget]],
         explicit: Mapping[str, Explicit],
         *,
-        waits: Waits | None = None,
+        waits: LatencyWindow | None = None,
         paced: Callable[[Policy, str], Policy] = lambda policy, segment: policy,
         draw: Callable[[], float] = random.random,
         salt: bytes | None = None,
@@ -126,7 +126,7 @@ class Routing:
         self._waits = waits
         self._paced = paced
         self._draw = draw
-        self._memory = Memory(salt=salt)
+        self._memory = AnswerHistory(salt=salt)
 
     def drift(self, classifier: str | None) -> Drift:
         """How far the scores that a classifier gave here are from what it was made on."""
@@ -135,17 +135,17 @@ class Routing:
 
     def route(self, query: InferenceRequest) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
-        recollection = self._memory.recall(query.key_id, query.messages, query.request_id)
-        asked = self._asked(query, self._draw(), regenerated=recollection.is_regenerate)
+        earlier = self._memory.recall(query.key_id, query.messages, query.request_id)
+        asked = self._asked(query, self._draw(), regenerated=earlier.is_regenerate)
         # Nobody asks for the mark where nothing is on trial.
         is_tried = self._policies.trial is not None
-        mark = mark_of(query.key_id, query.conversation, query.messages) if is_tried else 0
+        mark = bucket_of(query.key_id, query.conversation, query.messages) if is_tried else 0
         judged = self._judged(asked, self._policies.choose(mark))
         decision = judged.within(BudgetView())
         shadow = self._shadowed(asked, judged, mark)
         self._note(asked, judged, decision)
-        self._memory.remember(recollection, query.request_id, decision.tier)
-        signal, previous_id = recollection.judged(asked.view.kind, decision)
+        self._memory.remember(earlier, query.request_id, decision.tier)
+        signal, previous_id = earlier.judged(asked.view.kind, decision)
         is_asked = judged.view.kind is not Kind.HOUSEKEEPING
         return Routed(
             decision,
@@ -181,9 +181,9 @@ class Routing:
         targets = {named.tier: named.targets[:1]} if named else self._targets
         return _Asked(
             query,
-            self._wish(query, named),
+            self._preference(query, named),
             conversation.read(turns, regenerated=regenerated),
-            lacks_of(_needs(query, attachments), targets),
+            missing_of(_needs(query, attachments), targets),
             draw,
             turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
             attachments=attachments,
@@ -191,7 +191,7 @@ class Routing:
 
     def _note(self, asked: _Asked, judged: _Judged, decision: Decision) -> None:
         """Remember what a query that a score decided adds: its score, and that its tier will be looked at."""
-        if not rules.feeds_window(asked.wish, judged.view):
+        if not rules.feeds_window(asked.preference, judged.view):
             return
         judged.feed(decision.score)
         judged.scorer.stability.observe(decision.score)
@@ -207,15 +207,15 @@ class Routing:
         known = before is not None and before.scorer is scorer
         estimate, view = (before.estimate, before.view) if known and before else asked.estimated(scorer)
         window = scorer.window(segment if own is not None and own.max_deep_share is not None else None)
-        quantile, lacks = window.cut(chosen.max_deep_share), self._lacks(asked, chosen)
+        quantile, missing = window.cut(chosen.max_deep_share), self._missing(asked, chosen)
 
         def within(budget: BudgetView) -> Decision:
             return rules.decide(
                 estimate,
                 chosen,
-                wish=asked.wish,
+                preference=asked.preference,
                 conversation=view,
-                lacks=lacks,
+                missing=missing,
                 allowed=asked.query.allowed_tiers,
                 budget=budget,
                 share_cap_quantile=quantile,
@@ -234,33 +234,33 @@ class Routing:
             decision = shadow.within(BudgetView())
         except RequestError:  # what a policy that acts on nothing cannot answer is refused to nobody
             return None
-        if shadow.feed != judged.feed and rules.feeds_window(asked.wish, shadow.view):
+        if shadow.feed != judged.feed and rules.feeds_window(asked.preference, shadow.view):
             shadow.feed(decision.score)
         return decision
 
-    def _lacks(self, asked: _Asked, chosen: Policy) -> Mapping[Tier, Set[Lack]]:
+    def _missing(self, asked: _Asked, chosen: Policy) -> Mapping[Tier, Set[Missing]]:
         """What the tiers miss; where a score decides, deep ones that keep people waiting miss patience."""
         longest = chosen.max_wait_s
-        if longest is None or self._waits is None or asked.wish != rules.AUTO:
-            return asked.lacks
+        if longest is None or self._waits is None or asked.preference != rules.AUTO:
+            return asked.missing
         streamed = asked.query.streamed
         return {
-            tier: lacks | {Lack.PATIENCE}
+            tier: missing | {Missing.PATIENCE}
             if tier is not Tier.FAST and self._waits.is_too_slow(tier, streamed, longest)
-            else lacks
-            for tier, lacks in asked.lacks.items()
+            else missing
+            for tier, missing in asked.missing.items()
         }
 
-    def _wish(self, query: InferenceRequest, named: Explicit | None) -> Wish:
+    def _preference(self, query: InferenceRequest, named: Explicit | None) -> RoutingPreference:
         if named is not None:
-            return Wish(tier=named.tier, effort=query.effort)
+            return RoutingPreference(tier=named.tier, effort=query.effort)
         if query.model == AUTO:
-            return Wish(effort=query.effort)
+            return RoutingPreference(effort=query.effort)
         try:
             tier = Tier(query.model)
         except ValueError:
             raise UnknownModel(f"no model goes by the name {query.model!r}", param="model") from None
-        return Wish(tier=tier, effort=None if tier is Tier.FAST else query.effort)
+        return RoutingPreference(tier=tier, effort=None if tier is Tier.FAST else query.effort)
 
     def _abilities(self, model: DifficultyModel) -> Abilities:
         """Where the configured models stand on a classifier's scale; the configuration beats what it knows."""

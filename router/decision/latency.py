@@ -44,7 +44,7 @@ class Window:
         del self._sorted[bisect_left(self._sorted, wait_ms)]
 
 
-class Waits:
+class LatencyWindow:
     """The waits of all tiers; streamed and whole answers are apart, since a whole one's first byte is its last."""
 
     def __init__(self, ticks_ms: Callable[[], float]) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from classifier.types import AnswerType, Estimate
 from router.conversation.turns import ConversationView, Kind
-from router.decision.capabilities import Lack, lacking
+from router.decision.capabilities import Missing, incapable
 from router.decision.policy import NEVER, Policy
 from router.errors import Forbidden, QuotaExhausted
 from router.types import Decision, Reason, Tier
@@ -34,10 +34,10 @@ TIER_OF_EFFORT = {
     "max": Tier.PARALLEL,
 }
 # Rather a late answer than none, and rather one cut short.
-TOLERATED: tuple[frozenset[Lack], ...] = (
+TOLERATED: tuple[frozenset[Missing], ...] = (
     frozenset(),
-    frozenset({Lack.PATIENCE}),
-    frozenset({Lack.PATIENCE, Lack.THINKING_ROOM}),
+    frozenset({Missing.PATIENCE}),
+    frozenset({Missing.PATIENCE, Missing.THINKING_ROOM}),
 )
 # Where a wished or cheap tier cannot serve, the next best in this order does.
 STAND_INS = {
@@ -60,23 +60,23 @@ class BudgetView:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RoutingPreference:
     """What the client asked for: a tier by name, an effort, or neither (`auto`). A tier beats an effort."""
 
     tier: Tier | None = None
     effort: str | None = None
 
 
-AUTO = Wish()
+AUTO = RoutingPreference()
 
 
 def decide(
     estimate: Estimate,
     policy: Policy,
     *,
-    wish: Wish = AUTO,
+    preference: RoutingPreference = AUTO,
     conversation: ConversationView,
-    lacks: Mapping[Tier, Set[Lack]],
+    missing: Mapping[Tier, Set[Missing]],
     allowed: Set[Tier],
     budget: BudgetView,
     share_cap_quantile: float | None,
@@ -87,18 +87,20 @@ def decide(
     `lacks` says what each tier's models miss for this request. Raises Forbidden, InvalidRequest when no tier can take
     the request, QuotaExhausted when none that can is affordable.
     """
-    if wish.tier is not None:
-        return _override(wish.tier, wish.effort, policy, _score(estimate, conversation), lacks, allowed, budget)
-    able = _able(lacks, allowed)
+    if preference.tier is not None:
+        return _override(
+            preference.tier, preference.effort, policy, _score(estimate, conversation), missing, allowed, budget
+        )
+    able = _able(missing, allowed)
     affordable = frozenset(tier for tier in able if budget.affords(tier))
     if not affordable:
         raise QuotaExhausted("the budget is used up")
     query = _Query(estimate, policy, conversation, _score(estimate, conversation), share_cap_quantile)
     if conversation.kind is Kind.HOUSEKEEPING:
         return query.wished(Tier.FAST, Reason.HOUSEKEEPING, able, affordable)
-    if wish.effort is not None:
-        wanted = TIER_OF_EFFORT[wish.effort]
-        effort = wish.effort if wanted is Tier.REASONING else None
+    if preference.effort is not None:
+        wanted = TIER_OF_EFFORT[preference.effort]
+        effort = preference.effort if wanted is Tier.REASONING else None
         return query.wished(wanted, Reason.EFFORT, able, affordable, effort)
     return query.explored(query.scored(able, affordable), affordable, draw)
 
@@ -115,7 +117,7 @@ def _override(
     effort: str | None,
     policy: Policy,
     score: float,
-    lacks: Mapping[Tier, Set[Lack]],
+    missing: Mapping[Tier, Set[Missing]],
     allowed: Set[Tier],
     budget: BudgetView,
 ) -> Decision:
@@ -123,26 +125,26 @@ def _override(
     if tier not in allowed:
         raise Forbidden(f"this key may not use the tier {tier}", param="model")
     # An answer cut short is what a client gets who names a thinking model and leaves it no room.
-    if missing := lacks[tier] - TOLERATED[-1]:
-        raise lacking(missing)
+    if wanting := missing[tier] - TOLERATED[-1]:
+        raise incapable(wanting)
     if not budget.affords(tier):
         raise QuotaExhausted(f"the budget for the tier {tier} is used up")
     return Decision(tier, Reason.OVERRIDE, score, None, policy.version, effort=effort)
 
 
-def _able(lacks: Mapping[Tier, Set[Lack]], allowed: Set[Tier]) -> frozenset[Tier]:
+def _able(missing: Mapping[Tier, Set[Missing]], allowed: Set[Tier]) -> frozenset[Tier]:
     """The tiers that may and can take the request; raises InvalidRequest naming what they all miss."""
     if not allowed:
         raise Forbidden("this key may not use any tier")
     for tolerated in TOLERATED:
-        if able := frozenset(tier for tier in allowed if lacks[tier] <= tolerated):
+        if able := frozenset(tier for tier in allowed if missing[tier] <= tolerated):
             return able
-    raise lacking(min((lacks[tier] for tier in sorted(allowed)), key=len))
+    raise incapable(min((missing[tier] for tier in sorted(allowed)), key=len))
 
 
-def feeds_window(wish: Wish, conversation: ConversationView) -> bool:
+def feeds_window(preference: RoutingPreference, conversation: ConversationView) -> bool:
     """Tell whether a score decided, so that it belongs in the ScoreWindow."""
-    return wish == AUTO and conversation.kind is not Kind.HOUSEKEEPING
+    return preference == AUTO and conversation.kind is not Kind.HOUSEKEEPING
 
 
 class _Query(msgspec.Struct, frozen=True):

@@ -31,7 +31,7 @@ class Answered(msgspec.Struct, frozen=True):
     times: int = 1
 
 
-class Recollection(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True):
     """What is remembered: of these very messages (`again`), and of those before the last reply (`before`)."""
 
     mark: bytes
@@ -64,7 +64,7 @@ class Recollection(msgspec.Struct, frozen=True):
                 return None, None
 
 
-class Memory:
+class AnswerHistory:
     """The conversations that one worker answered last."""
 
     def __init__(self, *, salt: bytes | None = None, size: int = REMEMBERED_CONVERSATIONS) -> None:
@@ -72,7 +72,7 @@ class Memory:
         self._size = size
         self._answered: OrderedDict[bytes, Answered] = OrderedDict()
 
-    def recall(self, key_id: int | None, messages: Sequence[Mapping[str, Any]], request_id: str) -> Recollection:
+    def recall(self, key_id: int | None, messages: Sequence[Mapping[str, Any]], request_id: str) -> Match:
         """Look a conversation up; every message is hashed once. `request_id` tells the time."""
         asked_until = _before_last_reply(messages)
         digest = hashlib.blake2b(encoder.encode(key_id), digest_size=16, key=self._salt)
@@ -85,12 +85,12 @@ class Memory:
         again = self._answered.get(mark)
         times = again.times if again else 0
         is_recent = again is not None and _ms(request_id) - _ms(again.request_id) <= LONGEST_RECONSIDERING_MS
-        return Recollection(mark, again if is_recent and times <= MOST_REGENERATES else None, before, times)
+        return Match(mark, again if is_recent and times <= MOST_REGENERATES else None, before, times)
 
-    def remember(self, recollection: Recollection, request_id: str, tier: Tier) -> None:
+    def remember(self, earlier: Match, request_id: str, tier: Tier) -> None:
         """Note who answers a conversation now; the one not seen for longest is forgotten."""
-        self._answered[recollection.mark] = Answered(request_id, tier, recollection.times + 1)
-        self._answered.move_to_end(recollection.mark)
+        self._answered[earlier.mark] = Answered(request_id, tier, earlier.times + 1)
+        self._answered.move_to_end(earlier.mark)
         if len(self._answered) > self._size:
             self._answered.popitem(last=False)
 

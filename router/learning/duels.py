@@ -17,7 +17,7 @@ from router.errors import ProviderError, QuotaExhausted, RouterError, Unavailabl
 from router.ledger.entries import DuelVerdict
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
 from router.providers.collecting import fold
-from router.tiers.base import Answer, Query
+from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls, Purse
 from router.tiers.vote import judge
 from router.tiers.vote.agreement import WHOLE, agreement
@@ -56,11 +56,11 @@ class Allowance(Protocol):
 class Match:
     """An answered query to be taken on. `purse` makes a purse of the request's budgets, None where it has none."""
 
-    query: Query
+    query: TierRequest
     calls: Calls
     answered: Tier
     answer: Choice
-    purse: Callable[[], HeldPurse | None]
+    budget_hold: Callable[[], HeldPurse | None]
 
     @property
     def other(self) -> Tier:
@@ -85,11 +85,13 @@ class Finding:
 class Contest:
     """A request that is to be duelled, while it is answered: gathers what is streamed, then begins."""
 
-    def __init__(self, duels: "Duels", query: Query, calls: Calls, purse: Callable[[], HeldPurse | None]) -> None:
+    def __init__(
+        self, duels: "Duels", query: TierRequest, calls: Calls, budget_hold: Callable[[], HeldPurse | None]
+    ) -> None:
         self._duels = duels
         self._query = query
         self._calls = calls
-        self._purse = purse
+        self._budget_hold = budget_hold
         self._deltas: list[Delta] = []
 
     def note(self, delta: Delta) -> None:
@@ -100,7 +102,7 @@ class Contest:
         """Start the duel, once the client has its answer; a model that stood in for another proves nothing."""
         choices = fold(self._deltas, answer.provider_model).choices if self._deltas else answer.choices
         if choices and not answer.fell_back:
-            self._duels.begin(Match(self._query, self._calls, answer.final_tier, choices[0], self._purse))
+            self._duels.begin(Match(self._query, self._calls, answer.final_tier, choices[0], self._budget_hold))
 
 
 class NoDuel(Exception):
@@ -240,11 +242,11 @@ class _Stake:
         self._now_us = now_us
         self._taken: list[tuple[int, int]] = []  # amount, day
         self._first = len(match.calls.made)
-        self._purse: HeldPurse | None = None
+        self._budget_hold: HeldPurse | None = None
 
     async def __aenter__(self) -> "_Stake":
-        self._purse = self._match.purse()
-        self._match.calls.go_on(self._purse)
+        self._budget_hold = self._match.budget_hold()
+        self._match.calls.go_on(self._budget_hold)
         return self
 
     async def put(self, bound: int | None) -> None:
@@ -256,7 +258,7 @@ class _Stake:
             if day is None:
                 raise NoDuel("day_spent")
             self._taken.append((bound, day))
-            if self._purse and await self._purse.hold(bound) is not None:
+            if self._budget_hold and await self._budget_hold.hold(bound) is not None:
                 raise NoDuel("budget_spent")
         except (SQLAlchemyError, Unavailable):
             raise NoDuel("database_away") from None
@@ -264,8 +266,8 @@ class _Stake:
             raise NoDuel("budget_spent") from None
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._purse:
-            self._purse.close()
+        if self._budget_hold:
+            self._budget_hold.close()
         spent = sum(call.cost_nanousd or 0 for call in self._match.calls.made[self._first :])
         try:
             self._match.calls.flush()

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.training.adapt import Example
-from router.learning.labels import TRUST, WEAK, Contest, Lesson, Source
+from router.learning.labels import TRUST, WEAK, Contest, LabelledRequest, Source
 from router.types import Agreement, Tier
 
 Array = npt.NDArray[np.float64]
@@ -53,14 +53,17 @@ def _joint(p_fast: float, p_reasoning: float) -> tuple[float, float, float, floa
     return both, p_fast - both, p_reasoning - both, max(1 - p_fast - p_reasoning + both, 1e-9)
 
 
-def examples_of(lessons: Sequence[Lesson], chances: Array) -> list[Example]:
+def examples_of(labelled_requests: Sequence[LabelledRequest], chances: Array) -> list[Example]:
     """Turn lessons into examples, `chances` (lessons x tiers) being what is believed of them so far."""
-    inverse = _inverse_propensities(lessons)
-    strong = [[_strong(lesson, tier, inverse[at], chances[at]) for tier in HEADS] for at, lesson in enumerate(lessons)]
-    weak = [[_weak(lesson, tier) for tier in HEADS] for lesson in lessons]
+    inverse = _inverse_propensities(labelled_requests)
+    strong = [
+        [_strong(labelled_request, tier, inverse[at], chances[at]) for tier in HEADS]
+        for at, labelled_request in enumerate(labelled_requests)
+    ]
+    weak = [[_weak(labelled_request, tier) for tier in HEADS] for labelled_request in labelled_requests]
     share = [_weak_share(strong, weak, head) for head in range(2)]
     examples = []
-    for at, lesson in enumerate(lessons):
+    for at, labelled_request in enumerate(labelled_requests):
         sides = []
         for head in range(2):
             (value, weight), (weak_value, weak_weight) = strong[at][head], weak[at][head]
@@ -68,35 +71,37 @@ def examples_of(lessons: Sequence[Lesson], chances: Array) -> list[Example]:
             known = (value + share[head] * weak_value) / total if total > 0 else None
             sides.append((known, total))
         (fast, fast_weight), (reasoning, reasoning_weight) = sides
-        examples.append(Example(lesson.seen, fast, reasoning, fast_weight, reasoning_weight))
+        examples.append(Example(labelled_request.seen, fast, reasoning, fast_weight, reasoning_weight))
     return examples
 
 
-def sources_of(lessons: Sequence[Lesson]) -> dict[Source, int]:
+def sources_of(labelled_requests: Sequence[LabelledRequest]) -> dict[Source, int]:
     """How many requests have a label of each source."""
     counts: Counter[Source] = Counter()
-    for lesson in lessons:
-        counts.update({label.source for label in lesson.labels})
-        if lesson.contest is not None:
-            counts[lesson.contest.source] += 1
+    for labelled_request in labelled_requests:
+        counts.update({label.source for label in labelled_request.labels})
+        if labelled_request.contest is not None:
+            counts[labelled_request.contest.source] += 1
     return {source: counts[source] for source in Source if counts[source]}
 
 
-def _strong(lesson: Lesson, tier: Tier, inverse: float, chances: Array) -> Mass:
+def _strong(labelled_request: LabelledRequest, tier: Tier, inverse: float, chances: Array) -> Mass:
     value = weight = 0.0
-    for label in lesson.labels:
+    for label in labelled_request.labels:
         if label.tier is tier and label.source not in WEAK:
             own = TRUST[label.source].weight * (inverse if label.source in FEEDBACK else 1.0)
             value, weight = value + own * label.value, weight + own
-    if lesson.contest is not None and (tier is Tier.FAST or lesson.contest.answered is not Tier.PARALLEL):
-        right = believed(lesson.contest, float(chances[0]), float(chances[1]))[HEADS.index(tier)]
-        own = TRUST[lesson.contest.source].weight
+    if labelled_request.contest is not None and (
+        tier is Tier.FAST or labelled_request.contest.answered is not Tier.PARALLEL
+    ):
+        right = believed(labelled_request.contest, float(chances[0]), float(chances[1]))[HEADS.index(tier)]
+        own = TRUST[labelled_request.contest.source].weight
         value, weight = value + own * right, weight + own
     return value, weight
 
 
-def _weak(lesson: Lesson, tier: Tier) -> Mass:
-    of_tier = [label for label in lesson.labels if label.tier is tier and label.source in WEAK]
+def _weak(labelled_request: LabelledRequest, tier: Tier) -> Mass:
+    of_tier = [label for label in labelled_request.labels if label.tier is tier and label.source in WEAK]
     weights = [TRUST[label.source].weight for label in of_tier]
     return sum(w * label.value for w, label in zip(weights, of_tier, strict=True)), sum(weights)
 
@@ -107,16 +112,16 @@ def _weak_share(strong: Sequence[Sequence[Mass]], weak: Sequence[Sequence[Mass]]
     return min(1.0, MOST_WEAK * much / little) if little > 0 else 0.0
 
 
-def _inverse_propensities(lessons: Sequence[Lesson]) -> Array:
+def _inverse_propensities(labelled_requests: Sequence[LabelledRequest]) -> Array:
     """Weights of feedback, by tier: inverse propensities that add up to the number of ratings they are worth."""
-    found = np.ones(len(lessons))
+    found = np.ones(len(labelled_requests))
     for tier in HEADS:
         at = [
             place
-            for place, lesson in enumerate(lessons)
-            if lesson.answered is tier and any(label.source in FEEDBACK for label in lesson.labels)
+            for place, labelled_request in enumerate(labelled_requests)
+            if labelled_request.answered is tier and any(label.source in FEEDBACK for label in labelled_request.labels)
         ]
         if at:
-            raw = np.array([min(1.0 / max(lessons[place].propensity, 1e-6), MOST_INVERSE) for place in at])
+            raw = np.array([min(1.0 / max(labelled_requests[place].propensity, 1e-6), MOST_INVERSE) for place in at])
             found[at] = raw * raw.sum() / np.square(raw).sum()
     return found

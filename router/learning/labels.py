@@ -83,7 +83,7 @@ class Contest:
 
 
 @dataclass(slots=True)
-class Lesson:
+class LabelledRequest:
     """One request that can be learnt from; a duel is a contest, to be believed so far."""
 
     at_us: int
@@ -103,7 +103,7 @@ class Lesson:
         return self.contest is not None or any(label.source not in WEAK for label in self.labels)
 
 
-def read(engine: Engine, window: Window) -> list[Lesson]:
+def read(engine: Engine, window: Window) -> list[LabelledRequest]:
     """Read what can be learnt from in a window, oldest first; features of other formats are passed over."""
     low = ids.first_at((window.since_us or 0) // 1_000)
     high = ids.END_OF_TIME_MS << 80 if window.until_us is None else ids.first_at(window.until_us // 1_000)
@@ -113,14 +113,16 @@ def read(engine: Engine, window: Window) -> list[Lesson]:
         rows = _fetch(connection, ROWS, "f.request_id", low, high, format=ROW_FORMAT, most=MOST_ROWS)[::-1]
         if not rows:
             return []
-        lessons = {row[0]: _lesson(row) for row in rows if _is_readable(row[1])}
+        labelled_requests = {row[0]: _lesson(row) for row in rows if _is_readable(row[1])}
         low = int.from_bytes(rows[0][0], "big")
-        _take(lessons, _feedback(_fetch(connection, FEEDBACK, "f.request_id", low, high)), only_last=True)
-        _take(lessons, _signals(_fetch(connection, SIGNALS, "r.id", low, high)))
+        _take(labelled_requests, _feedback(_fetch(connection, FEEDBACK, "f.request_id", low, high)), only_last=True)
+        _take(labelled_requests, _signals(_fetch(connection, SIGNALS, "r.id", low, high)))
         for id, agreement, preferred, answered in _fetch(connection, DUELS, "d.request_id", low, high):
-            if id in lessons:
-                lessons[id].contest = _contest(_AGREEMENTS[agreement], _TIERS.get(preferred), _TIERS[answered])
-    return list(lessons.values())
+            if id in labelled_requests:
+                labelled_requests[id].contest = _contest(
+                    _AGREEMENTS[agreement], _TIERS.get(preferred), _TIERS[answered]
+                )
+    return list(labelled_requests.values())
 
 
 ROWS = """
@@ -156,9 +158,9 @@ def _is_readable(row: bytes) -> bool:
     return True
 
 
-def _lesson(row: Any) -> Lesson:
+def _lesson(row: Any) -> LabelledRequest:
     id, packed, score, p_fast, p_reasoning, propensity, tier, reason, outcome, first_byte_ms = row
-    lesson = Lesson(
+    labelled_request = LabelledRequest(
         at_us=(int.from_bytes(id, "big") >> 80) * 1_000,
         seen=unpacked(bytes(packed)),
         score=float(score),
@@ -169,8 +171,8 @@ def _lesson(row: Any) -> Lesson:
         is_scored=reason not in _UNSCORED,
     )
     if outcome == codes.OUTCOMES[Outcome.CANCELLED] and first_byte_ms is not None:
-        lesson.labels.append(Label(lesson.answered, WEAK[Source.ABANDONED], Source.ABANDONED))
-    return lesson
+        labelled_request.labels.append(Label(labelled_request.answered, WEAK[Source.ABANDONED], Source.ABANDONED))
+    return labelled_request
 
 
 def _feedback(rows: Iterable[Any]) -> Iterable[tuple[bytes, Source, float]]:
@@ -190,21 +192,24 @@ def _signals(rows: Iterable[Any]) -> Iterable[tuple[bytes, Source, float]]:
 
 
 def _take(
-    lessons: Mapping[bytes, Lesson], found: Iterable[tuple[bytes, Source, float]], *, only_last: bool = False
+    labelled_requests: Mapping[bytes, LabelledRequest],
+    found: Iterable[tuple[bytes, Source, float]],
+    *,
+    only_last: bool = False,
 ) -> None:
     """Add labels of the tier that answered; with `only_last` a later one replaces an earlier one."""
     newest: dict[bytes, Label] = {}
     for id, source, value in found:
-        lesson = lessons.get(id)
-        if lesson is None or lesson.answered is Tier.PARALLEL:
+        labelled_request = labelled_requests.get(id)
+        if labelled_request is None or labelled_request.answered is Tier.PARALLEL:
             continue
-        label = Label(lesson.answered, value, source)
+        label = Label(labelled_request.answered, value, source)
         if only_last:
             newest[id] = label
         else:
-            lesson.labels.append(label)
+            labelled_request.labels.append(label)
     for id, label in newest.items():
-        lessons[id].labels.append(label)
+        labelled_requests[id].labels.append(label)
 
 
 def _contest(agreement: Agreement, preferred: Tier | None, answered: Tier) -> Contest | None:

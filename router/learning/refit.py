@@ -21,7 +21,7 @@ from classifier.types import Abilities
 from router.decision.policy import NEVER, Policy
 from router.decision.rules import SCORE_DIGITS
 from router.learning.examples import examples_of, sources_of
-from router.learning.labels import Lesson, Source
+from router.learning.labels import LabelledRequest, Source
 
 Array = npt.NDArray[np.float64]
 Progress = Callable[[str], None]
@@ -52,14 +52,16 @@ class Refit:
 
 
 def refit(
-    lessons: Sequence[Lesson],
+    labelled_requests: Sequence[LabelledRequest],
     base: DifficultyModel,
     abilities: Abilities,
     progress: Progress,
     labels_for_ranking: int = LABELS_FOR_RANKING,
 ) -> Refit:
     """Fit to the earlier labelled requests, evaluate on the later ones; raises NotEnoughEvidence."""
-    labelled = sorted((each for each in lessons if each.is_labelled), key=lambda each: each.at_us)[-MOST_LESSONS:]
+    labelled = sorted((each for each in labelled_requests if each.is_labelled), key=lambda each: each.at_us)[
+        -MOST_LESSONS:
+    ]
     if len(labelled) < FEWEST_LABELS:
         raise NotEnoughEvidence(
             f"not enough evidence: {len(labelled)} labelled requests with kept features, {FEWEST_LABELS} are needed"
@@ -79,16 +81,16 @@ def refit(
 
 
 def _belief(
-    lessons: Sequence[Lesson], base: DifficultyModel, abilities: Abilities
-) -> Callable[[Sequence[Lesson]], Array]:
+    labelled_requests: Sequence[LabelledRequest], base: DifficultyModel, abilities: Abilities
+) -> Callable[[Sequence[LabelledRequest]], Array]:
     """Chances by the base, calibrated to labels and duels together: what duels say depends on them, and they on it.
 
     This is expectation maximisation, with the priors of calibration.
     """
-    logits = _logits(lessons, base, abilities)
+    logits = _logits(labelled_requests, base, abilities)
     moves = np.array([(1.0, 0.0), (1.0, 0.0)])
     for _ in range(ROUNDS):
-        examples = examples_of(lessons, _moved(logits, moves))
+        examples = examples_of(labelled_requests, _moved(logits, moves))
         sides = [
             [(e.fast, e.fast_weight) for e in examples],
             [(e.reasoning, e.reasoning_weight) for e in examples],
@@ -105,34 +107,36 @@ def _moved(logits: Array, moves: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-(logits * moves[:, 0] + moves[:, 1]))))
 
 
-def _logits(lessons: Sequence[Lesson], model: DifficultyModel, abilities: Abilities) -> Array:
-    chances = _chances(lessons, model, abilities)
+def _logits(labelled_requests: Sequence[LabelledRequest], model: DifficultyModel, abilities: Abilities) -> Array:
+    chances = _chances(labelled_requests, model, abilities)
     return np.asarray(np.log(chances / (1 - chances)))
 
 
-def _chances(lessons: Sequence[Lesson], model: DifficultyModel, abilities: Abilities) -> Array:
-    found = [model.judge(lesson.seen, abilities) for lesson in lessons]
+def _chances(labelled_requests: Sequence[LabelledRequest], model: DifficultyModel, abilities: Abilities) -> Array:
+    found = [model.judge(labelled_request.seen, abilities) for labelled_request in labelled_requests]
     return np.array([(each.p_fast, each.p_reasoning) for each in found], np.float64).reshape(-1, 2)
 
 
-def _digest(lessons: Sequence[Lesson]) -> str:
+def _digest(labelled_requests: Sequence[LabelledRequest]) -> str:
     total = hashlib.sha256()
-    for lesson in lessons:
-        total.update(packed(lesson.seen))
-        total.update(repr((lesson.labels, lesson.contest)).encode())
+    for labelled_request in labelled_requests:
+        total.update(packed(labelled_request.seen))
+        total.update(repr((labelled_request.labels, labelled_request.contest)).encode())
     return total.hexdigest()
 
 
-def same_share(lessons: Sequence[Lesson], policy: Policy, model: DifficultyModel) -> dict[str, float]:
+def same_share(
+    labelled_requests: Sequence[LabelledRequest], policy: Policy, model: DifficultyModel
+) -> dict[str, float]:
     """Thresholds that leave the deep tiers open to as many queries by the new scores as by the old ones.
 
     Empty where there are too few to tell. What was added to a gain (stakes, pushback) is added to the new one too.
     """
-    scored = [lesson for lesson in lessons if lesson.is_scored]
+    scored = [labelled_request for labelled_request in labelled_requests if labelled_request.is_scored]
     if len(scored) < FEWEST_SCORES:
         return {}
-    before = np.array([lesson.score for lesson in scored])
-    added = before - np.array([lesson.p_reasoning - lesson.p_fast for lesson in scored])
+    before = np.array([labelled_request.score for labelled_request in scored])
+    added = before - np.array([labelled_request.p_reasoning - labelled_request.p_fast for labelled_request in scored])
     said = _chances(scored, model, Abilities())
     now = np.minimum(said[:, 1] - said[:, 0] + added, NEVER)
     moved = {}

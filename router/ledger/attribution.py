@@ -83,7 +83,7 @@ class _Day:
     unmatched: list[Unmatched]
 
 
-class Bookings:
+class RevenueAttribution:
     """What was booked, read within one transaction: days that were spread once are remembered."""
 
     def __init__(self) -> None:

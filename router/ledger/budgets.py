@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from router.database.engine import Witness, writing
+from router.database.engine import AuditHook, writing
 from router.database.tables import ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, Label, Request
 from router.errors import InvalidRequest
-from router.ledger.folding import Dossier
+from router.ledger.folding import RequestRecord
 from router.types import Tier
 
 BUDGET_LOCK = 0x7165_7279  # PostgreSQL advisory lock: shared to book, exclusive to set a budget
@@ -107,7 +107,7 @@ def put(
     author: str,
     note: str,
     now_us: int,
-    witness: Witness | None = None,
+    hook: AuditHook | None = None,
 ) -> int:
     """Set a limit, from now on; what the period has cost so far counts. Returns the budget's id."""
     values = {"limit_nanousd": limit, "author": author, "note": note, "created_at": now_us}
@@ -120,8 +120,8 @@ def put(
             None,
             None,
         )
-        if witness is not None:
-            witness(connection, None if known is None else {"limit_nanousd": before}, {"limit_nanousd": limit})
+        if hook is not None:
+            hook(connection, None if known is None else {"limit_nanousd": before}, {"limit_nanousd": limit})
         if known is not None:
             connection.execute(update(BudgetRow).where(BudgetRow.id == known).values(**values))
             return int(known)
@@ -134,7 +134,7 @@ def put(
         return made
 
 
-def drop(engine: Engine, scope: BudgetScope, subject: str, period: Period, witness: Witness | None = None) -> bool:
+def drop(engine: Engine, scope: BudgetScope, subject: str, period: Period, hook: AuditHook | None = None) -> bool:
     """Take a budget away; False when there is none."""
     where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
     with writing(engine) as connection:
@@ -143,8 +143,8 @@ def drop(engine: Engine, scope: BudgetScope, subject: str, period: Period, witne
             None,
             None,
         )
-        if witness is not None and id_ is not None:
-            witness(connection, {"limit_nanousd": limit}, None)
+        if hook is not None and id_ is not None:
+            hook(connection, {"limit_nanousd": limit}, None)
         for table in (BudgetLease, BudgetPeriod):
             connection.execute(delete(table).where(table.budget_id == id_))
         return connection.execute(delete(BudgetRow).where(*where)).rowcount > 0
@@ -224,21 +224,21 @@ def release(engine: Engine, owner: str) -> int:
 Charges = Mapping[tuple[int, int], int]  # nano-dollars by budget and start of the period
 
 
-def charges(connection: Connection, dossiers: Sequence[Dossier]) -> Charges:
+def charges(connection: Connection, records: Sequence[RequestRecord]) -> Charges:
     """What the calls that are about to be booked cost each budget; calls that were booked before count no more."""
     _lock(connection, shared=True)
     budgets = in_force(connection)
     if not budgets:
         return {}
     found: dict[tuple[int, int], int] = {}
-    payers = _payers(connection, dossiers)
-    booked = _booked(connection, [dossier.request_id for dossier in dossiers])
-    for dossier in dossiers:
-        payer, opened_at = payers.get(dossier.request_id, (None, 0))
+    payers = _payers(connection, records)
+    booked = _booked(connection, [record.request_id for record in records])
+    for record in records:
+        payer, opened_at = payers.get(record.request_id, (None, 0))
         cost = sum(
             result.cost_nanousd or 0
-            for intent, result in dossier.settled_calls()
-            if (dossier.request_id, intent.call_no) not in booked
+            for intent, result in record.settled_calls()
+            if (record.request_id, intent.call_no) not in booked
         )
         for budget in budgets:
             if payer is not None and cost and budget.covers(payer):
@@ -318,16 +318,16 @@ def _insert(
         connection.execute(statement.on_conflict_do_nothing())
 
 
-def _payers(connection: Connection, dossiers: Iterable[Dossier]) -> Mapping[str, tuple[Payer, int]]:
+def _payers(connection: Connection, records: Iterable[RequestRecord]) -> Mapping[str, tuple[Payer, int]]:
     """Who pays for each request; late parts are looked up in the books."""
     found = {}
     late = []
-    for dossier in dossiers:
-        if opening := dossier.opening:
+    for record in records:
+        if opening := record.opening:
             payer = Payer(opening.key_id, opening.segment, opening.first_tier)
-            found[dossier.request_id] = (payer, opening.opened_at)
+            found[record.request_id] = (payer, opening.opened_at)
         else:
-            late.append(dossier.request_id)
+            late.append(record.request_id)
     for place in range(0, len(late), 500):
         query = (
             select(Request.id, Request.key_id, Label.text, Request.first_tier, Request.opened_at)

@@ -3,18 +3,18 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from router.ledger.folding import Dossier, settlement
+from router.ledger.folding import RequestRecord, settlement
 from router.ledger.spool import Spool
 
 
-class Feed:
+class SpoolReader:
     """What of a spool is open, what is ready for the books, and which rows may go when it got there."""
 
     def __init__(self, spool: Spool) -> None:
-        self.ready: deque[Dossier] = deque()
+        self.ready: deque[RequestRecord] = deque()
         self.strays = 0
         self._spool = spool
-        self._open: dict[str, Dossier] = {}
+        self._open: dict[str, RequestRecord] = {}
         self._read_to = 0
         self._arrived: list[int] = []  # rows to delete; kept while the disk is too full even for that
 
@@ -31,32 +31,32 @@ class Feed:
             if not row.entries:
                 continue
             request_id = row.entries[0].request_id
-            dossier = self._open.get(request_id)
-            if dossier is None:
-                dossier = self._open[request_id] = Dossier(request_id)
-            dossier.rows.append(row.id)
+            record = self._open.get(request_id)
+            if record is None:
+                record = self._open[request_id] = RequestRecord(request_id)
+            record.rows.append(row.id)
             for entry in row.entries:
-                dossier.add(entry)
-            self._queue(dossier)
+                record.add(entry)
+            self._queue(record)
         return len(rows)
 
-    def done(self, dossiers: Iterable[Dossier] = ()) -> None:
+    def done(self, records: Iterable[RequestRecord] = ()) -> None:
         """Forget requests that are in the books; what of them is still under way stays."""
-        for dossier in dossiers:
-            if dossier.is_settled:
-                self._arrived += dossier.rows
-                self.strays += dossier.strays
+        for record in records:
+            if record.is_settled:
+                self._arrived += record.rows
+                self.strays += record.strays
         if self._arrived:
             self._spool.delete(self._arrived)
             self._arrived = []
 
-    def settle_open(self, at_us: int, is_abandoned: Callable[[Dossier], bool]) -> int:
+    def settle_open(self, at_us: int, is_abandoned: Callable[[RequestRecord], bool]) -> int:
         """Settle the open requests that nobody will end; returns how many there were."""
-        abandoned = [dossier for dossier in self._open.values() if is_abandoned(dossier)]
-        for dossier in abandoned:
-            for entry in settlement(dossier, at_us):
-                dossier.add(entry)
-            self._queue(dossier)
+        abandoned = [record for record in self._open.values() if is_abandoned(record)]
+        for record in abandoned:
+            for entry in settlement(record, at_us):
+                record.add(entry)
+            self._queue(record)
         return len(abandoned)
 
     @property
@@ -67,11 +67,11 @@ class Feed:
     @property
     def open_rows(self) -> int:
         """Rows of requests that have not ended: they are no lag."""
-        return sum(len(dossier.rows) for dossier in self._open.values() if not dossier.is_closed)
+        return sum(len(record.rows) for record in self._open.values() if not record.is_closed)
 
-    def _queue(self, dossier: Dossier) -> None:
-        if dossier.is_settled:
-            self._open.pop(dossier.request_id, None)
-        if dossier.is_closed and not dossier.is_queued:
-            dossier.is_queued = True
-            self.ready.append(dossier)
+    def _queue(self, record: RequestRecord) -> None:
+        if record.is_settled:
+            self._open.pop(record.request_id, None)
+        if record.is_closed and not record.is_queued:
+            record.is_queued = True
+            self.ready.append(record)

@@ -9,7 +9,7 @@ from router.ledger.entries import CallIntent, CallResult, Closing, DuelVerdict, 
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 
 
-class Dossier:
+class RequestRecord:
     """What is known of one request so far.
 
     Without an opening it is a late part (a shadow call after the closing): the request itself is already booked.
@@ -65,7 +65,7 @@ class Dossier:
         return [(self.intents[call_no], result) for call_no, result in self.results.items()]
 
 
-def settlement(dossier: Dossier, at_us: int) -> Sequence[Entry]:
+def settlement(record: RequestRecord, at_us: int) -> Sequence[Entry]:
     """Settle what is open and nobody will end: it may have reached the provider, so the hold stays as upper bound."""
     entries: list[Entry] = [
         CallResult(
@@ -79,15 +79,15 @@ def settlement(dossier: Dossier, at_us: int) -> Sequence[Entry]:
             first_token_ms=None,
             duration_ms=None,
         )
-        for intent in dossier.intents.values()
-        if intent.call_no not in dossier.results
+        for intent in record.intents.values()
+        if intent.call_no not in record.results
     ]
-    if not dossier.is_closed:
+    if not record.is_closed:
         entries.append(
             Closing(
-                request_id=dossier.request_id,
+                request_id=record.request_id,
                 closed_at=at_us,
-                final_tier=_last_tier(dossier),
+                final_tier=_last_tier(record),
                 outcome=Outcome.UNKNOWN,
                 answer_call_no=None,
                 first_byte_ms=None,
@@ -97,9 +97,9 @@ def settlement(dossier: Dossier, at_us: int) -> Sequence[Entry]:
     return entries
 
 
-def _last_tier(dossier: Dossier) -> Tier:
-    answering = [i for i in dossier.intents.values() if i.kind in (CallKind.ANSWER, CallKind.SAMPLE)]
+def _last_tier(record: RequestRecord) -> Tier:
+    answering = [i for i in record.intents.values() if i.kind in (CallKind.ANSWER, CallKind.SAMPLE)]
     if answering:
         return max(answering, key=lambda intent: intent.call_no).tier
-    assert dossier.opening is not None
-    return dossier.opening.first_tier
+    assert record.opening is not None
+    return record.opening.first_tier

@@ -1,6 +1,6 @@
 """A worker's slices of the hard budgets: holding and settling touches memory only, leasing more goes off the loop.
 
-A `Purse` belongs to one request. What the request may cost at most is held before anything is sent; each provider
+A `BudgetHold` belongs to one request. What the request may cost at most is held before anything is sent; each provider
 call then takes its own bound from that, and gives back what it did not cost.
 """
 
@@ -28,7 +28,7 @@ Place = tuple[int, int]  # a budget and the start of a period
 
 
 @dataclass(slots=True)
-class Slice:
+class Lease:
     """What this worker may still spend of one budget in one period; `held` is promised to requests under way."""
 
     budget: Budget
@@ -40,7 +40,7 @@ class Slice:
     leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Slices:
+class BudgetLeases:
     """All slices of one worker, whose leases are under the name of its spool."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Slices:
         self._monotonic = monotonic
         self._mutex = threading.Lock()  # the shipping thread gives idle slices back
         self._budgets: tuple[Budget, ...] = ()
-        self._slices: dict[Place, Slice] = {}
+        self._leases: dict[Place, Lease] = {}
 
     def load(self) -> None:
         """Read which budgets there are; raises SQLAlchemyError."""
@@ -67,54 +67,54 @@ class Slices:
         """Follow the database and give back what lay idle since the last time; raises SQLAlchemyError."""
         self.load()
         known, now_us = {budget.id for budget in self._budgets}, self._now_us()
-        for place, one in list(self._slices.items()):
+        for place, one in list(self._leases.items()):
             with self._mutex:
                 is_over = one.budget.period.start_us(now_us) > one.start_us
                 idle = one.free if is_over or not one.used else 0
                 one.free -= idle  # before it is given back: if that fails it stays leased, and is never spent twice
                 one.used = False
                 if place[0] not in known or (is_over and not one.held and not one.free):
-                    self._slices.pop(place, None)
+                    self._leases.pop(place, None)
             if idle > 0:
                 budgets.give_back(self._engine, one.budget.id, one.start_us, self._owner, idle)
 
     def close(self) -> None:
         """Give everything back, once all that was spent is booked; what cannot be given now returns by adoption."""
         with self._mutex:
-            self._slices.clear()
+            self._leases.clear()
         try:
             budgets.release(self._engine, self._owner)
         except SQLAlchemyError as error:
             log.warning("leases of %s stay until the next start: %s", self._owner, cause(error))
 
-    def purse(self, payer: Payer, opened_at: int) -> "Purse | None":
+    def budget_hold(self, payer: Payer, opened_at: int) -> "BudgetHold | None":
         """Make the purse of a request; None when no budget covers it."""
         covering = [budget for budget in self._budgets if budget.covers(payer)]
         if not covering:
             return None
         with self._mutex:
-            return Purse(self, [self._slice(budget, budget.period.start_us(opened_at)) for budget in covering])
+            return BudgetHold(self, [self._slice(budget, budget.period.start_us(opened_at)) for budget in covering])
 
-    def take(self, slices: list[Slice], amount: int) -> Slice | None:
+    def take(self, leases: list[Lease], amount: int) -> Lease | None:
         """Hold an amount of every slice or of none; returns the one that has too little."""
         with self._mutex:
-            for one in slices:
+            for one in leases:
                 one.used = True
                 if one.free < amount:
                     return one
-            for one in slices:
+            for one in leases:
                 one.free -= amount
                 one.held += amount
             return None
 
-    def settle(self, slices: list[Slice], hold: int, cost: int) -> None:
+    def settle(self, leases: list[Lease], hold: int, cost: int) -> None:
         """Let go of a hold: what it cost is spent, the rest is free again."""
         with self._mutex:
-            for one in slices:
+            for one in leases:
                 one.held -= hold
                 one.free += hold - cost
 
-    async def lease(self, one: Slice, needed: int) -> bool:
+    async def lease(self, one: Lease, needed: int) -> bool:
         """Get at least so much free in a slice; False when the budget has no more. Raises Unavailable."""
         async with one.leasing:
             if one.free >= needed:
@@ -137,28 +137,28 @@ class Slices:
                 one.free += granted
             return True
 
-    def _slice(self, budget: Budget, start_us: int) -> Slice:
+    def _slice(self, budget: Budget, start_us: int) -> Lease:
         place = (budget.id, start_us)
-        found = self._slices.get(place)
+        found = self._leases.get(place)
         if found is None:
-            found = self._slices[place] = Slice(budget, start_us)
+            found = self._leases[place] = Lease(budget, start_us)
         found.budget = budget
         return found
 
 
-class Purse:
+class BudgetHold:
     """What one request holds of the budgets that cover it."""
 
-    def __init__(self, slices: Slices, covering: list[Slice]) -> None:
-        self._slices = slices
+    def __init__(self, leases: BudgetLeases, covering: list[Lease]) -> None:
+        self._leases = leases
         self._covering = covering
         self._left = 0  # held, and not taken by a call
         self._is_open = True
 
     async def hold(self, amount: int) -> str | None:
         """Hold what the request may cost; returns the budget that has too little. Raises Unavailable."""
-        while (short := self._slices.take(self._covering, amount)) is not None:
-            if not await self._slices.lease(short, amount):
+        while (short := self._leases.take(self._covering, amount)) is not None:
+            if not await self._leases.lease(short, amount):
                 return str(short.budget)
         self._left += amount
         return None
@@ -168,7 +168,7 @@ class Purse:
         if bound is None:
             raise QuotaExhausted("a model without a price cannot be used within a budget")
         if (more := bound - self._left) > 0:
-            if short := self._slices.take(self._covering, more):
+            if short := self._leases.take(self._covering, more):
                 raise QuotaExhausted(f"the {short.budget} is used up")
             self._left += more
         self._left -= bound
@@ -176,14 +176,14 @@ class Purse:
     def settle(self, bound: int, cost: int) -> None:
         """Replace a call's bound by what it cost."""
         if self._is_open:
-            self._slices.settle(self._covering, cost, cost)
+            self._leases.settle(self._covering, cost, cost)
             self._left += bound - cost
         else:
-            self._slices.settle(self._covering, bound, cost)
+            self._leases.settle(self._covering, bound, cost)
 
     def close(self) -> None:
         """Let go of what no call took; calls still under way settle on their own."""
         if self._is_open:
             self._is_open = False
-            self._slices.settle(self._covering, self._left, 0)
+            self._leases.settle(self._covering, self._left, 0)
             self._left = 0

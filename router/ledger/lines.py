@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from router.database import codes, ids
-from router.ledger.attribution import Bookings, fetched
+from router.ledger.attribution import RevenueAttribution, fetched
 from router.ledger.cells import ADDED_FACTS, CALL_FACTS, CALL_KEYS, REQUEST_FACTS, REQUEST_KEYS, UNKNOWN, Role
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 
@@ -179,7 +179,7 @@ def merged_histogram(made: Sequence[Ints]) -> Ints:
     return np.column_stack((cells, counts))
 
 
-def read(connection: Connection, start_ms: int, end_ms: int, bookings: Bookings) -> Iterator[Lines]:
+def read(connection: Connection, start_ms: int, end_ms: int, attribution: RevenueAttribution) -> Iterator[Lines]:
     """Read the lines of what came in from `start_ms` to `end_ms` (exclusive), a page at a time."""
     dialect = connection.dialect.name
     at, end = ids.first_at(start_ms), ids.first_at(end_ms)
@@ -188,21 +188,23 @@ def read(connection: Connection, start_ms: int, end_ms: int, bookings: Bookings)
         page = {**ids.bounds(dialect, at, end), "most": PAGE_REQUESTS}
         found = fetched(connection, requests, page)
         stop = end if len(found) < PAGE_REQUESTS else int.from_bytes(found[-1][0], "big") + 1
-        lines = _page(connection, found, at, stop, bookings)
+        lines = _page(connection, found, at, stop, attribution)
         if lines is not None:
             yield lines
         at = stop
-    if (alone := _standing_alone(connection, start_ms, end_ms, bookings)) is not None:
+    if (alone := _standing_alone(connection, start_ms, end_ms, attribution)) is not None:
         yield alone
 
 
-def _page(connection: Connection, found: Sequence[Any], at: int, stop: int, bookings: Bookings) -> Lines | None:
+def _page(
+    connection: Connection, found: Sequence[Any], at: int, stop: int, attribution: RevenueAttribution
+) -> Lines | None:
     dialect = connection.dialect.name
     names = {"id": ids.selected(dialect, "request_id"), "between": ids.between(dialect, "request_id")}
     bounds = ids.bounds(dialect, at, stop)
     calls = fetched(connection, CALLS.format(**names), bounds)
     adjusted = fetched(connection, ADJUSTMENTS.format(**names), bounds)
-    booked = bookings.of_requests(connection, at, stop)
+    booked = attribution.of_requests(connection, at, stop)
     others = {row[0] for rows in (calls, adjusted) for row in rows} | booked.keys()
     strays = sorted(others - {row[0] for row in found})
     if not found and not strays:
@@ -313,11 +315,13 @@ def _roles(call_no: Ints, kind: Ints, status: Ints, answered: Ints) -> Ints:
     ).astype(np.int64)
 
 
-def _standing_alone(connection: Connection, start_ms: int, end_ms: int, bookings: Bookings) -> Lines | None:
+def _standing_alone(
+    connection: Connection, start_ms: int, end_ms: int, attribution: RevenueAttribution
+) -> Lines | None:
     """What belongs to no request: reconciled differences, and statements that no request matches."""
     bounds = {"lo": start_ms * 1_000, "hi": end_ms * 1_000}
     free = fetched(connection, FREE_ADJUSTMENTS, bounds)
-    unmatched = bookings.unmatched(connection, start_ms, end_ms)
+    unmatched = attribution.unmatched(connection, start_ms, end_ms)
     count = len(free) + len(unmatched)
     if not count:
         return None

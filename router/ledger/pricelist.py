@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from router import modelmap
-from router.database.engine import Witness, exclusive
+from router.database.engine import AuditHook, exclusive
 from router.database.tables import PriceRow
 from router.ledger.prices import STANDARD, Rates
 from router.money import nano_from_usd, price_from_usd_per_million
@@ -143,14 +143,14 @@ def _is_news(found: Quote, row: Any) -> bool:
     return found.differs_from(row)
 
 
-def put(engine: Engine, quote: Quote, now_us: int, witness: Witness | None = None) -> None:
+def put(engine: Engine, quote: Quote, now_us: int, hook: AuditHook | None = None) -> None:
     """Put a price into effect now, as an operator wants it."""
     with exclusive(engine) as connection:
         row = current_rows(connection).get(quote.model)
-        if witness is not None:
+        if hook is not None:
             before = None if row is None else {"rates": row.rates, "per_call_nanousd": row.per_call_nanousd}
             after = {"rates": [rates.as_row() for rates in quote.rates], "per_call_nanousd": quote.per_call_nanousd}
-            witness(connection, before, after)
+            hook(connection, before, after)
         write(connection, quote, row, now_us)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from router.ledger.folding import Dossier
+from router.ledger.folding import RequestRecord
 from router.ledger.spool import LOCK_SUFFIX, SPOOL_SUFFIX, Spool, lock
 
 log = logging.getLogger(__name__)
@@ -43,10 +43,10 @@ def quarantine(path: Path) -> None:
     path.rename(path.with_suffix(f".{time.time_ns()}{DAMAGED_SUFFIX}"))
 
 
-def set_aside(directory: Path, dossier: Dossier, why: str) -> None:
+def set_aside(directory: Path, record: RequestRecord, why: str) -> None:
     """Keep what the database refuses for good, durably, as a line of JSON."""
-    calls = [*dossier.intents.values(), *dossier.results.values()]
-    entries = [dossier.opening, dossier.features, *calls, dossier.closing, dossier.verdict]
+    calls = [*record.intents.values(), *record.results.values()]
+    entries = [record.opening, record.features, *calls, record.closing, record.verdict]
     line = msgspec.json.encode({"refused": why, "entries": [entry for entry in entries if entry is not None]})
     with (directory / REJECTED).open("ab") as file:
         file.write(line + b"\n")

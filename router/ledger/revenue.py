@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from router.database.engine import Witness, exclusive
+from router.database.engine import AuditHook, exclusive
 from router.database.tables import RevenueVersion
 from router.money import NanoUsd, nano_from_usd, round_half_even
 
@@ -212,7 +212,7 @@ def change(
     now_us: int,
     *,
     seen: int | None = None,
-    witness: Witness | None = None,
+    hook: AuditHook | None = None,
 ) -> int:
     """Write a version that differs from the one in force by these segments and country factors; returns its number.
 
@@ -227,9 +227,9 @@ def change(
         factors = dict(body["country_factors_ppm"]) | dict(factors_ppm)
         after = {"segments": segments, "country_factors_ppm": factors}
         number = add_version(connection, after, author, note, now_us)
-        if witness is not None:
+        if hook is not None:
             old = {name: body["segments"].get(name) for name in changed}
-            witness(connection, old, {name: segments[name] for name in changed} | {"version": number})
+            hook(connection, old, {name: segments[name] for name in changed} | {"version": number})
         return number
 
 

@@ -16,7 +16,7 @@ from router.database import ids
 from router.database.engine import writing
 from router.database.tables import Rollup, RollupCosts, RollupMark
 from router.ledger import lines
-from router.ledger.attribution import DAY_MS, Bookings, midnight_ms
+from router.ledger.attribution import DAY_MS, RevenueAttribution, midnight_ms
 from router.ledger.cells import (
     ADDED_FACTS,
     BY_HOUR,
@@ -70,20 +70,20 @@ def refresh(engine: Engine, now_us: int, most: int = MOST_QUARTERS) -> int:
         if not _is_alone(connection):
             return 0
         marks = marked(connection, before_ms=ended * QUARTER_MS)
-        bookings = Bookings()
-        due = _due(dirty(connection, marks, bookings), ended, _statement_days(connection, bookings))[:most]
+        attribution = RevenueAttribution()
+        due = _due(dirty(connection, marks, attribution), ended, _statement_days(connection, attribution))[:most]
         chosen = [quarter for quarter in due if quarter // QUARTERS_A_DAY == due[0] // QUARTERS_A_DAY]
         done: set[int] = set()
         for first, last in runs(sorted({quarter // QUARTERS_AN_HOUR for quarter in chosen})):
             start, end = first * QUARTERS_AN_HOUR, last * QUARTERS_AN_HOUR
-            _roll_up(connection, start, end, bookings)
+            _roll_up(connection, start, end, attribution)
             _add_up(connection, Grain.HOUR, Grain.QUARTER, BY_QUARTER, start, end)
             done.update(range(start, end))
         for day in {quarter // QUARTERS_A_DAY for quarter in chosen}:
             start = day * QUARTERS_A_DAY
             _clear_rows(connection, Grain.DAY, start, start + QUARTERS_A_DAY)
             _add_up(connection, Grain.DAY, Grain.HOUR, GROUPINGS, start, start + QUARTERS_A_DAY)
-        _clear_marks(connection, marks, done, bookings)
+        _clear_marks(connection, marks, done, attribution)
         return len(chosen)
 
 
@@ -95,7 +95,7 @@ def catch_up(engine: Engine, now_us: int) -> int:
     return total
 
 
-def follower(engine: Engine, now_us: Callable[[], int]) -> Callable[[], None]:
+def refresher(engine: Engine, now_us: Callable[[], int]) -> Callable[[], None]:
     """Return what the shipping thread calls now and then."""
 
     def follow() -> None:
@@ -115,16 +115,16 @@ def marked(connection: Connection, before_ms: int | None = None, most: int = MOS
     return [Mark(id, _touched(granule, day, quarter)) for id, granule, day, quarter in found]
 
 
-def dirty(connection: Connection, marks: Iterable[Mark], bookings: Bookings) -> set[int]:
+def dirty(connection: Connection, marks: Iterable[Mark], attribution: RevenueAttribution) -> set[int]:
     """The quarters that rollups do not hold rightly: what is marked, and whole days where statements are spread."""
     found = {quarter for mark in marks for quarter in mark.quarters}
-    for day in {quarter // QUARTERS_A_DAY for quarter in found} & _statement_days(connection, bookings):
+    for day in {quarter // QUARTERS_A_DAY for quarter in found} & _statement_days(connection, attribution):
         found.update(range(day * QUARTERS_A_DAY, (day + 1) * QUARTERS_A_DAY))
     return found
 
 
-def _statement_days(connection: Connection, bookings: Bookings) -> set[int]:
-    return {day_ms // DAY_MS for day_ms in bookings.days(connection)}
+def _statement_days(connection: Connection, attribution: RevenueAttribution) -> set[int]:
+    return {day_ms // DAY_MS for day_ms in attribution.days(connection)}
 
 
 def _due(quarters: Iterable[int], ended: int, statement_days: set[int]) -> list[int]:
@@ -164,11 +164,11 @@ def _is_alone(connection: Connection) -> bool:
     return bool(connection.scalar(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": ROLLUP_LOCK}))
 
 
-def _roll_up(connection: Connection, start: int, end: int, bookings: Bookings) -> None:
+def _roll_up(connection: Connection, start: int, end: int, attribution: RevenueAttribution) -> None:
     """Make the rows of whole hours from their lines: by quarter, and by hour what is kept by the hour only."""
     _clear_rows(connection, Grain.QUARTER, start, end)
     _clear_rows(connection, Grain.HOUR, start, end)
-    pages = list(lines.read(connection, start * QUARTER_MS, min(end * QUARTER_MS, ids.END_OF_TIME_MS), bookings))
+    pages = list(lines.read(connection, start * QUARTER_MS, min(end * QUARTER_MS, ids.END_OF_TIME_MS), attribution))
     for grain, grouping_ids in ((Grain.QUARTER, BY_QUARTER), (Grain.HOUR, BY_HOUR)):
         for code in grouping_ids:
             made = [page.cells(GROUPINGS[code], _starts(page.ms, grain)) for page in pages]
@@ -230,14 +230,16 @@ def _add_up(
     connection.execute(text(COARSER_COSTS), stretch)
 
 
-def _clear_marks(connection: Connection, marks: Sequence[Mark], done: set[int], bookings: Bookings) -> None:
+def _clear_marks(
+    connection: Connection, marks: Sequence[Mark], done: set[int], attribution: RevenueAttribution
+) -> None:
     """Take away the marks of what is done; of one that touches more, the rest stays marked."""
     touched = [mark for mark in marks if not done.isdisjoint(mark.quarters)]
     for place in range(0, len(touched), 500):
         connection.execute(delete(RollupMark).where(RollupMark.id.in_([m.id for m in touched[place : place + 500]])))
     own = {quarter for mark in touched for quarter in mark.quarters}
     # What changed where a statement is spread over the day changes all of the day.
-    days = {quarter // QUARTERS_A_DAY for quarter in own & done} & _statement_days(connection, bookings)
+    days = {quarter // QUARTERS_A_DAY for quarter in own & done} & _statement_days(connection, attribution)
     own.update(day * QUARTERS_A_DAY + place for day in days for place in range(QUARTERS_A_DAY))
     if rest := own - done:
         known = {quarter for mark in marks if len(mark.quarters) == 1 for quarter in mark.quarters}

@@ -20,8 +20,8 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from router.clock import SystemClock
 from router.database.engine import cause
 from router.ledger import budgets, recovery, retention
-from router.ledger.feed import Feed
-from router.ledger.folding import Dossier
+from router.ledger.feed import SpoolReader
+from router.ledger.folding import RequestRecord
 from router.ledger.spool import Spool
 from router.ledger.store import Store
 
@@ -84,7 +84,7 @@ class Shipper:
         self._spool = spool
         self._engine = engine
         self._store = Store(engine)
-        self._feed = Feed(spool)
+        self._feed = SpoolReader(spool)
         self._clock: Clock = clock or SystemClock()
         self._interval_s = interval_s
         self._expire_after_us = int(expire_after_s * 1e6)
@@ -154,7 +154,7 @@ class Shipper:
                 return
             self._stopping.wait(wait_s)
 
-    def _ship(self, spool: Spool, feed: Feed) -> None:
+    def _ship(self, spool: Spool, feed: SpoolReader) -> None:
         while True:
             count = feed.pull(READ_ROWS) if len(feed.ready) < BATCH_REQUESTS else 0
             while feed.ready:
@@ -162,34 +162,34 @@ class Shipper:
             if count < READ_ROWS and not feed.ready:
                 return
 
-    def _record(self, feed: Feed, batch: Sequence[Dossier]) -> None:
+    def _record(self, feed: SpoolReader, batch: Sequence[RequestRecord]) -> None:
         try:
             self._store.record(batch, self._clock.now_us(), feed.owner)
         except (DataError, IntegrityError, OverflowError) as error:
             if len(batch) > 1:  # somebody in it is refused for good: find out who
-                for dossier in batch:
-                    self._record(feed, [dossier])
+                for record in batch:
+                    self._record(feed, [record])
                 return
             self._set_aside(batch[0], cause(error))
         else:
             self.state = replace(self.state, shipped_requests=self.state.shipped_requests + len(batch))
-        for dossier in batch:
+        for record in batch:
             feed.ready.popleft()
-            dossier.is_queued = False
+            record.is_queued = False
         feed.done(batch)
 
-    def _set_aside(self, dossier: Dossier, why: str) -> None:
-        recovery.set_aside(self._spool.path.parent, dossier, why)
+    def _set_aside(self, record: RequestRecord, why: str) -> None:
+        recovery.set_aside(self._spool.path.parent, record, why)
         self.state = replace(self.state, rejected_requests=self.state.rejected_requests + 1)
-        log.error("request %s was refused by the database and set aside: %s", dossier.request_id, why)
+        log.error("request %s was refused by the database and set aside: %s", record.request_id, why)
 
     def _adopt(self) -> None:
         for orphan in recovery.orphans(self._spool.path.parent):
             try:
-                feed = Feed(orphan)
+                feed = SpoolReader(orphan)
                 while feed.pull(READ_ROWS):
                     self._ship(orphan, feed)
-                recovered = feed.settle_open(self._clock.now_us(), lambda dossier: True)
+                recovered = feed.settle_open(self._clock.now_us(), lambda record: True)
                 self._ship(orphan, feed)
                 budgets.release(self._engine, feed.owner)  # all that it spent is booked
                 self.state = replace(self.state, recovered_requests=self.state.recovered_requests + recovered)
@@ -210,8 +210,8 @@ class Shipper:
             except Exception:  # what a follower makes of the database must not keep the books waiting
                 log.exception("%r failed", refresh)
 
-    def _is_expired(self, dossier: Dossier) -> bool:
-        began = [dossier.opening.opened_at] if dossier.opening else [i.started_at for i in dossier.intents.values()]
+    def _is_expired(self, record: RequestRecord) -> bool:
+        began = [record.opening.opened_at] if record.opening else [i.started_at for i in record.intents.values()]
         return bool(began) and max(began) + self._expire_after_us < self._clock.now_us()
 
     def _is_due(self, what: str, every_s: float) -> bool:

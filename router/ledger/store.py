@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from router.database.engine import writing
 from router.database.tables import Label
 from router.ledger import budgets
-from router.ledger.folding import Dossier
+from router.ledger.folding import RequestRecord
 from router.ledger.learning_rows import DuelRow, FeatureRowRow, duel_row, feature_row
 from router.ledger.rows import CallRow, RawUsageRow, RequestRow, call_row, request_row
 
@@ -29,7 +29,7 @@ class Store:
         self._labels: dict[str, int] = {}
         self._is_sqlite = engine.dialect.name == "sqlite"
 
-    def record(self, dossiers: Sequence[Dossier], recorded_at: int, owner: str = "") -> None:
+    def record(self, records: Sequence[RequestRecord], recorded_at: int, owner: str = "") -> None:
         """Book what is settled of these requests; raises SQLAlchemyError and books nothing.
 
         What it cost moves from the owner's leases on hard budgets to what is settled of them.
@@ -39,21 +39,21 @@ class Store:
         raw: list[RawUsageRow] = []
         features: list[FeatureRowRow] = []
         duels: list[DuelRow] = []
-        self._learn_labels(dossiers)
-        for dossier in dossiers:
-            key = bytes.fromhex(dossier.request_id) if self._is_sqlite else dossier.request_id
-            if dossier.opening and dossier.closing:
-                requests.append(request_row(key, dossier.opening, dossier.closing, recorded_at, self._labels))
-            if dossier.features:
-                features.append(feature_row(key, dossier.features, self._is_sqlite))
-            if dossier.verdict:
-                duels.append(duel_row(key, dossier.verdict))
-            for intent, result in dossier.settled_calls():
+        self._learn_labels(records)
+        for record in records:
+            key = bytes.fromhex(record.request_id) if self._is_sqlite else record.request_id
+            if record.opening and record.closing:
+                requests.append(request_row(key, record.opening, record.closing, recorded_at, self._labels))
+            if record.features:
+                features.append(feature_row(key, record.features, self._is_sqlite))
+            if record.verdict:
+                duels.append(duel_row(key, record.verdict))
+            for intent, result in record.settled_calls():
                 calls.append(call_row(key, intent, result, recorded_at, self._labels))
                 if result.raw_usage is not None:
                     raw.append(RawUsageRow(key, result.call_no, msgspec.json.encode(result.raw_usage).decode()))
         with writing(self._engine) as connection:
-            due = budgets.charges(connection, dossiers)
+            due = budgets.charges(connection, records)
             insert_new(connection, requests)
             insert_new(connection, calls)
             insert_new(connection, raw)
@@ -61,15 +61,15 @@ class Store:
             insert_new(connection, duels)
             budgets.settle(connection, due, owner)
 
-    def _learn_labels(self, dossiers: Iterable[Dossier]) -> None:
+    def _learn_labels(self, records: Iterable[RequestRecord]) -> None:
         wanted: set[str] = set()
-        for dossier in dossiers:
-            if o := dossier.opening:
+        for record in records:
+            if o := record.opening:
                 wanted |= {o.segment, o.country, o.requested_model, o.classifier_version, o.answer_type}
                 if o.language is not None:
                     wanted.add(o.language)
-            wanted.update(intent.provider_model for intent in dossier.intents.values())
-            wanted.update(result.service for result in dossier.results.values() if result.service is not None)
+            wanted.update(intent.provider_model for intent in record.intents.values())
+            wanted.update(result.service for result in record.results.values() if result.service is not None)
         if new := wanted - self._labels.keys():
             with writing(self._engine) as connection:  # committed apart, so that what is remembered is there
                 found = labels(connection, new)

@@ -26,7 +26,7 @@ MOST_READ = 20_000
 COLUMNS = tuple(Step.__dataclass_fields__)
 
 
-class Prices:
+class Multipliers:
     """The price of a dollar in each segment, as every worker follows it."""
 
     def __init__(

@@ -14,7 +14,7 @@ from router.database.engine import exclusive
 from router.policies.canaries import Canary, CanaryState, Mode, canary_of, end_canary, open_canary
 from router.policies.dials import Wiring, WrongPolicy
 from router.policies.lifecycle import Actor, require_on_top, require_validated, row_of
-from router.policies.versions import Act, State, newest, note_act, put_in_force
+from router.policies.versions import PolicyAction, State, newest, note_act, put_in_force
 
 __all__ = ["Canary", "CanaryState", "Mode", "history", "passed", "roll_back", "running", "start", "stop"]
 
@@ -56,7 +56,7 @@ def start(
             "note": actor.note,
         }
         made = connection.execute(insert(CanaryRow).values(**values).returning(CanaryRow.id)).scalar_one()
-        act = Act.SHADOW_STARTED if mode == Mode.SHADOW else Act.CANARY_STARTED
+        act = PolicyAction.SHADOW_STARTED if mode == Mode.SHADOW else PolicyAction.CANARY_STARTED
         _note(connection, act, version, current.version, _started(share, on_success, mode, actor.note), actor)
         return _canary(connection, made)
 
@@ -73,7 +73,7 @@ def stop(engine: Engine, actor: Actor, canary_id: int | None = None) -> Canary:
         if canary_id is not None and canary_id != canary.id:
             raise WrongPolicy(f"that trial has ended by now; {told(canary)}")
         end_canary(connection, canary, CanaryState.STOPPED, canary.verdict, actor.now_us)
-        _note(connection, Act.CANARY_STOPPED, canary.version, canary.control, actor.note, actor)
+        _note(connection, PolicyAction.CANARY_STOPPED, canary.version, canary.control, actor.note, actor)
         return _canary(connection, canary.id)
 
 
@@ -85,7 +85,7 @@ def roll_back(engine: Engine, canary_id: int, verdict: str, now_us: int) -> bool
             return False
         end_canary(connection, canary, CanaryState.ROLLED_BACK, verdict, now_us)
         by = Actor(GUARD, verdict, now_us)
-        _note(connection, Act.CANARY_ROLLED_BACK, canary.version, canary.control, verdict, by)
+        _note(connection, PolicyAction.CANARY_ROLLED_BACK, canary.version, canary.control, verdict, by)
         return True
 
 
@@ -99,13 +99,13 @@ def passed(engine: Engine, canary_id: int, verdict: str, now_us: int, wiring: Wi
         if canary is None or canary.id != canary_id or canary.state is not CanaryState.RUNNING:
             return False
         by = Actor(GUARD, verdict, now_us)
-        _note(connection, Act.CANARY_PASSED, canary.version, canary.control, verdict, by)
+        _note(connection, PolicyAction.CANARY_PASSED, canary.version, canary.control, verdict, by)
         if canary.on_success == WAIT or not _is_validated(connection, canary, wiring):
             end_canary(connection, canary, CanaryState.WAITING, verdict, None)
             return True
         end_canary(connection, canary, CanaryState.ACTIVATED, verdict, now_us)
         put_in_force(connection, canary.version)
-        _note(connection, Act.ACTIVATED, canary.version, canary.control, verdict, by)
+        _note(connection, PolicyAction.ACTIVATED, canary.version, canary.control, verdict, by)
         return True
 
 
@@ -160,5 +160,5 @@ def _canary(connection: Connection, canary_id: Any) -> Canary:
     return canary_of(connection.execute(select(CanaryRow.__table__).where(CanaryRow.id == canary_id)).one())
 
 
-def _note(connection: Connection, act: Act, version: int, control: int, note: str, actor: Actor) -> None:
+def _note(connection: Connection, act: PolicyAction, version: int, control: int, note: str, actor: Actor) -> None:
     note_act(connection, act, version, control, actor.author, note, actor.now_us)

@@ -27,7 +27,16 @@ from router.policies.dials import (
     fingerprint,
     require_fits,
 )
-from router.policies.versions import Act, State, add_version, newest, note_act, policy_of, put_in_force, stop_open
+from router.policies.versions import (
+    PolicyAction,
+    State,
+    add_version,
+    newest,
+    note_act,
+    policy_of,
+    put_in_force,
+    stop_open,
+)
 
 BUILT_IN = Policy(version=0)
 LONGEST_TEXT = 2_000
@@ -52,7 +61,7 @@ class Version:
 class LogEntry:
     """One act; `changes` are those between what was in force (of a proposal: its parent) and the version."""
 
-    act: Act
+    act: PolicyAction
     version: int
     previous: int | None
     author: str
@@ -96,7 +105,7 @@ def propose(
         above = current.version if current else None
         made = (above, dials_of(proposed), actor.author, actor.note, actor.now_us, fingerprint(wiring))
         version = add_version(connection, *made)
-        note_act(connection, Act.PROPOSED, version, above, actor.author, actor.note, actor.now_us)
+        note_act(connection, PolicyAction.PROPOSED, version, above, actor.author, actor.note, actor.now_us)
     return version
 
 
@@ -107,7 +116,7 @@ def validate(engine: Engine, version: int, wiring: Wiring, actor: Actor) -> None
         _require_possible(connection, policy_of(version, row.body), wiring)
         values = {"validated_at": actor.now_us, "wiring": fingerprint(wiring)}
         connection.execute(update(PolicyVersion).where(PolicyVersion.version == version).values(**values))
-        note_act(connection, Act.VALIDATED, version, row.parent, actor.author, actor.note, actor.now_us)
+        note_act(connection, PolicyAction.VALIDATED, version, row.parent, actor.author, actor.note, actor.now_us)
 
 
 def activate(engine: Engine, version: int, wiring: Wiring, actor: Actor) -> None:
@@ -124,7 +133,7 @@ def activate(engine: Engine, version: int, wiring: Wiring, actor: Actor) -> None
         _end_own_trial(connection, version, actor)
         now = current.version if current else None
         put_in_force(connection, version)
-        note_act(connection, Act.ACTIVATED, version, now, actor.author, actor.note, actor.now_us)
+        note_act(connection, PolicyAction.ACTIVATED, version, now, actor.author, actor.note, actor.now_us)
 
 
 def roll_back(engine: Engine, actor: Actor, undone: int | None = None) -> int:
@@ -144,7 +153,15 @@ def roll_back(engine: Engine, actor: Actor, undone: int | None = None) -> int:
         parent = row_of(connection, current.parent)
         stop_open(connection, f"version {current.version} was rolled back", actor.author, actor.now_us)
         put_in_force(connection, parent.version)
-        note_act(connection, Act.ROLLED_BACK, parent.version, current.version, actor.author, actor.note, actor.now_us)
+        note_act(
+            connection,
+            PolicyAction.ROLLED_BACK,
+            parent.version,
+            current.version,
+            actor.author,
+            actor.note,
+            actor.now_us,
+        )
         return int(parent.version)
 
 
@@ -166,7 +183,7 @@ def history(engine: Engine, limit: int = 50) -> list[LogEntry]:
         query = select(PolicyEvent.__table__).order_by(PolicyEvent.id.desc()).limit(limit)
         return [
             LogEntry(
-                Act(row.act),
+                PolicyAction(row.act),
                 row.version,
                 row.previous,
                 row.author,

@@ -32,7 +32,7 @@ class State(StrEnum):
     RETIRED = "retired"
 
 
-class Act(StrEnum):
+class PolicyAction(StrEnum):
     """What was done to a version."""
 
     PROPOSED = "proposed"
@@ -47,7 +47,7 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PolicySnapshot:
     """What decides at one moment, read in one piece: the policy in force, and the one on trial beside it."""
 
     active: Policy
@@ -108,7 +108,7 @@ class PolicyBook:
         self._view = _read(self._engine, self._view)
 
 
-def _read(engine: Engine, before: View | None) -> View:
+def _read(engine: Engine, before: PolicySnapshot | None) -> PolicySnapshot:
     """Read the view; a version that was known stays the same object, since versions never change."""
     known = {policy.version: policy for policy in (before.active, before.trial) if policy} if before else {}
     with engine.connect() as connection:
@@ -123,13 +123,13 @@ def _read(engine: Engine, before: View | None) -> View:
     return view_of(active, canary, policy(tried) if tried is not None else None)
 
 
-def view_of(active: Policy, canary: Canary | None = None, trial: Policy | None = None) -> View:
+def view_of(active: Policy, canary: Canary | None = None, trial: Policy | None = None) -> PolicySnapshot:
     """Put together what decides; a trial that stands on another version than the one in force does not."""
     if canary is None or trial is None or canary.control != active.version:
-        return View(active)
+        return PolicySnapshot(active)
     # An odd number of the version's own: another version is tried on other conversations, more of one on the same.
     salt = int.from_bytes(blake2b(str(canary.version).encode(), digest_size=8).digest()) | 1
-    return View(active, canary, trial, math.ceil(canary.share * (MASK + 1)), salt)
+    return PolicySnapshot(active, canary, trial, math.ceil(canary.share * (MASK + 1)), salt)
 
 
 def in_force(engine: Engine) -> Policy:
@@ -163,7 +163,7 @@ def import_dials(engine: Engine, dials: Mapping[str, Any], now_us: int) -> int |
         version = add_version(connection, parent, dials, CONFIG_AUTHOR, note, now_us)
         stop_open(connection, "the dials of the configuration file changed", CONFIG_AUTHOR, now_us)
         put_in_force(connection, version)
-        note_act(connection, Act.ACTIVATED, version, parent, CONFIG_AUTHOR, note, now_us)
+        note_act(connection, PolicyAction.ACTIVATED, version, parent, CONFIG_AUTHOR, note, now_us)
         return version
 
 
@@ -209,11 +209,11 @@ def stop_open(connection: Connection, why: str, author: str, now_us: int) -> Non
     """End the open trial, if there is one, because what it was compared with is no longer in force."""
     if (canary := open_canary(connection)) is not None:
         end_canary(connection, canary, CanaryState.STOPPED, why, now_us)
-        note_act(connection, Act.CANARY_STOPPED, canary.version, canary.control, author, why, now_us)
+        note_act(connection, PolicyAction.CANARY_STOPPED, canary.version, canary.control, author, why, now_us)
 
 
 def note_act(
-    connection: Connection, act: Act, version: int, previous: int | None, author: str, note: str, now_us: int
+    connection: Connection, act: PolicyAction, version: int, previous: int | None, author: str, note: str, now_us: int
 ) -> None:
     """Record who did what to a version, when and why; `previous` was in force until then."""
     row = {

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select, text
 from router.database import ids
 from router.database.tables import Label, Rollup
 from router.ledger import lines, rollups
-from router.ledger.attribution import Bookings
+from router.ledger.attribution import RevenueAttribution
 from router.ledger.cells import (
     ADDED_FACTS,
     BY_HOUR,
@@ -73,7 +73,7 @@ class Reading:
     def __init__(self, connection: Connection, window: Window) -> None:
         self.connection = connection
         self.window = window
-        self._bookings = Bookings()
+        self._attribution = RevenueAttribution()
 
     @cached_property
     def labels(self) -> dict[int, str]:
@@ -83,7 +83,7 @@ class Reading:
     @cached_property
     def dirty(self) -> set[int]:
         """The quarters that are read from lines."""
-        return rollups.dirty(self.connection, rollups.marked(self.connection), self._bookings)
+        return rollups.dirty(self.connection, rollups.marked(self.connection), self._attribution)
 
     @cached_property
     def days(self) -> list[int]:
@@ -173,7 +173,7 @@ class Reading:
         for group in _adjoining(unrolled):
             starts = [stretch.start for stretch in group]
             labels = np.array([stretch.label for stretch in group], np.int64)
-            for page in lines.read(self.connection, group[0].start, group[-1].end, self._bookings):
+            for page in lines.read(self.connection, group[0].start, group[-1].end, self._attribution):
                 yield page, labels[np.searchsorted(starts, page.ms, side="right") - 1]
 
 

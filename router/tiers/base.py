@@ -1,4 +1,4 @@
-"""What every tier takes and gives: a `Query` in, an `Answer` out, `Delta`s in between when streamed."""
+"""What every tier takes and gives: a `TierRequest` in, an `Answer` out, `Delta`s in between when streamed."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Protocol, runtime_checkable
@@ -11,7 +11,7 @@ from router.tiers.calls import Calls
 from router.types import Tier
 
 
-class Query(msgspec.Struct, frozen=True):
+class TierRequest(msgspec.Struct, frozen=True):
     """A parsed, authenticated, decided request: all that a tier may know.
 
     `input_bound_tokens` is a true upper bound on the input tokens (the size of the body in bytes, plus images).
@@ -56,11 +56,11 @@ class Answer(msgspec.Struct):
 class TierRunner(Protocol):
     """One tier, ready to answer queries."""
 
-    async def answer(self, query: Query, calls: Calls) -> Answer:
+    async def answer(self, query: TierRequest, calls: Calls) -> Answer:
         """Return the whole answer; raises ProviderError when no model of the tier could."""
         ...
 
-    def stream(self, query: Query, calls: Calls) -> AsyncIterator[Delta | Answer]:
+    def stream(self, query: TierRequest, calls: Calls) -> AsyncIterator[Delta | Answer]:
         """Yield deltas (each choice's last one has a finish reason), then exactly one Answer."""
         ...
 
@@ -69,6 +69,6 @@ class TierRunner(Protocol):
 class Bounded(Protocol):
     """A tier that can say what an answer costs at most, so that hard budgets can hold it."""
 
-    def worst_case(self, query: Query, calls: Calls) -> int:
+    def worst_case(self, query: TierRequest, calls: Calls) -> int:
         """Bound the cost in nano-dollars; 0 where there is no price."""
         ...

@@ -90,10 +90,10 @@ class Calls:
         provider_of: Callable[[ModelTarget], Provider],
         clock: Clock,
         input_bound_tokens: int,
-        purse: Purse | None = None,
+        budget_hold: Purse | None = None,
     ) -> None:
         self.request_id = opening.request_id
-        self._purse = purse
+        self._budget_hold = budget_hold
         self.made: list[Call] = []
         self._unwritten: list[Entry] = [opening]
         self._books = books
@@ -201,9 +201,9 @@ class Calls:
         if self.first_byte_ms is None:
             self.first_byte_ms = round(self._clock.ticks_ms() - self._began_ms)
 
-    def go_on(self, purse: Purse | None) -> None:
+    def go_on(self, budget_hold: Purse | None) -> None:
         """Make more calls after the closing, under a purse of their own."""
-        self._purse = purse
+        self._budget_hold = budget_hold
 
     def note(self, entry: Entry) -> None:
         """Keep an entry for the next write of this request."""
@@ -234,8 +234,8 @@ class Calls:
             total_ms,
             fell_back,
         )
-        if self._purse:
-            self._purse.close()
+        if self._budget_hold:
+            self._budget_hold.close()
         self._write([closing])
 
     @property
@@ -259,13 +259,13 @@ class Calls:
 
     def _take(self, bounds: Sequence[int | None]) -> None:
         """Take from the budgets what the calls may cost, all or nothing; raises QuotaExhausted."""
-        if self._purse:
+        if self._budget_hold:
             known = [bound for bound in bounds if bound is not None]
-            self._purse.take(sum(known) if len(known) == len(bounds) else None)
+            self._budget_hold.take(sum(known) if len(known) == len(bounds) else None)
 
     def _give_back(self, bound: int | None, cost: int) -> None:
-        if self._purse and bound is not None:
-            self._purse.settle(bound, cost)
+        if self._budget_hold and bound is not None:
+            self._budget_hold.settle(bound, cost)
 
     def _end(self, call: Call, status: CallStatus, metered: Metered | None) -> None:
         call.status, call.metered = status, metered

@@ -10,7 +10,7 @@ import msgspec
 
 from router.errors import ProviderError
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
-from router.tiers.base import Answer, Query
+from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls
 from router.types import CallKind, Tier
 
@@ -26,7 +26,7 @@ class SingleTier:
         self.tier = tier
         self.targets = tuple(targets)
 
-    async def answer(self, query: Query, calls: Calls) -> Answer:
+    async def answer(self, query: TierRequest, calls: Calls) -> Answer:
         """Return the whole answer; raises the last model's ProviderError when none could."""
         for place, target in enumerate(self.targets):
             try:
@@ -36,7 +36,7 @@ class SingleTier:
                     raise
         raise AssertionError("unreachable: there is at least one target")
 
-    async def stream(self, query: Query, calls: Calls) -> AsyncGenerator[Delta | Answer]:
+    async def stream(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Delta | Answer]:
         """Yield the deltas of the first model that begins to answer, then the Answer."""
         for place, target in enumerate(self.targets):
             has_begun = False
@@ -50,11 +50,11 @@ class SingleTier:
                 if has_begun or target is self.targets[-1] or not another_may_do(error):
                     raise
 
-    def worst_case(self, query: Query, calls: Calls) -> int:
+    def worst_case(self, query: TierRequest, calls: Calls) -> int:
         """Bound what an answer of the first model costs; 0 where it has no price."""
         return calls.worst_case(self._request(query, self.targets[0], query.n), query.input_bound_tokens) or 0
 
-    async def _complete(self, query: Query, calls: Calls, target: ModelTarget, *, fell_back: bool) -> Answer:
+    async def _complete(self, query: TierRequest, calls: Calls, target: ModelTarget, *, fell_back: bool) -> Answer:
         """Ask for n choices, and again where the model gives fewer (many ignore `n`)."""
         choices: list[Choice] = []
         answer: Answer | None = None
@@ -81,7 +81,7 @@ class SingleTier:
         return answer
 
     async def _stream(
-        self, query: Query, calls: Calls, target: ModelTarget, *, fell_back: bool
+        self, query: TierRequest, calls: Calls, target: ModelTarget, *, fell_back: bool
     ) -> AsyncGenerator[Delta | Answer]:
         finished: dict[int, Choice] = {}
         answer = Answer([], self.tier, target.name, call_no=len(calls.made), fell_back=fell_back)
@@ -101,7 +101,7 @@ class SingleTier:
         answer.choices = [finished[index] for index in sorted(finished)]
         yield answer
 
-    def _request(self, query: Query, target: ModelTarget, n: int) -> ProviderRequest:
+    def _request(self, query: TierRequest, target: ModelTarget, n: int) -> ProviderRequest:
         params = {key: value for key, value in query.params.items() if key != "n"}
         if n > 1:
             params["n"] = n

@@ -17,7 +17,7 @@ from router.database.engine import writing
 from router.database.pace_tables import Prediction
 from router.database.tables import PolicyEvent
 from router.policies.dials import WrongPolicy
-from router.policies.versions import Act
+from router.policies.versions import PolicyAction
 from router.reports.window import Window
 from router.tuning.backtest import Backtest, Figures
 from router.tuning.off_policy import Quality
@@ -25,7 +25,7 @@ from router.tuning.resampling import Measured
 from router.tuning.traffic import TIERS, Floats, Traffic
 from router.tuning.traffic_reader import read
 
-IN_FORCE = (Act.ACTIVATED, Act.ROLLED_BACK)
+IN_FORCE = (PolicyAction.ACTIVATED, PolicyAction.ROLLED_BACK)
 QUALITY = "quality"
 Z95 = 1.96
 

@@ -31,7 +31,7 @@ class Unsolvable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SolverTargets:
     """What an operator asks for; None is not asked for."""
 
     max_deep_share: float | None = None
@@ -97,7 +97,7 @@ class Solver:
     """Tries thresholds on one stretch of traffic: the policy's, or those of one segment for what is its own."""
 
     def __init__(
-        self, traffic: Traffic, base: Policy, limits: Limits, seed: int = 1, segment: str | None = None
+        self, traffic: Traffic, base: Policy, limits: SolverTargets, seed: int = 1, segment: str | None = None
     ) -> None:
         self._limits = limits
         self._whole = base

@@ -43,7 +43,7 @@ from router.database.tables import Feedback
 from router.learning import labels
 from router.learning.refit import LABELS_FOR_RANKING, refit
 from router.ledger.entries import Closing, DuelVerdict, KeptFeatures, Opening
-from router.ledger.folding import Dossier
+from router.ledger.folding import RequestRecord
 from router.ledger.store import Store
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Reason, Tier
@@ -96,7 +96,7 @@ def book(
     """Serve the first `count` queries: each is duelled or rated, and booked."""
     said = [base.estimate((Turn("user", text),), traffic.abilities) for text in traffic.texts[:count]]
     cut = float(np.quantile([estimate.score for estimate in said], 1 - DEEP_SHARE))
-    dossiers, ratings = [], []
+    records, ratings = [], []
     for at, estimate in enumerate(said):
         opened_at = BEGIN_US + at * STEP_US
         id_ = request_id(opened_at, dice.bytes(10))
@@ -104,24 +104,24 @@ def book(
         tier = (Tier.FAST, Tier.REASONING)[int(dice.random() < 0.5)] if dice.random() < EXPLORE else greedy
         propensity = 1 - EXPLORE / 2 if tier is greedy else EXPLORE / 2
         assert estimate.seen is not None
-        dossier = Dossier(id_)
-        dossier.add(
+        record = RequestRecord(id_)
+        record.add(
             Opening(
                 id_, opened_at, None, "default", "ZZ", "auto", tier, Reason.BELOW_THRESHOLD, estimate.score,
                 estimate.p_fast, estimate.p_reasoning, propensity, 1, estimate.version, estimate.answer_type, None, 1,
                 False, True, None, None,
             )
         )  # fmt: skip
-        dossier.add(KeptFeatures(id_, opened_at, ROW_FORMAT, packed(estimate.seen)))
-        dossier.add(Closing(id_, opened_at + 1, tier, Outcome.OK, None, 1, 2))
+        record.add(KeptFeatures(id_, opened_at, ROW_FORMAT, packed(estimate.seen)))
+        record.add(Closing(id_, opened_at + 1, tier, Outcome.OK, None, 1, 2))
         right = {Tier.FAST: traffic.fast[at] >= 0.5, Tier.REASONING: traffic.reasoning[at] >= 0.5}
         if dice.random() < DUELLED:
-            dossier.add(duel(id_, opened_at, tier, right, dice, has_judge=has_judge))
+            record.add(duel(id_, opened_at, tier, right, dice, has_judge=has_judge))
         else:
             thumb = bool(right[tier]) ^ (dice.random() < WRONG_THUMBS)
             ratings.append({"request_id": id_, "rating": 1 if thumb else -1, "created_at": opened_at})
-        dossiers.append(dossier)
-    Store(engine).record(dossiers, BEGIN_US)
+        records.append(record)
+    Store(engine).record(records, BEGIN_US)
     with engine.begin() as connection:
         connection.execute(insert(Feedback), ratings)
 
@@ -185,9 +185,9 @@ def run(traffic: Traffic, base: DifficultyModel, count: int, seed: int, *, has_j
     with tempfile.TemporaryDirectory() as directory:
         engine = schema.ready_engine(f"sqlite:///{directory}/books.db")
         book(engine, traffic, base, count, np.random.default_rng(seed), has_judge=has_judge)
-        lessons = labels.read(engine, Window(None, None, UTC))
+        labelled_requests = labels.read(engine, Window(None, None, UTC))
         engine.dispose()
-    found = refit(lessons, base, traffic.abilities, lambda line: None)
+    found = refit(labelled_requests, base, traffic.abilities, lambda line: None)
     later = slice(max(SIZES), None)
     seen = [read_turns((Turn("user", text),)) for text in traffic.texts[later]]
     weak, strong = traffic.fast[later], traffic.reasoning[later]

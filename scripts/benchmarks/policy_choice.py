@@ -6,11 +6,11 @@ Run with `scripts/bench_choice`. Microseconds of CPU per request, the best of se
 import time
 from collections.abc import Callable
 
-from router.decision.bucketing import mark_of
+from router.decision.bucketing import bucket_of
 from router.decision.policy import Policy, SegmentDials
 from router.pacing.controller import applied
 from router.policies.canaries import Canary, CanaryState, Mode
-from router.policies.versions import View, view_of
+from router.policies.versions import PolicySnapshot, view_of
 
 ROUNDS, TIMES = 7, 200_000
 MESSAGES = [
@@ -21,7 +21,7 @@ ACTIVE = Policy(3, segments={"free": SegmentDials(max_deep_share=0.02), "plus": 
 TRIAL = Policy(4, segments=ACTIVE.segments, reasoning_threshold=0.3)
 
 
-def a_view(mode: Mode) -> View:
+def a_view(mode: Mode) -> PolicySnapshot:
     """A policy in force with one on trial beside it."""
     canary = Canary(1, 4, 3, mode, 0.05, 0, None, "wait", CanaryState.RUNNING, None, "ada", "")
     return view_of(ACTIVE, canary, TRIAL)
@@ -44,15 +44,15 @@ def _timed(act: Callable[[], object]) -> float:
 
 def main() -> None:
     """Measure and print."""
-    quiet, canary, shadow = View(ACTIVE), a_view(Mode.CANARY), a_view(Mode.SHADOW)
-    mark = mark_of(7, None, MESSAGES)
+    quiet, canary, shadow = PolicySnapshot(ACTIVE), a_view(Mode.CANARY), a_view(Mode.SHADOW)
+    mark = bucket_of(7, None, MESSAGES)
     chosen = ACTIVE.for_segment("free")
     rows: dict[str, Callable[[], object]] = {
         "choose and for_segment, no trial": lambda: quiet.choose(mark).for_segment("free"),
         "choose and for_segment, a canary": lambda: canary.choose(mark).for_segment("free"),
         "shadow_of, a shadow": lambda: shadow.shadow_of(mark),
-        "mark of a first turn": lambda: mark_of(7, None, MESSAGES),
-        "mark of a named conversation": lambda: mark_of(7, "0f5c2ab1-5a4e-4b0e", MESSAGES),
+        "mark of a first turn": lambda: bucket_of(7, None, MESSAGES),
+        "mark of a named conversation": lambda: bucket_of(7, "0f5c2ab1-5a4e-4b0e", MESSAGES),
         "pacing at a price of 1": lambda: applied(chosen, 1.0),
     }
     for name, act in rows.items():

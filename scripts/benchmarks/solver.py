@@ -26,7 +26,7 @@ from classifier.types import AnswerType, Turn
 from router.decision.policy import Policy
 from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
 from router.tuning import backtest
-from router.tuning.solver import Limits, Solver, Unsolvable
+from router.tuning.solver import Solver, SolverTargets, Unsolvable
 from router.tuning.traffic import Bools, Floats, Ints, Traffic
 from scripts.benchmarks.pages import RECORDED
 
@@ -121,7 +121,7 @@ class Tried:
     covered: bool | None
 
 
-def tried(pool: Pool, in_force: Policy, limits: Limits, size: int, dice: np.random.Generator) -> Tried:
+def tried(pool: Pool, in_force: Policy, limits: SolverTargets, size: int, dice: np.random.Generator) -> Tried:
     """Solve on one half and live through the next one."""
     past, future = dice.integers(0, len(pool), (2, size))
     solution = Solver(logged(pool, past, in_force, dice), in_force, limits).solve()
@@ -140,16 +140,16 @@ def tried(pool: Pool, in_force: Policy, limits: Limits, size: int, dice: np.rand
     return Tried(used, covered)
 
 
-def targets_of(pool: Pool) -> dict[str, Limits]:
+def targets_of(pool: Pool) -> dict[str, SolverTargets]:
     """Targets that bind: shares, and money between always-fast and always-reasoning."""
     fast, reasoning = (float(pool.cost_usd[:, at].mean()) * 1e3 for at in (0, 1))
     cost = fast + 0.15 * (reasoning - fast)
     margin = 1 - (fast + 0.1 * (reasoning - fast)) / (EARNED_USD * 1e3)
     return {
-        "--max-deep-share 0.05": Limits(max_deep_share=0.05),
-        "--max-deep-share 0.10": Limits(max_deep_share=0.10),
-        f"--max-cost-per-1k {cost:.2f}": Limits(max_cost_usd_per_1k=round(cost, 2)),
-        f"--min-margin {margin:.2f}": Limits(min_margin=round(margin, 2)),
+        "--max-deep-share 0.05": SolverTargets(max_deep_share=0.05),
+        "--max-deep-share 0.10": SolverTargets(max_deep_share=0.10),
+        f"--max-cost-per-1k {cost:.2f}": SolverTargets(max_cost_usd_per_1k=round(cost, 2)),
+        f"--min-margin {margin:.2f}": SolverTargets(min_margin=round(margin, 2)),
     }
 
 

@@ -3,7 +3,7 @@ import weakref
 
 from starlette.types import Message
 
-from router.api.asgi import Watch
+from router.api.asgi import DisconnectWatcher
 
 
 async def test_a_watch_that_stopped_leaves_nothing_to_the_garbage_collector() -> None:
@@ -11,7 +11,7 @@ async def test_a_watch_that_stopped_leaves_nothing_to_the_garbage_collector() ->
         await asyncio.get_running_loop().create_future()
         raise AssertionError("unreachable: nobody leaves")
 
-    watch = Watch(receive)
+    watch = DisconnectWatcher(receive)
     await asyncio.sleep(0)
     watch.stop()
     remains = weakref.ref(watch)

@@ -7,13 +7,13 @@ import numpy as np
 
 from classifier.model import DifficultyModel
 from classifier.types import Abilities, AnswerType, Estimate, Forecast, Stakes, Turn
-from router.decision.engine import Explicit, Routing
-from router.decision.latency import Waits
+from router.decision.engine import DecisionEngine, Explicit
+from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
-from router.exchange import Desk
+from router.exchange import Dispatcher
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
-from router.policies.versions import View
+from router.policies.versions import PolicySnapshot
 from router.providers.base import ModelTarget
 from router.request import InferenceRequest
 from router.tiers.single import SingleTier
@@ -57,12 +57,12 @@ def a_routing(
     targets: Mapping[Tier, Sequence[ModelTarget]] = TARGETS,
     explicit: Mapping[str, Explicit] | None = None,
     draw: float = 0.99,
-    policies: View | None = None,
-    waits: Waits | None = None,
-) -> Routing:
+    policies: PolicySnapshot | None = None,
+    waits: LatencyWindow | None = None,
+) -> DecisionEngine:
     classifier = cast(DifficultyModel, model or FixedModel())
-    found = View(policy) if policies is None else policies
-    return Routing(
+    found = PolicySnapshot(policy) if policies is None else policies
+    return DecisionEngine(
         lambda version: classifier, found, targets, explicit or {}, waits=waits, draw=lambda: draw, salt=b"salt"
     )
 
@@ -74,12 +74,12 @@ def a_desk(
     model: FixedModel | None = None,
     metrics: Metrics | None = None,
     is_low: Callable[[], bool] = lambda: False,
-    policies: View | None = None,
-    waits: Waits | None = None,
-) -> Desk:
+    policies: PolicySnapshot | None = None,
+    waits: LatencyWindow | None = None,
+) -> Dispatcher:
     single = {tier: SingleTier(tier, targets) for tier, targets in TARGETS.items()}
     explicit = {"own": Explicit(Tier.FAST, (OTHER,))}
-    return Desk(
+    return Dispatcher(
         routing=a_routing(model, explicit=explicit, policies=policies, waits=waits),
         tiers=single,
         explicit={"own": SingleTier(Tier.FAST, (OTHER,))},

@@ -12,7 +12,7 @@ from classifier.types import Turn
 from router.clock import request_id
 from router.database.tables import Feedback
 from router.ledger.entries import Closing, DuelVerdict, Entry, KeptFeatures, Opening
-from router.ledger.folding import Dossier
+from router.ledger.folding import RequestRecord
 from router.ledger.store import Store
 from router.types import Agreement, Outcome, Reason, Signal, Tier
 
@@ -41,19 +41,19 @@ class Told:
 
 def book(engine: Engine, told: Sequence[Told], begin_us: int = NOON) -> list[str]:
     """Book requests a minute apart; returns their ids."""
-    dossiers, feedback, found = [], [], []
+    records, feedback, found = [], [], []
     for at, each in enumerate(told):
         opened_at = begin_us + at * MINUTE
         id_ = request_id(opened_at)
         found.append(id_)
         before = told[at - 1].signal if at else None
-        dossier = Dossier(id_)
+        record = RequestRecord(id_)
         for entry in entries_of(each, id_, opened_at, before, found[at - 1] if before else None):
-            dossier.add(entry)
-        dossiers.append(dossier)
+            record.add(entry)
+        records.append(record)
         if each.score is not None or each.rating is not None:
             feedback.append({"request_id": id_, "rating": each.rating, "score": each.score, "created_at": opened_at})
-    Store(engine).record(dossiers, begin_us)
+    Store(engine).record(records, begin_us)
     if feedback:
         with engine.begin() as connection:
             connection.execute(insert(Feedback), feedback)

@@ -8,10 +8,10 @@ import pytest
 
 from router.canary.arms import Arms, Seen, Stratum, step_of, value_of
 from router.canary.guards import judge
-from router.canary.verdicts import Guard, Limits, Standing, Verdict
+from router.canary.verdicts import Guard, GuardStatus, HarmLimits, Verdict
 from router.settings import CanarySettings
 
-LIMITS = Limits()
+LIMITS = HarmLimits()
 EARNED = 1_000_000
 ALIKE, MOVED = Stratum("default", "fast", "fast", differs=False), Stratum("default", "fast", "reasoning")
 
@@ -48,14 +48,14 @@ def breached(verdict: Verdict) -> Guard | None:
 )
 def test_each_guard_sees_its_harm(guard: Guard, harm: dict[str, Any]) -> None:
     verdict = judge(arms_of(500, 5_000, **harm), 0.02, LIMITS)
-    assert verdict.standing is Standing.BREACHED
+    assert verdict.standing is GuardStatus.BREACHED
     assert breached(verdict) is guard
 
 
 def test_thumbs_down_that_come_late_count() -> None:
     arms = arms_of(500, 5_000)
     arms.tally(ALIKE, is_canary=False).thumbs_down += 50
-    assert judge(arms, 0.1, LIMITS).standing is Standing.UNDECIDED
+    assert judge(arms, 0.1, LIMITS).standing is GuardStatus.UNDECIDED
     arms.tally(ALIKE, is_canary=True).thumbs_down += 50
     assert breached(judge(arms, 0.1, LIMITS)) is Guard.THUMBS_DOWN
 
@@ -66,26 +66,26 @@ def test_an_innocent_canary_is_let_be_at_every_look() -> None:
         for number in range(2_000):
             arms.add(replace(a_request(dice), is_canary=number % 10 == 0))
             if number % 100 == 0:
-                assert judge(arms, 0.1, LIMITS).standing is Standing.UNDECIDED
+                assert judge(arms, 0.1, LIMITS).standing is GuardStatus.UNDECIDED
 
 
 def test_harm_that_is_certain_but_small_is_tolerated() -> None:
     small = replace(LIMITS, errors=0.2)
     arms = arms_of(2_000, 20_000, has_failed=True)
     assert breached(judge(arms, 0.1, LIMITS)) is Guard.ERRORS
-    assert judge(arms, 0.1, small).standing is not Standing.BREACHED
+    assert judge(arms, 0.1, small).standing is not GuardStatus.BREACHED
 
 
 def test_a_canary_passes_when_harm_is_excluded() -> None:
     wide = replace(LIMITS, margin=0.1, errors=0.03, regenerates=0.03, thumbs_down=0.03)
     verdict = judge(arms_of(3_000, 10_000), 0.1, wide)
-    assert verdict.standing is Standing.PASSED
+    assert verdict.standing is GuardStatus.PASSED
     assert "excludes harm" in str(verdict)
 
 
 def test_or_after_so_many_requests_without_a_breach() -> None:
     verdict = judge(arms_of(100, 1_000), 0.1, replace(LIMITS, most_requests=100))
-    assert verdict.standing is Standing.PASSED
+    assert verdict.standing is GuardStatus.PASSED
     assert "no guard was breached" in str(verdict)
 
 
@@ -93,7 +93,7 @@ def test_a_few_requests_decide_nothing() -> None:
     arms = arms_of(LIMITS.least_requests - 1, 5_000)
     for _ in range(LIMITS.least_requests - 1):
         arms.tally(ALIKE, is_canary=True).failed += 1
-    assert judge(arms, 0.1, LIMITS).standing is Standing.UNDECIDED
+    assert judge(arms, 0.1, LIMITS).standing is GuardStatus.UNDECIDED
 
 
 def test_harm_where_the_policies_differ_is_not_drowned_by_the_rest() -> None:
@@ -127,11 +127,11 @@ def test_where_the_control_exceeds_its_cap_the_canary_may_too() -> None:
     arms = Arms()
     for number in range(4_000):
         arms.add(Seen(number % 2 == 0, ALIKE, 1, EARNED, is_deep=number % 5 == 0))
-    assert judge(arms, 0.05, LIMITS).standing is not Standing.BREACHED
+    assert judge(arms, 0.05, LIMITS).standing is not GuardStatus.BREACHED
 
 
 def test_nobody_beside_the_canary_is_no_verdict() -> None:
-    assert judge(arms_of(100, 0), 0.1, LIMITS).standing is Standing.UNDECIDED
+    assert judge(arms_of(100, 0), 0.1, LIMITS).standing is GuardStatus.UNDECIDED
 
 
 def test_a_breach_reads_as_a_sentence() -> None:
@@ -146,4 +146,4 @@ def test_steps_know_a_value_to_two_percent(value: int) -> None:
 
 
 def test_the_limits_of_the_file_are_those_that_are_shipped() -> None:
-    assert Limits(**CanarySettings().model_dump()) == LIMITS
+    assert HarmLimits(**CanarySettings().model_dump()) == LIMITS

@@ -11,9 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from router.canary import monitor
 from router.canary.arms import Stratum
-from router.canary.monitor import EVERY_US, Watch, verdict_of
+from router.canary.monitor import EVERY_US, CanaryMonitor, verdict_of
 from router.canary.reader import LATE_US, SWEEP_EVERY_US, Reading
-from router.canary.verdicts import Limits
+from router.canary.verdicts import HarmLimits
 from router.clock import request_id
 from router.database.engine import writing
 from router.database.tables import Feedback
@@ -23,7 +23,7 @@ from router.ledger.spool import Spool
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.canary_lifecycle import Canary, CanaryState, Mode
 from router.policies.lifecycle import Actor
-from router.policies.versions import Act, PolicyBook, import_dials
+from router.policies.versions import PolicyAction, PolicyBook, import_dials
 from router.settings import ModelSettings, ParallelSettings, PolicySettings, ReasoningSettings, TierSettings
 from router.types import Outcome, Signal, Tier
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, an_intent, an_opening
@@ -50,8 +50,8 @@ class Place:
         self.watch = self.another_watch()
         self.shown = 0
 
-    def another_watch(self, limits: Limits | None = None) -> Watch:
-        return Watch(self.engine, PolicyBook(self.engine), self.clock.now_us, limits=limits)
+    def another_watch(self, limits: HarmLimits | None = None) -> CanaryMonitor:
+        return CanaryMonitor(self.engine, PolicyBook(self.engine), self.clock.now_us, limits=limits)
 
     def answer(self, *, is_canary: bool, cost: int = 700_000, begun_s: float = 0.0, **changes: Any) -> str:
         """One request, which began so long ago; `changes` are the opening's, or the closing's."""
@@ -80,7 +80,7 @@ class Place:
                 self.answer(is_canary=False)
         return made
 
-    def look(self, watch: Watch | None = None) -> None:
+    def look(self, watch: CanaryMonitor | None = None) -> None:
         """Ship what is settled, and look when it is time to."""
         self.shipper.turn()
         self.clock.advance(EVERY_US / 1e6)
@@ -90,7 +90,7 @@ class Place:
         return canary_lifecycle.history(self.engine)[0].state
 
     @property
-    def acts(self) -> list[Act]:
+    def acts(self) -> list[PolicyAction]:
         return [entry.act for entry in lifecycle.history(self.engine)]
 
 
@@ -106,7 +106,11 @@ def test_a_canary_that_costs_more_is_rolled_back_with_the_reason(place: Place) -
     place.look()
     assert place.state() is CanaryState.ROLLED_BACK
     entry = lifecycle.history(place.engine)[0]
-    assert (entry.act, entry.version, entry.author) == (Act.CANARY_ROLLED_BACK, place.canary.version, "tierwise")
+    assert (entry.act, entry.version, entry.author) == (
+        PolicyAction.CANARY_ROLLED_BACK,
+        place.canary.version,
+        "tierwise",
+    )
     assert entry.note.startswith("margin 0.0")
     assert "after 60 requests beside 240" in entry.note
     assert PolicyBook(place.engine).canary is None
@@ -146,7 +150,7 @@ def test_who_comes_second_finds_it_done(place: Place) -> None:
     place.answers(60, 240, cost=1_400_000)
     place.look()
     slower.follow()
-    assert place.acts.count(Act.CANARY_ROLLED_BACK) == 1
+    assert place.acts.count(PolicyAction.CANARY_ROLLED_BACK) == 1
 
 
 def test_thumbs_down_count_when_they_come_and_once_each(place: Place) -> None:
@@ -227,17 +231,17 @@ def test_requests_are_compared_where_the_policies_differ(place: Place) -> None:
 
 def test_a_canary_that_passes_waits_for_a_person_or_is_activated(place: Place) -> None:
     place.answers(20, 80)
-    few = Limits(most_requests=20)
+    few = HarmLimits(most_requests=20)
     place.look(place.another_watch(few))
     assert place.state() is CanaryState.WAITING
-    assert place.acts[0] is Act.CANARY_PASSED
+    assert place.acts[0] is PolicyAction.CANARY_PASSED
     place.look(place.another_watch(few))
-    assert place.acts.count(Act.CANARY_PASSED) == 1
+    assert place.acts.count(PolicyAction.CANARY_PASSED) == 1
 
 
 def test_what_waits_is_still_watched(place: Place) -> None:
     place.answers(20, 80)
-    place.look(place.another_watch(Limits(most_requests=20)))
+    place.look(place.another_watch(HarmLimits(most_requests=20)))
     place.answers(60, 240, cost=3_000_000)
     place.look(place.another_watch())
     assert place.state() is CanaryState.ROLLED_BACK

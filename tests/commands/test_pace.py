@@ -6,7 +6,7 @@ import time
 import pytest
 
 from router.database import schema
-from router.pacing.multipliers import INTERVAL_US, LAG_US, Prices
+from router.pacing.multipliers import INTERVAL_US, LAG_US, Multipliers
 from router.policies.versions import in_force
 from tests.builders.traffics import a_world, store
 from tests.commands.conftest import Command
@@ -23,7 +23,7 @@ def paced(tierwise: Command) -> Command:
     first_ms = 28_333_334 * 60_000
     store(engine, a_world(60).traffic, first_ms)
     policy, now_us = in_force(engine), first_ms * 1_000 + INTERVAL_US + LAG_US
-    Prices(engine, lambda: policy, lambda: now_us).follow()
+    Multipliers(engine, lambda: policy, lambda: now_us).follow()
     engine.dispose()
     return tierwise
 

@@ -50,7 +50,7 @@ def tier_of(view: ConversationView, estimate_of: Estimator) -> Tier:
         estimate,
         POLICY,
         conversation=view,
-        lacks=able,
+        missing=able,
         allowed=frozenset(Tier),
         budget=BudgetView(),
         share_cap_quantile=None,

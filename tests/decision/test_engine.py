@@ -5,12 +5,12 @@ import pytest
 
 from classifier.model import DifficultyModel
 from classifier.types import Abilities, AnswerType, Stakes
-from router.decision.engine import Explicit, Routing
-from router.decision.latency import Waits
+from router.decision.engine import DecisionEngine, Explicit
+from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy, SegmentDials
 from router.errors import Forbidden, InvalidRequest, UnknownModel
 from router.policies.canaries import Canary, CanaryState, Mode
-from router.policies.versions import View, view_of
+from router.policies.versions import PolicySnapshot, view_of
 from router.types import Reason, Tier
 from tests.builders.desks import NO_CAP, TARGETS, FixedModel, a_routing, an_ask
 from tests.tiers.fakes import CHEAP, OTHER, STRONG
@@ -52,7 +52,7 @@ def test_a_segment_with_a_cap_of_its_own_has_its_share_of_its_own_queries() -> N
 NEVER_DEEP = Policy(version=9, reasoning_threshold=1.5, parallel_threshold=1.5, explore=0, max_deep_share=1)
 
 
-def a_trial(mode: Mode, share: float) -> View:
+def a_trial(mode: Mode, share: float) -> PolicySnapshot:
     canary = Canary(1, 9, NO_CAP.version, mode, share, 0, None, "wait", CanaryState.RUNNING, None, "ada", "")
     return view_of(NO_CAP, canary, NEVER_DEEP)
 
@@ -101,7 +101,7 @@ def test_a_policy_may_name_its_classifier() -> None:
         asked.append(version)
         return cast(DifficultyModel, FixedModel())
 
-    Routing(model_of, View(replace(NO_CAP, classifier="own-1")), TARGETS, {}).route(an_ask())
+    DecisionEngine(model_of, PolicySnapshot(replace(NO_CAP, classifier="own-1")), TARGETS, {}).route(an_ask())
     assert set(asked) == {"own-1"}
 
 
@@ -121,12 +121,14 @@ def test_pacing_moves_the_policy_of_the_segment() -> None:
         return replace(policy, reasoning_threshold=1.0, parallel_threshold=1.0)
 
     model = cast(DifficultyModel, FixedModel(*HARD))
-    routed = Routing(lambda version: model, View(NO_CAP), TARGETS, {}, paced=paced).route(an_ask(segment="free"))
+    routed = DecisionEngine(lambda version: model, PolicySnapshot(NO_CAP), TARGETS, {}, paced=paced).route(
+        an_ask(segment="free")
+    )
     assert (routed.decision.tier, routed.policy.reasoning_threshold, asked) == (Tier.FAST, 1.0, ["free"])
 
 
 def test_a_tier_that_keeps_clients_waiting_is_closed_to_scores_only() -> None:
-    waits = Waits(lambda: 0.0)
+    waits = LatencyWindow(lambda: 0.0)
     patient = replace(NO_CAP, max_wait_s=2.0)
     routing = a_routing(FixedModel(*HARD), policy=patient, waits=waits)
     for _ in range(40):

@@ -1,6 +1,6 @@
 """How long tiers let clients wait: what is usual, and when a slow tier is looked at again."""
 
-from router.decision.latency import FORGOTTEN_AFTER_MS, KEPT, LEAST_SEEN, LOOKED_AT_EVERY_MS, Waits
+from router.decision.latency import FORGOTTEN_AFTER_MS, KEPT, LEAST_SEEN, LOOKED_AT_EVERY_MS, LatencyWindow
 from router.types import Tier
 
 
@@ -14,18 +14,18 @@ class Ticks:
         return self.ms
 
 
-def a_worker(waits_ms: list[float], ticks: Ticks | None = None) -> Waits:
-    waits = Waits(ticks or Ticks())
+def a_worker(waits_ms: list[float], ticks: Ticks | None = None) -> LatencyWindow:
+    waits = LatencyWindow(ticks or Ticks())
     for wait_ms in waits_ms:
         waits.saw(Tier.REASONING, True, wait_ms)
     return waits
 
 
-def too_slow(waits: Waits, max_wait_s: float = 2.0) -> bool:
+def too_slow(waits: LatencyWindow, max_wait_s: float = 2.0) -> bool:
     return waits.is_too_slow(Tier.REASONING, True, max_wait_s)
 
 
-def looked_at(waits_ms: list[float], ticks: Ticks | None = None) -> Waits:
+def looked_at(waits_ms: list[float], ticks: Ticks | None = None) -> LatencyWindow:
     waits = a_worker(waits_ms, ticks)
     waits.sent(Tier.REASONING, True)
     return waits

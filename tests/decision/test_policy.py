@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router.conversation.turns import ConversationView, Kind
 from router.decision import policy as policy_module
-from router.decision.capabilities import Lack
+from router.decision.capabilities import Missing
 from router.decision.policy import NEVER, Policy, SegmentDials
-from router.decision.rules import AUTO, BudgetView, Wish, decide, feeds_window
+from router.decision.rules import AUTO, BudgetView, RoutingPreference, decide, feeds_window
 from router.errors import Forbidden, InvalidRequest, QuotaExhausted
 from router.types import Decision, Reason, Tier
 
@@ -40,10 +40,10 @@ def decided(
     estimate: Estimate,
     policy: Policy = PLAIN,
     *,
-    wish: Wish = AUTO,
+    preference: RoutingPreference = AUTO,
     kind: Kind = Kind.NEW,
     steps_up: float = 0.0,
-    lacks: dict[Tier, frozenset[Lack]] | None = None,
+    missing: dict[Tier, frozenset[Missing]] | None = None,
     allowed: Set[Tier] = EVERY_TIER,
     budget: BudgetView | None = None,
     quantile: float | None = None,
@@ -52,9 +52,9 @@ def decided(
     return decide(
         estimate,
         policy,
-        wish=wish,
+        preference=preference,
         conversation=ConversationView(kind, (), steps_up=steps_up),
-        lacks={tier: (lacks or {}).get(tier, frozenset()) for tier in Tier},
+        missing={tier: (missing or {}).get(tier, frozenset()) for tier in Tier},
         allowed=allowed,
         budget=budget or BudgetView(),
         share_cap_quantile=quantile,
@@ -83,7 +83,7 @@ situations = st.fixed_dictionaries(
         "kind": st.sampled_from(Kind),
         "steps_up": st.sampled_from([0.0, 0.5, 1.0, 2.0]),
         "allowed": some_tiers,
-        "lacks": st.dictionaries(st.sampled_from(Tier), st.frozensets(st.sampled_from(Lack))),
+        "lacks": st.dictionaries(st.sampled_from(Tier), st.frozensets(st.sampled_from(Missing))),
         "quantile": QUANTILES,
         "draw": st.floats(0, 1, exclude_max=True),
     }
@@ -134,7 +134,7 @@ def test_auto_does_not_sample_what_the_model_rarely_gets_right() -> None:
 
 def test_an_explicit_parallel_always_samples() -> None:
     open_question = an_estimate(0.0, p_fast=0.1, answer_type=AnswerType.OPEN)
-    decision = decided(open_question, wish=Wish(Tier.PARALLEL), quantile=math.inf)
+    decision = decided(open_question, preference=RoutingPreference(Tier.PARALLEL), quantile=math.inf)
     assert (decision.tier, decision.reason) == (Tier.PARALLEL, Reason.OVERRIDE)
 
 
@@ -159,9 +159,12 @@ def test_a_spent_deep_budget_degrades_auto_and_refuses_overrides() -> None:
     spent = BudgetView(deep_available=False)
     decision = decided(an_estimate(0.5), budget=spent)
     assert (decision.tier, decision.reason) == (Tier.FAST, Reason.BUDGET_SPENT)
-    assert decided(an_estimate(0.5), wish=Wish(effort="high"), budget=spent).reason is Reason.BUDGET_SPENT
+    assert (
+        decided(an_estimate(0.5), preference=RoutingPreference(effort="high"), budget=spent).reason
+        is Reason.BUDGET_SPENT
+    )
     with pytest.raises(QuotaExhausted):
-        decided(an_estimate(0.5), wish=Wish(Tier.REASONING), budget=spent)
+        decided(an_estimate(0.5), preference=RoutingPreference(Tier.REASONING), budget=spent)
 
 
 def test_a_spent_fast_budget_does_not_push_easy_queries_up() -> None:
@@ -171,14 +174,14 @@ def test_a_spent_fast_budget_does_not_push_easy_queries_up() -> None:
 
 
 def test_an_override_beats_effort_score_and_cap() -> None:
-    decision = decided(an_estimate(-0.5), wish=Wish(Tier.REASONING, "low"), quantile=math.inf)
+    decision = decided(an_estimate(-0.5), preference=RoutingPreference(Tier.REASONING, "low"), quantile=math.inf)
     assert (decision.tier, decision.reason, decision.effort) == (Tier.REASONING, Reason.OVERRIDE, "low")
     assert decision.propensity == 1.0
 
 
 def test_an_override_outside_the_allowed_tiers_is_forbidden() -> None:
     with pytest.raises(Forbidden):
-        decided(an_estimate(), wish=Wish(Tier.PARALLEL), allowed={Tier.FAST, Tier.REASONING})
+        decided(an_estimate(), preference=RoutingPreference(Tier.PARALLEL), allowed={Tier.FAST, Tier.REASONING})
 
 
 def test_auto_stays_within_the_allowed_tiers() -> None:
@@ -199,12 +202,14 @@ def test_auto_stays_within_the_allowed_tiers() -> None:
     ],
 )
 def test_effort_maps_to_a_tier(effort: str, tier: Tier, passed: str | None) -> None:
-    decision = decided(an_estimate(), wish=Wish(effort=effort), quantile=math.inf)
+    decision = decided(an_estimate(), preference=RoutingPreference(effort=effort), quantile=math.inf)
     assert (decision.tier, decision.reason, decision.effort) == (tier, Reason.EFFORT, passed)
 
 
 def test_housekeeping_goes_fast_whatever_score_and_effort_say() -> None:
-    decision = decided(an_estimate(0.9, p_fast=0.05), wish=Wish(effort="high"), kind=Kind.HOUSEKEEPING)
+    decision = decided(
+        an_estimate(0.9, p_fast=0.05), preference=RoutingPreference(effort="high"), kind=Kind.HOUSEKEEPING
+    )
     assert (decision.tier, decision.reason) == (Tier.FAST, Reason.HOUSEKEEPING)
 
 
@@ -229,27 +234,27 @@ def test_a_follow_up_says_that_its_score_is_inherited() -> None:
 
 
 def test_what_a_tier_cannot_take_goes_elsewhere() -> None:
-    no_images = {Tier.REASONING: frozenset({Lack.IMAGES})}
-    decision = decided(an_estimate(0.5), lacks=no_images)
+    no_images = {Tier.REASONING: frozenset({Missing.IMAGES})}
+    decision = decided(an_estimate(0.5), missing=no_images)
     assert (decision.tier, decision.reason) == (Tier.PARALLEL, Reason.CAPABILITY)
-    easy = decided(an_estimate(0.0), lacks={Tier.FAST: frozenset({Lack.CONTEXT})})
+    easy = decided(an_estimate(0.0), missing={Tier.FAST: frozenset({Missing.CONTEXT})})
     assert (easy.tier, easy.reason) == (Tier.PARALLEL, Reason.CAPABILITY)
 
 
 def test_a_request_that_no_tier_can_take_names_what_is_missing() -> None:
-    too_long = dict.fromkeys(Tier, frozenset({Lack.CONTEXT}))
-    for wish in (AUTO, Wish(Tier.FAST)):
+    too_long = dict.fromkeys(Tier, frozenset({Missing.CONTEXT}))
+    for preference in (AUTO, RoutingPreference(Tier.FAST)):
         with pytest.raises(InvalidRequest) as caught:
-            decided(an_estimate(), wish=wish, lacks=too_long)
+            decided(an_estimate(), preference=preference, missing=too_long)
         assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
 
 
 def test_too_little_room_to_think_keeps_auto_away_and_is_left_to_who_insists() -> None:
-    cramped = {Tier.REASONING: frozenset({Lack.THINKING_ROOM})}
-    assert decided(an_estimate(0.5, p_fast=0.1), lacks=cramped).tier is Tier.FAST
-    assert decided(an_estimate(), wish=Wish(effort="high"), lacks=cramped).tier is Tier.FAST
-    assert decided(an_estimate(), wish=Wish(Tier.REASONING), lacks=cramped).tier is Tier.REASONING
-    assert decided(an_estimate(), allowed={Tier.REASONING}, lacks=cramped).tier is Tier.REASONING
+    cramped = {Tier.REASONING: frozenset({Missing.THINKING_ROOM})}
+    assert decided(an_estimate(0.5, p_fast=0.1), missing=cramped).tier is Tier.FAST
+    assert decided(an_estimate(), preference=RoutingPreference(effort="high"), missing=cramped).tier is Tier.FAST
+    assert decided(an_estimate(), preference=RoutingPreference(Tier.REASONING), missing=cramped).tier is Tier.REASONING
+    assert decided(an_estimate(), allowed={Tier.REASONING}, missing=cramped).tier is Tier.REASONING
 
 
 def test_exploration_does_not_reach_a_tier_that_is_switched_off() -> None:
@@ -264,27 +269,27 @@ def test_exploration_does_not_reach_a_tier_that_is_switched_off() -> None:
 
 @given(estimates, policies, situations)
 def test_a_decision_is_always_possible_or_a_clear_error(estimate: Estimate, policy: Policy, situation: dict) -> None:  # type: ignore[type-arg]
-    lacks, allowed = situation["lacks"], situation["allowed"]
+    missing, allowed = situation["lacks"], situation["allowed"]
     try:
         decision = decided(estimate, policy, **situation)
     except InvalidRequest:
-        assert all(lacks.get(tier) for tier in allowed)
+        assert all(missing.get(tier) for tier in allowed)
         return
     assert decision.tier in allowed
-    assert lacks.get(decision.tier, frozenset()) <= {Lack.PATIENCE, Lack.THINKING_ROOM}
+    assert missing.get(decision.tier, frozenset()) <= {Missing.PATIENCE, Missing.THINKING_ROOM}
     assert 0 < decision.propensity <= 1
     assert decision.score <= NEVER
     assert decision.threshold is None or math.isfinite(decision.threshold)
 
 
 def test_a_tier_that_keeps_people_waiting_is_closed_as_long_as_another_one_answers() -> None:
-    slow = frozenset({Lack.PATIENCE})
-    closed = decided(an_estimate(0.5), lacks={Tier.REASONING: slow, Tier.PARALLEL: slow})
+    slow = frozenset({Missing.PATIENCE})
+    closed = decided(an_estimate(0.5), missing={Tier.REASONING: slow, Tier.PARALLEL: slow})
     assert (closed.tier, closed.reason) == (Tier.FAST, Reason.CAPABILITY)
-    only = decided(an_estimate(0.5), lacks={Tier.REASONING: slow}, allowed=frozenset({Tier.REASONING}))
+    only = decided(an_estimate(0.5), missing={Tier.REASONING: slow}, allowed=frozenset({Tier.REASONING}))
     assert only.tier is Tier.REASONING
-    cut_short = slow | {Lack.THINKING_ROOM}
-    assert decided(an_estimate(0.5), lacks={Tier.REASONING: cut_short}, allowed=frozenset({Tier.REASONING})).tier
+    cut_short = slow | {Missing.THINKING_ROOM}
+    assert decided(an_estimate(0.5), missing={Tier.REASONING: cut_short}, allowed=frozenset({Tier.REASONING})).tier
 
 
 @given(estimates, policies, situations, st.floats(0, 1))
@@ -359,15 +364,15 @@ def test_a_segment_has_its_own_dials_and_the_rest_of_the_policy() -> None:
 
 def test_only_what_a_score_decided_feeds_the_window() -> None:
     assert feeds_window(AUTO, NEW)
-    assert not feeds_window(Wish(Tier.FAST), NEW)
-    assert not feeds_window(Wish(effort="low"), NEW)
+    assert not feeds_window(RoutingPreference(Tier.FAST), NEW)
+    assert not feeds_window(RoutingPreference(effort="low"), NEW)
     assert not feeds_window(AUTO, ConversationView(Kind.HOUSEKEEPING, ()))
 
 
 def test_what_a_query_earns_is_no_input() -> None:
     signature = inspect.signature(decide)
     inputs = [*signature.parameters]
-    for parameter in (Estimate, Policy, BudgetView, Wish, ConversationView):
+    for parameter in (Estimate, Policy, BudgetView, RoutingPreference, ConversationView):
         inputs += inspect.get_annotations(parameter)
     assert not [name for name in inputs if any(word in name for word in ("revenue", "ads", "ecpm", "earn", "eligible"))]
     assert "ledger" not in inspect.getsource(policy_module)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from router.decision.signals import LONGEST_RECONSIDERING_MS, MOST_REGENERATES, Memory
+from router.decision.signals import LONGEST_RECONSIDERING_MS, MOST_REGENERATES, AnswerHistory
 from router.types import Signal, Tier
 from tests.builders.desks import FixedModel, a_routing, an_ask
 
@@ -92,7 +92,7 @@ def test_tools_between_question_and_reply_do_not_hide_who_replied() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    memory = Memory(salt=b"salt", size=2)
+    memory = AnswerHistory(salt=b"salt", size=2)
     for number in range(3):
         asked: Messages = [{"role": "user", "content": str(number)}]
         memory.remember(memory.recall(None, asked, an_id(number)), an_id(number), Tier.FAST)

@@ -65,7 +65,7 @@ class Arena:
         self.provider = provider
         self.told: list[tuple[str, int]] = []
         self.allowance = more.pop("allowance", FakeAllowance())
-        self.purse: FakePurse | None = more.pop("purse", None)
+        self.budget_hold: FakePurse | None = more.pop("purse", None)
         rivals = more.pop("rivals", {Tier.FAST: CHEAP, Tier.REASONING: STRONG})
         tell: Callable[[str, int], None] = lambda ending, cost: self.told.append((ending, cost))  # noqa: E731
         self.duels = Duels(rivals, self.allowance, CheckerPool(), lambda: 5, tell=tell, **more)
@@ -75,7 +75,7 @@ class Arena:
         calls.flush()
         calls.close(answered, Outcome.OK, None)
         query = a_query(answer_type=answer_type)
-        return Match(query, calls, answered, Choice(content=answer, **choice), lambda: self.purse)
+        return Match(query, calls, answered, Choice(content=answer, **choice), lambda: self.budget_hold)
 
     async def duel(
         self, answer: str, answered: Tier = Tier.FAST, answer_type: AnswerType = AnswerType.NUMERIC, **choice: Any
@@ -177,9 +177,9 @@ async def test_a_duel_that_cannot_be_paid_does_not_take_place(ending: str, chang
 
 
 async def test_what_a_hard_budget_held_is_let_go() -> None:
-    purse = FakePurse(10**12)
-    await Arena(FakeProvider(saying("Answer: 42")), purse=purse).duel("Answer: 42")
-    assert (purse.left, purse.is_open) == (10**12 - 605_000, False)
+    budget_hold = FakePurse(10**12)
+    await Arena(FakeProvider(saying("Answer: 42")), budget_hold=budget_hold).duel("Answer: 42")
+    assert (budget_hold.left, budget_hold.is_open) == (10**12 - 605_000, False)
 
 
 async def test_a_rival_that_fails_leaves_a_settled_call_and_no_verdict() -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert, update
 from router.database.learning_tables import FeatureRow
 from router.database.tables import Feedback
 from router.learning.examples import MOST_INVERSE, believed, examples_of, sources_of
-from router.learning.labels import TRUST, WEAK, Contest, Label, Lesson, Source, read
+from router.learning.labels import TRUST, WEAK, Contest, Label, LabelledRequest, Source, read
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Signal, Tier
 from tests.builders.taught import MINUTE, NOON, Told, book
@@ -20,7 +20,7 @@ EVERYTHING = Window(None, None, UTC)
 TEXT = "How tall is the tower?"
 
 
-def lesson_of(engine: Engine, *told: Told) -> Lesson:
+def lesson_of(engine: Engine, *told: Told) -> LabelledRequest:
     book(engine, told)
     return read(engine, EVERYTHING)[0]
 
@@ -54,8 +54,8 @@ def test_the_last_rating_counts(engine: Engine) -> None:
     [id_] = book(engine, [Told(TEXT, rating=-1)])
     with engine.begin() as connection:
         connection.execute(insert(Feedback), [{"request_id": id_, "rating": 1, "created_at": NOON + 1}])
-    [lesson] = read(engine, EVERYTHING)
-    assert [label.value for label in lesson.labels] == [1.0]
+    [labelled_request] = read(engine, EVERYTHING)
+    assert [label.value for label in labelled_request.labels] == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_duels_are_contests(
     prefers_fast: bool | None,
     source: Source,
 ) -> None:
-    lesson = lesson_of(engine, Told(TEXT, Tier.PARALLEL, agreement=Agreement.DIFFERS, preferred=preferred))
-    assert lesson.contest == Contest(Agreement.DIFFERS, Tier.PARALLEL, prefers_fast)
-    assert (lesson.contest.source, lesson.is_labelled) == (source, True)
+    labelled_request = lesson_of(engine, Told(TEXT, Tier.PARALLEL, agreement=Agreement.DIFFERS, preferred=preferred))
+    assert labelled_request.contest == Contest(Agreement.DIFFERS, Tier.PARALLEL, prefers_fast)
+    assert (labelled_request.contest.source, labelled_request.is_labelled) == (source, True)
 
 
 def test_only_what_is_in_the_window_readable_and_real_is_read(engine: Engine) -> None:
@@ -79,7 +79,7 @@ def test_only_what_is_in_the_window_readable_and_real_is_read(engine: Engine) ->
         connection.execute(update(FeatureRow).where(FeatureRow.request_id == ids[1]).values(format=9_999))
         connection.execute(update(FeatureRow).where(FeatureRow.request_id == ids[3]).values(row=b"damaged"))
     found = read(engine, Window(NOON, NOON + 10 * MINUTE, UTC))
-    assert [lesson.at_us for lesson in found] == [NOON, NOON + 4 * MINUTE]
+    assert [labelled_request.at_us for labelled_request in found] == [NOON, NOON + 4 * MINUTE]
     assert read(engine, Window(NOON + 10 * MINUTE, None, UTC)) == []
     assert read(engine, Window(NOON, NOON, UTC)) == []
 
@@ -112,8 +112,8 @@ def test_beliefs_are_chances(p_fast: float, p_reasoning: float, prefers_fast: bo
 def test_ratings_of_what_was_explored_weigh_more_but_not_without_end(engine: Engine) -> None:
     usual = [Told(TEXT, rating=1, propensity=0.99) for _ in range(20)]
     book(engine, [*usual, Told(TEXT, rating=0, score=0.0, propensity=0.001)])
-    lessons = read(engine, EVERYTHING)
-    examples = examples_of(lessons, np.full((21, 2), 0.5))
+    labelled_requests = read(engine, EVERYTHING)
+    examples = examples_of(labelled_requests, np.full((21, 2), 0.5))
     ratio = (examples[-1].fast_weight / TRUST[Source.SCORE].weight) / (
         examples[0].fast_weight / TRUST[Source.RATING].weight
     )
@@ -131,8 +131,8 @@ def test_weak_signals_are_held_back(engine: Engine) -> None:
 
 
 def test_without_other_labels_weak_ones_say_nothing(engine: Engine) -> None:
-    lesson = lesson_of(engine, Told(TEXT, outcome=Outcome.CANCELLED))
-    [example] = examples_of([lesson], np.array([[0.5, 0.5]]))
+    labelled_request = lesson_of(engine, Told(TEXT, outcome=Outcome.CANCELLED))
+    [example] = examples_of([labelled_request], np.array([[0.5, 0.5]]))
     assert (example.fast, example.reasoning) == (None, None)
 
 

@@ -17,7 +17,7 @@ from router.database import schema
 from router.decision.policy import Policy
 from router.learning import artifacts, labels
 from router.learning.examples import examples_of
-from router.learning.labels import Lesson
+from router.learning.labels import LabelledRequest
 from router.learning.refit import FEWEST_LABELS, NotEnoughEvidence, Refit, refit, same_share
 from router.learning.refit_card import card
 from router.policies import versions
@@ -36,13 +36,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def lessons(engine: Engine) -> list[Lesson]:
+def labelled_requests(engine: Engine) -> list[LabelledRequest]:
     return labels.read(engine, EVERYTHING)
 
 
 @pytest.fixture(scope="module")
-def found(lessons: list[Lesson]) -> Refit:
-    return refit(lessons, BASE, Abilities(), lambda line: None, labels_for_ranking=400)
+def found(labelled_requests: list[LabelledRequest]) -> Refit:
+    return refit(labelled_requests, BASE, Abilities(), lambda line: None, labels_for_ranking=400)
 
 
 def test_duels_alone_teach_which_questions_need_reasoning(found: Refit) -> None:
@@ -77,47 +77,49 @@ def test_the_card_names_sources_biases_controls_and_the_verdict(found: Refit) ->
         assert wanted in written
 
 
-def test_few_labels_set_the_calibration_and_prove_nothing(lessons: list[Lesson]) -> None:
-    few = refit(lessons[:FEWEST_LABELS], BASE, Abilities(), lambda line: None)
+def test_few_labels_set_the_calibration_and_prove_nothing(labelled_requests: list[LabelledRequest]) -> None:
+    few = refit(labelled_requests[:FEWEST_LABELS], BASE, Abilities(), lambda line: None)
     assert few.adapted.method == "calibration of the base"
     assert few.figures.verdict is Verdict.TOO_LITTLE
     assert "**Not enough evidence**" in card(few, BASE.version, ("a", "b"))
 
 
-def test_too_few_labels_are_refused(lessons: list[Lesson]) -> None:
+def test_too_few_labels_are_refused(labelled_requests: list[LabelledRequest]) -> None:
     with pytest.raises(NotEnoughEvidence, match="49 labelled"):
-        refit(lessons[:49], BASE, Abilities(), lambda line: None)
+        refit(labelled_requests[:49], BASE, Abilities(), lambda line: None)
 
 
-def test_the_same_books_give_the_same_version(lessons: list[Lesson], found: Refit) -> None:
-    again = refit(lessons[:60], BASE, Abilities(), lambda line: None)
-    assert again.digest == refit(lessons[:60], BASE, Abilities(), lambda line: None).digest != found.digest
+def test_the_same_books_give_the_same_version(labelled_requests: list[LabelledRequest], found: Refit) -> None:
+    again = refit(labelled_requests[:60], BASE, Abilities(), lambda line: None)
+    assert again.digest == refit(labelled_requests[:60], BASE, Abilities(), lambda line: None).digest != found.digest
 
 
-def test_thresholds_move_so_that_as_many_queries_stay_deep(lessons: list[Lesson], found: Refit) -> None:
-    scores = np.array([lesson.score for lesson in lessons])
+def test_thresholds_move_so_that_as_many_queries_stay_deep(
+    labelled_requests: list[LabelledRequest], found: Refit
+) -> None:
+    scores = np.array([labelled_request.score for labelled_request in labelled_requests])
     policy = Policy(
         1, parallel_threshold=float(np.quantile(scores, 0.7)), reasoning_threshold=float(np.quantile(scores, 0.9))
     )
-    moved = same_share(lessons, policy, found.adapted.model)
-    now = np.array([(j := found.adapted.model.judge(each.seen)).p_reasoning - j.p_fast for each in lessons])
+    moved = same_share(labelled_requests, policy, found.adapted.model)
+    now = np.array([(j := found.adapted.model.judge(each.seen)).p_reasoning - j.p_fast for each in labelled_requests])
     # Many of these scores are alike, so that more than a tenth reach the quantile.
     for name, threshold in moved.items():
         open_before = np.mean(scores >= getattr(policy, name))
         assert np.mean(now >= threshold) == pytest.approx(open_before, abs=0.05)
     assert moved.keys() == {"parallel_threshold", "reasoning_threshold"}
-    assert same_share(lessons[:50], policy, found.adapted.model) == {}
+    assert same_share(labelled_requests[:50], policy, found.adapted.model) == {}
 
 
-def test_a_worse_model_is_called_worse(lessons: list[Lesson], found: Refit) -> None:
+def test_a_worse_model_is_called_worse(labelled_requests: list[LabelledRequest], found: Refit) -> None:
 
     final = found.adapted.model.parameters.final.copy()
     final[0, 1] += 3.0
     final[1, 1] -= 3.0
     parameters = replace(found.adapted.model.parameters, final=final)
     worse = type(BASE)(parameters, version="worse", abilities=BASE.abilities, is_adapted=True)
-    chances = np.array([(each.p_fast, each.p_reasoning) for each in lessons])
-    figures = later(examples_of(lessons[: FEWEST_PAIRS + 50], chances), worse, BASE, Abilities())
+    chances = np.array([(each.p_fast, each.p_reasoning) for each in labelled_requests])
+    figures = later(examples_of(labelled_requests[: FEWEST_PAIRS + 50], chances), worse, BASE, Abilities())
     assert figures.verdict is Verdict.WORSE
 
 

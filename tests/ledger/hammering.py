@@ -17,7 +17,7 @@ from router.clock import SystemClock, request_id
 from router.database.engine import open_engine
 from router.errors import QuotaExhausted
 from router.ledger.budgets import Payer
-from router.ledger.leases import Slices
+from router.ledger.leases import BudgetLeases
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from router.types import Tier
@@ -35,24 +35,24 @@ class Hammer:
         self.dice = random.Random(seed)
         self.spool = Spool.open(spools)
         self.shipper = Shipper(self.spool, engine, interval_s=0.02)
-        self.slices = Slices(engine, self.spool.path.stem, self.clock.now_us)
-        self.slices.load()
-        self.shipper.follow(self.slices.refresh)
+        self.leases = BudgetLeases(engine, self.spool.path.stem, self.clock.now_us)
+        self.leases.load()
+        self.shipper.follow(self.leases.refresh)
         self.spent = self.refused = 0
         self._is_enough = False
 
     async def spend(self, least: int = 1_000, most: int = MOST) -> bool:
         """One request: hold, spool the intent, call for a while, settle. False when the budget had no room."""
         now_us = self.clock.now_us()
-        purse = self.slices.purse(Payer(1, "default", Tier.FAST), now_us)
-        assert purse is not None
+        budget_hold = self.leases.budget_hold(Payer(1, "default", Tier.FAST), now_us)
+        assert budget_hold is not None
         bound = self.dice.randint(least, most)
-        if await purse.hold(bound) is not None:
+        if await budget_hold.hold(bound) is not None:
             self.refused += 1
             return False
         id_ = request_id(now_us)
         try:
-            purse.take(bound)
+            budget_hold.take(bound)
         except QuotaExhausted:
             return False
         self.spool.write(
@@ -60,8 +60,8 @@ class Hammer:
         )
         await asyncio.sleep(self.dice.random() * 0.01)
         cost = self.dice.randint(0, bound)
-        purse.settle(bound, cost)
-        purse.close()
+        budget_hold.settle(bound, cost)
+        budget_hold.close()
         self.spent += cost
         self.spool.write([a_result(id_, cost_nanousd=cost), msgspec.structs.replace(a_closing(id_), closed_at=now_us)])
         return True
@@ -86,7 +86,7 @@ class Hammer:
     def stop(self) -> None:
         """End in good order."""
         if self.shipper.stop(PATIENCE_S):
-            self.slices.close()
+            self.leases.close()
         self.spool.close()
 
 

@@ -16,7 +16,7 @@ from router.database.tables import BudgetLease, BudgetPeriod, Call
 from router.errors import InvalidRequest, QuotaExhausted, Unavailable
 from router.ledger import budgets
 from router.ledger.budgets import Budget, BudgetScope, Payer, Period
-from router.ledger.leases import Slices
+from router.ledger.leases import BudgetLeases
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from router.types import Tier
@@ -34,16 +34,16 @@ def a_budget(engine: Engine, limit: int = LIMIT, scope: BudgetScope = BudgetScop
     return Budget(id_, scope, subject, Period.MONTH, limit)
 
 
-def slices_of(engine: Engine, owner: str = "one", clock: FakeClock | None = None) -> Slices:
-    made = Slices(engine, owner, (clock or FakeClock()).now_us)
+def leases_of(engine: Engine, owner: str = "one", clock: FakeClock | None = None) -> BudgetLeases:
+    made = BudgetLeases(engine, owner, (clock or FakeClock()).now_us)
     made.load()
     return made
 
 
-async def held(slices: Slices, amount: int, payer: Payer = PAYER) -> str | None:
-    purse = slices.purse(payer, NOON)
-    assert purse is not None
-    return await purse.hold(amount)
+async def held(leases: BudgetLeases, amount: int, payer: Payer = PAYER) -> str | None:
+    budget_hold = leases.budget_hold(payer, NOON)
+    assert budget_hold is not None
+    return await budget_hold.hold(amount)
 
 
 def booked_of(engine: Engine) -> tuple[int, int]:
@@ -61,22 +61,22 @@ def lines_of(engine: Engine) -> int:
 
 async def test_a_hold_beyond_the_limit_is_refused_and_names_the_budget(engine: Engine) -> None:
     a_budget(engine)
-    slices = slices_of(engine)
-    assert await held(slices, LIMIT) is None
-    assert await held(slices, 1) == "monthly budget"
+    leases = leases_of(engine)
+    assert await held(leases, LIMIT) is None
+    assert await held(leases, 1) == "monthly budget"
     assert booked_of(engine) == (0, LIMIT)
 
 
 async def test_without_a_budget_nothing_is_held(sqlite_engine: Engine) -> None:
-    assert slices_of(sqlite_engine).purse(PAYER, NOON) is None
+    assert leases_of(sqlite_engine).budget_hold(PAYER, NOON) is None
 
 
 async def test_every_budget_that_covers_a_request_is_held(sqlite_engine: Engine) -> None:
     a_budget(sqlite_engine)
     a_budget(sqlite_engine, 500, BudgetScope.SEGMENT, "default")
-    slices = slices_of(sqlite_engine)
-    assert await held(slices, 501) == "month budget of segment default"
-    assert await held(slices, 501, Payer(1, "plus", Tier.FAST)) is None
+    leases = leases_of(sqlite_engine)
+    assert await held(leases, 501) == "month budget of segment default"
+    assert await held(leases, 501, Payer(1, "plus", Tier.FAST)) is None
 
 
 @pytest.mark.parametrize(
@@ -95,63 +95,63 @@ def test_whom_a_budget_covers(scope: BudgetScope, subject: str, covered: bool) -
 
 async def test_what_a_call_did_not_cost_is_free_again(sqlite_engine: Engine) -> None:
     a_budget(sqlite_engine)
-    slices = slices_of(sqlite_engine)
-    purse = slices.purse(PAYER, NOON)
-    assert purse is not None
-    assert await purse.hold(LIMIT) is None
-    purse.take(LIMIT - 10)
-    purse.settle(LIMIT - 10, 5)
-    purse.close()
-    assert await held(slices, LIMIT - 5) is None
-    assert await held(slices, 1) is not None
+    leases = leases_of(sqlite_engine)
+    budget_hold = leases.budget_hold(PAYER, NOON)
+    assert budget_hold is not None
+    assert await budget_hold.hold(LIMIT) is None
+    budget_hold.take(LIMIT - 10)
+    budget_hold.settle(LIMIT - 10, 5)
+    budget_hold.close()
+    assert await held(leases, LIMIT - 5) is None
+    assert await held(leases, 1) is not None
 
 
 async def test_a_call_that_ends_after_the_request_settles_on_its_own(sqlite_engine: Engine) -> None:
     a_budget(sqlite_engine)
-    slices = slices_of(sqlite_engine)
-    purse = slices.purse(PAYER, NOON)
-    assert purse is not None
-    await purse.hold(LIMIT)
-    purse.take(LIMIT)
-    purse.close()
-    assert await held(slices, 1) is not None
-    purse.settle(LIMIT, 1)
-    assert await held(slices, LIMIT - 1) is None
+    leases = leases_of(sqlite_engine)
+    budget_hold = leases.budget_hold(PAYER, NOON)
+    assert budget_hold is not None
+    await budget_hold.hold(LIMIT)
+    budget_hold.take(LIMIT)
+    budget_hold.close()
+    assert await held(leases, 1) is not None
+    budget_hold.settle(LIMIT, 1)
+    assert await held(leases, LIMIT - 1) is None
 
 
 async def test_a_call_beyond_what_was_held_takes_from_the_slice_or_is_refused(sqlite_engine: Engine) -> None:
     a_budget(sqlite_engine)
-    slices = slices_of(sqlite_engine)
-    purse = slices.purse(PAYER, NOON)
-    assert purse is not None
-    await purse.hold(1)
-    purse.take(1_000)
+    leases = leases_of(sqlite_engine)
+    budget_hold = leases.budget_hold(PAYER, NOON)
+    assert budget_hold is not None
+    await budget_hold.hold(1)
+    budget_hold.take(1_000)
     with pytest.raises(QuotaExhausted):
-        purse.take(LIMIT)
+        budget_hold.take(LIMIT)
     with pytest.raises(QuotaExhausted, match="without a price"):
-        purse.take(None)
+        budget_hold.take(None)
 
 
 async def test_while_the_database_is_away_a_slice_is_spent_and_then_it_is_503(sqlite_engine: Engine) -> None:
     a_budget(sqlite_engine)
-    slices = slices_of(sqlite_engine)
-    assert await held(slices, 1_000) is None
-    gone = slices_of(sqlite_engine)
+    leases = leases_of(sqlite_engine)
+    assert await held(leases, 1_000) is None
+    gone = leases_of(sqlite_engine)
     gone._engine = open_engine("sqlite:////nowhere/at/all.db")
-    slices._engine = gone._engine
-    assert await held(slices, 1_000) is None
+    leases._engine = gone._engine
+    assert await held(leases, 1_000) is None
     with pytest.raises(Unavailable) as caught:
-        await held(slices, LIMIT // 2)
+        await held(leases, LIMIT // 2)
     assert (caught.value.status, caught.value.code) == (503, "budget_unavailable")
 
 
 async def test_idle_slices_go_back(engine: Engine) -> None:
     a_budget(engine)
-    slices = slices_of(engine)
-    await held(slices, 1_000)
-    slices.refresh()
+    leases = leases_of(engine)
+    await held(leases, 1_000)
+    leases.refresh()
     assert booked_of(engine)[1] > 1_000
-    slices.refresh()
+    leases.refresh()
     assert booked_of(engine)[1] == 1_000
 
 
@@ -164,8 +164,8 @@ def spend(spool: Spool, cost: int, **opening: object) -> str:
 
 async def test_booking_moves_the_cost_from_the_lease_to_settled_once(engine: Engine, spool: Spool) -> None:
     a_budget(engine)
-    slices = slices_of(engine, spool.path.stem)
-    await held(slices, 10_000)
+    leases = leases_of(engine, spool.path.stem)
+    await held(leases, 10_000)
     before = booked_of(engine)[1]
     spend(spool, 4_000, key_id=1)
     Shipper(spool, engine).turn()
@@ -175,7 +175,7 @@ async def test_booking_moves_the_cost_from_the_lease_to_settled_once(engine: Eng
 async def test_a_dead_workers_lease_returns_with_its_spool(engine: Engine, spool_dir: Path, clock: FakeClock) -> None:
     a_budget(engine)
     dead = Spool.open(spool_dir)
-    await held(slices_of(engine, dead.path.stem), 10_000)
+    await held(leases_of(engine, dead.path.stem), 10_000)
     spend(dead, 3_000, key_id=1)
     id_ = an_id()
     dead.write([an_opening(id_, key_id=1), an_intent(id_, hold_nanousd=7_000)])
@@ -197,10 +197,10 @@ def test_a_budget_set_in_the_middle_counts_what_was_spent(engine: Engine, spool:
 
 async def test_a_lowered_limit_counts_from_the_next_lease(engine: Engine) -> None:
     a_budget(engine)
-    slices = slices_of(engine)
-    await held(slices, LIMIT // 2)
+    leases = leases_of(engine)
+    await held(leases, LIMIT // 2)
     a_budget(engine, LIMIT // 2)
-    assert await held(slices_of(engine, "two"), LIMIT // 4) is not None
+    assert await held(leases_of(engine, "two"), LIMIT // 4) is not None
 
 
 def test_a_budget_taken_away_is_gone(engine: Engine) -> None:
@@ -283,20 +283,20 @@ def in_bounds(engine: Engine, limit: int) -> None:
 async def test_two_periods_are_apart(sqlite_engine: Engine) -> None:
     id_ = budgets.put(sqlite_engine, BudgetScope.TOTAL, "", Period.HOUR, 100, "test", "", NOON)
     clock = FakeClock()
-    slices = slices_of(sqlite_engine, clock=clock)
-    assert await held(slices, 100) is None
-    later = slices.purse(PAYER, NOON + budgets.HOUR_US)
+    leases = leases_of(sqlite_engine, clock=clock)
+    assert await held(leases, 100) is None
+    later = leases.budget_hold(PAYER, NOON + budgets.HOUR_US)
     assert later is not None
     assert await later.hold(100) is None
     with sqlite_engine.connect() as connection:
-        leases: Sequence[int] = connection.scalars(select(BudgetLease.left_nanousd)).all()
-    assert (id_, sorted(leases)) == (1, [100, 100])
+        left: Sequence[int] = connection.scalars(select(BudgetLease.left_nanousd)).all()
+    assert (id_, sorted(left)) == (1, [100, 100])
 
 
 async def test_a_lease_lost_in_the_books_is_never_spent_twice(sqlite_engine: Engine) -> None:
     a_budget(sqlite_engine)
-    slices = slices_of(sqlite_engine)
-    await held(slices, 1_000)
+    leases = leases_of(sqlite_engine)
+    await held(leases, 1_000)
     with sqlite_engine.begin() as connection:
         connection.execute(update(BudgetLease).values(left_nanousd=0))
     budgets.give_back(sqlite_engine, 1, Period.MONTH.start_us(NOON), "one", 500)

@@ -7,7 +7,7 @@ from router import keys
 from router.database.engine import writing
 from router.database.tables import ApiKey, Feedback, RawUsage, Request, StoredResponse
 from router.keys import Scope
-from router.ledger.folding import Dossier
+from router.ledger.folding import RequestRecord
 from router.ledger.forgetting import UnknownUser, forget
 from router.ledger.store import Store
 from router.types import Tier
@@ -17,11 +17,11 @@ from tests.ledger.builders import NOON, a_closing, a_result, an_id, an_intent, a
 def booked(engine: Engine, key_id: int) -> str:
     """A request of a key with raw usage, a note and a stored response."""
     id = an_id()
-    dossier = Dossier(id)
+    record = RequestRecord(id)
     result = a_result(id, raw_usage={"prompt_tokens": 1})
     for entry in (an_opening(id, key_id=key_id), an_intent(id), result, a_closing(id)):
-        dossier.add(entry)
-    Store(engine).record([dossier], NOON)
+        record.add(entry)
+    Store(engine).record([record], NOON)
     with writing(engine) as connection:
         connection.execute(
             insert(Feedback).values(request_id=id, key_id=key_id, rating=1, note="mine", created_at=NOON)

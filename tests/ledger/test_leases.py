@@ -6,54 +6,54 @@ import pytest
 from sqlalchemy import Engine
 
 from router.errors import QuotaExhausted
-from router.exchange import Desk
+from router.exchange import Dispatcher
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
-from router.ledger.leases import Slices
+from router.ledger.leases import BudgetLeases
 from router.types import Outcome, Reason, Tier
 from tests.builders.desks import FixedModel, a_desk, an_ask
 from tests.tiers.fakes import FakeBooks, FakeClock, FakeProvider, saying
 
 
-def a_desk_within(engine: Engine, limit: int, scope: BudgetScope, subject: str) -> tuple[Desk, Slices]:
+def a_desk_within(engine: Engine, limit: int, scope: BudgetScope, subject: str) -> tuple[Dispatcher, BudgetLeases]:
     now_us = FakeClock().now_us
     budgets.put(engine, scope, subject, Period.MONTH, limit, "test", "", now_us())
-    slices = Slices(engine, "one", now_us)
-    slices.load()
-    desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9))
-    desk._slices = slices
-    return desk, slices
+    leases = BudgetLeases(engine, "one", now_us)
+    leases.load()
+    dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9))
+    dispatcher._leases = leases
+    return dispatcher, leases
 
 
-def free(slices: Slices) -> int:
-    return sum(one.free for one in slices._slices.values())
+def free(leases: BudgetLeases) -> int:
+    return sum(one.free for one in leases._leases.values())
 
 
 async def test_auto_degrades_to_fast_and_says_why(sqlite_engine: Engine) -> None:
-    desk, _ = a_desk_within(sqlite_engine, 0, BudgetScope.TIER, "reasoning")
-    exchange = await desk.open(an_ask())
+    dispatcher, _ = a_desk_within(sqlite_engine, 0, BudgetScope.TIER, "reasoning")
+    exchange = await dispatcher.open(an_ask())
     assert (exchange.decision.tier, exchange.decision.reason) == (Tier.FAST, Reason.BUDGET_SPENT)
 
 
 async def test_an_override_is_refused_and_trying_again_does_not_help(sqlite_engine: Engine) -> None:
-    desk, _ = a_desk_within(sqlite_engine, 0, BudgetScope.TIER, "reasoning")
+    dispatcher, _ = a_desk_within(sqlite_engine, 0, BudgetScope.TIER, "reasoning")
     with pytest.raises(QuotaExhausted) as caught:
-        await desk.open(an_ask(model="reasoning"))
+        await dispatcher.open(an_ask(model="reasoning"))
     assert (caught.value.status, caught.value.code) == (429, "insufficient_quota")
     assert caught.value.headers()["x-should-retry"] == "false"
 
 
 @pytest.mark.parametrize("model", ["auto", "fast", "reasoning"])
 async def test_a_spent_total_budget_refuses_everything(sqlite_engine: Engine, model: str) -> None:
-    desk, _ = a_desk_within(sqlite_engine, 0, BudgetScope.TOTAL, "")
+    dispatcher, _ = a_desk_within(sqlite_engine, 0, BudgetScope.TOTAL, "")
     with pytest.raises(QuotaExhausted, match="budget"):
-        await desk.open(an_ask(model=model))
+        await dispatcher.open(an_ask(model=model))
 
 
 async def test_the_hold_is_let_go_down_to_what_it_cost(sqlite_engine: Engine) -> None:
-    desk, slices = a_desk_within(sqlite_engine, 10**10, BudgetScope.TOTAL, "")
-    exchange = await desk.open(an_ask(model="fast"))
-    [one] = slices._slices.values()
+    dispatcher, leases = a_desk_within(sqlite_engine, 10**10, BudgetScope.TOTAL, "")
+    exchange = await dispatcher.open(an_ask(model="fast"))
+    [one] = leases._leases.values()
     leased, held = one.free + one.held, one.held
     assert held == exchange.worst_case() > 0
     exchange.settle(Outcome.OK, await exchange.answer())
@@ -63,9 +63,9 @@ async def test_the_hold_is_let_go_down_to_what_it_cost(sqlite_engine: Engine) ->
 
 
 async def test_a_request_never_answered_holds_nothing_any_more(sqlite_engine: Engine) -> None:
-    desk, slices = a_desk_within(sqlite_engine, 10**10, BudgetScope.TOTAL, "")
-    exchange = await desk.open(an_ask(model="fast"))
+    dispatcher, leases = a_desk_within(sqlite_engine, 10**10, BudgetScope.TOTAL, "")
+    exchange = await dispatcher.open(an_ask(model="fast"))
     exchange.settle(Outcome.CANCELLED)
-    [one] = slices._slices.values()
+    [one] = leases._leases.values()
     assert one.held == 0
-    assert free(slices) > 0
+    assert free(leases) > 0

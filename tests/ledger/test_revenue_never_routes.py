@@ -15,7 +15,7 @@ from router.decision.policy import Policy
 from router.ledger import revenue
 from router.ledger.revenue import Assumption, RevenueBook
 from router.pacing.controller import applied
-from router.pacing.multipliers import INTERVAL_US, LAG_US, Prices
+from router.pacing.multipliers import INTERVAL_US, LAG_US, Multipliers
 from router.types import Decision
 from tests.builders.desks import FixedModel, a_desk, an_ask
 from tests.builders.traffics import a_world, store
@@ -27,9 +27,9 @@ SCORES = ((0.9, 0.95), (0.5, 0.65), (0.3, 0.9))
 
 
 async def decided(book: RevenueBook, country: str, chances: tuple[float, float]) -> tuple[Decision, int | None]:
-    desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
-    desk._revenue = book
-    exchange = await desk.open(an_ask(country=country))
+    dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
+    dispatcher._revenue = book
+    exchange = await dispatcher.open(an_ask(country=country))
     return exchange.decision, exchange._expected_nanousd
 
 
@@ -52,9 +52,9 @@ async def test_what_may_carry_no_ads_earns_nothing_and_is_decided_by_its_score_a
     revenue.change(sqlite_engine, {"default": Assumption(25 * 10**9, 58_000, 1_000_000)}, {}, "test", "", 1)
     tiers = []
     for stakes, book in product((Stakes.LOW, Stakes.HIGH), (RevenueBook(), RevenueBook.load(sqlite_engine))):
-        desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances, stakes))
-        desk._revenue = book
-        exchange = await desk.open(an_ask())
+        dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances, stakes))
+        dispatcher._revenue = book
+        exchange = await dispatcher.open(an_ask())
         tiers.append((stakes, exchange.decision.tier))
         if stakes is Stakes.HIGH and book.version is not None:
             assert exchange._expected_nanousd == 0
@@ -73,9 +73,9 @@ async def test_what_a_query_is_about_for_ads_never_changes_its_decision(
     revenue.change(sqlite_engine, {"default": assumption}, {}, "test", "", 1)
     found = []
     for lexicon in (AdLexicon({}), SENSITIVE, COMMERCIAL):
-        desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
-        desk._revenue, desk._ads = RevenueBook.load(sqlite_engine), lexicon
-        exchange = await desk.open(an_ask(messages=[{"role": "user", "content": "hi"}]))
+        dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
+        dispatcher._revenue, dispatcher._ads = RevenueBook.load(sqlite_engine), lexicon
+        exchange = await dispatcher.open(an_ask(messages=[{"role": "user", "content": "hi"}]))
         found.append((exchange.decision, exchange._expected_nanousd))
     assert len({decision for decision, _ in found}) == 1
     assert [expected for _, expected in found] == [1_450_000, 0, 4_350_000]
@@ -88,10 +88,10 @@ async def test_pacing_moves_a_whole_segment_and_no_query_by_what_it_earns(
     found = []
     for ecpm, country in product((0, 10**15), ("US", "NG")):
         revenue.change(sqlite_engine, {"default": Assumption(ecpm, 58_000, 1_000_000)}, {}, "test", "", 1)
-        desk = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
-        desk._revenue = RevenueBook.load(sqlite_engine)
-        desk._routing._paced = lambda policy, segment: applied(policy, 1.5)
-        found.append((await desk.open(an_ask(country=country))).decision)
+        dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
+        dispatcher._revenue = RevenueBook.load(sqlite_engine)
+        dispatcher._routing._paced = lambda policy, segment: applied(policy, 1.5)
+        found.append((await dispatcher.open(an_ask(country=country))).decision)
     assert len(set(found)) == 1
 
 
@@ -101,7 +101,7 @@ def test_the_price_of_a_dollar_knows_only_what_a_segment_earned_in_all(tmp_path:
         engine = schema.ready_engine(f"sqlite:///{tmp_path}/{name}.db")
         traffic = replace(a_world(60).traffic, revenue_usd=earned, segments=np.zeros(60, np.int64))
         store(engine, traffic, first_ms=FIRST_MS)
-        prices = Prices(engine, lambda: Policy(1, pacing="on", min_margin=0.3), lambda: MINUTE_LATER_US)
+        prices = Multipliers(engine, lambda: Policy(1, pacing="on", min_margin=0.3), lambda: MINUTE_LATER_US)
         prices.follow()
         found.append(prices.multiplier("free"))
         engine.dispose()

@@ -19,7 +19,7 @@ from router.database import schema
 from router.database.engine import writing
 from router.database.tables import Adjustment, Call, Request, RevenueEvent, Rollup, RollupMark, Run
 from router.ledger import lines, rollups
-from router.ledger.attribution import Bookings, spread
+from router.ledger.attribution import RevenueAttribution, spread
 from router.ledger.cells import GROUPINGS, Grain, grouping_for, pieces
 from router.ledger.rows import CallRow, RequestRow
 from router.ledger.store import insert_new, labels
@@ -363,7 +363,7 @@ def test_groupings_are_never_renumbered() -> None:
 def test_a_page_boundary_splits_no_request(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "PAGE_REQUESTS", 7)
     with books.engine.connect() as connection:
-        pages = list(lines.read(connection, 0, SPRING_MS * 2, Bookings()))
+        pages = list(lines.read(connection, 0, SPRING_MS * 2, RevenueAttribution()))
     assert len(pages) > 4
     assert sum(int(page.is_request.sum()) for page in pages) == 30
     assert sum(len(page.unit) for page in pages) == books.sums()[1]

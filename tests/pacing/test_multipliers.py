@@ -14,7 +14,7 @@ from router.database.tables import Call
 from router.decision.policy import Policy, SegmentDials
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
-from router.pacing.multipliers import INTERVAL_US, LAG_US, Prices, insert, moves
+from router.pacing.multipliers import INTERVAL_US, LAG_US, Multipliers, insert, moves
 from router.tuning.traffic import FAST, REASONING, Traffic
 from router.types import CallKind
 from tests.builders.traffics import a_world, store
@@ -50,7 +50,7 @@ class Worker:
     def __init__(self, engine: Engine, policy: Policy = POLICY) -> None:
         self.policy = policy
         self.now_us = 0
-        self.prices = Prices(engine, lambda: self.policy, lambda: self.now_us)
+        self.prices = Multipliers(engine, lambda: self.policy, lambda: self.now_us)
 
     def after(self, minutes: int) -> float:
         """Look just after so many minutes are settled."""

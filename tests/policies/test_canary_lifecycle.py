@@ -17,7 +17,16 @@ from router.ledger.shipping import FOLLOW_EVERY_S, INTERVAL_S
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.canary_lifecycle import Canary, CanaryState, Mode
 from router.policies.dials import WrongPolicy
-from router.policies.versions import MASK, Act, PolicyBook, State, View, import_dials, in_force, view_of
+from router.policies.versions import (
+    MASK,
+    PolicyAction,
+    PolicyBook,
+    PolicySnapshot,
+    State,
+    import_dials,
+    in_force,
+    view_of,
+)
 from router.settings import PolicySettings, ReasoningSettings
 from tests.builders.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
@@ -36,7 +45,7 @@ def started(engine: Engine, share: float = 0.1, mode: Mode = Mode.CANARY, on_suc
     return canary_lifecycle.start(engine, proposed(engine), share, WIRING, ADA, mode=mode, on_success=on_success)
 
 
-def acts(engine: Engine) -> list[tuple[Act, int, str]]:
+def acts(engine: Engine) -> list[tuple[PolicyAction, int, str]]:
     return [(entry.act, entry.version, entry.author) for entry in lifecycle.history(engine)]
 
 
@@ -54,7 +63,7 @@ def test_a_canary_gets_its_share_of_conversations_and_is_logged(engine: Engine) 
     assert abs(chosen - 1_000) < 200
     assert book.active.version == 1
     log = lifecycle.history(engine)[0]
-    assert (log.act, log.previous, log.note) == (Act.CANARY_STARTED, 1, "share 0.25, then wait: margin fell")
+    assert (log.act, log.previous, log.note) == (PolicyAction.CANARY_STARTED, 1, "share 0.25, then wait: margin fell")
     assert log.changes == {"reasoning_threshold": (0.25, 0.4)}
 
 
@@ -65,7 +74,7 @@ def test_a_shadow_decides_beside_the_version_in_force_and_answers_nobody(engine:
     shadow = book.shadow_of(MASK)
     assert shadow is not None
     assert shadow.version == canary.version
-    assert acts(engine)[0] == (Act.SHADOW_STARTED, 2, "ada")
+    assert acts(engine)[0] == (PolicyAction.SHADOW_STARTED, 2, "ada")
 
 
 def test_beside_either_arm_of_a_canary_the_other_ones_policy_decides_too(engine: Engine) -> None:
@@ -103,7 +112,7 @@ def random_marks(seed: int, count: int) -> list[int]:
     return [dice.getrandbits(64) for _ in range(count)]
 
 
-def a_view(share: float, version: int) -> View:
+def a_view(share: float, version: int) -> PolicySnapshot:
     canary = Canary(1, version, 0, Mode.CANARY, share, 0, None, "wait", CanaryState.RUNNING, None, "ada", "")
     return view_of(Policy(0), canary, Policy(version))
 
@@ -164,7 +173,7 @@ def test_a_version_validated_under_another_configuration_is_neither_tried_nor_ac
     with pytest.raises(WrongPolicy, match="before the configuration of the tiers changed"):
         lifecycle.activate(engine, version, REWIRED, ADA)
     lifecycle.validate(engine, version, REWIRED, BOB)
-    assert acts(engine)[0] == (Act.VALIDATED, version, "bob")
+    assert acts(engine)[0] == (PolicyAction.VALIDATED, version, "bob")
     lifecycle.activate(engine, version, REWIRED, ADA)
     assert in_force(engine).version == version
 
@@ -214,7 +223,7 @@ def test_a_trial_ends_with_the_version_it_stands_on(engine: Engine) -> None:
     lifecycle.roll_back(engine, BOB)
     [ended] = canary_lifecycle.history(engine)
     assert ended.state is CanaryState.STOPPED
-    assert (Act.CANARY_STOPPED, 3, "bob") in acts(engine)
+    assert (PolicyAction.CANARY_STOPPED, 3, "bob") in acts(engine)
     assert PolicyBook(engine).trial is None
 
 
@@ -232,7 +241,7 @@ def test_the_guard_rolls_back_once_with_its_reason(engine: Engine) -> None:
     [ended] = canary_lifecycle.history(engine)
     assert (ended.state, ended.verdict, ended.ended_at_us) == (CanaryState.ROLLED_BACK, "margin fell by 20 %", 11)
     log = lifecycle.history(engine)[0]
-    assert (log.act, log.author, log.note) == (Act.CANARY_ROLLED_BACK, "tierwise", "margin fell by 20 %")
+    assert (log.act, log.author, log.note) == (PolicyAction.CANARY_ROLLED_BACK, "tierwise", "margin fell by 20 %")
     assert in_force(engine).version == 1
 
 
@@ -251,7 +260,7 @@ def test_a_canary_that_passed_comes_in_force_where_that_was_set(engine: Engine) 
     canary = started(engine, on_success="activate")
     assert canary_lifecycle.passed(engine, canary.id, "no guard was crossed", 11, WIRING)
     assert (canary_lifecycle.running(engine), in_force(engine).version) == (None, canary.version)
-    assert acts(engine)[:2] == [(Act.ACTIVATED, 2, "tierwise"), (Act.CANARY_PASSED, 2, "tierwise")]
+    assert acts(engine)[:2] == [(PolicyAction.ACTIVATED, 2, "tierwise"), (PolicyAction.CANARY_PASSED, 2, "tierwise")]
 
 
 def test_a_canary_that_passed_under_another_configuration_waits(engine: Engine) -> None:

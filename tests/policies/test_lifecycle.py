@@ -13,7 +13,7 @@ from router.ledger.spool import Spool
 from router.policies import lifecycle
 from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
-from router.policies.versions import Act, PolicyBook, State, import_dials, in_force
+from router.policies.versions import PolicyAction, PolicyBook, State, import_dials, in_force
 from router.settings import ParallelSettings, PolicySettings
 from tests.builders.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
@@ -104,7 +104,7 @@ def test_rolling_back_puts_the_parent_in_force_as_an_act_of_its_own(engine: Engi
     assert in_force(engine).version == 1
     last = lifecycle.history(engine)[0]
     assert (last.act, last.version, last.previous, last.author, last.note, last.created_at_us) == (
-        Act.ROLLED_BACK,
+        PolicyAction.ROLLED_BACK,
         1,
         version,
         "bob",
@@ -142,10 +142,10 @@ def test_the_log_tells_who_did_what_and_what_it_changed(engine: Engine) -> None:
     log = [(entry.author, entry.act, entry.version, dict(entry.changes)) for entry in lifecycle.history(engine)]
     up, down = {"reasoning_threshold": (0.25, 0.4)}, {"reasoning_threshold": (0.4, 0.25)}
     assert log == [
-        ("bob", Act.ROLLED_BACK, 1, down),
-        ("ada", Act.ACTIVATED, 2, up),
-        ("ada", Act.PROPOSED, 2, up),
-        ("config", Act.ACTIVATED, 1, {}),
+        ("bob", PolicyAction.ROLLED_BACK, 1, down),
+        ("ada", PolicyAction.ACTIVATED, 2, up),
+        ("ada", PolicyAction.PROPOSED, 2, up),
+        ("config", PolicyAction.ACTIVATED, 1, {}),
     ]
 
 
@@ -183,7 +183,7 @@ def test_versions_from_before_the_log_are_in_it(empty_url: str) -> None:
         )
     schema.migrate(engine)
     assert [(entry.act, entry.author, entry.created_at_us) for entry in lifecycle.history(engine)] == [
-        (Act.ACTIVATED, "config", 5)
+        (PolicyAction.ACTIVATED, "config", 5)
     ]
     engine.dispose()
 

@@ -11,7 +11,7 @@ from router.ledger.entries import CallIntent, CallResult, Entry, Opening
 from router.ledger.prices import Price, PriceBook, Rates
 from router.providers.base import Completion, Delta, Metered, ModelTarget, ProviderRequest
 from router.providers.collecting import collect
-from router.tiers.base import Query
+from router.tiers.base import TierRequest
 from router.tiers.calls import Calls
 from router.types import Precision, Reason, Tier, Usage
 
@@ -157,9 +157,9 @@ def a_query(
     stakes: Stakes = Stakes.LOW,
     params: dict[str, Any] | None = None,
     **changes: Any,
-) -> Query:
+) -> TierRequest:
     """Return a query with one user message."""
-    return Query(
+    return TierRequest(
         REQUEST_ID,
         [{"role": "user", "content": question}],
         params or {},

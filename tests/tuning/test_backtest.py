@@ -52,7 +52,7 @@ def test_the_replay_decides_as_the_server_does(
         estimate,
         policy,
         conversation=ConversationView(Kind.NEW, ()),
-        lacks={tier: frozenset() for tier in Tier},
+        missing={tier: frozenset() for tier in Tier},
         allowed=frozenset(Tier),
         budget=BudgetView(),
         share_cap_quantile=quantile,

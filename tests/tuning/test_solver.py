@@ -8,23 +8,23 @@ import pytest
 from router.decision.policy import NEVER, Policy
 from router.tuning import backtest
 from router.tuning.backtest import Backtest
-from router.tuning.solver import Limits, Solution, Solver, Unsolvable
+from router.tuning.solver import Solution, Solver, SolverTargets, Unsolvable
 from tests.builders.traffics import LOGGED, World, a_world
 
 
-def solved(limits: Limits, world: World, base: Policy = LOGGED) -> Solution:
+def solved(limits: SolverTargets, world: World, base: Policy = LOGGED) -> Solution:
     return Solver(world.traffic, base, limits).solve()
 
 
 @pytest.mark.parametrize(
     ("limits", "binding"),
     [
-        (Limits(max_deep_share=0.1), "max_deep_share"),
-        (Limits(max_cost_usd_per_1k=1.2), "max_cost_per_1k"),
-        (Limits(min_margin=0.3), "min_margin"),
+        (SolverTargets(max_deep_share=0.1), "max_deep_share"),
+        (SolverTargets(max_cost_usd_per_1k=1.2), "max_cost_per_1k"),
+        (SolverTargets(min_margin=0.3), "min_margin"),
     ],
 )
-def test_the_allowance_is_used_and_kept_on_traffic_that_was_not_seen(limits: Limits, binding: str) -> None:
+def test_the_allowance_is_used_and_kept_on_traffic_that_was_not_seen(limits: SolverTargets, binding: str) -> None:
     kept, tries = 0, 8
     for seed in range(100, 100 + tries):
         found = solved(limits, a_world(6_000, seed))
@@ -44,69 +44,69 @@ def test_the_allowance_is_used_and_kept_on_traffic_that_was_not_seen(limits: Lim
 
 def test_of_two_limits_the_stricter_binds() -> None:
     world = a_world()
-    assert solved(Limits(max_deep_share=0.9, max_cost_usd_per_1k=1.0), world).binding == "max_cost_per_1k"
-    assert solved(Limits(max_deep_share=0.06, max_cost_usd_per_1k=9.0), world).binding == "max_deep_share"
+    assert solved(SolverTargets(max_deep_share=0.9, max_cost_usd_per_1k=1.0), world).binding == "max_cost_per_1k"
+    assert solved(SolverTargets(max_deep_share=0.06, max_cost_usd_per_1k=9.0), world).binding == "max_deep_share"
 
 
 def test_a_deep_share_becomes_the_cap_as_well() -> None:
-    assert solved(Limits(max_deep_share=0.1), a_world()).policy.max_deep_share == 0.1
+    assert solved(SolverTargets(max_deep_share=0.1), a_world()).policy.max_deep_share == 0.1
 
 
 def test_the_thresholds_keep_their_distance_and_what_is_off_stays_off() -> None:
-    both = solved(Limits(max_deep_share=0.1), a_world()).policy
+    both = solved(SolverTargets(max_deep_share=0.1), a_world()).policy
     assert both.reasoning_threshold - both.parallel_threshold == pytest.approx(0.15, abs=2e-6)
     one = replace(LOGGED, parallel_threshold=2.0)
-    assert solved(Limits(max_deep_share=0.1), a_world(policy=one), one).policy.parallel_threshold == 2.0
+    assert solved(SolverTargets(max_deep_share=0.1), a_world(policy=one), one).policy.parallel_threshold == 2.0
 
 
 def test_where_nothing_binds_thresholds_end_where_gains_do() -> None:
-    found = solved(Limits(max_cost_usd_per_1k=1e6), a_world(), replace(LOGGED, max_deep_share=1.0))
+    found = solved(SolverTargets(max_cost_usd_per_1k=1e6), a_world(), replace(LOGGED, max_deep_share=1.0))
     assert (found.policy.parallel_threshold, found.used) == (0.0, None)
     assert found.binding.startswith("nothing")
 
 
 def test_the_policys_own_cap_is_named_when_it_is_what_binds() -> None:
-    found = solved(Limits(max_cost_usd_per_1k=1e6), a_world(), replace(LOGGED, max_deep_share=0.1))
+    found = solved(SolverTargets(max_cost_usd_per_1k=1e6), a_world(), replace(LOGGED, max_deep_share=0.1))
     assert "max_deep_share" in found.binding
 
 
 def test_quality_at_the_least_cost() -> None:
     world = a_world(12_000, rated=0.8)
-    found = solved(Limits(min_quality=0.76), world)
+    found = solved(SolverTargets(min_quality=0.76), world)
     assert found.quality.doubly_robust.low >= 0.76
-    dearer = solved(Limits(min_quality=0.77), world)
+    dearer = solved(SolverTargets(min_quality=0.77), world)
     assert dearer.figures["cost_usd_per_1k"].value > found.figures["cost_usd_per_1k"].value
 
 
 @pytest.mark.parametrize(
     ("limits", "says"),
     [
-        (Limits(max_cost_usd_per_1k=0.0001), "max_cost_per_1k cannot be met"),
-        (Limits(min_margin=0.999), "min_margin cannot be met"),
-        (Limits(max_deep_share=0.01), "explore at 0.06"),
-        (Limits(min_quality=0.999), "cannot be shown"),
-        (Limits(max_deep_share=0.06, min_quality=0.99), "cannot be shown within max_deep_share"),
+        (SolverTargets(max_cost_usd_per_1k=0.0001), "max_cost_per_1k cannot be met"),
+        (SolverTargets(min_margin=0.999), "min_margin cannot be met"),
+        (SolverTargets(max_deep_share=0.01), "explore at 0.06"),
+        (SolverTargets(min_quality=0.999), "cannot be shown"),
+        (SolverTargets(max_deep_share=0.06, min_quality=0.99), "cannot be shown within max_deep_share"),
     ],
 )
-def test_what_cannot_be_met_is_said(limits: Limits, says: str) -> None:
+def test_what_cannot_be_met_is_said(limits: SolverTargets, says: str) -> None:
     with pytest.raises(Unsolvable, match=says):
         solved(limits, a_world())
 
 
 def test_quality_without_ratings_is_not_promised() -> None:
     with pytest.raises(Unsolvable, match="not enough evidence"):
-        solved(Limits(min_quality=0.5), a_world(rated=0.0))
+        solved(SolverTargets(min_quality=0.5), a_world(rated=0.0))
 
 
 def test_cost_that_is_not_known_is_not_promised() -> None:
     traffic = a_world().traffic
     unpriced = replace(traffic, cost_usd=np.full(len(traffic), np.nan))
     with pytest.raises(Unsolvable, match="not known"):
-        Solver(unpriced, LOGGED, Limits(min_margin=0.1)).solve()
+        Solver(unpriced, LOGGED, SolverTargets(min_margin=0.1)).solve()
 
 
 def test_a_short_past_says_that_it_is_short() -> None:
-    found = solved(Limits(max_deep_share=0.06), a_world(400))
+    found = solved(SolverTargets(max_deep_share=0.06), a_world(400))
     assert found.note is not None
     assert "longer window" in found.note
 
@@ -114,7 +114,7 @@ def test_a_short_past_says_that_it_is_short() -> None:
 def test_both_tiers_off_cannot_be_moved() -> None:
     off = Policy(1, parallel_threshold=2.0, reasoning_threshold=NEVER + 0.1)
     with pytest.raises(Unsolvable, match="switched off"):
-        Solver(a_world().traffic, off, Limits(max_deep_share=0.1))
+        Solver(a_world().traffic, off, SolverTargets(max_deep_share=0.1))
 
 
 @pytest.mark.parametrize(
@@ -129,19 +129,19 @@ def test_both_tiers_off_cannot_be_moved() -> None:
 )
 def test_targets_that_make_no_sense_are_named(wrong: dict[str, float], says: str) -> None:
     with pytest.raises(Unsolvable, match=says):
-        Limits(**wrong)
+        SolverTargets(**wrong)
 
 
 def test_the_prediction_is_that_of_a_back_test() -> None:
     world = a_world()
-    found = solved(Limits(max_deep_share=0.1), world)
+    found = solved(SolverTargets(max_deep_share=0.1), world)
     again = Backtest(world.traffic).figures(backtest.replayed(world.traffic, found.policy))
     assert found.figures["cost_usd_per_1k"].value == pytest.approx(again["cost_usd_per_1k"].value)
 
 
 def test_a_segment_gets_thresholds_of_its_own_and_the_others_keep_theirs() -> None:
     world = a_world(12_000)
-    found = Solver(world.traffic, LOGGED, Limits(max_cost_usd_per_1k=1.0), segment="plus").solve()
+    found = Solver(world.traffic, LOGGED, SolverTargets(max_cost_usd_per_1k=1.0), segment="plus").solve()
     assert found.policy.for_segment("free") == LOGGED
     assert found.policy.for_segment("plus").reasoning_threshold != LOGGED.reasoning_threshold
     chances = backtest.replayed(world.traffic, found.policy)
@@ -152,11 +152,11 @@ def test_a_segment_gets_thresholds_of_its_own_and_the_others_keep_theirs() -> No
 
 
 def test_a_segments_deep_share_becomes_its_own_cap() -> None:
-    found = Solver(a_world(12_000).traffic, LOGGED, Limits(max_deep_share=0.1), segment="plus").solve()
+    found = Solver(a_world(12_000).traffic, LOGGED, SolverTargets(max_deep_share=0.1), segment="plus").solve()
     assert found.policy.max_deep_share == LOGGED.max_deep_share
     assert found.policy.for_segment("plus").max_deep_share == 0.1
 
 
 def test_a_segment_without_queries_cannot_be_solved() -> None:
     with pytest.raises(Unsolvable, match="no query of the segment 'ghost'"):
-        Solver(a_world(100).traffic, LOGGED, Limits(max_deep_share=0.1), segment="ghost")
+        Solver(a_world(100).traffic, LOGGED, SolverTargets(max_deep_share=0.1), segment="ghost")

@@ -17,7 +17,7 @@ MINUTE_US = 60_000_000
 NOBODY = "nobody"
 
 
-class Refusals:
+class DenialLog:
     """Writes refusals into the audit log, at most so many a minute and worker; the rest is counted."""
 
     def __init__(self, engine: Engine, now_us: Callable[[], int], most: int = MOST_A_MINUTE) -> None:

@@ -8,10 +8,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from router.admin import assets
 from router.admin.auth import access
-from router.admin.auth.sign_in import Doors
+from router.admin.auth.sign_in import SignIn
 from router.admin.rendering import render
-from router.admin.responses import local, say, sentence
-from router.admin.visits import Reception
+from router.admin.responses import flash, local, sentence
+from router.admin.visits import VisitReader
 from router.errors import NotFound, RequestError
 from router.reports.window import WrongWindow, zone_of
 
@@ -19,11 +19,11 @@ YEAR_S = 365 * 86_400
 TRICKS = ("..", "\\", "%", "/", "\x00")
 
 
-class Entrance:
+class AuthEndpoints:
     """What is there before, and around, the pages."""
 
-    def __init__(self, reception: Reception, doors: Doors, session_s: int) -> None:
-        self._reception = reception
+    def __init__(self, visits: VisitReader, doors: SignIn, session_s: int) -> None:
+        self._visits = visits
         self._doors = doors
         self._session_s = session_s
 
@@ -32,12 +32,12 @@ class Entrance:
         if request.method == "GET":
             return await self._door(local(request.query_params.get("next", "")))
         access.require_same_site(request.headers)
-        given = await self._reception.form(request)
+        given = await self._visits.form(request)
         to, address = local(given.get("next", "")), access.address_of(request.scope)
         try:
             token = await self._doors.sign_in(given.get("secret", ""), given.get("name", ""), address)
         except RequestError as error:
-            await self._reception.note(request, "sign-in", error.message)
+            await self._visits.note(request, "sign-in", error.message)
             return await self._door(to, sentence(error), error.status, error.headers())
         response = RedirectResponse(to, 303)
         access.set_cookie(response, request, access.COOKIE, token, self._session_s)
@@ -45,21 +45,21 @@ class Entrance:
 
     async def sign_out(self, request: Request) -> Response:
         """End the session in all workers."""
-        visit = await self._reception.visit(request)
-        await self._reception.aside(self._doors.sign_out, visit.session, visit.address)
+        visit = await self._visits.visit(request)
+        await self._visits.aside(self._doors.sign_out, visit.session, visit.address)
         response = RedirectResponse("/admin/sign-in", 303)
         response.delete_cookie(access.COOKIE, path=access.PATH)
         return response
 
     async def choose_zone(self, request: Request) -> Response:
         """Remember in which zone this browser wants its times; nothing of the server's changes."""
-        visit = await self._reception.visit(request)
+        visit = await self._visits.visit(request)
         response = RedirectResponse(local(visit.given.get("next", "")), 303)
         wanted = visit.given.get("zone", "")
         try:
             zone_of(wanted)
         except WrongWindow as error:
-            say(response, request, sentence(error))
+            flash(response, request, sentence(error))
             return response
         # Scripts write times too, and set this cookie for a browser that was never asked.
         response.set_cookie(access.ZONE_COOKIE, quote(wanted), YEAR_S, path=access.PATH, samesite="strict")
@@ -70,9 +70,9 @@ class Entrance:
         name, wanted = request.path_params["name"], request.path_params["version"]
         if name not in assets.names():
             if any(trick in name for trick in TRICKS):
-                await self._reception.note(request, "path trick", "there is no such file, and nothing else is served")
+                await self._visits.note(request, "path trick", "there is no such file, and nothing else is served")
             raise NotFound("there is no such file")
-        found = await self._reception.aside(assets.asset, name)
+        found = await self._visits.aside(assets.asset, name)
         headers = {
             "content-type": found.content_type,
             "vary": "accept-encoding",
@@ -85,11 +85,11 @@ class Entrance:
     async def nothing(self, request: Request) -> Response:
         """There is no such page."""
         if ".." in request.url.path or "%2e" in str(request.scope.get("raw_path", b"")).lower():
-            await self._reception.note(request, "path trick", "there is no such page, and nothing else is served")
+            await self._visits.note(request, "path trick", "there is no such page, and nothing else is served")
         raise NotFound("there is no such page")
 
     async def _door(
         self, to: str, error: str = "", status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Response:
-        body = await self._reception.aside(render, "sign_in.html", title="Sign in", to=to, error=error)
+        body = await self._visits.aside(render, "sign_in.html", title="Sign in", to=to, error=error)
         return HTMLResponse(body, status, dict(headers or {}))

@@ -28,7 +28,7 @@ class WrongSecret(RequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class SignIn:
     """The secrets of the roles, the rate of tries, and the sessions behind them."""
 
     engine: Engine
@@ -40,7 +40,7 @@ class Doors:
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     @classmethod
-    def of(cls, services: Services, environ: Mapping[str, str]) -> "Doors":
+    def of(cls, services: Services, environ: Mapping[str, str]) -> "SignIn":
         """Make them from the settings; raises WrongSetting for a secret that could be a key of the data plane."""
         settings = services.settings
         for role in Role:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from router.admin.page import Feed, Page, Visit
+from router.admin.page import JsonFeed, Page, Visit
 from router.admin.queries import audit
 from router.admin.queries.audit import Journal
 
@@ -34,4 +34,4 @@ def _about(visit: Visit) -> str:
     return visit.query.get("about", "").replace("\x00", "").strip()[:100]
 
 
-PAGE = Page("audit", "Audit", show, feeds=(Feed("audit", feed),))
+PAGE = Page("audit", "Audit", show, feeds=(JsonFeed("audit", feed),))

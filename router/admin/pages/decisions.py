@@ -6,7 +6,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
 
-from router.admin.page import Feed, NotDone, Page, Visit
+from router.admin.page import JsonFeed, NotDone, Page, Visit
 from router.admin.queries import decisions
 from router.admin.queries.decisions import Found, Wanted
 from router.types import Outcome, Reason, Tier
@@ -77,4 +77,4 @@ def _member(members: type[Member], text: str) -> Member | None:
         raise NotDone(f"{text[:40]!r} is none of {', '.join(members)}") from None
 
 
-PAGE = Page("decisions", "Decisions", show, feeds=(Feed("decisions", feed),))
+PAGE = Page("decisions", "Decisions", show, feeds=(JsonFeed("decisions", feed),))

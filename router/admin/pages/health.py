@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from classifier.drift import Drift
-from router.admin.page import Feed, Page, Visit
+from router.admin.page import JsonFeed, Page, Visit
 from router.admin.queries import health
 from router.admin.queries.health import Calibration, Providers, Scores
 from router.ledger import budgets
@@ -128,4 +128,4 @@ def _of_budgets(visit: Visit) -> Iterator[Alarm]:
             yield Alarm("bad" if spent >= limit else "warning", what, says, "keys")
 
 
-PAGE = Page("health", "Health", show, feeds=(Feed("health", feed),))
+PAGE = Page("health", "Health", show, feeds=(JsonFeed("health", feed),))

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from router.admin.page import Feed, NotDone, Page, Visit
+from router.admin.page import JsonFeed, NotDone, Page, Visit
 from router.admin.queries import canaries
 from router.policies import canary_lifecycle, lifecycle
-from router.policies.versions import Act
+from router.policies.versions import PolicyAction
 from router.tuning.preview.cache import Busy
 
 ACTS_SHOWN = 100
@@ -16,7 +16,7 @@ def show(visit: Visit) -> Mapping[str, object]:
     """Show the newest first."""
     engine = visit.services.engine
     acts = lifecycle.history(engine, ACTS_SHOWN)
-    came = {act.version for act in acts if act.act in (Act.ACTIVATED, Act.ROLLED_BACK)}
+    came = {act.version for act in acts if act.act in (PolicyAction.ACTIVATED, PolicyAction.ROLLED_BACK)}
     return {
         "acts": acts,
         "trials": canary_lifecycle.history(engine, TRIALS_SHOWN),
@@ -36,4 +36,4 @@ def realised(visit: Visit) -> object:
         raise NotDone(str(error), 409) from None
 
 
-PAGE = Page("history", "Policy history", show, feeds=(Feed("history/realised", realised),))
+PAGE = Page("history", "Policy history", show, feeds=(JsonFeed("history/realised", realised),))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from router import keys
-from router.admin.page import Act, Done, Feed, NotDone, Page, Shown, Visit
+from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Shown, Visit
 from router.admin.queries import keys as spending
 from router.keys import NEW_KEY_SCOPES, Scope
 from router.ledger import budgets
@@ -41,7 +41,7 @@ def create(visit: Visit) -> Shown:
         scopes=[scope for scope in Scope if visit.given.get(f"scope_{scope}")],
         allowed_tiers=[tier for tier in Tier if visit.given.get(f"tier_{tier}")],
         now_us=visit.services.now_us(),
-        witness=visit.witness("key created", name),
+        hook=visit.hook("key created", name),
     )
     return Shown({"secret": secret, "said": f"The key {name} is made. It opens the data plane within two seconds."})
 
@@ -49,7 +49,7 @@ def create(visit: Visit) -> Shown:
 def revoke(visit: Visit) -> Done:
     """Revoke a key."""
     name = visit.text("name", 128)
-    keys.revoke(visit.services.engine, name, now_us=visit.services.now_us(), witness=visit.witness("key revoked", name))
+    keys.revoke(visit.services.engine, name, now_us=visit.services.now_us(), hook=visit.hook("key revoked", name))
     return Done(f"The key {name} is revoked: it is refused within two seconds.", "keys")
 
 
@@ -61,8 +61,8 @@ def set_budget(visit: Visit) -> Done:
     if limit < 0:
         raise NotDone("a limit is no less than 0")
     target = f"{period} {scope} {visit.text('subject', 128)}".strip()
-    witness = visit.witness("budget set", target, note)
-    budgets.put(engine, scope, subject, period, limit, visit.actor, note, visit.services.now_us(), witness)
+    hook = visit.hook("budget set", target, note)
+    budgets.put(engine, scope, subject, period, limit, visit.actor, note, visit.services.now_us(), hook)
     return Done(f"At most ${usd_text(limit)} each {period}, within two seconds.", "keys")
 
 
@@ -70,7 +70,7 @@ def drop_budget(visit: Visit) -> Done:
     """Take a budget away."""
     scope, subject, period = _which(visit)
     target = f"{period} {scope} {visit.text('subject', 128)}".strip()
-    if not budgets.drop(visit.services.engine, scope, subject, period, visit.witness("budget taken away", target)):
+    if not budgets.drop(visit.services.engine, scope, subject, period, visit.hook("budget taken away", target)):
         raise NotDone("there is no such budget any more", 409)
     return Done("The budget is taken away; nothing else changed.", "keys")
 
@@ -91,6 +91,11 @@ PAGE = Page(
     "keys",
     "Keys & budgets",
     show,
-    acts=(Act("create", create), Act("revoke", revoke), Act("budget", set_budget), Act("drop-budget", drop_budget)),
-    feeds=(Feed("keys/budgets", burn_down),),
+    acts=(
+        FormAction("create", create),
+        FormAction("revoke", revoke),
+        FormAction("budget", set_budget),
+        FormAction("drop-budget", drop_budget),
+    ),
+    feeds=(JsonFeed("keys/budgets", burn_down),),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from router.admin.page import Feed, Page, Visit
+from router.admin.page import JsonFeed, Page, Visit
 from router.admin.queries import overview
 
 
@@ -19,4 +19,4 @@ def by_time(visit: Visit) -> object:
     return overview.by_time(visit.services.engine, span, visit.zone, visit.services.now_us())
 
 
-PAGE = Page("overview", "Overview", show, feeds=(Feed("overview", by_time),))
+PAGE = Page("overview", "Overview", show, feeds=(JsonFeed("overview", by_time),))

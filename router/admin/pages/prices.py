@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
+from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import prices
 from router.ledger import pricelist
 from router.ledger.pricelist import OPERATOR, Quote
@@ -53,8 +53,8 @@ def put(visit: Visit) -> Done:
     )
     quote = Quote(model, OPERATOR, f"{visit.actor}: {note}", (rates,), per_call)
     now_us = visit.services.now_us()
-    pricelist.put(visit.services.engine, quote, now_us, visit.witness("price set", model, note))
+    pricelist.put(visit.services.engine, quote, now_us, visit.hook("price set", model, note))
     return Done(f"{model} has a new price. It counts for calls from now on, within two seconds.", "prices")
 
 
-PAGE = Page("prices", "Prices", show, acts=(Act("put", put),), feeds=(Feed("prices", feed),))
+PAGE = Page("prices", "Prices", show, acts=(FormAction("put", put),), feeds=(JsonFeed("prices", feed),))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
-from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
+from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import revenue as earning
 from router.keys import SEGMENT_NAME
 from router.ledger import revenue
@@ -79,7 +79,7 @@ def save(visit: Visit) -> Done:
             note,
             visit.services.now_us(),
             seen=int(seen) if seen.isdigit() else None,
-            witness=visit.witness("revenue assumptions", name, note),
+            hook=visit.hook("revenue assumptions", name, note),
         )
     except StaleRevenue as error:
         raise NotDone(str(error), 409) from None
@@ -101,4 +101,4 @@ def _ppm(value: Decimal) -> int:
     return int((value * MILLION).to_integral_value())
 
 
-PAGE = Page("revenue", "Revenue", show, acts=(Act("save", save),), feeds=(Feed("revenue", feed),))
+PAGE = Page("revenue", "Revenue", show, acts=(FormAction("save", save),), feeds=(JsonFeed("revenue", feed),))

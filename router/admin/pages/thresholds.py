@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from router.admin.page import Act, Done, Feed, NotDone, Page, Visit
+from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import canaries
 from router.admin.queries import thresholds as asked
 from router.admin.queries.history import versions
@@ -17,7 +17,7 @@ from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
 from router.policies.versions import in_force
 from router.tuning.preview.cache import Busy
-from router.tuning.solver import Limits
+from router.tuning.solver import SolverTargets
 
 VERSIONS_SHOWN = 12
 MOST_DIALS = 200
@@ -149,7 +149,7 @@ def solve(visit: Visit) -> object:
 def trial(visit: Visit) -> object:
     """The open trial, and how its guards stand now."""
     services = visit.services
-    limits = verdicts.Limits(**services.settings.canary.model_dump())
+    limits = verdicts.HarmLimits(**services.settings.canary.model_dump())
     return canaries.trial(services.engine, services.now_us(), services.verdict_on, limits)
 
 
@@ -255,7 +255,7 @@ def _proposed(visit: Visit, today: Policy, given: Mapping[str, Any]) -> Policy:
     return asked.proposal(today, wanted, visit.services.settings.tiers)
 
 
-def _limits(targets: object) -> Limits:
+def _limits(targets: object) -> SolverTargets:
     """Read targets by their names; raises NotDone."""
     if not isinstance(targets, dict):
         raise NotDone("targets: an object of names and numbers is expected")
@@ -269,7 +269,7 @@ def _limits(targets: object) -> Limits:
             raise NotDone(f"{name}: a number is expected") from None
     try:
         cost = found.get("max_cost_per_1k")
-        return Limits(found.get("max_deep_share"), cost, found.get("min_margin"), found.get("min_quality"))
+        return SolverTargets(found.get("max_deep_share"), cost, found.get("min_margin"), found.get("min_quality"))
     except ValueError as error:
         raise NotDone(str(error)) from None
 
@@ -312,18 +312,18 @@ PAGE = Page(
     "Thresholds",
     show,
     acts=(
-        Act("save", save),
-        Act("activate", activate),
-        Act("rollback", roll_back),
-        Act("validate", validate),
-        Act("canary", canary),
-        Act("stop", stop),
+        FormAction("save", save),
+        FormAction("activate", activate),
+        FormAction("rollback", roll_back),
+        FormAction("validate", validate),
+        FormAction("canary", canary),
+        FormAction("stop", stop),
     ),
     feeds=(
-        Feed("thresholds/state", state),
-        Feed("thresholds/trial", trial),
-        Feed("thresholds/preview", preview, "POST"),
-        Feed("thresholds/backtest", backtest, "POST"),
-        Feed("thresholds/solve", solve, "POST"),
+        JsonFeed("thresholds/state", state),
+        JsonFeed("thresholds/trial", trial),
+        JsonFeed("thresholds/preview", preview, "POST"),
+        JsonFeed("thresholds/backtest", backtest, "POST"),
+        JsonFeed("thresholds/solve", solve, "POST"),
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from router.admin.page import Feed, NotDone, Page, Visit
+from router.admin.page import JsonFeed, NotDone, Page, Visit
 from router.admin.queries import thresholds
 from router.admin.queries import try_query as trying
 from router.admin.queries.history import versions
@@ -75,4 +75,4 @@ def _text(given: Mapping[str, Any], name: str, longest: int) -> str:
     return text.strip()
 
 
-PAGE = Page("try", "Try a query", show, feeds=(Feed("try", try_query, "POST"),))
+PAGE = Page("try", "Try a query", show, feeds=(JsonFeed("try", try_query, "POST"),))

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from router.admin.queries.thresholds import known_cell
 from router.canary.monitor import verdict_of
-from router.canary.verdicts import Finding, Limits, Verdict
+from router.canary.verdicts import Finding, HarmLimits, Verdict
 from router.decision.policy import Policy
 from router.pacing import multipliers
 from router.policies import canary_lifecycle
@@ -17,7 +17,7 @@ from router.tuning import predictions
 
 
 def trial(
-    engine: Engine, now_us: int, verdict_on: Callable[[int], Verdict | None], limits: Limits
+    engine: Engine, now_us: int, verdict_on: Callable[[int], Verdict | None], limits: HarmLimits
 ) -> dict[str, object]:
     """The open trial and what its guards say; `open` is false where there is none.
 

@@ -21,7 +21,7 @@ from router.tuning.preview.cache import Previews, Reading, Stage
 from router.tuning.preview.cells import OTHERS
 from router.tuning.preview.preview import Preview
 from router.tuning.resampling import Measured
-from router.tuning.solver import Limits, Solution, Solver, Unsolvable
+from router.tuning.solver import Solution, Solver, SolverTargets, Unsolvable
 from router.tuning.traffic import Traffic
 from router.tuning.traffic_reader import read
 
@@ -130,7 +130,7 @@ def replayed(engine: Engine, previews: Previews, chosen: Window, today: Policy, 
 
 
 def solved(
-    engine: Engine, previews: Previews, chosen: Window, today: Policy, limits: Limits, segment: str | None
+    engine: Engine, previews: Previews, chosen: Window, today: Policy, limits: SolverTargets, segment: str | None
 ) -> Solution:
     """The thresholds (of a segment) that meet a target; blocks for some seconds. Raises WrongPolicy without any."""
     with previews.alone():

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from router.api.admission import Gate
-from router.api.auth import Caller, Doorkeeper
+from router.api.admission import AdmissionControl
+from router.api.auth import Authenticator, Caller
 from router.api.chat.request import ChatRequest, params_of, parse_chat
 from router.api.chat.response import (
     SSE_DONE,
@@ -18,9 +18,9 @@ from router.api.chat.response import (
     wire_delta,
     wire_logprobs,
 )
-from router.api.endpoint import Front
+from router.api.endpoint import InferenceEndpoint
 from router.errors import RouterError
-from router.exchange import Desk, Exchange
+from router.exchange import Dispatcher, Exchange
 from router.providers.base import Delta
 from router.request import InferenceRequest
 from router.settings import ServerSettings
@@ -29,11 +29,15 @@ from router.tiers.base import Answer
 _NOTHING = WireDelta()
 
 
-class Chat(Front):
+class Chat(InferenceEndpoint):
     """The chat completions endpoint, as an ASGI application."""
 
-    def __init__(self, desk: Desk, doorkeeper: Doorkeeper, gate: Gate, server: ServerSettings) -> None:
-        super().__init__(desk, doorkeeper, gate, server, lambda id_, created: ChatReply(id_, created, server.strict))
+    def __init__(
+        self, dispatcher: Dispatcher, authenticator: Authenticator, admission: AdmissionControl, server: ServerSettings
+    ) -> None:
+        super().__init__(
+            dispatcher, authenticator, admission, server, lambda id_, created: ChatReply(id_, created, server.strict)
+        )
 
 
 class ChatReply:

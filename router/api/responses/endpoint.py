@@ -7,18 +7,18 @@ while the database is away such a request is refused and costs nothing.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from router.api.admission import Gate
-from router.api.auth import Caller, Doorkeeper
+from router.api.admission import AdmissionControl
+from router.api.auth import Authenticator, Caller
 from router.api.chat.response import encoded
-from router.api.endpoint import Front
+from router.api.endpoint import InferenceEndpoint
 from router.api.responses.events import Events
 from router.api.responses.items import input_items, messages_of
 from router.api.responses.output import Output
 from router.api.responses.request import PARAMETER_NAMES, ResponsesRequest, params_of, parse_responses
 from router.api.responses.response import INCOMPLETE, ResponseBody, response_to, status_of, usage_body
-from router.api.responses.store import Archive
+from router.api.responses.store import ResponseStore
 from router.errors import RouterError, Unavailable
-from router.exchange import Desk, Exchange
+from router.exchange import Dispatcher, Exchange
 from router.providers.base import Delta
 from router.request import InferenceRequest
 from router.settings import ServerSettings
@@ -27,22 +27,22 @@ from router.tiers.base import Answer
 NOT_STORED = "the database went away; this response cannot be read again"
 
 
-class Responses(Front):
+class Responses(InferenceEndpoint):
     """The responses endpoint, as an ASGI application."""
 
     def __init__(
         self,
-        desk: Desk,
-        doorkeeper: Doorkeeper,
-        gate: Gate,
+        dispatcher: Dispatcher,
+        authenticator: Authenticator,
+        admission: AdmissionControl,
         server: ServerSettings,
-        archive: Archive,
+        archive: ResponseStore,
         now_us: Callable[[], int],
     ) -> None:
         def dialect(request_id: str, created: int) -> ResponseReply:
             return ResponseReply(request_id, created, server.strict, archive, now_us)
 
-        super().__init__(desk, doorkeeper, gate, server, dialect)
+        super().__init__(dispatcher, authenticator, admission, server, dialect)
 
 
 class ResponseReply:
@@ -51,7 +51,7 @@ class ResponseReply:
     parameter_names: Mapping[str, str] = PARAMETER_NAMES
 
     def __init__(
-        self, request_id: str, created: int, strict: bool, archive: Archive, now_us: Callable[[], int]
+        self, request_id: str, created: int, strict: bool, archive: ResponseStore, now_us: Callable[[], int]
     ) -> None:
         self._request_id = request_id
         self._created = created

@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from router.api.asgi import answering, send_json
-from router.api.auth import Doorkeeper
+from router.api.auth import Authenticator
 from router.api.chat.response import encoded
 from router.api.feedback import in_books
 from router.errors import InvalidRequest, NotFound
@@ -21,7 +21,7 @@ RESPONSE_ID = re.compile(r"resp_[0-9a-f]{32}")
 ITEM_ID = re.compile(r"(?:msg|rs|fc)_([0-9a-f]{32})[0-9a-f]{2,}")
 
 
-class Kept(msgspec.Struct):
+class StoredResponse(msgspec.Struct):
     """A stored response with the items that it answers."""
 
     response: msgspec.Raw
@@ -33,7 +33,7 @@ class _Output(msgspec.Struct):
     previous_response_id: str | None = None
 
 
-class Archive:
+class ResponseStore:
     """Stored responses, each for the key that stored it. Database work is done off the event loop."""
 
     def __init__(self, table: StoredResponses, days: int, now_us: Callable[[], int]) -> None:
@@ -49,7 +49,7 @@ class Archive:
     async def keep(self, response_id: str, key_id: int | None, response: object, items: list[Any]) -> None:
         """Store a response; raises Unavailable."""
         now_us = self._now_us()
-        body = encoded(Kept(msgspec.Raw(encoded(response)), items))
+        body = encoded(StoredResponse(msgspec.Raw(encoded(response)), items))
         await in_books(lambda: self._table.keep(response_id, key_id, now_us, now_us + self._days * DAY_US, body))
 
     async def response(self, response_id: str, key_id: int | None) -> bytes:
@@ -81,11 +81,11 @@ class Archive:
                 raise NotFound(message, param=f"input[{place}].id")
         return [found[wanted[place]] if place in wanted else item for place, item in enumerate(items)]
 
-    def _find(self, response_id: str, key_id: int | None) -> Kept | None:
+    def _find(self, response_id: str, key_id: int | None) -> StoredResponse | None:
         if not RESPONSE_ID.fullmatch(response_id):
             return None
         body = self._table.find(response_id, key_id, self._now_us())
-        return None if body is None else msgspec.json.decode(body, type=Kept)
+        return None if body is None else msgspec.json.decode(body, type=StoredResponse)
 
     def _turns(self, response_id: str, key_id: int | None) -> list[list[Any]]:
         """The items of each turn, the last first."""
@@ -113,13 +113,13 @@ class Archive:
 class StoredEndpoint:
     """Shows or deletes a stored response."""
 
-    def __init__(self, archive: Archive, doorkeeper: Doorkeeper) -> None:
+    def __init__(self, archive: ResponseStore, authenticator: Authenticator) -> None:
         self._archive = archive
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
-            caller = await self._doorkeeper.admit(scope)
+            caller = await self._authenticator.admit(scope)
             caller.require(KeyScope.CHAT)
             response_id = scope["path_params"]["response_id"]
             if scope["method"] == "DELETE":

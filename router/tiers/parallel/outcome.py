@@ -8,7 +8,7 @@ import msgspec
 
 from router.errors import ProviderError, QuotaExhausted, RouterError
 from router.providers.base import Choice, Delta
-from router.tiers.base import Answer, Query
+from router.tiers.base import Answer, TierRequest
 from router.tiers.parallel.calibration import Agreement, CalibrationTable
 from router.tiers.parallel.fanout import Sample
 from router.tiers.parallel.sampling import Progress, Sampling, StopReason, agreement_of, share_of
@@ -28,7 +28,7 @@ PIECE = 400
 class Outcome:
     """The end of sampling. `escalates` and `judged` are settled by the tier afterwards."""
 
-    query: Query
+    query: TierRequest
     sampling: Sampling
     calibration: CalibrationTable
     key: str

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from router.providers.base import ModelTarget, ProviderRequest
-from router.tiers.base import Query, TierRunner
+from router.tiers.base import TierRequest, TierRunner
 from router.tiers.calls import Calls
 from router.tiers.parallel.prompts import forms_for, put
 from router.tiers.single import SingleTier
@@ -19,7 +19,7 @@ NOT_PASSED_ON = frozenset({"n", "seed", "temperature"})
 Requests = Callable[[int], tuple[str, ProviderRequest]]
 
 
-def sample_requests(query: Query, targets: Sequence[ModelTarget]) -> Requests:
+def sample_requests(query: TierRequest, targets: Sequence[ModelTarget]) -> Requests:
     """Return what makes the i-th sample's form and request: models, forms and seeds take turns."""
     question = asked(query.estimate.answer_type, query.messages, query.params)
     forms = forms_for(question, has_tools=bool(query.params.get("tools")))
@@ -47,7 +47,7 @@ def sample_requests(query: Query, targets: Sequence[ModelTarget]) -> Requests:
     return request
 
 
-def sample_bound(query: Query) -> int:
+def sample_bound(query: TierRequest) -> int:
     """Bound the input tokens of a sample: the client's own and what a form adds."""
     return query.input_bound_tokens + FORM_TOKENS
 
@@ -57,7 +57,7 @@ def spent(calls: Calls) -> int:
     return sum((c.intent.hold_nanousd if c.status is None else c.cost_nanousd) or 0 for c in calls.made)
 
 
-def worst_case(escalation: TierRunner | None, query: Query, calls: Calls) -> int:
+def worst_case(escalation: TierRunner | None, query: TierRequest, calls: Calls) -> int:
     """Bound what handing the query to the escalation tier costs; 0 where that is not known."""
     hinted = msgspec.structs.replace(query, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)
     return escalation.worst_case(hinted, calls) if isinstance(escalation, SingleTier) else 0

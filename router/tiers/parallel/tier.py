@@ -13,7 +13,7 @@ import msgspec
 from classifier.types import AnswerType, Stakes
 from router.errors import ProviderError
 from router.providers.base import Delta, ModelTarget
-from router.tiers.base import Answer, Query, TierRunner
+from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
 from router.tiers.parallel.calibration import Agreement, CalibrationTable, agreement_key
 from router.tiers.parallel.fanout import FanOut, Slots
@@ -89,7 +89,7 @@ class ParallelTier:
         self._slots = Slots(settings.at_once_overall)
         self._ended: dict[str, Agreement] = {}
 
-    async def answer(self, query: Query, calls: Calls) -> Answer:
+    async def answer(self, query: TierRequest, calls: Calls) -> Answer:
         """Return the winner, or what the escalation tier says; raises ProviderError when nothing came back."""
         async with aclosing(self._sampled(query, calls)) as steps:
             async for step in steps:
@@ -99,7 +99,7 @@ class ParallelTier:
                     return answer
         raise AssertionError("unreachable: sampling ends in an outcome")
 
-    async def stream(self, query: Query, calls: Calls) -> AsyncGenerator[Delta | Answer]:
+    async def stream(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Delta | Answer]:
         """Yield the role at once, progress as thinking, then the winner's text."""
         said = ""
         async with aclosing(self._sampled(query, calls)) as steps:
@@ -118,7 +118,7 @@ class ParallelTier:
                     said = text
                     yield Delta(reasoning=text)
 
-    def worst_case(self, query: Query, calls: Calls) -> int:
+    def worst_case(self, query: TierRequest, calls: Calls) -> int:
         """Bound what an answer costs: all samples and an escalation."""
         request = sample_requests(query, self.settings.targets)
         samples = range(max(self._most(query), query.n))
@@ -141,7 +141,7 @@ class ParallelTier:
         """End the checker processes."""
         await self.checkers.close()
 
-    async def _sampled(self, query: Query, calls: Calls) -> AsyncGenerator[Progress | Outcome]:
+    async def _sampled(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Progress | Outcome]:
         settings = self.settings
         question = asked(query.estimate.answer_type, query.messages, query.params)
         vote = Vote(question, self.checkers, self._verifiers, self._tests)
@@ -164,7 +164,7 @@ class ParallelTier:
         self._remember(outcome)
         yield outcome
 
-    def _plan(self, query: Query, calls: Calls) -> Plan:
+    def _plan(self, query: TierRequest, calls: Calls) -> Plan:
         """Decide what may be spent."""
         settings, most = self.settings, self._most(query)
         confidence = query.confidence
@@ -188,12 +188,12 @@ class ParallelTier:
             can_escalate=lambda: self._can_escalate(query, calls),
         )
 
-    def _most(self, query: Query) -> int:
+    def _most(self, query: TierRequest) -> int:
         """The samples that the policy allows, and never more than the configuration does."""
         most = self.settings.max_samples
         return most if query.max_samples is None else min(query.max_samples, most)
 
-    def _worthwhile(self, query: Query, most: int, confidence: float) -> int:
+    def _worthwhile(self, query: TierRequest, most: int, confidence: float) -> int:
         """Cap the samples where a verifier that selects is too weak for more to help."""
         question = asked(query.estimate.answer_type, query.messages, query.params)
         for verifier in self._verifiers:
@@ -203,7 +203,7 @@ class ParallelTier:
                 most = min(most, max(least_unanimous(confidence), few))
         return most
 
-    async def _answer(self, query: Query, calls: Calls, outcome: Outcome) -> Answer:
+    async def _answer(self, query: TierRequest, calls: Calls, outcome: Outcome) -> Answer:
         if outcome.escalates and self.settings.escalation is not None:
             try:
                 answer = await self.settings.escalation.answer(_hinted(query, outcome), calls)
@@ -213,7 +213,9 @@ class ParallelTier:
                     raise
         return await self._from_samples(query, calls, outcome)
 
-    async def _answer_stream(self, query: Query, calls: Calls, outcome: Outcome) -> AsyncGenerator[Delta | Answer]:
+    async def _answer_stream(
+        self, query: TierRequest, calls: Calls, outcome: Outcome
+    ) -> AsyncGenerator[Delta | Answer]:
         if outcome.escalates and self.settings.escalation is not None:
             has_begun, texts = False, [""] * query.n
             yield Delta(reasoning="No agreement: asking a stronger model.\n")
@@ -237,7 +239,7 @@ class ParallelTier:
             yield delta
         yield streamed(answer)
 
-    async def _from_samples(self, query: Query, calls: Calls, outcome: Outcome) -> Answer:
+    async def _from_samples(self, query: TierRequest, calls: Calls, outcome: Outcome) -> Answer:
         """Answer from what is there; a judge decides a contested top two."""
         if not outcome.has_answer:
             raise outcome.failure()
@@ -251,7 +253,7 @@ class ParallelTier:
                 outcome.judged = None if won is None else contested[won]
         return outcome.answer()
 
-    def _can_escalate(self, query: Query, calls: Calls) -> bool:
+    def _can_escalate(self, query: TierRequest, calls: Calls) -> bool:
         """Tell whether there is a stronger tier and what is left of the request's cap pays for it."""
         if self.settings.escalation is None:
             return False
@@ -259,7 +261,7 @@ class ParallelTier:
             return True
         return spent(calls) + worst_case(self.settings.escalation, query, calls) <= query.cost_cap_nanousd
 
-    def _skips(self, query: Query, calls: Calls, key: str) -> bool:
+    def _skips(self, query: TierRequest, calls: Calls, key: str) -> bool:
         """Tell whether labels have shown that sampling first does not pay.
 
         An explicit choice is still honoured, and a tenth of the queries is sampled on, or nothing more were learnt.
@@ -268,7 +270,7 @@ class ParallelTier:
             return False
         return not self.calibration.is_worth_sampling(key, query.estimate.p_reasoning, self.settings.price_ratio)
 
-    def _distrusts(self, query: Query, calls: Calls, outcome: Outcome) -> bool:
+    def _distrusts(self, query: TierRequest, calls: Calls, outcome: Outcome) -> bool:
         """Tell whether labels have shown that such an agreement is worth less than a strong answer."""
         share = share_of(outcome.sampling.vote)
         if outcome.sampling.reason not in TRUSTED or not self._can_escalate(query, calls):
@@ -284,7 +286,7 @@ class ParallelTier:
         if len(self._ended) > 10_000:
             self._ended.pop(next(iter(self._ended)))
 
-    async def _observe(self, query: Query, calls: Calls, outcome: Outcome) -> None:
+    async def _observe(self, query: TierRequest, calls: Calls, outcome: Outcome) -> None:
         """On the shadow slice, take the samples that stopping early saved."""
         if self._shadow is None or not outcome.has_answer or not self._shadow.holds(query.request_id):
             return
@@ -292,6 +294,6 @@ class ParallelTier:
         await observe(self._shadow, outcome, vote, calls, self._slots, self.settings.sample_timeout_s)
 
 
-def _hinted(query: Query, outcome: Outcome) -> Query:
+def _hinted(query: TierRequest, outcome: Outcome) -> TierRequest:
     messages = with_hints(query.messages, outcome.hints)
     return msgspec.structs.replace(query, messages=messages, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)

@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from router import settings
 from router.canary.monitor import verdict_of
-from router.canary.verdicts import Standing
+from router.canary.verdicts import GuardStatus
 from router.database.engine import open_engine
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.canary_lifecycle import CanaryState
@@ -135,7 +135,7 @@ async def _until_ended(engine: Engine, longest_s: float, mishap: "asyncio.Task[N
         if evident_at is None or not mishap.done():
             now_us = time.time_ns() // 1_000
             verdict = await asyncio.to_thread(verdict_of, engine, book.canary, book.trial, book.active, now_us)
-            evident_at = time.time() if verdict.standing is Standing.BREACHED else None
+            evident_at = time.time() if verdict.standing is GuardStatus.BREACHED else None
         await asyncio.sleep(0.25)
     return evident_at
 

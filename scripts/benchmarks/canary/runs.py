@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 
 from router.canary.guards import judge
-from router.canary.verdicts import Guard, Limits, Standing
+from router.canary.verdicts import Guard, GuardStatus, HarmLimits
 from scripts.benchmarks.canary.simulated import ALIKE, CAP, Counting, Harm, World, requests
 
-LIMITS = Limits()
+LIMITS = HarmLimits()
 CONVERSATIONS = 1.2  # room for a canary that happens to get few conversations
 
 
@@ -44,7 +44,7 @@ def run(world: World, share: float, harm: Harm, most: int, every: int, seed: int
         end = int(at[seen - 1]) + 1
         verdict = judge(counting.read(end), CAP, LIMITS)
         beside = verdict.control_requests
-        if verdict.standing is Standing.BREACHED and verdict.breached is not None:
+        if verdict.standing is GuardStatus.BREACHED and verdict.breached is not None:
             return Run(seen, verdict.breached.guard, beside, any(peeked), peeked[-1])
     return Run(None, None, beside, any(peeked), peeked[-1])
 

@@ -11,7 +11,7 @@ from router.ledger.entries import CallIntent, Entry, Opening
 from router.ledger.prices import PriceBook
 from router.providers.base import Choice, Completion, Delta, Metered, ModelTarget, ProviderRequest
 from router.providers.collecting import collect
-from router.tiers.base import Query
+from router.tiers.base import TierRequest
 from router.tiers.calls import Call, Calls
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.fanout import Sample
@@ -114,7 +114,7 @@ async def replay(tier: ParallelTier, item: Item, order: Sequence[int], p_strong:
     )  # fmt: skip
     provider = RecordedProvider(texts)
     calls = Calls(opening, NoBooks(), PRICES, lambda _: provider, CLOCK, 100)
-    query = Query(made_id, [{"role": "user", "content": item.question}], {}, estimate, 100, max_output_tokens=100)
+    query = TierRequest(made_id, [{"role": "user", "content": item.question}], {}, estimate, 100, max_output_tokens=100)
     answer = await tier.answer(query, calls)
     assert answer.trace is not None
     escalated = answer.final_tier is Tier.REASONING

@@ -145,7 +145,7 @@ def _make_history(connection: Connection, began_us: int, now_us: int) -> None:
         row = {"parent": previous, "state": versions.State.PROPOSED.value, "body": dials, **told}
         version = connection.execute(insert(PolicyVersion).values(**row).returning(PolicyVersion.version)).scalar_one()
         versions.put_in_force(connection, version)
-        act = {"act": versions.Act.ACTIVATED.value, "version": version, "previous": previous, **told}
+        act = {"act": versions.PolicyAction.ACTIVATED.value, "version": version, "previous": previous, **told}
         connection.execute(insert(PolicyEvent).values(**act))
         previous = version
 
