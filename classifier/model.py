@@ -18,9 +18,9 @@ from classifier.abilities import canonical
 from classifier.conversation import summarise
 from classifier.cues import Cues, answer_type_of, stakes_of
 from classifier.features import LONGEST_SENTENCE, QUESTION, Features, Floats, extract
-from classifier.rows import Seen
+from classifier.rows import ReadFeatures
 from classifier.types import Abilities, Estimate, Forecast, Turn
-from classifier.vocabulary import Table
+from classifier.vocabulary import VocabularyTable
 
 SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
 LOGIT_BOUND = 6.0
@@ -125,7 +125,7 @@ class DifficultyModel:
         # For each n-gram: weights times idf, what it adds to the squared length of an expert's text, who knows it.
         idf = parameters.idf[:, None]
         seen = parameters.seen[:-1]
-        self._table = Table(
+        self._table = VocabularyTable(
             parameters.keys, np.hstack((parameters.gram_weights[:-1] * idf, seen * idf * idf, seen)).astype(np.float32)
         )
         self._squares = slice(self._columns_count, self._columns_count + self._experts + 1)
@@ -159,7 +159,7 @@ class DifficultyModel:
         """Estimate a conversation for the models behind the tiers."""
         summary = summarise(turns)
         features = extract(summary.text)
-        seen = Seen(features, summary.burden)
+        seen = ReadFeatures(features, summary.burden)
         judged, cues = self.judge(seen, abilities), self._cues.of(features)
         p_fast, p_reasoning, uncertainty, output_fast, output_reasoning = judged
         return Estimate(
@@ -174,7 +174,7 @@ class DifficultyModel:
             seen,
         )
 
-    def judge(self, seen: Seen, abilities: Abilities = Abilities()) -> Judgement:  # noqa: B008 - frozen
+    def judge(self, seen: ReadFeatures, abilities: Abilities = Abilities()) -> Judgement:  # noqa: B008 - frozen
         """What can be told from features alone: all of an estimate but the form of the answer and the stakes."""
         features, burden = seen
         reading = self._read(features)

@@ -25,20 +25,20 @@ class RowError(ValueError):
     """Not a packed row of this format."""
 
 
-class Seen(NamedTuple):
+class ReadFeatures(NamedTuple):
     """All that is read of a conversation to tell its difficulty."""
 
     features: Features
     burden: float
 
 
-def read(turns: Sequence[Turn]) -> Seen:
+def read(turns: Sequence[Turn]) -> ReadFeatures:
     """Read a conversation, as `DifficultyModel.estimate` does; the burden in whole hundredths."""
     summary = summarise(turns)
-    return Seen(extract(summary.text), round(summary.burden, 2))
+    return ReadFeatures(extract(summary.text), round(summary.burden, 2))
 
 
-def packed(seen: Seen) -> bytes:
+def packed(seen: ReadFeatures) -> bytes:
     """Pack without loss: four bytes an n-gram, and what differs from the usual."""
     grams, frequencies, surface, is_ascii = seen.features
     return b"".join(
@@ -51,7 +51,7 @@ def packed(seen: Seen) -> bytes:
     )
 
 
-def unpacked(row: bytes) -> Seen:
+def unpacked(row: bytes) -> ReadFeatures:
     """Unpack; raises RowError."""
     try:
         is_ascii, count, burden = _HEAD.unpack_from(row)
@@ -62,7 +62,7 @@ def unpacked(row: bytes) -> Seen:
         raise RowError(f"not a feature row: {error}") from None
     if end != len(row):
         raise RowError(f"not a feature row: {len(row)} bytes instead of {end}")
-    return Seen(Features(grams, frequencies, surface, bool(is_ascii)), burden / 100)
+    return ReadFeatures(Features(grams, frequencies, surface, bool(is_ascii)), burden / 100)
 
 
 def _sparse(values: Floats, usual: float) -> tuple[bytes, bytes]:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from classifier.rows import Seen
+    from classifier.rows import ReadFeatures
 
 STAKES_BONUS = 0.1
 
@@ -68,7 +68,9 @@ class Estimate:
     output_fast: Forecast
     output_reasoning: Forecast
     version: str  # of the artefact
-    seen: "Seen | None" = field(default=None, compare=False, repr=False)  # what it was read from, to learn from later
+    seen: "ReadFeatures | None" = field(
+        default=None, compare=False, repr=False
+    )  # what it was read from, to learn from later
 
     @property
     def gain(self) -> float:

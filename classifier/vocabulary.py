@@ -35,7 +35,7 @@ class Vocabulary:
         return rows, weights, len(rows) / max(1, len(grams))
 
 
-class Table:
+class VocabularyTable:
     """What the model looks up for each n-gram, in one row of a few cache lines: numbers and the key itself."""
 
     def __init__(self, keys: Hashes, numbers: Floats) -> None:

@@ -2,6 +2,19 @@
 
 import os
 import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time as a parameter."""
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch."""
+        ...
+
+    def ticks_ms(self) -> float:
+        """Monotonic milliseconds."""
+        ...
 
 
 class SystemClock:

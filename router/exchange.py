@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any
 
 from classifier.types import Estimate
+from router.clock import Clock
 from router.conversation import language
 from router.conversation.ads import AdLexicon, said_last, shipped
 from router.decision.engine import DecisionEngine, Routed
 from router.decision.rules import BudgetView
 from router.errors import QuotaExhausted, Unavailable
-from router.learning.duels import Contest
+from router.learning.duels import PendingDuel
 from router.learning.selection import Learning
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
@@ -25,7 +26,7 @@ from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider
 from router.request import InferenceRequest
 from router.tiers.base import Answer, Bounded, TierRequest, TierRunner
-from router.tiers.calls import Books, Calls, Clock
+from router.tiers.calls import Books, Calls
 from router.types import CallKind, Decision, Outcome, Reason, Tier
 
 IMAGE_BOUND_TOKENS = 3_000
@@ -177,7 +178,7 @@ class Dispatcher:
         query: TierRequest,
         calls: Calls,
         opened_at: int,
-    ) -> Contest | None:
+    ) -> PendingDuel | None:
         """Keep the request's features where they are to be learnt from, and set up the duel it is chosen for."""
         learning = self._learning
         can_be_duelled = query.n == 1 and not routed.attachments and ask.allowed_tiers >= {Tier.FAST, Tier.REASONING}
@@ -189,7 +190,7 @@ class Dispatcher:
         if not is_duelled or learning.duels is None:
             return None
         payer = Payer(ask.key_id, ask.segment, decision.tier)
-        return Contest(learning.duels, query, calls, lambda: self._budget_hold(payer, opened_at))
+        return PendingDuel(learning.duels, query, calls, lambda: self._budget_hold(payer, opened_at))
 
     def _budget_hold(self, payer: Payer, opened_at: int) -> BudgetHold | None:
         return self._leases.budget_hold(payer, opened_at) if self._leases else None
@@ -217,7 +218,7 @@ class Exchange:
         calls: Calls,
         expected_nanousd: int | None,
         metrics: Metrics,
-        contest: Contest | None = None,
+        contest: PendingDuel | None = None,
     ) -> None:
         self.decision = decision
         self.estimate = estimate

@@ -45,7 +45,7 @@ class WrongKey(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class KnownKey:
     """One API key, as the data plane knows it."""
 
     id: int
@@ -60,10 +60,10 @@ class KeyRing:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._keys: Mapping[str, Key] = MappingProxyType({})
+        self._keys: Mapping[str, KnownKey] = MappingProxyType({})
         self._loading: asyncio.Lock | None = None
 
-    async def find(self, secret: str) -> Key | None:
+    async def find(self, secret: str) -> KnownKey | None:
         """Return the key of a secret; one not seen before is looked up. Raises Unavailable if that cannot be done."""
         digest = hash_of(secret)
         key = self._keys.get(digest)
@@ -75,7 +75,7 @@ class KeyRing:
         """Read the valid keys again; blocks, so call it off the event loop."""
         self._keys = MappingProxyType(valid_keys(self._engine))
 
-    async def _look_up(self, digest: str) -> Key | None:
+    async def _look_up(self, digest: str) -> KnownKey | None:
         self._loading = self._loading or asyncio.Lock()
         async with self._loading:
             if digest in self._keys:
@@ -92,12 +92,12 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def valid_keys(engine: Engine) -> dict[str, Key]:
+def valid_keys(engine: Engine) -> dict[str, KnownKey]:
     """Read every key that is not revoked."""
     with engine.connect() as connection:
         rows = connection.execute(select(ApiKey.__table__).where(ApiKey.revoked_at.is_(None))).all()
     return {
-        row.hash: Key(
+        row.hash: KnownKey(
             row.id,
             row.name,
             row.segment,

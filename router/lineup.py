@@ -15,7 +15,7 @@ from router.tiers.base import TierRunner
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.coverage_log import CoverageLog, DailyAllowance
 from router.tiers.parallel.shadow import ShadowSlice
-from router.tiers.parallel.tier import ParallelSettings, ParallelTier
+from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.single import SingleTier
 from router.types import Tier, Usage
 
@@ -80,7 +80,7 @@ class Lineup:
             parallel.coverage_share, lambda nanousd: allowance.affords(nanousd, clock.now_us()), coverage.note
         )
         try:
-            chosen = ParallelSettings(
+            chosen = ParallelOptions(
                 sampled,
                 parallel.max_samples,
                 parallel.confidence,

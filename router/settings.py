@@ -49,13 +49,13 @@ class WrongSetting(ValueError):
     """A setting is wrong or unknown; the message names it."""
 
 
-class Table(BaseModel):
+class ConfigTable(BaseModel):
     """A table of the configuration file: frozen, and no key is ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class ServerSettings(Table):
+class ServerSettings(ConfigTable):
     """How the server listens and what it accepts."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -76,7 +76,7 @@ class ServerSettings(Table):
     shutdown_timeout_s: float = Field(20.0, ge=0, description="time requests under way have to finish at shutdown")
 
 
-class AdminSettings(Table):
+class AdminSettings(ConfigTable):
     """The admin pages: whether there are any, under which names, and how long a sign-in lasts."""
 
     enabled: bool = Field(True, description="serve the admin pages at /admin")
@@ -85,7 +85,7 @@ class AdminSettings(Table):
     session_hours: int = Field(12, ge=1, le=720, description="every session ends after so long")
 
 
-class CallSettings(Table):
+class CallSettings(ConfigTable):
     """How a model is called."""
 
     api_base: str | None = Field(None, pattern=r"^https?://", description="an OpenAI-compatible base URL")
@@ -158,7 +158,7 @@ class ParallelSettings(CallSettings):
         return self
 
 
-class TierSettings(Table):
+class TierSettings(ConfigTable):
     """Which models serve which tier."""
 
     fast: ModelSettings = ModelSettings()
@@ -166,7 +166,7 @@ class TierSettings(Table):
     parallel: ParallelSettings = ParallelSettings()
 
 
-class SegmentDialSettings(Table):
+class SegmentDialSettings(ConfigTable):
     """The dials that a segment has of its own."""
 
     parallel_threshold: float | None = Field(None, ge=-1, le=2, description="unset: the policy's")
@@ -177,7 +177,7 @@ class SegmentDialSettings(Table):
     min_margin: float | None = Field(None, ge=-10, le=0.99, description="unset: the policy's")
 
 
-class LearningSettings(Table):
+class LearningSettings(ConfigTable):
     """What is kept of the traffic to learn from, and what duels between tiers may cost."""
 
     keep_share: float = Field(
@@ -191,7 +191,7 @@ class LearningSettings(Table):
     judge: ModelSettings | None = Field(None, description="who decides duels that vote keys cannot; unset: nobody")
 
 
-class PolicySettings(Table):
+class PolicySettings(ConfigTable):
     """The dials of routing; imported into the database as a policy version when they change."""
 
     parallel_threshold: float = Field(
@@ -223,7 +223,7 @@ class PolicySettings(Table):
     segments: dict[SegmentName, SegmentDialSettings] = Field({}, description="dials of single segments")
 
 
-class CanarySettings(Table):
+class CanarySettings(ConfigTable):
     """From where on harm that is beyond chance rolls a canary back, and when it has passed without."""
 
     margin: float = Field(0.05, gt=0, le=1, description="margin it may lose, in parts of what a request earns")
@@ -236,7 +236,7 @@ class CanarySettings(Table):
     most_requests: int = Field(5_000, ge=20, description="requests of the canary after which it has passed")
 
 
-class PriceSettings(Table):
+class PriceSettings(ConfigTable):
     """USD per million tokens of one model; what is unset falls back as the books say."""
 
     input: Decimal = Field(ge=0, description="fresh input")
@@ -247,7 +247,7 @@ class PriceSettings(Table):
     per_call: Decimal | None = Field(None, ge=0, description="USD per call, on top")
 
 
-class RevenueSettings(Table):
+class RevenueSettings(ConfigTable):
     """What a query is expected to earn, for the default segment."""
 
     ecpm_usd: Decimal = Field(Decimal("25"), ge=0, description="revenue of a thousand viewed ads")
@@ -260,7 +260,7 @@ class RevenueSettings(Table):
     )
 
 
-class SegmentSettings(Table):
+class SegmentSettings(ConfigTable):
     """A group of users with dials of its own."""
 
     revenue: RevenueSettings | None = Field(None, description="unset: as the default segment")

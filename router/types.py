@@ -9,6 +9,9 @@ from typing import Self
 
 import msgspec
 
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US  # a day of the books is one of UTC; days of other zones are the business of reports
+
 
 class Tier(StrEnum):
     """How much thinking is bought."""

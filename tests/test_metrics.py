@@ -1,4 +1,4 @@
-from router.canary.verdicts import Finding, Guard, GuardStatus, Verdict
+from router.canary.verdicts import Guard, GuardFinding, GuardStatus, Verdict
 from router.ledger.shipping import ShippingState
 from router.metrics import Metrics
 from router.types import Decision, Outcome, Reason, Tier
@@ -36,7 +36,7 @@ def test_how_shipping_stands_is_shown() -> None:
 
 def test_what_the_guards_say_of_a_canary_is_shown_while_there_is_one() -> None:
     metrics = Metrics()
-    finding = Finding(Guard.ERRORS, 0.06, 0.01, 0.05, 0.01, 0.09, evidence=3.0, needed=6.0, harmful=0.01)
+    finding = GuardFinding(Guard.ERRORS, 0.06, 0.01, 0.05, 0.01, 0.09, evidence=3.0, needed=6.0, harmful=0.01)
     metrics.watched(Verdict(GuardStatus.UNDECIDED, (finding,), 40, 160))
     scraped = metrics.scrape().decode()
     assert 'tierwise_canary_requests{arm="control"} 160.0' in scraped

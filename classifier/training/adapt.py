@@ -14,10 +14,10 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from classifier.model import DifficultyModel
-from classifier.rows import Seen, packed, read
+from classifier.rows import ReadFeatures, packed, read
 from classifier.training.design import folds_of
-from classifier.training.inherited import Base
-from classifier.training.labels import Label
+from classifier.training.inherited import InheritedModel
+from classifier.training.labels import GradedConversation
 from classifier.training.levels import Known, gain, leveled, sigmoid
 from classifier.training.ranking import as_model, mixed, own_ranking
 from classifier.types import Abilities
@@ -34,7 +34,7 @@ FEWEST_FOR_RANKING = 200
 class Example:
     """What was read of a conversation, and how right each tier's answer was, 0..1; None: not known."""
 
-    seen: Seen
+    seen: ReadFeatures
     fast: float | None
     reasoning: float | None
     fast_weight: float = 1.0
@@ -55,7 +55,7 @@ class Adapted:
     held_out: Array
 
 
-def adapt(labels: Sequence[Label], base: DifficultyModel, version: str, progress: Progress) -> Adapted:
+def adapt(labels: Sequence[GradedConversation], base: DifficultyModel, version: str, progress: Progress) -> Adapted:
     """Fit to labelled conversations."""
     examples = [Example(read(label.turns), label.fast, label.reasoning) for label in labels]
     return adapt_to_examples(examples, base, version, progress)
@@ -76,7 +76,7 @@ def adapt_to_examples(
     """
     known, seen = known_of(examples), [example.seen for example in examples]
     progress(f"{len(examples)} labels: placing and calibrating the base")
-    heard = Base(base, seen, abilities)
+    heard = InheritedModel(base, seen, abilities)
     calibrated = recalibrated(base, heard, known, version)
     if int(known.is_paired.sum()) < fewest_for_ranking:
         return calibrated
@@ -103,7 +103,7 @@ def known_of(examples: Sequence[Example]) -> Known:
     return Known(outcomes, weights, folds_of([example.cluster for example in examples]))
 
 
-def recalibrated(base: DifficultyModel, heard: Base, known: Known, version: str) -> Adapted:
+def recalibrated(base: DifficultyModel, heard: InheritedModel, known: Known, version: str) -> Adapted:
     """The base at the abilities that the labels speak for, with a slope and a level of each tier's logits."""
 
     def moved(tier: int, taught: Mask) -> tuple[float, Array, float, float]:

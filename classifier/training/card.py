@@ -6,13 +6,13 @@ import numpy.typing as npt
 from classifier.conversation import summarise
 from classifier.training import controls, metrics
 from classifier.training.adapt import Adapted
-from classifier.training.labels import Label
+from classifier.training.labels import GradedConversation
 from classifier.training.metrics import Interval
 
 Array = npt.NDArray[np.float64]
 
 
-def model_card(adapted: Adapted, labels: list[Label], labels_sha256: str, base_version: str) -> str:
+def model_card(adapted: Adapted, labels: list[GradedConversation], labels_sha256: str, base_version: str) -> str:
     """Markdown; figures are out of fold, intervals 95 % bootstrap over labels."""
     weak = np.array([label.fast for label in labels])
     strong = np.array([label.reasoning for label in labels])

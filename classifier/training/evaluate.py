@@ -7,7 +7,7 @@ import numpy as np
 from classifier.model import DifficultyModel
 from classifier.training import metrics, trials
 from classifier.training.corpus import Corpus
-from classifier.training.labels import Label
+from classifier.training.labels import GradedConversation
 from classifier.training.trials import Pair, Trial
 
 RANKINGS = ("classifier", "length only", "cost-matched shuffled", "random", "oracle")
@@ -29,7 +29,7 @@ def of_outcomes(rows: Corpus, model: DifficultyModel, asked: Sequence[Pair] = ()
     return trials.trials_of(corpus, [model], [0] * len(corpus.queries), trials.pairs_in(corpus, asked))
 
 
-def of_labels(labels: Sequence[Label], model: DifficultyModel) -> list[Trial]:
+def of_labels(labels: Sequence[GradedConversation], model: DifficultyModel) -> list[Trial]:
     """One trial on an operator's labels; the abilities are the model's own reference or heads."""
     said = [model.estimate(label.turns) for label in labels]
     texts = [label.turns[-1].text if label.turns else "" for label in labels]

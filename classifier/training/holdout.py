@@ -22,7 +22,7 @@ ADAPTED, BASE = "adapted", "shipped"
 _CHARACTERS = SURFACE_NAMES.index("characters")
 
 
-class Verdict(StrEnum):
+class HoldoutVerdict(StrEnum):
     """What the later examples say of the adapted model beside its base."""
 
     BETTER = "better"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class RankingCheck:
     """How well scores find the queries that need the reasoning tier."""
 
     need: Interval  # AUROC
@@ -40,7 +40,7 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationCheck:
     """How P(correct) of one tier holds; `floor` is the error that noise alone makes at this size."""
 
     labels: int
@@ -56,10 +56,10 @@ class Later:
     pairs: int
     needed: int
     quality: tuple[float, float]  # always fast, always reasoning
-    rankings: Mapping[str, Ranking]
-    calibrations: Mapping[str, tuple[Calibration | None, Calibration | None]]
+    rankings: Mapping[str, RankingCheck]
+    calibrations: Mapping[str, tuple[CalibrationCheck | None, CalibrationCheck | None]]
     difference: Interval | None
-    verdict: Verdict
+    verdict: HoldoutVerdict
 
 
 def judged(examples: Sequence[Example], model: DifficultyModel, abilities: Abilities) -> Array:
@@ -83,7 +83,7 @@ def later(examples: Sequence[Example], adapted: DifficultyModel, base: Difficult
     weak = np.array([e.fast for e in examples if e.fast is not None and e.reasoning is not None], np.float64)
     strong = np.array([e.reasoning for e in examples if e.fast is not None and e.reasoning is not None], np.float64)
     if not len(weak):
-        return Later(0, 0, (float("nan"), float("nan")), {}, calibrations, None, Verdict.TOO_LITTLE)
+        return Later(0, 0, (float("nan"), float("nan")), {}, calibrations, None, HoldoutVerdict.TOO_LITTLE)
     gains = {name: said[at, 1] - said[at, 0] for name, said in chances.items()}
     length = np.array([float(e.seen.features.surface[_CHARACTERS]) for e in examples])[at]
     scores = {
@@ -108,18 +108,18 @@ def need_of(weak: Array, strong: Array) -> npt.NDArray[np.bool_]:
     return np.asarray((weak < 0.5) & (strong >= 0.5))
 
 
-def _verdict(pairs: int, needed: int, difference: Interval) -> Verdict:
+def _verdict(pairs: int, needed: int, difference: Interval) -> HoldoutVerdict:
     if pairs < FEWEST_PAIRS or needed < FEWEST_NEEDS:
-        return Verdict.TOO_LITTLE
+        return HoldoutVerdict.TOO_LITTLE
     if difference.high < 0:
-        return Verdict.BETTER
-    return Verdict.WORSE if difference.low > 0 else Verdict.NO_DIFFERENCE
+        return HoldoutVerdict.BETTER
+    return HoldoutVerdict.WORSE if difference.low > 0 else HoldoutVerdict.NO_DIFFERENCE
 
 
-def _ranking(score: Array, weak: Array, strong: Array, clusters: Sequence[str]) -> Ranking:
+def _ranking(score: Array, weak: Array, strong: Array, clusters: Sequence[str]) -> RankingCheck:
     need = need_of(weak, strong)
     with np.errstate(all="ignore"):
-        return Ranking(
+        return RankingCheck(
             _bootstrap(lambda rows: metrics.auroc(need[rows], score[rows]), clusters),
             _bootstrap(lambda rows: metrics.apgr(score[rows], weak[rows], strong[rows]), clusters),
         )
@@ -132,11 +132,11 @@ def _bootstrap(measure: metrics.Measure, clusters: Sequence[str]) -> Interval:
     return metrics.bootstrap(measure, clusters)
 
 
-def _calibration(said: Array, known: Sequence[float | None]) -> Calibration | None:
+def _calibration(said: Array, known: Sequence[float | None]) -> CalibrationCheck | None:
     at = np.array([value is not None for value in known], np.bool_)
     if not at.any():
         return None
     chance, right = said[at], np.array([value for value in known if value is not None], np.float64)
     rows = [str(row) for row in range(len(right))]
     ece = metrics.bootstrap(lambda drawn: metrics.ece(chance[drawn], right[drawn]), rows)
-    return Calibration(len(right), ece, metrics.ece_floor(chance), metrics.brier(chance, right))
+    return CalibrationCheck(len(right), ece, metrics.ece_floor(chance), metrics.brier(chance, right))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.model import DifficultyModel
-from classifier.rows import Seen
+from classifier.rows import ReadFeatures
 from classifier.training.design import Scales
 from classifier.training.levels import logit
 from classifier.types import Abilities
@@ -32,10 +32,10 @@ class Placed(NamedTuple):
     logits: Array
 
 
-class Base:
+class InheritedModel:
     """What a base says of examples, at whatever abilities."""
 
-    def __init__(self, model: DifficultyModel, seen: Sequence[Seen], abilities: Abilities) -> None:
+    def __init__(self, model: DifficultyModel, seen: Sequence[ReadFeatures], abilities: Abilities) -> None:
         """Take abilities that are known; those that are not are open, unless the base is adapted and has its own."""
         self._reference: list[float] = model.parameters.reference.tolist()
         self._given = (abilities.fast, abilities.reasoning)

@@ -15,7 +15,7 @@ class LabelsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class GradedConversation:
     """A conversation and how good each tier's answer was, 0..1."""
 
     turns: tuple[Turn, ...]
@@ -31,7 +31,7 @@ class Graded:
     right: float
 
 
-def read_labels(path: Path) -> list[Label]:
+def read_labels(path: Path) -> list[GradedConversation]:
     """Lines of {"text"|"messages", "outcomes": {"fast": 0..1, "reasoning": 0..1}}."""
     labels = []
     for number, row in _rows(path):
@@ -41,7 +41,7 @@ def read_labels(path: Path) -> list[Label]:
         scores = [
             _score(outcomes.get(tier), f'{path}, line {number}: outcome "{tier}"') for tier in ("fast", "reasoning")
         ]
-        labels.append(Label(_turns(row, path, number), *scores))
+        labels.append(GradedConversation(_turns(row, path, number), *scores))
     return labels
 
 

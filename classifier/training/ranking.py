@@ -9,11 +9,11 @@ from scipy import sparse
 
 from classifier.features import Features
 from classifier.model import DifficultyModel, Parameters
-from classifier.rows import Seen
+from classifier.rows import ReadFeatures
 from classifier.training.design import Design, Scales, design, scales_of
 from classifier.training.familiarity import ALWAYS_KNOWN
 from classifier.training.heads import Shape, platt
-from classifier.training.inherited import LEAST_LIKENESS, Base, Word, united, words_of
+from classifier.training.inherited import LEAST_LIKENESS, InheritedModel, Word, united, words_of
 from classifier.training.learner import gram, out_of_fold, solve
 from classifier.training.levels import Known, gain, leveled, logit, sigmoid
 from classifier.training.recipe import Columns
@@ -75,7 +75,7 @@ def own_ranking(documents: list[Features], known: Known, progress: Progress) -> 
     return Ranking(vocabulary, scales, whole, *best[1:])
 
 
-def mixed(own: Ranking, base: DifficultyModel, heard: Base, known: Known) -> list[Ranking]:
+def mixed(own: Ranking, base: DifficultyModel, heard: InheritedModel, known: Known) -> list[Ranking]:
     """Mixtures with the word of the expert that the base speaks with here; none where no single one is heard."""
     if base.is_adapted:
         return []
@@ -127,7 +127,7 @@ def _correlation(one: Array, other: Array) -> float:
 
 
 def as_model(
-    ranking: Ranking, seen: Sequence[Seen], known: Known, base: DifficultyModel, version: str
+    ranking: Ranking, seen: Sequence[ReadFeatures], known: Known, base: DifficultyModel, version: str
 ) -> DifficultyModel:
     """A model of one expert."""
     vocabulary, scales, whole = ranking.vocabulary, ranking.scales, ranking.whole

@@ -1,8 +1,8 @@
 """The recipe of the shipped artefact: from recorded outcomes to fitted parameters. Training only.
 
 An expert is fitted for each kind of source; a gate learns which expert a text belongs to, and from kinds left out how
-texts of no known kind look. docs/measured/routing-quality.md says how the numbers in `Settings` were chosen and what
-else was tried.
+texts of no known kind look. docs/measured/routing-quality.md says how the numbers in `RecipeSettings` were chosen and
+what else was tried.
 """
 
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ TEMPLATES: dict[str, Shape] = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class RecipeSettings:
     """What was chosen for the artefact as a whole."""
 
     knots: tuple[float, ...] = (-1.5, 0.3, 2.3)
@@ -91,13 +91,13 @@ class Columns:
 
 
 def fit(
-    corpus: Corpus, settings: Settings | None = None, *, with_lengths: bool = True
+    corpus: Corpus, settings: RecipeSettings | None = None, *, with_lengths: bool = True
 ) -> tuple[Parameters, dict[str, float]]:
     """Fit all parameters and the abilities of the models seen, on every row given whose use allows it.
 
     Without lengths, what takes most of the time and no study of rankings needs, answers are taken for one token long.
     """
-    settings = settings or Settings()
+    settings = settings or RecipeSettings()
     scored = corpus.of(use="train")
     outcomes = outcomes_of(scored)
     documents = [extract(query.text) for query in scored.queries]

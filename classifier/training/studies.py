@@ -19,7 +19,7 @@ from classifier.training.adapt import adapt
 from classifier.training.corpus import Corpus
 from classifier.training.design import folds_of
 from classifier.training.heads import platt
-from classifier.training.labels import Label
+from classifier.training.labels import GradedConversation
 from classifier.training.levels import PRIOR, Prior, level_and_slope, logit, sigmoid
 from classifier.training.metrics import Interval
 from classifier.training.perturbations import flips
@@ -156,7 +156,10 @@ def adapt_to(trial: Trial, base: DifficultyModel, labels: int, draw: int) -> Ada
     """What `tierwise train` makes of so many labels."""
     order = np.random.default_rng(draw).permutation(len(trial.texts))
     known, rest = order[:labels], order[labels:]
-    given = [Label((Turn("user", trial.texts[at]),), float(trial.weak[at]), float(trial.strong[at])) for at in known]
+    given = [
+        GradedConversation((Turn("user", trial.texts[at]),), float(trial.weak[at]), float(trial.strong[at]))
+        for at in known
+    ]
     adapted = adapt(given, base, "trial", lambda _: None)
     said = [adapted.model.estimate([Turn("user", trial.texts[at])]) for at in rest]
     gain = np.array([estimate.gain for estimate in said])

@@ -19,7 +19,7 @@ log = logging.getLogger("classifier.training.train")
 RECIPE_VERSION = "4"
 
 
-def fit(rows: corpus.Corpus, settings: recipe.Settings | None = None) -> DifficultyModel:
+def fit(rows: corpus.Corpus, settings: recipe.RecipeSettings | None = None) -> DifficultyModel:
     """Fit on the training split, without the held-out tasks."""
     chosen = rows.of(split="train", holdout=False)
     parameters, abilities = recipe.fit(chosen, settings)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from router.admin import audit
-from router.admin.auth.secrets import Role
+from router.admin.auth.secrets import AdminRole
 from router.admin.auth.sessions import Session
 from router.admin.services import Services
 from router.database.engine import AuditHook
@@ -43,7 +43,7 @@ class Visit:
     @property
     def is_admin(self) -> bool:
         """Whether changes are open to them."""
-        return self.session.role is Role.ADMIN
+        return self.session.role is AdminRole.ADMIN
 
     @property
     def actor(self) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 from starlette.types import Scope
 
 from router.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
-from router.keys import DEFAULT_SEGMENT, SEGMENT_NAME, Key, KeyRing
+from router.keys import DEFAULT_SEGMENT, SEGMENT_NAME, KeyRing, KnownKey
 from router.keys import Scope as KeyScope
 from router.types import Tier
 
@@ -119,7 +119,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _assigned(key: Key, headers: Mapping[str, str]) -> Caller:
+def _assigned(key: KnownKey, headers: Mapping[str, str]) -> Caller:
     segment, country, surface = key.segment, UNKNOWN_COUNTRY, ""
     if KeyScope.ASSIGN in key.scopes:
         segment = headers.get("x-tierwise-segment", segment)

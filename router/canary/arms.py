@@ -32,7 +32,7 @@ class Stratum(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """What became of one request. `revenue_nanousd` is expected; None is unknown, of a cost too."""
 
     is_canary: bool
@@ -47,7 +47,7 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Tally:
+class ArmTally:
     """One arm in one stratum."""
 
     requests: int = 0
@@ -62,7 +62,7 @@ class Tally:
     costs: Counter[int] = field(default_factory=Counter)
     first_bytes: Counter[int] = field(default_factory=Counter)
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: Observation) -> None:
         """Count a request."""
         self.requests += 1
         self.failed += seen.has_failed
@@ -83,19 +83,19 @@ class Arms:
     """The canary and its control."""
 
     def __init__(self) -> None:
-        self._tallies: dict[Stratum, tuple[Tally, Tally]] = {}
+        self._tallies: dict[Stratum, tuple[ArmTally, ArmTally]] = {}
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: Observation) -> None:
         """Count a request."""
         self.tally(seen.stratum, is_canary=seen.is_canary).add(seen)
 
-    def tally(self, stratum: Stratum, *, is_canary: bool) -> Tally:
+    def tally(self, stratum: Stratum, *, is_canary: bool) -> ArmTally:
         """One arm in one stratum, to add to."""
         if stratum not in self._tallies:
-            self._tallies[stratum] = (Tally(), Tally())
+            self._tallies[stratum] = (ArmTally(), ArmTally())
         return self._tallies[stratum][0 if is_canary else 1]
 
-    def strata(self) -> Iterator[tuple[Stratum, Tally, Tally]]:
+    def strata(self) -> Iterator[tuple[Stratum, ArmTally, ArmTally]]:
         """Every stratum with its canary and its control."""
         for stratum, (canary, control) in self._tallies.items():
             yield stratum, canary, control

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from router.canary.arms import Arms, Stratum, Tally, value_of
+from router.canary.arms import Arms, ArmTally, Stratum, value_of
 from router.canary.confidence_sequences import (
     AMOUNT_TILTS,
     SHARE_TILTS,
@@ -23,7 +23,7 @@ from router.canary.confidence_sequences import (
     bet,
     interval,
 )
-from router.canary.verdicts import Finding, Guard, GuardStatus, HarmLimits, Verdict
+from router.canary.verdicts import Guard, GuardFinding, GuardStatus, HarmLimits, Verdict
 
 USUAL_MARGIN = 0.5  # where no revenue is known, costs are held against this much of it
 SLOWEST = 0.05
@@ -46,7 +46,7 @@ def judge(arms: Arms, max_deep_share: float, limits: HarmLimits) -> Verdict:
     return Verdict(standing, findings, canary, control)
 
 
-def _finding(guard: Guard, arms: Arms, max_deep_share: float, limits: HarmLimits) -> Finding | None:
+def _finding(guard: Guard, arms: Arms, max_deep_share: float, limits: HarmLimits) -> GuardFinding | None:
     match guard:
         case Guard.MARGIN:
             return _margin(arms, limits)
@@ -73,7 +73,7 @@ class _Sample:
 Histogram = dict[float, int]
 
 
-def _samples(arms: Arms, histogram: Callable[[Tally], Histogram]) -> list[_Sample]:
+def _samples(arms: Arms, histogram: Callable[[ArmTally], Histogram]) -> list[_Sample]:
     found = []
     for stratum, canary, control in arms.strata():
         ours, theirs = histogram(canary), histogram(control)
@@ -87,7 +87,7 @@ def _bad(bad: int, requests: int) -> Histogram:
     return {0.0: requests - bad, 1.0: bad}
 
 
-def _slow(tally: Tally, limit: int) -> Histogram:
+def _slow(tally: ArmTally, limit: int) -> Histogram:
     slow = sum(count for step, count in tally.first_bytes.items() if step > limit)
     return _bad(slow, tally.first_bytes.total())
 
@@ -103,7 +103,7 @@ def _slow_from(arms: Arms) -> int:
     return 0
 
 
-def _margin(arms: Arms, limits: HarmLimits) -> Finding | None:
+def _margin(arms: Arms, limits: HarmLimits) -> GuardFinding | None:
     """Costs in parts of what a request earns: by design no tier changes that, and failures have a guard of their own.
 
     Its noise would only hide the costs; both arms' margins are therefore of the same revenue.
@@ -133,7 +133,7 @@ def _earned_nanousd(arms: Arms) -> float:
 
 def _compared(
     guard: Guard, samples: Iterable[_Sample], limits: HarmLimits, tilts: Floats = SHARE_TILTS
-) -> Finding | None:
+) -> GuardFinding | None:
     """Compare the arms within strata, twice: where the policies differ, and everywhere. None where nothing compares.
 
     Where both policies do the same the canary can hardly harm, and its noise would hide what it does elsewhere; that
@@ -149,7 +149,9 @@ def _compared(
     return max(breached, key=lambda view: view.evidence, default=everywhere)
 
 
-def _view(guard: Guard, looked_at: list[_Sample], shared: list[_Sample], limits: HarmLimits, tilts: Floats) -> Finding:
+def _view(
+    guard: Guard, looked_at: list[_Sample], shared: list[_Sample], limits: HarmLimits, tilts: Floats
+) -> GuardFinding:
     """Compare the arms in some of the strata they share; the others add nothing to the difference."""
     alpha, harmful = limits.alpha(guard) / 2.0, limits.harmful(guard)
     by_tilt = [
@@ -160,7 +162,7 @@ def _view(guard: Guard, looked_at: list[_Sample], shared: list[_Sample], limits:
     canary, control, _ = _means(shared, shared)
     ours, theirs, variance = _means(looked_at, shared)
     low, high = interval(ours - theirs, variance * limits.clustering, alpha, harmful)
-    return Finding(guard, canary, control, ours - theirs, low, high, evidence, -math.log(alpha), harmful)
+    return GuardFinding(guard, canary, control, ours - theirs, low, high, evidence, -math.log(alpha), harmful)
 
 
 def _seen_as(guard: Guard, sample: _Sample) -> list[Floats]:
@@ -195,7 +197,7 @@ def _means(looked_at: list[_Sample], shared: list[_Sample]) -> tuple[float, floa
     return canary, control, variance
 
 
-def _deep_share(arms: Arms, max_deep_share: float, limits: HarmLimits) -> Finding | None:
+def _deep_share(arms: Arms, max_deep_share: float, limits: HarmLimits) -> GuardFinding | None:
     """The deep share of what the policy decided itself."""
     (deep, decided), (their_deep, they_decided) = (
         (arms.total("deep", is_canary=is_canary), arms.total("decided", is_canary=is_canary))
@@ -209,4 +211,4 @@ def _deep_share(arms: Arms, max_deep_share: float, limits: HarmLimits) -> Findin
     harm = share - usual
     low, high = interval(harm, (share * (1 - share) + 1 / decided) / decided, alpha, harmful)
     evidence = against_at_most(deep, decided, usual + harmful)
-    return Finding(Guard.DEEP_SHARE, share, usual, harm, low, high, evidence, -math.log(alpha), harmful)
+    return GuardFinding(Guard.DEEP_SHARE, share, usual, harm, low, high, evidence, -math.log(alpha), harmful)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 
 from router.canary.guards import judge
-from router.canary.reader import Reading
+from router.canary.reader import ArmsReader
 from router.canary.verdicts import GuardStatus, HarmLimits, Verdict
 from router.decision.policy import Policy
 from router.policies import canary_lifecycle
@@ -43,7 +43,7 @@ class CanaryMonitor:
         self._limits = limits or HarmLimits()
         self._wiring = wiring
         self._tell = tell
-        self._reading: Reading | None = None
+        self._reading: ArmsReader | None = None
         self._next_us = 0
 
     def verdict_on(self, canary_id: int) -> Verdict | None:
@@ -64,7 +64,7 @@ class CanaryMonitor:
                 self._tell(None)
             return
         if self._reading is None or self._reading.canary.id != canary.id:
-            self._reading = Reading(self._engine, canary, (trial, active), now_us)
+            self._reading = ArmsReader(self._engine, canary, (trial, active), now_us)
         self._reading.read(now_us)
         if not self._reading.is_complete:
             self._next_us = now_us  # as soon as the shipping thread comes by again
@@ -96,7 +96,7 @@ def verdict_of(
     engine: Engine, canary: Canary, trial: Policy, active: Policy, now_us: int, limits: HarmLimits | None = None
 ) -> Verdict:
     """Judge a canary by all the books hold of it now, without acting; raises SQLAlchemyError."""
-    reading = Reading(engine, canary, (trial, active), now_us)
+    reading = ArmsReader(engine, canary, (trial, active), now_us)
     while not reading.is_complete:
         reading.read(now_us)
     return judge(reading.arms, cap_of(trial), limits or HarmLimits())

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from router.canary.arms import Arms, Seen, Stratum
+from router.canary.arms import Arms, Observation, Stratum
 from router.database import codes, ids
 from router.decision.policy import Policy
 from router.policies.canaries import Canary
@@ -47,7 +47,7 @@ WHERE f.id > :after AND f.created_at >= :since AND (f.rating < 0 OR f.score < 0.
 """
 
 
-class Reading:
+class ArmsReader:
     """What the books hold of a canary and of the requests beside it, since it started."""
 
     def __init__(self, engine: Engine, canary: Canary, policies: tuple[Policy, Policy], now_us: int) -> None:
@@ -131,7 +131,7 @@ class Reading:
             self._read_lately[id_] = row.recorded_at
         since_start = row.previous_id is None or int.from_bytes(row.previous_id, "big") >= self._first
         self.arms.add(
-            Seen(
+            Observation(
                 is_canary=row.policy_version == self.canary.version,
                 stratum=self._stratum(row),
                 cost_nanousd=int(row.cost_nanousd) if row.cost_nanousd is not None and not row.unpriced else None,

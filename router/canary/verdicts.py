@@ -59,7 +59,7 @@ class HarmLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class GuardFinding:
     """What one guard sees: the figure of both arms, the harm with bounds that hold at all looks, and the evidence.
 
     `evidence` is the natural logarithm of an e-value; from `needed` on it is beyond chance.
@@ -94,12 +94,12 @@ class Verdict:
     """What all guards together say."""
 
     standing: GuardStatus
-    findings: tuple[Finding, ...]
+    findings: tuple[GuardFinding, ...]
     canary_requests: int
     control_requests: int
 
     @property
-    def breached(self) -> Finding | None:
+    def breached(self) -> GuardFinding | None:
         """The guard with the strongest evidence of harm."""
         found = [finding for finding in self.findings if finding.standing is GuardStatus.BREACHED]
         return max(found, key=lambda finding: finding.evidence - finding.needed, default=None)

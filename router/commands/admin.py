@@ -22,13 +22,13 @@ def reset(
 ) -> None:
     """Make a new secret, forget the old one, and print it once; who signed in with the old one is signed out."""
     from router import settings
-    from router.admin.auth.secrets import AdminSecret, Role
+    from router.admin.auth.secrets import AdminRole, AdminSecret
     from router.commands.opening import make_state_dir
 
     try:
-        whose = Role(role)
+        whose = AdminRole(role)
     except ValueError:
-        raise typer.BadParameter(f"--role takes {' or '.join(Role)}") from None
+        raise typer.BadParameter(f"--role takes {' or '.join(AdminRole)}") from None
     configured = settings.load(settings.config_path(config))
     make_state_dir(configured)
     print(AdminSecret(configured.state_dir, {}, whose).reset())

@@ -22,7 +22,7 @@ CURRENT = "current"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One line of the examination."""
 
     what: str
@@ -52,23 +52,23 @@ def doctor(
     sys.exit(1 if any(finding.state == BAD for finding in findings) else 0)
 
 
-def _configuration(configured: "Settings", path: Path | None) -> list[Finding]:
+def _configuration(configured: "Settings", path: Path | None) -> list[CheckResult]:
     from router import settings
     from router.admin.auth.secrets import HASH_FILE, OVERRIDE
     from router.database.engine import shown
 
     findings = [
-        Finding("configuration", OK, str(path or "built-in defaults (no tierwise.toml here)")),
-        Finding("database", OK, shown(configured.database_url)),
-        Finding("state_dir", OK, str(configured.state_dir)),
+        CheckResult("configuration", OK, str(path or "built-in defaults (no tierwise.toml here)")),
+        CheckResult("database", OK, shown(configured.database_url)),
+        CheckResult("state_dir", OK, str(configured.state_dir)),
     ]
-    findings += [Finding(name, WARNING, "sets nothing") for name in settings.unknown_variables()]
+    findings += [CheckResult(name, WARNING, "sets nothing") for name in settings.unknown_variables()]
     has_secret = OVERRIDE in os.environ or (configured.state_dir / HASH_FILE).exists()
-    findings.append(Finding("admin secret", OK, "set" if has_secret else "will be made at the first start"))
+    findings.append(CheckResult("admin secret", OK, "set" if has_secret else "will be made at the first start"))
     return findings
 
 
-def _books(configured: "Settings") -> list[Finding]:
+def _books(configured: "Settings") -> list[CheckResult]:
     from router.database import schema
     from router.database.engine import DatabaseUnusable, sqlite_path
     from router.database.schema import ADVICE, SchemaState
@@ -80,19 +80,19 @@ def _books(configured: "Settings") -> list[Finding]:
         is_absent = file is not None and not file.exists()
         state = SchemaState.EMPTY if is_absent else schema.check(configured.database_url)
     except DatabaseUnusable as error:
-        return [Finding("schema", BAD, str(error))]
+        return [CheckResult("schema", BAD, str(error))]
     advice = ADVICE.get(state)
-    findings = [Finding("schema", BAD if advice else OK, advice or f"{state}")]
+    findings = [CheckResult("schema", BAD if advice else OK, advice or f"{state}")]
     directory = spool_directory(configured.state_dir)
     spools = len(list(directory.glob("*.spool"))) if directory.exists() else 0
-    findings.append(Finding("spools", OK, f"{spools} in use or waiting to be adopted"))
+    findings.append(CheckResult("spools", OK, f"{spools} in use or waiting to be adopted"))
     if directory.exists() and (rejected := recovery.rejected_count(directory)):
-        findings.append(Finding("refused requests", BAD, f"{rejected} wait in {directory / recovery.REJECTED}"))
-    findings += [Finding("damaged spool", BAD, str(path)) for path in recovery.damaged(directory)]
+        findings.append(CheckResult("refused requests", BAD, f"{rejected} wait in {directory / recovery.REJECTED}"))
+    findings += [CheckResult("damaged spool", BAD, str(path)) for path in recovery.damaged(directory)]
     return findings
 
 
-def _policy(configured: "Settings", *, has_books: bool) -> list[Finding]:
+def _policy(configured: "Settings", *, has_books: bool) -> list[CheckResult]:
     """Hold what is in force against the configuration: the tiers may have changed since it was activated."""
     from router.database.engine import open_engine
     from router.policies.dials import WrongPolicy, require_fits
@@ -107,27 +107,27 @@ def _policy(configured: "Settings", *, has_books: bool) -> list[Finding]:
     try:
         require_fits(policy, configured.tiers)
     except WrongPolicy as error:
-        return [Finding(what, WARNING, str(error))]
-    return [Finding(what, OK, "fits the tiers")]
+        return [CheckResult(what, WARNING, str(error))]
+    return [CheckResult(what, OK, "fits the tiers")]
 
 
-def _models(configured: "Settings", environ: Mapping[str, str], *, ask: bool) -> list[Finding]:
+def _models(configured: "Settings", environ: Mapping[str, str], *, ask: bool) -> list[CheckResult]:
     from router import lineup
     from router.ledger import pricelist
 
     models = lineup.every(configured, environ)
     unpriced = {m.name for m in models if pricelist.quote(m.name, configured.prices) is None}
     findings = [
-        Finding(f"price of {m.name}", WARNING, "none: its calls are booked without an amount")
+        CheckResult(f"price of {m.name}", WARNING, "none: its calls are booked without an amount")
         for m in models
         if m.name in unpriced
     ]
     if not unpriced:
-        findings.append(Finding("prices", OK, f"all of {len(models)} models have one"))
+        findings.append(CheckResult("prices", OK, f"all of {len(models)} models have one"))
     return findings + (asyncio.run(_answers(models)) if ask else [])
 
 
-async def _answers(models: Sequence["ModelTarget"]) -> list[Finding]:
+async def _answers(models: Sequence["ModelTarget"]) -> list[CheckResult]:
     from router.providers.catalog import Providers
 
     providers = Providers()
@@ -137,14 +137,14 @@ async def _answers(models: Sequence["ModelTarget"]) -> list[Finding]:
         await providers.close()
 
 
-async def _answer(providers: "Providers", model: "ModelTarget") -> Finding:
+async def _answer(providers: "Providers", model: "ModelTarget") -> CheckResult:
     from router.errors import ProviderError
 
     try:
         async with asyncio.timeout(20):
             await providers.of(model).ping(model)
     except ProviderError as error:
-        return Finding(model.name, BAD, error.message)
+        return CheckResult(model.name, BAD, error.message)
     except TimeoutError:
-        return Finding(model.name, BAD, "did not answer within 20 s")
-    return Finding(model.name, OK, "answers")
+        return CheckResult(model.name, BAD, "did not answer within 20 s")
+    return CheckResult(model.name, OK, "answers")

@@ -134,14 +134,14 @@ def _propose(
     engine: "Engine",
 ) -> None:
     """Propose a policy version that names the artefact, its thresholds open to as many queries as today's."""
-    from classifier.training.holdout import Verdict
+    from classifier.training.holdout import HoldoutVerdict
     from router.commands.policy import actor, begin
     from router.learning.refit import same_share
     from router.policies import lifecycle
     from router.policies.versions import in_force
 
     verdict = found.figures.verdict
-    is_proposed = verdict in (Verdict.BETTER, Verdict.NO_DIFFERENCE) if wanted is None else wanted
+    is_proposed = verdict in (HoldoutVerdict.BETTER, HoldoutVerdict.NO_DIFFERENCE) if wanted is None else wanted
     if not is_proposed:
         typer.echo(f"not proposed ({verdict}); --propose does it all the same", err=True)
         return

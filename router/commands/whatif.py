@@ -11,7 +11,7 @@ from router.commands.output import ConfigOption, Format, FormatOption, show
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from router.reports.whatif import Replay, State
+    from router.reports.whatif import Replay, Scenario
     from router.reports.window import Window
 
 COLUMNS = ("what", "queries", "deep_share", "cost_usd", "expected_revenue_usd", "contribution_usd", "cost_per_1000_usd")
@@ -75,12 +75,12 @@ def _replay(engine: "Engine", window: "Window") -> "Replay | None":
     return None if shift is None else shift.by
 
 
-def _state(engine: "Engine", window: "Window") -> "State":
+def _state(engine: "Engine", window: "Window") -> "Scenario":
     """Read what is, by tier, split over token buckets by the prices in effect."""
     from router.clock import SystemClock
     from router.ledger.prices import PriceBook
     from router.reports.queries import costs
-    from router.reports.whatif import BUCKETS, State, TierState, split
+    from router.reports.whatif import BUCKETS, Scenario, TierState, split
 
     book, now_us = PriceBook.load(engine), SystemClock().now_us()
     tiers: dict[str, TierState] = {}
@@ -102,10 +102,10 @@ def _state(engine: "Engine", window: "Window") -> "State":
         str(country): (Decimal(sums.requests), Decimal(sums.expected_nanousd))
         for (country,), sums in costs(engine, ["country"], window).ordered()
     }
-    return State(tiers, Decimal(revenue), countries)
+    return Scenario(tiers, Decimal(revenue), countries)
 
 
-def _row(what: str, state: "State") -> dict[str, object]:
+def _row(what: str, state: "Scenario") -> dict[str, object]:
     from router.reports.figures import usd
 
     share = state.deep_share

@@ -91,7 +91,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
 
 
-class Label(Base):
+class LabelText(Base):
     """A recurring text (segment, model, country, language, version), stored once."""
 
     __tablename__ = "labels"
@@ -316,7 +316,7 @@ class Feedback(Base):
     created_at: Mapped[int] = mapped_column(BigInteger)
 
 
-class StoredResponse(Base):
+class StoredResponseRow(Base):
     """A response a client asked to keep, with its retention; the only table that may hold text of conversations."""
 
     __tablename__ = "stored_responses"

@@ -17,7 +17,7 @@ LOOKED_AT_EVERY_MS = 2_000.0
 USUAL = 0.95
 
 
-class Window:
+class WaitWindow:
     """The last waits of one tier, each with when it was seen."""
 
     def __init__(self) -> None:
@@ -49,13 +49,13 @@ class LatencyWindow:
 
     def __init__(self, ticks_ms: Callable[[], float]) -> None:
         self._ticks_ms = ticks_ms
-        self._windows: dict[tuple[Tier, bool], Window] = {}
+        self._windows: dict[tuple[Tier, bool], WaitWindow] = {}
 
     def saw(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
         """Note how long an answer of a tier let its client wait."""
         window = self._windows.get((tier, streamed))
         if window is None:
-            window = self._windows[tier, streamed] = Window()
+            window = self._windows[tier, streamed] = WaitWindow()
         window.add(self._ticks_ms(), wait_ms)
 
     def sent(self, tier: Tier, streamed: bool) -> None:

@@ -8,8 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.engine import writing
 from router.database.learning_tables import DuelDay
-
-US_PER_DAY = 86_400_000_000
+from router.types import DAY_US
 
 
 class DuelAllowance:
@@ -21,7 +20,7 @@ class DuelAllowance:
 
     def take(self, nanousd: int, now_us: int) -> int | None:
         """Take an upper bound from today's allowance; the day, or None when it is used up. Raises SQLAlchemyError."""
-        day = now_us // US_PER_DAY
+        day = now_us // DAY_US
         if nanousd > self.nanousd_per_day:
             return None
         with writing(self._engine) as connection:

@@ -24,7 +24,7 @@ from classifier.model import DifficultyModel
 from router.database.engine import writing
 from router.database.learning_tables import Artifact
 from router.policies.canaries import open_canary
-from router.policies.versions import State, newest
+from router.policies.versions import PolicyState, newest
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ class Artifacts:
 
 def _named(connection: Connection) -> set[str]:
     """The classifiers of the policy in force and of the one on trial."""
-    rows = [newest(connection, state=State.ACTIVE)]
+    rows = [newest(connection, state=PolicyState.ACTIVE)]
     if canary := open_canary(connection):
         rows.append(newest(connection, version=canary.version))
     return {str(row.body["classifier"]) for row in rows if row is not None and row.body.get("classifier")}

@@ -53,7 +53,7 @@ class Allowance(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class DuelledQuery:
     """An answered query to be taken on. `purse` makes a purse of the request's budgets, None where it has none."""
 
     query: TierRequest
@@ -69,7 +69,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DuelFinding:
     """What came of a duel; `preferred` by a judge of one mind in both orders."""
 
     agreement: Agreement
@@ -82,7 +82,7 @@ class Finding:
         return None if self.preferred is None else float(self.preferred is tier)
 
 
-class Contest:
+class PendingDuel:
     """A request that is to be duelled, while it is answered: gathers what is streamed, then begins."""
 
     def __init__(
@@ -102,7 +102,7 @@ class Contest:
         """Start the duel, once the client has its answer; a model that stood in for another proves nothing."""
         choices = fold(self._deltas, answer.provider_model).choices if self._deltas else answer.choices
         if choices and not answer.fell_back:
-            self._duels.begin(Match(self._query, self._calls, answer.final_tier, choices[0], self._budget_hold))
+            self._duels.begin(DuelledQuery(self._query, self._calls, answer.final_tier, choices[0], self._budget_hold))
 
 
 class NoDuel(Exception):
@@ -133,7 +133,7 @@ class Duels:
         self._tell = tell
         self._running: set[asyncio.Task[None]] = set()
 
-    def begin(self, match: Match) -> None:
+    def begin(self, match: DuelledQuery) -> None:
         """Start a duel in the background, if there is room."""
         if len(self._running) >= MOST_AT_ONCE:
             self._tell("busy", 0)
@@ -153,7 +153,7 @@ class Duels:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _run(self, match: Match) -> None:
+    async def _run(self, match: DuelledQuery) -> None:
         """Whatever goes wrong with a duel is counted and touches nobody."""
         before = len(match.calls.made)
         ending = "failed"
@@ -170,7 +170,7 @@ class Duels:
             costs = [call.cost_nanousd for call in match.calls.made[before:]]
             self._tell(ending, sum(cost for cost in costs if cost is not None))
 
-    async def _fight(self, match: Match) -> Finding:
+    async def _fight(self, match: DuelledQuery) -> DuelFinding:
         first = len(match.calls.made)
         request = self._request(match)
         async with _Stake(self._allowance, match, self._now_us) as stake:
@@ -185,7 +185,7 @@ class Duels:
             match.calls.note(self._verdict(match, finding, cost))
             return finding
 
-    def _request(self, match: Match) -> ProviderRequest:
+    def _request(self, match: DuelledQuery) -> ProviderRequest:
         query, target = match.query, self._rivals[match.other]
         return ProviderRequest(
             target,
@@ -197,17 +197,19 @@ class Duels:
             max_output_tokens=query.max_output_tokens,
         )
 
-    async def _compare(self, match: Match, rival: Choice, stake: "_Stake") -> Finding:
+    async def _compare(self, match: DuelledQuery, rival: Choice, stake: "_Stake") -> DuelFinding:
         question = asked(match.query.estimate.answer_type, match.query.messages, match.query.params)
         found = await agreement(match.answer, rival, question, self._checkers)
         texts = (match.answer.content or "", rival.content or "")
         can_judge = self._judges and all(texts) and {match.answer.finish_reason, rival.finish_reason} <= WHOLE
         if found is Agreement.SAME or not can_judge:
-            return Finding(found)
+            return DuelFinding(found)
         preferred = await self._judged(match, question, texts, stake)
-        return Finding(found, preferred)
+        return DuelFinding(found, preferred)
 
-    async def _judged(self, match: Match, question: Asked, texts: tuple[str, str], stake: "_Stake") -> Tier | None:
+    async def _judged(
+        self, match: DuelledQuery, question: Asked, texts: tuple[str, str], stake: "_Stake"
+    ) -> Tier | None:
         chosen = judge.choose_judge(self._judges, list(self._rivals.values()))
         assert chosen is not None
         try:
@@ -217,7 +219,7 @@ class Duels:
         won = await judge.decide(match.calls, match.other, chosen, question.question, texts, CallKind.SHADOW)
         return None if won is None else (match.answered, match.other)[won]
 
-    def _verdict(self, match: Match, finding: Finding, cost: int | None) -> DuelVerdict:
+    def _verdict(self, match: DuelledQuery, finding: DuelFinding, cost: int | None) -> DuelVerdict:
         took_part = (match.answered, match.other)
         fast, reasoning = (finding.grade(tier) if tier in took_part else None for tier in (Tier.FAST, Tier.REASONING))
         return DuelVerdict(
@@ -236,7 +238,7 @@ class Duels:
 class _Stake:
     """What one duel holds of the day's allowance and of hard budgets; what it did not cost goes back."""
 
-    def __init__(self, allowance: Allowance, match: Match, now_us: Callable[[], int]) -> None:
+    def __init__(self, allowance: Allowance, match: DuelledQuery, now_us: Callable[[], int]) -> None:
         self._allowance = allowance
         self._match = match
         self._now_us = now_us

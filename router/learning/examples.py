@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.training.adapt import Example
-from router.learning.labels import TRUST, WEAK, Contest, LabelledRequest, Source
+from router.learning.labels import TRUST, WEAK, DuelOutcome, LabelledRequest, Source
 from router.types import Agreement, Tier
 
 Array = npt.NDArray[np.float64]
@@ -30,7 +30,7 @@ HEADS = (Tier.FAST, Tier.REASONING)
 Mass = tuple[float, float]  # value times weight, weight
 
 
-def believed(contest: Contest, p_fast: float, p_reasoning: float) -> tuple[float, float]:
+def believed(contest: DuelOutcome, p_fast: float, p_reasoning: float) -> tuple[float, float]:
     """P(right) of the fast answer and of the other one, given how the duel ended and what was expected of both."""
     both, only_fast, only_other, neither = _joint(p_fast, p_reasoning)
     if contest.agreement is Agreement.SAME:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from classifier.rows import ROW_FORMAT, RowError, Seen, unpacked
+from classifier.rows import ROW_FORMAT, ReadFeatures, RowError, unpacked
 from router.database import codes, ids
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Reason, Signal, Tier
@@ -69,7 +69,7 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class DuelOutcome:
     """A duel that came to something: whether the answers agree by their form, whether a judge prefers the fast one."""
 
     agreement: Agreement
@@ -87,7 +87,7 @@ class LabelledRequest:
     """One request that can be learnt from; a duel is a contest, to be believed so far."""
 
     at_us: int
-    seen: Seen
+    seen: ReadFeatures
     score: float
     p_fast: float
     p_reasoning: float
@@ -95,7 +95,7 @@ class LabelledRequest:
     answered: Tier
     is_scored: bool
     labels: list[Label] = field(default_factory=list)
-    contest: Contest | None = None
+    contest: DuelOutcome | None = None
 
     @property
     def is_labelled(self) -> bool:
@@ -212,7 +212,7 @@ def _take(
         labelled_requests[id].labels.append(label)
 
 
-def _contest(agreement: Agreement, preferred: Tier | None, answered: Tier) -> Contest | None:
+def _contest(agreement: Agreement, preferred: Tier | None, answered: Tier) -> DuelOutcome | None:
     if agreement is Agreement.UNCLEAR and preferred is None:
         return None
-    return Contest(agreement, answered, None if preferred is None else preferred is Tier.FAST)
+    return DuelOutcome(agreement, answered, None if preferred is None else preferred is Tier.FAST)

@@ -1,15 +1,17 @@
 """The model card of a classifier refitted from the books: data, sources and their bias, figures beside all controls."""
 
-from classifier.training.holdout import ADAPTED, BASE, Calibration, Verdict
+from classifier.training.holdout import ADAPTED, BASE, CalibrationCheck, HoldoutVerdict
 from classifier.training.metrics import Interval
 from router.learning.labels import TRUST
 from router.learning.refit import Refit, day_of
 
 ADVICE = {
-    Verdict.BETTER: "On the later slice it tells the gain better than its base, beyond chance.",
-    Verdict.NO_DIFFERENCE: "On the later slice no difference to its base can be shown.",
-    Verdict.WORSE: "On the later slice it tells the gain **worse** than its base, beyond chance. Do not activate it.",
-    Verdict.TOO_LITTLE: "**Not enough evidence** to say whether it is better than its base.",
+    HoldoutVerdict.BETTER: "On the later slice it tells the gain better than its base, beyond chance.",
+    HoldoutVerdict.NO_DIFFERENCE: "On the later slice no difference to its base can be shown.",
+    HoldoutVerdict.WORSE: (
+        "On the later slice it tells the gain **worse** than its base, beyond chance. Do not activate it."
+    ),
+    HoldoutVerdict.TOO_LITTLE: "**Not enough evidence** to say whether it is better than its base.",
 }
 
 
@@ -19,7 +21,7 @@ def card(refit: Refit, base_version: str, models: tuple[str, str]) -> str:
     lines = [
         f"# Model card: {refit.adapted.model.version}",
         "",
-        f"Verdict: **{figures.verdict}**. {ADVICE[figures.verdict]}",
+        f"HoldoutVerdict: **{figures.verdict}**. {ADVICE[figures.verdict]}",
         "",
         f"Method: {refit.adapted.method}. Base: {base_version}. Fast tier: {models[0]}; reasoning tier: {models[1]}.",
         "",
@@ -67,7 +69,7 @@ def _rankings(refit: Refit) -> list[str]:
     return shown
 
 
-def _calibration(name: str, tier: str, side: Calibration | None) -> str:
+def _calibration(name: str, tier: str, side: CalibrationCheck | None) -> str:
     if side is None:
         return f"| {name} | {tier} | 0 | - | - | - |"
     return f"| {name} | {tier} | {side.labels} | {side.ece} | {side.floor:.3f} | {side.brier:.3f} |"

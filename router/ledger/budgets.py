@@ -16,14 +16,12 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, t
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.engine import AuditHook, writing
-from router.database.tables import ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, Label, Request
+from router.database.tables import ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, LabelText, Request
 from router.errors import InvalidRequest
 from router.ledger.folding import RequestRecord
-from router.types import Tier
+from router.types import DAY_US, HOUR_US, Tier
 
 BUDGET_LOCK = 0x7165_7279  # PostgreSQL advisory lock: shared to book, exclusive to set a budget
-HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
 ATTEMPTS = 5  # others may lease in between
 
 
@@ -330,8 +328,8 @@ def _payers(connection: Connection, records: Iterable[RequestRecord]) -> Mapping
             late.append(record.request_id)
     for place in range(0, len(late), 500):
         query = (
-            select(Request.id, Request.key_id, Label.text, Request.first_tier, Request.opened_at)
-            .join(Label, Label.id == Request.segment_id)
+            select(Request.id, Request.key_id, LabelText.text, Request.first_tier, Request.opened_at)
+            .join(LabelText, LabelText.id == Request.segment_id)
             .where(Request.id.in_(late[place : place + 500]))
         )
         for id_, key_id, segment, tier, opened_at in connection.execute(query):
@@ -363,7 +361,7 @@ def _spent(connection: Connection, budget: Budget, start_us: int) -> int:
         case BudgetScope.KEY:
             query = query.where(Request.key_id == int(budget.subject))
         case BudgetScope.SEGMENT:
-            of_segment = select(Label.id).where(Label.text == budget.subject).scalar_subquery()
+            of_segment = select(LabelText.id).where(LabelText.text == budget.subject).scalar_subquery()
             query = query.where(Request.segment_id == of_segment)
         case BudgetScope.TIER:
             query = query.where(Request.first_tier == Tier(budget.subject))

@@ -93,7 +93,7 @@ class Grain(IntEnum):
         return (1, 4, 96)[self]
 
 
-class Role(IntEnum):
+class CallRole(IntEnum):
     """What a call was to the answer: the router's own overhead is everything that is not the answer."""
 
     ANSWER = 1

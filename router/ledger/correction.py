@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, and_, func, insert, select
 
 from router.database.engine import exclusive
-from router.database.tables import Adjustment, Call, Label, Run
+from router.database.tables import Adjustment, Call, LabelText, Run
 from router.ledger.prices import PriceBook
 from router.types import Precision, Usage
 
@@ -97,7 +97,7 @@ def utc_day(at_us: int) -> str:
 
 
 def _lines(models: Sequence[str], since_us: int, until_us: int) -> Any:
-    model, service = Label.__table__.alias("model"), Label.__table__.alias("service")
+    model, service = LabelText.__table__.alias("model"), LabelText.__table__.alias("service")
     corrected = (
         select(
             Adjustment.request_id,

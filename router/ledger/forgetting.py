@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from router.database.engine import exclusive
 from router.database.learning_tables import FeatureRow
-from router.database.tables import ApiKey, Base, Feedback, RawUsage, Request, StoredResponse
+from router.database.tables import ApiKey, Base, Feedback, RawUsage, Request, StoredResponseRow
 
 
 class UnknownUser(ValueError):
@@ -40,7 +40,7 @@ def forget(engine: Engine, user: str, now_us: int) -> Forgotten:
         noted = (Feedback.key_id == key_id) & Feedback.note.is_not(None)
         return Forgotten(
             int(key_id),
-            _gone(connection, StoredResponse, StoredResponse.key_id == key_id),
+            _gone(connection, StoredResponseRow, StoredResponseRow.key_id == key_id),
             connection.execute(update(Feedback).where(noted).values(note=None)).rowcount,
             _gone(connection, RawUsage, _of_key(RawUsage.request_id, key_id)),
             _gone(connection, FeatureRow, _of_key(FeatureRow.request_id, key_id)),

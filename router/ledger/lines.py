@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from router.database import codes, ids
 from router.ledger.attribution import RevenueAttribution, fetched
-from router.ledger.cells import ADDED_FACTS, CALL_FACTS, CALL_KEYS, REQUEST_FACTS, REQUEST_KEYS, UNKNOWN, Role
+from router.ledger.cells import ADDED_FACTS, CALL_FACTS, CALL_KEYS, REQUEST_FACTS, REQUEST_KEYS, UNKNOWN, CallRole
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 
 Ints = NDArray[np.int64]
@@ -49,7 +49,7 @@ WHERE a.request_id IS NULL AND a.effective_at >= :lo AND a.effective_at < :hi
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class CellSums:
     """Facts by cell: `keys` has a row per cell and a column per key, `facts` a column per added fact."""
 
     keys: Ints
@@ -90,14 +90,16 @@ class Lines:
             self._factors[name] = _distinct(self.keys[name])
         return self._factors[name]
 
-    def cells(self, grouping: Sequence[str], labels: Ints) -> Cells:
+    def cells(self, grouping: Sequence[str], labels: Ints) -> CellSums:
         """Add the facts up by a label per unit (a stretch of time) and the values of the keys."""
         known = self._known_cost()
         if not len(self.ms):
-            return Cells(np.empty((0, len(grouping) + 1), np.int64), np.empty((0, len(ADDED_FACTS)), np.int64), known)
+            return CellSums(
+                np.empty((0, len(grouping) + 1), np.int64), np.empty((0, len(ADDED_FACTS)), np.int64), known
+            )
         if not any(name in CALL_KEYS for name in grouping):
             return _added([_distinct(labels), *(self._factor(name) for name in grouping)], self._facts, known)
-        answer = {"model": self.answer_model, "role": np.where(self.answer_model == UNKNOWN, UNKNOWN, Role.ANSWER)}
+        answer = {"model": self.answer_model, "role": np.where(self.answer_model == UNKNOWN, UNKNOWN, CallRole.ANSWER)}
         of_units = [answer[name] if name in CALL_KEYS else self.keys[name] for name in grouping]
         of_lines = [self.call_keys[n] if n in CALL_KEYS else self.keys[n][self.unit] for n in grouping]
         columns = [np.concatenate((labels, labels[self.unit]))]
@@ -128,10 +130,10 @@ def bucket_of(cost_nanousd: Ints) -> Ints:
     return np.where(cost_nanousd > 0, place, NO_COST_BUCKET)
 
 
-def added(columns: Sequence[Ints], facts: Ints, largest: Ints) -> Cells:
+def added(columns: Sequence[Ints], facts: Ints, largest: Ints) -> CellSums:
     """Add facts up by the distinct combinations of the columns."""
     if not len(facts):
-        return Cells(np.empty((0, len(columns)), np.int64), facts, largest)
+        return CellSums(np.empty((0, len(columns)), np.int64), facts, largest)
     return _added([_distinct(column) for column in columns], facts, largest)
 
 
@@ -142,7 +144,7 @@ def _distinct(column: Ints) -> Factor:
     return present + least, places
 
 
-def _added(factors: Sequence[Factor], facts: Ints, largest: Ints) -> Cells:
+def _added(factors: Sequence[Factor], facts: Ints, largest: Ints) -> CellSums:
     """Add facts up; each column comes as its distinct values and the place of each row's value among them."""
     code, sizes = np.zeros(len(facts), np.int64), [len(values) for values, _ in factors]
     for (_, places), size in zip(factors, sizes, strict=True):
@@ -157,7 +159,7 @@ def _added(factors: Sequence[Factor], facts: Ints, largest: Ints) -> Cells:
     for number in reversed(range(len(factors))):
         present, rest = np.divmod(present, sizes[number])
         keys[:, number] = factors[number][0][rest]
-    return Cells(keys, sums.T, most)
+    return CellSums(keys, sums.T, most)
 
 
 def _numbered(code: Ints, size: int) -> tuple[Ints, Ints]:
@@ -261,7 +263,7 @@ def _with_calls(
         for id, number, amount in adjusted:
             line = place.get((id, number))
             if line is None:
-                extra.append((int(np.searchsorted(named, np.bytes_(id))), UNKNOWN, Role.CORRECTION, amount))
+                extra.append((int(np.searchsorted(named, np.bytes_(id))), UNKNOWN, CallRole.CORRECTION, amount))
             else:
                 priced[line] = 1
                 cost[line] += amount
@@ -302,16 +304,16 @@ def _roles(call_no: Ints, kind: Ints, status: Ints, answered: Ints) -> Ints:
             (kind == codes.KINDS[CallKind.SAMPLE]) & (status == ok),
         ],
         [
-            Role.NOT_SENT,
-            Role.SHADOW,
-            Role.JUDGE,
-            Role.ANSWER,
-            Role.CANCELLED,
-            Role.RETRIED,
-            Role.FAILED,
-            Role.LOSING_SAMPLE,
+            CallRole.NOT_SENT,
+            CallRole.SHADOW,
+            CallRole.JUDGE,
+            CallRole.ANSWER,
+            CallRole.CANCELLED,
+            CallRole.RETRIED,
+            CallRole.FAILED,
+            CallRole.LOSING_SAMPLE,
         ],
-        Role.ANSWER,
+        CallRole.ANSWER,
     ).astype(np.int64)
 
 
@@ -331,7 +333,7 @@ def _standing_alone(
     for place, statement in enumerate(unmatched, len(free)):
         keys["segment"][place], keys["country"][place] = statement.segment_id, statement.country_id
         facts[place, REQUEST_FACTS.index("booked_nanousd")] = statement.amount_nanousd
-    lines = [(place, int(row[1]), int(Role.CORRECTION), int(row[2])) for place, row in enumerate(free)]
+    lines = [(place, int(row[1]), int(CallRole.CORRECTION), int(row[2])) for place, row in enumerate(free)]
     units, models, roles, call_facts = _extra(lines)
     nothing = np.full(count, UNKNOWN, np.int64)
     return Lines(ms, keys, facts, nothing, units, {"model": models, "role": roles}, call_facts)

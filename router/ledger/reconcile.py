@@ -13,13 +13,12 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from router.database.engine import exclusive
-from router.database.tables import Adjustment, Call, Label
+from router.database.tables import Adjustment, Call, LabelText
 from router.errors import InvalidRequest
 from router.ledger.correction import RECONCILED, book_run, utc_day
 from router.money import NotMoney, nano_from_usd
-from router.types import Precision
+from router.types import DAY_US, Precision
 
-DAY_US = 86_400_000_000
 DAY_COLUMNS = ("day", "date", "usage_date", "start_date", "start_time", "start_time_iso")
 MODEL_COLUMNS = ("model", "model_id", "line_item", "sku")
 AMOUNT_COLUMNS = ("amount_usd", "cost_usd", "amount_value", "amount", "cost", "spend")
@@ -116,8 +115,8 @@ def _booked(engine: Engine, days: Sequence[str]) -> dict[tuple[str, str], tuple[
     since, until = _midnight(days[0]), _midnight(days[-1]) + DAY_US
     found: dict[tuple[str, str], tuple[int, int, int, int]] = {}
     query = (
-        select(Call.started_at, Call.cost_nanousd, Call.precision, Label.text)
-        .join(Label, Label.id == Call.provider_model_id)
+        select(Call.started_at, Call.cost_nanousd, Call.precision, LabelText.text)
+        .join(LabelText, LabelText.id == Call.provider_model_id)
         .where(Call.started_at >= since, Call.started_at < until)
         .execution_options(yield_per=10_000)
     )

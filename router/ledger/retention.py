@@ -5,12 +5,12 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from router.database.engine import writing
 from router.database.learning_tables import DuelDay, FeatureRow
-from router.database.tables import RawUsage, StoredResponse
+from router.database.tables import RawUsage, StoredResponseRow
+from router.types import DAY_US
 
 RAW_USAGE_DAYS = 30
 FEATURE_DAYS = 90
 BATCH = 5_000
-DAY_US = 86_400_000_000
 
 
 def first_id_at(at_us: int) -> str:
@@ -24,7 +24,9 @@ def purge(engine: Engine, now_us: int, feature_days: int = FEATURE_DAYS) -> int:
     gone += _purge_before(engine, FeatureRow.request_id, first_id_at(now_us - feature_days * DAY_US))
     with writing(engine) as connection:
         connection.execute(delete(DuelDay).where(DuelDay.day < now_us // DAY_US - feature_days))
-        return gone + connection.execute(delete(StoredResponse).where(StoredResponse.expires_at < now_us)).rowcount
+        return (
+            gone + connection.execute(delete(StoredResponseRow).where(StoredResponseRow.expires_at < now_us)).rowcount
+        )
 
 
 def _purge_before(engine: Engine, id_: InstrumentedAttribute[str], bound: str) -> int:

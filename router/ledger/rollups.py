@@ -183,7 +183,7 @@ def _starts(ms: lines.Ints, grain: Grain) -> lines.Ints:
     return quarters - quarters % grain.quarters
 
 
-def _merged(code: int, grain: Grain, made: Sequence[lines.Cells]) -> list[list[int]]:
+def _merged(code: int, grain: Grain, made: Sequence[lines.CellSums]) -> list[list[int]]:
     """Put the cells of several pages together as rows."""
     if not made:
         return []

@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from router.clock import SystemClock
+from router.clock import Clock, SystemClock
 from router.database.engine import cause
 from router.ledger import budgets, recovery, retention
 from router.ledger.feed import SpoolReader
@@ -53,18 +52,6 @@ class ShippingState:
     stray_results: int = 0
     low_on_space: bool = False
     last_error: str | None = None
-
-
-class Clock(Protocol):
-    """Time as a parameter."""
-
-    def now_us(self) -> int:
-        """Microseconds since the epoch."""
-        ...
-
-    def ticks_ms(self) -> float:
-        """Monotonic milliseconds."""
-        ...
 
 
 class Shipper:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.engine import writing
-from router.database.tables import Label
+from router.database.tables import LabelText
 from router.ledger import budgets
 from router.ledger.folding import RequestRecord
 from router.ledger.learning_rows import DuelRow, FeatureRowRow, duel_row, feature_row
@@ -92,18 +92,18 @@ def labels(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
     wanted = sorted(set(texts))
     known = _known(connection, wanted)
     if missing := [text for text in wanted if text not in known]:
-        room = max(MOST_LABELS - (connection.scalar(select(func.count()).select_from(Label)) or 0), 0)
+        room = max(MOST_LABELS - (connection.scalar(select(func.count()).select_from(LabelText)) or 0), 0)
         made = missing[:room] if room >= len(missing) else [*missing[:room], *_unknown(connection, [OTHER])]
         if made:
             insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            connection.execute(insert(Label).on_conflict_do_nothing(), [{"text": text} for text in made])
+            connection.execute(insert(LabelText).on_conflict_do_nothing(), [{"text": text} for text in made])
         known |= _known(connection, [*wanted, OTHER])
         known |= {text: known[OTHER] for text in missing if text not in known}
     return {text: known[text] for text in wanted}
 
 
 def _known(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
-    query = select(Label.text, Label.id).where(Label.text.in_(texts))
+    query = select(LabelText.text, LabelText.id).where(LabelText.text.in_(texts))
     return {row.text: row.id for row in connection.execute(query)}
 
 

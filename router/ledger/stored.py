@@ -6,10 +6,11 @@ Blocking; call it off the event loop. Only the key that stored a response finds 
 from sqlalchemy import ColumnElement, Engine, and_, delete, insert, select
 
 from router.database.engine import writing
-from router.database.tables import StoredResponse
+from router.database.tables import StoredResponseRow
+from router.types import DAY_US
 
 RESERVED = b""
-RESERVATION_US = 86_400_000_000  # longer than any answer takes
+RESERVATION_US = DAY_US  # longer than any answer takes
 
 
 class StoredResponses:
@@ -28,27 +29,27 @@ class StoredResponses:
 
     def find(self, response_id: str, key_id: int | None, now_us: int) -> bytes | None:
         """Return what the same key stored, unless it has expired."""
-        query = select(StoredResponse.body).where(_readable(response_id, key_id, now_us))
+        query = select(StoredResponseRow.body).where(_readable(response_id, key_id, now_us))
         with self._engine.connect() as connection:
             return connection.execute(query).scalar_one_or_none()
 
     def delete(self, response_id: str, key_id: int | None, now_us: int) -> bool:
         """Delete what the same key stored; tells whether it was there."""
         with writing(self._engine) as connection:
-            found = connection.execute(delete(StoredResponse).where(_readable(response_id, key_id, now_us)))
+            found = connection.execute(delete(StoredResponseRow).where(_readable(response_id, key_id, now_us)))
             return found.rowcount > 0
 
     def _write(self, response_id: str, key_id: int | None, now_us: int, expires_us: int, body: bytes) -> None:
         row = {"id": response_id, "key_id": key_id, "created_at": now_us, "expires_at": expires_us, "body": body}
         with writing(self._engine) as connection:
-            connection.execute(delete(StoredResponse).where(StoredResponse.id == response_id))
-            connection.execute(insert(StoredResponse), row)
+            connection.execute(delete(StoredResponseRow).where(StoredResponseRow.id == response_id))
+            connection.execute(insert(StoredResponseRow), row)
 
 
 def _readable(response_id: str, key_id: int | None, now_us: int) -> ColumnElement[bool]:
     return and_(
-        StoredResponse.id == response_id,
-        StoredResponse.key_id == key_id,
-        StoredResponse.expires_at > now_us,
-        StoredResponse.body != RESERVED,
+        StoredResponseRow.id == response_id,
+        StoredResponseRow.key_id == key_id,
+        StoredResponseRow.expires_at > now_us,
+        StoredResponseRow.body != RESERVED,
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from router.database.tables import Adjustment, Call, Label, PriceRow, Request
+from router.database.tables import Adjustment, Call, LabelText, PriceRow, Request
 from router.ledger import recovery
 from router.ledger.prices import Price, PriceBook, price_of
 from router.ledger.spool import SPOOL_SUFFIX
@@ -58,11 +58,11 @@ def verify(engine: Engine, state_dir: Path | None = None) -> Findings:
 
 def _check_calls(connection: Connection, prices: Mapping[int, Price], findings: Findings) -> None:
     query = (
-        select(Call.__table__, Label.text.label("model"), Request.id.label("booked_request"))
-        .join(Label, Label.id == Call.provider_model_id, isouter=True)
+        select(Call.__table__, LabelText.text.label("model"), Request.id.label("booked_request"))
+        .join(LabelText, LabelText.id == Call.provider_model_id, isouter=True)
         .join(Request, Request.id == Call.request_id, isouter=True)
     )
-    services: dict[int, str] = {row.id: row.text for row in connection.execute(select(Label.id, Label.text))}
+    services: dict[int, str] = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
     for line in connection.execution_options(yield_per=10_000).execute(query):
         findings.calls += 1
         where = f"{line.request_id}/{line.call_no}"

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from router.decision.policy import NEVER, Policy
+from router.types import HOUR_US
 
 MOST_ERROR = 1.0
 LEAST_MOVED = 0.01  # a threshold of 0 counts as this much when it is raised, or no price would move it
 FULL_PRESSURE_AT = 4.0  # the price at which the parallel tier samples as little as it can
-HOUR_US = 3_600_000_000
 HOURS_A_WEEK = 168
 
 

@@ -14,13 +14,13 @@ from router.database.engine import writing
 from router.database.pace_tables import PaceStep
 from router.decision.policy import Policy
 from router.ledger import budgets
-from router.ledger.budgets import HOUR_US, Budget
+from router.ledger.budgets import Budget
 from router.pacing.controller import Rule
 from router.pacing.steps import LIVE, Step, Stepping, covering
+from router.types import DAY_US
 
 INTERVAL_US = 60_000_000
 LAG_US = 5_000_000  # what was settled is in the books by then
-DAY_US = 24 * HOUR_US
 FORGOTTEN_US, KEPT_US = 7 * DAY_US, 90 * DAY_US
 MOST_READ = 20_000
 COLUMNS = tuple(Step.__dataclass_fields__)

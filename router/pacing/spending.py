@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 
 from router.database import codes, ids
-from router.database.tables import BudgetPeriod, Label, Rollup
-from router.ledger.budgets import HOUR_US, Budget, BudgetScope
+from router.database.tables import BudgetPeriod, LabelText, Rollup
+from router.ledger.budgets import Budget, BudgetScope
 from router.ledger.cells import QUARTERS_AN_HOUR, Grain
-from router.types import Tier
+from router.types import HOUR_US, Tier
 
 LOOKBACK_MS = 15 * 60_000  # what took longer to settle is not seen
 HOURS_A_WEEK = 168
@@ -105,7 +105,7 @@ def hours_of_week(connection: Connection, now_us: int, scope: BudgetScope, subje
     )
     match scope:
         case BudgetScope.SEGMENT:
-            query = query.where(Rollup.key1.in_(select(Label.id).where(Label.text == subject)))
+            query = query.where(Rollup.key1.in_(select(LabelText.id).where(LabelText.text == subject)))
         case BudgetScope.TIER:
             query = query.where(Rollup.key1 == codes.TIERS[Tier(subject)])
         case _:

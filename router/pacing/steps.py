@@ -13,12 +13,12 @@ from sqlalchemy import Connection, select
 from router.database.pace_tables import PaceStep
 from router.decision.policy import Policy
 from router.ledger import budgets
-from router.ledger.budgets import HOUR_US, Budget, BudgetScope, Period
+from router.ledger.budgets import Budget, BudgetScope, Period
 from router.pacing import controller
 from router.pacing import spending as settled
 from router.pacing.controller import Pace, Rule, WeekPlan
 from router.pacing.spending import Cell, Settled
-from router.types import Tier
+from router.types import HOUR_US, Tier
 
 LONGEST_WINDOW_US = HOUR_US  # what few requests leave undecided is carried on so long
 LEAST_REQUESTS = 20

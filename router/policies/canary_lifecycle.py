@@ -14,7 +14,7 @@ from router.database.engine import exclusive
 from router.policies.canaries import Canary, CanaryState, Mode, canary_of, end_canary, open_canary
 from router.policies.dials import Wiring, WrongPolicy
 from router.policies.lifecycle import Actor, require_on_top, require_validated, row_of
-from router.policies.versions import PolicyAction, State, newest, note_act, put_in_force
+from router.policies.versions import PolicyAction, PolicyState, newest, note_act, put_in_force
 
 __all__ = ["Canary", "CanaryState", "Mode", "history", "passed", "roll_back", "running", "start", "stop"]
 
@@ -37,7 +37,7 @@ def start(
     _require_sensible(share, mode, on_success)
     with exclusive(engine) as connection:
         row = row_of(connection, version)
-        current = newest(connection, state=State.ACTIVE)
+        current = newest(connection, state=PolicyState.ACTIVE)
         if current is None:
             raise WrongPolicy("no version is in force that this one could be compared with; activate one first")
         if (canary := open_canary(connection)) is not None:

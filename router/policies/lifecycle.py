@@ -29,7 +29,7 @@ from router.policies.dials import (
 )
 from router.policies.versions import (
     PolicyAction,
-    State,
+    PolicyState,
     add_version,
     newest,
     note_act,
@@ -52,7 +52,7 @@ class Version:
     author: str
     note: str
     created_at_us: int
-    state: State
+    state: PolicyState
     changes: Mapping[str, Change]
     validated_at_us: int | None = None
 
@@ -93,7 +93,7 @@ def propose(
     `base` is the version (0: the built-in dials) on top of which the caller means the changes, where it saw one.
     """
     with exclusive(engine) as connection:
-        current = newest(connection, state=State.ACTIVE)
+        current = newest(connection, state=PolicyState.ACTIVE)
         now = current.version if current else 0
         if base is not None and base != now:
             raise WrongPolicy(f"version {base} was in force when you began, version {now} is now; look at it again")
@@ -127,7 +127,7 @@ def activate(engine: Engine, version: int, wiring: Wiring, actor: Actor) -> None
     """
     with exclusive(engine) as connection:
         row = row_of(connection, version)
-        current = newest(connection, state=State.ACTIVE)
+        current = newest(connection, state=PolicyState.ACTIVE)
         require_on_top(row, current)
         require_validated(connection, row, wiring)
         _end_own_trial(connection, version, actor)
@@ -143,7 +143,7 @@ def roll_back(engine: Engine, actor: Actor, undone: int | None = None) -> int:
     trial on top of that version ends.
     """
     with exclusive(engine) as connection:
-        current = newest(connection, state=State.ACTIVE)
+        current = newest(connection, state=PolicyState.ACTIVE)
         if current is None:
             raise WrongPolicy("no version is in force, so there is nothing to roll back")
         if undone is not None and undone != current.version:
@@ -168,13 +168,15 @@ def roll_back(engine: Engine, actor: Actor, undone: int | None = None) -> int:
 def version_of(engine: Engine, version: int | None = None) -> Version:
     """Read a version, by default the one in force; raises WrongPolicy."""
     with engine.connect() as connection:
-        row = newest(connection, state=State.ACTIVE) if version is None else row_of(connection, version)
+        row = newest(connection, state=PolicyState.ACTIVE) if version is None else row_of(connection, version)
         if row is None:
-            return Version(BUILT_IN, None, "tierwise", "built-in dials; nothing was activated", 0, State.ACTIVE, {})
+            return Version(
+                BUILT_IN, None, "tierwise", "built-in dials; nothing was activated", 0, PolicyState.ACTIVE, {}
+            )
         policy = policy_of(row.version, row.body)
         changes = differences(_policy(connection, row.parent), policy)
         made = (row.parent, row.author, row.note, row.created_at)
-        return Version(policy, *made, State(row.state), changes, row.validated_at)
+        return Version(policy, *made, PolicyState(row.state), changes, row.validated_at)
 
 
 def history(engine: Engine, limit: int = 50) -> list[LogEntry]:

@@ -24,7 +24,7 @@ MASK = 2**64 - 1
 KNOWN = frozenset(field.name for field in fields(Policy) if field.init) - {"version"}
 
 
-class State(StrEnum):
+class PolicyState(StrEnum):
     """Where a version is in its life."""
 
     PROPOSED = "proposed"
@@ -112,7 +112,7 @@ def _read(engine: Engine, before: PolicySnapshot | None) -> PolicySnapshot:
     """Read the view; a version that was known stays the same object, since versions never change."""
     known = {policy.version: policy for policy in (before.active, before.trial) if policy} if before else {}
     with engine.connect() as connection:
-        row = newest(connection, state=State.ACTIVE)
+        row = newest(connection, state=PolicyState.ACTIVE)
         canary = open_canary(connection)
         tried = newest(connection, version=canary.version) if canary else None
 
@@ -135,7 +135,7 @@ def view_of(active: Policy, canary: Canary | None = None, trial: Policy | None =
 def in_force(engine: Engine) -> Policy:
     """Read the active policy; the built-in defaults, as version 0, where none was ever activated."""
     with engine.connect() as connection:
-        row = newest(connection, state=State.ACTIVE)
+        row = newest(connection, state=PolicyState.ACTIVE)
     return Policy(version=0) if row is None else policy_of(row.version, row.body)
 
 
@@ -157,7 +157,7 @@ def import_dials(engine: Engine, dials: Mapping[str, Any], now_us: int) -> int |
         last = newest(connection, author=CONFIG_AUTHOR)
         if last is not None and policy_of(0, last.body) == wanted:
             return None
-        current = newest(connection, state=State.ACTIVE)
+        current = newest(connection, state=PolicyState.ACTIVE)
         parent = current.version if current else None
         note = "dials of the configuration file"
         version = add_version(connection, parent, dials, CONFIG_AUTHOR, note, now_us)
@@ -188,7 +188,7 @@ def add_version(
         "author": author,
         "note": note,
         "created_at": now_us,
-        "state": State.PROPOSED.value,
+        "state": PolicyState.PROPOSED.value,
         "body": dict(dials),
         "validated_at": now_us if wiring else None,
         "wiring": wiring,
@@ -199,10 +199,10 @@ def add_version(
 
 def put_in_force(connection: Connection, version: int) -> None:
     """Retire the active version and make this one active."""
-    active = PolicyVersion.state == State.ACTIVE.value
-    connection.execute(update(PolicyVersion).where(active).values(state=State.RETIRED.value))
+    active = PolicyVersion.state == PolicyState.ACTIVE.value
+    connection.execute(update(PolicyVersion).where(active).values(state=PolicyState.RETIRED.value))
     chosen = PolicyVersion.version == version
-    connection.execute(update(PolicyVersion).where(chosen).values(state=State.ACTIVE.value))
+    connection.execute(update(PolicyVersion).where(chosen).values(state=PolicyState.ACTIVE.value))
 
 
 def stop_open(connection: Connection, why: str, author: str, now_us: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import text
 
 from router.database import ids
-from router.reports.reading import Reading
+from router.reports.reading import BooksSnapshot
 
 K = 4
 OBSERVED = """
@@ -41,7 +41,7 @@ class CoverageFigures:
     k: int = K
 
 
-def coverage(books: Reading) -> CoverageFigures:
+def coverage(books: BooksSnapshot) -> CoverageFigures:
     """Sum up what was observed within the window."""
     dialect = books.connection.dialect.name
     bounds = ids.bounds(dialect, ids.first_at(books.start_ms), ids.first_at(books.end_ms))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from router.database import codes
-from router.ledger.cells import QUARTER_MS, UNKNOWN, Role
+from router.ledger.cells import QUARTER_MS, UNKNOWN, CallRole
 
 Shown = Callable[[int, Mapping[int, str]], str | None]
 
@@ -39,7 +39,7 @@ def _member(members: Mapping[Any, int]) -> Shown:
 
 
 def _role(value: int, labels: Mapping[int, str]) -> str | None:
-    return Role(value).name.lower()
+    return CallRole(value).name.lower()
 
 
 DIMENSIONS: Mapping[str, Dimension] = {

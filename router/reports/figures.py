@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from router.ledger.cells import Role
+from router.ledger.cells import CallRole
 from router.money import NANO_PER_USD, usd_text
 from router.reports.costs import Costs
 from router.reports.queries import NO_PRICE, NO_REVENUE, Sums, share
@@ -348,5 +348,5 @@ def _(s: Standing) -> object:
 
 @_figure("overhead_share", "Router's overhead", "cost of all calls that were not the answer / cost", NO_PRICE, SURE)
 def _(s: Standing) -> object:
-    answer = s.by_role.get(Role.ANSWER.name.lower(), Sums())
+    answer = s.by_role.get(CallRole.ANSWER.name.lower(), Sums())
     return share(s.total.cost_nanousd - answer.cost_nanousd, s.total.cost_nanousd)

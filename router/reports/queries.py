@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from router.ledger.cells import ADDED_FACTS
 from router.money import usd_text
 from router.reports.dimensions import DIMENSIONS, TIMES, shown
-from router.reports.reading import Reading, reading
+from router.reports.reading import BooksSnapshot, reading
 from router.reports.window import Window
 
 SHARE_DIGITS = Decimal("0.000001")
@@ -140,7 +140,7 @@ def costs(engine: Engine, by: Sequence[str], window: Window, where: Filters | No
         return grouped(books, by, where or {})
 
 
-def grouped(books: Reading, by: Sequence[str], where: Filters) -> Report:
+def grouped(books: BooksSnapshot, by: Sequence[str], where: Filters) -> Report:
     """Add up by dimensions within one snapshot."""
     used = [DIMENSIONS[name] for name in dict.fromkeys((*by, *where))]
     keys = [dimension.key for dimension in used if dimension.key is not None]

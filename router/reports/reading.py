@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine, select, text
 
 from router.database import ids
-from router.database.tables import Label, Rollup
+from router.database.tables import LabelText, Rollup
 from router.ledger import lines, rollups
 from router.ledger.attribution import RevenueAttribution
 from router.ledger.cells import (
@@ -29,7 +29,7 @@ from router.ledger.cells import (
     grouping_for,
 )
 from router.reports.dimensions import time_label
-from router.reports.spans import Plan, Stretch, plan
+from router.reports.spans import SpanPlan, Stretch, plan
 from router.reports.window import Window
 
 SPANS_AT_ONCE = 2_000
@@ -67,7 +67,7 @@ class Cell:
     largest: int
 
 
-class Reading:
+class BooksSnapshot:
     """One snapshot of the books."""
 
     def __init__(self, connection: Connection, window: Window) -> None:
@@ -78,7 +78,7 @@ class Reading:
     @cached_property
     def labels(self) -> dict[int, str]:
         """The texts of labels."""
-        return {row.id: row.text for row in self.connection.execute(select(Label.id, Label.text))}
+        return {row.id: row.text for row in self.connection.execute(select(LabelText.id, LabelText.text))}
 
     @cached_property
     def dirty(self) -> set[int]:
@@ -111,7 +111,7 @@ class Reading:
         names, stretches = self._stretches(times)
         code = grouping_for(keys)
         finest = Grain.HOUR if code in BY_HOUR else Grain.QUARTER
-        chosen = Plan([], stretches) if code is None else plan(stretches, self.dirty, finest)
+        chosen = SpanPlan([], stretches) if code is None else plan(stretches, self.dirty, finest)
         grouping = tuple(dict.fromkeys(keys)) if code is None else GROUPINGS[code]
         for place in range(0, len(chosen.rolled), SPANS_AT_ONCE):
             spans = ", ".join(_span(label, piece) for label, piece in chosen.rolled[place : place + SPANS_AT_ONCE])
@@ -178,7 +178,7 @@ class Reading:
 
 
 @contextmanager
-def reading(engine: Engine, window: Window) -> Iterator[Reading]:
+def reading(engine: Engine, window: Window) -> Iterator[BooksSnapshot]:
     """Open one snapshot of the books: everything that is read agrees."""
     level = "REPEATABLE READ" if engine.dialect.name == "postgresql" else None
     connected = engine.connect()
@@ -186,7 +186,7 @@ def reading(engine: Engine, window: Window) -> Iterator[Reading]:
         if level:
             for setting in PLANNING:
                 connection.execute(text(f"SET LOCAL {setting} = off"))
-        yield Reading(connection, window)
+        yield BooksSnapshot(connection, window)
 
 
 def _span(label: int, piece: Piece) -> str:

@@ -21,14 +21,14 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SpanPlan:
     """What to read: rollup rows by label, and lines."""
 
     rolled: Sequence[tuple[int, Piece]]
     unrolled: Sequence[Stretch]
 
 
-def plan(stretches: Iterable[Stretch], dirty: set[int], finest: Grain = Grain.QUARTER) -> Plan:
+def plan(stretches: Iterable[Stretch], dirty: set[int], finest: Grain = Grain.QUARTER) -> SpanPlan:
     """Cover each stretch once, from rollups wherever they can be used; stretches are in the order of time.
 
     `finest` is the shortest grain for which there are rows.
@@ -60,4 +60,4 @@ def plan(stretches: Iterable[Stretch], dirty: set[int], finest: Grain = Grain.QU
             at = quarter + unit
         rolled += [(stretch.label, piece) for piece in pieces(at, last)]
         from_lines(stretch.label, last * QUARTER_MS, stretch.end)
-    return Plan(rolled, unrolled)
+    return SpanPlan(rolled, unrolled)

@@ -17,7 +17,7 @@ from router.reports.coverage import CoverageFigures, coverage
 from router.reports.dimensions import DIMENSIONS
 from router.reports.figures import Standing, per_request, values
 from router.reports.queries import Filters, Report, Sums, grouped, share
-from router.reports.reading import Reading, reading
+from router.reports.reading import BooksSnapshot, reading
 from router.reports.window import Window
 
 TOP_SPENDERS = 10
@@ -100,7 +100,7 @@ def overhead(by_role: Report, total: Sums) -> list[dict[str, object]]:
     ]
 
 
-def _spenders(books: Reading) -> list[dict[str, object]]:
+def _spenders(books: BooksSnapshot) -> list[dict[str, object]]:
     """The keys that cost most."""
     by_key = grouped(books, ["key"], {})
     names = {str(row.id): row for row in books.connection.execute(select(ApiKey.id, ApiKey.name, ApiKey.segment))}
@@ -123,7 +123,7 @@ def _spenders(books: Reading) -> list[dict[str, object]]:
     return found
 
 
-def _ecpm(books: Reading) -> int | None:
+def _ecpm(books: BooksSnapshot) -> int | None:
     query = select(RevenueVersion.body).order_by(RevenueVersion.version.desc()).limit(1)
     body: Any = books.connection.scalar(query)
     assumption = (body or {}).get("segments", {}).get(DEFAULT_SEGMENT, {})
@@ -131,7 +131,7 @@ def _ecpm(books: Reading) -> int | None:
     return None if found is None else int(found)
 
 
-def freshness(books: Reading) -> Freshness:
+def freshness(books: BooksSnapshot) -> Freshness:
     """How late the books are, and which versions are in force."""
     connection = books.connection
     newest = connection.scalar(select(Request.id).order_by(Request.id.desc()).limit(1))
@@ -147,6 +147,6 @@ def freshness(books: Reading) -> Freshness:
     )
 
 
-def is_synthetic(books: Reading) -> bool:
+def is_synthetic(books: BooksSnapshot) -> bool:
     """Whether the newest request was made up, so that nobody takes a demonstration for business."""
     return bool(books.connection.scalar(select(Request.synthetic).order_by(Request.id.desc()).limit(1)))

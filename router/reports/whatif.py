@@ -38,7 +38,7 @@ class TierState:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class Scenario:
     """The whole window: tiers, what it is expected to earn, and its quality as a factor on what it was.
 
     `countries` has queries and expected revenue by country.
@@ -102,9 +102,9 @@ class Moving(Protocol):
 Replay = Callable[[float], Moving]
 
 
-def steps(before: State, levers: Levers, replay: Replay | None = None) -> list[tuple[str, State]]:
+def steps(before: Scenario, levers: Levers, replay: Replay | None = None) -> list[tuple[str, Scenario]]:
     """Apply the levers in order; each entry is what moved and the state after it."""
-    found: list[tuple[str, State]] = []
+    found: list[tuple[str, Scenario]] = []
     at = before
     for name in ("ecpm", "ad_load"):
         if (factor := getattr(levers, name)) is not None:
@@ -136,7 +136,7 @@ def steps(before: State, levers: Levers, replay: Replay | None = None) -> list[t
     return found
 
 
-def _demand(before: State, after: State, levers: Levers) -> Decimal:
+def _demand(before: Scenario, after: Scenario, levers: Levers) -> Decimal:
     """How volume answers: with more where a query got cheaper or better."""
     factor = after.quality**levers.quality_elasticity
     if levers.elasticity and before.cost and before.queries and after.cost:
@@ -144,7 +144,7 @@ def _demand(before: State, after: State, levers: Levers) -> Decimal:
     return factor
 
 
-def _mixed(state: State, wanted: Mapping[str, Decimal]) -> State:
+def _mixed(state: Scenario, wanted: Mapping[str, Decimal]) -> Scenario:
     """Give countries other shares of the queries; the rest keep theirs among themselves, each its revenue a query."""
     total = sum((queries for queries, _ in state.countries.values()), Decimal(0))
     rest = sum((queries for name, (queries, _) in state.countries.items() if name not in wanted), Decimal(0))
@@ -189,10 +189,10 @@ def _cached(state: TierState, rate: Decimal) -> TierState:
     return replace(state, tokens={**state.tokens, **tokens}, costs={**state.costs, **costs})
 
 
-def _replayed(state: State, share: Decimal, replay: Replay) -> State:
+def _replayed(state: Scenario, share: Decimal, replay: Replay) -> Scenario:
     """Move the thresholds until so large a share goes deep; as near as they can bring it."""
 
-    def moved(by: float) -> State:
+    def moved(by: float) -> Scenario:
         change = replay(by)
         one = {name: Decimal(repr(change.queries.get(name, 1.0))) for name in state.tiers}
         cost = {name: Decimal(repr(change.cost.get(name, 1.0))) for name in state.tiers}
@@ -212,7 +212,7 @@ def _replayed(state: State, share: Decimal, replay: Replay) -> State:
     return moved(high)
 
 
-def _deep(state: State, share: Decimal) -> State:
+def _deep(state: Scenario, share: Decimal) -> Scenario:
     """Move queries between fast and the deep tiers, which keep their proportions."""
     now = state.deep_share
     fast = state.tiers.get(FAST)

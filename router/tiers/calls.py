@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
+from router.clock import Clock
 from router.errors import ProviderError
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
 from router.ledger.prices import STANDARD_NAMES, Price, PriceBook
@@ -24,18 +25,6 @@ class Books(Protocol):
 
     def write(self, entries: Sequence[Entry]) -> None:
         """Append the entries; raises Unavailable when the spool cannot take them."""
-        ...
-
-
-class Clock(Protocol):
-    """Time as a parameter."""
-
-    def now_us(self) -> int:
-        """Microseconds since the epoch."""
-        ...
-
-    def ticks_ms(self) -> float:
-        """Monotonic milliseconds."""
         ...
 
 
@@ -55,7 +44,7 @@ class Purse(Protocol):
         ...
 
 
-class Call:
+class ProviderCall:
     """One call under way, or ended: what the trace and the totals show of it."""
 
     __slots__ = ("began_ms", "cost_nanousd", "first_token_ms", "intent", "metered", "price", "service", "status")
@@ -94,7 +83,7 @@ class Calls:
     ) -> None:
         self.request_id = opening.request_id
         self._budget_hold = budget_hold
-        self.made: list[Call] = []
+        self.made: list[ProviderCall] = []
         self._unwritten: list[Entry] = [opening]
         self._books = books
         self._prices = prices
@@ -107,7 +96,7 @@ class Calls:
 
     def dispatch(
         self, requests: Sequence[ProviderRequest], kind: CallKind, tier: Tier, input_bound_tokens: int | None = None
-    ) -> list[Call]:
+    ) -> list[ProviderCall]:
         """Spool the intents of calls that go out now, in one write; or raise Unavailable or QuotaExhausted.
 
         `input_bound_tokens` bounds the input of each where a tier adds to what the client sent.
@@ -120,7 +109,7 @@ class Calls:
             intent = CallIntent(
                 self.request_id, call_no, kind, tier, request.target.name, price.id if price else None, hold, started_at
             )
-            calls.append(Call(intent, price, began_ms))
+            calls.append(ProviderCall(intent, price, began_ms))
         self._take([call.intent.hold_nanousd for call in calls])
         try:
             self._write([call.intent for call in calls])
@@ -136,12 +125,12 @@ class Calls:
         price = self._prices.in_effect(request.target.name, self._clock.now_us())
         return self._hold(price, request, input_bound_tokens)
 
-    def withhold(self, call: Call) -> None:
+    def withhold(self, call: ProviderCall) -> None:
         """Book a dispatched call that was called off before anything went out; nothing for a call that ended."""
         if call.status is None:
             self._end(call, CallStatus.NOT_SENT, None)
 
-    async def complete(self, call: Call, request: ProviderRequest) -> Completion:
+    async def complete(self, call: ProviderCall, request: ProviderRequest) -> Completion:
         """Make a dispatched call and return the whole answer; raises ProviderError."""
         try:
             completion = await self._provider_of(request.target).complete(request)
@@ -161,7 +150,7 @@ class Calls:
         self._end(call, CallStatus.OK, metered)
         return completion
 
-    async def stream(self, call: Call, request: ProviderRequest) -> AsyncGenerator[Delta]:
+    async def stream(self, call: ProviderCall, request: ProviderRequest) -> AsyncGenerator[Delta]:
         """Make a dispatched call and yield its deltas; raises ProviderError. Close it to cancel upstream."""
         visible: list[str] = []
         thinking: list[str] = []
@@ -267,7 +256,7 @@ class Calls:
         if self._budget_hold and bound is not None:
             self._budget_hold.settle(bound, cost)
 
-    def _end(self, call: Call, status: CallStatus, metered: Metered | None) -> None:
+    def _end(self, call: ProviderCall, status: CallStatus, metered: Metered | None) -> None:
         call.status, call.metered = status, metered
         precision, cost = Precision.UNKNOWN, call.intent.hold_nanousd
         if status is CallStatus.NOT_SENT:

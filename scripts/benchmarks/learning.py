@@ -32,7 +32,7 @@ from classifier.rows import read as read_turns
 from classifier.training import controls, metrics
 from classifier.training.adapt import FEWEST_FOR_RANKING, Example, adapt_to_examples
 from classifier.training.corpus import Corpus, CorpusMissing, read
-from classifier.training.holdout import Verdict
+from classifier.training.holdout import HoldoutVerdict
 from classifier.training.metrics import Interval
 from classifier.training.studies import fit_model
 from classifier.training.trials import PAIRS, group_of
@@ -177,7 +177,7 @@ class Run:
 
     figures: dict[str, Measured]
     method: str
-    verdict: Verdict
+    verdict: HoldoutVerdict
 
 
 def run(traffic: Traffic, base: DifficultyModel, count: int, seed: int, *, has_judge: bool) -> Run:

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from router.admin.auth.secrets import AdminSecret, Role
+from router.admin.auth.secrets import AdminRole, AdminSecret
 from tests.admin.visitors import CSRF
 from tests.api.service import Service
 
@@ -48,7 +48,7 @@ class Operator:
 
 
 async def signed_in(
-    service: Service, role: Role = Role.ADMIN, name: str = "Ada", beside: Operator | None = None
+    service: Service, role: AdminRole = AdminRole.ADMIN, name: str = "Ada", beside: Operator | None = None
 ) -> Operator:
     """Sign in with a new secret of a role, or with that of somebody who stays signed in beside."""
     secret = beside.secret if beside else AdminSecret(service.settings.state_dir, {}, role).reset()

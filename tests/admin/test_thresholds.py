@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from router.admin.auth.secrets import Role
+from router.admin.auth.secrets import AdminRole
 from router.decision.policy import Policy
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.lifecycle import Actor
@@ -193,7 +193,7 @@ async def test_what_makes_no_sense_changes_nothing(service: Service, ada: Operat
 
 
 async def test_a_viewer_looks_and_tries_and_changes_nothing(service: Service) -> None:
-    vic = await signed_in(service, Role.VIEWER, "Vic")
+    vic = await signed_in(service, AdminRole.VIEWER, "Vic")
     await read(vic, "thresholds/preview", {"dials": dials()})
     page = await vic.get("thresholds")
     assert "disabled>Save as a version" in page.text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from router.admin.auth.secrets import Role
+from router.admin.auth.secrets import AdminRole
 from router.policies import lifecycle
 from router.policies.lifecycle import Actor
 from router.types import Tier
@@ -72,7 +72,7 @@ async def test_what_cannot_be_tried_is_told(ada: Operator, body: Any, message: s
 
 
 async def test_viewers_may_try(service: Service) -> None:
-    vic = await signed_in(service, Role.VIEWER)
+    vic = await signed_in(service, AdminRole.VIEWER)
     assert (await vic.ask("try", {"text": "Hello"})).status_code == 200
 
 

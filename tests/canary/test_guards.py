@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from router.canary.arms import Arms, Seen, Stratum, step_of, value_of
+from router.canary.arms import Arms, Observation, Stratum, step_of, value_of
 from router.canary.guards import judge
 from router.canary.verdicts import Guard, GuardStatus, HarmLimits, Verdict
 from router.settings import CanarySettings
@@ -16,9 +16,9 @@ EARNED = 1_000_000
 ALIKE, MOVED = Stratum("default", "fast", "fast", differs=False), Stratum("default", "fast", "reasoning")
 
 
-def a_request(dice: np.random.Generator, **changes: Any) -> Seen:
+def a_request(dice: np.random.Generator, **changes: Any) -> Observation:
     cost = int(dice.lognormal(12.8, 0.8))  # half of what it earns, on average
-    seen = Seen(False, ALIKE, cost, EARNED, first_byte_ms=int(dice.lognormal(6.0, 0.4)))
+    seen = Observation(False, ALIKE, cost, EARNED, first_byte_ms=int(dice.lognormal(6.0, 0.4)))
     return replace(seen, asked_again=dice.random() < 0.03, has_failed=dice.random() < 0.01, **changes)
 
 
@@ -102,7 +102,7 @@ def test_harm_where_the_policies_differ_is_not_drowned_by_the_rest() -> None:
     for number in range(42):
         is_canary = number < 5
         cost = int(dice.lognormal(15.3 if is_canary else 12.8, 0.5))
-        arms.add(Seen(is_canary, MOVED, cost, EARNED))
+        arms.add(Observation(is_canary, MOVED, cost, EARNED))
     assert breached(judge(arms, 1.0, LIMITS)) is Guard.MARGIN
 
 
@@ -110,7 +110,7 @@ def test_without_known_revenue_costs_are_held_against_twice_what_they_are() -> N
     arms = Arms()
     dice = np.random.default_rng(2)
     for number in range(3_000):
-        arms.add(Seen(number % 3 == 0, ALIKE, int(dice.lognormal(12, 0.3)) * (2 if number % 3 == 0 else 1)))
+        arms.add(Observation(number % 3 == 0, ALIKE, int(dice.lognormal(12, 0.3)) * (2 if number % 3 == 0 else 1)))
     verdict = judge(arms, 1.0, LIMITS)
     assert breached(verdict) is Guard.MARGIN
 
@@ -119,14 +119,14 @@ def test_a_cost_that_is_not_known_is_not_taken_for_none() -> None:
     arms = arms_of(200, 2_000)
     before = judge(arms, 0.1, LIMITS).findings[0]
     for _ in range(100):
-        arms.add(Seen(True, ALIKE, None, EARNED))
+        arms.add(Observation(True, ALIKE, None, EARNED))
     assert judge(arms, 0.1, LIMITS).findings[0].canary == pytest.approx(before.canary)
 
 
 def test_where_the_control_exceeds_its_cap_the_canary_may_too() -> None:
     arms = Arms()
     for number in range(4_000):
-        arms.add(Seen(number % 2 == 0, ALIKE, 1, EARNED, is_deep=number % 5 == 0))
+        arms.add(Observation(number % 2 == 0, ALIKE, 1, EARNED, is_deep=number % 5 == 0))
     assert judge(arms, 0.05, LIMITS).standing is not GuardStatus.BREACHED
 
 

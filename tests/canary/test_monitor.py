@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from router.canary import monitor
 from router.canary.arms import Stratum
 from router.canary.monitor import EVERY_US, CanaryMonitor, verdict_of
-from router.canary.reader import LATE_US, SWEEP_EVERY_US, Reading
+from router.canary.reader import LATE_US, SWEEP_EVERY_US, ArmsReader
 from router.canary.verdicts import HarmLimits
 from router.clock import request_id
 from router.database.engine import writing
@@ -223,7 +223,7 @@ def test_requests_are_compared_where_the_policies_differ(place: Place) -> None:
     place.shipper.turn()
     book = PolicyBook(place.engine)
     assert book.trial is not None
-    reading = Reading(place.engine, place.canary, (book.trial, book.active), place.clock.now_us())
+    reading = ArmsReader(place.engine, place.canary, (book.trial, book.active), place.clock.now_us())
     reading.read(place.clock.now_us())
     known = {stratum[1:] for stratum, _, _ in reading.arms.strata()}
     assert known == {("reasoning", "fast", True), ("fast", "fast", False), Stratum("?")[1:]}

@@ -8,8 +8,9 @@ from sqlalchemy import insert, select, text
 
 from router.database import schema
 from router.database.engine import DatabaseUnusable, check_writable, open_engine, shown
-from router.database.tables import RawUsage, StoredResponse
-from router.ledger.retention import DAY_US, first_id_at, purge
+from router.database.tables import RawUsage, StoredResponseRow
+from router.ledger.retention import first_id_at, purge
+from router.types import DAY_US
 from tests.ledger.builders import NOON, an_id
 
 
@@ -75,7 +76,7 @@ def test_raw_usage_goes_after_thirty_days(sqlite_url: str) -> None:
     with engine.begin() as connection:
         connection.execute(insert(RawUsage), [{"request_id": i, "call_no": 0, "body": "{}"} for i in ids])
         kept = {"id": "a", "created_at": 0, "expires_at": NOON + 1, "body": b""}
-        connection.execute(insert(StoredResponse), [kept, {**kept, "id": "b", "expires_at": NOON - 1}])
+        connection.execute(insert(StoredResponseRow), [kept, {**kept, "id": "b", "expires_at": NOON - 1}])
     assert purge(engine, NOON) == 2
     with engine.connect() as connection:
         assert connection.execute(text("SELECT id FROM stored_responses")).scalars().all() == ["a"]

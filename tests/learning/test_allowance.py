@@ -5,7 +5,8 @@ import threading
 from sqlalchemy import Engine, select
 
 from router.database.learning_tables import DuelDay
-from router.learning.allowance import US_PER_DAY, DuelAllowance
+from router.learning.allowance import DuelAllowance
+from router.types import DAY_US
 from tests.ledger.builders import NOON
 
 
@@ -16,7 +17,7 @@ def taken(engine: Engine) -> dict[int, int]:
 
 def test_what_fits_is_taken_and_what_does_not_is_refused(engine: Engine) -> None:
     allowance = DuelAllowance(engine, 100)
-    day = NOON // US_PER_DAY
+    day = NOON // DAY_US
     assert [allowance.take(60, NOON), allowance.take(41, NOON), allowance.take(40, NOON)] == [day, None, day]
     allowance.give_back(55, day)
     assert taken(engine) == {day: 45}
@@ -25,7 +26,7 @@ def test_what_fits_is_taken_and_what_does_not_is_refused(engine: Engine) -> None
 
 def test_every_day_has_its_own(engine: Engine) -> None:
     allowance = DuelAllowance(engine, 100)
-    assert allowance.take(100, NOON) != allowance.take(100, NOON + US_PER_DAY)
+    assert allowance.take(100, NOON) != allowance.take(100, NOON + DAY_US)
     assert set(taken(engine).values()) == {100}
 
 
@@ -48,4 +49,4 @@ def test_workers_together_take_no_more_than_there_is(engine: Engine) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(won) == 98 == taken(engine)[NOON // US_PER_DAY]
+    assert sum(won) == 98 == taken(engine)[NOON // DAY_US]

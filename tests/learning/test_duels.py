@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from classifier.types import AnswerType
 from router.errors import ProviderError, Unavailable
-from router.learning.duels import MOST_AT_ONCE, Duels, Finding, Match
+from router.learning.duels import MOST_AT_ONCE, DuelFinding, DuelledQuery, Duels
 from router.ledger.entries import DuelVerdict
 from router.providers.base import Choice, ProviderRequest
 from router.tiers.vote.checkers import CheckerPool
@@ -70,12 +70,12 @@ class Arena:
         tell: Callable[[str, int], None] = lambda ending, cost: self.told.append((ending, cost))  # noqa: E731
         self.duels = Duels(rivals, self.allowance, CheckerPool(), lambda: 5, tell=tell, **more)
 
-    def match(self, answer: str, answered: Tier, answer_type: AnswerType, **choice: Any) -> Match:
+    def match(self, answer: str, answered: Tier, answer_type: AnswerType, **choice: Any) -> DuelledQuery:
         calls = some_calls(self.provider, self.books)
         calls.flush()
         calls.close(answered, Outcome.OK, None)
         query = a_query(answer_type=answer_type)
-        return Match(query, calls, answered, Choice(content=answer, **choice), lambda: self.budget_hold)
+        return DuelledQuery(query, calls, answered, Choice(content=answer, **choice), lambda: self.budget_hold)
 
     async def duel(
         self, answer: str, answered: Tier = Tier.FAST, answer_type: AnswerType = AnswerType.NUMERIC, **choice: Any
@@ -230,5 +230,5 @@ async def test_no_more_than_so_many_run_at_once() -> None:
 
 
 def test_only_agreement_and_judges_grade() -> None:
-    assert Finding(Agreement.DIFFERS).grade(Tier.FAST) is None
-    assert Finding(Agreement.SAME).grade(Tier.REASONING) == 1.0
+    assert DuelFinding(Agreement.DIFFERS).grade(Tier.FAST) is None
+    assert DuelFinding(Agreement.SAME).grade(Tier.REASONING) == 1.0

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert, update
 from router.database.learning_tables import FeatureRow
 from router.database.tables import Feedback
 from router.learning.examples import MOST_INVERSE, believed, examples_of, sources_of
-from router.learning.labels import TRUST, WEAK, Contest, Label, LabelledRequest, Source, read
+from router.learning.labels import TRUST, WEAK, DuelOutcome, Label, LabelledRequest, Source, read
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Signal, Tier
 from tests.builders.taught import MINUTE, NOON, Told, book
@@ -69,7 +69,7 @@ def test_duels_are_contests(
     source: Source,
 ) -> None:
     labelled_request = lesson_of(engine, Told(TEXT, Tier.PARALLEL, agreement=Agreement.DIFFERS, preferred=preferred))
-    assert labelled_request.contest == Contest(Agreement.DIFFERS, Tier.PARALLEL, prefers_fast)
+    assert labelled_request.contest == DuelOutcome(Agreement.DIFFERS, Tier.PARALLEL, prefers_fast)
     assert (labelled_request.contest.source, labelled_request.is_labelled) == (source, True)
 
 
@@ -84,7 +84,7 @@ def test_only_what_is_in_the_window_readable_and_real_is_read(engine: Engine) ->
     assert read(engine, Window(NOON, NOON, UTC)) == []
 
 
-SAME, DIFFERS = (Contest(agreement, Tier.FAST) for agreement in (Agreement.SAME, Agreement.DIFFERS))
+SAME, DIFFERS = (DuelOutcome(agreement, Tier.FAST) for agreement in (Agreement.SAME, Agreement.DIFFERS))
 
 
 def test_agreement_raises_both_and_difference_parts_them() -> None:
@@ -97,7 +97,7 @@ def test_agreement_raises_both_and_difference_parts_them() -> None:
 def test_a_judge_shifts_the_belief_and_does_not_replace_it() -> None:
     for agreement, expected in ((Agreement.DIFFERS, believed(DIFFERS, 0.5, 0.5)[0]), (Agreement.UNCLEAR, 0.5)):
         for prefers_fast in (True, False):
-            sides = believed(Contest(agreement, Tier.FAST, prefers_fast), 0.5, 0.5)
+            sides = believed(DuelOutcome(agreement, Tier.FAST, prefers_fast), 0.5, 0.5)
             preferred, other = sides if prefers_fast else sides[::-1]
             assert other < expected < preferred < 0.9
 
@@ -105,7 +105,7 @@ def test_a_judge_shifts_the_belief_and_does_not_replace_it() -> None:
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.sampled_from([None, True, False]))
 def test_beliefs_are_chances(p_fast: float, p_reasoning: float, prefers_fast: bool | None) -> None:
     for agreement in (Agreement.SAME, Agreement.DIFFERS):
-        sides = believed(Contest(agreement, Tier.FAST, prefers_fast), p_fast, p_reasoning)
+        sides = believed(DuelOutcome(agreement, Tier.FAST, prefers_fast), p_fast, p_reasoning)
         assert all(0.0 <= side <= 1.0 for side in sides)
 
 

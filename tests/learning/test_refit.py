@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from classifier.training.holdout import FEWEST_PAIRS, Verdict, later
+from classifier.training.holdout import FEWEST_PAIRS, HoldoutVerdict, later
 from classifier.types import Abilities, Turn
 from router.cli import app
 from router.database import schema
@@ -57,7 +57,7 @@ def test_duels_alone_teach_which_questions_need_reasoning(found: Refit) -> None:
 def test_what_was_learnt_is_judged_on_what_came_later(found: Refit) -> None:
     figures = found.figures
     assert (found.labels, found.taught, figures.pairs) == (480, 360, 120)
-    assert figures.verdict is Verdict.BETTER
+    assert figures.verdict is HoldoutVerdict.BETTER
     assert figures.rankings["adapted"].need.value > figures.rankings["shipped"].need.value
     controls = {"adapted", "shipped", "length only", "cost-matched shuffled", "random", "oracle"}
     assert set(figures.rankings) == controls
@@ -80,7 +80,7 @@ def test_the_card_names_sources_biases_controls_and_the_verdict(found: Refit) ->
 def test_few_labels_set_the_calibration_and_prove_nothing(labelled_requests: list[LabelledRequest]) -> None:
     few = refit(labelled_requests[:FEWEST_LABELS], BASE, Abilities(), lambda line: None)
     assert few.adapted.method == "calibration of the base"
-    assert few.figures.verdict is Verdict.TOO_LITTLE
+    assert few.figures.verdict is HoldoutVerdict.TOO_LITTLE
     assert "**Not enough evidence**" in card(few, BASE.version, ("a", "b"))
 
 
@@ -120,7 +120,7 @@ def test_a_worse_model_is_called_worse(labelled_requests: list[LabelledRequest],
     worse = type(BASE)(parameters, version="worse", abilities=BASE.abilities, is_adapted=True)
     chances = np.array([(each.p_fast, each.p_reasoning) for each in labelled_requests])
     figures = later(examples_of(labelled_requests[: FEWEST_PAIRS + 50], chances), worse, BASE, Abilities())
-    assert figures.verdict is Verdict.WORSE
+    assert figures.verdict is HoldoutVerdict.WORSE
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from router.ledger.budgets import Budget, BudgetScope, Payer, Period
 from router.ledger.leases import BudgetLeases
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.types import Tier
+from router.types import HOUR_US, Tier
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening
 from tests.ledger.hammering import Hammer
 from tests.waiting import eventually
@@ -285,7 +285,7 @@ async def test_two_periods_are_apart(sqlite_engine: Engine) -> None:
     clock = FakeClock()
     leases = leases_of(sqlite_engine, clock=clock)
     assert await held(leases, 100) is None
-    later = leases.budget_hold(PAYER, NOON + budgets.HOUR_US)
+    later = leases.budget_hold(PAYER, NOON + HOUR_US)
     assert later is not None
     assert await later.hold(100) is None
     with sqlite_engine.connect() as connection:

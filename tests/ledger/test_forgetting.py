@@ -5,7 +5,7 @@ from sqlalchemy import Engine, insert, select
 
 from router import keys
 from router.database.engine import writing
-from router.database.tables import ApiKey, Feedback, RawUsage, Request, StoredResponse
+from router.database.tables import ApiKey, Feedback, RawUsage, Request, StoredResponseRow
 from router.keys import Scope
 from router.ledger.folding import RequestRecord
 from router.ledger.forgetting import UnknownUser, forget
@@ -27,7 +27,7 @@ def booked(engine: Engine, key_id: int) -> str:
             insert(Feedback).values(request_id=id, key_id=key_id, rating=1, note="mine", created_at=NOON)
         )
         stored = {"id": f"resp_{id}", "key_id": key_id, "created_at": NOON, "expires_at": NOON, "body": b"text"}
-        connection.execute(insert(StoredResponse).values(stored))
+        connection.execute(insert(StoredResponseRow).values(stored))
     return id
 
 

@@ -8,7 +8,7 @@ from router.ledger import retention
 from router.ledger.entries import DuelVerdict, KeptFeatures
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.types import Agreement, CallKind, Tier
+from router.types import DAY_US, Agreement, CallKind, Tier
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, an_id, an_intent, an_opening
 
 ROW = bytes(range(256))
@@ -56,7 +56,7 @@ def test_a_duel_after_the_closing_is_booked_with_its_verdict(engine: Engine, spo
 
 
 def test_feature_rows_go_after_their_time_and_duels_stay(engine: Engine, spool: Spool, clock: FakeClock) -> None:
-    old, new, day = an_id(NOON - 91 * retention.DAY_US), an_id(), NOON // retention.DAY_US
+    old, new, day = an_id(NOON - 91 * DAY_US), an_id(), NOON // DAY_US
     for request_id in (old, new):
         write_request(spool, request_id)
         spool.write([a_verdict(request_id)])

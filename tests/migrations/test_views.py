@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from router.ledger import rollups
+from router.types import DAY_US
 from tests.ledger.builders import NOON
-from tests.reports.books import A_DAY_US, a_booked_request, book, earn
+from tests.reports.books import a_booked_request, book, earn
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def books(engine: Engine, tmp_path: Path) -> Engine:
     requests = [a_booked_request(costs=[3, 4]), a_booked_request(costs=[None])]
     book(engine, tmp_path, *requests)
     earn(engine, requests[0], 9)
-    rollups.catch_up(engine, NOON + A_DAY_US)
+    rollups.catch_up(engine, NOON + DAY_US)
     return engine
 
 
@@ -32,4 +33,4 @@ def test_costs_by_day_and_hour(books: Engine) -> None:
             found = connection.execute(text(f"SELECT tier, requests, cost_nanousd, starts_at FROM v_costs_{name}"))  # noqa: S608
             [(tier, requests, cost, starts_at)] = found
             assert (tier, requests, cost) == ("fast", 2, 7)
-            assert starts_at <= NOON < starts_at + A_DAY_US
+            assert starts_at <= NOON < starts_at + DAY_US

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from router.decision.policy import NEVER, Policy
 from router.pacing.controller import (
-    HOUR_US,
     LEAST_MOVED,
     Pace,
     Rule,
@@ -22,6 +21,7 @@ from router.pacing.controller import (
     pressure,
     stricter,
 )
+from router.types import HOUR_US
 
 RULE = Rule()
 amounts = st.floats(0, 1e6)

@@ -22,7 +22,7 @@ from router.policies.versions import (
     PolicyAction,
     PolicyBook,
     PolicySnapshot,
-    State,
+    PolicyState,
     import_dials,
     in_force,
     view_of,
@@ -206,7 +206,7 @@ def test_stopping_ends_the_trial_that_was_meant(engine: Engine) -> None:
         canary_lifecycle.stop(engine, BOB, first.id)
     assert [canary.state for canary in canary_lifecycle.history(engine)] == [CanaryState.RUNNING, CanaryState.STOPPED]
     assert canary_lifecycle.running(engine) == second
-    assert lifecycle.version_of(engine, 2).state is State.PROPOSED
+    assert lifecycle.version_of(engine, 2).state is PolicyState.PROPOSED
 
 
 def test_activating_what_is_on_trial_ends_the_trial(engine: Engine) -> None:

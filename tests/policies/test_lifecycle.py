@@ -13,7 +13,7 @@ from router.ledger.spool import Spool
 from router.policies import lifecycle
 from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
-from router.policies.versions import PolicyAction, PolicyBook, State, import_dials, in_force
+from router.policies.versions import PolicyAction, PolicyBook, PolicyState, import_dials, in_force
 from router.settings import ParallelSettings, PolicySettings
 from tests.builders.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
@@ -36,14 +36,14 @@ def test_a_proposal_decides_nothing_yet(engine: Engine) -> None:
     version = proposed(engine)
     assert in_force(engine).version == 1
     found = lifecycle.version_of(engine, version)
-    assert (found.state, found.parent, found.author, found.note) == (State.PROPOSED, 1, "ada", "margin fell")
+    assert (found.state, found.parent, found.author, found.note) == (PolicyState.PROPOSED, 1, "ada", "margin fell")
     assert found.changes == {"reasoning_threshold": (0.25, 0.4)}
 
 
 def test_an_activated_version_is_in_force_and_the_one_before_retired(engine: Engine) -> None:
     version = activated(engine)
     assert (in_force(engine).version, in_force(engine).reasoning_threshold) == (version, 0.4)
-    assert lifecycle.version_of(engine, 1).state is State.RETIRED
+    assert lifecycle.version_of(engine, 1).state is PolicyState.RETIRED
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from router.types import Tier
 from tests.ledger.builders import NOON, a_closing, a_result, an_intent, an_opening
 
 numbers = count(1)
-A_DAY_US = 86_400_000_000
 
 
 def a_booked_request(

@@ -23,9 +23,9 @@ from router.reports.costs import Costs, middle_nanousd
 from router.reports.figures import definitions
 from router.reports.standing import FullReport, full_report
 from router.reports.window import Window
-from router.types import Tier
+from router.types import DAY_US, Tier
 from tests.ledger.builders import NOON
-from tests.reports.books import A_DAY_US, a_booked_request, book, earn
+from tests.reports.books import a_booked_request, book, earn
 
 ALWAYS = Window(None, None, UTC)
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
@@ -42,10 +42,10 @@ def html(engine: Engine, window: Window = ALWAYS) -> str:
 @pytest.fixture
 def books(sqlite_engine: Engine, tmp_path: Path) -> Engine:
     requests = [
-        a_booked_request(tier=Tier.FAST, costs=[300_001], at_us=NOON + place * A_DAY_US // 4) for place in range(8)
+        a_booked_request(tier=Tier.FAST, costs=[300_001], at_us=NOON + place * DAY_US // 4) for place in range(8)
     ]
     requests += [a_booked_request(tier=Tier.REASONING, costs=[9_000_000, 10_000_000], at_us=NOON)]
-    requests += [a_booked_request(tier=Tier.PARALLEL, costs=[None, 500_000], country="US", at_us=NOON + A_DAY_US)]
+    requests += [a_booked_request(tier=Tier.PARALLEL, costs=[None, 500_000], country="US", at_us=NOON + DAY_US)]
     book(sqlite_engine, tmp_path, *requests)
     earn(sqlite_engine, requests[0], 2_000_000)
     return sqlite_engine
@@ -112,7 +112,7 @@ def test_empty_books_and_future_windows_read_well(books: Engine, tmp_path: Path)
     empty = schema.ready_engine(f"sqlite:///{tmp_path}/empty.db")
     assert "no requests in this window" in html(empty)
     empty.dispose()
-    future = Window(NOON + 400 * A_DAY_US, NOON + 500 * A_DAY_US, UTC)
+    future = Window(NOON + 400 * DAY_US, NOON + 500 * DAY_US, UTC)
     assert "no requests in this window" in html(books, future)
     assert full(books, window=future).figures["cost_per_query_usd"] is None
 
@@ -131,7 +131,7 @@ def test_a_filter_narrows_and_standing_figures_stay_out(served: CliRunner) -> No
 
 def test_figures_are_the_same_rolled_up(books: Engine) -> None:
     before = full(books)
-    rollups.catch_up(books, NOON + 30 * A_DAY_US)
+    rollups.catch_up(books, NOON + 30 * DAY_US)
     after = full(books)
     assert (before.figures, before.overhead, before.spenders) == (after.figures, after.overhead, after.spenders)
 

@@ -14,9 +14,9 @@ from router.ledger.entries import Entry
 from router.reports.dimensions import DIMENSIONS
 from router.reports.queries import Report, costs
 from router.reports.window import Window
-from router.types import Reason, Tier
+from router.types import DAY_US, Reason, Tier
 from tests.ledger.builders import NOON
-from tests.reports.books import A_DAY_US, a_booked_request, book, earn
+from tests.reports.books import a_booked_request, book, earn
 
 ALWAYS = Window(None, None, UTC)
 ADDED = ("requests", "calls", "unpriced", "estimated", "unknown")
@@ -32,7 +32,7 @@ def some_requests(seed: int, number: int = 40) -> list[list[Entry]]:
             reason=dice.choice(list(Reason)),
             costs=[dice.choice([None, 0, 7, 123_456_789]) for _ in range(dice.randint(1, 4))],
             models=dice.sample(["openai/a", "openai/b", "gemini/c"], 2),
-            at_us=NOON + dice.randrange(3 * A_DAY_US),
+            at_us=NOON + dice.randrange(3 * DAY_US),
             segment=dice.choice(["default", "plus"]),
             country=dice.choice(["ZZ", "US"]),
             turn=dice.randint(1, 12),

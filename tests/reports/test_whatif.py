@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.reports.whatif import BUCKETS, Levers, State, TierState, split, steps
+from router.reports.whatif import BUCKETS, Levers, Scenario, TierState, split, steps
 from tests.commands.conftest import Command, here, tierwise  # noqa: F401 - fixtures
 
 D = Decimal
@@ -20,10 +20,10 @@ def a_tier(queries: int, cost: int) -> TierState:
     return TierState(D(queries), D(0), tokens, dict.fromkeys(BUCKETS, D(cost) / 5))
 
 
-BEFORE = State({"fast": a_tier(900, 1_000), "reasoning": a_tier(100, 9_000)}, D(20_000))
+BEFORE = Scenario({"fast": a_tier(900, 1_000), "reasoning": a_tier(100, 9_000)}, D(20_000))
 
 
-def after(**levers: Any) -> State:
+def after(**levers: Any) -> Scenario:
     return steps(BEFORE, Levers(**levers))[-1][1]
 
 

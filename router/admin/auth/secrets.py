@@ -18,7 +18,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from router.keys import KEY_PREFIX
 
 
-class Role(StrEnum):
+class AdminRole(StrEnum):
     """What a secret opens: viewers look, administrators also change."""
 
     ADMIN = "admin"
@@ -33,7 +33,9 @@ LONGEST_SECRET = 1_024
 class AdminSecret:
     """The secret of one role; the environment overrides the stored one."""
 
-    def __init__(self, state_dir: Path, environ: Mapping[str, str] = os.environ, role: Role = Role.ADMIN) -> None:
+    def __init__(
+        self, state_dir: Path, environ: Mapping[str, str] = os.environ, role: AdminRole = AdminRole.ADMIN
+    ) -> None:
         self.role = role
         self._path = state_dir / f"{role}-secret.argon2"
         # An empty one must not open the door to everybody, a key of the data plane none at all.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, insert, select, update
 
-from router.admin.auth.secrets import AdminSecret, Role
+from router.admin.auth.secrets import AdminRole, AdminSecret
 from router.database.admin_tables import AdminSession
 from router.database.engine import writing
 
@@ -27,7 +27,7 @@ class Session:
     """One person's sign-in. The name is what they called themselves; the role is what their secret proved."""
 
     token_hash: str
-    role: Role
+    role: AdminRole
     actor: str
     address: str
     csrf: str
@@ -51,7 +51,7 @@ class Sessions:
     def __init__(
         self,
         engine: Engine,
-        doors: Mapping[Role, AdminSecret],
+        doors: Mapping[AdminRole, AdminSecret],
         limits: Limits,
         now_us: Callable[[], int],
     ) -> None:
@@ -60,7 +60,7 @@ class Sessions:
         self._limits = limits
         self._now_us = now_us
 
-    def open(self, role: Role, actor: str, address: str) -> str:
+    def open(self, role: AdminRole, actor: str, address: str) -> str:
         """Begin a session and return its token."""
         token, now_us = secrets.token_urlsafe(32), self._now_us()
         row = {
@@ -87,7 +87,7 @@ class Sessions:
             ).one_or_none()
         if row is None:
             raise UnknownToken
-        now_us, role = self._now_us(), Role(row.role)
+        now_us, role = self._now_us(), AdminRole(row.role)
         mark = self._doors[role].mark(token)
         is_over = (
             row.ended_at is not None

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from router.admin import audit
 from router.admin.auth.access import SignInRate
-from router.admin.auth.secrets import AdminSecret, Role
+from router.admin.auth.secrets import AdminRole, AdminSecret
 from router.admin.auth.sessions import Limits, Session, Sessions
 from router.admin.services import Services
 from router.admin.threads import Threads
@@ -33,7 +33,7 @@ class SignIn:
 
     engine: Engine
     now_us: Callable[[], int]
-    secrets: Mapping[Role, AdminSecret]
+    secrets: Mapping[AdminRole, AdminSecret]
     sessions: Sessions
     threads: Threads = field(default_factory=Threads)
     rate: SignInRate = field(default_factory=SignInRate)
@@ -43,10 +43,10 @@ class SignIn:
     def of(cls, services: Services, environ: Mapping[str, str]) -> "SignIn":
         """Make them from the settings; raises WrongSetting for a secret that could be a key of the data plane."""
         settings = services.settings
-        for role in Role:
+        for role in AdminRole:
             if environ.get(f"TIERWISE_{role.upper()}_SECRET", "").startswith(KEY_PREFIX):
                 raise WrongSetting(f"TIERWISE_{role.upper()}_SECRET: begins like an API key; keys open no admin page")
-        secrets = {role: AdminSecret(settings.state_dir, environ, role) for role in Role}
+        secrets = {role: AdminSecret(settings.state_dir, environ, role) for role in AdminRole}
         limits = Limits(settings.admin.session_idle_minutes * 60, settings.admin.session_hours * 3_600)
         sessions = Sessions(services.engine, secrets, limits, services.now_us)
         return cls(services.engine, services.now_us, secrets, sessions)
@@ -68,14 +68,14 @@ class SignIn:
         self.sessions.end(session)
         self._note("signed out", session.role, session.actor, address)
 
-    def _role_of(self, secret: str) -> Role | None:
+    def _role_of(self, secret: str) -> AdminRole | None:
         return next((role for role, door in self.secrets.items() if door.opens(secret)), None)
 
-    def _open(self, role: Role, actor: str, address: str) -> str:
+    def _open(self, role: AdminRole, actor: str, address: str) -> str:
         token = self.sessions.open(role, actor, address)
         self._note("signed in", role, actor, address)
         return token
 
-    def _note(self, act: str, role: Role, actor: str, address: str) -> None:
+    def _note(self, act: str, role: AdminRole, actor: str, address: str) -> None:
         with writing(self.engine) as connection:
             audit.add(connection, actor, act, "", None, None, self.now_us(), role=role, address=address)

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from classifier.drift import Drift
 from router.admin.page import JsonFeed, Page, Visit
 from router.admin.queries import health
-from router.admin.queries.health import Calibration, Providers, Scores
+from router.admin.queries.health import CalibrationHealth, ProvidersHealth, Scores
 from router.ledger import budgets
 from router.ledger.shipping import ShippingState
+from router.types import HOUR_US
 
-HOUR_US = 3_600 * 1_000_000
 STRETCHES = {"1h": (1, "last hour"), "24h": (24, "last 24 hours"), "7d": (168, "last 7 days")}
 LATE_S, VERY_LATE_S = 30.0, 300.0
 FEWEST_CALLS = 20
@@ -71,20 +71,20 @@ def reading(drift: Drift) -> float | None:
     return None if math.isnan(drift.value) else drift.value
 
 
-def _classifier(visit: Visit) -> tuple[Scores, Calibration]:
+def _classifier(visit: Visit) -> tuple[Scores, CalibrationHealth]:
     engine = visit.services.engine
     return health.scores(engine, visit.services.classifier()), health.calibration(engine)
 
 
 def _alarms(
-    visit: Visit, state: ShippingState, providers: Providers, scores: Scores, calibration: Calibration
+    visit: Visit, state: ShippingState, providers: ProvidersHealth, scores: Scores, calibration: CalibrationHealth
 ) -> list[Alarm]:
     """Everything that needs a look, the gravest first."""
     found = (*_of_shipping(state), *_of_providers(providers), *_of_classifier(scores, calibration), *_of_budgets(visit))
     return sorted(found, key=lambda alarm: alarm.level != "bad")
 
 
-def _of_classifier(scores: Scores, calibration: Calibration) -> Iterator[Alarm]:
+def _of_classifier(scores: Scores, calibration: CalibrationHealth) -> Iterator[Alarm]:
     if scores.drift.is_alarming:
         says = f"stability index {scores.drift.value:.2f}, above {scores.drift.threshold:.2f}: the traffic changed"
         yield Alarm("warning", "Scores drift:", says, "thresholds")
@@ -108,7 +108,7 @@ def _of_shipping(state: ShippingState) -> Iterator[Alarm]:
         yield Alarm("bad", "The database refuses requests:", says)
 
 
-def _of_providers(providers: Providers) -> Iterator[Alarm]:
+def _of_providers(providers: ProvidersHealth) -> Iterator[Alarm]:
     for model in providers.models:
         if model.calls >= FEWEST_CALLS and model.failed_share > FAILING:
             level = "bad" if model.failed_share > BROKEN else "warning"

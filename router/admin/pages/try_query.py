@@ -9,7 +9,7 @@ from router.admin.queries import try_query as trying
 from router.admin.queries.history import versions
 from router.keys import DEFAULT_SEGMENT
 from router.policies import canary_lifecycle, lifecycle
-from router.policies.versions import State as Life
+from router.policies.versions import PolicyState as Life
 from router.policies.versions import in_force
 
 LONGEST = 100_000

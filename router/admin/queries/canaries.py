@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from router.admin.queries.thresholds import known_cell
 from router.canary.monitor import verdict_of
-from router.canary.verdicts import Finding, HarmLimits, Verdict
+from router.canary.verdicts import GuardFinding, HarmLimits, Verdict
 from router.decision.policy import Policy
 from router.pacing import multipliers
 from router.policies import canary_lifecycle
@@ -80,7 +80,7 @@ def pace(engine: Engine, policy: Policy) -> list[dict[str, object]]:
     ]
 
 
-def _finding(finding: Finding) -> dict[str, object]:
+def _finding(finding: GuardFinding) -> dict[str, object]:
     def finite(value: float) -> float | None:
         return value if math.isfinite(value) else None
 

@@ -12,17 +12,16 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from router.database import ids
-from router.database.tables import Adjustment, ApiKey, Call, Label, PolicyVersion, Request
+from router.database.tables import Adjustment, ApiKey, Call, LabelText, PolicyVersion, Request
 from router.decision.policy import Policy
 from router.policies.versions import policy_of
 from router.reports.queries import grouped
-from router.reports.reading import Reading
+from router.reports.reading import BooksSnapshot
 from router.reports.window import Window
-from router.types import CallKind, CallStatus, Outcome, Reason, Tier
+from router.types import DAY_US, CallKind, CallStatus, Outcome, Reason, Tier
 
 PAGE_ROWS = 50
 LOOKED_THROUGH = 50_000
-DAY_US = 86_400 * 1_000_000
 MEANS_US = 7 * DAY_US
 LATEST = "f" * 32
 
@@ -64,7 +63,7 @@ def before_time(text: str, zone: tzinfo) -> str:
 def read(engine: Engine, wanted: Wanted, now_us: int) -> Found:
     """Read one page."""
     with engine.connect() as connection, connection.begin():
-        labels = {row.id: row.text for row in connection.execute(select(Label.id, Label.text))}
+        labels = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
         bound = _bound(connection, wanted)
         rows = _rows(connection, wanted, labels, bound)
         means = _means(connection, now_us)
@@ -137,7 +136,7 @@ def _corrections(connection: Connection, request_ids: Sequence[str]) -> dict[str
 
 def _means(connection: Connection, now_us: int) -> dict[str, int | None]:
     """What a request of each tier cost on average over the last week of whole days, all that it called counted."""
-    books = Reading(connection, Window((now_us - MEANS_US) // DAY_US * DAY_US, None, UTC))
+    books = BooksSnapshot(connection, Window((now_us - MEANS_US) // DAY_US * DAY_US, None, UTC))
     by_tier = grouped(books, ["tier"], {})
     found: dict[str, int | None] = dict.fromkeys(Tier, None)
     for (name,), sums in by_tier.rows.items():

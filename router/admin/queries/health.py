@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select
 from classifier.drift import CalibrationWatch, Drift, ScoreStability
 from classifier.model import DifficultyModel
 from router.database import ids
-from router.database.tables import Call, Feedback, Label, Request
+from router.database.tables import Call, Feedback, LabelText, Request
 from router.types import CallStatus, Reason, Tier
 
 MOST_CALLS = 10_000
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class ProviderHealth:
     """The recent calls of one model."""
 
     model: str
@@ -48,10 +48,10 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Providers:
+class ProvidersHealth:
     """All models called since an instant; `is_cut` when there were more calls than are read."""
 
-    models: Sequence[Provider]
+    models: Sequence[ProviderHealth]
     is_cut: bool
 
 
@@ -66,7 +66,7 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationHealth:
     """What was promised and what feedback says, in groups of equal size."""
 
     gap: Drift
@@ -75,7 +75,7 @@ class Calibration:
     kept: Sequence[float]
 
 
-def providers(engine: Engine, since_us: int) -> Providers:
+def providers(engine: Engine, since_us: int) -> ProvidersHealth:
     """Read the newest calls since an instant, by model."""
     table = Call.__table__
     query = (
@@ -94,18 +94,20 @@ def providers(engine: Engine, since_us: int) -> Providers:
     by_model: dict[int, list[Any]] = {}
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-        labels = {row.id: row.text for row in connection.execute(select(Label.id, Label.text))}
+        labels = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
     for row in rows:
         by_model.setdefault(row.provider_model_id, []).append(row)
     models = [_provider(labels.get(model, "unknown"), calls) for model, calls in by_model.items()]
-    return Providers(sorted(models, key=lambda found: (-found.failed_share, found.model)), len(rows) == MOST_CALLS)
+    return ProvidersHealth(
+        sorted(models, key=lambda found: (-found.failed_share, found.model)), len(rows) == MOST_CALLS
+    )
 
 
-def _provider(model: str, calls: Sequence[Any]) -> Provider:
+def _provider(model: str, calls: Sequence[Any]) -> ProviderHealth:
     failures = [call for call in calls if call.status in FAILED]
     first = [call.first_token_ms for call in calls if call.first_token_ms is not None]
     whole = [call.duration_ms for call in calls if call.duration_ms is not None and call.status == CallStatus.OK]
-    return Provider(
+    return ProviderHealth(
         model,
         len(calls),
         len(failures),
@@ -131,7 +133,7 @@ def scores(engine: Engine, classifier: DifficultyModel) -> Scores:
     )
     with engine.connect() as connection:
         rows = connection.execute(newest).all()
-        own = connection.scalar(select(Label.id).where(Label.text == classifier.version))
+        own = connection.scalar(select(LabelText.id).where(LabelText.text == classifier.version))
     scored = [row.score for row in rows if row.reason not in UNSCORED and row.classifier_id == own]
     found, expected = np.array(scored[:MOST_SCORES], np.float64), classifier.reference_scores
     watch = ScoreStability(expected, MOST_SCORES)
@@ -147,7 +149,7 @@ def _shares(values: Floats, edges: Floats) -> list[float]:
     return [float(share) for share in counts / max(len(values), 1)]
 
 
-def calibration(engine: Engine) -> Calibration:
+def calibration(engine: Engine) -> CalibrationHealth:
     """Read the last feedback, and what was promised of those answers."""
     query = (
         select(Feedback.rating, Feedback.score, Request.p_fast, Request.p_reasoning, Request.final_tier)
@@ -166,7 +168,7 @@ def calibration(engine: Engine) -> Calibration:
             pairs.append((promised, kept))
     gap, error = watch.gap(), watch.ece()
     groups = np.array_split(np.array(sorted(pairs)), 10) if len(pairs) >= 10 else []
-    return Calibration(
+    return CalibrationHealth(
         gap,
         None if np.isnan(error) else error,
         [float(group[:, 0].mean()) for group in groups],

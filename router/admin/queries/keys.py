@@ -15,8 +15,8 @@ from router.money import NANO_PER_USD
 from router.reports.queries import Sums, grouped
 from router.reports.reading import reading
 from router.reports.window import Window
+from router.types import DAY_US, HOUR_US
 
-DAY_US = 86_400 * 1_000_000
 WEEK_US = 7 * DAY_US
 MOST_CURVES = 12
 DIMENSION = {BudgetScope.KEY: "key", BudgetScope.SEGMENT: "segment", BudgetScope.TIER: "first_tier"}
@@ -65,7 +65,7 @@ def _standing(row: dict[str, Any], now_us: int) -> dict[str, Any]:
 
 def end_us(period: Period, start_us: int) -> int:
     """When a period ends: an instant that surely lies in the next one tells where that begins."""
-    longest = {Period.HOUR: budgets.HOUR_US, Period.DAY: budgets.DAY_US, Period.MONTH: 31 * budgets.DAY_US}[period]
+    longest = {Period.HOUR: HOUR_US, Period.DAY: DAY_US, Period.MONTH: 31 * DAY_US}[period]
     return period.start_us(start_us + longest)
 
 
@@ -106,4 +106,4 @@ def _curve(engine: Engine, budget: Budget, names: Mapping[str, str], now_us: int
 def _end_of(step: str, label: str) -> int:
     begin = datetime.fromisoformat(label)
     begin = begin if begin.tzinfo else begin.replace(tzinfo=UTC)
-    return round(begin.timestamp()) * 1_000_000 + (budgets.DAY_US if step == "day" else budgets.HOUR_US)
+    return round(begin.timestamp()) * 1_000_000 + (DAY_US if step == "day" else HOUR_US)

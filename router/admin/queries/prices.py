@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select
 
-from router.database.tables import Call, Label, PriceRow
+from router.database.tables import Call, LabelText, PriceRow
 from router.ledger.pricelist import usd_per_million
 from router.ledger.prices import Rates
 from router.money import usd_text
@@ -45,7 +45,7 @@ def _unpriced_calls(connection: Connection) -> Mapping[str, int]:
     table = Call.__table__
     newest = select(table.c.provider_model_id, table.c.cost_nanousd, table.c.status)
     recent = newest.order_by(table.c.request_id.desc()).limit(LOOKED_THROUGH).subquery()
-    query = select(Label.text).join(recent, recent.c.provider_model_id == Label.id)
+    query = select(LabelText.text).join(recent, recent.c.provider_model_id == LabelText.id)
     query = query.where(recent.c.cost_nanousd.is_(None), recent.c.status != CallStatus.NOT_SENT)
     found: dict[str, int] = {}
     for name in connection.scalars(query):

@@ -14,9 +14,9 @@ from router.money import round_half_even
 from router.reports.queries import grouped
 from router.reports.reading import reading
 from router.reports.window import Window
+from router.types import DAY_US
 
 MOST_VERSIONS = 50
-DAY_US = 86_400 * 1_000_000
 WEEK_US = 7 * DAY_US
 
 

@@ -17,7 +17,7 @@ from router.reports.window import Window, window
 from router.tuning import backtest, predictions
 from router.tuning.backtest import Figures
 from router.tuning.off_policy import Interval, Quality, quality
-from router.tuning.preview.cache import Previews, Reading, Stage
+from router.tuning.preview.cache import CachedWindow, Previews, Stage
 from router.tuning.preview.cells import OTHERS
 from router.tuning.preview.preview import Preview
 from router.tuning.resampling import Measured
@@ -49,12 +49,12 @@ def window_of(span: str, now_us: int) -> Window:
     return window(span, None, "UTC", datetime.fromtimestamp(now_us / 1e6, UTC))
 
 
-def reading(previews: Previews, span: str, now_us: int, in_force: Policy) -> Reading:
+def reading(previews: Previews, span: str, now_us: int, in_force: Policy) -> CachedWindow:
     """What this worker has read of a stretch of time; reading it begins where it has not."""
     return previews.of(span, window_of(span, now_us), in_force)
 
 
-def state(found: Reading, span: str) -> dict[str, object]:
+def state(found: CachedWindow, span: str) -> dict[str, object]:
     """How far the reading is."""
     preview = found.preview
     return {
@@ -167,7 +167,7 @@ def keep_prediction(services: Services, version: int, proposed: Policy, span: st
     predictions.keep(services.engine, version, "preview", figures_of, rated, over, preview.requests, now_us)
 
 
-def ready(found: Reading) -> Preview | None:
+def ready(found: CachedWindow) -> Preview | None:
     """The preview of a reading, while there is one to serve."""
     return found.preview if found.stage is Stage.READY else None
 

@@ -28,7 +28,7 @@ class WireMessage(msgspec.Struct):
     function_call: dict[str, Any] | UnsetType = UNSET
 
 
-class WireChoice(msgspec.Struct):
+class ChatChoice(msgspec.Struct):
     """One choice of a completion."""
 
     index: int
@@ -64,7 +64,7 @@ class WireCompletion(msgspec.Struct):
     id: str
     created: int
     model: str
-    choices: list[WireChoice]
+    choices: list[ChatChoice]
     usage: dict[str, Any]
     x_tierwise: dict[str, Any]
     object: str = "chat.completion"
@@ -106,7 +106,7 @@ def usage_body(usage: Usage) -> dict[str, Any]:
     }
 
 
-def wire_choice(choice: Choice, *, legacy_functions: bool) -> WireChoice:
+def wire_choice(choice: Choice, *, legacy_functions: bool) -> ChatChoice:
     """Write one choice; with `legacy_functions` a tool call goes back as the `function_call` that was asked for."""
     message = WireMessage(choice.content, choice.refusal)
     if choice.reasoning:
@@ -119,7 +119,7 @@ def wire_choice(choice: Choice, *, legacy_functions: bool) -> WireChoice:
             finish_reason = "function_call"
         else:
             message.tool_calls = calls
-    return WireChoice(choice.index, message, finish_reason, wire_logprobs(choice.logprobs))
+    return ChatChoice(choice.index, message, finish_reason, wire_logprobs(choice.logprobs))
 
 
 def wire_delta(delta: Delta, *, legacy_functions: bool) -> WireDelta:

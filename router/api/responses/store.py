@@ -15,8 +15,8 @@ from router.api.feedback import in_books
 from router.errors import InvalidRequest, NotFound
 from router.keys import Scope as KeyScope
 from router.ledger.stored import StoredResponses
+from router.types import DAY_US
 
-DAY_US = 86_400_000_000
 RESPONSE_ID = re.compile(r"resp_[0-9a-f]{32}")
 ITEM_ID = re.compile(r"(?:msg|rs|fc)_([0-9a-f]{32})[0-9a-f]{2,}")
 

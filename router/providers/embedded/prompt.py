@@ -29,7 +29,7 @@ ANSWER_NOW = "So what is the final answer to my question? Answer it directly."
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class TokenBudget:
     """How many tokens each phase may generate; no thinking at 0."""
 
     thinking: int
@@ -41,14 +41,14 @@ class Budget:
         return self.visible if self.total is None else max(1, min(self.visible, self.total - thought))
 
 
-def budget_of(request: ProviderRequest, *, visible: int, thinking: int) -> Budget:
+def budget_of(request: ProviderRequest, *, visible: int, thinking: int) -> TokenBudget:
     """Share out the limits of a request; `visible` and `thinking` are what it gets without limits of its own."""
     wanted = request.max_visible_tokens or request.max_output_tokens or visible
     total = request.max_output_tokens
     if not request.think:
-        return Budget(0, wanted, total)
+        return TokenBudget(0, wanted, total)
     thinking = min(request.target.max_thinking_tokens or thinking, MOST_THINKING_TOKENS)
-    return Budget(thinking if total is None else min(thinking, total // 2), wanted, total)
+    return TokenBudget(thinking if total is None else min(thinking, total // 2), wanted, total)
 
 
 def answer_body(request: ProviderRequest, turns: Sequence[dict[str, str]], max_tokens: int) -> dict[str, Any]:

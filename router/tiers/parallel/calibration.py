@@ -23,7 +23,7 @@ SAVING_PER_POINT = 0.05  # accuracy that may be lost for one strong call saved
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class VoteEnding:
     """How a vote ended: what a later label is booked under. Kept: the samples answered, not a strong tier."""
 
     models: str
@@ -75,7 +75,7 @@ class CalibrationTable:
                 self._all.right[b] += row.right[b]
                 self._all.graded[b] += row.graded[b]
 
-    def saw(self, ended: Agreement) -> None:
+    def saw(self, ended: VoteEnding) -> None:
         """Count a vote, graded or not: how many samples it took and whether its answer was kept."""
         row = self._rows.setdefault(ended.key, Row())
         if row.queries >= WINDOW:
@@ -84,7 +84,7 @@ class CalibrationTable:
         row.samples += ended.samples
         row.kept += ended.was_kept
 
-    def learn(self, ended: Agreement, correct: float) -> None:
+    def learn(self, ended: VoteEnding, correct: float) -> None:
         """Book a label (0 to 1) of the answer that the client got."""
         row = self._rows.setdefault(ended.key, Row())
         if ended.was_escalated:

@@ -21,7 +21,7 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class CoverageSummary:
     """Means over labelled queries; `efficiency` is None where coverage leaves nothing to select."""
 
     queries: int
@@ -54,7 +54,9 @@ def selection_efficiency(selected: float, at_1: float, covered: float) -> float 
     return (selected - at_1) / (covered - at_1) if covered - at_1 > 1e-9 else None
 
 
-def summarise(observed: Sequence[Coverage], is_right: Callable[[Coverage, str], bool], k: int) -> Summary | None:
+def summarise(
+    observed: Sequence[Coverage], is_right: Callable[[Coverage, str], bool], k: int
+) -> CoverageSummary | None:
     """Return the means at k samples over labelled queries, None when there are none with so many samples."""
     queries = [o for o in observed if len(o.votes) >= k]
     if not queries:
@@ -70,7 +72,7 @@ def summarise(observed: Sequence[Coverage], is_right: Callable[[Coverage, str], 
         chosen += query.selected is not None and is_right(query, query.selected)
         invalid += sum(vote is None for vote in query.votes) / len(query.votes)
         used += query.used
-    return Summary(
+    return CoverageSummary(
         n,
         at_1 / n,
         by_majority / n,

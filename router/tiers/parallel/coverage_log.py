@@ -4,10 +4,10 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from router.ledger.coverage import Observed
-from router.tiers.parallel.coverage import Coverage, Summary, summarise
+from router.tiers.parallel.coverage import Coverage, CoverageSummary, summarise
+from router.types import DAY_US
 
 REMEMBERED = 2_000
-US_PER_DAY = 86_400_000_000
 
 
 class CoverageLog:
@@ -39,7 +39,7 @@ class CoverageLog:
             if len(self._labelled) > REMEMBERED:
                 self._labelled.popitem(last=False)
 
-    def summary(self, k: int) -> Summary | None:
+    def summary(self, k: int) -> CoverageSummary | None:
         """The means at k samples over the labelled queries; None when there are none."""
         right = {id_: is_right for id_, (_, is_right) in self._labelled.items()}
         observed = [coverage for coverage, _ in self._labelled.values()]
@@ -69,7 +69,7 @@ class DailyAllowance:
 
     def affords(self, nanousd: int, now_us: int) -> bool:
         """Take an amount from today's allowance, if it is there."""
-        today = now_us // US_PER_DAY
+        today = now_us // DAY_US
         if today != self._day:
             self._day, self._spent = today, 0
         if self._spent + nanousd > self._most:

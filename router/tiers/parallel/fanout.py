@@ -16,8 +16,8 @@ from typing import Any
 from router.errors import ProviderError
 from router.providers.base import Choice, Completion, Delta, ProviderRequest
 from router.providers.collecting import fold
-from router.tiers.calls import Call, Calls
-from router.tiers.vote.keys import Key
+from router.tiers.calls import Calls, ProviderCall
+from router.tiers.vote.keys import VoteKey
 from router.types import CallKind, Tier
 
 _log = logging.getLogger(__name__)
@@ -75,13 +75,13 @@ class Sample:
 
     index: int
     form: str
-    call: Call
+    call: ProviderCall
     request: ProviderRequest
     fate: Fate = Fate.PENDING
     choice: Choice | None = None
     completion: Completion | None = None
     error: ProviderError | None = None
-    key: Key | None = None
+    key: VoteKey | None = None
     seconds: float = 0.0
 
     def shown(self) -> dict[str, Any]:

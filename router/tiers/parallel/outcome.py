@@ -9,7 +9,7 @@ import msgspec
 from router.errors import ProviderError, QuotaExhausted, RouterError
 from router.providers.base import Choice, Delta
 from router.tiers.base import Answer, TierRequest
-from router.tiers.parallel.calibration import Agreement, CalibrationTable
+from router.tiers.parallel.calibration import CalibrationTable, VoteEnding
 from router.tiers.parallel.fanout import Sample
 from router.tiers.parallel.sampling import Progress, Sampling, StopReason, agreement_of, share_of
 from router.tiers.vote.keys import vote_key
@@ -25,7 +25,7 @@ PIECE = 400
 
 
 @dataclass(slots=True)
-class Outcome:
+class VoteOutcome:
     """The end of sampling. `escalates` and `judged` are settled by the tier afterwards."""
 
     query: TierRequest
@@ -61,10 +61,10 @@ class Outcome:
         return samples[ranked[0].members[0]], samples[ranked[1].members[0]]
 
     @property
-    def agreement(self) -> Agreement:
+    def agreement(self) -> VoteEnding:
         """How the vote ended, to book a label under."""
         models, _, answer_type = self.key.rpartition("|")
-        return Agreement(
+        return VoteEnding(
             models,
             answer_type,
             share_of(self.sampling.vote),

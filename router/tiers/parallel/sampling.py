@@ -36,7 +36,7 @@ class StopReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SamplingPlan:
     """What one request may spend, and what it asks for. `request` makes the form's name and the call of sample i."""
 
     max_samples: int
@@ -63,7 +63,7 @@ class Progress:
 class Sampling:
     """Samples until the vote is decided; afterwards `reason`, `waves_sent` and the vote tell what came of it."""
 
-    def __init__(self, plan: Plan, vote: Vote, fan: FanOut, calls: Calls) -> None:
+    def __init__(self, plan: SamplingPlan, vote: Vote, fan: FanOut, calls: Calls) -> None:
         self.plan = plan
         self.vote = vote
         self.fan = fan

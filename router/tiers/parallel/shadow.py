@@ -11,7 +11,7 @@ from router.providers.base import ProviderRequest
 from router.tiers.calls import Calls
 from router.tiers.parallel.coverage import Coverage
 from router.tiers.parallel.fanout import FanOut, Fate, Sample, Slots
-from router.tiers.parallel.outcome import Outcome
+from router.tiers.parallel.outcome import VoteOutcome
 from router.tiers.parallel.voting import Vote
 from router.types import CallKind, Tier
 
@@ -30,7 +30,7 @@ class ShadowSlice:
 
 
 async def observe(
-    shadow: ShadowSlice, outcome: Outcome, vote: Vote, calls: Calls, slots: Slots, timeout_s: float
+    shadow: ShadowSlice, outcome: VoteOutcome, vote: Vote, calls: Calls, slots: Slots, timeout_s: float
 ) -> None:
     """Take the samples that are missing to the most that was planned, and report the whole vote."""
     sampling = outcome.sampling

@@ -15,12 +15,12 @@ from router.errors import ProviderError
 from router.providers.base import Delta, ModelTarget
 from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
-from router.tiers.parallel.calibration import Agreement, CalibrationTable, agreement_key
+from router.tiers.parallel.calibration import CalibrationTable, VoteEnding, agreement_key
 from router.tiers.parallel.fanout import FanOut, Slots
-from router.tiers.parallel.outcome import Outcome, deltas_of, progress_text, streamed
+from router.tiers.parallel.outcome import VoteOutcome, deltas_of, progress_text, streamed
 from router.tiers.parallel.planning import HINT_TOKENS, sample_bound, sample_requests, spent, worst_case
 from router.tiers.parallel.prompts import with_hints
-from router.tiers.parallel.sampling import Plan, Progress, Sampling, StopReason, share_of
+from router.tiers.parallel.sampling import Progress, Sampling, SamplingPlan, StopReason, share_of
 from router.tiers.parallel.shadow import ShadowSlice, observe
 from router.tiers.parallel.stopping import least_unanimous, reachable, require_reachable, under_pressure
 from router.tiers.parallel.voting import TestVector, Vote
@@ -40,7 +40,7 @@ TRUSTED_LOSS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class ParallelSettings:
+class ParallelOptions:
     """How the tier samples. Refuses a confidence that `max_samples` cannot reach."""
 
     targets: tuple[ModelTarget, ...]
@@ -72,7 +72,7 @@ class ParallelTier:
 
     def __init__(
         self,
-        settings: ParallelSettings,
+        settings: ParallelOptions,
         *,
         checkers: CheckerPool | None = None,
         verifiers: Sequence[Verifier] | None = None,
@@ -87,13 +87,13 @@ class ParallelTier:
         self._tests = tests
         self._shadow = shadow
         self._slots = Slots(settings.at_once_overall)
-        self._ended: dict[str, Agreement] = {}
+        self._ended: dict[str, VoteEnding] = {}
 
     async def answer(self, query: TierRequest, calls: Calls) -> Answer:
         """Return the winner, or what the escalation tier says; raises ProviderError when nothing came back."""
         async with aclosing(self._sampled(query, calls)) as steps:
             async for step in steps:
-                if isinstance(step, Outcome):
+                if isinstance(step, VoteOutcome):
                     answer = await self._answer(query, calls, step)
                     await self._observe(query, calls, step)
                     return answer
@@ -104,7 +104,7 @@ class ParallelTier:
         said = ""
         async with aclosing(self._sampled(query, calls)) as steps:
             async for step in steps:
-                if isinstance(step, Outcome):
+                if isinstance(step, VoteOutcome):
                     async with aclosing(self._answer_stream(query, calls, step)) as deltas:
                         async for delta in deltas:
                             if isinstance(delta, Answer):
@@ -141,7 +141,7 @@ class ParallelTier:
         """End the checker processes."""
         await self.checkers.close()
 
-    async def _sampled(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Progress | Outcome]:
+    async def _sampled(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Progress | VoteOutcome]:
         settings = self.settings
         question = asked(query.estimate.answer_type, query.messages, query.params)
         vote = Vote(question, self.checkers, self._verifiers, self._tests)
@@ -150,7 +150,7 @@ class ParallelTier:
         )
         key = agreement_key([t.name for t in settings.targets], question.answer_type)
         sampling = Sampling(self._plan(query, calls), vote, fan, calls)
-        outcome = Outcome(query, sampling, self.calibration, key)
+        outcome = VoteOutcome(query, sampling, self.calibration, key)
         if self._skips(query, calls, key):
             sampling.reason = StopReason.NOT_WORTH_SAMPLING
             yield Progress(0, 0, 0)
@@ -164,7 +164,7 @@ class ParallelTier:
         self._remember(outcome)
         yield outcome
 
-    def _plan(self, query: TierRequest, calls: Calls) -> Plan:
+    def _plan(self, query: TierRequest, calls: Calls) -> SamplingPlan:
         """Decide what may be spent."""
         settings, most = self.settings, self._most(query)
         confidence = query.confidence
@@ -175,7 +175,7 @@ class ParallelTier:
         # A policy may be older than the configuration: what its samples cannot reach is not asked of them.
         confidence, most = under_pressure(min(confidence, reachable(most)), most, query.pressure)
         most = max(self._worthwhile(query, most, confidence), query.n)
-        return Plan(
+        return SamplingPlan(
             max_samples=most,
             confidence=confidence,
             least_usable=query.n,
@@ -203,7 +203,7 @@ class ParallelTier:
                 most = min(most, max(least_unanimous(confidence), few))
         return most
 
-    async def _answer(self, query: TierRequest, calls: Calls, outcome: Outcome) -> Answer:
+    async def _answer(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> Answer:
         if outcome.escalates and self.settings.escalation is not None:
             try:
                 answer = await self.settings.escalation.answer(_hinted(query, outcome), calls)
@@ -214,7 +214,7 @@ class ParallelTier:
         return await self._from_samples(query, calls, outcome)
 
     async def _answer_stream(
-        self, query: TierRequest, calls: Calls, outcome: Outcome
+        self, query: TierRequest, calls: Calls, outcome: VoteOutcome
     ) -> AsyncGenerator[Delta | Answer]:
         if outcome.escalates and self.settings.escalation is not None:
             has_begun, texts = False, [""] * query.n
@@ -239,7 +239,7 @@ class ParallelTier:
             yield delta
         yield streamed(answer)
 
-    async def _from_samples(self, query: TierRequest, calls: Calls, outcome: Outcome) -> Answer:
+    async def _from_samples(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> Answer:
         """Answer from what is there; a judge decides a contested top two."""
         if not outcome.has_answer:
             raise outcome.failure()
@@ -270,7 +270,7 @@ class ParallelTier:
             return False
         return not self.calibration.is_worth_sampling(key, query.estimate.p_reasoning, self.settings.price_ratio)
 
-    def _distrusts(self, query: TierRequest, calls: Calls, outcome: Outcome) -> bool:
+    def _distrusts(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> bool:
         """Tell whether labels have shown that such an agreement is worth less than a strong answer."""
         share = share_of(outcome.sampling.vote)
         if outcome.sampling.reason not in TRUSTED or not self._can_escalate(query, calls):
@@ -279,14 +279,14 @@ class ParallelTier:
             return False
         return self.calibration.probability(outcome.key, share) < query.estimate.p_reasoning - TRUSTED_LOSS
 
-    def _remember(self, outcome: Outcome) -> None:
+    def _remember(self, outcome: VoteOutcome) -> None:
         ended = outcome.agreement
         self.calibration.saw(ended)
         self._ended[outcome.query.request_id] = ended
         if len(self._ended) > 10_000:
             self._ended.pop(next(iter(self._ended)))
 
-    async def _observe(self, query: TierRequest, calls: Calls, outcome: Outcome) -> None:
+    async def _observe(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> None:
         """On the shadow slice, take the samples that stopping early saved."""
         if self._shadow is None or not outcome.has_answer or not self._shadow.holds(query.request_id):
             return
@@ -294,6 +294,6 @@ class ParallelTier:
         await observe(self._shadow, outcome, vote, calls, self._slots, self.settings.sample_timeout_s)
 
 
-def _hinted(query: TierRequest, outcome: Outcome) -> TierRequest:
+def _hinted(query: TierRequest, outcome: VoteOutcome) -> TierRequest:
     messages = with_hints(query.messages, outcome.hints)
     return msgspec.structs.replace(query, messages=messages, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)

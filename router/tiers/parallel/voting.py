@@ -10,8 +10,8 @@ from classifier.types import AnswerType
 from router.providers.base import Choice
 from router.tiers.parallel.fanout import Fate, Sample
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.clusters import Cluster, Tally, in_order, token_confidence
-from router.tiers.vote.keys import Asked, Key, vote_key
+from router.tiers.vote.clusters import Cluster, VoteTally, in_order, token_confidence
+from router.tiers.vote.keys import Asked, VoteKey, vote_key
 from router.tiers.vote.similarity import Vector, clusters, embed, medoid
 from router.tiers.vote.verifiers import Ruling, Verifier
 
@@ -29,7 +29,7 @@ class Vote:
         tests: TestVector | None = None,
     ) -> None:
         self.question = question
-        self.tally = Tally()
+        self.tally = VoteTally()
         self.verified: Sample | None = None
         self.readable: list[Sample] = []
         self._checkers = checkers
@@ -85,7 +85,7 @@ class Vote:
         sample.fate = Fate.INVALID
         bits = self._tests(self.question, choice) if self._tests else None
         if bits:
-            sample.key = Key("tests", bits)
+            sample.key = VoteKey("tests", bits)
         elif self._tests is None:
             sample.key = vote_key(choice, self.question)
         if sample.key is not None:
@@ -110,7 +110,7 @@ class Vote:
             return [self.readable[best], *(s for n, s in enumerate(self.readable) if n != best)]
         return [s for s in samples if s.choice is not None]
 
-    async def _equal_cluster(self, key: Key) -> Cluster | None:
+    async def _equal_cluster(self, key: VoteKey) -> Cluster | None:
         """Find the cluster that computer algebra holds equal to a key that spelling finds no place for."""
         if self.tally.find(key) is not None or key.kind not in ("maths", "number"):
             return None

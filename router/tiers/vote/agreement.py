@@ -5,8 +5,8 @@ Agreement is not correctness: both may be wrong alike.
 
 from router.providers.base import Choice
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.clusters import Tally
-from router.tiers.vote.keys import Asked, Key, vote_key
+from router.tiers.vote.clusters import VoteTally
+from router.tiers.vote.keys import Asked, VoteKey, vote_key
 from router.types import Agreement
 
 # Forms in which one answer has one spelling: only of these does another key mean another answer.
@@ -32,7 +32,7 @@ async def agreement(first: Choice, second: Choice, question: Asked, checkers: Ch
     return Agreement.DIFFERS if {a.kind, b.kind} <= TELLING else Agreement.UNCLEAR
 
 
-def _spelled_alike(a: Key, b: Key) -> bool:
-    tally = Tally()
+def _spelled_alike(a: VoteKey, b: VoteKey) -> bool:
+    tally = VoteTally()
     tally.add(0, a)
     return tally.find(b) is not None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import exp, sqrt
 from typing import Any
 
-from router.tiers.vote.keys import Key
+from router.tiers.vote.keys import VoteKey
 
 CLOSE = 1
 
@@ -19,7 +19,7 @@ CLOSE = 1
 class Cluster:
     """Samples that answer the same. `tests` counts the tests they pass, None where there are none."""
 
-    key: Key
+    key: VoteKey
     members: list[int] = field(default_factory=list)
     weight: float = 0.0
     tests: int | None = None
@@ -35,20 +35,20 @@ class Cluster:
         return float(len(self.members)) if self.tests is None else sqrt(len(self.members)) * self.tests
 
 
-class Tally:
+class VoteTally:
     """The vote so far."""
 
     def __init__(self) -> None:
         self.clusters: list[Cluster] = []
-        self._of_key: dict[Key, Cluster] = {}
+        self._of_key: dict[VoteKey, Cluster] = {}
         self._of_bare: dict[tuple[str, bool], list[Cluster]] = {}
 
-    def find(self, key: Key) -> Cluster | None:
+    def find(self, key: VoteKey) -> Cluster | None:
         """Return the cluster that a key belongs to, as far as spelling tells."""
         return self._of_key.get(key) or (self._with_unit(key) if key.bare else None)
 
     def add(
-        self, index: int, key: Key, weight: float = 1.0, tests: int | None = None, to: Cluster | None = None
+        self, index: int, key: VoteKey, weight: float = 1.0, tests: int | None = None, to: Cluster | None = None
     ) -> None:
         """Count a sample's vote, in the cluster it was found equal to if one is given."""
         cluster = to or self.find(key)
@@ -86,7 +86,7 @@ class Tally:
         """How many samples voted."""
         return sum(len(c.members) for c in self.clusters)
 
-    def _with_unit(self, key: Key) -> Cluster | None:
+    def _with_unit(self, key: VoteKey) -> Cluster | None:
         """Join "18" and "18 hours" when only one unit is in the running."""
         has_unit = key.value != key.bare
         alike = self._of_bare.get((key.bare, has_unit), [])
@@ -103,7 +103,7 @@ def token_confidence(logprobs: dict[str, Any] | None) -> float | None:
     return exp(max(-50.0, sum(values) / len(values))) if values else None
 
 
-def in_order(tally: Tally, others: Iterable[int] = ()) -> list[int]:
+def in_order(tally: VoteTally, others: Iterable[int] = ()) -> list[int]:
     """Return samples from best to worst: the winner's first, then the next cluster's, then those without a vote."""
     voted = [member for cluster in tally.ranked for member in cluster.members]
     return voted + [index for index in others if index not in voted]

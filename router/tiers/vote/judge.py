@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from router.errors import ProviderError
 from router.providers.base import ModelTarget, ProviderRequest
-from router.tiers.calls import Call, Calls
+from router.tiers.calls import Calls, ProviderCall
 from router.types import CallKind, Tier
 
 LONGEST_CANDIDATE = 6000
@@ -87,7 +87,7 @@ def _bound_tokens(requests: Sequence[ProviderRequest]) -> int:
     return max(len(json.dumps(request.messages)) for request in requests)
 
 
-async def _ask(calls: Calls, call: Call, request: ProviderRequest) -> int | None:
+async def _ask(calls: Calls, call: ProviderCall, request: ProviderRequest) -> int | None:
     try:
         completion = await calls.complete(call, request)
     except ProviderError:

@@ -22,7 +22,7 @@ LONGEST_ANSWER = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class VoteKey:
     """What a vote is counted by. `bare` joins "18" to "18 hours"; maths keys are equal only after Math-Verify."""
 
     kind: str  # number | date | choice | entity | maths | formula | json | tools | code
@@ -77,20 +77,20 @@ def text_of(content: object) -> str:
     return ""
 
 
-def vote_key(choice: Choice, question: Asked) -> Key | None:
+def vote_key(choice: Choice, question: Asked) -> VoteKey | None:
     """Return what a sample votes for, None when that cannot be told."""
     if choice.tool_calls:
         value = tools_key(choice.tool_calls)
-        return Key("tools", value) if value else None
+        return VoteKey("tools", value) if value else None
     if choice.refusal or choice.finish_reason == "content_filter" or not choice.content:
         return None
     text, is_whole = choice.content, choice.finish_reason != "length"
     if question.answer_type is AnswerType.JSON:
         value = json_key(text) if is_whole else None
-        return Key("json", value) if value else None
+        return VoteKey("json", value) if value else None
     if question.answer_type is AnswerType.CODE:
         value = program_key(text) if is_whole else None
-        return Key("code", value) if value else None
+        return VoteKey("code", value) if value else None
     if (final := marked(text)) is not None:
         return answer_key(final, question)
     if not is_whole:
@@ -129,32 +129,32 @@ def marked(text: str) -> str | None:
     return answer.strip() or None
 
 
-def answer_key(answer: str, question: Asked) -> Key | None:
+def answer_key(answer: str, question: Asked) -> VoteKey | None:
     """Return the key of a short final answer by its form."""
     answer = _undressed(answer)
     if not answer or len(answer) > LONGEST_ANSWER or answer.casefold() in _NOTHING:
         return None
     if date := date_key(answer, day_first=question.day_first):
-        return Key("date", date)
+        return VoteKey("date", date)
     if question.options and (letter := _choice(answer, question.options)):
-        return Key("choice", letter)
+        return VoteKey("choice", letter)
     if word := _YES_NO.get(answer.casefold().rstrip(".!")):
-        return Key("choice", word)
+        return VoteKey("choice", word)
     if question.answer_type is AnswerType.CHOICE:
         if letter := _choice(answer, {}):
-            return Key("choice", letter)
+            return VoteKey("choice", letter)
         if opening := _OPENING.match(answer):
-            return Key("choice", _YES_NO[opening[1].casefold()])
+            return VoteKey("choice", _YES_NO[opening[1].casefold()])
     is_numeric = question.answer_type is AnswerType.NUMERIC
     if formula := _formula(answer, question):
-        return Key("formula", formula)
+        return VoteKey("formula", formula)
     value = _right_side(answer)
     if read := amount(value, any_unit=is_numeric):
-        return Key("number", read.canonical, read.bare)
+        return VoteKey("number", read.canonical, read.bare)
     if _looks_like_maths(value, is_numeric):
-        return Key("maths", re.sub(r"\s+", "", value))
+        return VoteKey("maths", re.sub(r"\s+", "", value))
     entity = _entity(answer)
-    return Key("entity", entity) if entity else None
+    return VoteKey("entity", entity) if entity else None
 
 
 _YES_NO = {
@@ -168,22 +168,22 @@ _OPENING = re.compile(r"^\W*(yes|no|true|false)\b", re.IGNORECASE)
 _LETTER_IN_LINE = re.compile(r"\(([A-J])\)|\b(?:option|choice)\s+\(?([A-J])\b|(?:^|\s)\**([A-J])(?:[.)]\**\s*$|\**$)")
 
 
-def _unmarked(text: str, question: Asked) -> Key | None:
+def _unmarked(text: str, question: Asked) -> VoteKey | None:
     """Read the answer of a text that does not mark it, as far as its type allows."""
     last_line = next((line for line in reversed(text.splitlines()) if line.strip()), "")
     match question.answer_type:
         case AnswerType.NUMERIC:
             if numbers := LAST_NUMBER.findall(plain(last_line)) or LAST_NUMBER.findall(plain(text)):
                 read = amount(numbers[-1], any_unit=True)
-                return Key("number", read.canonical, read.bare) if read else None
+                return VoteKey("number", read.canonical, read.bare) if read else None
         case AnswerType.DATE:
             if date := last_date(text, day_first=question.day_first):
-                return Key("date", date)
+                return VoteKey("date", date)
         case AnswerType.CHOICE:
             if letters := _LETTER_IN_LINE.findall(last_line):
-                return Key("choice", "".join(letters[-1]).upper())
+                return VoteKey("choice", "".join(letters[-1]).upper())
             if word := _OPENING.match(text):
-                return Key("choice", _YES_NO[word[1].casefold()])
+                return VoteKey("choice", _YES_NO[word[1].casefold()])
         case _:
             pass
     return None

@@ -30,7 +30,7 @@ def wilson(hits: float, n: float) -> Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class VerifierRates:
     """Counts from a labelled bank: right answers accepted of all right, wrong answers accepted of all wrong."""
 
     right_accepted: int

@@ -14,7 +14,7 @@ from router.providers.base import Choice
 from router.tiers.vote.amounts import NUMBER
 from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.keys import Asked, marked
-from router.tiers.vote.rates import Rates
+from router.tiers.vote.rates import VerifierRates
 from router.tiers.vote.structures import NoJson, parse_json
 
 
@@ -30,7 +30,7 @@ class Verifier(Protocol):
     """Checks one answer without having seen the others. One that `proves` selects; the others only reject."""
 
     name: str
-    rates: Rates
+    rates: VerifierRates
     proves: bool
 
     def applies(self, question: Asked) -> bool:
@@ -46,7 +46,7 @@ class SchemaVerifier:
     """Rejects JSON and tool arguments that violate the schema which the client gave."""
 
     name = "schema"
-    rates = Rates(right_accepted=24, right=24, wrong_accepted=0, wrong=48)
+    rates = VerifierRates(right_accepted=24, right=24, wrong_accepted=0, wrong=48)
     proves = False
 
     def __init__(self, pool: CheckerPool) -> None:
@@ -77,7 +77,7 @@ class ArithmeticVerifier:
     """Rejects an answer whose last written calculation is false ("17 * 3 = 54")."""
 
     name = "arithmetic"
-    rates = Rates(right_accepted=36, right=36, wrong_accepted=36, wrong=60)
+    rates = VerifierRates(right_accepted=36, right=36, wrong_accepted=36, wrong=60)
     proves = False
 
     def applies(self, question: Asked) -> bool:
@@ -99,7 +99,7 @@ class PuzzleVerifier:
     """Checks a formula that should reach a target from given numbers, each used once (24, countdown)."""
 
     name = "puzzle"
-    rates = Rates(right_accepted=23, right=23, wrong_accepted=0, wrong=49)
+    rates = VerifierRates(right_accepted=23, right=23, wrong_accepted=0, wrong=49)
     proves = True
 
     def applies(self, question: Asked) -> bool:

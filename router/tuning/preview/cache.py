@@ -41,7 +41,7 @@ class Stage(StrEnum):
 
 
 @dataclass(slots=True)
-class Reading:
+class CachedWindow:
     """One stretch of time: what was last read of it, when, and whether it is being read now."""
 
     stage: Stage = Stage.READING
@@ -59,13 +59,13 @@ class Previews:
         self._lock = threading.Lock()
         self._one_at_a_time = threading.Lock()
         self._heavy = threading.Lock()
-        self._readings: OrderedDict[str, Reading] = OrderedDict()
+        self._readings: OrderedDict[str, CachedWindow] = OrderedDict()
 
-    def of(self, name: str, window: Window, in_force: Policy) -> Reading:
+    def of(self, name: str, window: Window, in_force: Policy) -> CachedWindow:
         """The reading of a stretch of time by its name, begun or begun anew where that is due."""
         now_us = self._now_us()
         with self._lock:
-            reading = self._readings.setdefault(name, Reading())
+            reading = self._readings.setdefault(name, CachedWindow())
             self._readings.move_to_end(name)
             while len(self._readings) > MOST_KEPT:
                 self._readings.popitem(last=False)
@@ -76,7 +76,7 @@ class Previews:
                     target=self._fill, args=(reading, window, in_force), name=f"preview-{name}", daemon=True
                 )
                 work.start()
-            return Reading(reading.stage, reading.preview, reading.read_at_us, reading.is_under_way)
+            return CachedWindow(reading.stage, reading.preview, reading.read_at_us, reading.is_under_way)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -88,7 +88,7 @@ class Previews:
         finally:
             self._heavy.release()
 
-    def _fill(self, reading: Reading, window: Window, in_force: Policy) -> None:
+    def _fill(self, reading: CachedWindow, window: Window, in_force: Policy) -> None:
         try:
             with self._one_at_a_time:
                 traffic = self._read(window)
@@ -102,7 +102,7 @@ class Previews:
         else:
             self._end(reading, Stage.READY if preview else Stage.EMPTY, preview)
 
-    def _end(self, reading: Reading, stage: Stage, preview: Preview | None) -> None:
+    def _end(self, reading: CachedWindow, stage: Stage, preview: Preview | None) -> None:
         with self._lock:
             reading.stage, reading.preview = stage, preview
             reading.read_at_us, reading.is_under_way = self._now_us(), False

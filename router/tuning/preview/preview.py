@@ -43,7 +43,7 @@ class Mix:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MixOutcome:
     """What a mix comes to: each figure's value and that of each resampling, and what ratings say."""
 
     columns: Mapping[str, Floats]
@@ -53,7 +53,7 @@ class Outcome:
         """The figures with their intervals."""
         return {name: measured(column) for name, column in self.columns.items()}
 
-    def above(self, other: "Outcome") -> Figures:
+    def above(self, other: "MixOutcome") -> Figures:
         """By how much the figures are above another's on the same resamplings."""
         return {name: measured(column - other.columns[name]) for name, column in self.columns.items()}
 
@@ -62,7 +62,7 @@ class Preview:
     """Measures policies on one stretch of traffic."""
 
     def __init__(self, cells: Cells) -> None:
-        self._standing: OrderedDict[tuple[Policy | None, str | None], Outcome] = OrderedDict()
+        self._standing: OrderedDict[tuple[Policy | None, str | None], MixOutcome] = OrderedDict()
         self._cells = cells
         self.requests = cells.requests
         self.others = cells.others
@@ -114,11 +114,11 @@ class Preview:
         """Measure a mix, for all requests or for those of a segment; raises KeyError where there are none."""
         return {name: measured(column) for name, column in self._columns(mix, segment).items()}
 
-    def outcome(self, mix: Mix, segment: str | None = None) -> Outcome:
+    def outcome(self, mix: Mix, segment: str | None = None) -> MixOutcome:
         """Measure a mix and judge its quality."""
-        return Outcome(self._columns(mix, segment), self.quality(mix, segment))
+        return MixOutcome(self._columns(mix, segment), self.quality(mix, segment))
 
-    def standing(self, policy: Policy | None, segment: str | None = None) -> Outcome:
+    def standing(self, policy: Policy | None, segment: str | None = None) -> MixOutcome:
         """The same of what others are compared with: a policy in force, or None for always fast. It is remembered."""
         key = (policy, segment)
         if (found := self._standing.get(key)) is None:

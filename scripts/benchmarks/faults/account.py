@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Engine, select
 
-from router.database.tables import Call, Label, Request
+from router.database.tables import Call, LabelText, Request
 from router.ledger.prices import PriceBook
 from router.providers.scripted.tally import Served
 from router.types import CallStatus, Precision, Usage
@@ -45,7 +45,9 @@ def account(engine: Engine, tally: Path, answered: Iterable[str] = ()) -> Accoun
     precisions: Counter[Precision] = Counter()
     statuses: Counter[CallStatus] = Counter()
     exact_nanousd = tally_nanousd = unmatched = 0
-    query = select(Call.__table__, Label.text.label("model")).join(Label, Label.id == Call.provider_model_id)
+    query = select(Call.__table__, LabelText.text.label("model")).join(
+        LabelText, LabelText.id == Call.provider_model_id
+    )
     with engine.connect() as connection:
         for line in connection.execute(query):
             statuses[line.status] += 1

@@ -12,16 +12,16 @@ from router.ledger.prices import PriceBook
 from router.providers.base import Choice, Completion, Delta, Metered, ModelTarget, ProviderRequest
 from router.providers.collecting import collect
 from router.tiers.base import TierRequest
-from router.tiers.calls import Call, Calls
+from router.tiers.calls import Calls, ProviderCall
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.fanout import Sample
 from router.tiers.parallel.stopping import agreement, waves
-from router.tiers.parallel.tier import ParallelSettings, ParallelTier
+from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.parallel.voting import Vote
 from router.tiers.single import SingleTier
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.clusters import Tally
-from router.tiers.vote.keys import Asked, Key, asked
+from router.tiers.vote.clusters import VoteTally
+from router.tiers.vote.keys import Asked, VoteKey, asked
 from router.tiers.vote.verifiers import Verifier
 from router.types import CallKind, CallStatus, Precision, Reason, Tier, Usage
 from scripts.benchmarks.parallel_tier.pools import Item
@@ -88,9 +88,7 @@ def a_tier(
 ) -> ParallelTier:
     """Return the tier as it is served, but for verifiers, which a vote-only pool does without."""
     strong = SingleTier(Tier.REASONING, [STRONG]) if escalates else None
-    settings = ParallelSettings(
-        (CHEAP,), max_samples, confidence, strong, price_ratio=price_ratio, at_once_overall=1000
-    )
+    settings = ParallelOptions((CHEAP,), max_samples, confidence, strong, price_ratio=price_ratio, at_once_overall=1000)
     return ParallelTier(settings, checkers=checkers, verifiers=verifiers, tests=_bits if with_tests else None)
 
 
@@ -168,11 +166,11 @@ async def clusters_of(
 
 def selected(item: Item, order: Sequence[int], clusters: Sequence[int | None], passed: Sequence[int]) -> bool | None:
     """Tell whether the tier's selection over all samples of an order is right; None when none can be read."""
-    tally = Tally()
+    tally = VoteTally()
     for index in order:
         cluster = clusters[index]
         if cluster is not None:
-            tally.add(index, Key("recorded", str(cluster)), tests=passed[index] if item.bits else None)
+            tally.add(index, VoteKey("recorded", str(cluster)), tests=passed[index] if item.bits else None)
     ranked = tally.ranked
     return item.correct[ranked[0].members[0]] if ranked else None
 
@@ -211,5 +209,5 @@ def samples_of(texts: Sequence[str]) -> list[Sample]:
     """Return samples that ended with these texts, without any call behind them."""
     request = ProviderRequest(CHEAP, [], {})
     intent = CallIntent("", 0, CallKind.SAMPLE, Tier.PARALLEL, CHEAP.name, None, None, 0)
-    call = Call(intent, None, 0.0)
+    call = ProviderCall(intent, None, 0.0)
     return [Sample(n, "recorded", call, request, choice=Choice(content=text)) for n, text in enumerate(texts)]

@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 Log = Callable[[str], None]
 
 CANDIDATES = tuple(
-    recipe.Settings(own_share=share, own_level=level)
+    recipe.RecipeSettings(own_share=share, own_level=level)
     for share, level in ((1.0, 0.0), (1.0, 0.5), (1.0, 0.75), (0.7, 0.5), (0.7, 0.75), (0.7, 1.0))
 )
 PRIORS = (
@@ -66,7 +66,7 @@ def settle(rows: Corpus, log: Log) -> None:
     labels_of_a_known_kind.compare(taught, log)
 
 
-def _candidate(taught: Corpus, settings: recipe.Settings) -> str:
+def _candidate(taught: Corpus, settings: recipe.RecipeSettings) -> str:
     """One row: calibration pooled over all pairs, need AUROC, and need AUROC / APGR of each group left out."""
 
     def fit(corpus: Corpus) -> DifficultyModel:

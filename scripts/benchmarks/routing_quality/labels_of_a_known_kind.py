@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.model import DifficultyModel
-from classifier.rows import Seen, read
+from classifier.rows import ReadFeatures, read
 from classifier.training import metrics, recipe
 from classifier.training.adapt import Example, adapt_to_examples, known_of, recalibrated
 from classifier.training.corpus import Corpus
-from classifier.training.inherited import Base
+from classifier.training.inherited import InheritedModel
 from classifier.training.ranking import as_model, mixed, own_ranking
 from classifier.training.trials import Pair, group_of
 from classifier.types import Abilities, Turn
@@ -46,7 +46,7 @@ class _Hidden:
     """Questions that a base never saw, with what two models made of them."""
 
     base: DifficultyModel
-    seen: Sequence[Seen]
+    seen: Sequence[ReadFeatures]
     weak: Array
     strong: Array
 
@@ -92,11 +92,11 @@ def _figures(hidden: _Hidden, labels: int) -> Figures:
     ]
     known = known_of(examples)
     middle = Abilities(*base.parameters.reference.tolist())
-    heard = Base(base, seen, Abilities())
+    heard = InheritedModel(base, seen, Abilities())
     own = own_ranking([each.features for each in seen], known, lambda _: None)
     models = {
         "own ranking": as_model(own, seen, known, base, "trial"),
-        "base, at the reference": recalibrated(base, Base(base, seen, middle), known, "trial").model,
+        "base, at the reference": recalibrated(base, InheritedModel(base, seen, middle), known, "trial").model,
         "base, placed": recalibrated(base, heard, known, "trial").model,
     }
     for mixture in mixed(own, base, heard, known):

@@ -21,7 +21,6 @@ from router.ledger.store import labels
 from router.policies import versions
 from router.settings import Settings
 
-DAY_US = 86_400_000_000
 AUTHOR = "synthetic"
 CHEAP, STRONG, UNLISTED = "openai/gpt-5-nano", "openai/gpt-5-mini", "example/unlisted"
 STAND_IN = "gemini/gemini-2.5-flash-lite"
@@ -131,7 +130,7 @@ def _policies(engine: Engine, settings: Settings, began_us: int, now_us: int) ->
     versions.import_dials(engine, settings.policy.model_dump(), own_since if is_new else now_us)
     with engine.connect() as connection:
         rows = connection.execute(select(PolicyVersion.__table__).order_by(PolicyVersion.version)).all()
-        active = versions.newest(connection, state=versions.State.ACTIVE)
+        active = versions.newest(connection, state=versions.PolicyState.ACTIVE)
     made = [(row.created_at, versions.policy_of(row.version, row.body)) for row in rows if row.author == AUTHOR]
     own = versions.policy_of(active.version, active.body)
     return [*made, (max(active.created_at, own_since) if made else began_us, own)]
@@ -142,7 +141,7 @@ def _make_history(connection: Connection, began_us: int, now_us: int) -> None:
     for share, dials, note in EARLIER:
         at = began_us + round((now_us - began_us) * share)
         told = {"author": AUTHOR, "note": note, "created_at": at}
-        row = {"parent": previous, "state": versions.State.PROPOSED.value, "body": dials, **told}
+        row = {"parent": previous, "state": versions.PolicyState.PROPOSED.value, "body": dials, **told}
         version = connection.execute(insert(PolicyVersion).values(**row).returning(PolicyVersion.version)).scalar_one()
         versions.put_in_force(connection, version)
         act = {"act": versions.PolicyAction.ACTIVATED.value, "version": version, "previous": previous, **told}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from router.admin.auth.secrets import AdminSecret, Role
+from router.admin.auth.secrets import AdminRole, AdminSecret
 from router.admin.auth.sessions import SECOND_US, Limits, Sessions, UnknownToken
 
 START_US = 1_700_000_000 * SECOND_US
@@ -32,7 +32,7 @@ class House:
     watch: Watch = field(default_factory=Watch)
 
     def worker(self) -> Sessions:
-        doors = {role: AdminSecret(self.directory, {}, role) for role in Role}
+        doors = {role: AdminSecret(self.directory, {}, role) for role in AdminRole}
         return Sessions(self.engine, doors, Limits(idle_s=600, longest_s=3_600), self.watch.read)
 
 
@@ -45,15 +45,15 @@ def house(sqlite_engine: Engine, tmp_path: Path) -> House:
 def test_a_session_opened_by_one_worker_is_known_to_another(engine: Engine, tmp_path: Path) -> None:
     house = House(engine, tmp_path)
     AdminSecret(tmp_path, {}).reset()
-    token = house.worker().open(Role.ADMIN, "Ann", "10.0.0.1")
+    token = house.worker().open(AdminRole.ADMIN, "Ann", "10.0.0.1")
     found = house.worker().find(token)
     assert found is not None
-    assert (found.role, found.actor, found.address) == (Role.ADMIN, "Ann", "10.0.0.1")
+    assert (found.role, found.actor, found.address) == (AdminRole.ADMIN, "Ann", "10.0.0.1")
 
 
 def test_an_idle_session_ends_and_a_used_one_goes_on(house: House) -> None:
     sessions = house.worker()
-    used, idle = (sessions.open(Role.ADMIN, name, "") for name in ("used", "idle"))
+    used, idle = (sessions.open(AdminRole.ADMIN, name, "") for name in ("used", "idle"))
     for _ in range(3):
         house.watch.pass_by(300)
         assert sessions.find(used) is not None
@@ -62,7 +62,7 @@ def test_an_idle_session_ends_and_a_used_one_goes_on(house: House) -> None:
 
 def test_every_session_ends_in_the_end(house: House) -> None:
     sessions = house.worker()
-    token = sessions.open(Role.ADMIN, "Ann", "")
+    token = sessions.open(AdminRole.ADMIN, "Ann", "")
     for _ in range(12):
         house.watch.pass_by(300)
         sessions.find(token)
@@ -71,7 +71,7 @@ def test_every_session_ends_in_the_end(house: House) -> None:
 
 
 def test_signing_out_counts_for_all_workers(house: House) -> None:
-    token = house.worker().open(Role.ADMIN, "Ann", "")
+    token = house.worker().open(AdminRole.ADMIN, "Ann", "")
     found = house.worker().find(token)
     assert found is not None
     house.worker().end(found)
@@ -79,9 +79,9 @@ def test_signing_out_counts_for_all_workers(house: House) -> None:
 
 
 def test_a_new_secret_ends_the_sessions_of_the_old_one_and_no_others(house: House) -> None:
-    AdminSecret(house.directory, {}, Role.VIEWER).reset()
-    admin = house.worker().open(Role.ADMIN, "Ann", "")
-    viewer = house.worker().open(Role.VIEWER, "Vic", "")
+    AdminSecret(house.directory, {}, AdminRole.VIEWER).reset()
+    admin = house.worker().open(AdminRole.ADMIN, "Ann", "")
+    viewer = house.worker().open(AdminRole.VIEWER, "Vic", "")
     AdminSecret(house.directory, {}).reset()
     assert house.worker().find(admin) is None
     assert house.worker().find(viewer) is not None
@@ -97,4 +97,4 @@ def test_a_mark_tells_nothing_without_the_token(tmp_path: Path) -> None:
     door = AdminSecret(tmp_path, {})
     door.reset()
     assert door.mark("one") != door.mark("two")
-    assert AdminSecret(tmp_path, {}, Role.VIEWER).mark("one") is None
+    assert AdminSecret(tmp_path, {}, AdminRole.VIEWER).mark("one") is None

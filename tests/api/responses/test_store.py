@@ -7,14 +7,13 @@ from starlette.types import Message
 
 from router.clock import SystemClock
 from router.database.engine import writing
-from router.database.tables import StoredResponse
+from router.database.tables import StoredResponseRow
 from router.keys import Scope
 from router.ledger.retention import purge
+from router.types import DAY_US
 from tests.api.responses.test_endpoint import RESPONSES, a_request, answered
 from tests.api.responses.test_stream import events_in
 from tests.api.service import Connection, Service, serving, settings_of
-
-DAY_US = 86_400_000_000
 
 
 def drop_table(service: Service) -> None:
@@ -24,7 +23,7 @@ def drop_table(service: Service) -> None:
 
 def kept(service: Service) -> int:
     with service.engine.connect() as connection:
-        return connection.execute(select(func.count()).select_from(StoredResponse)).scalar_one()
+        return connection.execute(select(func.count()).select_from(StoredResponseRow)).scalar_one()
 
 
 async def test_nothing_is_kept_unless_it_is_asked_for(fresh: Service) -> None:
@@ -101,20 +100,20 @@ async def test_a_conversation_whose_beginning_was_deleted_is_not_found(service: 
 async def test_a_stored_response_expires(fresh: Service) -> None:
     path = f"{RESPONSES}/{(await answered(fresh, store=True))['id']}"
     with writing(fresh.engine) as connection:
-        left_us = connection.execute(select(StoredResponse.expires_at)).scalar_one() - SystemClock().now_us()
-        connection.execute(update(StoredResponse).values(expires_at=SystemClock().now_us()))
+        left_us = connection.execute(select(StoredResponseRow.expires_at)).scalar_one() - SystemClock().now_us()
+        connection.execute(update(StoredResponseRow).values(expires_at=SystemClock().now_us()))
     assert 29 * DAY_US < left_us <= 30 * DAY_US
     assert (await fresh.local.get(path)).status_code == 404
     purge(fresh.engine, SystemClock().now_us())  # or the shipping thread was there first
     with fresh.engine.connect() as connection:
-        assert connection.execute(select(StoredResponse)).all() == []
+        assert connection.execute(select(StoredResponseRow)).all() == []
 
 
 async def test_the_retention_is_a_setting(tmp_path: Path) -> None:
     async with serving(settings_of(tmp_path, server={"stored_response_days": 1})) as service:
         await answered(service, store=True)
         with service.engine.connect() as connection:
-            expires_us = connection.execute(select(StoredResponse.expires_at)).scalar_one()
+            expires_us = connection.execute(select(StoredResponseRow.expires_at)).scalar_one()
     assert expires_us <= SystemClock().now_us() + DAY_US
 
 

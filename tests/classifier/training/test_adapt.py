@@ -4,7 +4,7 @@ import pytest
 from classifier import artifact
 from classifier.training.adapt import adapt
 from classifier.training.card import model_card
-from classifier.training.labels import Label
+from classifier.training.labels import GradedConversation
 from classifier.training.metrics import auroc
 from classifier.training.placement import chances, place
 from classifier.types import Abilities, Turn
@@ -12,7 +12,7 @@ from classifier.types import Abilities, Turn
 BASE = artifact.load()
 
 
-def some_labels(count: int, *, fast: float, reasoning: float) -> list[Label]:
+def some_labels(count: int, *, fast: float, reasoning: float) -> list[GradedConversation]:
     """Traffic where questions about turbines are hard for the fast tier and questions about gardens are not."""
     random, labels = np.random.default_rng(0), []
     for at in range(count):
@@ -21,7 +21,7 @@ def some_labels(count: int, *, fast: float, reasoning: float) -> list[Label]:
         text = f"question {filler} {subject} number {random.integers(1000)} item {chr(97 + at % 26) * 4}"
         is_hard = at % 2 == 0
         right = float(random.random() < (0.1 if is_hard else 0.9) * fast * 2), float(random.random() < reasoning)
-        labels.append(Label((Turn("user", text),), *right))
+        labels.append(GradedConversation((Turn("user", text),), *right))
     return labels
 
 

@@ -3,9 +3,9 @@ import pytest
 
 from classifier import artifact
 from classifier.model import DifficultyModel
-from classifier.rows import Seen, read
+from classifier.rows import ReadFeatures, read
 from classifier.training.adapt import Example, adapt_to_examples, known_of
-from classifier.training.inherited import Base, united, words_of
+from classifier.training.inherited import InheritedModel, united, words_of
 from classifier.training.ranking import as_model, mixed, own_ranking
 from classifier.types import Abilities, Turn
 
@@ -14,7 +14,7 @@ NOBODY = Abilities()
 PAIR = Abilities(fast=-1.0, reasoning=1.6)
 
 
-def an_exam(count: int) -> list[Seen]:
+def an_exam(count: int) -> list[ReadFeatures]:
     """Exam questions, a kind that the base knows."""
     asked = (
         "enthalpy of the reaction",
@@ -29,7 +29,7 @@ def an_exam(count: int) -> list[Seen]:
     ]
 
 
-def answered(seen: list[Seen], abilities: Abilities) -> list[Example]:
+def answered(seen: list[ReadFeatures], abilities: Abilities) -> list[Example]:
     """As right as models of such abilities are expected to be."""
     judged = [BASE.judge(each, abilities) for each in seen]
     return [Example(each, said.p_fast, said.p_reasoning) for each, said in zip(seen, judged, strict=True)]
@@ -37,7 +37,7 @@ def answered(seen: list[Seen], abilities: Abilities) -> list[Example]:
 
 def placed(examples: list[Example], base: DifficultyModel, abilities: Abilities) -> list[float]:
     known = known_of(examples)
-    heard = Base(base, [example.seen for example in examples], abilities)
+    heard = InheritedModel(base, [example.seen for example in examples], abilities)
     return [heard.placed(tier, known.outcomes[:, tier], known.weights[:, tier]).ability for tier in range(2)]
 
 
@@ -53,7 +53,7 @@ def test_an_ability_that_is_given_is_kept() -> None:
 
 def test_without_answers_a_tier_stays_at_the_reference() -> None:
     seen = an_exam(10)
-    heard = Base(BASE, seen, NOBODY)
+    heard = InheritedModel(BASE, seen, NOBODY)
     said = [BASE.judge(each).p_fast for each in seen]
     nothing = np.zeros(10)
     place = heard.placed(0, nothing, nothing)
@@ -87,7 +87,7 @@ def test_an_experts_word_is_served_as_the_mixture_says_out_of_fold() -> None:
     examples = answered(an_exam(120), PAIR)
     seen, known = [each.seen for each in examples], known_of(examples)
     own = own_ranking([each.features for each in seen], known, lambda _: None)
-    mixtures = mixed(own, BASE, Base(BASE, seen, NOBODY), known)
+    mixtures = mixed(own, BASE, InheritedModel(BASE, seen, NOBODY), known)
     assert [each.own_share for each in mixtures] == [0.75, 0.5, 0.25]
     assert "75% the word of the base" in mixtures[-1].method
     served = as_model(mixtures[-1], seen, known, BASE, "test")

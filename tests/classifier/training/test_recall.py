@@ -6,7 +6,7 @@ import pytest
 from classifier import artifact
 from classifier.features import extract
 from classifier.model import DifficultyModel
-from classifier.rows import Seen
+from classifier.rows import ReadFeatures
 from classifier.training.design import design, folds_of
 from classifier.training.recall import fit_recall, shares_known
 from classifier.vocabulary import learn
@@ -34,12 +34,12 @@ def test_without_templates_nothing_is_recalled() -> None:
     none = DifficultyModel(
         replace(SHIPPED.parameters, recalled=np.zeros((0, 3), np.float32)), version="none", abilities={}
     )
-    seen = Seen(extract(ASKED.format(20, 3)), 0.0)
+    seen = ReadFeatures(extract(ASKED.format(20, 3)), 0.0)
     assert forgetful.judge(seen).p_fast == pytest.approx(none.judge(seen).p_fast)
 
 
 def test_a_recalled_template_is_spoken_of_by_its_own_columns() -> None:
-    seen = Seen(extract(ASKED.format(20, 3)), 0.0)
+    seen = ReadFeatures(extract(ASKED.format(20, 3)), 0.0)
     said = {
         constant: _with_recall(slope=0.0, constant=constant, level=5.0).judge(seen).p_fast
         for constant in (-30.0, 0.0, 30.0)

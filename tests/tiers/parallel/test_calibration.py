@@ -1,7 +1,7 @@
 """The table learns per models and answer type, leans on the curve over all, and says when sampling does not pay."""
 
-from router.tiers.parallel.calibration import PRIOR, Agreement, CalibrationTable, agreement_key
-from router.tiers.parallel.tier import ParallelSettings, ParallelTier
+from router.tiers.parallel.calibration import PRIOR, CalibrationTable, VoteEnding, agreement_key
+from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.single import SingleTier
 from router.types import Tier
 from tests.tiers.fakes import CHEAP, OTHER, REQUEST_ID, STRONG, FakeProvider, a_query, saying, some_calls
@@ -9,8 +9,8 @@ from tests.tiers.fakes import CHEAP, OTHER, REQUEST_ID, STRONG, FakeProvider, a_
 KEY = agreement_key(["b", "a"], "numeric")
 
 
-def an_agreement(share: float = 1.0, *, kept: bool = True, models: str = "a+b") -> Agreement:
-    return Agreement(models, "numeric", share, 4, was_kept=kept, was_escalated=not kept)
+def an_agreement(share: float = 1.0, *, kept: bool = True, models: str = "a+b") -> VoteEnding:
+    return VoteEnding(models, "numeric", share, 4, was_kept=kept, was_escalated=not kept)
 
 
 def test_without_labels_the_prior_speaks() -> None:
@@ -65,7 +65,7 @@ def test_sampling_that_is_hardly_ever_kept_does_not_pay() -> None:
 
 
 async def test_feedback_reaches_the_table_and_a_distrusted_agreement_escalates() -> None:
-    tier = ParallelTier(ParallelSettings((CHEAP,), escalation=SingleTier(Tier.REASONING, [STRONG])))
+    tier = ParallelTier(ParallelOptions((CHEAP,), escalation=SingleTier(Tier.REASONING, [STRONG])))
     for _ in range(30):
         await tier.answer(a_query(explicit=True), some_calls(FakeProvider(saying("Answer: 1"))))
         assert tier.learn(REQUEST_ID, 0.0)
@@ -77,7 +77,7 @@ async def test_feedback_reaches_the_table_and_a_distrusted_agreement_escalates()
 
 
 async def test_auto_stops_sampling_what_does_not_pay_and_an_explicit_choice_is_honoured() -> None:
-    tier = ParallelTier(ParallelSettings((CHEAP, OTHER), escalation=SingleTier(Tier.REASONING, [STRONG])))
+    tier = ParallelTier(ParallelOptions((CHEAP, OTHER), escalation=SingleTier(Tier.REASONING, [STRONG])))
     for _ in range(15):
         await tier.answer(a_query(explicit=True), some_calls(FakeProvider(saying("Answer: 1"))))
         tier.learn(REQUEST_ID, 0.0)

@@ -4,7 +4,8 @@ import pytest
 
 from router.tiers.parallel.calibration import CalibrationTable, Row
 from router.tiers.parallel.coverage import Coverage
-from router.tiers.parallel.coverage_log import US_PER_DAY, CoverageLog, DailyAllowance
+from router.tiers.parallel.coverage_log import CoverageLog, DailyAllowance
+from router.types import DAY_US
 
 
 def observed(request_id: str, *votes: str | None, selected: str = "42") -> Coverage:
@@ -39,7 +40,7 @@ def test_the_allowance_is_spent_once_a_day() -> None:
     allowance = DailyAllowance(100)
     assert allowance.affords(60, now_us=0)
     assert not allowance.affords(60, now_us=1)
-    assert allowance.affords(60, now_us=US_PER_DAY)
+    assert allowance.affords(60, now_us=DAY_US)
 
 
 def test_the_agreement_table_survives_a_restart(tmp_path: Path) -> None:

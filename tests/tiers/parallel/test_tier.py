@@ -12,7 +12,7 @@ from router.providers.base import Delta, ModelTarget
 from router.tiers.base import Answer
 from router.tiers.parallel.planning import FORM_TOKENS, HINT_TOKENS
 from router.tiers.parallel.prompts import forms_for, with_hints
-from router.tiers.parallel.tier import ParallelSettings, ParallelTier
+from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.single import SingleTier
 from router.tiers.vote.keys import asked
 from router.types import CallStatus, Tier
@@ -36,7 +36,7 @@ PATIENT = {"least_wait_s": PATIENCE_S, "sample_timeout_s": PATIENCE_S}
 
 def a_tier(*targets: ModelTarget, strong: bool = False, **changes: Any) -> ParallelTier:
     escalation = SingleTier(Tier.REASONING, [STRONG]) if strong else None
-    return ParallelTier(ParallelSettings(targets or (CHEAP,), escalation=escalation, **{**PATIENT, **changes}))
+    return ParallelTier(ParallelOptions(targets or (CHEAP,), escalation=escalation, **{**PATIENT, **changes}))
 
 
 def answers(*values: object) -> list[Reply]:
@@ -353,7 +353,7 @@ async def test_a_cancelled_request_leaves_nothing_running() -> None:
 
 def test_a_confidence_out_of_reach_is_refused_at_construction() -> None:
     with pytest.raises(ValueError, match=r"tiers\.parallel\.confidence"):
-        ParallelSettings((CHEAP,), max_samples=3)
+        ParallelOptions((CHEAP,), max_samples=3)
 
 
 async def test_usage_is_the_total_over_all_samples() -> None:

@@ -5,17 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.tiers.parallel.coverage import Coverage, pass_at, summarise
-from router.tiers.vote.clusters import Tally, token_confidence
-from router.tiers.vote.keys import Key
+from router.tiers.vote.clusters import VoteTally, token_confidence
+from router.tiers.vote.keys import VoteKey
 from router.tiers.vote.similarity import clusters, embed, medoid
 
 
-def key(name: str) -> Key:
-    return Key("entity", name)
+def key(name: str) -> VoteKey:
+    return VoteKey("entity", name)
 
 
-def a_tally(names: str, weights: list[float] | None = None) -> Tally:
-    tally = Tally()
+def a_tally(names: str, weights: list[float] | None = None) -> VoteTally:
+    tally = VoteTally()
     for index, name in enumerate(names):
         tally.add(index, key(name), weights[index] if weights else 1.0)
     return tally
@@ -34,20 +34,20 @@ def test_token_confidence_decides_between_clusters_one_vote_apart() -> None:
 
 
 def test_tests_and_agreement_count_together() -> None:
-    tally = Tally()
+    tally = VoteTally()
     for index, (bits, copies) in enumerate((("1110", 1), ("1100", 4), ("0000", 9))):
         for copy in range(copies):
-            tally.add(10 * index + copy, Key("tests", bits), tests=bits.count("1"))
+            tally.add(10 * index + copy, VoteKey("tests", bits), tests=bits.count("1"))
     assert [c.key.value for c in tally.ranked] == ["1100", "1110", "0000"]
     assert tally.top == (4, 1)
 
 
 def test_a_bare_number_joins_the_only_unit_in_the_running() -> None:
-    tally = Tally()
-    tally.add(0, Key("number", "10800 s", "3"))
-    tally.add(1, Key("number", "3", "3"))
+    tally = VoteTally()
+    tally.add(0, VoteKey("number", "10800 s", "3"))
+    tally.add(1, VoteKey("number", "3", "3"))
     assert tally.top == (2, 0)
-    tally.add(2, Key("number", "180 s", "3"))
+    tally.add(2, VoteKey("number", "180 s", "3"))
     assert tally.top == (2, 1)
 
 

@@ -5,7 +5,7 @@ import json
 from router.providers.base import ModelTarget
 from router.tiers.parallel.coverage import Coverage
 from router.tiers.parallel.shadow import ShadowSlice
-from router.tiers.parallel.tier import ParallelSettings, ParallelTier
+from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.vote.judge import ballot, choose_judge, verdict
 from router.types import CallKind
 from tests.tiers.fakes import CHEAP, STRONG, FakeBooks, FakeProvider, a_query, saying, some_calls
@@ -35,7 +35,7 @@ async def judged(*said: str) -> tuple[str | None, FakeBooks]:
     provider = FakeProvider(lambda request, i: next(judge) if request.target == STRONG else votes[i])
     books = FakeBooks()
     calls = some_calls(provider, books)
-    answer = await ParallelTier(ParallelSettings((CHEAP,), judges=(STRONG,))).answer(a_query(), calls)
+    answer = await ParallelTier(ParallelOptions((CHEAP,), judges=(STRONG,))).answer(a_query(), calls)
     return answer.choices[0].content, books
 
 
@@ -52,7 +52,7 @@ async def test_a_judge_that_prefers_a_place_does_not() -> None:
 
 async def test_an_accepted_vote_needs_no_judge() -> None:
     provider = FakeProvider(saying("Answer: 1"))
-    await ParallelTier(ParallelSettings((CHEAP,), judges=(STRONG,))).answer(a_query(), some_calls(provider))
+    await ParallelTier(ParallelOptions((CHEAP,), judges=(STRONG,))).answer(a_query(), some_calls(provider))
     assert len(provider.requests) == 4
 
 
@@ -61,7 +61,7 @@ async def test_the_shadow_slice_takes_the_samples_that_were_saved_and_the_client
     shadow = ShadowSlice(1.0, lambda _: True, seen.append)
     provider, books = FakeProvider(saying(*[f"Answer: {v}" for v in (1, 1, 1, 1, 2, 2, 3, 1)])), FakeBooks()
     calls = some_calls(provider, books)
-    answer = await ParallelTier(ParallelSettings((CHEAP,)), shadow=shadow).answer(a_query(), calls)
+    answer = await ParallelTier(ParallelOptions((CHEAP,)), shadow=shadow).answer(a_query(), calls)
     assert seen[0].votes == ("1", "1", "1", "1", "2", "2", "3", "1")
     assert (seen[0].used, seen[0].selected) == (4, "1")
     assert [i.kind for i in books.intents()][4:] == [CallKind.SHADOW] * 4
@@ -73,5 +73,5 @@ async def test_the_shadow_slice_takes_the_samples_that_were_saved_and_the_client
 async def test_a_shadow_slice_without_budget_takes_nothing() -> None:
     provider = FakeProvider(saying("Answer: 1"))
     shadow = ShadowSlice(1.0, lambda _: False, lambda _: None)
-    await ParallelTier(ParallelSettings((CHEAP,)), shadow=shadow).answer(a_query(), some_calls(provider))
+    await ParallelTier(ParallelOptions((CHEAP,)), shadow=shadow).answer(a_query(), some_calls(provider))
     assert len(provider.requests) == 4

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from classifier.types import AnswerType
 from router.providers.base import Choice
-from router.tiers.vote.keys import Key, asked, vote_key
+from router.tiers.vote.keys import VoteKey, asked, vote_key
 
 NUMERIC, CHOICE, DATE = AnswerType.NUMERIC, AnswerType.CHOICE, AnswerType.DATE
 ENTITY, FACTUAL, OPEN, CODE, JSON = (
@@ -14,7 +14,7 @@ ENTITY, FACTUAL, OPEN, CODE, JSON = (
 )  # fmt: skip
 
 
-def read(text: str, answer_type: AnswerType = NUMERIC, question: str = "?", finish: str = "stop") -> Key | None:
+def read(text: str, answer_type: AnswerType = NUMERIC, question: str = "?", finish: str = "stop") -> VoteKey | None:
     request = asked(answer_type, [{"role": "user", "content": question}], {})
     return vote_key(Choice(content=text, finish_reason=finish), request)
 
@@ -97,7 +97,7 @@ def test_day_first_dates_are_read_as_the_question_asks() -> None:
 
 def test_where_the_question_names_the_value_the_formula_is_the_answer() -> None:
     question = "Use 4 5 6 10 to make 24."
-    assert read("Answer: (10 - 6) * 4 + 5 = 24", NUMERIC, question) == Key("formula", "(10-6)*4+5")
+    assert read("Answer: (10 - 6) * 4 + 5 = 24", NUMERIC, question) == VoteKey("formula", "(10-6)*4+5")
     assert read("Answer: 4 * 6 = 24", NUMERIC, "What are 4 boxes of 6?") == read("Answer: 24")
 
 
@@ -112,7 +112,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 @given(st.integers(-(10**9), 10**9))
 def test_an_integer_is_read_back_however_it_is_written(n: int) -> None:
     keys = {read(f"Answer: {n}"), read(f"Answer: {n:,}"), read(f"\\boxed{{{n}}}"), read(f"x = 3\nAnswer: {n}.0")}
-    assert keys == {Key("number", str(n), str(n))}
+    assert keys == {VoteKey("number", str(n), str(n))}
 
 
 @given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.none(), max_size=5))

@@ -8,7 +8,7 @@ from classifier.types import AnswerType
 from router.providers.base import Choice
 from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.keys import asked
-from router.tiers.vote.rates import Rates, ceiling, selected_accuracy, wilson, worthwhile_samples
+from router.tiers.vote.rates import VerifierRates, ceiling, selected_accuracy, wilson, worthwhile_samples
 from router.tiers.vote.verifiers import ArithmeticVerifier, PuzzleVerifier, Ruling, SchemaVerifier, Verifier
 from tests.tiers.bank import Specimen, objects, puzzles, sums
 
@@ -20,7 +20,7 @@ async def pool() -> AsyncIterator[CheckerPool]:
     await pool.close()
 
 
-async def measured(verifier: Verifier, bank: Iterable[Specimen]) -> Rates:
+async def measured(verifier: Verifier, bank: Iterable[Specimen]) -> VerifierRates:
     """Count what is accepted: everything that is not ruled wrong."""
     counts = {True: [0, 0], False: [0, 0]}
     for specimen in bank:
@@ -30,7 +30,7 @@ async def measured(verifier: Verifier, bank: Iterable[Specimen]) -> Rates:
         ruling = await verifier.rule(Choice(content=specimen.text), question)
         counts[specimen.is_right][0] += ruling is not Ruling.WRONG
         counts[specimen.is_right][1] += 1
-    return Rates(*counts[True], *counts[False])
+    return VerifierRates(*counts[True], *counts[False])
 
 
 async def test_the_arithmetic_verifier_is_as_good_as_it_says() -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from router.decision.policy import Policy, SegmentDials
 from router.reports.window import Window
-from router.tuning.preview.cache import KEPT_US, MOST_KEPT, RETRIED_US, Previews, Reading, Stage, thresholds_of
+from router.tuning.preview.cache import KEPT_US, MOST_KEPT, RETRIED_US, CachedWindow, Previews, Stage, thresholds_of
 from router.tuning.traffic import Traffic
 from tests.builders.traffics import LOGGED, a_world
 from tests.waiting import PATIENCE_S, eventually
@@ -37,12 +37,12 @@ class Books:
         return Previews(self.read, lambda: self.now_us)
 
 
-def until(previews: Previews, holds: Callable[[Reading], bool], name: str = "7d") -> Reading:
-    def read() -> Reading | None:
+def until(previews: Previews, holds: Callable[[CachedWindow], bool], name: str = "7d") -> CachedWindow:
+    def read() -> CachedWindow | None:
         reading = previews.of(name, EVER, LOGGED)
         return reading if holds(reading) else None
 
-    found: Reading = eventually(read)
+    found: CachedWindow = eventually(read)
     return found
 
 
