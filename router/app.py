@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
@@ -38,6 +39,7 @@ from router.learning.duels import Duels
 from router.learning.selection import Learning
 from router.ledger import pricelist, revenue, rollups
 from router.ledger.coverage import CoverageBook
+from router.ledger.feedback import FeedbackBook
 from router.ledger.leases import BudgetLeases
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
@@ -70,7 +72,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     )
     artifacts.follow()
     # A classifier before the policy it is for.
-    refresher = Refresher((keys.refresh, artifacts.follow, policy_book.refresh))
+    # The shipping thread says when the database is away.
+    refresher = Refresher((keys.refresh, artifacts.follow, policy_book.refresh), quiet=(SQLAlchemyError,))
     providers, lineup = Providers(), Lineup.of(settings, environ)
 
     spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
@@ -80,7 +83,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     watch = CanaryMonitor(engine, policy_book, clock.now_us, limits=limits, wiring=settings.tiers, tell=metrics.watched)
     leases = BudgetLeases(engine, spool.path.stem, clock.now_us)
     leases.load()
-    votes = CoverageBook(engine, clock.now_us)
+    votes, feedback = CoverageBook(engine, clock.now_us), FeedbackBook(engine)
     for follow in (
         paces.follow,
         watch.follow,
@@ -147,8 +150,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("DELETE", "/v1/responses/{response_id}"): stored,
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{model:path}"): models,
-        ("POST", "/v1/feedback"): FeedbackEndpoint(engine, authenticator, server, clock.now_us, learn),
-        ("POST", "/v1/revenue-events"): RevenueEndpoint(engine, authenticator, server, clock.now_us),
+        ("POST", "/v1/feedback"): FeedbackEndpoint(feedback, authenticator, server, clock.now_us, learn),
+        ("POST", "/v1/revenue-events"): RevenueEndpoint(feedback, authenticator, server, clock.now_us),
         ("GET", "/health/live"): Live(),
         ("GET", "/health/ready"): Ready(lambda: shipper.state, stopping.is_set),
         ("GET", "/metrics"): Scrape(

@@ -7,18 +7,26 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from sqlalchemy.exc import SQLAlchemyError
-
 log = logging.getLogger(__name__)
 
 INTERVAL_S = 0.5
 
 
 class Refresher:
-    """Calls each of `refreshes` again and again; while the database is away, what was read last stays."""
+    """Calls each of `refreshes` again and again; when one fails, what it read last stays.
 
-    def __init__(self, refreshes: Sequence[Callable[[], None]], *, interval_s: float = INTERVAL_S) -> None:
+    An error of a type in `quiet` is not logged: someone else says that the database is away.
+    """
+
+    def __init__(
+        self,
+        refreshes: Sequence[Callable[[], None]],
+        *,
+        quiet: tuple[type[Exception], ...] = (),
+        interval_s: float = INTERVAL_S,
+    ) -> None:
         self._refreshes = refreshes
+        self._quiet = quiet
         self._interval_s = interval_s
         self._failures: dict[int, str] = {}
         self._stopping = threading.Event()
@@ -39,7 +47,7 @@ class Refresher:
         for place, refresh in enumerate(self._refreshes):
             try:
                 refresh()
-            except SQLAlchemyError:  # the shipping thread says that the database is away
+            except self._quiet:
                 continue
             except Exception as error:  # one wrong row must not keep the rest from being followed
                 if self._failures.get(place) != str(error):

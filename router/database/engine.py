@@ -1,12 +1,13 @@
 """Engines for the books' database, and plain words for why a database cannot be used."""
 
+import asyncio
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
@@ -14,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from router.errors import Unavailable
 
+Result = TypeVar("Result")
 AuditHook = Callable[[Connection, Mapping[str, Any] | None, Mapping[str, Any] | None], None]
 """Told of a change within its own transaction: what was so before, what is after (None: there was, there is none)."""
 
@@ -52,6 +54,14 @@ def exclusive(engine: Engine) -> Iterator[Connection]:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LEDGER_LOCK})
         yield connection
+
+
+async def off_loop(work: Callable[[], Result]) -> Result:
+    """Do database work for a client in a thread, off the event loop; raises Unavailable when the database is away."""
+    try:
+        return await asyncio.to_thread(work)
+    except SQLAlchemyError:
+        raise Unavailable("the database is away; send it again later") from None
 
 
 def shown(database_url: str) -> str:

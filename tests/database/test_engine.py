@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from router.database import schema
-from router.database.engine import DatabaseUnusable, check_writable, open_engine, shown
+from router.database.engine import DatabaseUnusable, check_writable, off_loop, open_engine, shown
 from router.database.tables import RawUsage, StoredResponseRow
+from router.errors import Unavailable
 from router.ledger.retention import first_id_at, purge
 from router.types import DAY_US
 from tests.ledger.builders import NOON, an_id
@@ -20,6 +21,12 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
     assert "127.0.0.1" in str(refused.value)
     assert "refused" in str(refused.value)
     assert "hush" not in str(refused.value)
+
+
+async def test_a_client_is_told_that_the_database_is_away_and_nothing_of_it() -> None:
+    engine = open_engine("postgresql+psycopg://books:hush@127.0.0.1:1/books")
+    with pytest.raises(Unavailable, match=r"^the database is away; send it again later$"):
+        await off_loop(engine.connect)
 
 
 def test_a_read_only_file_is_named(sqlite_url: str) -> None:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from router.api.asgi import answering, send_json
 from router.api.auth import Authenticator
 from router.api.chat.response import encoded
-from router.api.feedback import in_books
+from router.database.engine import off_loop
 from router.errors import InvalidRequest, NotFound
 from router.keys import Scope as KeyScope
 from router.ledger.stored import StoredResponses
@@ -44,29 +44,29 @@ class ResponseStore:
     async def reserve(self, response_id: str, key_id: int | None) -> None:
         """Make a place for a response before it is bought; raises Unavailable."""
         now_us = self._now_us()
-        await in_books(lambda: self._table.reserve(response_id, key_id, now_us))
+        await off_loop(lambda: self._table.reserve(response_id, key_id, now_us))
 
     async def keep(self, response_id: str, key_id: int | None, response: object, items: list[Any]) -> None:
         """Store a response; raises Unavailable."""
         now_us = self._now_us()
         body = encoded(StoredResponse(msgspec.Raw(encoded(response)), items))
-        await in_books(lambda: self._table.keep(response_id, key_id, now_us, now_us + self._days * DAY_US, body))
+        await off_loop(lambda: self._table.keep(response_id, key_id, now_us, now_us + self._days * DAY_US, body))
 
     async def response(self, response_id: str, key_id: int | None) -> bytes:
         """Return a stored response as it went out; raises NotFound or Unavailable."""
-        kept = await in_books(lambda: self._find(response_id, key_id))
+        kept = await off_loop(lambda: self._find(response_id, key_id))
         if kept is None:
             raise NotFound(_missing(response_id), param="response_id")
         return bytes(kept.response)
 
     async def delete(self, response_id: str, key_id: int | None) -> None:
         """Delete a stored response; raises NotFound or Unavailable."""
-        if not await in_books(lambda: self._table.delete(response_id, key_id, self._now_us())):
+        if not await off_loop(lambda: self._table.delete(response_id, key_id, self._now_us())):
             raise NotFound(_missing(response_id), param="response_id")
 
     async def conversation(self, response_id: str, key_id: int | None) -> list[Any]:
         """Return the items of a stored response and of all before it, in order; raises NotFound or Unavailable."""
-        turns: list[list[Any]] = await in_books(lambda: self._turns(response_id, key_id))
+        turns: list[list[Any]] = await off_loop(lambda: self._turns(response_id, key_id))
         return [item for turn in reversed(turns) for item in turn]
 
     async def resolved(self, items: list[Any], key_id: int | None) -> list[Any]:
@@ -74,7 +74,7 @@ class ResponseStore:
         wanted = {place: item["id"] for place, item in enumerate(items) if _is_reference(item)}
         if not wanted:
             return items
-        found: dict[str, Any] = await in_books(lambda: self._items(list(wanted.values()), key_id))
+        found: dict[str, Any] = await off_loop(lambda: self._items(list(wanted.values()), key_id))
         for place, item_id in wanted.items():
             if item_id not in found:
                 message = f"no stored item has the id {item_id[:128]!r}; only responses with store: true are kept"
