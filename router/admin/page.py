@@ -104,7 +104,10 @@ class JsonFeed:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. `show` returns what its template needs; `is_listed` puts it into the navigation."""
+    """One page. `show` returns what its template needs; `is_listed` puts it into the navigation.
+
+    Its address is its name, where it has no other.
+    """
 
     name: str
     title: str
@@ -112,3 +115,7 @@ class Page:
     acts: tuple[FormAction, ...] = ()
     feeds: tuple[JsonFeed, ...] = ()
     is_listed: bool = True
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address", self.address or self.name)

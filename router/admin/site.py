@@ -54,10 +54,10 @@ def _site(services: Services, doors: SignIn) -> ASGIApp:
         Route("/static/{version}/{name:path}", guard.page(entrance.asset)),
     ]
     for page in PAGES:
-        routes.append(Route(f"/{page.name}", guard.page(partial(_show, visits, page))))
+        routes.append(Route(f"/{page.address}", guard.page(partial(_show, visits, page))))
         for act in page.acts:
             acting = guard.page(partial(_act, visits, page, act))
-            routes.append(Route(f"/{page.name}/{act.name}", acting, methods=["POST"]))
+            routes.append(Route(f"/{page.address}/{act.name}", acting, methods=["POST"]))
         for feed in page.feeds:
             feeding = guard.feed(partial(_feed, visits, feed))
             routes.append(Route(f"/api/{feed.path}", feeding, methods=[feed.method]))

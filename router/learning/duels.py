@@ -18,7 +18,7 @@ from router.ledger.entries import DuelVerdict
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
 from router.providers.collecting import fold
 from router.tiers.base import Answer, TierRequest
-from router.tiers.calls import Calls, Purse
+from router.tiers.calls import Calls, Hold
 from router.tiers.vote import judge
 from router.tiers.vote.agreement import WHOLE, agreement
 from router.tiers.vote.checkers import CheckerPool
@@ -32,8 +32,8 @@ MOST_AT_ONCE = 8  # per worker; what comes while all are busy is not duelled
 LONGEST_S = 300.0
 
 
-class HeldPurse(Purse, Protocol):
-    """A purse that can be filled."""
+class FillableHold(Hold, Protocol):
+    """A hold that can be filled."""
 
     async def hold(self, amount: int) -> str | None:
         """Hold what is going to be spent; returns the budget that has too little."""
@@ -54,13 +54,13 @@ class Allowance(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DuelledQuery:
-    """An answered query to be taken on. `purse` makes a purse of the request's budgets, None where it has none."""
+    """An answered query to be taken on. `budget_hold` makes what the request holds of its budgets, or None."""
 
     query: TierRequest
     calls: Calls
     answered: Tier
     answer: Choice
-    budget_hold: Callable[[], HeldPurse | None]
+    budget_hold: Callable[[], FillableHold | None]
 
     @property
     def other(self) -> Tier:
@@ -86,7 +86,7 @@ class PendingDuel:
     """A request that is to be duelled, while it is answered: gathers what is streamed, then begins."""
 
     def __init__(
-        self, duels: "Duels", query: TierRequest, calls: Calls, budget_hold: Callable[[], HeldPurse | None]
+        self, duels: "Duels", query: TierRequest, calls: Calls, budget_hold: Callable[[], FillableHold | None]
     ) -> None:
         self._duels = duels
         self._query = query
@@ -244,7 +244,7 @@ class _Stake:
         self._now_us = now_us
         self._taken: list[tuple[int, int]] = []  # amount, day
         self._first = len(match.calls.made)
-        self._budget_hold: HeldPurse | None = None
+        self._budget_hold: FillableHold | None = None
 
     async def __aenter__(self) -> "_Stake":
         self._budget_hold = self._match.budget_hold()

@@ -88,7 +88,7 @@ class BudgetLeases:
             log.warning("leases of %s stay until the next start: %s", self._owner, cause(error))
 
     def budget_hold(self, payer: Payer, opened_at: int) -> "BudgetHold | None":
-        """Make the purse of a request; None when no budget covers it."""
+        """Make what a request holds of its budgets; None when no budget covers it."""
         covering = [budget for budget in self._budgets if budget.covers(payer)]
         if not covering:
             return None

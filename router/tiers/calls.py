@@ -28,7 +28,7 @@ class Books(Protocol):
         ...
 
 
-class Purse(Protocol):
+class Hold(Protocol):
     """What a request holds of hard budgets."""
 
     def take(self, bound: int | None) -> None:
@@ -79,7 +79,7 @@ class Calls:
         provider_of: Callable[[ModelTarget], Provider],
         clock: Clock,
         input_bound_tokens: int,
-        budget_hold: Purse | None = None,
+        budget_hold: Hold | None = None,
     ) -> None:
         self.request_id = opening.request_id
         self._budget_hold = budget_hold
@@ -190,8 +190,8 @@ class Calls:
         if self.first_byte_ms is None:
             self.first_byte_ms = round(self._clock.ticks_ms() - self._began_ms)
 
-    def go_on(self, budget_hold: Purse | None) -> None:
-        """Make more calls after the closing, under a purse of their own."""
+    def go_on(self, budget_hold: Hold | None) -> None:
+        """Make more calls after the closing, under a hold of their own."""
         self._budget_hold = budget_hold
 
     def note(self, entry: Entry) -> None:

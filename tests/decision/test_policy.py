@@ -83,7 +83,7 @@ situations = st.fixed_dictionaries(
         "kind": st.sampled_from(Kind),
         "steps_up": st.sampled_from([0.0, 0.5, 1.0, 2.0]),
         "allowed": some_tiers,
-        "lacks": st.dictionaries(st.sampled_from(Tier), st.frozensets(st.sampled_from(Missing))),
+        "missing": st.dictionaries(st.sampled_from(Tier), st.frozensets(st.sampled_from(Missing))),
         "quantile": QUANTILES,
         "draw": st.floats(0, 1, exclude_max=True),
     }
@@ -269,7 +269,7 @@ def test_exploration_does_not_reach_a_tier_that_is_switched_off() -> None:
 
 @given(estimates, policies, situations)
 def test_a_decision_is_always_possible_or_a_clear_error(estimate: Estimate, policy: Policy, situation: dict) -> None:  # type: ignore[type-arg]
-    missing, allowed = situation["lacks"], situation["allowed"]
+    missing, allowed = situation["missing"], situation["allowed"]
     try:
         decision = decided(estimate, policy, **situation)
     except InvalidRequest:
@@ -308,7 +308,7 @@ def test_more_need_never_means_less_thinking(
     after = decided(needier, policy, **situation)
     if situation["kind"] is Kind.HOUSEKEEPING or Tier.FAST not in situation["allowed"]:
         return
-    if not situation["lacks"].get(Tier.FAST):
+    if not situation["missing"].get(Tier.FAST):
         assert policy.threshold(after.tier) >= policy.threshold(before.tier)
 
 

@@ -37,8 +37,8 @@ class FakeAllowance:
         self.left += nanousd
 
 
-class FakePurse:
-    """A purse that has so much."""
+class FakeHold:
+    """A hold that has so much."""
 
     def __init__(self, nanousd: int) -> None:
         self.left = nanousd
@@ -65,7 +65,7 @@ class Arena:
         self.provider = provider
         self.told: list[tuple[str, int]] = []
         self.allowance = more.pop("allowance", FakeAllowance())
-        self.budget_hold: FakePurse | None = more.pop("purse", None)
+        self.budget_hold: FakeHold | None = more.pop("budget_hold", None)
         rivals = more.pop("rivals", {Tier.FAST: CHEAP, Tier.REASONING: STRONG})
         tell: Callable[[str, int], None] = lambda ending, cost: self.told.append((ending, cost))  # noqa: E731
         self.duels = Duels(rivals, self.allowance, CheckerPool(), lambda: 5, tell=tell, **more)
@@ -166,7 +166,7 @@ async def test_an_answer_cut_short_proves_nothing() -> None:
     [
         ("day_spent", {"allowance": FakeAllowance(1)}),
         ("database_away", {"allowance": FakeAllowance(error=OperationalError("x", {}, Exception("away")))}),
-        ("budget_spent", {"purse": FakePurse(1)}),
+        ("budget_spent", {"budget_hold": FakeHold(1)}),
         ("unpriced", {"rivals": {Tier.FAST: CHEAP, Tier.REASONING: UNPRICED}}),
     ],
 )
@@ -177,7 +177,7 @@ async def test_a_duel_that_cannot_be_paid_does_not_take_place(ending: str, chang
 
 
 async def test_what_a_hard_budget_held_is_let_go() -> None:
-    budget_hold = FakePurse(10**12)
+    budget_hold = FakeHold(10**12)
     await Arena(FakeProvider(saying("Answer: 42")), budget_hold=budget_hold).duel("Answer: 42")
     assert (budget_hold.left, budget_hold.is_open) == (10**12 - 605_000, False)
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 WORKER = """
     import sys
     from pathlib import Path
-    from router.ledger import schema
+    from router.database import schema
     from router.ledger.shipping import Shipper
     from router.ledger.spool import Spool
     from tests.ledger.builders import spool_requests

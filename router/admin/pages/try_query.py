@@ -75,4 +75,4 @@ def _text(given: Mapping[str, Any], name: str, longest: int) -> str:
     return text.strip()
 
 
-PAGE = Page("try", "Try a query", show, feeds=(JsonFeed("try", try_query, "POST"),))
+PAGE = Page("try_query", "Try a query", show, feeds=(JsonFeed("try", try_query, "POST"),), address="try")

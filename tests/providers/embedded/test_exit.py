@@ -4,7 +4,7 @@ import sys
 PROGRAM = """
 import asyncio
 from router.providers.base import ModelTarget, ProviderRequest
-from router.providers.embedded import EmbeddedProvider
+from router.providers.embedded.client import EmbeddedProvider
 
 async def main():
     provider = EmbeddedProvider()
