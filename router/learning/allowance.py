@@ -4,10 +4,10 @@ What a killed worker took and never gave back stays taken until the day (UTC) en
 """
 
 from sqlalchemy import Engine, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.engine import writing
 from router.database.learning_tables import DuelDay
+from router.database.upsert import insert_or_nothing
 from router.types import DAY_US
 
 
@@ -24,8 +24,7 @@ class DuelAllowance:
         if nanousd > self.nanousd_per_day:
             return None
         with writing(self._engine) as connection:
-            insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            connection.execute(insert(DuelDay).values(day=day, taken_nanousd=0).on_conflict_do_nothing())
+            insert_or_nothing(connection, DuelDay, [{"day": day, "taken_nanousd": 0}])
             taken = DuelDay.taken_nanousd + nanousd
             fits = update(DuelDay).where(DuelDay.day == day, taken <= self.nanousd_per_day)
             return day if connection.execute(fits.values(taken_nanousd=taken)).rowcount == 1 else None

@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.engine import AuditHook, writing
 from router.database.tables import ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, LabelText, Request
+from router.database.upsert import insert_or_nothing, insert_or_update
 from router.errors import InvalidRequest
 from router.ledger.folding import RequestRecord
 from router.types import DAY_US, HOUR_US, Tier
@@ -182,7 +182,7 @@ def _lease(
     here = and_(BudgetPeriod.budget_id == budget.id, BudgetPeriod.start_us == start_us)
     free = connection.scalar(select(limit - taken).where(here))
     if free is None:
-        _insert(connection, BudgetPeriod, opened, ("budget_id", "start_us"), {})
+        insert_or_nothing(connection, BudgetPeriod, [opened])
         free = connection.scalar(select(limit - taken).where(here)) or 0
     amount = min(wanted, int(free))
     if amount < least or amount <= 0:
@@ -193,7 +193,7 @@ def _lease(
         return amount, False
     row = {**place, "owner": owner, "left_nanousd": amount, "renewed_at": now_us}
     more = {"left_nanousd": BudgetLease.left_nanousd + amount, "renewed_at": now_us}
-    _insert(connection, BudgetLease, row, ("budget_id", "start_us", "owner"), more)
+    insert_or_update(connection, BudgetLease, row, ("budget_id", "start_us", "owner"), more)
     return amount, True
 
 
@@ -282,7 +282,7 @@ def _settle(connection: Connection, budget_id: int, start_us: int, owner: str, c
     row = {"budget_id": budget_id, "start_us": start_us, "settled_nanousd": cost, "leased_nanousd": 0}
     more = {"settled_nanousd": BudgetPeriod.settled_nanousd + cost}
     keys = ("budget_id", "start_us")
-    _insert(connection, BudgetPeriod, row, keys, more)
+    insert_or_update(connection, BudgetPeriod, row, keys, more)
     left = connection.scalar(select(BudgetLease.left_nanousd).where(*_lease_at(budget_id, start_us, owner))) or 0
     _take_from_lease(connection, budget_id, start_us, owner, min(cost, left))
 
@@ -302,18 +302,6 @@ def _take_from_lease(connection: Connection, budget_id: int, start_us: int, owne
 
 def _lease_at(budget_id: int, start_us: int, owner: str) -> tuple[Any, ...]:
     return BudgetLease.budget_id == budget_id, BudgetLease.start_us == start_us, BudgetLease.owner == owner
-
-
-def _insert(
-    connection: Connection, table: Any, row: Mapping[str, Any], keys: Sequence[str], more: Mapping[str, Any]
-) -> None:
-    """Insert a row, or change the one that is there."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).values(**row)
-    if more:
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=more))
-    else:
-        connection.execute(statement.on_conflict_do_nothing())
 
 
 def _payers(connection: Connection, records: Iterable[RequestRecord]) -> Mapping[str, tuple[Payer, int]]:

@@ -6,13 +6,12 @@ Evidence, not money: what does not fit into memory while the database is away is
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.coverage_tables import CoverageRow
 from router.database.engine import writing
+from router.database.upsert import insert_or_nothing
 
 MOST_WAITING = 10_000
 AT_ONCE = 500
@@ -50,9 +49,8 @@ class CoverageBook:
         """Write what is waiting; raises SQLAlchemyError and keeps it."""
         while self._waiting:
             chosen = [self._waiting[place] for place in range(min(AT_ONCE, len(self._waiting)))]
-            dialect: Any = sqlite if self._engine.dialect.name == "sqlite" else postgresql
             rows = [asdict(observed) | {"recorded_at": self._now_us()} for observed in chosen]
             with writing(self._engine) as connection:
-                connection.execute(dialect.insert(CoverageRow).on_conflict_do_nothing(), rows)
+                insert_or_nothing(connection, CoverageRow, rows)
             for _ in chosen:
                 self._waiting.popleft()

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Engine, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.engine import writing
 from router.database.tables import Feedback, Request, RevenueEvent
+from router.database.upsert import insert_or_nothing
 from router.types import Tier
 
 
@@ -80,19 +80,11 @@ class FeedbackBook:
         new, conflicting = 0, []
         with writing(self._engine) as connection:
             for event in events:
-                if _insert(connection, event):
+                if insert_or_nothing(connection, RevenueEvent, [asdict(event)]):
                     new += 1
                 elif _is_known_otherwise(connection, event):
                     conflicting.append(event)
         return new, conflicting
-
-
-def _insert(connection: Connection, event: ReportedRevenue) -> bool:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(RevenueEvent).on_conflict_do_nothing()
-    # Without the option psycopg's count of an insert is thrown away, and nothing would be known to be new.
-    counted = {"preserve_rowcount": True}
-    return connection.execute(statement, asdict(event), execution_options=counted).rowcount > 0
 
 
 def _is_known_otherwise(connection: Connection, event: ReportedRevenue) -> bool:

@@ -7,7 +7,6 @@ One process at a time does this; the others find nothing to do.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, text
@@ -15,6 +14,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, te
 from router.database import ids
 from router.database.engine import writing
 from router.database.tables import Rollup, RollupCosts, RollupMark
+from router.database.upsert import insert_integers
 from router.ledger import lines
 from router.ledger.attribution import DAY_MS, RevenueAttribution, midnight_ms
 from router.ledger.cells import (
@@ -172,10 +172,10 @@ def _roll_up(connection: Connection, start: int, end: int, attribution: RevenueA
     for grain, grouping_ids in ((Grain.QUARTER, BY_QUARTER), (Grain.HOUR, BY_HOUR)):
         for code in grouping_ids:
             made = [page.cells(GROUPINGS[code], _starts(page.ms, grain)) for page in pages]
-            _insert(connection, "rollups", COLUMNS, _merged(code, grain, made))
+            insert_integers(connection, "rollups", COLUMNS, _merged(code, grain, made))
     costs = lines.merged_histogram([page.histogram(_starts(page.ms, Grain.QUARTER)) for page in pages])
     rows = [[int(Grain.QUARTER), *row] for row in costs.tolist()]
-    _insert(connection, "rollup_costs", ("grain", "start", "tier", "bucket", "requests"), rows)
+    insert_integers(connection, "rollup_costs", ("grain", "start", "tier", "bucket", "requests"), rows)
 
 
 def _starts(ms: lines.Ints, grain: Grain) -> lines.Ints:
@@ -195,19 +195,6 @@ def _merged(code: int, grain: Grain, made: Sequence[lines.CellSums]) -> list[lis
     head = np.column_stack((np.full(count, code), np.full(count, int(grain)), cells.keys, filler))
     rows: list[list[int]] = np.hstack((head, cells.facts, cells.largest[:, None])).tolist()
     return rows
-
-
-def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[int]]) -> None:
-    if not rows:
-        return
-    if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of our own
-        connection.connection.cursor().executemany(statement, rows)
-        return
-    cursor: Any = connection.connection.cursor()
-    with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-        copy.write("".join("\t".join(map(str, row)) + "\n" for row in rows))
 
 
 def _clear_rows(connection: Connection, grain: Grain, start: int, end: int) -> None:

@@ -1,15 +1,13 @@
 """Writes settled requests into the books: one transaction a batch, and a second arrival changes nothing."""
 
 from collections.abc import Iterable, Sequence
-from functools import cache
-from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.engine import writing
 from router.database.tables import LabelText
+from router.database.upsert import insert_or_nothing, insert_structs_or_nothing
 from router.ledger import budgets
 from router.ledger.folding import RequestRecord
 from router.ledger.learning_rows import DuelRow, FeatureRowRow, duel_row, feature_row
@@ -78,13 +76,8 @@ class Store:
 
 def insert_new(connection: Connection, rows: Sequence[msgspec.Struct]) -> None:
     """Insert rows whose key is not there yet."""
-    if not rows:
-        return
-    kind = type(rows[0])
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_sqlite_insert(kind), [msgspec.structs.astuple(row) for row in rows])
-    else:
-        connection.exec_driver_sql(_postgresql_insert(kind), (msgspec.json.encode(rows).decode(),))
+    if rows:
+        insert_structs_or_nothing(connection, TABLES[type(rows[0])], rows)
 
 
 def labels(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
@@ -94,9 +87,7 @@ def labels(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
     if missing := [text for text in wanted if text not in known]:
         room = max(MOST_LABELS - (connection.scalar(select(func.count()).select_from(LabelText)) or 0), 0)
         made = missing[:room] if room >= len(missing) else [*missing[:room], *_unknown(connection, [OTHER])]
-        if made:
-            insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            connection.execute(insert(LabelText).on_conflict_do_nothing(), [{"text": text} for text in made])
+        insert_or_nothing(connection, LabelText, [{"text": text} for text in made])
         known |= _known(connection, [*wanted, OTHER])
         known |= {text: known[OTHER] for text in missing if text not in known}
     return {text: known[text] for text in wanted}
@@ -110,17 +101,3 @@ def _known(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
 def _unknown(connection: Connection, texts: Sequence[str]) -> list[str]:
     known = _known(connection, texts)
     return [text for text in texts if text not in known]
-
-
-@cache
-def _sqlite_insert(kind: type[msgspec.Struct]) -> str:
-    columns = kind.__struct_fields__
-    marks = ",".join("?" * len(columns))
-    return f"INSERT INTO {TABLES[kind]} ({','.join(columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of our own
-
-
-@cache
-def _postgresql_insert(kind: type[msgspec.Struct]) -> str:
-    table, columns = TABLES[kind], ",".join(kind.__struct_fields__)
-    source = f"json_populate_recordset(NULL::{table}, %s::json)"
-    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {source} ON CONFLICT DO NOTHING"  # noqa: S608 - names of our own

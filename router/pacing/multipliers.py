@@ -8,10 +8,10 @@ only sums over all requests of a segment are.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, Engine, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.engine import writing
 from router.database.pace_tables import PaceStep
+from router.database.upsert import insert_or_nothing
 from router.decision.policy import Policy
 from router.ledger import budgets
 from router.ledger.budgets import Budget
@@ -138,8 +138,4 @@ def _step_of(row: object) -> Step:
 
 def insert(connection: Connection, steps: Iterable[Step]) -> None:
     """Write steps; of two workers at once the second changes nothing."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    for step in steps:
-        row = {name: getattr(step, name) for name in COLUMNS}
-        statement = dialect.insert(PaceStep).values(**row)
-        connection.execute(statement.on_conflict_do_nothing(index_elements=["segment", "interval"]))
+    insert_or_nothing(connection, PaceStep, [{name: getattr(step, name) for name in COLUMNS} for step in steps])
