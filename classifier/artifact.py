@@ -76,8 +76,8 @@ def about(directory: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{directory}: not an artefact of this project (no format {FORMAT!r} in {MANIFEST})")
     if manifest.get("format_version") != FORMAT_VERSION:
-        found = manifest.get("format_version")
-        raise ArtifactError(f"{directory}: format version {found!r}, this code reads {FORMAT_VERSION}")
+        version = manifest.get("format_version")
+        raise ArtifactError(f"{directory}: format version {version!r}, this code reads {FORMAT_VERSION}")
     needed = {"version": str, "is_adapted": bool, "numbers_sha256": str, "abilities": dict}
     if wrong := [name for name, kind in needed.items() if not isinstance(manifest.get(name), kind)]:
         raise ArtifactError(f"{directory}: {MANIFEST} lacks {', '.join(wrong)}")

@@ -13,21 +13,23 @@ FOLLOW_UP_CHARS = 160
 _LONGEST_BURDEN = 0.6  # of a logit
 
 
-class Judged(NamedTuple):
+class ConversationSummary(NamedTuple):
     """The text to be judged, and how much the rest of the conversation is taken off both tiers' logits."""
 
     text: str
     burden: float
 
 
-def summarise(turns: Sequence[Turn]) -> Judged:
+def summarise(turns: Sequence[Turn]) -> ConversationSummary:
     """The last user turn; a short one is read together with the turns that it refers to."""
     if len(turns) == 1:
         only = turns[0]
-        return Judged(clipped(only.text) if _is_asking(only) else "", _burden(0, 0, only.attachments, only.tool_calls))
+        return ConversationSummary(
+            clipped(only.text) if _is_asking(only) else "", _burden(0, 0, only.attachments, only.tool_calls)
+        )
     asked = [turn for turn in turns if _is_asking(turn)]
     if not asked:
-        return Judged("", 0.0)
+        return ConversationSummary("", 0.0)
     text = clipped(asked[-1].text)
     for earlier in reversed(asked[:-1]):
         if len(text) > FOLLOW_UP_CHARS:
@@ -35,7 +37,9 @@ def summarise(turns: Sequence[Turn]) -> Judged:
         text = f"{clipped(earlier.text)}\n{text}"
     blocks = sum(turn.text.count("```") // 2 for turn in turns if turn.role in ("user", "assistant"))
     attachments = sum(turn.attachments for turn in asked)
-    return Judged(clipped(text), _burden(len(asked) - 1, blocks, attachments, sum(turn.tool_calls for turn in turns)))
+    return ConversationSummary(
+        clipped(text), _burden(len(asked) - 1, blocks, attachments, sum(turn.tool_calls for turn in turns))
+    )
 
 
 def _is_asking(turn: Turn) -> bool:

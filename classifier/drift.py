@@ -49,8 +49,8 @@ class ScoreStability:
         count = len(self._scores)
         if count < _FEWEST:
             return Drift(float("nan"), SHIFTED, count)
-        found = self._shares(np.fromiter(self._scores, np.float64, count))
-        return Drift(float(np.sum((found - self._expected) * np.log(found / self._expected))), SHIFTED, count)
+        shares = self._shares(np.fromiter(self._scores, np.float64, count))
+        return Drift(float(np.sum((shares - self._expected) * np.log(shares / self._expected))), SHIFTED, count)
 
     def _shares(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         counts = np.bincount(np.searchsorted(self._edges, scores), minlength=len(self._edges) + 1)
@@ -58,7 +58,7 @@ class ScoreStability:
         return np.asarray((counts + 0.5) / (counts.sum() + 0.5 * len(counts)), np.float64)
 
 
-class CalibrationWatch:
+class CalibrationMonitor:
     """Promised against kept: P(correct) of answered queries against the feedback on them.
 
     Feedback comes from those who give it, so a gap can also be a change in who does: the alarm asks for a look.

@@ -178,7 +178,7 @@ def extract(text: str) -> Features:
             numbers,
             longest,
             letters + digits + beyond_ascii - joints - words,
-            *(_quoted(folded, chars_per_byte) if may_quote else _UNQUOTED),
+            *(_quote_sizes(folded, chars_per_byte) if may_quote else _UNQUOTED),
             *_question(folded, classes, counts, chars_per_byte),
         ),
         np.float32,
@@ -186,7 +186,7 @@ def extract(text: str) -> Features:
     return Features(grams, frequencies, np.log1p(surface), is_ascii)
 
 
-def _quoted(folded: bytes, chars_per_byte: float) -> tuple[float, float]:
+def _quote_sizes(folded: bytes, chars_per_byte: float) -> tuple[float, float]:
     """Characters within quotes, and the most in one pair of them: what code is to work through."""
     sizes = [len(each) - 2 for each in _QUOTED.findall(folded)]
     return sum(sizes) * chars_per_byte, max(sizes, default=0) * chars_per_byte
@@ -245,12 +245,12 @@ def _grams(
 
 def hash_phrase(phrase: str) -> int:
     """The hash that `extract` gives one word or two neighbouring words, or raise ValueError for anything longer."""
-    found = extract(phrase)
-    match len(found.grams), phrase.split():
+    features = extract(phrase)
+    match len(features.grams), phrase.split():
         case 1, [_]:
-            return int(found.grams[0])
+            return int(features.grams[0])
         case _, [first, second]:
             alone = set(extract(first).grams.tolist()) | set(extract(second).grams.tolist())
-            [pair] = set(found.grams.tolist()) - alone
+            [pair] = set(features.grams.tolist()) - alone
             return int(pair)
     raise ValueError(f"not one or two words of at least two letters: {phrase!r}")

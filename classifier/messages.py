@@ -40,7 +40,7 @@ def _content(content: object) -> tuple[str, int]:
         raise MessagesError('a "content" is a string, a list of parts, or null')
     texts: list[str] = []
     for part in content:
-        found: Any = part.get("text") if isinstance(part, Mapping) else part
-        if isinstance(found, str):
-            texts.append(found)
+        text: Any = part.get("text") if isinstance(part, Mapping) else part
+        if isinstance(text, str):
+            texts.append(text)
     return "\n".join(texts), len(content) - len(texts)

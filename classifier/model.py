@@ -243,18 +243,18 @@ class DifficultyModel:
 
     def _position(self, abilities: Abilities) -> tuple[Position, Position]:
         """Where the two abilities lie among the knots; remembered, because tiers seldom change their models."""
-        found = self._positions.get(abilities)
-        if found is None:
+        positions = self._positions.get(abilities)
+        if positions is None:
             fast, reasoning = (
-                self._placed(float(reference) if ability is None or self.is_adapted else ability)
+                self._position_at(float(reference) if ability is None or self.is_adapted else ability)
                 for ability, reference in zip(
                     (abilities.fast, abilities.reasoning), self.parameters.reference, strict=True
                 )
             )
-            found = self._positions[abilities] = fast, reasoning
-        return found
+            positions = self._positions[abilities] = fast, reasoning
+        return positions
 
-    def _placed(self, ability: float) -> Position:
+    def _position_at(self, ability: float) -> Position:
         """Linear between knots and beyond the outer ones, within bounds."""
         knots = self.parameters.knots.tolist()
         ability = min(max(ability, knots[0] - BEYOND_KNOTS), knots[-1] + BEYOND_KNOTS)
@@ -293,12 +293,12 @@ class DifficultyModel:
 
     def _recall(self, reading: "_Reading") -> dict[int, tuple[int, float]]:
         """Which experts recall the text's template: where they speak of it, and how surely it is one of theirs."""
-        found: dict[int, tuple[int, float]] = {}
+        recalled: dict[int, tuple[int, float]] = {}
         for expert, begin, slope, constant in self._recalled:
             odds = slope * reading.known_grams[expert] / reading.grams + constant
             if odds > _HARDLY:
-                found[expert] = begin, _sigmoid(odds)
-        return found
+                recalled[expert] = begin, _sigmoid(odds)
+        return recalled
 
     def _finish(self, tier: int, chance: float, burden: float) -> float:
         slope, intercept = self._final[tier]

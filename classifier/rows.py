@@ -38,7 +38,7 @@ def read(turns: Sequence[Turn]) -> ReadFeatures:
     return ReadFeatures(extract(summary.text), round(summary.burden, 2))
 
 
-def packed(seen: ReadFeatures) -> bytes:
+def pack(seen: ReadFeatures) -> bytes:
     """Pack without loss: four bytes an n-gram, and what differs from the usual."""
     grams, frequencies, surface, is_ascii = seen.features
     return b"".join(
@@ -51,7 +51,7 @@ def packed(seen: ReadFeatures) -> bytes:
     )
 
 
-def unpacked(row: bytes) -> ReadFeatures:
+def unpack(row: bytes) -> ReadFeatures:
     """Unpack; raises RowError."""
     try:
         is_ascii, count, burden = _HEAD.unpack_from(row)
@@ -77,6 +77,6 @@ def _dense(row: bytes, at: int, count: int, usual: float) -> tuple[Floats, int]:
     unusual = np.unpackbits(bits, count=count).astype(np.bool_) if count else np.zeros(0, np.bool_)
     at += len(bits)
     values = np.full(count, usual, np.float32)
-    found = np.frombuffer(row, "<f4", int(unusual.sum()), at)
-    values[unusual] = found
-    return values, at + found.nbytes
+    stored = np.frombuffer(row, "<f4", int(unusual.sum()), at)
+    values[unusual] = stored
+    return values, at + stored.nbytes

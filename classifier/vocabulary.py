@@ -77,8 +77,8 @@ def learn(documents: list[Features], groups: Sequence[int], *, min_documents: in
     idf = np.full(len(keys), np.inf)
     for group in sorted(set(groups)):
         members = [document for document, of in zip(documents, groups, strict=True) if of == group]
-        found, times = np.unique(np.concatenate([document.grams for document in members]), return_counts=True)
-        at = np.minimum(np.searchsorted(found, keys), len(found) - 1)
-        within = np.where(found[at] == keys, times[at], 0)
+        grams, times = np.unique(np.concatenate([document.grams for document in members]), return_counts=True)
+        at = np.minimum(np.searchsorted(grams, keys), len(grams) - 1)
+        within = np.where(grams[at] == keys, times[at], 0)
         idf = np.minimum(idf, np.where(within > 0, np.log((1 + len(members)) / (1 + within)), np.inf))
     return Vocabulary(keys, (idf + _LEAST_IDF).astype(np.float32))

@@ -99,14 +99,14 @@ def around(chance: random.Random) -> tuple[str, str]:
     is_made_up, kind = chance.random() < 0.5, chance.random()
     before = behind = ""
     if kind < 0.4 or kind > 0.88:
-        before = _made_up(chance) + chance.choice(" \n") if is_made_up else chance.choice(TAUGHT_PREFIXES)
+        before = _invent_wording(chance) + chance.choice(" \n") if is_made_up else chance.choice(TAUGHT_PREFIXES)
     if kind >= 0.4:
         parted = chance.choice((" ", "\n", "\n\n"))
-        behind = parted + _made_up(chance) if is_made_up else chance.choice(TAUGHT_SUFFIXES)
+        behind = parted + _invent_wording(chance) if is_made_up else chance.choice(TAUGHT_SUFFIXES)
     return before, behind
 
 
-def _made_up(chance: random.Random) -> str:
+def _invent_wording(chance: random.Random) -> str:
     return " ".join(_sentence(chance) for _ in range(chance.choice((1, 1, 1, 2, 3))))
 
 

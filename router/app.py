@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from classifier import artifact
-from classifier.drift import CalibrationWatch
+from classifier.drift import CalibrationMonitor
 from router.admin import site as admin
 from router.admin.services import Services
 from router.api.admission import AdmissionControl
@@ -95,7 +95,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     ):
         shipper.follow(follow)
 
-    calibration_watch, coverage = CalibrationWatch(), CoverageLog(votes.note)
+    calibration_watch, coverage = CalibrationMonitor(), CoverageLog(votes.note)
     parallel = lineup.parallel(settings, prices, coverage, clock)
     duels = Duels(
         lineup.rivals,

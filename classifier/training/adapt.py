@@ -14,12 +14,12 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from classifier.model import DifficultyModel
-from classifier.rows import ReadFeatures, packed, read
+from classifier.rows import ReadFeatures, pack, read
 from classifier.training.design import folds_of
 from classifier.training.inherited import InheritedModel
 from classifier.training.labels import GradedConversation
-from classifier.training.levels import Known, gain, leveled, sigmoid
-from classifier.training.ranking import as_model, mixed, own_ranking
+from classifier.training.levels import KnownOutcomes, fit_level, gain, sigmoid
+from classifier.training.ranking import as_model, mix_with_base, own_ranking
 from classifier.types import Abilities
 
 Array = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ class Example:
     @property
     def cluster(self) -> str:
         """Conversations that read alike belong on one side of a split."""
-        return hashlib.blake2b(packed(self.seen), digest_size=8).hexdigest()
+        return hashlib.blake2b(pack(self.seen), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,15 @@ def adapt_to_examples(
 
     Where one expert of the base speaks, the base alone is kept only if it is better by more than one standard error.
     """
-    known, seen = known_of(examples), [example.seen for example in examples]
+    known, seen = gather_outcomes(examples), [example.seen for example in examples]
     progress(f"{len(examples)} labels: placing and calibrating the base")
-    heard = InheritedModel(base, seen, abilities)
-    calibrated = recalibrated(base, heard, known, version)
+    inherited_model = InheritedModel(base, seen, abilities)
+    calibrated = recalibrate(base, inherited_model, known, version)
     if int(known.is_paired.sum()) < fewest_for_ranking:
         return calibrated
     with threadpool_limits(limits=1):  # a second thread gains little, and waits busily where cores are shared
         own = own_ranking([each.features for each in seen], known, progress)
-        mixtures = mixed(own, base, heard, known)
+        mixtures = mix_with_base(own, base, inherited_model, known)
     best = min((own, *mixtures), key=lambda each: known.gain_error(each.held_out))
     excess = known.gain_errors(best.held_out) - known.gain_errors(calibrated.held_out)
     margin = float(excess.std()) / len(excess) ** 0.5 if mixtures else 0.0
@@ -93,37 +93,39 @@ def adapt_to_examples(
     return Adapted(as_model(best, seen, known, base, version), best.method, best.held_out)
 
 
-def known_of(examples: Sequence[Example]) -> Known:
+def gather_outcomes(examples: Sequence[Example]) -> KnownOutcomes:
     """Outcomes and folds of examples."""
     outcomes = np.array([(e.fast or 0.0, e.reasoning or 0.0) for e in examples], np.float64)
     weights = np.array(
         [(e.fast_weight * (e.fast is not None), e.reasoning_weight * (e.reasoning is not None)) for e in examples],
         np.float64,
     )
-    return Known(outcomes, weights, folds_of([example.cluster for example in examples]))
+    return KnownOutcomes(outcomes, weights, folds_of([example.cluster for example in examples]))
 
 
-def recalibrated(base: DifficultyModel, heard: InheritedModel, known: Known, version: str) -> Adapted:
+def recalibrate(base: DifficultyModel, inherited_model: InheritedModel, known: KnownOutcomes, version: str) -> Adapted:
     """The base at the abilities that the labels speak for, with a slope and a level of each tier's logits."""
 
-    def moved(tier: int, taught: Mask) -> tuple[float, Array, float, float]:
+    def calibrate(tier: int, taught: Mask) -> tuple[float, Array, float, float]:
         right, weight = known.outcomes[:, tier], known.taught(tier, taught)
-        ability, logits = heard.placed(tier, right, weight)
-        return ability, logits, *leveled(logits, right, weight)
+        ability, logits = inherited_model.place(tier, right, weight)
+        return ability, logits, *fit_level(logits, right, weight)
 
     held_out = np.zeros_like(known.outcomes)
     for fold in np.unique(known.folds):
         test = known.folds == fold
         for tier in range(2):
-            _, logits, slope, level = moved(tier, ~test)
+            _, logits, slope, level = calibrate(tier, ~test)
             held_out[test, tier] = sigmoid(slope * logits[test] + level)
     before = base.parameters.final.astype(np.float64)
-    moves = [moved(tier, np.ones(len(held_out), np.bool_)) for tier in range(2)]
-    final = [[slope * before[at, 0], slope * before[at, 1] + level] for at, (_, _, slope, level) in enumerate(moves)]
+    calibrations = [calibrate(tier, np.ones(len(held_out), np.bool_)) for tier in range(2)]
+    final = [
+        [slope * before[at, 0], slope * before[at, 1] + level] for at, (_, _, slope, level) in enumerate(calibrations)
+    ]
     parameters = replace(
         base.parameters,
         final=np.array(final, np.float32),
-        reference=np.array([ability for ability, _, _, _ in moves], np.float32),
+        reference=np.array([ability for ability, _, _, _ in calibrations], np.float32),
         reference_scores=np.sort(gain(held_out)).astype(np.float32),
     )
     model = DifficultyModel(parameters, version=version, abilities=base.abilities, is_adapted=True)

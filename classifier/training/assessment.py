@@ -35,43 +35,45 @@ def assess(
     pairs_of = trials.pairs_in(corpus, asked)
     progress(f"estimating {len(corpus.queries):,} queries")
     tried = trials.trials_of(corpus, [model], [0] * len(corpus.queries), pairs_of)
-    known, new = _parted([trial for trial in tried if _is_enough(trial)], corpus, model)
-    found: list[Bar] = []
+    known, new = _split_by_novelty([trial for trial in tried if _is_enough(trial)], corpus, model)
+    rows: list[Bar] = []
     if ranked := [trial for trial in known if not _is_of_templates(trial)]:
         progress("fitting TF-IDF beside it")
         baseline = {id(trial): studies.with_baseline(trial) for trial in ranked}
-        found += bars.of_ranking(ranked, baseline, ", ".join(dict.fromkeys(trial.group for trial in ranked)))
+        rows += bars.of_ranking(ranked, baseline, ", ".join(dict.fromkeys(trial.group for trial in ranked)))
     held_out = corpus.of(holdout=True)
     tasks = trials.trials_of(held_out, [model], [0] * len(held_out.queries), pairs_of)
     if tasks := [trial for trial in tasks if _is_of_templates(trial) and _is_enough(trial)]:
-        found.append(bars.of_tasks(tasks))
-    found += _of_new_sources(new, model, progress)
+        rows.append(bars.of_tasks(tasks))
+    rows += _of_new_sources(new, model, progress)
     if known:
-        found.append(bars.of_calibration(known))
+        rows.append(bars.of_calibration(known))
     progress("placing models by graded queries")
-    found += _of_placing(corpus, model)
+    rows += _of_placing(corpus, model)
     progress("rewriting texts")
     groups = list(dict.fromkeys(trial.group for trial in (*known, *new)))
     if groups:
-        found += bars.of_flips(studies.flipped(corpus, model, groups, pairs_of))
+        rows += bars.of_flips(studies.measure_flips(corpus, model, groups, pairs_of))
     texts = [query.text for query in corpus.queries]
-    return found + (bars.of_cost(model, texts) if texts else []), tried
+    return rows + (bars.of_cost(model, texts) if texts else []), tried
 
 
 def assess_labels(trial: Trial, model: DifficultyModel, progress: Progress = lambda _: None) -> list[Bar]:
     """The bars that an operator's own labels can tell of."""
-    found: list[Bar] = []
+    rows: list[Bar] = []
     if _is_enough(trial):
         progress("fitting TF-IDF beside it")
-        found += bars.of_ranking([trial], {id(trial): studies.with_baseline(trial)}, "these labels")
-    found.append(bars.of_calibration([trial]))
+        rows += bars.of_ranking([trial], {id(trial): studies.with_baseline(trial)}, "these labels")
+    rows.append(bars.of_calibration([trial]))
     progress("rewriting texts")
     texts = trial.texts[: studies.MOST_REWRITTEN]
-    found += bars.of_flips({trial.group: flips(lambda text: model.estimate([Turn("user", text)]).gain, texts)})
-    return found + bars.of_cost(model, trial.texts)
+    rows += bars.of_flips({trial.group: flips(lambda text: model.estimate([Turn("user", text)]).gain, texts)})
+    return rows + bars.of_cost(model, trial.texts)
 
 
-def _parted(tried: Sequence[Trial], corpus: Corpus, model: DifficultyModel) -> tuple[list[Trial], list[Trial]]:
+def _split_by_novelty(
+    tried: Sequence[Trial], corpus: Corpus, model: DifficultyModel
+) -> tuple[list[Trial], list[Trial]]:
     """Sources of the recipe's kinds, and new ones; to an adapted artefact nothing counts as new."""
     known_groups = {group_of(query.source) for query in corpus.queries if model.is_adapted or query.source in _KNOWN}
     known = [trial for trial in tried if trial.group in known_groups]
@@ -79,7 +81,7 @@ def _parted(tried: Sequence[Trial], corpus: Corpus, model: DifficultyModel) -> t
 
 
 def _of_new_sources(new: Sequence[Trial], model: DifficultyModel, progress: Progress) -> list[Bar]:
-    found: list[Bar] = []
+    rows: list[Bar] = []
     sources = []
     for group in dict.fromkeys(trial.group for trial in new):
         progress(f"{group} as a new source")
@@ -87,9 +89,9 @@ def _of_new_sources(new: Sequence[Trial], model: DifficultyModel, progress: Prog
         sources.append(studies.of_new_source(own))
         labels = min(MOST_LABELS, len(own[0].texts) * 3 // 4)
         adapted = [studies.adapt_to(own[0], model, labels, seed) for seed in range(DRAWS)]
-        found.append(bars.of_labels(adapted, group, ">= .66, bounds above length"))
-        found += bars.of_no_labels(sources[-1], group)
-    return found + (bars.of_few_labels(sources) if sources else [])
+        rows.append(bars.of_labels(adapted, group, ">= .66, bounds above length"))
+        rows += bars.of_no_labels(sources[-1], group)
+    return rows + (bars.of_few_labels(sources) if sources else [])
 
 
 def _of_placing(corpus: Corpus, model: DifficultyModel) -> list[Bar]:
@@ -102,7 +104,7 @@ def _of_placing(corpus: Corpus, model: DifficultyModel) -> list[Bar]:
         names = [name for name, count in zip(corpus.models, counts.tolist(), strict=True) if count >= FEWEST_PLACED]
         names = sorted(names, key=lambda name: model.ability_of(name) is not None)[:HELD_MODELS]
         if names and not model.is_adapted:
-            placed[group] = studies.placed_on(model, corpus, rows, names)
+            placed[group] = studies.placement_errors_on(model, corpus, rows, names)
     return bars.of_placing(placed) if placed else []
 
 

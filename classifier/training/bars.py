@@ -15,13 +15,13 @@ class Bar:
     """One row of the first table."""
 
     measure: str
-    found: str
+    figure: str
     wanted: str
     is_met: bool | None  # None: no bar was set
 
     def __str__(self) -> str:
-        said = {True: "met", False: "**not met**", None: "no bar"}[self.is_met]
-        return f"| {self.measure} | {self.found} | {self.wanted} | {said} |"
+        verdict = {True: "met", False: "**not met**", None: "no bar"}[self.is_met]
+        return f"| {self.measure} | {self.figure} | {self.wanted} | {verdict} |"
 
 
 def of_ranking(known: Sequence[Trial], need_of_baseline: Mapping[int, studies.Baseline], where: str) -> list[Bar]:
@@ -126,19 +126,19 @@ def of_few_labels(unseen: Sequence[studies.NewSource]) -> list[Bar]:
 
 def of_calibration(tried: Sequence[Trial]) -> Bar:
     """Pooled over all pairs, each query by a model that has not seen it."""
-    found, brier = _calibrated(tried)
-    return Bar("ECE of p_fast in distribution, pooled", f"{found:.3f}, Brier {brier:.3f}", "<= .03", found <= 0.03)
+    ece, brier = _calibration_of(tried)
+    return Bar("ECE of p_fast in distribution, pooled", f"{ece:.3f}, Brier {brier:.3f}", "<= .03", ece <= 0.03)
 
 
 def of_calibration_on_tasks(tried: Sequence[Trial]) -> Bar:
     """The same on whole tasks that the model has not seen; no bar was set."""
-    found, brier = _calibrated(tried)
-    return Bar("the same, whole unseen tasks", f"{found:.3f}, Brier {brier:.3f}", "reported", None)
+    ece, brier = _calibration_of(tried)
+    return Bar("the same, whole unseen tasks", f"{ece:.3f}, Brier {brier:.3f}", "reported", None)
 
 
-def _calibrated(tried: Sequence[Trial]) -> tuple[float, float]:
-    said, true = (trials.pooled(tried, name) for name in ("p_fast", "weak"))
-    return metrics.ece(said, true), metrics.brier(said, true)
+def _calibration_of(tried: Sequence[Trial]) -> tuple[float, float]:
+    predicted, actual = (trials.pool(tried, name) for name in ("p_fast", "weak"))
+    return metrics.ece(predicted, actual), metrics.brier(predicted, actual)
 
 
 def of_placing(placed: dict[str, dict[int, tuple[float, float]]]) -> list[Bar]:
@@ -158,13 +158,13 @@ def of_placing(placed: dict[str, dict[int, tuple[float, float]]]) -> list[Bar]:
     ]
 
 
-def of_flips(found: dict[str, dict[str, list[float]]]) -> list[Bar]:
+def of_flips(shares: dict[str, dict[str, list[float]]]) -> list[Bar]:
     """Decisions changed, in per cent of all texts at the top 10, 30, 50 % threshold."""
-    every = np.array([list(each.values()) for each in found.values()]) * 100
+    every = np.array([list(each.values()) for each in shares.values()]) * 100
     means, worst = every.mean(axis=(0, 1)), every.max(axis=(0, 1))
     known = max(
         max(each[name])
-        for each in found.values()
+        for each in shares.values()
         for name in ("lower case", "upper case", "known prefix", "known suffix")
     )
     return [
@@ -186,7 +186,7 @@ def of_flips(found: dict[str, dict[str, list[float]]]) -> list[Bar]:
 
 def of_cost(model: DifficultyModel, texts: Sequence[str]) -> list[Bar]:
     """CPU time, memory, loading."""
-    times = studies.speed(model, texts)
+    times = studies.measure_speed(model, texts)
     megabytes, seconds = studies.footprint()
     return [
         Bar(

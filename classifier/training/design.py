@@ -39,7 +39,7 @@ class Design:
     documents: Sequence[Features]
     coverage: Array
 
-    def seen_in(self, at: npt.NDArray[np.intp], min_documents: int) -> npt.NDArray[np.bool_]:
+    def frequent_grams(self, at: npt.NDArray[np.intp], min_documents: int) -> npt.NDArray[np.bool_]:
         """Which n-grams at least so many of the documents `at` hold."""
         return np.asarray(self.grams[at].getnnz(axis=0) >= min_documents, np.bool_)
 

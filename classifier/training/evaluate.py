@@ -31,7 +31,7 @@ def of_outcomes(rows: Corpus, model: DifficultyModel, asked: Sequence[Pair] = ()
 
 def of_labels(labels: Sequence[GradedConversation], model: DifficultyModel) -> list[Trial]:
     """One trial on an operator's labels; the abilities are the model's own reference or heads."""
-    said = [model.estimate(label.turns) for label in labels]
+    estimates = [model.estimate(label.turns) for label in labels]
     texts = [label.turns[-1].text if label.turns else "" for label in labels]
     trial = Trial(
         "labels",
@@ -40,10 +40,10 @@ def of_labels(labels: Sequence[GradedConversation], model: DifficultyModel) -> l
         texts,
         np.array([label.fast for label in labels]),
         np.array([label.reasoning for label in labels]),
-        np.array([estimate.p_fast for estimate in said]),
-        np.array([estimate.p_reasoning for estimate in said]),
-        np.array([estimate.uncertainty for estimate in said]),
-        np.zeros(len(said), np.intp),
+        np.array([estimate.p_fast for estimate in estimates]),
+        np.array([estimate.p_reasoning for estimate in estimates]),
+        np.array([estimate.uncertainty for estimate in estimates]),
+        np.zeros(len(estimates), np.intp),
         model.is_adapted,
     )
     return [trial]
@@ -58,7 +58,7 @@ def table(results: Sequence[Trial]) -> list[str]:
     for trial in results:
         for at, name in enumerate(RANKINGS):
             head = f"| {trial.group} | {_pair(trial)} | {len(trial.texts)} " if not at else "| | | "
-            lines.append(f"{head}| {name} | {ranked(trial, name)} |")
+            lines.append(f"{head}| {name} | {format_ranking(trial, name)} |")
         ends = f"{trial.weak.mean():.3f} / {trial.strong.mean():.3f}"
         lines.append(f"| | | | always fast / always reasoning | quality {ends} | | |")
     lines += [
@@ -81,7 +81,7 @@ def table(results: Sequence[Trial]) -> list[str]:
     return lines
 
 
-def ranked(trial: Trial, name: str) -> str:
+def format_ranking(trial: Trial, name: str) -> str:
     """Cells of one ranking: need AUROC, APGR with intervals, and CPT."""
     score, weak, strong = trial.rankings[name], trial.weak, trial.strong
     need = metrics.bootstrap(lambda rows: metrics.auroc(trial.need[rows], score[rows]), trial.clusters, draws=200)

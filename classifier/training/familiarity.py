@@ -120,7 +120,7 @@ class Gate:
         sizes = np.array([max(1, len(document.grams)) for document in documents])
         for place, name in enumerate(experts):
             distances = np.abs(scales[name].apply(documents)).mean(axis=1)
-            seen = whole.seen_in(experts[name], self._min_documents).astype(np.float64)
+            seen = whole.frequent_grams(experts[name], self._min_documents).astype(np.float64)
             share = np.asarray((whole.grams[at] > 0) @ seen) / (sizes * usual[name])
             distance = np.where(likeliest == place, distances, distance)
             likeness = np.where(likeliest == place, np.minimum(1.0, share), likeness)

@@ -50,7 +50,7 @@ class CalibrationCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class HoldoutReport:
     """Figures on the later slice. `difference`: squared error of the gain, adapted less base; below 0 is better."""
 
     pairs: int
@@ -62,29 +62,31 @@ class Later:
     verdict: HoldoutVerdict
 
 
-def judged(examples: Sequence[Example], model: DifficultyModel, abilities: Abilities) -> Array:
+def predict(examples: Sequence[Example], model: DifficultyModel, abilities: Abilities) -> Array:
     """P(correct) of both tiers, examples x tiers."""
-    found = [model.judge(example.seen, abilities) for example in examples]
-    return np.array([(each.p_fast, each.p_reasoning) for each in found], np.float64).reshape(-1, 2)
+    judgements = [model.judge(example.seen, abilities) for example in examples]
+    return np.array([(each.p_fast, each.p_reasoning) for each in judgements], np.float64).reshape(-1, 2)
 
 
-def later(examples: Sequence[Example], adapted: DifficultyModel, base: DifficultyModel, abilities: Abilities) -> Later:
+def compare_on_holdout(
+    examples: Sequence[Example], adapted: DifficultyModel, base: DifficultyModel, abilities: Abilities
+) -> HoldoutReport:
     """Compare on examples that neither model has seen."""
-    chances = {ADAPTED: judged(examples, adapted, abilities), BASE: judged(examples, base, abilities)}
+    chances = {ADAPTED: predict(examples, adapted, abilities), BASE: predict(examples, base, abilities)}
     clusters = [example.cluster for example in examples]
     calibrations = {
         name: (
-            _calibration(said[:, 0], [e.fast for e in examples]),
-            _calibration(said[:, 1], [e.reasoning for e in examples]),
+            _calibration(predicted[:, 0], [e.fast for e in examples]),
+            _calibration(predicted[:, 1], [e.reasoning for e in examples]),
         )
-        for name, said in chances.items()
+        for name, predicted in chances.items()
     }
     at = np.array([e.fast is not None and e.reasoning is not None for e in examples], np.bool_)
     weak = np.array([e.fast for e in examples if e.fast is not None and e.reasoning is not None], np.float64)
     strong = np.array([e.reasoning for e in examples if e.fast is not None and e.reasoning is not None], np.float64)
     if not len(weak):
-        return Later(0, 0, (float("nan"), float("nan")), {}, calibrations, None, HoldoutVerdict.TOO_LITTLE)
-    gains = {name: said[at, 1] - said[at, 0] for name, said in chances.items()}
+        return HoldoutReport(0, 0, (float("nan"), float("nan")), {}, calibrations, None, HoldoutVerdict.TOO_LITTLE)
+    gains = {name: predicted[at, 1] - predicted[at, 0] for name, predicted in chances.items()}
     length = np.array([float(e.seen.features.surface[_CHARACTERS]) for e in examples])[at]
     scores = {
         **gains,
@@ -100,7 +102,7 @@ def later(examples: Sequence[Example], adapted: DifficultyModel, base: Difficult
     needed = int(need_of(weak, strong).sum())
     verdict = _verdict(len(weak), needed, difference)
     quality = float(weak.mean()), float(strong.mean())
-    return Later(len(weak), needed, quality, rankings, calibrations, difference, verdict)
+    return HoldoutReport(len(weak), needed, quality, rankings, calibrations, difference, verdict)
 
 
 def need_of(weak: Array, strong: Array) -> npt.NDArray[np.bool_]:
@@ -132,11 +134,11 @@ def _bootstrap(measure: metrics.Measure, clusters: Sequence[str]) -> Interval:
     return metrics.bootstrap(measure, clusters)
 
 
-def _calibration(said: Array, known: Sequence[float | None]) -> CalibrationCheck | None:
+def _calibration(predicted: Array, known: Sequence[float | None]) -> CalibrationCheck | None:
     at = np.array([value is not None for value in known], np.bool_)
     if not at.any():
         return None
-    chance, right = said[at], np.array([value for value in known if value is not None], np.float64)
+    chance, right = predicted[at], np.array([value for value in known if value is not None], np.float64)
     rows = [str(row) for row in range(len(right))]
     ece = metrics.bootstrap(lambda drawn: metrics.ece(chance[drawn], right[drawn]), rows)
     return CalibrationCheck(len(right), ece, metrics.ece_floor(chance), metrics.brier(chance, right))

@@ -45,10 +45,10 @@ class InheritedModel:
         self._at: Array | None = None
         if any(self._is_open):
             pairs = [Abilities(float(low), float(high)) for low, high in _GRID.reshape(-1, 2)]
-            said = [[(j.p_fast, j.p_reasoning) for at in pairs for j in (model.judge(each, at),)] for each in seen]
-            self._at = np.array(said).reshape(len(seen), len(_GRID))
+            chances = [[(j.p_fast, j.p_reasoning) for at in pairs for j in (model.judge(each, at),)] for each in seen]
+            self._at = np.array(chances).reshape(len(seen), len(_GRID))
 
-    def placed(self, tier: int, right: Array, weight: Array) -> Placed:
+    def place(self, tier: int, right: Array, weight: Array) -> Placed:
         """The mean of the posterior over abilities, given outcomes in 0..1 of the examples that weigh anything."""
         given, reference = self._given[tier], self._reference[tier]
         if self._at is None or not self._is_open[tier] or not weight.any():
@@ -76,7 +76,7 @@ class Word:
         return np.asarray((1 - share) * self.weights[:, upper - 1] + share * self.weights[:, upper])
 
 
-def united(own: Vocabulary, base: DifficultyModel) -> Vocabulary:
+def merge_vocabularies(own: Vocabulary, base: DifficultyModel) -> Vocabulary:
     """One's own n-grams, then those that only the base knows."""
     keys, idf = base.parameters.keys, base.parameters.idf
     is_new = ~np.isin(keys, own.keys[:-1])
@@ -90,7 +90,7 @@ def words_of(base: DifficultyModel, vocabulary: Vocabulary, scales: Scales, surf
     order = np.argsort(given.keys)
     at = order[np.minimum(np.searchsorted(given.keys[order], vocabulary.keys[:-1]), len(order) - 1)]
     is_known = (given.keys[at] == vocabulary.keys[:-1])[:, None]
-    found = []
+    words = []
     for expert in range(len(given.usual_coverage)):
         columns = slice(expert * knots, (expert + 1) * knots)
         # What an expert never saw has no weight in its columns.
@@ -98,5 +98,5 @@ def words_of(base: DifficultyModel, vocabulary: Vocabulary, scales: Scales, surf
         signals = given.surface_weights[:, columns] / given.surface_scale[expert][:, None]
         shift = (scales.mean - given.surface_mean[expert]) @ signals + given.bias[columns]
         surface = signals * scales.scale[:, None] / surface_weight
-        found.append(Word(np.vstack((grams, surface, shift[None])), given.knots.astype(np.float64)))
-    return found
+        words.append(Word(np.vstack((grams, surface, shift[None])), given.knots.astype(np.float64)))
+    return words

@@ -63,6 +63,6 @@ def fit(scores: Array, groups: npt.NDArray[np.intp], *, iterations: int = 400) -
         return value, np.concatenate((of_ability, of_difficulty, of_slope))
 
     start = np.zeros(n_models + 2 * n_queries)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": iterations})
-    ability, difficulty, log_slope = np.split(found.x, [n_models, n_models + n_queries])
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": iterations})
+    ability, difficulty, log_slope = np.split(fitted.x, [n_models, n_models + n_queries])
     return Items(ability, difficulty, np.exp(log_slope))

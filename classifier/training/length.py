@@ -51,7 +51,7 @@ def fit_lines(falls: Array, kinds: Sequence[tuple[Array, Array]], own_level: flo
     return np.concatenate((np.repeat(falls[None], len(kinds), axis=0), levels[:, :, None]), axis=2)
 
 
-def said_by(line: Array, signals: Array) -> Array:
+def length_logits(line: Array, signals: Array) -> Array:
     """Logits (rows x knots) that a line says of signals."""
     return np.asarray(line[:, 2] - signals[:, _SIGNALS] @ line[:, :2].T)
 

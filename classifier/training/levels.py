@@ -27,7 +27,7 @@ PRIOR = Prior(slope=1.0, slope_scale=0.3, level_scale=1.5)
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownOutcomes:
     """Outcomes by example and tier, how much each weighs (0: not known), and folds."""
 
     outcomes: Array
@@ -82,29 +82,29 @@ def level_and_slope(
 ) -> tuple[float, float]:
     """The most probable slope and intercept under the prior, by Newton's method; a step that overshoots is halved."""
     expected = np.array([prior.slope, 0.0])
-    found = expected
+    fitted = expected
     mass = np.ones_like(logits) if weight is None else weight
     precision = np.diag([prior.slope_scale**-2, prior.level_scale**-2])
     features = np.stack((logits, np.ones_like(logits)), axis=1)
 
     def likelihood(at: Array) -> float:
-        said, apart = features @ at, at - expected
-        return float(mass @ (right * said - np.logaddexp(0, said)) - apart @ precision @ apart / 2)
+        predicted, apart = features @ at, at - expected
+        return float(mass @ (right * predicted - np.logaddexp(0, predicted)) - apart @ precision @ apart / 2)
 
     for _ in range(25):
-        chance = sigmoid(features @ found)
-        gradient = features.T @ (mass * (right - chance)) - precision @ (found - expected)
+        chance = sigmoid(features @ fitted)
+        gradient = features.T @ (mass * (right - chance)) - precision @ (fitted - expected)
         hessian = (features * (mass * chance * (1 - chance))[:, None]).T @ features + precision
         step = np.linalg.solve(hessian, gradient)
         for _ in range(20):
-            if likelihood(found + step) >= likelihood(found):
-                found = found + step
+            if likelihood(fitted + step) >= likelihood(fitted):
+                fitted = fitted + step
                 break
             step = step / 2
-    return float(found[0]), float(found[1])
+    return float(fitted[0]), float(fitted[1])
 
 
-def leveled(logits: Array, right: Array, weight: Array) -> tuple[float, float]:
+def fit_level(logits: Array, right: Array, weight: Array) -> tuple[float, float]:
     """Slope and intercept from the rows that weigh anything; unchanged where none does."""
     at = weight > 0
     return level_and_slope(logits[at], right[at], weight[at]) if at.any() else UNCHANGED

@@ -39,12 +39,12 @@ def quantiles_within(score: Array, part: npt.NDArray[np.intp]) -> Array:
     Scores of models fitted to different folds are not comparable: each fold's level is set by the others, and so runs
     against what is true in it, which pulls an AUROC over all folds below what any of the models has.
     """
-    found = np.zeros(len(score))
+    quantiles = np.zeros(len(score))
     for each in np.unique(part):
         at = part == each
         _, inverse, counts = np.unique(score[at], return_inverse=True, return_counts=True)
-        found[at] = ((np.cumsum(counts) - counts / 2) / at.sum())[inverse]
-    return found
+        quantiles[at] = ((np.cumsum(counts) - counts / 2) / at.sum())[inverse]
+    return quantiles
 
 
 def curve(score: Array, weak: Array, strong: Array, points: int = 10) -> tuple[Array, Array]:

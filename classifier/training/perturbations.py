@@ -22,12 +22,12 @@ def _typos(text: str, chance: random.Random) -> str:
     return "".join(letters)
 
 
-def _options_shuffled(text: str, chance: random.Random) -> str:
+def _shuffle_options(text: str, chance: random.Random) -> str:
     """Options in another order under the same letters; other texts stay as they are."""
     options = [body for _, body in _OPTION.findall(text)]
     chance.shuffle(options)
     remaining = iter(options)
-    return _OPTION.sub(lambda found: f"{found.group(1)}. {next(remaining)}", text)
+    return _OPTION.sub(lambda option: f"{option.group(1)}. {next(remaining)}", text)
 
 
 REWRITES: dict[str, Rewrite] = {
@@ -38,7 +38,7 @@ REWRITES: dict[str, Rewrite] = {
     "known suffix": lambda text, chance: f"{text} {chance.choice(KNOWN_SUFFIXES).capitalize()}",
     "unseen prefix": lambda text, chance: chance.choice(UNSEEN_PREFIXES) + text,
     "unseen suffix": lambda text, chance: text + chance.choice(UNSEEN_SUFFIXES),
-    "option order": _options_shuffled,
+    "option order": _shuffle_options,
 }
 
 
@@ -48,13 +48,13 @@ def flips(
     """Share of all texts whose side of the top-share threshold changes, per rewrite and share."""
     before = np.array([score_of(text) for text in texts])
     cuts = [float(np.quantile(before, 1 - share)) for share in shares]
-    found = {}
+    changed = {}
     for name, rewrite in REWRITES.items():
         chance = random.Random(1)
         after = np.array([score_of(rewrite(text, chance)) for text in texts])
-        found[name] = [_changed(before, after, cut) for cut in cuts]
-    return found
+        changed[name] = [_share_changed(before, after, cut) for cut in cuts]
+    return changed
 
 
-def _changed(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64], cut: float) -> float:
+def _share_changed(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64], cut: float) -> float:
     return float(np.mean((before >= cut) != (after >= cut)))

@@ -13,9 +13,9 @@ from classifier.rows import ReadFeatures
 from classifier.training.design import Design, Scales, design, scales_of
 from classifier.training.familiarity import ALWAYS_KNOWN
 from classifier.training.heads import Shape, platt
-from classifier.training.inherited import LEAST_LIKENESS, InheritedModel, Word, united, words_of
+from classifier.training.inherited import LEAST_LIKENESS, InheritedModel, Word, merge_vocabularies, words_of
 from classifier.training.learner import gram, out_of_fold, solve
-from classifier.training.levels import Known, gain, leveled, logit, sigmoid
+from classifier.training.levels import KnownOutcomes, fit_level, gain, logit, sigmoid
 from classifier.training.recipe import Columns
 from classifier.training.wrapping import invariances_of
 from classifier.vocabulary import Vocabulary, learn
@@ -53,7 +53,7 @@ class Ranking:
         return f"own ranking ({fitted}) and {1 - self.own_share:.0%} the word of the base"
 
 
-def own_ranking(documents: list[Features], known: Known, progress: Progress) -> Ranking:
+def own_ranking(documents: list[Features], known: KnownOutcomes, progress: Progress) -> Ranking:
     """A single expert on the labels alone, its strength and weights chosen out of fold."""
     scales = scales_of(documents)
     vocabulary = learn(documents, [0] * len(documents), min_documents=1, max_rows=100_000)
@@ -75,39 +75,41 @@ def own_ranking(documents: list[Features], known: Known, progress: Progress) -> 
     return Ranking(vocabulary, scales, whole, *best[1:])
 
 
-def mixed(own: Ranking, base: DifficultyModel, heard: InheritedModel, known: Known) -> list[Ranking]:
+def mix_with_base(
+    own: Ranking, base: DifficultyModel, inherited_model: InheritedModel, known: KnownOutcomes
+) -> list[Ranking]:
     """Mixtures with the word of the expert that the base speaks with here; none where no single one is heard."""
     if base.is_adapted:
         return []
     count, grams = len(known.folds), len(own.vocabulary)
     every, weight = np.ones(count, np.bool_), own.shape.surface_weight
-    vocabulary = united(own.vocabulary, base)
+    vocabulary = merge_vocabularies(own.vocabulary, base)
     foreign = slice(grams, len(vocabulary))  # of which the labelled texts hold none
     rows = own.whole.rows(np.arange(count), own.scales, np.ones(grams, np.bool_), weight)
 
-    def told(word: Word, tier: int, taught: Mask) -> tuple[Array, Array, Array]:
+    def calibrate(word: Word, tier: int, taught: Mask) -> tuple[Array, Array, Array]:
         """Calibrated weights, what they say, and what the base says."""
         right, mass = known.outcomes[:, tier], known.taught(tier, taught)
-        place = heard.placed(tier, right, mass)
+        place = inherited_model.place(tier, right, mass)
         weights = word.at(place.ability)
-        said = np.asarray(rows @ np.delete(weights, foreign))
-        slope, level = leveled(said, right, mass)
+        logits_of_word = np.asarray(rows @ np.delete(weights, foreign))
+        slope, level = fit_level(logits_of_word, right, mass)
         weights = weights * slope
         weights[-1] += level
-        return weights, slope * said + level, place.logits
+        return weights, slope * logits_of_word + level, place.logits
 
     def likeness(word: Word) -> float:
-        return min(_correlation(*told(word, tier, every)[1:]) for tier in range(2))
+        return min(_correlation(*calibrate(word, tier, every)[1:]) for tier in range(2))
 
     likest = max(words_of(base, vocabulary, own.scales, weight), key=likeness)
     if likeness(likest) < LEAST_LIKENESS:
         return []
-    inherited = np.stack([told(likest, tier, every)[0] for tier in range(2)], axis=1)
-    said = np.zeros_like(own.held_out)
+    inherited = np.stack([calibrate(likest, tier, every)[0] for tier in range(2)], axis=1)
+    logits_of_word = np.zeros_like(own.held_out)
     for fold in np.unique(known.folds):
         test = known.folds == fold
         for tier in range(2):
-            said[test, tier] = told(likest, tier, ~test)[1][test]
+            logits_of_word[test, tier] = calibrate(likest, tier, ~test)[1][test]
     padded = np.insert(own.weights, [grams] * (len(vocabulary) - grams), 0.0, axis=0)
     logits = logit(own.held_out)
     return [
@@ -115,7 +117,7 @@ def mixed(own: Ranking, base: DifficultyModel, heard: InheritedModel, known: Kno
             own,
             vocabulary=vocabulary,
             weights=share * padded + (1 - share) * inherited,
-            held_out=sigmoid(share * logits + (1 - share) * said),
+            held_out=sigmoid(share * logits + (1 - share) * logits_of_word),
             own_share=share,
         )
         for share in OWN_SHARES
@@ -127,7 +129,7 @@ def _correlation(one: Array, other: Array) -> float:
 
 
 def as_model(
-    ranking: Ranking, seen: Sequence[ReadFeatures], known: Known, base: DifficultyModel, version: str
+    ranking: Ranking, seen: Sequence[ReadFeatures], known: KnownOutcomes, base: DifficultyModel, version: str
 ) -> DifficultyModel:
     """A model of one expert."""
     vocabulary, scales, whole = ranking.vocabulary, ranking.scales, ranking.whole
@@ -165,7 +167,7 @@ def as_model(
 class _Tier:
     """Weighted ridge on a tier's soft outcomes; several strengths share its matrices."""
 
-    def __init__(self, rows: sparse.csr_matrix, invariant: sparse.csr_matrix, known: Known, tier: int) -> None:
+    def __init__(self, rows: sparse.csr_matrix, invariant: sparse.csr_matrix, known: KnownOutcomes, tier: int) -> None:
         self._is_known = known.of(tier)
         # What is not known weighs next to nothing, and so is predicted and teaches nothing.
         self._mass = np.where(self._is_known, known.weights[:, tier], 1e-9)

@@ -29,7 +29,7 @@ def shares_known(whole: Design, at: Rows, known: npt.NDArray[np.bool_], folds: R
     shares = np.zeros(len(at))
     for fold in np.unique(folds):
         held = folds == fold
-        common = known & whole.seen_in(at[~held], 1)
+        common = known & whole.frequent_grams(at[~held], 1)
         sizes = np.array([max(1, len(whole.documents[row].grams)) for row in at[held]])
         shares[held] = np.asarray((whole.grams[at[held]] > 0) @ common.astype(np.float64)) / sizes
     return shares

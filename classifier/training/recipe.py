@@ -17,7 +17,7 @@ from classifier.training.design import Scales, design, folds_of, invariances, sc
 from classifier.training.familiarity import Gate, fit_familiarity
 from classifier.training.heads import Shape, fit_heads
 from classifier.training.learner import TextRidge, gram, out_of_fold
-from classifier.training.length import fit_falls, fit_lines, on_scale, said_by
+from classifier.training.length import fit_falls, fit_lines, length_logits, on_scale
 from classifier.training.recall import Recall, fit_recall, shares_known
 from classifier.training.targets import as_served, outcomes_of, targets_of
 from classifier.vocabulary import Vocabulary, learn
@@ -130,7 +130,7 @@ def fit(
         shape = settings.shapes[name]
         targets[name] = target = targets_of(outcomes, settings.knots, shape.irt_share, at)
         scales[name] = scales_of([documents[row] for row in at])
-        seen[:-1, place] = known = whole.seen_in(at, settings.min_documents)
+        seen[:-1, place] = known = whole.frequent_grams(at, settings.min_documents)
         invariant = invariances(
             [scored.queries[row].text for row in at], vocabulary, scales[name], known, shape.surface_weight
         )
@@ -161,10 +161,10 @@ def fit(
     for place, (name, at) in enumerate(experts.items()):
         line = on_scale(lines[place], common, scales[name])
         columns.lean(slice(place * knots, (place + 1) * knots), settings.own_share, line)
-        by_length = said_by(line, scales[name].apply([documents[row] for row in at]))
+        by_length = length_logits(line, scales[name].apply([documents[row] for row in at]))
         own = settings.own_share * held_out[name] + (1 - settings.own_share) * by_length
         weight = familiarity.known[name][:, None]
-        answered.append((weight * own + (1 - weight) * said_by(lines[place], signals[at]), outcomes.scores[at]))
+        answered.append((weight * own + (1 - weight) * length_logits(lines[place], signals[at]), outcomes.scores[at]))
     factors = _fit_lengths(corpus, vocabulary, common, columns) if with_lengths else np.ones((2, 3))
     abilities = as_served(outcomes, answered + recalled_answers, settings.knots)
     reference = [abilities.get(name, fallback) for name, fallback in zip(settings.reference, (0.4, 1.9), strict=True)]

@@ -161,9 +161,9 @@ def adapt_to(trial: Trial, base: DifficultyModel, labels: int, draw: int) -> Ada
         for at in known
     ]
     adapted = adapt(given, base, "trial", lambda _: None)
-    said = [adapted.model.estimate([Turn("user", trial.texts[at])]) for at in rest]
-    gain = np.array([estimate.gain for estimate in said])
-    p_fast = np.array([estimate.p_fast for estimate in said])
+    estimates = [adapted.model.estimate([Turn("user", trial.texts[at])]) for at in rest]
+    gain = np.array([estimate.gain for estimate in estimates])
+    p_fast = np.array([estimate.p_fast for estimate in estimates])
     weak, strong = trial.weak[rest], trial.strong[rest]
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     features = words.fit_transform([trial.texts[at] for at in known])
@@ -183,7 +183,9 @@ def adapt_to(trial: Trial, base: DifficultyModel, labels: int, draw: int) -> Ada
     )
 
 
-def placing(corpus: Corpus, counts: Sequence[int] = (10, 25, 50, 100)) -> dict[str, dict[int, tuple[float, float]]]:
+def placement_errors(
+    corpus: Corpus, counts: Sequence[int] = (10, 25, 50, 100)
+) -> dict[str, dict[int, tuple[float, float]]]:
     """Error of a held model's predicted accuracy on unseen queries: by ability, and by the plain mean of the sample."""
     held = ("gpt-4o-2024-08-06", "Meta-Llama-3.1-8B-Instruct", "Qwen2.5-72B-Instruct", "claude-3-haiku-20240307")
     held_exam = ("Meta-Llama-3_1-70B-Instruct", "gemini-1.5-flash-002", "Mixtral-8x7B-Instruct-v0.1", "mathstral-7B")
@@ -191,16 +193,16 @@ def placing(corpus: Corpus, counts: Sequence[int] = (10, 25, 50, 100)) -> dict[s
     scores = corpus.scores.copy()
     scores[:, [corpus.column(name) for name in (*held, *held_exam)]] = np.nan
     base = fit_model(replace(corpus, scores=scores).where(folds == 0))
-    found = {}
+    errors = {}
     for group, names in (("crux", held), ("math-l5", held), ("mmlu_pro", held_exam)):
         rows = np.array(
             [row for row, query in enumerate(corpus.queries) if group_of(query.source) == group and folds[row]]
         )
-        found[group] = placed_on(base, corpus, rows[:800], names, counts)
-    return found
+        errors[group] = placement_errors_on(base, corpus, rows[:800], names, counts)
+    return errors
 
 
-def placed_on(
+def placement_errors_on(
     base: DifficultyModel,
     corpus: Corpus,
     rows: npt.NDArray[np.intp],
@@ -210,10 +212,12 @@ def placed_on(
     """The same for some models on some rows."""
     chance = placement.chances(base, [[Turn("user", corpus.queries[row].text)] for row in rows])
     columns = [corpus.column(name) for name in names]
-    return {count: _placed(chance, corpus.scores[rows], columns, count) for count in counts}
+    return {count: _mean_placement_errors(chance, corpus.scores[rows], columns, count) for count in counts}
 
 
-def _placed(chance: Array, scores: Array, columns: list[int], count: int, draws: int = 30) -> tuple[float, float]:
+def _mean_placement_errors(
+    chance: Array, scores: Array, columns: list[int], count: int, draws: int = 30
+) -> tuple[float, float]:
     errors = []
     for column in columns:
         asked = np.flatnonzero(np.isfinite(scores[:, column]))
@@ -228,39 +232,39 @@ def _placed(chance: Array, scores: Array, columns: list[int], count: int, draws:
     return float(by_ability), float(by_mean)
 
 
-def flipped(
+def measure_flips(
     corpus: Corpus,
     model: DifficultyModel,
     groups: Sequence[str] = HEADLINE,
     pairs_of: Mapping[str, Sequence[Pair]] = PAIRS,
 ) -> dict[str, dict[str, list[float]]]:
     """Decisions changed by rewrites, per group, for the group's first pair."""
-    found = {}
+    shares = {}
     for group in groups:
         texts = [query.text for query in corpus.queries if group_of(query.source) == group]
         texts = random.Random(0).sample(texts, min(MOST_REWRITTEN, len(texts)))
         abilities = Abilities(*(model.ability_of(name) for name in pairs_of[group][0]))
-        found[group] = flips(lambda text, at=abilities: model.estimate([Turn("user", text)], at).gain, texts)  # type: ignore[misc]
-    return found
+        shares[group] = flips(lambda text, at=abilities: model.estimate([Turn("user", text)], at).gain, texts)  # type: ignore[misc]
+    return shares
 
 
 _WORDS_READ = 60 * 750
 
 
-def speed(model: DifficultyModel, texts: Sequence[str], rounds: int = 9) -> dict[int, tuple[float, float]]:
+def measure_speed(model: DifficultyModel, texts: Sequence[str], rounds: int = 9) -> dict[int, tuple[float, float]]:
     """CPU milliseconds of an estimate at about 20, 200 and 1,000 tokens of real text.
 
     The median of the quietest round, because cores are shared and change their clock; and the best single one.
     """
     words = " ".join(texts).split()
     words *= 1 + _WORDS_READ // len(words)
-    found = {}
+    milliseconds = {}
     for tokens in (20, 200, 1000):
         size = int(tokens * 0.75)
         parts = [(Turn("user", " ".join(words[start : start + size])),) for start in range(0, 60 * size, size)]
         times = np.array([[_milliseconds(model, turns) for turns in parts * 4] for _ in range(rounds)])
-        found[tokens] = float(np.median(times, axis=1).min()), float(times.min())
-    return found
+        milliseconds[tokens] = float(np.median(times, axis=1).min()), float(times.min())
+    return milliseconds
 
 
 def _milliseconds(model: DifficultyModel, turns: Sequence[Turn]) -> float:

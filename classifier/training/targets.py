@@ -61,7 +61,7 @@ def as_served(outcomes: Outcomes, answered: list[tuple[Array, Array]], knots: tu
     upper = np.clip(np.searchsorted(knots, grid), 1, len(knots) - 1)
     lower_knot, upper_knot = np.array(knots)[upper - 1], np.array(knots)[upper]
     share = (grid - lower_knot) / (upper_knot - lower_knot)
-    found = {}
+    abilities = {}
     for column, name in enumerate(outcomes.names):
         support = -((grid - outcomes.items.ability[column]) ** 2) / 2
         for logits, scores in answered:
@@ -69,5 +69,5 @@ def as_served(outcomes: Outcomes, answered: list[tuple[Array, Array]], knots: tu
             chance = irt.sigmoid(logits[asked][:, upper - 1] * (1 - share) + logits[asked][:, upper] * share)
             right = scores[asked, column][:, None]
             support += np.sum(right * np.log(chance) + (1 - right) * np.log(1 - chance), axis=0)
-        found[name] = float(grid[np.argmax(support)])
-    return found
+        abilities[name] = float(grid[np.argmax(support)])
+    return abilities

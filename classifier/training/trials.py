@@ -87,7 +87,7 @@ def try_pair(
         if group_of(query.source) == group and np.isfinite(weak[row]) and np.isfinite(strong[row])
     ]
     placed = [Abilities(*(model.ability_of(name) for name in pair)) for model in models]
-    said = [
+    estimates = [
         models[model_of[row]].estimate([Turn("user", corpus.queries[row].text)], placed[model_of[row]]) for row in rows
     ]
     return Trial(
@@ -97,9 +97,9 @@ def try_pair(
         [corpus.queries[row].cluster for row in rows],
         weak[rows],
         strong[rows],
-        np.array([estimate.p_fast for estimate in said]),
-        np.array([estimate.p_reasoning for estimate in said]),
-        np.array([estimate.uncertainty for estimate in said]),
+        np.array([estimate.p_fast for estimate in estimates]),
+        np.array([estimate.p_reasoning for estimate in estimates]),
+        np.array([estimate.uncertainty for estimate in estimates]),
         np.array(model_of)[rows],
         all(None not in (abilities.fast, abilities.reasoning) for abilities in placed),
     )
@@ -135,15 +135,15 @@ class PairsError(ValueError):
     """A pair of models that cannot be tried, said in the operator's words."""
 
 
-def pairs_of_names(said: Sequence[str]) -> list[Pair]:
+def pairs_of_names(names: Sequence[str]) -> list[Pair]:
     """Read `WEAK:STRONG`; raises PairsError."""
-    found = []
-    for each in said:
+    pairs = []
+    for each in names:
         weak, _, strong = each.partition(":")
         if not weak or not strong or weak == strong:
             raise PairsError(f"--pair {each}: give two models as WEAK:STRONG")
-        found.append((weak, strong))
-    return found
+        pairs.append((weak, strong))
+    return pairs
 
 
 def pairs_in(corpus: Corpus, asked: Sequence[Pair] = ()) -> dict[str, tuple[Pair, ...]]:
@@ -154,7 +154,7 @@ def pairs_in(corpus: Corpus, asked: Sequence[Pair] = ()) -> dict[str, tuple[Pair
     """
     if unknown := sorted({name for pair in asked for name in pair} - set(corpus.models)):
         raise PairsError(f"no outcomes of {', '.join(unknown)}; there are {', '.join(corpus.models)}")
-    found: dict[str, tuple[Pair, ...]] = {}
+    tried: dict[str, tuple[Pair, ...]] = {}
     groups = np.array([group_of(query.source) for query in corpus.queries])
     for group in sorted(set(groups.tolist())):
         scores = corpus.scores[groups == group]
@@ -166,11 +166,11 @@ def pairs_in(corpus: Corpus, asked: Sequence[Pair] = ()) -> dict[str, tuple[Pair
             *others, best = sorted(busy, key=lambda at: float(np.nanmean(scores[:, at])))
             listed = ((corpus.models[others[len(others) // 2]], corpus.models[best]),)
         if listed:
-            found[group] = listed
-    return found
+            tried[group] = listed
+    return tried
 
 
-def pooled(tried: Sequence[Trial], name: str) -> Array:
+def pool(tried: Sequence[Trial], name: str) -> Array:
     """One of the arrays of all trials, end to end."""
     return np.concatenate([getattr(trial, name) for trial in tried])
 

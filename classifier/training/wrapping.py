@@ -32,11 +32,11 @@ def invariances_of(
     chosen = [documents[chance.randrange(len(documents))] for _ in range(INVARIANCE_ROWS)]
     at = np.arange(len(chosen))
     plain = design(chosen, vocabulary)
-    wrapped = design([_wrapped(document, chance) for document in chosen], vocabulary)
+    wrapped = design([_wrap(document, chance) for document in chosen], vocabulary)
     return (wrapped.rows(at, scales, seen, surface_weight) - plain.rows(at, scales, seen, surface_weight)) * INSISTENCE
 
 
-def joined(first: Features, second: Features) -> Features:
+def join(first: Features, second: Features) -> Features:
     """Features of two texts one after the other."""
     grams, places = np.unique(np.concatenate((first.grams, second.grams)), return_inverse=True)
     counts = np.bincount(places, np.concatenate((_counts(first), _counts(second))), len(grams))
@@ -50,13 +50,13 @@ def joined(first: Features, second: Features) -> Features:
     signals[_AT["distinct"]] = len(grams) / (2 * words + 1)
     signals[_AT["number_length"]] = signals[_AT["digits"]] / (numbers + 1)
     signals[_AT["line_length"]] = size / (newlines + 1)
-    signals[_ASKED] = _asked(a, b)
+    signals[_ASKED] = _question_signals(a, b)
     frequencies = (1.0 + np.log(counts)).astype(np.float32)
     surface = np.log1p(signals).astype(np.float32)
     return Features(grams, frequencies, surface, first.is_ascii and second.is_ascii)
 
 
-def _asked(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _question_signals(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The question's signals: what follows answer options belongs to the last of them."""
     if a[_AT["options"]]:
         asked = a[_ASKED].copy()
@@ -76,8 +76,8 @@ def _counts(features: Features) -> npt.NDArray[np.float64]:
     return np.rint(np.exp(features.frequencies.astype(np.float64) - 1.0))
 
 
-def _wrapped(document: Features, chance: random.Random) -> Features:
+def _wrap(document: Features, chance: random.Random) -> Features:
     before, behind = around(chance)
     if before:
-        document = joined(extract(before), document)
-    return joined(document, extract(behind)) if behind else document
+        document = join(extract(before), document)
+    return join(document, extract(behind)) if behind else document

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
-from classifier.drift import CalibrationWatch, Drift
+from classifier.drift import CalibrationMonitor, Drift
 from router.api.asgi import answering, send_json
 from router.api.auth import Authenticator
 from router.api.chat.response import encoded
@@ -54,7 +54,7 @@ class Scrape:
         metrics: Metrics,
         shipping: Callable[[], ShippingState],
         scores: Callable[[], Drift],
-        calibration: CalibrationWatch,
+        calibration: CalibrationMonitor,
         coverage: CoverageLog,
         authenticator: Authenticator,
     ) -> None:

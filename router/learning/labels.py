@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from classifier.rows import ROW_FORMAT, ReadFeatures, RowError, unpacked
+from classifier.rows import ROW_FORMAT, ReadFeatures, RowError, unpack
 from router.database import codes, ids
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Reason, Signal, Tier
@@ -152,7 +152,7 @@ def _fetch(connection: Connection, query: str, column: str, low: int, high: int,
 
 def _is_readable(row: bytes) -> bool:
     try:
-        unpacked(bytes(row))
+        unpack(bytes(row))
     except RowError:
         return False
     return True
@@ -162,7 +162,7 @@ def _lesson(row: Any) -> LabelledRequest:
     id, packed, score, p_fast, p_reasoning, propensity, tier, reason, outcome, first_byte_ms = row
     labelled_request = LabelledRequest(
         at_us=(int.from_bytes(id, "big") >> 80) * 1_000,
-        seen=unpacked(bytes(packed)),
+        seen=unpack(bytes(packed)),
         score=float(score),
         p_fast=float(p_fast),
         p_reasoning=float(p_reasoning),

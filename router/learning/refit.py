@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.model import DifficultyModel
-from classifier.rows import packed
+from classifier.rows import pack
 from classifier.training.adapt import FEWEST_FOR_RANKING, Adapted, adapt_to_examples
-from classifier.training.holdout import Later, later
+from classifier.training.holdout import HoldoutReport, compare_on_holdout
 from classifier.training.levels import FEWEST_OF_A_TIER, level_and_slope
 from classifier.types import Abilities
 from router.decision.policy import NEVER, Policy
@@ -43,7 +43,7 @@ class Refit:
     """What was learnt, and how it does on the later slice."""
 
     adapted: Adapted
-    figures: Later
+    figures: HoldoutReport
     labels: int
     taught: int
     sources: dict[Source, int]
@@ -75,7 +75,7 @@ def refit(
     fewest = FEWEST_FOR_RANKING if len(labelled) >= labels_for_ranking else len(labelled) + 1
     adapted = adapt_to_examples(examples, base, version, progress, abilities=abilities, fewest_for_ranking=fewest)
     progress(f"evaluating on {len(after)} later labels")
-    figures = later(examples_of(after, believe(after)), adapted.model, base, abilities)
+    figures = compare_on_holdout(examples_of(after, believe(after)), adapted.model, base, abilities)
     span = earlier[0].at_us, after[0].at_us, after[-1].at_us
     return Refit(adapted, figures, len(labelled), len(earlier), sources_of(labelled), span, digest)
 
@@ -120,7 +120,7 @@ def _chances(labelled_requests: Sequence[LabelledRequest], model: DifficultyMode
 def _digest(labelled_requests: Sequence[LabelledRequest]) -> str:
     total = hashlib.sha256()
     for labelled_request in labelled_requests:
-        total.update(packed(labelled_request.seen))
+        total.update(pack(labelled_request.seen))
         total.update(repr((labelled_request.labels, labelled_request.contest)).encode())
     return total.hexdigest()
 

@@ -6,7 +6,7 @@ request id, so that it is the same wherever it is asked.
 
 from dataclasses import dataclass
 
-from classifier.rows import ROW_FORMAT, packed
+from classifier.rows import ROW_FORMAT, pack
 from classifier.types import Estimate
 from router.learning.duels import Duels
 from router.ledger.entries import KeptFeatures
@@ -37,4 +37,4 @@ class Learning:
         is_wanted = is_duelled or decision.reason is Reason.EXPLORED
         if not is_wanted and int(request_id[24:], 16) / 2**32 >= self.keep_share:
             return None
-        return KeptFeatures(request_id, created_at, ROW_FORMAT, packed(estimate.seen))
+        return KeptFeatures(request_id, created_at, ROW_FORMAT, pack(estimate.seen))

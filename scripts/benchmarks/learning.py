@@ -27,7 +27,7 @@ from sqlalchemy import Engine, insert
 from classifier import artifact
 from classifier.features import SURFACE_NAMES
 from classifier.model import DifficultyModel
-from classifier.rows import ROW_FORMAT, packed
+from classifier.rows import ROW_FORMAT, pack
 from classifier.rows import read as read_turns
 from classifier.training import controls, metrics
 from classifier.training.adapt import FEWEST_FOR_RANKING, Example, adapt_to_examples
@@ -112,7 +112,7 @@ def book(
                 False, True, None, None,
             )
         )  # fmt: skip
-        record.add(KeptFeatures(id_, opened_at, ROW_FORMAT, packed(estimate.seen)))
+        record.add(KeptFeatures(id_, opened_at, ROW_FORMAT, pack(estimate.seen)))
         record.add(Closing(id_, opened_at + 1, tier, Outcome.OK, None, 1, 2))
         right = {Tier.FAST: traffic.fast[at] >= 0.5, Tier.REASONING: traffic.reasoning[at] >= 0.5}
         if dice.random() < DUELLED:
@@ -261,7 +261,7 @@ def sizes_of_rows(corpus: Corpus) -> str:
     for use, name in (("lengths-only", "Arena-Hard prompts"), ("evaluate-only", "AlpacaEval instructions")):
         seen = [read_turns((Turn("user", query.text),)) for query in corpus.queries if query.use == use]
         began = time.perf_counter()
-        sizes = np.array([len(packed(each)) for each in seen])
+        sizes = np.array([len(pack(each)) for each in seen])
         micros = (time.perf_counter() - began) / max(len(seen), 1) * 1e6
         parts.append(
             f"| {name} | {len(seen)} | {sizes.mean():.0f} | {np.median(sizes):.0f} | {np.quantile(sizes, 0.95):.0f} "

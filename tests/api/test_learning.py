@@ -9,7 +9,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from classifier import artifact
-from classifier.rows import ROW_FORMAT, unpacked
+from classifier.rows import ROW_FORMAT, unpack
 from router.database.learning_tables import Duel, DuelDay, FeatureRow
 from tests.api.service import CHAT, Service, serving, settings_of
 
@@ -77,7 +77,7 @@ async def test_overrides_are_neither_duelled_nor_kept(learning: Service) -> None
 async def test_a_row_is_enough_to_judge_the_request_again(learning: Service) -> None:
     request_id, body = await ask(learning)
     [row] = await learning.until(lambda: rows(learning, FeatureRow))
-    judged = artifact.load().judge(unpacked(bytes(row.row)))
+    judged = artifact.load().judge(unpack(bytes(row.row)))
     assert (row.request_id, row.format) == (request_id, ROW_FORMAT)
     assert round(judged.p_fast, 4) == body["x_tierwise"]["p_fast"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import Engine, insert
 
 from classifier import artifact
-from classifier.rows import ROW_FORMAT, packed
+from classifier.rows import ROW_FORMAT, pack
 from classifier.types import Turn
 from router.clock import request_id
 from router.database.tables import Feedback
@@ -92,7 +92,7 @@ def entries_of(each: Told, id_: str, opened_at: int, signal: Signal | None, prev
     )
     entries: list[Entry] = [
         opening,
-        KeptFeatures(id_, opened_at, ROW_FORMAT, packed(estimate.seen)),
+        KeptFeatures(id_, opened_at, ROW_FORMAT, pack(estimate.seen)),
         Closing(id_, opened_at + 1, each.answered, each.outcome, None, 100, 200),
     ]
     if each.agreement is not None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from classifier.drift import CalibrationWatch, ScoreStability
+from classifier.drift import CalibrationMonitor, ScoreStability
 
 
 def _stability(scores: np.ndarray) -> ScoreStability:
@@ -34,14 +34,14 @@ def test_only_the_last_window_counts() -> None:
 
 @pytest.mark.parametrize(("kept", "is_alarming"), [(0.7, False), (0.4, True)])
 def test_broken_promises_raise_an_alarm(kept: float, is_alarming: bool) -> None:
-    watch, random = CalibrationWatch(), np.random.default_rng(2)
+    watch, random = CalibrationMonitor(), np.random.default_rng(2)
     for _ in range(1500):
         watch.observe(0.7, float(random.random() < kept))
     assert watch.gap().is_alarming is is_alarming
 
 
 def test_kept_promises_have_a_small_calibration_error() -> None:
-    watch, random = CalibrationWatch(), np.random.default_rng(3)
+    watch, random = CalibrationMonitor(), np.random.default_rng(3)
     for promised in random.random(2000):
         watch.observe(float(promised), float(random.random() < promised))
     assert watch.ece() < 0.06

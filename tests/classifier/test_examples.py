@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from classifier.features import SURFACE_NAMES, extract
-from classifier.rows import packed, read, unpacked
+from classifier.rows import pack, read, unpack
 from classifier.training.adapt import Adapted, Example, adapt, adapt_to_examples
-from classifier.training.wrapping import joined
+from classifier.training.wrapping import join
 from classifier.types import Abilities, Turn
 from tests.classifier.training.test_adapt import BASE, some_labels
 
@@ -23,8 +23,8 @@ def numbers_of(adapted: Adapted) -> dict[str, bytes]:
 @pytest.mark.parametrize("count", [60, 220])
 def test_texts_and_their_stored_rows_give_the_same_artefact(count: int) -> None:
     labels = some_labels(count, fast=0.5, reasoning=0.9)
-    stored = [packed(read(label.turns)) for label in labels]
-    examples = [Example(unpacked(row), label.fast, label.reasoning) for row, label in zip(stored, labels, strict=True)]
+    stored = [pack(read(label.turns)) for label in labels]
+    examples = [Example(unpack(row), label.fast, label.reasoning) for row, label in zip(stored, labels, strict=True)]
     of_texts, of_rows = adapt(labels, BASE, "test", quiet), adapt_to_examples(examples, BASE, "test", quiet)
     assert of_texts.method == of_rows.method
     assert numbers_of(of_texts) == numbers_of(of_rows)
@@ -73,7 +73,7 @@ def test_a_base_is_recalibrated_for_the_models_it_was_asked_about() -> None:
 
 def test_joined_features_are_those_of_the_joined_text() -> None:
     first, second = "For 'a friend' of mine: ", "What is 12 times 30,\nand is 'the result' even?"
-    found, wanted = joined(extract(first), extract(second)), extract(first + second)
+    found, wanted = join(extract(first), extract(second)), extract(first + second)
     seam = set(wanted.grams.tolist()) - set(found.grams.tolist())
     assert len(seam) == 1
     assert set(found.grams.tolist()) < set(wanted.grams.tolist())

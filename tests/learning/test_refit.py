@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from classifier.training.holdout import FEWEST_PAIRS, HoldoutVerdict, later
+from classifier.training.holdout import FEWEST_PAIRS, HoldoutVerdict, compare_on_holdout
 from classifier.types import Abilities, Turn
 from router.cli import app
 from router.database import schema
@@ -119,7 +119,7 @@ def test_a_worse_model_is_called_worse(labelled_requests: list[LabelledRequest],
     parameters = replace(found.adapted.model.parameters, final=final)
     worse = type(BASE)(parameters, version="worse", abilities=BASE.abilities, is_adapted=True)
     chances = np.array([(each.p_fast, each.p_reasoning) for each in labelled_requests])
-    figures = later(examples_of(labelled_requests[: FEWEST_PAIRS + 50], chances), worse, BASE, Abilities())
+    figures = compare_on_holdout(examples_of(labelled_requests[: FEWEST_PAIRS + 50], chances), worse, BASE, Abilities())
     assert figures.verdict is HoldoutVerdict.WORSE
 
 

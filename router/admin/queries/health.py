@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Engine, select
 
-from classifier.drift import CalibrationWatch, Drift, ScoreStability
+from classifier.drift import CalibrationMonitor, Drift, ScoreStability
 from classifier.model import DifficultyModel
 from router.database import ids
 from router.database.tables import Call, Feedback, LabelText, Request
@@ -159,7 +159,7 @@ def calibration(engine: Engine) -> CalibrationHealth:
     )
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-    watch, pairs = CalibrationWatch(MOST_FEEDBACK), []
+    watch, pairs = CalibrationMonitor(MOST_FEEDBACK), []
     for row in rows:
         kept = row.score if row.score is not None else None if row.rating == 0 else float(row.rating == 1)
         if kept is not None:

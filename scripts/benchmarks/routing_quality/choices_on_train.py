@@ -75,7 +75,7 @@ def _candidate(taught: Corpus, settings: recipe.RecipeSettings) -> str:
 
     tried = trials.trials_of(taught, *trials.cross_fitted(taught, fit))
     fast, reasoning = (
-        metrics.ece(trials.pooled(tried, said), trials.pooled(tried, true))
+        metrics.ece(trials.pool(tried, said), trials.pool(tried, true))
         for said, true in (("p_fast", "weak"), ("p_reasoning", "strong"))
     )
     left = [

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from classifier.model import DifficultyModel
 from classifier.rows import ReadFeatures, read
 from classifier.training import metrics, recipe
-from classifier.training.adapt import Example, adapt_to_examples, known_of, recalibrated
+from classifier.training.adapt import Example, adapt_to_examples, gather_outcomes, recalibrate
 from classifier.training.corpus import Corpus
 from classifier.training.inherited import InheritedModel
-from classifier.training.ranking import as_model, mixed, own_ranking
+from classifier.training.ranking import as_model, mix_with_base, own_ranking
 from classifier.training.trials import Pair, group_of
 from classifier.types import Abilities, Turn
 
@@ -90,16 +90,16 @@ def _figures(hidden: _Hidden, labels: int) -> Figures:
         Example(each, weak, strong)
         for each, weak, strong in zip(seen, hidden.weak[:labels], hidden.strong[:labels], strict=True)
     ]
-    known = known_of(examples)
+    known = gather_outcomes(examples)
     middle = Abilities(*base.parameters.reference.tolist())
     heard = InheritedModel(base, seen, Abilities())
     own = own_ranking([each.features for each in seen], known, lambda _: None)
     models = {
         "own ranking": as_model(own, seen, known, base, "trial"),
-        "base, at the reference": recalibrated(base, InheritedModel(base, seen, middle), known, "trial").model,
-        "base, placed": recalibrated(base, heard, known, "trial").model,
+        "base, at the reference": recalibrate(base, InheritedModel(base, seen, middle), known, "trial").model,
+        "base, placed": recalibrate(base, heard, known, "trial").model,
     }
-    for mixture in mixed(own, base, heard, known):
+    for mixture in mix_with_base(own, base, heard, known):
         name = f"mixed, {mixture.own_share:.0%} own"
         models[name] = as_model(mixture, seen, known, base, "trial")
     models["what `adapt` keeps"] = adapt_to_examples(examples, base, "trial", lambda _: None).model

@@ -84,7 +84,7 @@ def draw(tried: Sequence[Trial], directory: Path) -> list[str]:
     lines = [Line("perfect", [0, 1], [0, 1], is_dashed=True)]
     for group in (*HEADLINE, "rgym"):
         members = [trial for trial in tried if trial.group == group]
-        said, true = (trials.pooled(members, name) for name in ("p_fast", "weak"))
+        said, true = (trials.pool(members, name) for name in ("p_fast", "weak"))
         parts = np.array_split(np.argsort(said, kind="stable"), 10)
         lines.append(
             Line(group, [float(said[part].mean()) for part in parts], [float(true[part].mean()) for part in parts])
@@ -109,7 +109,7 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
             trial = trials.try_pair(graded, group, trials.PAIRS[group][1], [base], [0] * len(graded.queries))
             adapted = [studies.adapt_to(trial, base, 1500, seed) for seed in range(DRAWS)]
     log.info("placing models, rewriting texts")
-    placed, rewritten = studies.placing(graded), studies.flipped(graded, model)
+    placed, rewritten = studies.placement_errors(graded), studies.measure_flips(graded, model)
     found_bars = [
         *bars.of_ranking([trial for trial in tried if trial.group in HEADLINE], baseline, "code, maths, exam"),
         bars.of_tasks([trial for trial in tried if trial.group == "rgym"]),

@@ -4,9 +4,9 @@ import pytest
 from classifier import artifact
 from classifier.model import DifficultyModel
 from classifier.rows import ReadFeatures, read
-from classifier.training.adapt import Example, adapt_to_examples, known_of
-from classifier.training.inherited import InheritedModel, united, words_of
-from classifier.training.ranking import as_model, mixed, own_ranking
+from classifier.training.adapt import Example, adapt_to_examples, gather_outcomes
+from classifier.training.inherited import InheritedModel, merge_vocabularies, words_of
+from classifier.training.ranking import as_model, mix_with_base, own_ranking
 from classifier.types import Abilities, Turn
 
 BASE = artifact.load()
@@ -36,9 +36,9 @@ def answered(seen: list[ReadFeatures], abilities: Abilities) -> list[Example]:
 
 
 def placed(examples: list[Example], base: DifficultyModel, abilities: Abilities) -> list[float]:
-    known = known_of(examples)
+    known = gather_outcomes(examples)
     heard = InheritedModel(base, [example.seen for example in examples], abilities)
-    return [heard.placed(tier, known.outcomes[:, tier], known.weights[:, tier]).ability for tier in range(2)]
+    return [heard.place(tier, known.outcomes[:, tier], known.weights[:, tier]).ability for tier in range(2)]
 
 
 def test_tiers_are_placed_where_their_answers_speak_for() -> None:
@@ -56,7 +56,7 @@ def test_without_answers_a_tier_stays_at_the_reference() -> None:
     heard = InheritedModel(BASE, seen, NOBODY)
     said = [BASE.judge(each).p_fast for each in seen]
     nothing = np.zeros(10)
-    place = heard.placed(0, nothing, nothing)
+    place = heard.place(0, nothing, nothing)
     assert place.ability == pytest.approx(BASE.parameters.reference[0])
     assert 1 / (1 + np.exp(-place.logits)) == pytest.approx(said)
 
@@ -77,17 +77,17 @@ def test_an_adapted_base_keeps_its_place() -> None:
 
 def test_united_vocabularies_begin_with_ones_own() -> None:
     examples = answered(an_exam(20), PAIR)
-    own = own_ranking([each.seen.features for each in examples], known_of(examples), lambda _: None)
-    both = united(own.vocabulary, BASE)
+    own = own_ranking([each.seen.features for each in examples], gather_outcomes(examples), lambda _: None)
+    both = merge_vocabularies(own.vocabulary, BASE)
     assert both.keys[: len(own.vocabulary)].tolist() == own.vocabulary.keys[:-1].tolist()
     assert set(BASE.parameters.keys.tolist()) <= set(both.keys.tolist())
 
 
 def test_an_experts_word_is_served_as_the_mixture_says_out_of_fold() -> None:
     examples = answered(an_exam(120), PAIR)
-    seen, known = [each.seen for each in examples], known_of(examples)
+    seen, known = [each.seen for each in examples], gather_outcomes(examples)
     own = own_ranking([each.features for each in seen], known, lambda _: None)
-    mixtures = mixed(own, BASE, InheritedModel(BASE, seen, NOBODY), known)
+    mixtures = mix_with_base(own, BASE, InheritedModel(BASE, seen, NOBODY), known)
     assert [each.own_share for each in mixtures] == [0.75, 0.5, 0.25]
     assert "75% the word of the base" in mixtures[-1].method
     served = as_model(mixtures[-1], seen, known, BASE, "test")
@@ -97,7 +97,7 @@ def test_an_experts_word_is_served_as_the_mixture_says_out_of_fold() -> None:
 
 def test_each_expert_has_a_word() -> None:
     examples = answered(an_exam(20), PAIR)
-    own = own_ranking([each.seen.features for each in examples], known_of(examples), lambda _: None)
+    own = own_ranking([each.seen.features for each in examples], gather_outcomes(examples), lambda _: None)
     words = words_of(BASE, own.vocabulary, own.scales, 0.1)
     assert len(words) == len(BASE.parameters.usual_coverage)
     low, high = words[0].knots[:2]

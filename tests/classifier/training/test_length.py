@@ -3,7 +3,7 @@ import pytest
 
 from classifier.features import QUESTION, SURFACE_NAMES
 from classifier.training.design import Scales
-from classifier.training.length import fit_falls, fit_lines, on_scale, said_by
+from classifier.training.length import fit_falls, fit_lines, length_logits, on_scale
 
 SIGNALS = len(SURFACE_NAMES)
 
@@ -41,4 +41,6 @@ def test_a_line_says_the_same_on_another_scale() -> None:
     old = Scales(np.zeros(SIGNALS), np.ones(SIGNALS))
     new = Scales(np.full(SIGNALS, 0.3), np.full(SIGNALS, 2.0))
     signals, line = some_texts(), np.array([[0.4, 0.2, 0.1], [0.3, 0.5, 1.0]])
-    assert said_by(on_scale(line, old, new), (signals - new.mean) / new.scale) == pytest.approx(said_by(line, signals))
+    assert length_logits(on_scale(line, old, new), (signals - new.mean) / new.scale) == pytest.approx(
+        length_logits(line, signals)
+    )
