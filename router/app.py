@@ -175,7 +175,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         lambda: artifacts.at_hand(policy_book.active.classifier),
         watch.verdict_on,
     )
-    routes += admin.mounted(pages, environ)
+    routes += admin.admin_routes(pages, environ)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -208,7 +208,7 @@ def _opened(settings: Settings, clock: SystemClock) -> tuple[Engine, PriceBook, 
     revenue.sync(engine, segments, now_us)
     pricelist.sync(engine, settings.model_names(), settings.prices, now_us)
     prices = PriceBook.load(engine)
-    unpriced = prices.unpriced(settings.model_names(), clock.now_us())
+    unpriced = prices.find_unpriced(settings.model_names(), clock.now_us())
     if unpriced and settings.require_prices:
         raise WrongSetting(f"require_prices: {', '.join(unpriced)} has no price; give one in [prices]")
     return engine, prices, RevenueBook.load(engine)

@@ -116,7 +116,7 @@ class Dispatcher:
         said = said_last(ask.messages)
         ad_view = self._ads.view(said)
         eligible = routed.ads_eligible and not ad_view.is_sensitive
-        version, expected = self._revenue.expected(
+        version, expected = self._revenue.estimate_revenue(
             ask.segment, ask.country, eligible, surface=ask.surface, is_commercial=ad_view.is_commercial
         )
         opening = Opening(
@@ -184,7 +184,7 @@ class Dispatcher:
         can_be_duelled = query.n == 1 and not routed.attachments and ask.allowed_tiers >= {Tier.FAST, Tier.REASONING}
         share = 0.0 if self._is_low() or not can_be_duelled else routed.policy.shadow
         is_duelled = learning.is_duelled(ask.request_id, decision, share)
-        kept = learning.kept(ask.request_id, decision, routed.estimate, opened_at, is_duelled=is_duelled)
+        kept = learning.features_to_keep(ask.request_id, decision, routed.estimate, opened_at, is_duelled=is_duelled)
         if kept is not None:
             calls.note(kept)
         if not is_duelled or learning.duels is None:

@@ -18,11 +18,11 @@ VersionArgument = Annotated[str, typer.Argument(help="The artefact's version.")]
 def list_(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """List the artefacts, newest first, and whether the policy in force names one."""
     from router.commands.opening import opened
-    from router.learning.artifacts import listed
+    from router.learning.artifacts import list_all
     from router.policies.versions import in_force
 
     with opened(config) as (_, engine):
-        found, named = listed(engine), in_force(engine).classifier
+        found, named = list_all(engine), in_force(engine).classifier
     rows = [
         {
             "version": each.version,

@@ -101,7 +101,7 @@ def set_revenue(
     with opened(config) as (_, engine):
         with engine.connect() as connection:
             current = revenue.newest(connection)
-        name = revenue.surfaced(segment, surface)
+        name = revenue.assumption_name(segment, surface)
         known = current.body["segments"] if current else {}
         stored = known.get(name) or known.get(segment)
         base = SCENARIOS[scenario or "base"] if scenario or stored is None else Assumption(**stored)
@@ -146,7 +146,7 @@ def _row(
         "publisher_share": str(Decimal(assumption.publisher_share_ppm) / 1_000_000),
         "commercial_factor": str(Decimal(assumption.commercial_ppm) / 1_000_000),
         "flat_usd": usd_text(assumption.flat_nanousd),
-        "expected_usd": usd_text(assumption.expected(factor)),
+        "expected_usd": usd_text(assumption.estimate_revenue(factor)),
         "author": version.author if version is not None else None,
         "note": version.note if version is not None else None,
         "since": made,

@@ -115,7 +115,7 @@ def _from_ledger(
             "labels": found.labels,
             "verdict": str(found.figures.verdict),
         }
-        blob = artifacts.packed(found.adapted.model, about)
+        blob = artifacts.pack(found.adapted.model, about)
         now_us = int(datetime.now(UTC).timestamp() * 1e6)
         version = artifacts.store(engine, blob, card(found, base.version, names), author or "tierwise train", now_us)
         if out is not None:

@@ -31,7 +31,7 @@ class DatabaseUnusable(Unavailable):
 
 def open_engine(database_url: str) -> Engine:
     """Make an engine with the pragmas and time-outs that the books rely on; raises DatabaseUnusable."""
-    url = _parsed(database_url)
+    url = _parse_url(database_url)
     try:
         if url.get_backend_name() == "sqlite":
             return _sqlite_engine(url)
@@ -64,14 +64,14 @@ async def off_loop(work: Callable[[], Result]) -> Result:
         raise Unavailable("the database is away; send it again later") from None
 
 
-def shown(database_url: str) -> str:
+def format_url(database_url: str) -> str:
     """Write a database URL without its password."""
-    return _parsed(database_url).render_as_string(hide_password=True)
+    return _parse_url(database_url).render_as_string(hide_password=True)
 
 
 def sqlite_path(database_url: str) -> Path | None:
     """Return the file of an SQLite URL; None for other databases and in-memory ones."""
-    url = _parsed(database_url)
+    url = _parse_url(database_url)
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return None
     return Path(url.database)
@@ -81,7 +81,7 @@ def cause(error: BaseException, database_url: str | None = None) -> str:
     """Say in one line why the database failed, without its password."""
     origin = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     line = " ".join(str(origin).split()) or type(origin).__name__
-    password = _parsed(database_url).password if database_url else None
+    password = _parse_url(database_url).password if database_url else None
     return line.replace(str(password), "***") if password else line
 
 
@@ -90,15 +90,15 @@ def check_writable(engine: Engine, needed_bytes: int = NEEDED_BYTES) -> None:
     url = engine.url.render_as_string(hide_password=False)
     path = sqlite_path(url)
     if path is not None and path.exists() and shutil.disk_usage(path.parent).free < needed_bytes:
-        raise DatabaseUnusable(f"{shown(url)} cannot be written: the disk is full")
+        raise DatabaseUnusable(f"{format_url(url)} cannot be written: the disk is full")
     try:
         with writing(engine) as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
     except SQLAlchemyError as error:
-        raise DatabaseUnusable(f"{shown(url)} cannot be written: {cause(error, url)}") from None
+        raise DatabaseUnusable(f"{format_url(url)} cannot be written: {cause(error, url)}") from None
 
 
-def _parsed(database_url: str) -> URL:
+def _parse_url(database_url: str) -> URL:
     try:
         url = make_url(database_url)
     except ArgumentError:

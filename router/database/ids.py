@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 END_OF_TIME_MS = 1 << 48
 
 
-def selected(dialect: str, column: str) -> str:
+def as_bytes(dialect: str, column: str) -> str:
     """Write SQL that yields an id column as 16 bytes."""
     return f"uuid_send({column})" if dialect == "postgresql" else column
 

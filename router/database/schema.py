@@ -14,7 +14,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import migrations
 import router.database
-from router.database.engine import DatabaseUnusable, cause, check_writable, exclusive, open_engine, shown, sqlite_path
+from router.database.engine import (
+    DatabaseUnusable,
+    cause,
+    check_writable,
+    exclusive,
+    open_engine,
+    format_url,
+    sqlite_path,
+)
 from router.database.tables import Base
 
 if TYPE_CHECKING:
@@ -38,13 +46,13 @@ def ready_engine(database_url: str) -> Engine:
 
     Raises DatabaseUnusable naming the cause.
     """
-    engine = _opened(database_url)
+    engine = _open_or_create(database_url)
     try:
         state = check(engine)
         if state is SchemaState.EMPTY:
             migrate(engine)
         elif state is not SchemaState.CURRENT:
-            raise DatabaseUnusable(f"{shown(database_url)}: {ADVICE[state]}")
+            raise DatabaseUnusable(f"{format_url(database_url)}: {ADVICE[state]}")
         check_writable(engine)
     except DatabaseUnusable:
         engine.dispose()
@@ -63,7 +71,7 @@ def migrate(database: Engine | str, revision: str = "head") -> None:
     """Upgrade (or downgrade, to an older revision) the schema; processes that start together wait for each other."""
     from alembic import command
 
-    engine = _opened(database) if isinstance(database, str) else database
+    engine = _open_or_create(database) if isinstance(database, str) else database
     try:
         with exclusive(engine) as connection:
             config = _config(connection)
@@ -73,7 +81,7 @@ def migrate(database: Engine | str, revision: str = "head") -> None:
                 command.upgrade(config, revision)
     except SQLAlchemyError as error:
         url = engine.url.render_as_string(hide_password=False)
-        raise DatabaseUnusable(f"{shown(url)} cannot be migrated: {cause(error, url)}") from None
+        raise DatabaseUnusable(f"{format_url(url)} cannot be migrated: {cause(error, url)}") from None
     finally:
         if isinstance(database, str):
             engine.dispose()
@@ -94,7 +102,7 @@ def check(database: Engine | str) -> SchemaState:
             return SchemaState.BEHIND if found in known else SchemaState.AHEAD
     except SQLAlchemyError as error:
         url = engine.url.render_as_string(hide_password=False)
-        raise DatabaseUnusable(f"{shown(url)} cannot be read: {cause(error, url)}") from None
+        raise DatabaseUnusable(f"{format_url(url)} cannot be read: {cause(error, url)}") from None
     finally:
         if isinstance(database, str):
             engine.dispose()
@@ -108,7 +116,7 @@ def problem(database_url: str) -> str | None:
     state = check(database_url)
     if state is SchemaState.CURRENT:
         return None
-    return f"{shown(database_url)}: {ADVICE.get(state, 'there is no schema yet; run `tierwise db upgrade`')}"
+    return f"{format_url(database_url)}: {ADVICE.get(state, 'there is no schema yet; run `tierwise db upgrade`')}"
 
 
 def drift(engine: Engine) -> list[object]:
@@ -129,7 +137,7 @@ def metadata() -> MetaData:
     return Base.metadata
 
 
-def _opened(database_url: str) -> Engine:
+def _open_or_create(database_url: str) -> Engine:
     path = sqlite_path(database_url)
     if path is not None:
         try:

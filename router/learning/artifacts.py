@@ -46,7 +46,7 @@ class Stored:
     size_bytes: int
 
 
-def packed(model: DifficultyModel, about: Mapping[str, Any]) -> bytes:
+def pack(model: DifficultyModel, about: Mapping[str, Any]) -> bytes:
     """Pack an artefact into one file; the same model and the same `about` give the same bytes."""
     with tempfile.TemporaryDirectory() as directory:
         artifact.save(model, Path(directory), about)
@@ -57,7 +57,7 @@ def packed(model: DifficultyModel, about: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def unpacked(blob: bytes) -> DifficultyModel:
+def unpack(blob: bytes) -> DifficultyModel:
     """Load a packed artefact; raises ArtifactError where it is damaged or foreign."""
     with tempfile.TemporaryDirectory() as directory:
         _extract(blob, Path(directory))
@@ -68,7 +68,7 @@ def store(engine: Engine, blob: bytes, card: str, author: str, now_us: int) -> s
     """Keep a packed artefact under its own version, which is returned; raises ArtifactError."""
     if len(blob) > LARGEST_BYTES:
         raise ArtifactError(f"the artefact has {len(blob):,} bytes, more than {LARGEST_BYTES:,}")
-    version = unpacked(blob).version
+    version = unpack(blob).version
     row = {
         "version": version,
         "created_at": now_us,
@@ -86,7 +86,7 @@ def store(engine: Engine, blob: bytes, card: str, author: str, now_us: int) -> s
     return version
 
 
-def listed(engine: Engine) -> list[Stored]:
+def list_all(engine: Engine) -> list[Stored]:
     """Every artefact, newest first."""
     columns = (Artifact.version, Artifact.created_at, Artifact.state, Artifact.author, Artifact.sha256)
     query = select(*columns, func.length(Artifact.blob)).order_by(Artifact.created_at.desc(), Artifact.version)
@@ -166,7 +166,7 @@ class Artifacts:
     def follow(self) -> None:
         """Load what policies name before it decides, and what was missed; blocks, so call it off the event loop."""
         with self._engine.connect() as connection:
-            named = _named(connection)
+            named = _classifiers_in_use(connection)
         wanted = (named | self._missed) - {self.configured.version}
         self._missed.clear()
         for version in wanted - self._models.keys():
@@ -183,7 +183,7 @@ class Artifacts:
 
     def _load(self, version: str) -> None:
         try:
-            self._models[version] = unpacked(blob_of(self._engine, version))
+            self._models[version] = unpack(blob_of(self._engine, version))
         except ArtifactError as error:
             if version not in self._failed:
                 log.error("classifier %s cannot be used, the configured one decides: %s", version, error)
@@ -193,7 +193,7 @@ class Artifacts:
             log.info("classifier %s is loaded", version)
 
 
-def _named(connection: Connection) -> set[str]:
+def _classifiers_in_use(connection: Connection) -> set[str]:
     """The classifiers of the policy in force and of the one on trial."""
     rows = [newest(connection, state=PolicyState.ACTIVE)]
     if canary := open_canary(connection):

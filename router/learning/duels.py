@@ -204,10 +204,10 @@ class Duels:
         can_judge = self._judges and all(texts) and {match.answer.finish_reason, rival.finish_reason} <= WHOLE
         if found is Agreement.SAME or not can_judge:
             return DuelFinding(found)
-        preferred = await self._judged(match, question, texts, stake)
+        preferred = await self._ask_judge(match, question, texts, stake)
         return DuelFinding(found, preferred)
 
-    async def _judged(
+    async def _ask_judge(
         self, match: DuelledQuery, question: Asked, texts: tuple[str, str], stake: "_Stake"
     ) -> Tier | None:
         chosen = judge.choose_judge(self._judges, list(self._rivals.values()))

@@ -30,7 +30,7 @@ HEADS = (Tier.FAST, Tier.REASONING)
 Mass = tuple[float, float]  # value times weight, weight
 
 
-def believed(contest: DuelOutcome, p_fast: float, p_reasoning: float) -> tuple[float, float]:
+def posterior(contest: DuelOutcome, p_fast: float, p_reasoning: float) -> tuple[float, float]:
     """P(right) of the fast answer and of the other one, given how the duel ended and what was expected of both."""
     both, only_fast, only_other, neither = _joint(p_fast, p_reasoning)
     if contest.agreement is Agreement.SAME:
@@ -94,7 +94,7 @@ def _strong(labelled_request: LabelledRequest, tier: Tier, inverse: float, chanc
     if labelled_request.contest is not None and (
         tier is Tier.FAST or labelled_request.contest.answered is not Tier.PARALLEL
     ):
-        right = believed(labelled_request.contest, float(chances[0]), float(chances[1]))[HEADS.index(tier)]
+        right = posterior(labelled_request.contest, float(chances[0]), float(chances[1]))[HEADS.index(tier)]
         own = TRUST[labelled_request.contest.source].weight
         value, weight = value + own * right, weight + own
     return value, weight

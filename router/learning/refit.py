@@ -90,7 +90,7 @@ def _belief(
     logits = _logits(labelled_requests, base, abilities)
     moves = np.array([(1.0, 0.0), (1.0, 0.0)])
     for _ in range(ROUNDS):
-        examples = examples_of(labelled_requests, _moved(logits, moves))
+        examples = examples_of(labelled_requests, _probabilities(logits, moves))
         sides = [
             [(e.fast, e.fast_weight) for e in examples],
             [(e.reasoning, e.reasoning_weight) for e in examples],
@@ -100,10 +100,10 @@ def _belief(
             if len(at) >= FEWEST_OF_A_TIER:
                 right, weight = np.array([side[place] for place in at], np.float64).T
                 moves[tier] = level_and_slope(logits[at, tier], right, weight)
-    return lambda asked: _moved(_logits(asked, base, abilities), moves)
+    return lambda asked: _probabilities(_logits(asked, base, abilities), moves)
 
 
-def _moved(logits: Array, moves: Array) -> Array:
+def _probabilities(logits: Array, moves: Array) -> Array:
     return np.asarray(1 / (1 + np.exp(-(logits * moves[:, 0] + moves[:, 1]))))
 
 

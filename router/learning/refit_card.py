@@ -59,12 +59,15 @@ def _rankings(refit: Refit) -> list[str]:
         "",
         "| ranking | AUROC of need | APGR |",
         "|---|---|---|",
-        *(f"| {name} | {_told(r.need)} | {_told(r.apgr)} |" for name, r in figures.rankings.items()),
+        *(
+            f"| {name} | {_format_interval(r.need)} | {_format_interval(r.apgr)} |"
+            for name, r in figures.rankings.items()
+        ),
     ]
     if figures.difference is not None:
         shown += [
             "",
-            f"Squared error of the gain, {ADAPTED} less {BASE}: {_told(figures.difference, 4)} (below 0 is better).",
+            f"Squared error of the gain, {ADAPTED} less {BASE}: {_format_interval(figures.difference, 4)} (below 0 is better).",
         ]
     return shown
 
@@ -75,7 +78,7 @@ def _calibration(name: str, tier: str, side: CalibrationCheck | None) -> str:
     return f"| {name} | {tier} | {side.labels} | {side.ece} | {side.floor:.3f} | {side.brier:.3f} |"
 
 
-def _told(interval: Interval, digits: int = 3) -> str:
+def _format_interval(interval: Interval, digits: int = 3) -> str:
     if interval.value != interval.value:
         return "not enough evidence"
     return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"

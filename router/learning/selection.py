@@ -28,7 +28,7 @@ class Learning:
             return False
         return int(request_id[18:24], 16) / 2**24 < share
 
-    def kept(
+    def features_to_keep(
         self, request_id: str, decision: Decision, estimate: Estimate, created_at: int, *, is_duelled: bool
     ) -> KeptFeatures | None:
         """The features of a request, if they are to be kept."""

@@ -93,7 +93,7 @@ class RevenueAttribution:
     def of_requests(self, connection: Connection, start: int, end: int) -> dict[bytes, int]:
         """What was booked for the ids from `start` to `end` (exclusive), as numbers."""
         dialect = connection.dialect.name
-        query = OF_REQUESTS.format(id=ids.selected(dialect, "request_id"), between=ids.between(dialect, "request_id"))
+        query = OF_REQUESTS.format(id=ids.as_bytes(dialect, "request_id"), between=ids.between(dialect, "request_id"))
         found = {row[0]: int(row[1]) for row in connection.execute(text(query), ids.bounds(dialect, start, end))}
         low, last = start.to_bytes(17, "big")[1:], (end - 1).to_bytes(16, "big")
         for day_ms in self._days_between(connection, start >> 80, (end - 1) >> 80):
@@ -103,7 +103,7 @@ class RevenueAttribution:
                 found[id] = found.get(id, 0) + share
         return found
 
-    def unmatched(self, connection: Connection, start_ms: int, end_ms: int) -> list[Unmatched]:
+    def read_unmatched(self, connection: Connection, start_ms: int, end_ms: int) -> list[Unmatched]:
         """The statements of days that begin in a stretch of time, as far as no request matches them."""
         days = [d for d in self._days_between(connection, start_ms, end_ms - 1) if start_ms <= d]
         return [left for day_ms in days for left in self._day(connection, day_ms).unmatched]
@@ -136,9 +136,9 @@ class RevenueAttribution:
 
     def _spread_day(self, connection: Connection, day_ms: int) -> _Day:
         dialect = connection.dialect.name
-        query = OF_DAY.format(id=ids.selected(dialect, "id"), between=ids.between(dialect, "id"))
+        query = OF_DAY.format(id=ids.as_bytes(dialect, "id"), between=ids.between(dialect, "id"))
         bounds = ids.bounds(dialect, ids.first_at(day_ms), ids.first_at(day_ms + DAY_MS))
-        rows = fetched(connection, query, bounds)
+        rows = fetch_rows(connection, query, bounds)
         columns = np.array([row[1:] for row in rows], np.int64).reshape(-1, 4).T.copy()
         segments, countries, expected, eligible = columns
         earned, has_share = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
@@ -156,7 +156,7 @@ class RevenueAttribution:
         return _Day([rows[place][0] for place in places.tolist()], earned[places].tolist(), unmatched)
 
 
-def fetched(connection: Connection, query: str, bounds: Mapping[str, object]) -> list[tuple[Any, ...]]:
+def fetch_rows(connection: Connection, query: str, bounds: Mapping[str, object]) -> list[tuple[Any, ...]]:
     """Fetch rows as the driver makes them: without wrapping, which costs as much again where there are many."""
     result = connection.execute(text(query), bounds)
     cursor: Any = result.cursor

@@ -126,7 +126,7 @@ def put(
         row = {"scope": scope, "subject": subject, "period": period, **values}
         made = int(connection.execute(insert(BudgetRow).values(**row).returning(BudgetRow.id)).scalar_one())
         budget, start_us = Budget(made, scope, subject, period, limit), period.start_us(now_us)
-        spent = _spent(connection, budget, start_us)
+        spent = _sum_spending(connection, budget, start_us)
         opened = {"budget_id": made, "start_us": start_us, "settled_nanousd": spent, "leased_nanousd": 0}
         connection.execute(insert(BudgetPeriod).values(**opened))
         return made
@@ -230,12 +230,12 @@ def charges(connection: Connection, records: Sequence[RequestRecord]) -> Charges
         return {}
     found: dict[tuple[int, int], int] = {}
     payers = _payers(connection, records)
-    booked = _booked(connection, [record.request_id for record in records])
+    booked = _find_booked(connection, [record.request_id for record in records])
     for record in records:
         payer, opened_at = payers.get(record.request_id, (None, 0))
         cost = sum(
             result.cost_nanousd or 0
-            for intent, result in record.settled_calls()
+            for intent, result in record.calls_with_results()
             if (record.request_id, intent.call_no) not in booked
         )
         for budget in budgets:
@@ -325,7 +325,7 @@ def _payers(connection: Connection, records: Iterable[RequestRecord]) -> Mapping
     return found
 
 
-def _booked(connection: Connection, request_ids: Sequence[str]) -> set[tuple[str, int]]:
+def _find_booked(connection: Connection, request_ids: Sequence[str]) -> set[tuple[str, int]]:
     """Which of these requests' calls are in the books already."""
     found: set[tuple[str, int]] = set()
     for place in range(0, len(request_ids), 500):
@@ -334,7 +334,7 @@ def _booked(connection: Connection, request_ids: Sequence[str]) -> set[tuple[str
     return found
 
 
-def _spent(connection: Connection, budget: Budget, start_us: int) -> int:
+def _sum_spending(connection: Connection, budget: Budget, start_us: int) -> int:
     """What the books hold of a period so far."""
     query = (
         select(func.sum(Call.cost_nanousd))

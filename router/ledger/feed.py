@@ -40,7 +40,7 @@ class SpoolReader:
             self._queue(record)
         return len(rows)
 
-    def done(self, records: Iterable[RequestRecord] = ()) -> None:
+    def acknowledge(self, records: Iterable[RequestRecord] = ()) -> None:
         """Forget requests that are in the books; what of them is still under way stays."""
         for record in records:
             if record.is_settled:

@@ -60,7 +60,7 @@ class RequestRecord:
         """Nothing of it is open any more."""
         return self.is_closed and len(self.results) == len(self.intents)
 
-    def settled_calls(self) -> list[tuple[CallIntent, CallResult]]:
+    def calls_with_results(self) -> list[tuple[CallIntent, CallResult]]:
         """Return the calls that ended, each with what was announced."""
         return [(self.intents[call_no], result) for call_no, result in self.results.items()]
 

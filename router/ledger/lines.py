@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from router.database import codes, ids
-from router.ledger.attribution import RevenueAttribution, fetched
+from router.ledger.attribution import RevenueAttribution, fetch_rows
 from router.ledger.cells import ADDED_FACTS, CALL_FACTS, CALL_KEYS, REQUEST_FACTS, REQUEST_KEYS, UNKNOWN, CallRole
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 
@@ -92,13 +92,13 @@ class Lines:
 
     def cells(self, grouping: Sequence[str], labels: Ints) -> CellSums:
         """Add the facts up by a label per unit (a stretch of time) and the values of the keys."""
-        known = self._known_cost()
+        known = self._complete_cost()
         if not len(self.ms):
             return CellSums(
                 np.empty((0, len(grouping) + 1), np.int64), np.empty((0, len(ADDED_FACTS)), np.int64), known
             )
         if not any(name in CALL_KEYS for name in grouping):
-            return _added([_distinct(labels), *(self._factor(name) for name in grouping)], self._facts, known)
+            return _sum_by_factors([_distinct(labels), *(self._factor(name) for name in grouping)], self._facts, known)
         answer = {"model": self.answer_model, "role": np.where(self.answer_model == UNKNOWN, UNKNOWN, CallRole.ANSWER)}
         of_units = [answer[name] if name in CALL_KEYS else self.keys[name] for name in grouping]
         of_lines = [self.call_keys[n] if n in CALL_KEYS else self.keys[n][self.unit] for n in grouping]
@@ -108,16 +108,16 @@ class Lines:
         facts[: len(self.ms), : len(REQUEST_FACTS)] = self.request_facts
         facts[len(self.ms) :, len(REQUEST_FACTS) :] = self.call_facts
         nothing = np.full(len(self.unit), UNKNOWN, np.int64)
-        return added(columns, facts, np.concatenate((known, nothing)))
+        return sum_by_columns(columns, facts, np.concatenate((known, nothing)))
 
     def histogram(self, labels: Ints) -> Ints:
         """Count requests by label, tier and bucket of their cost; rows of (label, tier, bucket, count)."""
-        counted = self._known_cost() != UNKNOWN
+        counted = self._complete_cost() != UNKNOWN
         columns = np.stack((labels, self.keys["tier"], bucket_of(self.cost)), axis=1)[counted]
         found, counts = np.unique(columns, axis=0, return_counts=True)
         return np.column_stack((found, counts)).astype(np.int64)
 
-    def _known_cost(self) -> Ints:
+    def _complete_cost(self) -> Ints:
         """The cost of each request that is known wholly; UNKNOWN elsewhere."""
         incomplete = self.request_facts[:, REQUEST_FACTS.index("incomplete")] == 1
         return np.where(self.is_request & ~incomplete, np.maximum(self.cost, 0), UNKNOWN)
@@ -130,26 +130,26 @@ def bucket_of(cost_nanousd: Ints) -> Ints:
     return np.where(cost_nanousd > 0, place, NO_COST_BUCKET)
 
 
-def added(columns: Sequence[Ints], facts: Ints, largest: Ints) -> CellSums:
+def sum_by_columns(columns: Sequence[Ints], facts: Ints, largest: Ints) -> CellSums:
     """Add facts up by the distinct combinations of the columns."""
     if not len(facts):
         return CellSums(np.empty((0, len(columns)), np.int64), facts, largest)
-    return _added([_distinct(column) for column in columns], facts, largest)
+    return _sum_by_factors([_distinct(column) for column in columns], facts, largest)
 
 
 def _distinct(column: Ints) -> Factor:
     """The distinct values of a column, in order, and the place of each row's among them."""
     least = int(column.min())
-    present, places = _numbered(column - least, int(column.max()) - least + 1)
+    present, places = _factorise(column - least, int(column.max()) - least + 1)
     return present + least, places
 
 
-def _added(factors: Sequence[Factor], facts: Ints, largest: Ints) -> CellSums:
+def _sum_by_factors(factors: Sequence[Factor], facts: Ints, largest: Ints) -> CellSums:
     """Add facts up; each column comes as its distinct values and the place of each row's value among them."""
     code, sizes = np.zeros(len(facts), np.int64), [len(values) for values, _ in factors]
     for (_, places), size in zip(factors, sizes, strict=True):
         code = code * size + places
-    present, cell = _numbered(code, math.prod(sizes))
+    present, cell = _factorise(code, math.prod(sizes))
     sums = np.zeros((facts.shape[1], len(present)), np.int64)
     for number, column in enumerate(facts.T):
         np.add.at(sums[number], cell, np.ascontiguousarray(column))
@@ -162,7 +162,7 @@ def _added(factors: Sequence[Factor], facts: Ints, largest: Ints) -> CellSums:
     return CellSums(keys, sums.T, most)
 
 
-def _numbered(code: Ints, size: int) -> tuple[Ints, Ints]:
+def _factorise(code: Ints, size: int) -> tuple[Ints, Ints]:
     """The codes that occur, in order, and the place of each row's among them; without sorting where they are few."""
     if size > 4 * len(code) + 10_000:
         return np.unique(code, return_inverse=True)
@@ -172,7 +172,7 @@ def _numbered(code: Ints, size: int) -> tuple[Ints, Ints]:
     return present, places[code]
 
 
-def merged_histogram(made: Sequence[Ints]) -> Ints:
+def merge_histograms(made: Sequence[Ints]) -> Ints:
     """Add the counts of several histograms up."""
     rows = np.vstack(made) if made else np.empty((0, 4), np.int64)
     cells, places = np.unique(rows[:, :3], axis=0, return_inverse=True)
@@ -185,10 +185,10 @@ def read(connection: Connection, start_ms: int, end_ms: int, attribution: Revenu
     """Read the lines of what came in from `start_ms` to `end_ms` (exclusive), a page at a time."""
     dialect = connection.dialect.name
     at, end = ids.first_at(start_ms), ids.first_at(end_ms)
-    requests = REQUESTS.format(id=ids.selected(dialect, "id"), between=ids.between(dialect, "id"))
+    requests = REQUESTS.format(id=ids.as_bytes(dialect, "id"), between=ids.between(dialect, "id"))
     while at < end:
         page = {**ids.bounds(dialect, at, end), "most": PAGE_REQUESTS}
-        found = fetched(connection, requests, page)
+        found = fetch_rows(connection, requests, page)
         stop = end if len(found) < PAGE_REQUESTS else int.from_bytes(found[-1][0], "big") + 1
         lines = _page(connection, found, at, stop, attribution)
         if lines is not None:
@@ -202,10 +202,10 @@ def _page(
     connection: Connection, found: Sequence[Any], at: int, stop: int, attribution: RevenueAttribution
 ) -> Lines | None:
     dialect = connection.dialect.name
-    names = {"id": ids.selected(dialect, "request_id"), "between": ids.between(dialect, "request_id")}
+    names = {"id": ids.as_bytes(dialect, "request_id"), "between": ids.between(dialect, "request_id")}
     bounds = ids.bounds(dialect, at, stop)
-    calls = fetched(connection, CALLS.format(**names), bounds)
-    adjusted = fetched(connection, ADJUSTMENTS.format(**names), bounds)
+    calls = fetch_rows(connection, CALLS.format(**names), bounds)
+    adjusted = fetch_rows(connection, ADJUSTMENTS.format(**names), bounds)
     booked = attribution.of_requests(connection, at, stop)
     others = {row[0] for rows in (calls, adjusted) for row in rows} | booked.keys()
     strays = sorted(others - {row[0] for row in found})
@@ -225,7 +225,7 @@ def _page(
     answered = table[:, 11]
     expected, is_unknown = table[:, 12], table[:, 13]
     cancelled = codes.OUTCOMES[Outcome.CANCELLED]
-    amounts, are_booked = _booked(named, booked)
+    amounts, are_booked = _amounts_of(named, booked)
     columns = {
         "requests": is_request,
         "deep": is_request & (keys["tier"] != codes.TIERS[Tier.FAST]),
@@ -322,8 +322,8 @@ def _standing_alone(
 ) -> Lines | None:
     """What belongs to no request: reconciled differences, and statements that no request matches."""
     bounds = {"lo": start_ms * 1_000, "hi": end_ms * 1_000}
-    free = fetched(connection, FREE_ADJUSTMENTS, bounds)
-    unmatched = attribution.unmatched(connection, start_ms, end_ms)
+    free = fetch_rows(connection, FREE_ADJUSTMENTS, bounds)
+    unmatched = attribution.read_unmatched(connection, start_ms, end_ms)
     count = len(free) + len(unmatched)
     if not count:
         return None
@@ -347,7 +347,7 @@ def _extra(lines: Sequence[tuple[int, int, int, int]]) -> tuple[Ints, Ints, Ints
     return table[:, 0], table[:, 1], table[:, 2], facts
 
 
-def _booked(named: NDArray[np.bytes_], booked: Mapping[bytes, int]) -> tuple[Ints, NDArray[np.bool_]]:
+def _amounts_of(named: NDArray[np.bytes_], booked: Mapping[bytes, int]) -> tuple[Ints, NDArray[np.bool_]]:
     amounts, are = np.zeros(len(named), np.int64), np.zeros(len(named), bool)
     if booked:
         places = np.searchsorted(named, ids.as_array(list(booked)))

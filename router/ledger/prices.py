@@ -70,12 +70,12 @@ class Price:
 
     def cost(self, usage: Usage, service: str | None = None) -> NanoUsd:
         """What a call costs; a service tier that this price does not know is charged as the standard one."""
-        rates = self._rates_for(usage.input_tokens, self._known(service))
+        rates = self._rates_for(usage.input_tokens, self._service_or_standard(service))
         return NanoUsd(nano_from_pico(rates.pico(usage)) + self.per_call_nanousd)
 
     def hold(self, input_bound_tokens: int, output_bound_tokens: int, service: str | None = None) -> NanoUsd:
         """What a call of at most so many tokens costs at most, whichever buckets and context tier they fall in."""
-        known = self._known(service)
+        known = self._service_or_standard(service)
         reachable = [r for r in self.rates if r.service == known and r.above_tokens <= input_bound_tokens]
         pico = max(r.highest_input for r in reachable) * input_bound_tokens
         pico += max(r.highest_output for r in reachable) * output_bound_tokens
@@ -96,7 +96,7 @@ class Price:
         """Tell whether the price was in effect at an instant."""
         return self.effective_from <= at_us and (self.effective_to is None or at_us < self.effective_to)
 
-    def _known(self, service: str | None) -> str:
+    def _service_or_standard(self, service: str | None) -> str:
         if service in STANDARD_NAMES or all(r.service != service for r in self.rates):
             return STANDARD
         return str(service)
@@ -136,7 +136,7 @@ class PriceBook:
         """All prices by their id."""
         return {price.id: price for prices in self._by_model.values() for price in prices}
 
-    def unpriced(self, models: Iterable[str], at_us: int) -> list[str]:
+    def find_unpriced(self, models: Iterable[str], at_us: int) -> list[str]:
         """Name the models that have no price."""
         return sorted(model for model in models if self.in_effect(model, at_us) is None)
 

@@ -72,7 +72,7 @@ def read_bill(path: Path) -> dict[tuple[str, str], int]:
 def compare(engine: Engine, billed: Mapping[tuple[str, str], int]) -> list[DayOfModel]:
     """Set books and bill side by side, for the days that the bill covers and the models that it names."""
     days = sorted({day for day, _ in billed})
-    booked = _booked(engine, days)
+    booked = _read_booked(engine, days)
     names = {model for _, model in booked}
     of_bill: dict[tuple[str, str], int] = {}
     for (day, name), amount in billed.items():
@@ -108,7 +108,7 @@ def book(engine: Engine, rows: Sequence[DayOfModel], author: str, note: str, now
         return book_run(connection, "reconcile", adjustments, author, note, now_us)
 
 
-def _booked(engine: Engine, days: Sequence[str]) -> dict[tuple[str, str], tuple[int, int, int, int]]:
+def _read_booked(engine: Engine, days: Sequence[str]) -> dict[tuple[str, str], tuple[int, int, int, int]]:
     """Booked amount, held part, lines and unpriced lines by day and model."""
     if not days:
         return {}

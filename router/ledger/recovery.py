@@ -54,12 +54,12 @@ def set_aside(directory: Path, record: RequestRecord, why: str) -> None:
         os.fsync(file.fileno())
 
 
-def rejected_count(directory: Path) -> int:
+def count_rejected(directory: Path) -> int:
     """How many requests wait in the file of the refused."""
     path = directory / REJECTED
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def damaged(directory: Path) -> list[Path]:
+def list_damaged(directory: Path) -> list[Path]:
     """List the damaged spools."""
     return sorted(directory.glob(f"*{DAMAGED_SUFFIX}"))

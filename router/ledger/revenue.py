@@ -67,7 +67,9 @@ class Assumption:
     flat_nanousd: int = 0
     commercial_ppm: int = MILLION
 
-    def expected(self, country_factor_ppm: int, *, eligible: bool = True, is_commercial: bool = False) -> NanoUsd:
+    def estimate_revenue(
+        self, country_factor_ppm: int, *, eligible: bool = True, is_commercial: bool = False
+    ) -> NanoUsd:
         """What one query is expected to earn."""
         if not eligible:
             return NanoUsd(self.flat_nanousd)
@@ -94,7 +96,7 @@ def assumption_of_config(stated: StatedRevenue) -> Assumption:
     )
 
 
-def surfaced(segment: str, surface: str) -> str:
+def assumption_name(segment: str, surface: str) -> str:
     """The name under which a surface's own assumption of a segment is stored; no segment has a slash."""
     return f"{segment}/{surface}" if surface else segment
 
@@ -113,12 +115,18 @@ class _Version:
         self._factors: Mapping[str, int] = body["country_factors_ppm"]
         self._expected: dict[tuple[str, str, bool, str, bool], NanoUsd | None] = {}
 
-    def expected(self, segment: str, country: str, eligible: bool, surface: str, is_commercial: bool) -> NanoUsd | None:
+    def estimate_revenue(
+        self, segment: str, country: str, eligible: bool, surface: str, is_commercial: bool
+    ) -> NanoUsd | None:
         key = (segment, country, eligible, surface, is_commercial)
         if key not in self._expected:
             assumption = self._of(segment, surface)
             factor = self._factors.get(country, self._factors.get(REST, MILLION))
-            found = assumption.expected(factor, eligible=eligible, is_commercial=is_commercial) if assumption else None
+            found = (
+                assumption.estimate_revenue(factor, eligible=eligible, is_commercial=is_commercial)
+                if assumption
+                else None
+            )
             if len(self._expected) >= MOST_REMEMBERED:
                 self._expected.clear()
             self._expected[key] = found
@@ -127,9 +135,9 @@ class _Version:
     def _of(self, segment: str, surface: str) -> Assumption | None:
         """The nearest assumption: of the segment on its surface, of the segment, of the surface, of everybody."""
         names = (
-            surfaced(segment, surface),
+            assumption_name(segment, surface),
             segment,
-            surfaced(DEFAULT_SEGMENT, surface),
+            assumption_name(DEFAULT_SEGMENT, surface),
             DEFAULT_SEGMENT,
         )
         return next((self._segments[name] for name in names if name in self._segments), None)
@@ -163,14 +171,14 @@ class RevenueBook:
         """The number of the version in force."""
         return self._current.number if self._current else None
 
-    def expected(
+    def estimate_revenue(
         self, segment: str, country: str, eligible: bool, *, surface: str = "", is_commercial: bool = False
     ) -> tuple[int | None, int | None]:
         """Return the version and what a query is expected to earn; None and None without any assumption."""
         current = self._current
         if current is None:
             return None, None
-        return current.number, current.expected(segment, country, eligible, surface, is_commercial)
+        return current.number, current.estimate_revenue(segment, country, eligible, surface, is_commercial)
 
 
 def sync(engine: Engine, segments: Mapping[str, StatedRevenue], now_us: int) -> None:

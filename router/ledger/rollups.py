@@ -64,12 +64,12 @@ def refresh(engine: Engine, now_us: int, most: int = MOST_QUARTERS) -> int:
     """Roll up what is due, at most so many quarters; returns how many. Raises SQLAlchemyError and changes nothing."""
     ended = (now_us // 1_000 - LOOKBACK_MS) // QUARTER_MS
     with engine.connect() as connection:  # nearly always there is nothing to do, and no writer has to wait for that
-        if not marked(connection, before_ms=ended * QUARTER_MS, most=1):
+        if not read_marks(connection, before_ms=ended * QUARTER_MS, most=1):
             return 0
     with writing(engine) as connection:
         if not _is_alone(connection):
             return 0
-        marks = marked(connection, before_ms=ended * QUARTER_MS)
+        marks = read_marks(connection, before_ms=ended * QUARTER_MS)
         attribution = RevenueAttribution()
         due = _due(dirty(connection, marks, attribution), ended, _statement_days(connection, attribution))[:most]
         chosen = [quarter for quarter in due if quarter // QUARTERS_A_DAY == due[0] // QUARTERS_A_DAY]
@@ -104,7 +104,7 @@ def refresher(engine: Engine, now_us: Callable[[], int]) -> Callable[[], None]:
     return follow
 
 
-def marked(connection: Connection, before_ms: int | None = None, most: int = MOST_MARKS) -> list[Mark]:
+def read_marks(connection: Connection, before_ms: int | None = None, most: int = MOST_MARKS) -> list[Mark]:
     """Read the marks: all, or the oldest before an instant, as many as one refresh can use."""
     query = select(RollupMark.id, RollupMark.granule, RollupMark.day, RollupMark.quarter)
     if before_ms is not None:
@@ -112,7 +112,7 @@ def marked(connection: Connection, before_ms: int | None = None, most: int = MOS
         is_old = or_(RollupMark.granule.is_(None), func.upper(RollupMark.granule) <= granule)
         query = query.where(is_old).order_by(RollupMark.granule.asc().nulls_first()).limit(most)
     found = connection.execute(query)
-    return [Mark(id, _touched(granule, day, quarter)) for id, granule, day, quarter in found]
+    return [Mark(id, _quarters_of_mark(granule, day, quarter)) for id, granule, day, quarter in found]
 
 
 def dirty(connection: Connection, marks: Iterable[Mark], attribution: RevenueAttribution) -> set[int]:
@@ -148,7 +148,7 @@ def runs(quarters: Sequence[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _touched(granule: str | None, day: str | None, quarter: int | None) -> range:
+def _quarters_of_mark(granule: str | None, day: str | None, quarter: int | None) -> range:
     if quarter is not None:
         return range(quarter, quarter + 1)
     if day is not None:
@@ -172,8 +172,8 @@ def _roll_up(connection: Connection, start: int, end: int, attribution: RevenueA
     for grain, grouping_ids in ((Grain.QUARTER, BY_QUARTER), (Grain.HOUR, BY_HOUR)):
         for code in grouping_ids:
             made = [page.cells(GROUPINGS[code], _starts(page.ms, grain)) for page in pages]
-            insert_integers(connection, "rollups", COLUMNS, _merged(code, grain, made))
-    costs = lines.merged_histogram([page.histogram(_starts(page.ms, Grain.QUARTER)) for page in pages])
+            insert_integers(connection, "rollups", COLUMNS, _merge_cells(code, grain, made))
+    costs = lines.merge_histograms([page.histogram(_starts(page.ms, Grain.QUARTER)) for page in pages])
     rows = [[int(Grain.QUARTER), *row] for row in costs.tolist()]
     insert_integers(connection, "rollup_costs", ("grain", "start", "tier", "bucket", "requests"), rows)
 
@@ -183,13 +183,13 @@ def _starts(ms: lines.Ints, grain: Grain) -> lines.Ints:
     return quarters - quarters % grain.quarters
 
 
-def _merged(code: int, grain: Grain, made: Sequence[lines.CellSums]) -> list[list[int]]:
+def _merge_cells(code: int, grain: Grain, made: Sequence[lines.CellSums]) -> list[list[int]]:
     """Put the cells of several pages together as rows."""
     if not made:
         return []
     columns = list(np.vstack([cells.keys for cells in made]).T)
     facts, largest = np.vstack([cells.facts for cells in made]), np.concatenate([cells.largest for cells in made])
-    cells = lines.added(columns, facts, largest) if len(made) > 1 else made[0]
+    cells = lines.sum_by_columns(columns, facts, largest) if len(made) > 1 else made[0]
     count = len(cells.keys)
     filler = np.full((count, 2 - len(GROUPINGS[code])), UNKNOWN, np.int64)
     head = np.column_stack((np.full(count, code), np.full(count, int(grain)), cells.keys, filler))

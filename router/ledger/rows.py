@@ -85,7 +85,7 @@ class RawUsageRow(msgspec.Struct):
     body: str
 
 
-def _expected(o: Opening, c: Closing) -> int | None:
+def _revenue_expectation(o: Opening, c: Closing) -> int | None:
     """What a request is expected to earn: an ad needs an answer beside it."""
     was_shown = c.outcome is Outcome.OK or (c.outcome is Outcome.CANCELLED and c.first_byte_ms is not None)
     is_known = c.outcome is not Outcome.UNKNOWN
@@ -99,7 +99,7 @@ def request_row(key: Key, o: Opening, c: Closing, recorded_at: int, label: Mappi
         opened_at=o.opened_at,
         closed_at=c.closed_at,
         recorded_at=recorded_at,
-        expected_revenue_nanousd=_expected(o, c),
+        expected_revenue_nanousd=_revenue_expectation(o, c),
         score=o.score,
         p_fast=o.p_fast,
         p_reasoning=o.p_reasoning,

@@ -101,7 +101,7 @@ class Shipper:
         try:
             self._spool.look_at_disk()
             self._spool.pay()
-            self._feed.done()
+            self._feed.acknowledge()
             if self._is_due("checkpoint", CHECKPOINT_EVERY_S):
                 self._spool.checkpoint()
             self._ship(self._spool, self._feed)
@@ -163,7 +163,7 @@ class Shipper:
         for record in batch:
             feed.ready.popleft()
             record.is_queued = False
-        feed.done(batch)
+        feed.acknowledge(batch)
 
     def _set_aside(self, record: RequestRecord, why: str) -> None:
         recovery.set_aside(self._spool.path.parent, record, why)

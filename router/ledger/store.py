@@ -46,7 +46,7 @@ class Store:
                 features.append(feature_row(key, record.features, self._is_sqlite))
             if record.verdict:
                 duels.append(duel_row(key, record.verdict))
-            for intent, result in record.settled_calls():
+            for intent, result in record.calls_with_results():
                 calls.append(call_row(key, intent, result, recorded_at, self._labels))
                 if result.raw_usage is not None:
                     raw.append(RawUsageRow(key, result.call_no, msgspec.json.encode(result.raw_usage).decode()))
@@ -83,21 +83,21 @@ def insert_new(connection: Connection, rows: Sequence[msgspec.Struct]) -> None:
 def labels(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
     """Find the labels of texts, making those that do not exist."""
     wanted = sorted(set(texts))
-    known = _known(connection, wanted)
+    known = _read_labels(connection, wanted)
     if missing := [text for text in wanted if text not in known]:
         room = max(MOST_LABELS - (connection.scalar(select(func.count()).select_from(LabelText)) or 0), 0)
-        made = missing[:room] if room >= len(missing) else [*missing[:room], *_unknown(connection, [OTHER])]
+        made = missing[:room] if room >= len(missing) else [*missing[:room], *_find_missing(connection, [OTHER])]
         insert_or_nothing(connection, LabelText, [{"text": text} for text in made])
-        known |= _known(connection, [*wanted, OTHER])
+        known |= _read_labels(connection, [*wanted, OTHER])
         known |= {text: known[OTHER] for text in missing if text not in known}
     return {text: known[text] for text in wanted}
 
 
-def _known(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
+def _read_labels(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
     query = select(LabelText.text, LabelText.id).where(LabelText.text.in_(texts))
     return {row.text: row.id for row in connection.execute(query)}
 
 
-def _unknown(connection: Connection, texts: Sequence[str]) -> list[str]:
-    known = _known(connection, texts)
+def _find_missing(connection: Connection, texts: Sequence[str]) -> list[str]:
+    known = _read_labels(connection, texts)
     return [text for text in texts if text not in known]

@@ -153,8 +153,8 @@ def _check_corrections(connection: Connection, findings: Findings) -> None:
 
 
 def _check_spools(directory: Path, findings: Findings) -> None:
-    if count := recovery.rejected_count(directory):
+    if count := recovery.count_rejected(directory):
         findings.broken("nothing is refused by the database", f"{count} in {directory / recovery.REJECTED}")
-    for path in recovery.damaged(directory):
+    for path in recovery.list_damaged(directory):
         findings.broken("no spool is damaged", path.name)
     findings.notes["spools not yet shipped"] = len(list(directory.glob(f"*{SPOOL_SUFFIX}")))

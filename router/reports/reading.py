@@ -83,7 +83,7 @@ class BooksSnapshot:
     @cached_property
     def dirty(self) -> set[int]:
         """The quarters that are read from lines."""
-        return rollups.dirty(self.connection, rollups.marked(self.connection), self._attribution)
+        return rollups.dirty(self.connection, rollups.read_marks(self.connection), self._attribution)
 
     @cached_property
     def days(self) -> list[int]:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from router.database import schema
-from router.database.engine import DatabaseUnusable, check_writable, off_loop, open_engine, shown
+from router.database.engine import DatabaseUnusable, check_writable, off_loop, open_engine, format_url
 from router.database.tables import RawUsage, StoredResponseRow
 from router.errors import Unavailable
 from router.ledger.retention import first_id_at, purge
@@ -67,7 +67,7 @@ def test_the_driver_of_postgresql_need_not_be_named() -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    assert "hush" not in shown("postgresql+psycopg://books:hush@db/books")
+    assert "hush" not in format_url("postgresql+psycopg://books:hush@db/books")
 
 
 def test_sqlite_is_in_wal_mode(sqlite_url: str) -> None:

@@ -15,7 +15,7 @@ from classifier.model import DifficultyModel
 from classifier.types import Turn
 from router.database import schema
 from router.database.learning_tables import Artifact
-from router.learning.artifacts import Artifacts, blob_of, card_of, export, listed, packed, store, unpacked
+from router.learning.artifacts import Artifacts, blob_of, card_of, export, list_all, pack, store, unpack
 from router.policies import versions
 from tests.api.service import CHAT, Service, serving, settings_of
 from tests.waiting import soon
@@ -44,9 +44,9 @@ def put_in_force(engine: Engine, **dials: object) -> None:
 
 def test_what_is_stored_comes_back_as_it_was(engine: Engine, tmp_path: Path) -> None:
     model = an_adapted()
-    assert store(engine, packed(model, {"recipe": "test"}), "# card", "me", 7) == "adapted-1"
-    assert unpacked(blob_of(engine, "adapted-1")).estimate(TURNS) == model.estimate(TURNS)
-    [found] = listed(engine)
+    assert store(engine, pack(model, {"recipe": "test"}), "# card", "me", 7) == "adapted-1"
+    assert unpack(blob_of(engine, "adapted-1")).estimate(TURNS) == model.estimate(TURNS)
+    [found] = list_all(engine)
     assert (found.version, found.created_at_us, found.author, found.state) == ("adapted-1", 7, "me", "stored")
     assert card_of(engine, "adapted-1") == "# card"
     export(engine, "adapted-1", tmp_path / "out")
@@ -54,24 +54,24 @@ def test_what_is_stored_comes_back_as_it_was(engine: Engine, tmp_path: Path) -> 
 
 
 def test_the_same_model_is_the_same_bytes() -> None:
-    assert packed(an_adapted(), {}) == packed(an_adapted(), {})
+    assert pack(an_adapted(), {}) == pack(an_adapted(), {})
 
 
 def test_a_version_is_stored_once(engine: Engine) -> None:
-    store(engine, packed(an_adapted(), {}), "", "me", 1)
+    store(engine, pack(an_adapted(), {}), "", "me", 1)
     with pytest.raises(ArtifactError, match="already"):
-        store(engine, packed(an_adapted(level=0.5), {}), "", "me", 2)
+        store(engine, pack(an_adapted(level=0.5), {}), "", "me", 2)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 nothing", b"\0" * 2_000, b"\0" * 10_000_001])
 def test_what_is_no_artefact_is_refused(engine: Engine, damage: bytes) -> None:
     with pytest.raises(ArtifactError):
         store(engine, damage, "", "me", 1)
-    assert listed(engine) == []
+    assert list_all(engine) == []
 
 
 def test_a_flipped_byte_is_found(engine: Engine) -> None:
-    blob = packed(an_adapted(), {})
+    blob = pack(an_adapted(), {})
     flipped = blob[:5_000] + bytes([blob[5_000] ^ 1]) + blob[5_001:]
     with pytest.raises(ArtifactError):
         store(engine, flipped, "", "me", 1)
@@ -83,11 +83,11 @@ def test_a_flipped_byte_is_found(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(update(Artifact).values(sha256=hashlib.sha256(flipped).hexdigest()))
     with pytest.raises(ArtifactError):
-        unpacked(blob_of(engine, "adapted-1"))
+        unpack(blob_of(engine, "adapted-1"))
 
 
 def test_the_policy_in_force_has_its_classifier_loaded(engine: Engine) -> None:
-    store(engine, packed(an_adapted(), {}), "", "me", 1)
+    store(engine, pack(an_adapted(), {}), "", "me", 1)
     put_in_force(engine, classifier="adapted-1")
     artifacts = Artifacts(engine, SHIPPED)
     artifacts.follow()
@@ -107,7 +107,7 @@ def test_what_cannot_be_loaded_is_stood_in_for_with_an_alarm(engine: Engine) -> 
 
 
 def test_one_that_was_missed_is_there_the_next_time(engine: Engine) -> None:
-    store(engine, packed(an_adapted(), {}), "", "me", 1)
+    store(engine, pack(an_adapted(), {}), "", "me", 1)
     artifacts = Artifacts(engine, SHIPPED)
     assert artifacts.model("adapted-1") is SHIPPED
     artifacts.follow()
@@ -121,7 +121,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 
 
 async def test_activating_a_policy_puts_its_classifier_to_work(service: Service) -> None:
-    store(service.engine, packed(an_adapted(), {}), "", "me", 1)
+    store(service.engine, pack(an_adapted(), {}), "", "me", 1)
     before = (await ask(service))["p_fast"]
     put_in_force(service.engine, classifier="adapted-1")
 

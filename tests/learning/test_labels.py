@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, update
 
 from router.database.learning_tables import FeatureRow
 from router.database.tables import Feedback
-from router.learning.examples import MOST_INVERSE, believed, examples_of, sources_of
+from router.learning.examples import MOST_INVERSE, posterior, examples_of, sources_of
 from router.learning.labels import TRUST, WEAK, DuelOutcome, Label, LabelledRequest, Source, read
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Signal, Tier
@@ -88,16 +88,16 @@ SAME, DIFFERS = (DuelOutcome(agreement, Tier.FAST) for agreement in (Agreement.S
 
 
 def test_agreement_raises_both_and_difference_parts_them() -> None:
-    assert believed(SAME, 0.6, 0.8)[0] > 0.8
-    fast, reasoning = believed(DIFFERS, 0.6, 0.8)
+    assert posterior(SAME, 0.6, 0.8)[0] > 0.8
+    fast, reasoning = posterior(DIFFERS, 0.6, 0.8)
     assert fast < 0.3 < reasoning
     assert fast + reasoning < 1.0
 
 
 def test_a_judge_shifts_the_belief_and_does_not_replace_it() -> None:
-    for agreement, expected in ((Agreement.DIFFERS, believed(DIFFERS, 0.5, 0.5)[0]), (Agreement.UNCLEAR, 0.5)):
+    for agreement, expected in ((Agreement.DIFFERS, posterior(DIFFERS, 0.5, 0.5)[0]), (Agreement.UNCLEAR, 0.5)):
         for prefers_fast in (True, False):
-            sides = believed(DuelOutcome(agreement, Tier.FAST, prefers_fast), 0.5, 0.5)
+            sides = posterior(DuelOutcome(agreement, Tier.FAST, prefers_fast), 0.5, 0.5)
             preferred, other = sides if prefers_fast else sides[::-1]
             assert other < expected < preferred < 0.9
 
@@ -105,7 +105,7 @@ def test_a_judge_shifts_the_belief_and_does_not_replace_it() -> None:
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.sampled_from([None, True, False]))
 def test_beliefs_are_chances(p_fast: float, p_reasoning: float, prefers_fast: bool | None) -> None:
     for agreement in (Agreement.SAME, Agreement.DIFFERS):
-        sides = believed(DuelOutcome(agreement, Tier.FAST, prefers_fast), p_fast, p_reasoning)
+        sides = posterior(DuelOutcome(agreement, Tier.FAST, prefers_fast), p_fast, p_reasoning)
         assert all(0.0 <= side <= 1.0 for side in sides)
 
 

@@ -141,9 +141,9 @@ def test_the_command_stores_shows_and_proposes(config: Path, tmp_path: Path) -> 
     since = ["--since", "2027-01-01", "--config", str(config)]
     done = run.invoke(app, ["train", "--from-ledger", *since, "--out", str(tmp_path / "out"), "--propose"])
     assert done.exit_code == 0, done.output
-    [stored] = artifacts.listed(engine)
+    [stored] = artifacts.list_all(engine)
     assert "# Model card: " + stored.version in done.stdout
-    assert artifacts.unpacked(artifacts.blob_of(engine, stored.version)).is_adapted
+    assert artifacts.unpack(artifacts.blob_of(engine, stored.version)).is_adapted
     assert (tmp_path / "out" / "card.md").exists()
     with engine.connect() as connection:
         proposed = versions.newest(connection, state="proposed")

@@ -17,7 +17,7 @@ def a_dossier(*entries: Entry) -> RequestRecord:
 
 def test_the_first_result_stands() -> None:
     record = a_dossier(an_intent(ID), a_result(ID, cost_nanousd=1), a_result(ID, cost_nanousd=2))
-    assert [result.cost_nanousd for _, result in record.settled_calls()] == [1]
+    assert [result.cost_nanousd for _, result in record.calls_with_results()] == [1]
 
 
 def test_the_first_hold_and_the_first_closing_stand() -> None:
@@ -35,7 +35,7 @@ def test_the_first_hold_and_the_first_closing_stand() -> None:
 
 def test_a_result_nobody_announced_is_a_stray() -> None:
     record = a_dossier(an_opening(ID), a_result(ID))
-    assert (record.settled_calls(), record.strays) == ([], 1)
+    assert (record.calls_with_results(), record.strays) == ([], 1)
 
 
 def test_a_request_is_settled_when_it_and_its_calls_ended() -> None:

@@ -92,7 +92,7 @@ def test_no_price_is_none() -> None:
     book = PriceBook([a_price(effective_from=100)])
     assert book.in_effect("m", 99) is None
     assert book.in_effect("other", 200) is None
-    assert book.unpriced(["m", "other"], 200) == ["other"]
+    assert book.find_unpriced(["m", "other"], 200) == ["other"]
 
 
 def test_rates_survive_storage() -> None:

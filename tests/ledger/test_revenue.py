@@ -24,16 +24,16 @@ def a_book(engine: Engine, **segments: Stated) -> RevenueBook:
 
 
 def test_the_default_assumption_in_nano_dollars(engine: Engine) -> None:
-    assert a_book(engine).expected("default", "ZZ", True) == (1, 1_450_000)
+    assert a_book(engine).estimate_revenue("default", "ZZ", True) == (1, 1_450_000)
 
 
 def test_what_is_not_eligible_is_expected_to_earn_nothing(engine: Engine) -> None:
-    assert a_book(engine).expected("default", "US", False) == (1, 0)
+    assert a_book(engine).estimate_revenue("default", "US", False) == (1, 0)
 
 
 def test_a_country_scales_it(engine: Engine) -> None:
     book = a_book(engine)
-    assert [book.expected("default", c, True)[1] for c in ("US", "DE", "IN", "BR")] == [
+    assert [book.estimate_revenue("default", c, True)[1] for c in ("US", "DE", "IN", "BR")] == [
         1_450_000,
         580_000,
         145_000,
@@ -43,7 +43,7 @@ def test_a_country_scales_it(engine: Engine) -> None:
 
 def test_a_segment_has_its_own_and_an_unknown_one_the_default(engine: Engine) -> None:
     book = a_book(engine, plus=Stated(ads_per_query=Decimal(0)))
-    assert [book.expected(s, "US", True)[1] for s in ("plus", "nobody")] == [0, 1_450_000]
+    assert [book.estimate_revenue(s, "US", True)[1] for s in ("plus", "nobody")] == [0, 1_450_000]
 
 
 def test_only_a_changed_configuration_makes_a_version(engine: Engine) -> None:
@@ -62,11 +62,11 @@ def test_what_an_operator_set_survives_a_restart(engine: Engine) -> None:
     with exclusive(engine) as connection:
         body = revenue.body_of({"default": revenue.Assumption(1_000_000_000, 1_000_000, 1_000_000)})
         revenue.add_version(connection, body, "operator", "a test", 2_000)
-    assert a_book(engine).expected("default", "US", True) == (2, 1_000_000)
+    assert a_book(engine).estimate_revenue("default", "US", True) == (2, 1_000_000)
 
 
 def test_without_any_version_nothing_is_expected(engine: Engine) -> None:
-    assert RevenueBook.load(engine).expected("default", "US", True) == (None, None)
+    assert RevenueBook.load(engine).estimate_revenue("default", "US", True) == (None, None)
 
 
 def test_a_surface_has_its_own_where_one_was_set(engine: Engine) -> None:
@@ -75,7 +75,7 @@ def test_a_surface_has_its_own_where_one_was_set(engine: Engine) -> None:
     revenue.change(engine, changed, {}, "test", "", 1)
     book = RevenueBook.load(engine)
     asked = (("free", "voice"), ("free", ""), ("plus", "search"), ("plus", "voice"))
-    assert [book.expected(segment, "US", True, surface=surface)[1] for segment, surface in asked] == [
+    assert [book.estimate_revenue(segment, "US", True, surface=surface)[1] for segment, surface in asked] == [
         2_000_000,
         1_000_000,
         3_000_000,
@@ -87,5 +87,5 @@ def test_who_may_want_to_buy_brings_so_many_times_as_much_of_the_ads_alone(engin
     assumption = Assumption(10**9, 1_000_000, 1_000_000, flat_nanousd=7, commercial_ppm=2_500_000)
     revenue.change(engine, {"default": assumption}, {}, "test", "", 1)
     book = RevenueBook.load(engine)
-    assert book.expected("default", "US", True, is_commercial=True)[1] == 2_500_007
-    assert book.expected("default", "US", False, is_commercial=True)[1] == 7
+    assert book.estimate_revenue("default", "US", True, is_commercial=True)[1] == 2_500_007
+    assert book.estimate_revenue("default", "US", False, is_commercial=True)[1] == 7

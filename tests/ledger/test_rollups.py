@@ -394,5 +394,5 @@ def test_days_with_statements_are_rolled_up_once_each(engine: Engine) -> None:
         made.earn(1_000, day=f"2026-03-{day}")
     assert rollups.catch_up(engine, LONG_AFTER_US) <= 4 * 96 + 4
     with engine.connect() as connection:
-        assert rollups.marked(connection) == []
+        assert rollups.read_marks(connection) == []
     assert costs(engine, ["day"], Window(None, None, UTC)).totals().booked_nanousd == 4_000

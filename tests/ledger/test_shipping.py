@@ -151,7 +151,7 @@ def test_a_request_that_the_database_refuses_is_set_aside_and_the_others_arrive(
     assert shipper.turn()
     assert requests_in(engine) == sorted([before, after])
     assert shipper.state.rejected_requests == 1
-    assert recovery.rejected_count(spool_dir) == 1
+    assert recovery.count_rejected(spool_dir) == 1
     assert spool.rows_waiting == 0
 
 
@@ -195,7 +195,7 @@ def test_a_damaged_spool_is_put_aside(sqlite_shipper: Shipper, dying: Spool, spo
     dying.path.with_name(dying.path.name + "-wal").unlink(missing_ok=True)
     dying.path.write_bytes(b"this is no database" * 100)
     assert sqlite_shipper.turn()
-    assert len(recovery.damaged(spool_dir)) == 1
+    assert len(recovery.list_damaged(spool_dir)) == 1
 
 
 def test_a_request_nobody_ends_expires(shipper: Shipper, spool: Spool, engine: Engine, clock: FakeClock) -> None:

@@ -24,6 +24,6 @@ def test_every_column_has_a_formula() -> None:
 def test_the_scenarios_are_those_of_the_page() -> None:
     page = (DOCS / "economics.md").read_text()
     for name, assumption in SCENARIOS.items():
-        earned = usd_text(assumption.expected(1_000_000)).rstrip("0")
+        earned = usd_text(assumption.estimate_revenue(1_000_000)).rstrip("0")
         assert f"| {name} |" in page
         assert f"${earned} |" in page

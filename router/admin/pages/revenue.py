@@ -21,7 +21,7 @@ def show(visit: Visit) -> Mapping[str, object]:
     surface = visit.given.get("surface", "")
     scenario = visit.query.get("scenario", "")
     begun = SCENARIOS.get(scenario) or found.segments.get(segment) or found.segments.get(DEFAULT_SEGMENT)
-    words = earning.shown(begun or SCENARIOS["base"])
+    words = earning.format_assumption(begun or SCENARIOS["base"])
     fields = {
         "ecpm_usd": words["eCPM"].removeprefix("$"),
         "ads_per_query": words["ads per query"],
@@ -36,7 +36,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "scenario": scenario,
         "million": MILLION,
         "fields": {name: visit.given.get(name, value) for name, value in fields.items()},
-        "words": {name: earning.shown(assumption) for name, assumption in found.segments.items()},
+        "words": {name: earning.format_assumption(assumption) for name, assumption in found.segments.items()},
     }
 
 
@@ -59,7 +59,7 @@ def save(visit: Visit) -> Done:
     segment, surface, note = visit.text("segment", 64), visit.text("surface", 64), visit.text("note")
     if not SEGMENT_NAME.fullmatch(segment) or not SEGMENT_NAME.fullmatch(surface or "none"):
         raise NotDone("a segment, and a surface, is 1 to 64 of a-z 0-9 _ -")
-    name = revenue.surfaced(segment, surface) if surface else segment
+    name = revenue.assumption_name(segment, surface) if surface else segment
     if not note:
         raise NotDone("say why, and where the numbers come from")
     assumption = Assumption(

@@ -21,7 +21,7 @@ WEEK_US = 7 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)
-class Earning:
+class RevenueOverview:
     """What is assumed, what was before, and the last week under each scenario."""
 
     version: int | None
@@ -34,7 +34,7 @@ class Earning:
     scenarios: Sequence[dict[str, Any]]
 
 
-def read(engine: Engine, now_us: int) -> Earning:
+def read(engine: Engine, now_us: int) -> RevenueOverview:
     """Read everything the page shows."""
     table = RevenueVersion.__table__
     with engine.connect() as connection:
@@ -46,7 +46,7 @@ def read(engine: Engine, now_us: int) -> Earning:
     total = by_segment.totals()
     cost = total.cost_nanousd if total.has_cost else None
     expected = {key[0]: sums.expected_nanousd for key, sums in by_segment.rows.items() if sums.has_revenue}
-    return Earning(
+    return RevenueOverview(
         rows[0].version if rows else None,
         segments,
         body["country_factors_ppm"],
@@ -69,15 +69,15 @@ def _scenario(
     earned: int | None = 0
     for segment, nanousd in expected.items():
         own = segments.get(segment or "") or segments.get(DEFAULT_SEGMENT)
-        per_query = own.expected(MILLION) - own.flat_nanousd if own else 0
+        per_query = own.estimate_revenue(MILLION) - own.flat_nanousd if own else 0
         if own is None or own.flat_nanousd or per_query <= 0:
             earned = None
             break
-        earned = (earned or 0) + round_half_even(nanousd * scenario.expected(MILLION), per_query)
+        earned = (earned or 0) + round_half_even(nanousd * scenario.estimate_revenue(MILLION), per_query)
     return {
         "name": name,
         "assumption": scenario,
-        "per_query_nanousd": scenario.expected(MILLION),
+        "per_query_nanousd": scenario.estimate_revenue(MILLION),
         "expected_nanousd": earned if expected else None,
         "contribution_nanousd": earned - cost if expected and earned is not None and cost is not None else None,
     }
@@ -114,13 +114,13 @@ def _changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list
 
 def differences(old: Assumption, new: Assumption) -> list[str]:
     """Name what differs between two assumptions."""
-    written = [(shown(old), shown(new))]
+    written = [(format_assumption(old), format_assumption(new))]
     return [
         f"{name} {was} -> {now[name]}" for before, now in written for name, was in before.items() if was != now[name]
     ]
 
 
-def shown(assumption: Assumption) -> dict[str, str]:
+def format_assumption(assumption: Assumption) -> dict[str, str]:
     """Write an assumption as its form takes it."""
     return {
         "eCPM": f"${_plain(Decimal(assumption.ecpm_nanousd) / 10**9)}",

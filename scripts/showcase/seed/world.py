@@ -115,7 +115,7 @@ def prepared(engine: Engine, settings: Settings, began_us: int, now_us: int) -> 
         known, keys = labels(connection, texts), _keys(connection, now_us)
     prices, earnings = PriceBook.load(engine), RevenueBook.load(engine)
     assert earnings.version is not None
-    expected = {(s, c): earnings.expected(s, c, True)[1] or 0 for s in SEGMENTS for c in COUNTRIES}
+    expected = {(s, c): earnings.estimate_revenue(s, c, True)[1] or 0 for s in SEGMENTS for c in COUNTRIES}
     by_name = {name: prices.in_effect(name, now_us) for name in MODELS}
     return World(known, by_name, expected, earnings.version, in_force, keys)
 
