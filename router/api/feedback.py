@@ -19,7 +19,7 @@ from router.database.engine import off_loop
 from router.errors import Forbidden, InvalidRequest, NotFound
 from router.keys import SEGMENT_NAME
 from router.keys import Scope as KeyScope
-from router.ledger.feedback import FeedbackBook, Opinion, ReportedRevenue
+from router.ledger.feedback import FeedbackBook, Opinion, ReportedRevenue, correctness
 from router.money import NotMoney, nano_from_usd
 from router.settings import ServerSettings
 
@@ -91,7 +91,7 @@ class FeedbackEndpoint:
                 created_at=self._now_us(),
             )
             await off_loop(lambda: self._book.record(opinion))
-            if (correct := _correctness(given)) is not None:
+            if (correct := correctness(given.rating, given.score)) is not None:
                 self._learn(given.request_id, promised, correct)
             await send_json(send, 200, encoded({"status": "ok", "request_id": given.request_id}), headers)
 
@@ -101,7 +101,7 @@ class FeedbackEndpoint:
         Raises NotFound or Forbidden.
         """
         for _ in range(20):
-            request = await off_loop(lambda: self._book.answered(request_id))
+            request = await off_loop(lambda: self._book.find_request(request_id))
             if request is not None:
                 if request.key_id != caller.key_id:
                     raise Forbidden("this request was made with another key")
@@ -145,13 +145,6 @@ def _check_feedback(given: FeedbackBody) -> None:
         raise InvalidRequest(
             "give either a rating (-1, 0, 1) or a score (0 to 1)", param="rating", code="invalid_value"
         )
-
-
-def _correctness(given: FeedbackBody) -> float | None:
-    """Read a label out of feedback: thumbs are right or wrong, indifference is no label."""
-    if given.score is not None:
-        return given.score
-    return None if given.rating == 0 else float(given.rating == 1)
 
 
 def _revenue_events(decoded: Any, now_us: int) -> list[ReportedRevenue]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from router.canary.arms import Arms, Observation, Stratum
 from router.database import codes, ids
 from router.decision.policy import Policy
+from router.ledger.feedback import WRONG_IN_SQL
 from router.policies.canaries import Canary
 from router.types import CallKind, Outcome, Reason, Signal, Tier
 
@@ -42,7 +43,7 @@ ORDER BY r.id LIMIT :most
 """
 RATINGS = """
 SELECT f.id AS number, {columns} FROM feedback f JOIN requests r ON r.id = f.request_id
-WHERE f.id > :after AND f.created_at >= :since AND (f.rating < 0 OR f.score < 0.5)
+WHERE f.id > :after AND f.created_at >= :since AND {wrong}
     AND {between} AND r.policy_version IN (:canary, :control)
 """
 
@@ -67,8 +68,9 @@ class ArmsReader:
             active.parallel_confidence,
         )
         dialect = engine.dialect.name
-        columns = COLUMNS.format(id=ids.selected(dialect, "r.id"), previous=ids.selected(dialect, "r.previous_id"))
+        columns = COLUMNS.format(id=ids.as_bytes(dialect, "r.id"), previous=ids.as_bytes(dialect, "r.previous_id"))
         fixed = {"columns": columns, "between": ids.between(dialect, "r.id"), "shadow": codes.KINDS[CallKind.SHADOW]}
+        fixed["wrong"] = WRONG_IN_SQL
         self._requests, self._ratings = (text(query.format(**fixed)) for query in (REQUESTS, RATINGS))
 
     def read(self, now_us: int) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 
 from classifier.rows import ROW_FORMAT, ReadFeatures, RowError, unpack
 from router.database import codes, ids
+from router.ledger.feedback import correctness
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Reason, Signal, Tier
 
@@ -143,8 +144,8 @@ _UNSCORED = {codes.REASONS[reason] for reason in (Reason.OVERRIDE, Reason.EFFORT
 def _fetch(connection: Connection, query: str, column: str, low: int, high: int, **more: int) -> Sequence[Any]:
     dialect = connection.dialect.name
     names = {
-        "id": ids.selected(dialect, column),
-        "previous": ids.selected(dialect, "r.previous_id"),
+        "id": ids.as_bytes(dialect, column),
+        "previous": ids.as_bytes(dialect, "r.previous_id"),
         "between": ids.between(dialect, column),
     }
     return connection.execute(text(query.format(**names)), {**ids.bounds(dialect, low, high), **more}).fetchall()
@@ -178,10 +179,8 @@ def _lesson(row: Any) -> LabelledRequest:
 def _feedback(rows: Iterable[Any]) -> Iterable[tuple[bytes, Source, float]]:
     """Scores and thumbs as labels; indifference is none."""
     for id, rating, score in rows:
-        if score is not None:
-            yield id, Source.SCORE, float(score)
-        elif rating:
-            yield id, Source.RATING, float(rating > 0)
+        if (value := correctness(rating, score)) is not None:
+            yield id, Source.RATING if score is None else Source.SCORE, value
 
 
 def _signals(rows: Iterable[Any]) -> Iterable[tuple[bytes, Source, float]]:

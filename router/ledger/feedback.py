@@ -1,6 +1,6 @@
 """What is learnt about a request after it was answered: opinions of its answer, and revenue that a network reported.
 
-Blocking; call it off the event loop.
+What a book does here is blocking; call it off the event loop.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,24 @@ class AnsweredRequest:
     promised: float
 
 
+RIGHT_FROM = 0.5  # a correctness from here on is right, where only right or wrong is asked for
+WRONG_IN_SQL = f"(f.rating < 0 OR f.score < {RIGHT_FROM})"  # the same of a row `f` of the table
 FACTS = ("request_id", "segment", "country", "day", "kind", "amount_nanousd")  # that make two events the same
+
+
+def correctness(rating: int | None, score: float | None) -> float | None:
+    """How right feedback says that an answer was, from 0 to 1: a score as it is, thumbs as right or wrong.
+
+    Indifference (a rating of 0) says nothing.
+    """
+    if score is not None:
+        return float(score)
+    return float(rating > 0) if rating else None
+
+
+def promised(answered_by: Tier, p_fast: float, p_reasoning: float) -> float:
+    """The P(correct) that the estimate promised of the tier that answered."""
+    return float(p_fast if answered_by is Tier.FAST else p_reasoning)
 
 
 class FeedbackBook:
@@ -58,14 +75,14 @@ class FeedbackBook:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def answered(self, request_id: str) -> AnsweredRequest | None:
+    def find_request(self, request_id: str) -> AnsweredRequest | None:
         """Look up a request that feedback is about; None while it is not booked. Raises SQLAlchemyError."""
         query = select(Request.key_id, Request.p_fast, Request.p_reasoning, Request.final_tier)
         with self._engine.connect() as connection:
             row = connection.execute(query.where(Request.id == request_id)).one_or_none()
         if row is None:
             return None
-        return AnsweredRequest(row.key_id, float(row.p_fast if row.final_tier is Tier.FAST else row.p_reasoning))
+        return AnsweredRequest(row.key_id, promised(row.final_tier, row.p_fast, row.p_reasoning))
 
     def record(self, opinion: Opinion) -> None:
         """Keep an opinion. Raises SQLAlchemyError."""

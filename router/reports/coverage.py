@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import text
 
 from router.database import ids
+from router.ledger.feedback import RIGHT_FROM, correctness
 from router.reports.reading import BooksSnapshot
 
 K = 4
@@ -21,7 +22,7 @@ FROM coverage WHERE {between}
 LABELLED = """
 SELECT c.request_id, c.samples, c.selected, c.largest, f.rating, f.score
 FROM coverage c JOIN feedback f ON f.request_id = c.request_id
-WHERE {between} AND (f.score IS NOT NULL OR f.rating <> 0) ORDER BY f.id
+WHERE {between} ORDER BY f.id
 """
 
 
@@ -53,21 +54,27 @@ def coverage(books: BooksSnapshot) -> CoverageFigures:
     observed, used, samples, unreadable = (int(value) for value in query(OBSERVED, "request_id").one())
     if not observed:
         return CoverageFigures(0, 0, None, None)
-    latest = {row[0]: row for row in query(LABELLED, "c.request_id") if row[1] >= K}
+    latest = {}
+    for row in query(LABELLED, "c.request_id"):
+        correct = correctness(row.rating, row.score)
+        if row.samples >= K and correct is not None:
+            latest[row.request_id] = (row, correct >= RIGHT_FROM)
     plain = CoverageFigures(observed, len(latest), used / observed, unreadable / samples)
     return _judged(plain, list(latest.values())) if latest else plain
 
 
-def _judged(plain: CoverageFigures, rows: list[Any]) -> CoverageFigures:
+def _judged(plain: CoverageFigures, labelled: list[tuple[Any, bool]]) -> CoverageFigures:
+    """Add the shares of votes of which it is known whether what they selected was right."""
     at_1 = majority = chosen = covered = 0.0
-    for _, samples, selected, largest, rating, score in rows:
-        if (score if score is not None else rating) < (0.5 if score is not None else 1):
-            continue  # wrong: nothing is known of what would have been right
-        at_1 += selected / samples
+    for row, is_right in labelled:
+        if not is_right:
+            continue  # nothing is known of what would have been right
+        others = row.samples - row.selected
+        at_1 += row.selected / row.samples
         chosen += 1
-        majority += selected == largest
-        covered += 1.0 if samples - selected < K else 1 - comb(samples - selected, K) / comb(samples, K)
-    count = len(rows)
+        majority += row.selected == row.largest
+        covered += 1.0 if others < K else 1 - comb(others, K) / comb(row.samples, K)
+    count = len(labelled)
     at_1, majority, chosen, covered = (total / count for total in (at_1, majority, chosen, covered))
     # The vote may have seen more than k samples; it cannot have chosen what was not covered.
     covered = max(covered, chosen)

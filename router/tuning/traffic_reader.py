@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from classifier.types import AnswerType
 from router.database import codes, ids
 from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
+from router.ledger.feedback import correctness
 from router.reports.window import Window
 from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, joined
 from router.types import CallKind
@@ -75,7 +76,7 @@ def read(
 def _piece(connection: Connection, rows: Sequence[Any], low: int, high: int) -> Traffic:
     costs, lengths = _costs(connection, low, high)
     ratings = {
-        id: _reward(rating, score) for id, rating, score in _fetch(connection, RATINGS, "f.request_id", low, high)
+        id: correctness(rating, score) for id, rating, score in _fetch(connection, RATINGS, "f.request_id", low, high)
     }
     return _columns(rows, costs, lengths, ratings)
 
@@ -83,7 +84,7 @@ def _piece(connection: Connection, rows: Sequence[Any], low: int, high: int) -> 
 def _fetch(connection: Connection, query: str, column: str, low: int, high: int, **more: int) -> Sequence[Any]:
     dialect = connection.dialect.name
     reasons = ", ".join(str(codes.REASONS[reason]) for reason in SCORED)
-    names = {"id": ids.selected(dialect, column), "between": ids.between(dialect, column)}
+    names = {"id": ids.as_bytes(dialect, column), "between": ids.between(dialect, column)}
     filled = query.format(**names, reasons=reasons, shadow=codes.KINDS[CallKind.SHADOW])
     return connection.execute(text(filled), {**ids.bounds(dialect, low, high), **more}).fetchall()
 
@@ -105,18 +106,11 @@ def _costs(connection: Connection, low: int, high: int) -> tuple[dict[bytes, int
     return found, lengths
 
 
-def _reward(rating: int | None, score: float | None) -> float:
-    """Feedback from 0 to 1; indifference is no label."""
-    if score is not None:
-        return float(score)
-    return np.nan if not rating else float(rating > 0)
-
-
 def _columns(
     rows: Sequence[Any],
     costs: dict[bytes, int],
     lengths: dict[bytes, int],
-    ratings: dict[bytes, float],
+    ratings: dict[bytes, float | None],
 ) -> Traffic:
     columns = list(zip(*rows, strict=True)) if rows else [()] * 12
     id, score, p_fast, p_reasoning, tier, propensity, revenue, total_ms, segment, answer_type = columns[:10]

@@ -15,7 +15,8 @@ from classifier.drift import CalibrationMonitor, Drift, ScoreStability
 from classifier.model import DifficultyModel
 from router.database import ids
 from router.database.tables import Call, Feedback, LabelText, Request
-from router.types import CallStatus, Reason, Tier
+from router.ledger.feedback import correctness, promised
+from router.types import CallStatus, Reason
 
 MOST_CALLS = 10_000
 MOST_SCORES = 5_000
@@ -99,7 +100,7 @@ def providers(engine: Engine, since_us: int) -> ProvidersHealth:
         by_model.setdefault(row.provider_model_id, []).append(row)
     models = [_provider(labels.get(model, "unknown"), calls) for model, calls in by_model.items()]
     return ProvidersHealth(
-        sorted(models, key=lambda found: (-found.failed_share, found.model)), len(rows) == MOST_CALLS
+        sorted(models, key=lambda model: (-model.failed_share, model.model)), len(rows) == MOST_CALLS
     )
 
 
@@ -136,12 +137,12 @@ def scores(engine: Engine, classifier: DifficultyModel) -> Scores:
         own = connection.scalar(select(LabelText.id).where(LabelText.text == classifier.version))
     scored = [row.score for row in rows if row.reason not in UNSCORED and row.classifier_id == own]
     found, expected = np.array(scored[:MOST_SCORES], np.float64), classifier.reference_scores
-    watch = ScoreStability(expected, MOST_SCORES)
+    stability = ScoreStability(expected, MOST_SCORES)
     for score in found:
-        watch.observe(float(score))
+        stability.observe(float(score))
     both = np.concatenate([found, expected])
     edges = np.linspace(float(both.min()), float(both.max()) + 1e-9, BINS + 1)
-    return Scores(watch.reading(), edges.tolist(), _shares(found, edges), _shares(expected, edges))
+    return Scores(stability.reading(), edges.tolist(), _shares(found, edges), _shares(expected, edges))
 
 
 def _shares(values: Floats, edges: Floats) -> list[float]:
@@ -159,14 +160,14 @@ def calibration(engine: Engine) -> CalibrationHealth:
     )
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-    watch, pairs = CalibrationMonitor(MOST_FEEDBACK), []
+    monitor, pairs = CalibrationMonitor(MOST_FEEDBACK), []
     for row in rows:
-        kept = row.score if row.score is not None else None if row.rating == 0 else float(row.rating == 1)
-        if kept is not None:
-            promised = row.p_fast if row.final_tier is Tier.FAST else row.p_reasoning
-            watch.observe(promised, kept)
-            pairs.append((promised, kept))
-    gap, error = watch.gap(), watch.ece()
+        correct = correctness(row.rating, row.score)
+        if correct is not None:
+            expected = promised(row.final_tier, row.p_fast, row.p_reasoning)
+            monitor.observe(expected, correct)
+            pairs.append((expected, correct))
+    gap, error = monitor.gap(), monitor.ece()
     groups = np.array_split(np.array(sorted(pairs)), 10) if len(pairs) >= 10 else []
     return CalibrationHealth(
         gap,
