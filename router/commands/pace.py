@@ -61,7 +61,7 @@ def realised(
     from router.tuning import predictions
 
     with opened(config) as (_, engine):
-        found = predictions.realised(engine, version if version is not None else in_force(engine).version)
+        found = predictions.read_realised(engine, version if version is not None else in_force(engine).version)
     match form:
         case Format.JSON:
             print(json.dumps(_facts(found), indent=2))

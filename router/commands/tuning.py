@@ -53,7 +53,7 @@ def backtest(
     from router.policies.versions import in_force
     from router.reports.window import window
     from router.tuning import predictions
-    from router.tuning.backtest import Backtest, Caps, always, countries_of, replayed, segments_of, shuffled
+    from router.tuning.backtest import Backtest, Caps, always, countries_of, replay, segments_of, shuffle
     from router.tuning.off_policy import quality
 
     chosen, changes = window(since, until, zone, datetime.now(UTC)), dials.read(settings or ())
@@ -65,12 +65,12 @@ def backtest(
         dials.require_fits(tested, configured.tiers)
         traffic = _read(engine, chosen)
         measuring, caps = Backtest(traffic), Caps(traffic)
-        proposed = replayed(traffic, tested, caps)
+        proposed = replay(traffic, tested, caps)
         columns = {
             "proposed": proposed,
-            "today": replayed(traffic, today, caps),
+            "today": replay(traffic, today, caps),
             "always fast": always(traffic),
-            "shuffled": shuffled(traffic, proposed),
+            "shuffled": shuffle(traffic, proposed),
         }
         found = {name: (measuring.figures(chances), quality(traffic, chances)) for name, chances in columns.items()}
         if version is not None and not changes and predictions.was_in_force(engine, version) is None:

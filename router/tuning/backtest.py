@@ -13,8 +13,8 @@ import numpy as np
 from router.decision.policy import NEVER, Policy, SegmentDials
 from router.decision.share_cap import ScoreWindow
 from router.tuning.counterfactual import LEAST_OBSERVED, Counterfactual, design_of
-from router.tuning.resampling import Measured, Resampling, measured
-from router.tuning.traffic import FAST, PARALLEL, REASONING, TIERS, Bools, Floats, Ints, Traffic
+from router.tuning.resampling import Measured, Resampling, interval_of
+from router.tuning.traffic import FAST, PARALLEL, REASONING, TIERS, Bools, Floats, Ints, Traffic, fill_unknown
 from router.types import Tier
 
 WINDOW = 1_000
@@ -108,7 +108,7 @@ class Caps:
         return {place: policy.segments[name] for place, name in enumerate(names) if name in policy.segments}
 
 
-def replayed(traffic: Traffic, policy: Policy, caps: Caps | None = None) -> Floats:
+def replay(traffic: Traffic, policy: Policy, caps: Caps | None = None) -> Floats:
     """The chances of every row under a policy, with the dials that its segment has of its own."""
     cuts = (caps or Caps(traffic)).cuts(policy)
     found = np.empty((len(traffic), len(TIERS)))
@@ -125,7 +125,7 @@ def always(traffic: Traffic, tier: int = FAST) -> Floats:
     return np.tile(np.eye(len(TIERS))[tier], (len(traffic), 1))
 
 
-def shuffled(traffic: Traffic, matched: Floats) -> Floats:
+def shuffle(traffic: Traffic, matched: Floats) -> Floats:
     """As much of every tier as in `matched`, given to queries at random: what a router must beat at equal cost."""
     spread = np.empty_like(matched)
     for group in (traffic.may_vote, ~traffic.may_vote):
@@ -155,7 +155,7 @@ class Backtest:
             Counterfactual(traffic, design, values, self._resampling)
             for values in (traffic.cost_usd, traffic.total_ms / 1e3, traffic.first_byte_ms / 1e3)
         )
-        self._revenue = _known_or_mean(traffic.revenue_usd)
+        self._revenue = fill_unknown(traffic.revenue_usd)
 
     def figures(
         self, chances: Floats, rows: Bools | None = None, *, quantiles: bool = True, waits: bool = True
@@ -163,7 +163,7 @@ class Backtest:
         """Measure what the chances mean, for all rows or for some; quantiles or all of waiting save time left out."""
         kept = np.ones(len(self.traffic), bool) if rows is None else rows
         chosen = np.where(kept[:, None], chances, 0.0)
-        summed = self._resampling.summed
+        summed = self._resampling.add_up
         count = summed(kept.astype(np.float64))
         shares = [summed(chosen[:, place]) / count for place in range(len(TIERS))]
         cost = self._cost.totals(chosen, kept) / count
@@ -172,7 +172,7 @@ class Backtest:
             *shares_and_money(shares, cost, revenue),
             *(self._waits(chosen, kept, count, quantiles=quantiles) if waits else (UNKNOWN, UNKNOWN, UNKNOWN)),
         )
-        return {name: measured(column) for name, column in zip(FIGURES, columns, strict=True)}
+        return {name: interval_of(column) for name, column in zip(FIGURES, columns, strict=True)}
 
     def chance_usd_per_1k(self, chances: Floats, rows: Bools | None = None) -> float:
         """How much the cost of as many other requests varies by chance alone, as a standard error."""
@@ -230,8 +230,3 @@ def countries_of(traffic: Traffic, most: int = MOST_COUNTRIES) -> Sequence[tuple
 def _groups(codes: Ints, names: Sequence[str]) -> list[tuple[str, Bools]]:
     found = [(name, codes == place) for place, name in enumerate(names)]
     return [(name, rows) for name, rows in found if rows.any()]
-
-
-def _known_or_mean(values: Floats) -> Floats:
-    known = ~np.isnan(values)
-    return np.where(known, values, values[known].mean()) if known.any() else values

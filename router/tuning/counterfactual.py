@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from router.tuning.resampling import Resampling
-from router.tuning.traffic import TIERS, Bools, Floats, Ints, Traffic
+from router.tuning.traffic import TIERS, Bools, Floats, Ints, Traffic, fill_unknown
 
 KNOTS = (0.3, 0.6)
 # Observations of the usual noise against which each feature has to speak: for what all tiers share, then for what one
@@ -40,7 +40,7 @@ class _Fit:
     moves: Floats  # resamplings x coefficients
     noise: float  # variance around what is expected, in parts of its square
 
-    def predicted(self, design: Floats) -> tuple[Floats, Bools]:
+    def predict(self, design: Floats) -> tuple[Floats, Bools]:
         """The amounts, and where they follow the coefficients."""
         swing = design @ (self.shape + self.coefficients)
         return self.level * np.exp(np.clip(swing, self.low, self.high)), (swing > self.low) & (swing < self.high)
@@ -56,13 +56,13 @@ class Counterfactual:
         self._resampling = resampling
         self._is_known = ~np.isnan(values)
         self._levels = [self._level(place) for place in range(len(TIERS))]
-        self._shape = self._pooled()
+        self._shape = self._pool_shape()
         self._fits = [self._fit(place) for place in range(len(TIERS))]
         shape = (len(TIERS), len(traffic))
         self._expected, self._follows = np.full(shape, np.nan), np.zeros(shape)
         for place, fit in enumerate(self._fits):
             if fit is not None:
-                self._expected[place], self._follows[place] = fit.predicted(design)
+                self._expected[place], self._follows[place] = fit.predict(design)
 
     @property
     def expected(self) -> Floats:
@@ -89,13 +89,13 @@ class Counterfactual:
             elsewhere = np.where((self._traffic.tiers == place) & self._is_known, 0.0, chosen[:, place])
             if fit is None:
                 if elsewhere.sum() > 0.001 * kept.sum():
-                    return np.full_like(self._resampling.summed(booked), np.nan)
+                    return np.full_like(self._resampling.add_up(booked), np.nan)
                 continue
             amounts = elsewhere * self._expected[place]
             booked = booked + amounts
             shift = fit.moves @ (self._design.T @ (amounts * self._follows[place]))
             moved = shift if moved is None else moved + shift
-        total = self._resampling.summed(booked)
+        total = self._resampling.add_up(booked)
         if moved is not None:
             total = total + np.concatenate(([0.0], moved))
         return total
@@ -110,7 +110,7 @@ class Counterfactual:
                 elsewhere = np.where((self._traffic.tiers == place) & self._is_known, 0.0, chosen[:, place])
                 booked = booked + elsewhere * self._expected[place]
                 apart += fit.noise * float((elsewhere * self._expected[place] ** 2).sum())
-        return float(np.hypot(self._resampling.summed(booked)[1:].std(), np.sqrt(apart)))
+        return float(np.hypot(self._resampling.add_up(booked)[1:].std(), np.sqrt(apart)))
 
     def _rows(self, place: int) -> Ints:
         return np.flatnonzero((self._traffic.tiers == place) & self._is_known)
@@ -120,7 +120,7 @@ class Counterfactual:
         values = self._values[self._rows(place)]
         return float(values.mean()) if len(values) >= LEAST_OBSERVED and values.mean() > 0 else None
 
-    def _pooled(self) -> Floats:
+    def _pool_shape(self) -> Floats:
         """What all tiers have in common: a question that is long in one of them is long in the others."""
         levels = np.array([np.nan if level is None else level for level in self._levels])[self._traffic.tiers]
         rows = np.flatnonzero(self._is_known & ~np.isnan(levels))
@@ -130,7 +130,7 @@ class Counterfactual:
         if len(rows):
             penalty = _penalty(design.shape[1], SHARED_WEIGHT * max(float(ratios.var()), LEAST_NOISE))
             penalty[len(shape) :] = 1.0  # a tier's own level, as good as free
-            shape[1:] = _regressed(design, ratios, penalty, np.zeros(len(rows)))[0][1 : len(shape)]
+            shape[1:] = _regress(design, ratios, penalty, np.zeros(len(rows)))[0][1 : len(shape)]
         return shape
 
     def _fit(self, place: int) -> _Fit | None:
@@ -141,7 +141,7 @@ class Counterfactual:
         common = design @ self._shape
         noise = max(float(ratios.var()), LEAST_NOISE)
         penalty = _penalty(design.shape[1], OWN_WEIGHT * noise)
-        coefficients, curvature = _regressed(design, ratios, penalty, common)
+        coefficients, curvature = _regress(design, ratios, penalty, common)
         swing = common + design @ coefficients
         # What drawing other blocks does to the coefficients, to first order; what the prior and the form leave open.
         pulls = self._resampling.moves(rows, design * (ratios - np.exp(swing))[:, None])
@@ -155,11 +155,11 @@ class Counterfactual:
 
 def design_of(traffic: Traffic) -> Floats:
     """What is known of requests before they are decided, as columns: the first is 1, the others have mean 0."""
-    score = _scaled(traffic.scores)
+    score = _standardise(traffic.scores)
     knots = np.unique(np.quantile(score, KNOTS))
     columns = [score, *(np.maximum(score - knot, 0.0) for knot in knots)]
     for known in (traffic.p_fast, traffic.p_reasoning, np.log1p(traffic.input_tokens)):
-        scaled = _scaled(_filled(known))
+        scaled = _standardise(fill_unknown(known, otherwise=0.0))
         columns += [scaled, scaled**2]
     columns.append(traffic.may_vote.astype(np.float64))
     columns += _groups(traffic.answer_types) + _groups(traffic.segments)
@@ -170,7 +170,7 @@ def design_of(traffic: Traffic) -> Floats:
     return np.ascontiguousarray(design[:, varies])
 
 
-def _scaled(values: Floats) -> Floats:
+def _standardise(values: Floats) -> Floats:
     """In standard deviations. What is made of them (a bend, a group) is not scaled again: rare is not cheap."""
     spread = float(values.std())
     scaled: Floats = (values - values.mean()) / (spread if spread > 1e-9 else 1.0)
@@ -183,11 +183,6 @@ def _groups(codes: Ints) -> list[Floats]:
     return [(codes == code).astype(np.float64) for code in large.tolist()] if len(large) > 1 else []
 
 
-def _filled(values: Floats) -> Floats:
-    known = ~np.isnan(values)
-    return np.where(known, values, values[known].mean() if known.any() else 0.0)
-
-
 def _penalty(columns: int, weight: float) -> Floats:
     """How strongly each coefficient is held at 0; the first, a level, is free."""
     penalty = np.full(columns, weight)
@@ -195,7 +190,7 @@ def _penalty(columns: int, weight: float) -> Floats:
     return penalty
 
 
-def _regressed(design: Floats, ratios: Floats, penalty: Floats, common: Floats) -> tuple[Floats, Floats]:
+def _regress(design: Floats, ratios: Floats, penalty: Floats, common: Floats) -> tuple[Floats, Floats]:
     """Newton steps to the penalised quasi-Poisson fit on top of what is common; also the curvature there."""
     coefficients = np.zeros(design.shape[1])
 

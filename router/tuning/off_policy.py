@@ -80,14 +80,14 @@ def quality(traffic: Traffic, chances: Floats) -> Quality:
 
 def _doubly_robust(traffic: Traffic, chances: Floats, labelled: np.ndarray, weights: Floats) -> Interval:
     """The classifier's promise for all rows, corrected by what feedback said of the labelled ones."""
-    promises = promised(traffic, labelled)
+    promises = promises_of(traffic, labelled)
     direct = _mean((chances * promises).sum(axis=1))
     surprise = traffic.rewards[labelled] - promises[labelled, traffic.tiers[labelled]]
     correction = widened(_mean(weights * surprise), float(weights.max() / len(labelled) * surprise.std()))
     return Interval(direct.value + correction.value, float(np.hypot(direct.error, correction.error)))
 
 
-def promised(traffic: Traffic, labelled: np.ndarray) -> Floats:
+def promises_of(traffic: Traffic, labelled: np.ndarray) -> Floats:
     """P(correct) by tier, moved to the level of the feedback where there is enough; parallel counts as reasoning."""
     found = np.stack([traffic.p_fast if place == FAST else traffic.p_reasoning for place in range(len(TIERS))], axis=1)
     for place in range(len(TIERS)):

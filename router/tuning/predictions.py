@@ -92,7 +92,7 @@ def keep(
         "since": window.since_us,
         "until": window.until_us if window.until_us is not None else now_us,
         "requests": requests,
-        "figures": {name: _stored(figure) for name, figure in known.items()},
+        "figures": {name: _encode_figure(figure) for name, figure in known.items()},
     }
     with writing(engine) as connection:
         connection.execute(insert(Prediction).values(**row))
@@ -105,7 +105,7 @@ def prediction_of(engine: Engine, version: int) -> Predicted | None:
         row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    figures = {name: _read(figure) for name, figure in row.figures.items()}
+    figures = {name: _decode_figure(figure) for name, figure in row.figures.items()}
     return Predicted(version, row.made_by, row.created_at, row.since, row.until, row.requests, row.segment, figures)
 
 
@@ -118,7 +118,7 @@ def was_in_force(engine: Engine, version: int) -> int | None:
     return None if found is None else int(found)
 
 
-def realised(engine: Engine, version: int) -> Realised:
+def read_realised(engine: Engine, version: int) -> Realised:
     """What a version has done since it came into force. Raises WrongPolicy where there is nothing to see."""
     since = was_in_force(engine, version)
     if since is None:
@@ -129,13 +129,13 @@ def realised(engine: Engine, version: int) -> Realised:
         traffic = _of_segment(traffic, predicted.segment)
     if not len(traffic):
         raise WrongPolicy(f"version {version} has decided no query by its score yet")
-    came = measured(traffic)
+    came = measure(traffic)
     expected = predicted.figures if predicted is not None else {}
-    compared = [_compared(name, expected.get(name, UNKNOWN), figure) for name, figure in came.items()]
+    compared = [_compare(name, expected.get(name, UNKNOWN), figure) for name, figure in came.items()]
     return Realised(version, since, len(traffic), predicted, tuple(compared))
 
 
-def measured(traffic: Traffic) -> dict[str, Measured]:
+def measure(traffic: Traffic) -> dict[str, Measured]:
     """The figures of requests as they were answered, with the intervals of a back-test."""
     taken: Floats = np.eye(len(TIERS))[traffic.tiers]
     rated = traffic.rewards[~np.isnan(traffic.rewards)]
@@ -147,7 +147,7 @@ def measured(traffic: Traffic) -> dict[str, Measured]:
     return found
 
 
-def _compared(name: str, predicted: Measured, came: Measured) -> Compared:
+def _compare(name: str, predicted: Measured, came: Measured) -> Compared:
     """Both err, so their difference errs by both."""
     error = math.hypot(predicted.error, came.error)
     difference = abs(predicted.value - came.value)
@@ -160,9 +160,9 @@ def _of_segment(traffic: Traffic, segment: str) -> Traffic:
     return traffic.rows(traffic.segments == traffic.segment_names.index(segment))
 
 
-def _stored(figure: Measured) -> dict[str, float | None]:
+def _encode_figure(figure: Measured) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in asdict(figure).items()}
 
 
-def _read(stored: Mapping[str, Any]) -> Measured:
+def _decode_figure(stored: Mapping[str, Any]) -> Measured:
     return Measured(**{name: math.nan if value is None else float(value) for name, value in stored.items()})

@@ -33,7 +33,7 @@ class Resampling:
         dice = np.random.default_rng(seed)
         self.weights = dice.multinomial(blocks, np.full(blocks, 1 / blocks), replicates).astype(np.float64)
 
-    def summed(self, column: Floats) -> Floats:
+    def add_up(self, column: Floats) -> Floats:
         """Add a column up: over all requests first, then over each draw of their blocks."""
         sums = np.add.reduceat(column, self._starts)
         return np.concatenate((sums.sum()[None], self.weights @ sums))
@@ -50,7 +50,7 @@ class Resampling:
         return np.random.default_rng((self._seed, stream)).standard_normal((len(self.weights), columns))
 
 
-def measured(column: Floats) -> Measured:
+def interval_of(column: Floats) -> Measured:
     """Read a figure and its interval from its value and those of the draws."""
     value, resampled = float(column[0]), column[1:]
     if np.isnan(resampled).any():

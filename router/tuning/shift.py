@@ -15,11 +15,11 @@ from sqlalchemy import Engine
 from router.decision.policy import Policy
 from router.policies.versions import in_force
 from router.reports.window import Window
-from router.tuning.backtest import replayed
+from router.tuning.backtest import replay
 from router.tuning.counterfactual import Counterfactual, design_of
-from router.tuning.off_policy import promised
+from router.tuning.off_policy import promises_of
 from router.tuning.resampling import Resampling
-from router.tuning.tradeoff import NEWEST, moved
+from router.tuning.tradeoff import NEWEST, move_thresholds
 from router.tuning.traffic import TIERS, Floats, Traffic
 from router.tuning.traffic_reader import read
 
@@ -43,13 +43,13 @@ class Shift:
         self._traffic, self._policy = traffic, policy
         cost = Counterfactual(traffic, design_of(traffic), traffic.cost_usd, Resampling(len(traffic), 1, 2))
         self._cost = np.nan_to_num(cost.expected)
-        self._promised = promised(traffic, np.flatnonzero(~np.isnan(traffic.rewards)))
-        self._now = self._measured(replayed(traffic, policy))
+        self._promised = promises_of(traffic, np.flatnonzero(~np.isnan(traffic.rewards)))
+        self._now = self._measure(replay(traffic, policy))
         self.by = lru_cache(maxsize=64)(self._by)
 
     def _by(self, move: float) -> Moved:
         """Move both thresholds by so much of the score; below nothing sends more to the deep tiers."""
-        shares, cost, quality = self._measured(replayed(self._traffic, moved(self._policy, move)))
+        shares, cost, quality = self._measure(replay(self._traffic, move_thresholds(self._policy, move)))
         before_shares, before_cost, before_quality = self._now
         return Moved(
             _factors(shares, before_shares),
@@ -57,7 +57,7 @@ class Shift:
             quality / before_quality if before_quality else 1.0,
         )
 
-    def _measured(self, chances: Floats) -> tuple[Floats, Floats, float]:
+    def _measure(self, chances: Floats) -> tuple[Floats, Floats, float]:
         found = (chances * self._cost).sum(axis=0), float((chances * self._promised).sum(axis=1).mean())
         return chances.sum(axis=0), *found
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from router.decision.policy import NEVER, Policy, SegmentDials
 from router.decision.rules import SCORE_DIGITS
+from router.reports.formatting import format_usd
 from router.tuning import backtest, off_policy
 from router.tuning.backtest import Backtest, Caps, Figures
 from router.tuning.off_policy import Quality
@@ -123,8 +124,8 @@ class Solver:
     def policy(self, shift: float) -> Policy:
         """The base policy with its (or the segment's) thresholds moved; what is switched off stays where it is."""
         moved = {
-            "parallel_threshold": _moved(self._base.parallel_threshold, shift),
-            "reasoning_threshold": _moved(self._base.reasoning_threshold, shift),
+            "parallel_threshold": _move_threshold(self._base.parallel_threshold, shift),
+            "reasoning_threshold": _move_threshold(self._base.reasoning_threshold, shift),
         }
         if self._segment is None:
             return replace(self._base, **moved)  # type: ignore[arg-type]
@@ -160,7 +161,7 @@ class Solver:
         if self._limits.min_quality is not None and not best.is_good:
             raise Unsolvable(
                 f"min_quality {self._limits.min_quality:g} cannot be shown within {best.worst}: "
-                f"{self._measured_quality(best.shift)}"
+                f"{self._describe_quality(best.shift)}"
             )
         return best
 
@@ -172,7 +173,7 @@ class Solver:
                     return points[place]
                 return self._closer(points[place], points[place + 1], lambda point: point.is_good)
         raise Unsolvable(
-            f"min_quality {self._limits.min_quality:g} cannot be shown: {self._measured_quality(points[0].shift)}"
+            f"min_quality {self._limits.min_quality:g} cannot be shown: {self._describe_quality(points[0].shift)}"
         )
 
     def _closer(self, fits: _Point, does_not: _Point, test: Callable[[_Point], bool]) -> _Point:
@@ -185,7 +186,7 @@ class Solver:
         return fits
 
     def _chances(self, shift: float) -> Floats:
-        return backtest.replayed(self._traffic, self.policy(shift), self._caps)
+        return backtest.replay(self._traffic, self.policy(shift), self._caps)
 
     def _figures(self, chances: Floats, *, waits: bool = True) -> Figures:
         return self._backtest.figures(chances, self._rows, waits=waits)
@@ -222,7 +223,7 @@ class Solver:
         assert least is not None
         return found.doubt is None and found.doubly_robust.low >= least
 
-    def _measured_quality(self, shift: float) -> str:
+    def _describe_quality(self, shift: float) -> str:
         found = self._quality(self._chances(shift))
         if found.doubt is not None:
             return f"not enough evidence, {found.doubt}"
@@ -236,7 +237,7 @@ class Solver:
         return (
             f"{cheapest.worst} cannot be met: with thresholds at their highest and explore at {self._base.explore:g}, "
             f"deep answers are {figures['deep_share'].value:.2%}, a thousand queries cost "
-            f"${figures['cost_usd_per_1k'].value:.4g} and earn ${figures['revenue_usd_per_1k'].value:.4g}"
+            f"{format_usd(figures['cost_usd_per_1k'].value)} and earn {format_usd(figures['revenue_usd_per_1k'].value)}"
         )
 
     def _solution(self, point: _Point) -> Solution:
@@ -260,7 +261,7 @@ class Solver:
             assert name is not None
             return name, point.use[name]
         cuts = self._caps.cuts(self.policy(point.shift))[self._rows]
-        if (cuts > _moved(self._base.reasoning_threshold, point.shift)).mean() > 0.5:
+        if (cuts > _move_threshold(self._base.reasoning_threshold, point.shift)).mean() > 0.5:
             return "the policy's own max_deep_share", None
         return "nothing: the thresholds are as low as a gain allows", None
 
@@ -275,7 +276,7 @@ def _rows_of(traffic: Traffic, segment: str | None) -> Bools:
     return rows
 
 
-def _moved(threshold: float, shift: float) -> float:
+def _move_threshold(threshold: float, shift: float) -> float:
     if threshold > NEVER:
         return threshold
     # Rounded up, so that what was affordable stays so.

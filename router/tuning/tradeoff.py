@@ -16,10 +16,10 @@ from router.decision.policy import Policy
 from router.policies.versions import in_force
 from router.reports.tradeoff import Estimated, Point, Tradeoff
 from router.reports.window import Window
-from router.tuning.backtest import always, replayed, shuffled
+from router.tuning.backtest import always, replay, shuffle
 from router.tuning.counterfactual import Counterfactual, design_of
-from router.tuning.off_policy import LEAST_LABELS, promised, quality
-from router.tuning.resampling import Resampling, measured
+from router.tuning.off_policy import LEAST_LABELS, promises_of, quality
+from router.tuning.resampling import Resampling, interval_of
 from router.tuning.traffic import FAST, TIERS, Floats, Traffic
 from router.tuning.traffic_reader import read
 
@@ -30,10 +30,10 @@ MOVES = (-0.15, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2)  # of both thresholds,
 
 def of_traffic(engine: Engine, window: Window, newest: int = NEWEST) -> Tradeoff:
     """Judge from the newest requests of the window that a score decided."""
-    return judged(read(engine, window, newest, count_others=False), in_force(engine))
+    return judge_tradeoff(read(engine, window, newest, count_others=False), in_force(engine))
 
 
-def judged(traffic: Traffic, policy: Policy) -> Tradeoff:
+def judge_tradeoff(traffic: Traffic, policy: Policy) -> Tradeoff:
     """Work the points out; none where there are too few labels."""
     labels = int((~np.isnan(traffic.rewards)).sum())
     source = f"{labels} ratings among the newest {len(traffic)} requests that a score decided"
@@ -41,7 +41,7 @@ def judged(traffic: Traffic, policy: Policy) -> Tradeoff:
         return Tradeoff(source, [], f"{labels} ratings are too few: {LEAST_LABELS} at least")
     scale = Resampling(len(traffic), 1, REPLICATES)
     cost = Counterfactual(traffic, design_of(traffic), traffic.cost_usd, scale)
-    today = replayed(traffic, policy)
+    today = replay(traffic, policy)
     points = [_point(traffic, cost, name, kind, chances) for name, kind, chances in _ways(traffic, policy, today)]
     return Tradeoff(source, [point for point in points if point is not None], quality(traffic, today).doubt)
 
@@ -50,12 +50,12 @@ def _ways(traffic: Traffic, policy: Policy, today: Floats) -> Iterator[tuple[str
     for place, tier in enumerate(TIERS):
         yield f"always {tier}", "tier", always(traffic, place)
     for move in MOVES:
-        yield f"thresholds {move:+.2f}", "sweep", replayed(traffic, moved(policy, move))
-    yield "at random, as often as today", "control", shuffled(traffic, today)
+        yield f"thresholds {move:+.2f}", "sweep", replay(traffic, move_thresholds(policy, move))
+    yield "at random, as often as today", "control", shuffle(traffic, today)
     yield "today", "today", today
 
 
-def moved(policy: Policy, move: float) -> Policy:
+def move_thresholds(policy: Policy, move: float) -> Policy:
     """The policy with both thresholds moved, and no cap on the deep share: the sweep is what the thresholds do."""
     low, high = -1.0, 2.0
     return replace(
@@ -69,19 +69,19 @@ def moved(policy: Policy, move: float) -> Policy:
 
 def _point(traffic: Traffic, cost: Counterfactual, name: str, kind: str, chances: Floats) -> Point | None:
     count = len(traffic)
-    spent = measured(cost.totals(chances, np.ones(count, bool)) / count * 1e3)
-    judged = quality(traffic, chances)
-    if judged.doubt is None:
-        found = judged.doubly_robust
+    spent = interval_of(cost.totals(chances, np.ones(count, bool)) / count * 1e3)
+    estimate = quality(traffic, chances)
+    if estimate.doubt is None:
+        found = estimate.doubly_robust
         good = Estimated(_share(found.value), _share(found.low), _share(found.high))
     else:
         labelled = np.flatnonzero(~np.isnan(traffic.rewards))
-        good = Estimated(_share(float((chances * promised(traffic, labelled)).sum(axis=1).mean())), None, None)
+        good = Estimated(_share(float((chances * promises_of(traffic, labelled)).sum(axis=1).mean())), None, None)
     if math.isnan(spent.value) or spent.value <= 0:
         return None
     low, high = (None, None) if math.isnan(spent.low) else (max(spent.low, 0.0), spent.high)
     deep_share = 1.0 - float(chances[:, FAST].mean())
-    return Point(name, kind, Estimated(spent.value, low, high), good, deep_share, judged.doubt)
+    return Point(name, kind, Estimated(spent.value, low, high), good, deep_share, estimate.doubt)
 
 
 def _share(value: float) -> float:

@@ -80,10 +80,16 @@ class Traffic:
         return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
 
-def joined(pieces: Sequence[Traffic], others: int) -> Traffic:
+def fill_unknown(values: Floats, otherwise: float = np.nan) -> Floats:
+    """Put the mean of what is known in the place of what is not; `otherwise` where nothing is known at all."""
+    known = ~np.isnan(values)
+    return np.where(known, values, values[known].mean() if known.any() else otherwise)
+
+
+def join(pieces: Sequence[Traffic], others: int) -> Traffic:
     """Put pieces that follow each other in time together: names of segments and countries may differ between them."""
-    segments, segment_names = _renamed([(piece.segments, piece.segment_names) for piece in pieces])
-    countries, country_names = _renamed([(piece.countries, piece.country_names) for piece in pieces])
+    segments, segment_names = _merge_names([(piece.segments, piece.segment_names) for piece in pieces])
+    countries, country_names = _merge_names([(piece.countries, piece.country_names) for piece in pieces])
     found: dict[str, Any] = {"segments": segments, "countries": countries}
     whole = ("segment_names", "country_names", "others", *found)
     columns = [column.name for column in fields(Traffic) if column.name not in whole]
@@ -97,7 +103,7 @@ def joined(pieces: Sequence[Traffic], others: int) -> Traffic:
     )
 
 
-def _renamed(pieces: Sequence[tuple[Ints, tuple[str, ...]]]) -> tuple[Ints, tuple[str, ...]]:
+def _merge_names(pieces: Sequence[tuple[Ints, tuple[str, ...]]]) -> tuple[Ints, tuple[str, ...]]:
     """Places in the sorted list of all names."""
     every = tuple(sorted({name for _, names in pieces for name in names}))
     places = [np.array([every.index(name) for name in names], np.int64)[codes] for codes, names in pieces]

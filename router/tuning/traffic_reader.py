@@ -11,7 +11,7 @@ from router.database import codes, ids
 from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
 from router.ledger.feedback import correctness
 from router.reports.window import Window
-from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, joined
+from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, join
 from router.types import CallKind
 
 MOST_ROWS = 500_000  # the newest; more would not narrow any interval that matters
@@ -70,7 +70,7 @@ def read(
             begin = int.from_bytes(rows[0][0], "big")
             pieces.append(_piece(connection, rows, begin, high))
             most, high = most - len(rows), begin
-    return joined(pieces[::-1] or [_columns([], {}, {}, {})], others)
+    return join(pieces[::-1] or [_columns([], {}, {}, {})], others)
 
 
 def _piece(connection: Connection, rows: Sequence[Any], low: int, high: int) -> Traffic:

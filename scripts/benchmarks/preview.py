@@ -80,7 +80,7 @@ def _ask(preview: Preview, today: Policy, policy: Policy, at: int) -> None:
     mix = preview.mix(moved)
     preview.outcome(mix).above(preview.standing(today))
     preview.standing(None)
-    preview.outcome(preview.shuffled(mix)).figures()
+    preview.outcome(preview.shuffle(mix)).figures()
 
 
 def over_http(server: Served, times: int) -> None:

@@ -134,7 +134,7 @@ def tried(pool: Pool, in_force: Policy, limits: SolverTargets, size: int, dice: 
         assert limits.min_margin is not None
         used = float(lived.cost_usd.mean()) / (EARNED_USD * (1 - limits.min_margin))
     quality = solution.quality
-    chances = backtest.replayed(lived, solution.policy)
+    chances = backtest.replay(lived, solution.policy)
     truth = float((chances * pool.correct[future]).sum(axis=1).mean())
     covered = None if quality.doubt else quality.doubly_robust.low <= truth <= quality.doubly_robust.high
     return Tried(used, covered)

@@ -84,7 +84,7 @@ def test_no_share_and_every_share_need_no_window() -> None:
 
 def test_the_policy_that_was_in_force_is_replayed_as_it_was() -> None:
     traffic = a_world().traffic
-    figures = Backtest(traffic).figures(backtest.replayed(traffic, LOGGED))
+    figures = Backtest(traffic).figures(backtest.replay(traffic, LOGGED))
     realised = np.bincount(traffic.tiers, minlength=3) / len(traffic)
     for place, name in enumerate(("share_fast", "share_reasoning", "share_parallel")):
         assert figures[name].value == pytest.approx(realised[place], abs=0.015)
@@ -99,7 +99,7 @@ def test_the_policy_that_was_in_force_is_replayed_as_it_was() -> None:
 def test_another_policy_costs_what_it_would_have(changes: dict[str, float]) -> None:
     world = a_world(8_000)
     policy = replace(LOGGED, **changes)  # type: ignore[arg-type]
-    chances = backtest.replayed(world.traffic, policy)
+    chances = backtest.replay(world.traffic, policy)
     figure = Backtest(world.traffic).figures(chances)["cost_usd_per_1k"]
     assert figure.low <= world.truth(chances)[1] <= figure.high
 
@@ -108,10 +108,10 @@ def test_intervals_of_cost_cover_the_truth() -> None:
     policy, hits = replace(LOGGED, reasoning_threshold=0.2), 0
     # The truth of requests of the same kind, not of these very ones.
     everyone = a_world(40_000, 1_000)
-    truth = everyone.truth(backtest.replayed(everyone.traffic, policy))[1]
+    truth = everyone.truth(backtest.replay(everyone.traffic, policy))[1]
     for seed in range(60):
         world = a_world(1_500, seed)
-        chances = backtest.replayed(world.traffic, policy)
+        chances = backtest.replay(world.traffic, policy)
         figure = Backtest(world.traffic, replicates=200).figures(chances, quantiles=False)["cost_usd_per_1k"]
         hits += figure.low <= truth <= figure.high
     assert hits >= 53
@@ -120,7 +120,7 @@ def test_intervals_of_cost_cover_the_truth() -> None:
 def test_shares_and_money_add_up() -> None:
     traffic = a_world().traffic
     figures = {
-        name: figure.value for name, figure in Backtest(traffic).figures(backtest.replayed(traffic, LOGGED)).items()
+        name: figure.value for name, figure in Backtest(traffic).figures(backtest.replay(traffic, LOGGED)).items()
     }
     assert figures["share_fast"] + figures["deep_share"] == pytest.approx(1)
     left = figures["revenue_usd_per_1k"] - figures["cost_usd_per_1k"]
@@ -130,13 +130,13 @@ def test_shares_and_money_add_up() -> None:
 
 def test_always_fast_costs_least_and_the_shuffle_as_much_as_what_it_matches() -> None:
     traffic = a_world().traffic
-    tested, chances = Backtest(traffic), backtest.replayed(traffic, LOGGED)
+    tested, chances = Backtest(traffic), backtest.replay(traffic, LOGGED)
     cost = {
         name: tested.figures(found)["cost_usd_per_1k"].value
         for name, found in (
             ("policy", chances),
             ("fast", backtest.always(traffic)),
-            ("shuffle", backtest.shuffled(traffic, chances)),
+            ("shuffle", backtest.shuffle(traffic, chances)),
         )
     }
     assert cost["fast"] < 0.6 * cost["policy"]
@@ -146,13 +146,13 @@ def test_always_fast_costs_least_and_the_shuffle_as_much_as_what_it_matches() ->
 def test_the_shuffle_samples_only_what_can_be_voted_on() -> None:
     traffic = a_world().traffic
     policy = replace(LOGGED, explore=0.0)
-    spread = backtest.shuffled(traffic, backtest.replayed(traffic, policy))
+    spread = backtest.shuffle(traffic, backtest.replay(traffic, policy))
     assert spread[~traffic.may_vote, PARALLEL].max() == 0
 
 
 def test_quantiles_and_waiting_can_be_left_out() -> None:
     traffic = a_world().traffic
-    tested, chances = Backtest(traffic), backtest.replayed(traffic, LOGGED)
+    tested, chances = Backtest(traffic), backtest.replay(traffic, LOGGED)
     whole, means, none = (
         tested.figures(chances),
         tested.figures(chances, quantiles=False),
@@ -166,7 +166,7 @@ def test_quantiles_and_waiting_can_be_left_out() -> None:
 
 def test_segments_are_measured_apart_and_weighted_add_up() -> None:
     traffic = a_world().traffic
-    tested, chances = Backtest(traffic), backtest.replayed(traffic, LOGGED)
+    tested, chances = Backtest(traffic), backtest.replay(traffic, LOGGED)
     parts = backtest.segments_of(traffic)
     assert [name for name, _ in parts] == ["free", "plus"]
     weighted = sum(tested.figures(chances, rows)["cost_usd_per_1k"].value * rows.mean() for _, rows in parts)
@@ -192,7 +192,7 @@ def test_what_a_tier_costs_that_nobody_took_is_not_known() -> None:
 def test_unpriced_requests_count_as_the_others_of_their_tier_and_never_as_free() -> None:
     traffic = a_world().traffic
     holed = replace(traffic, cost_usd=np.where(np.arange(len(traffic)) % 2 == 0, np.nan, traffic.cost_usd))
-    whole, half = (Backtest(t).figures(backtest.replayed(t, LOGGED))["cost_usd_per_1k"].value for t in (traffic, holed))
+    whole, half = (Backtest(t).figures(backtest.replay(t, LOGGED))["cost_usd_per_1k"].value for t in (traffic, holed))
     assert half == pytest.approx(whole, rel=0.15)
 
 
@@ -204,8 +204,8 @@ def test_no_requests_are_no_evidence() -> None:
 def test_every_segment_is_replayed_with_dials_of_its_own() -> None:
     traffic = a_world().traffic
     dials = SegmentDials(reasoning_threshold=2.0, parallel_threshold=2.0)
-    found = backtest.replayed(traffic, replace(LOGGED, segments={"plus": dials}))
-    plain = backtest.replayed(traffic, LOGGED)
+    found = backtest.replay(traffic, replace(LOGGED, segments={"plus": dials}))
+    plain = backtest.replay(traffic, LOGGED)
     is_plus = traffic.segments == traffic.segment_names.index("plus")
     np.testing.assert_array_equal(found[~is_plus], plain[~is_plus])
     assert found[is_plus, REASONING].max() == 0
@@ -215,7 +215,7 @@ def test_a_segment_with_a_share_of_its_own_has_a_window_of_its_own() -> None:
     traffic = a_world(6_000).traffic
     free = replace(LOGGED, explore=0.0, reasoning_threshold=0.0, parallel_threshold=0.0)
     policy = replace(free, max_deep_share=0.3, segments={"plus": SegmentDials(max_deep_share=0.05)})
-    found = backtest.replayed(traffic, policy)
+    found = backtest.replay(traffic, policy)
     shares = [1 - found[rows, FAST].mean() for _, rows in backtest.segments_of(traffic)]
     assert shares == pytest.approx([0.3, 0.05], abs=0.02)
 

@@ -14,7 +14,7 @@ ELSEWHERE = replace(LOGGED, reasoning_threshold=0.2, parallel_threshold=0.1)
 
 def judged(world: World, policy: object = ELSEWHERE) -> off_policy.Quality:
     assert isinstance(policy, type(LOGGED))
-    return off_policy.quality(world.traffic, backtest.replayed(world.traffic, policy))
+    return off_policy.quality(world.traffic, backtest.replay(world.traffic, policy))
 
 
 def test_the_logging_policy_is_as_good_as_its_ratings() -> None:
@@ -26,9 +26,7 @@ def test_the_logging_policy_is_as_good_as_its_ratings() -> None:
 
 def test_intervals_cover_the_truth() -> None:
     hits = {"ips": 0, "snips": 0, "doubly_robust": 0}
-    truth = np.mean(
-        [w.truth(backtest.replayed(w.traffic, ELSEWHERE))[0] for w in (a_world(20_000, s) for s in (91, 92))]
-    )
+    truth = np.mean([w.truth(backtest.replay(w.traffic, ELSEWHERE))[0] for w in (a_world(20_000, s) for s in (91, 92))])
     believed = [found for found in (judged(a_world(3_000, seed)) for seed in range(100)) if found.doubt is None]
     for found in believed:
         for name in hits:

@@ -34,7 +34,7 @@ def proposed(engine: Engine, traffic: Traffic) -> int:
     """A version that was back-tested on past traffic, and comes into force later."""
     by = Actor("ada", "", BEFORE_MS * 1_000)
     version = lifecycle.propose(engine, {"explore": 0.06, "max_deep_share": 0.5}, TIERS, by)
-    chances = backtest.replayed(traffic, LOGGED)
+    chances = backtest.replay(traffic, LOGGED)
     figures, quality = Backtest(traffic).figures(chances), off_policy.quality(traffic, chances)
     window = Window(1, None, UTC)
     predictions.keep(engine, version, "backtest", figures, quality, window, len(traffic), by.now_us)
@@ -50,7 +50,7 @@ def test_what_came_as_predicted_is_said_to_have(engine: Engine) -> None:
     version = proposed(engine, past)
     activate(engine, version)
     store(engine, a_world(3_000, 2).traffic, AFTER_MS + 1, version=version)
-    found = predictions.realised(engine, version)
+    found = predictions.read_realised(engine, version)
     assert (found.requests, found.since_us) == (3_000, AFTER_MS * 1_000)
     assert found.predicted is not None
     assert found.predicted.made_by == "backtest"
@@ -66,7 +66,7 @@ def test_what_came_otherwise_is_flagged(engine: Engine) -> None:
     activate(engine, version)
     dearer = a_world(3_000, 2).traffic
     store(engine, replace(dearer, cost_usd=2 * dearer.cost_usd), AFTER_MS + 1, version=version)
-    flags = {each.figure: each.is_outside for each in predictions.realised(engine, version).figures}
+    flags = {each.figure: each.is_outside for each in predictions.read_realised(engine, version).figures}
     assert flags["cost_usd_per_1k"] is True
     assert flags["deep_share"] is False
     assert flags["first_byte_mean_s"] is None
@@ -78,14 +78,14 @@ def test_only_what_it_decided_since_it_came_into_force_counts(engine: Engine) ->
     activate(engine, version)
     store(engine, a_world(60, 2).traffic, AFTER_MS + 1, version=version)
     store(engine, a_world(70, 4).traffic, AFTER_MS + 10**7, version=version + 1)
-    assert predictions.realised(engine, version).requests == 60
+    assert predictions.read_realised(engine, version).requests == 60
 
 
 def test_a_version_without_prediction_shows_what_it_did(engine: Engine) -> None:
     version = lifecycle.propose(engine, {"explore": 0.06}, TIERS, Actor("ada", "", BEFORE_MS * 1_000))
     activate(engine, version)
     store(engine, a_world(60, 2).traffic, AFTER_MS + 1, version=version)
-    found = predictions.realised(engine, version)
+    found = predictions.read_realised(engine, version)
     assert found.predicted is None
     assert {each.is_outside for each in found.figures} == {None}
 
@@ -93,10 +93,10 @@ def test_a_version_without_prediction_shows_what_it_did(engine: Engine) -> None:
 def test_what_was_never_in_force_or_decided_nothing_has_not_done_anything(engine: Engine) -> None:
     version = proposed(engine, a_world(400, 1).traffic)
     with pytest.raises(WrongPolicy, match="never been in force"):
-        predictions.realised(engine, version)
+        predictions.read_realised(engine, version)
     activate(engine, version)
     with pytest.raises(WrongPolicy, match="no query"):
-        predictions.realised(engine, version)
+        predictions.read_realised(engine, version)
 
 
 def test_a_prediction_of_a_segment_is_held_against_that_segment(engine: Engine) -> None:
@@ -107,6 +107,6 @@ def test_a_prediction_of_a_segment_is_held_against_that_segment(engine: Engine) 
     activate(engine, version)
     traffic = a_world(400, 2).traffic
     store(engine, traffic, AFTER_MS + 1, version=version)
-    found = predictions.realised(engine, version)
+    found = predictions.read_realised(engine, version)
     assert found.requests == (traffic.segments == traffic.segment_names.index("plus")).sum()
     assert {each.figure: each.is_outside for each in found.figures}["margin"] is None

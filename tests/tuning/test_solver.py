@@ -32,7 +32,7 @@ def test_the_allowance_is_used_and_kept_on_traffic_that_was_not_seen(limits: Sol
         assert found.used is not None
         assert 0.8 < found.used < 1.0
         unseen = a_world(6_000, seed + 500)
-        chances = backtest.replayed(unseen.traffic, found.policy)
+        chances = backtest.replay(unseen.traffic, found.policy)
         cost = unseen.truth(chances)[1]
         kept += {
             "max_deep_share": 1 - chances[:, 0].mean() <= 0.1,
@@ -135,7 +135,7 @@ def test_targets_that_make_no_sense_are_named(wrong: dict[str, float], says: str
 def test_the_prediction_is_that_of_a_back_test() -> None:
     world = a_world()
     found = solved(SolverTargets(max_deep_share=0.1), world)
-    again = Backtest(world.traffic).figures(backtest.replayed(world.traffic, found.policy))
+    again = Backtest(world.traffic).figures(backtest.replay(world.traffic, found.policy))
     assert found.figures["cost_usd_per_1k"].value == pytest.approx(again["cost_usd_per_1k"].value)
 
 
@@ -144,7 +144,7 @@ def test_a_segment_gets_thresholds_of_its_own_and_the_others_keep_theirs() -> No
     found = Solver(world.traffic, LOGGED, SolverTargets(max_cost_usd_per_1k=1.0), segment="plus").solve()
     assert found.policy.for_segment("free") == LOGGED
     assert found.policy.for_segment("plus").reasoning_threshold != LOGGED.reasoning_threshold
-    chances = backtest.replayed(world.traffic, found.policy)
+    chances = backtest.replay(world.traffic, found.policy)
     is_plus = world.traffic.segments == world.traffic.segment_names.index("plus")
     cost = Backtest(world.traffic).figures(chances, is_plus)["cost_usd_per_1k"].value
     assert found.figures["cost_usd_per_1k"].value == pytest.approx(cost)

@@ -12,7 +12,7 @@ from router.tuning.counterfactual import Counterfactual, design_of
 from router.tuning.preview.bins import CapCuts, ScoreBins
 from router.tuning.preview.quality import Ratings
 from router.tuning.resampling import Resampling
-from router.tuning.traffic import TIERS, Bools, Floats, Ints, Traffic
+from router.tuning.traffic import TIERS, Bools, Floats, Ints, Traffic, fill_unknown
 
 QUANTITIES = ("cost", "wait", "first_byte")
 VOTES = 2
@@ -43,7 +43,7 @@ class Quantity:
     now_sums: Floats
     now_counts: Floats
 
-    def expected_now(self, kept: slice) -> Floats:
+    def expectation_now(self, kept: slice) -> Floats:
         """What the model expects of those that each tier has now, on average."""
         with np.errstate(invalid="ignore", divide="ignore"):
             found: Floats = self.now_sums[kept].sum(axis=0) / self.now_counts[kept].sum(axis=0)
@@ -77,7 +77,7 @@ class Cells:
         """How much memory they keep."""
         return _size(self) + _size(self.ratings) + sum(map(_size, self.quantities.values())) + self.caps.nbytes()
 
-    def summed(self, by_block: Floats) -> Floats:
+    def add_up(self, by_block: Floats) -> Floats:
         """Add blocks up: all of them first, then each resampling."""
         return np.concatenate(([by_block.sum()], self.weights @ by_block))
 
@@ -94,7 +94,7 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
     """Put requests into cells; raises ValueError where there are none."""
     if not len(traffic):
         raise ValueError("there are no requests to replay")
-    traffic = _folded(traffic)
+    traffic = _fold_segments(traffic)
     bins = ScoreBins(traffic.scores, exact)
     segments, width = len(traffic.segment_names), VOTES * len(bins)
     room = MOST_CELLS // (segments * len(TIERS) * width)
@@ -107,7 +107,7 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
     starts = np.searchsorted(block, np.arange(blocks + 1))
     count = np.bincount(key, minlength=blocks * segments * width).astype(np.float64).reshape(shape)
     revenue = np.bincount(
-        block * segments + traffic.segments, _known_or_mean(traffic.revenue_usd), minlength=blocks * segments
+        block * segments + traffic.segments, fill_unknown(traffic.revenue_usd), minlength=blocks * segments
     )
     times, time_edges = _times(traffic, block, blocks)
     return Cells(
@@ -127,7 +127,7 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
     )
 
 
-def _folded(traffic: Traffic) -> Traffic:
+def _fold_segments(traffic: Traffic) -> Traffic:
     """The largest segments, and all others as one: so that memory stays bounded whatever segments there are."""
     if len(traffic.segment_names) <= MOST_SEGMENTS:
         return traffic
@@ -239,8 +239,3 @@ def _times(traffic: Traffic, block: Ints, blocks: int) -> tuple[Floats, Floats]:
     shape = (len(traffic.segment_names), blocks, len(TIERS), TIME_BINS)
     place = np.ravel_multi_index((traffic.segments[known], block[known], traffic.tiers[known], at), shape)
     return np.bincount(place, minlength=int(np.prod(shape))).reshape(shape).astype(np.float32), edges
-
-
-def _known_or_mean(values: Floats) -> Floats:
-    known = ~np.isnan(values)
-    return np.where(known, values, values[known].mean()) if known.any() else values

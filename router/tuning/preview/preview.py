@@ -18,7 +18,7 @@ from router.tuning.off_policy import Quality
 from router.tuning.preview.cells import QUANTITIES, VOTES, Cells, cells_of
 from router.tuning.preview.quality import Sent
 from router.tuning.preview.times import Times
-from router.tuning.resampling import measured
+from router.tuning.resampling import interval_of
 from router.tuning.traffic import FAST, PARALLEL, REASONING, TIERS, Floats, Traffic
 from router.types import Tier
 
@@ -51,11 +51,11 @@ class MixOutcome:
 
     def figures(self) -> Figures:
         """The figures with their intervals."""
-        return {name: measured(column) for name, column in self.columns.items()}
+        return {name: interval_of(column) for name, column in self.columns.items()}
 
     def above(self, other: "MixOutcome") -> Figures:
         """By how much the figures are above another's on the same resamplings."""
-        return {name: measured(column - other.columns[name]) for name, column in self.columns.items()}
+        return {name: interval_of(column - other.columns[name]) for name, column in self.columns.items()}
 
 
 class Preview:
@@ -86,33 +86,33 @@ class Preview:
             if key not in known:
                 known[key] = self._greedy(one, self._cuts(one, place, apart))
         greedy = [known[_dials(one, place if place in apart else None)] for place, one in enumerate(dials)]
-        explored = np.stack([self._explored(one) for one in dials])
-        return self._mixed(np.stack(greedy, axis=1), explored, policy.explore)
+        explored = np.stack([self._exploration(one) for one in dials])
+        return self._build_mix(np.stack(greedy, axis=1), explored, policy.explore)
 
     def always(self, tier: int = FAST) -> Mix:
         """Everything goes to one tier."""
         one = np.eye(len(TIERS))[tier][None, None, :, None]
-        return self._mixed(np.broadcast_to(one, (1, 1, len(TIERS), self._cells.width)), np.zeros((1, 1, 1)), 0.0)
+        return self._build_mix(np.broadcast_to(one, (1, 1, len(TIERS), self._cells.width)), np.zeros((1, 1, 1)), 0.0)
 
-    def shuffled(self, matched: Mix) -> Mix:
+    def shuffle(self, matched: Mix) -> Mix:
         """As much of every tier as in `matched`, given to queries at random: the control at equal cost."""
         count = self._cells.count.sum(axis=0)[:, None, :]
         shape = (len(TIERS), VOTES, len(self._cells.bins))
         sent = (matched.overall * count).sum(axis=0).reshape(shape).sum(axis=2)
         there = count.sum(axis=0).reshape(1, *shape[1:]).sum(axis=2)
         share = np.repeat(sent / np.maximum(there, 1e-12), len(self._cells.bins), axis=1)
-        return self._mixed(np.zeros((1, 1, 1, 1)), share[None], 1.0)
+        return self._build_mix(np.zeros((1, 1, 1, 1)), share[None], 1.0)
 
     def quality(self, mix: Mix, segment: str | None = None) -> Quality:
         """What feedback would say of a mix, where there is enough of it."""
-        kept = self._kept(segment)
+        kept = self._slice_of(segment)
         sent = mix.sent
         part = Sent(self._of(sent.greedy, kept, 0), self._of(sent.explored, kept, 0), sent.explore)
         return self._cells.ratings.quality(part, kept)
 
     def figures(self, mix: Mix, segment: str | None = None) -> Figures:
         """Measure a mix, for all requests or for those of a segment; raises KeyError where there are none."""
-        return {name: measured(column) for name, column in self._columns(mix, segment).items()}
+        return {name: interval_of(column) for name, column in self._columns(mix, segment).items()}
 
     def outcome(self, mix: Mix, segment: str | None = None) -> MixOutcome:
         """Measure a mix and judge its quality."""
@@ -130,11 +130,11 @@ class Preview:
 
     def _columns(self, mix: Mix, segment: str | None) -> dict[str, Floats]:
         """Each figure: its value, then that of each resampling."""
-        cells, kept = self._cells, self._kept(segment)
-        count = cells.summed(cells.count[:, kept].sum(axis=(1, 2)))
+        cells, kept = self._cells, self._slice_of(segment)
+        count = cells.add_up(cells.count[:, kept].sum(axis=(1, 2)))
         masses = np.einsum("bsx,bstx->bt", cells.count[:, kept], self._of(mix.by_block, kept, 1))
-        shares = [cells.summed(masses[:, place]) / count for place in range(len(TIERS))]
-        revenue = cells.summed(cells.revenue[:, kept].sum(axis=1)) / count
+        shares = [cells.add_up(masses[:, place]) / count for place in range(len(TIERS))]
+        revenue = cells.add_up(cells.revenue[:, kept].sum(axis=1)) / count
         cost, wait, first_byte = (self._total(name, mix, kept) / count for name in QUANTITIES)
         overall = np.array([share[0] for share in shares])
         columns = (
@@ -147,7 +147,7 @@ class Preview:
 
     def histogram(self, edges: Floats, segment: str | None = None) -> Floats:
         """How many requests have a score between these edges, approximately where an edge is inside a bin."""
-        counts = self._cells.count[:, self._kept(segment)].sum(axis=(0, 1)).reshape(VOTES, -1).sum(axis=0)
+        counts = self._cells.count[:, self._slice_of(segment)].sum(axis=(0, 1)).reshape(VOTES, -1).sum(axis=0)
         upto = np.concatenate(([0.0], np.cumsum(counts)))
         found: Floats = np.diff(np.interp(self._cells.bins.places(edges), np.arange(len(upto)), upto))
         return found
@@ -160,7 +160,7 @@ class Preview:
         """How much memory it keeps."""
         return self._cells.nbytes() + self._times.nbytes()
 
-    def _kept(self, segment: str | None) -> slice:
+    def _slice_of(self, segment: str | None) -> slice:
         if segment is None:
             return slice(None)
         if segment not in self.segment_names:
@@ -194,7 +194,7 @@ class Preview:
         found[:, FAST] = 1.0 - found[:, REASONING] - found[:, PARALLEL]
         return found.reshape(len(reasoning), len(TIERS), cells.width)
 
-    def _explored(self, policy: Policy) -> Floats:
+    def _exploration(self, policy: Policy) -> Floats:
         """The chance of each tier by exploration alone (tiers x cells)."""
         choices = np.zeros((len(TIERS), VOTES))
         choices[FAST] = 1.0
@@ -213,7 +213,7 @@ class Preview:
         found: Floats = np.clip(above, 0.0, 1.0).mean(axis=1)
         return found
 
-    def _mixed(self, greedy: Floats, explored: Floats, explore: float) -> Mix:
+    def _build_mix(self, greedy: Floats, explored: Floats, explore: float) -> Mix:
         by_block = greedy * (1.0 - explore) + explored
         if len(greedy) == 1:
             return Mix(by_block, Sent(greedy[0], explored, explore))
@@ -228,7 +228,7 @@ class Preview:
         overall = self._of(mix.overall, kept, 0)
         requests = cells.count[:, kept].sum()
         booked = np.einsum("bstx,bstx->b", quantity.amounts[:, kept], self._of(mix.by_block, kept, 1))
-        total = cells.summed(booked)
+        total = cells.add_up(booked)
         for place, moves in enumerate(quantity.moves):
             if moves is None:
                 elsewhere = (quantity.elsewhere[kept, place] * overall[:, place]).sum()
@@ -245,7 +245,7 @@ class Preview:
         overall = self._of(mix.overall, kept, 0)
         would = (overall * count).sum(axis=(0, 2))
         expected = (overall * wait.expected[kept]).sum(axis=(0, 2))
-        now = wait.expected_now(kept)
+        now = wait.expectation_now(kept)
         with np.errstate(invalid="ignore", divide="ignore"):
             factors = expected / would / now
         return np.where(np.isfinite(factors) & (factors > 0), factors, 1.0)

@@ -32,7 +32,7 @@ class Sent:
         """The mean chance."""
         return self.greedy * (1.0 - self.explore) + self.explored
 
-    def squared(self) -> Floats:
+    def mean_square(self) -> Floats:
         """The mean of the chance's square."""
         found: Floats = self.greedy * (1.0 - self.explore + self.explored) ** 2 + (1.0 - self.greedy) * self.explored**2
         return found
@@ -60,7 +60,7 @@ class Ratings:
         """Sum up; `cell` counts cells through all segments."""
         segments, tiers = len(traffic.segment_names), len(TIERS)
         labelled = np.flatnonzero(~np.isnan(traffic.rewards))
-        promised = off_policy.promised(traffic, labelled)
+        promised = off_policy.promises_of(traffic, labelled)
         taken, rewards = traffic.tiers[labelled], traffic.rewards[labelled]
         inverse = 1.0 / traffic.propensities[labelled]
         surprise = rewards - promised[labelled, taken]
@@ -109,7 +109,7 @@ class Ratings:
         count = int(rated["count"].sum())
         if count < 2:
             return Quality(UNKNOWN, UNKNOWN, UNKNOWN, count, 0.0, off_policy.too_few(count))
-        chance, squared = sent.chance, sent.squared()
+        chance, squared = sent.chance, sent.mean_square()
         weight, weight2 = float((chance * rated["p"]).sum()), float((squared * rated["pp"]).sum())
         total = max(weight, 1e-12)
         effective = total**2 / max(weight2, 1e-12)
@@ -130,14 +130,16 @@ class Ratings:
         )
 
     def _doubly_robust(self, sent: Sent, kept: slice, rated: dict[str, Floats], swing: float) -> Interval:
-        chance, squared = sent.chance, sent.squared()
+        chance, squared = sent.chance, sent.mean_square()
         count, requests = int(rated["count"].sum()), int(self.requests[kept].sum())
-        direct = _interval(requests, float((chance * self.promised[kept]).sum()), self._promised_squared(sent, kept))
+        direct = _interval(
+            requests, float((chance * self.promised[kept]).sum()), self._sum_squared_promises(sent, kept)
+        )
         corrected = _interval(count, float((chance * rated["ps"]).sum()), float((squared * rated["ppss"]).sum()))
         correction = off_policy.widened(corrected, swing)
         return Interval(direct.value + correction.value, float(np.hypot(direct.error, correction.error)))
 
-    def _promised_squared(self, sent: Sent, kept: slice) -> float:
+    def _sum_squared_promises(self, sent: Sent, kept: slice) -> float:
         """The sum of squares of what each request is promised: whichever tier is its greedy choice."""
         products, explored = self.products[kept], sent.explored
         shape = self.promised[kept].shape

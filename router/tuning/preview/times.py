@@ -48,7 +48,7 @@ class Times:
         upto = self._upto[segment]
         run = np.zeros((len(upto), upto.shape[2]))
         for tier in range(len(TIERS)):
-            run += shares[tier] * _stretched(upto[:, tier], float(np.log(longer[tier])) / self._step)
+            run += shares[tier] * _stretch(upto[:, tier], float(np.log(longer[tier])) / self._step)
         goal = 0.95 * run[:, -1:]
         at = (run < goal).sum(axis=1).clip(max=run.shape[1] - 1)
         rows = np.arange(len(run))
@@ -65,7 +65,7 @@ def _upto(counts: Floats) -> Floats:
     return found
 
 
-def _stretched(upto: Floats, bins: float) -> Floats:
+def _stretch(upto: Floats, bins: float) -> Floats:
     """The distribution moved up by so many bins; what would leave the last one stays in it."""
     if abs(bins) < 1e-9:
         return upto

@@ -36,7 +36,7 @@ def both() -> tuple[Backtest, Preview]:
 
 def replayed(policy: Policy) -> Floats:
     """The chances of every row."""
-    return backtest.replayed(the_traffic(), policy)
+    return backtest.replay(the_traffic(), policy)
 
 
 thresholds = st.floats(-0.2, 1.1) | st.sampled_from([-1.0, 0.0, 0.1, 0.15, 0.3, 1.1, 2.0])
@@ -131,7 +131,7 @@ def test_the_controls_are_those_of_the_back_test() -> None:
     for exact, found in (
         (backtest.always(the_traffic()), preview.always()),
         (backtest.always(the_traffic(), REASONING), preview.always(REASONING)),
-        (backtest.shuffled(the_traffic(), replayed(LOGGED)), preview.shuffled(matched)),
+        (backtest.shuffle(the_traffic(), replayed(LOGGED)), preview.shuffle(matched)),
     ):
         cost = tested.figures(exact)["cost_usd_per_1k"].value
         assert preview.figures(found)["cost_usd_per_1k"].value == pytest.approx(cost, rel=0.002)
