@@ -35,10 +35,10 @@ def names() -> frozenset[str]:
 @cache
 def digest() -> str:
     """Changes whenever any of the files does."""
-    found = hashlib.sha256(version("plotly").encode())
+    total = hashlib.sha256(version("plotly").encode())
     for name in sorted(names() - {PLOTLY}):
-        found.update(name.encode() + b"\0" + (HERE / name).read_bytes())
-    return found.hexdigest()[:16]
+        total.update(name.encode() + b"\0" + (HERE / name).read_bytes())
+    return total.hexdigest()[:16]
 
 
 @cache

@@ -26,7 +26,14 @@ from router.reports.window import WrongWindow
 log = logging.getLogger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-TOLD = (NotDone, WrongKey, WrongPolicy, NotMoney, WrongWindow, RequestError)  # their messages are for the operator
+OPERATOR_ERRORS = (
+    NotDone,
+    WrongKey,
+    WrongPolicy,
+    NotMoney,
+    WrongWindow,
+    RequestError,
+)  # their messages are for the operator
 # Plotly puts one style for maps into every page, which no chart here uses: let in by its content and nothing else.
 PLOTLY_MAPS = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
 SECURITY = {
@@ -41,39 +48,40 @@ SECURITY = {
 
 
 class ErrorPages:
-    """Wraps endpoints."""
+    """Wraps endpoints, so that each answers with a page or with JSON whatever it raised."""
 
     def __init__(self, visits: VisitReader, names: frozenset[str]) -> None:
         self._visits = visits
         self._names = names
 
     def page(self, endpoint: Endpoint) -> Endpoint:
-        """Errors become pages; who is not signed in is led to the door."""
+        """Turn errors into pages; who is not signed in is sent to the sign-in page."""
 
-        async def guarded(request: Request) -> Response:
-            found = await self._tried(endpoint, request)
-            if isinstance(found, SignedOut):
+        async def page_or_error(request: Request) -> Response:
+            outcome = await self._call(endpoint, request)
+            if isinstance(outcome, SignedOut):
                 to = request.url.path if request.method == "GET" else START
                 return RedirectResponse(f"/admin/sign-in?next={quote(to)}", 303)
-            if isinstance(found, RouterError):
-                body = await self._visits.aside(render, "error.html", title="Not possible", error=sentence(found))
-                return HTMLResponse(body, found.status, dict(found.headers()))
-            return found
+            if isinstance(outcome, RouterError):
+                body = await self._visits.aside(render, "error.html", title="Not possible", error=sentence(outcome))
+                return HTMLResponse(body, outcome.status, dict(outcome.headers()))
+            return outcome
 
-        return guarded
+        return page_or_error
 
     def feed(self, endpoint: Endpoint) -> Endpoint:
-        """Errors become JSON."""
+        """Turn errors into JSON."""
 
-        async def guarded(request: Request) -> Response:
-            found = await self._tried(endpoint, request)
-            if isinstance(found, SignedOut):
+        async def json_or_error(request: Request) -> Response:
+            outcome = await self._call(endpoint, request)
+            if isinstance(outcome, SignedOut):
                 return json_answer({"error": {"message": "You are signed out; load the page again"}}, 401)
-            return json_error(found, found.status) if isinstance(found, RouterError) else found
+            return json_error(outcome, outcome.status) if isinstance(outcome, RouterError) else outcome
 
-        return guarded
+        return json_or_error
 
-    async def _tried(self, endpoint: Endpoint, request: Request) -> Response | SignedOut | RouterError:
+    async def _call(self, endpoint: Endpoint, request: Request) -> Response | SignedOut | RouterError:
+        """Call an endpoint; what it raised comes back as an error that can be shown."""
         try:
             access.require_known_host(request.headers, self._names)
             return await endpoint(request)
@@ -86,7 +94,7 @@ class ErrorPages:
             return Response(status_code=400)
         except RouterError as error:
             return error
-        except TOLD as error:
+        except OPERATOR_ERRORS as error:
             return InvalidRequest(str(error))
         except SQLAlchemyError as error:
             log.warning("the database does not answer the admin plane: %s", type(error).__name__)
@@ -103,11 +111,11 @@ class SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def sealed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(SECURITY)
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, sealed)
+        await self._app(scope, receive, send_with_headers)

@@ -52,10 +52,10 @@ class Visit:
 
     def text(self, name: str, longest: int = 1_000) -> str:
         """A form's field without the spaces around it; empty when it was not sent. Raises NotDone."""
-        found = self.given.get(name, "").strip()
-        if len(found) > longest or "\x00" in found:
+        text = self.given.get(name, "").strip()
+        if len(text) > longest or "\x00" in text:
             raise NotDone(f"{name.replace('_', ' ')}: at most {longest} characters")
-        return found
+        return text
 
     def hook(self, act: str, target: str, note: str = "") -> AuditHook:
         """Make what writes a change of this visit into the log, in the change's own transaction."""

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from router.admin import assets
-from router.money import usd_text
 from router.policies.dials import shown
-from router.reports.formatting import amount, number, percent
+from router.reports.formatting import format_count, format_nanousd, format_share, format_usd
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,10 +40,10 @@ def _environment() -> "Environment":
         return time_element(us, context.get("zone", UTC))
 
     environment.filters |= {
-        "number": lambda value: UNKNOWN if value is None else number(value),
-        "amount": lambda value: UNKNOWN if value is None else amount(value),
-        "nano": lambda value: UNKNOWN if value is None else amount(usd_text(value)),
-        "percent": lambda value: UNKNOWN if value is None else percent(value),
+        "number": lambda value: UNKNOWN if value is None else format_count(value),
+        "amount": lambda value: UNKNOWN if value is None else format_usd(value),
+        "nano": lambda value: UNKNOWN if value is None else format_nanousd(value),
+        "percent": lambda value: UNKNOWN if value is None else format_share(value),
         "milliseconds": milliseconds,
         "moment": moment,
         "words": words,
@@ -60,9 +59,9 @@ def time_element(us: int | None, zone: Any) -> Markup:
     if us is None:
         return Markup('<span class="unknown">never</span>')
     at = datetime.fromtimestamp(us / 1e6, UTC)
-    shown = at.astimezone(zone).strftime("%Y\u2011%m\u2011%d %H:%M:%S")  # dates never break, at a space they may
+    local = at.astimezone(zone).strftime("%Y\u2011%m\u2011%d %H:%M:%S")  # dates never break, at a space they may
     iso = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, iso, shown)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, iso, local)
 
 
 def milliseconds(value: float | None) -> str | Markup:

@@ -1,4 +1,4 @@
-"""Small things that answers are made of: JSON, sentences, where to go next, and what the next page should say."""
+"""Small things that answers are made of: JSON, sentences, where to go next, and the message for the next page."""
 
 import base64
 import binascii
@@ -10,13 +10,13 @@ from starlette.responses import Response
 from router.admin.auth import access
 
 START = "/admin/overview"
-LONGEST_SAID = 600
-SAID_FOR_S = 60
+LONGEST_FLASH = 600
+FLASH_FOR_S = 60
 
 
-def json_answer(found: object, status: int = 200) -> Response:
+def json_answer(content: object, status: int = 200) -> Response:
     """Answer a script."""
-    return Response(msgspec.json.encode(found), status, media_type="application/json")
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
 def json_error(error: Exception, status: int) -> Response:
@@ -38,18 +38,18 @@ def local(path: str) -> str:
 
 def flash(response: Response, request: Request, message: str) -> None:
     """Have the next page say something, once."""
-    flashed = base64.urlsafe_b64encode(message[:LONGEST_SAID].encode()).decode()
-    access.set_cookie(response, request, access.SAID_COOKIE, flashed, SAID_FOR_S)
+    read_flash = base64.urlsafe_b64encode(message[:LONGEST_FLASH].encode()).decode()
+    access.set_cookie(response, request, access.FLASH_COOKIE, read_flash, FLASH_FOR_S)
 
 
-def flashed(request: Request) -> str:
-    """What the last change left to be said."""
+def read_flash(request: Request) -> str:
+    """Read what the last change left for this page to say; empty when nothing."""
     try:
-        return base64.urlsafe_b64decode(request.cookies.get(access.SAID_COOKIE, "")).decode()
+        return base64.urlsafe_b64decode(request.cookies.get(access.FLASH_COOKIE, "")).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return ""
 
 
 def clear_flash(response: Response) -> None:
-    """It was said."""
-    response.delete_cookie(access.SAID_COOKIE, path=access.PATH)
+    """Drop the message once it was shown."""
+    response.delete_cookie(access.FLASH_COOKIE, path=access.PATH)

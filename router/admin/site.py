@@ -1,6 +1,6 @@
-"""The admin plane as routes: each page, its changes and its JSON. `mounted` is all that others need.
+"""The admin plane as routes: each page, its changes and its JSON. `admin_routes` is all that others need.
 
-Pages are blocking functions (`router.admin.page`); they run in threads, behind `guard` and `reception`.
+Pages are blocking functions (`router.admin.page`); they run in threads, behind `ErrorPages` and `VisitReader`.
 """
 
 import os
@@ -16,11 +16,11 @@ from starlette.types import ASGIApp
 from router.admin import assets
 from router.admin.auth.endpoints import AuthEndpoints
 from router.admin.auth.sign_in import SignIn
-from router.admin.middleware import TOLD, ErrorPages, SecurityHeaders
+from router.admin.middleware import OPERATOR_ERRORS, ErrorPages, SecurityHeaders
 from router.admin.page import Done, FormAction, JsonFeed, Page, Shown, Visit
 from router.admin.registry import PAGES
 from router.admin.rendering import render
-from router.admin.responses import START, clear_flash, flash, flashed, json_answer, json_error, sentence
+from router.admin.responses import START, clear_flash, flash, json_answer, json_error, read_flash, sentence
 from router.admin.services import Services
 from router.admin.visits import VisitReader
 
@@ -33,35 +33,35 @@ ROUTES = (
 )
 
 
-def mounted(services: Services, environ: Mapping[str, str] = os.environ) -> list[BaseRoute]:
+def admin_routes(services: Services, environ: Mapping[str, str] = os.environ) -> list[BaseRoute]:
     """Make the routes of the admin plane; none where it is turned off. Raises WrongSetting."""
     if not services.settings.admin.enabled:
         return []
     return [Route("/admin", _to_start), Mount("/admin", app=_site(services, SignIn.of(services, environ)))]
 
 
-def _site(services: Services, doors: SignIn) -> ASGIApp:
+def _site(services: Services, sign_in: SignIn) -> ASGIApp:
     """Make the application that is mounted at /admin."""
     server, admin = services.settings.server, services.settings.admin
     names = frozenset({server.host.lower(), *(name.lower() for name in admin.hosts)})
-    visits = VisitReader(services, doors)
-    guard, entrance = ErrorPages(visits, names), AuthEndpoints(visits, doors, admin.session_hours * 3_600)
+    visits = VisitReader(services, sign_in)
+    error_pages, auth_endpoints = ErrorPages(visits, names), AuthEndpoints(visits, sign_in, admin.session_hours * 3_600)
     routes: list[BaseRoute] = [
-        Route("/", guard.page(_to_start)),
-        Route("/sign-in", guard.page(entrance.sign_in), methods=["GET", "POST"]),
-        Route("/sign-out", guard.page(entrance.sign_out), methods=["POST"]),
-        Route("/zone", guard.page(entrance.choose_zone), methods=["POST"]),
-        Route("/static/{version}/{name:path}", guard.page(entrance.asset)),
+        Route("/", error_pages.page(_to_start)),
+        Route("/sign-in", error_pages.page(auth_endpoints.sign_in), methods=["GET", "POST"]),
+        Route("/sign-out", error_pages.page(auth_endpoints.sign_out), methods=["POST"]),
+        Route("/zone", error_pages.page(auth_endpoints.choose_zone), methods=["POST"]),
+        Route("/static/{version}/{name:path}", error_pages.page(auth_endpoints.asset)),
     ]
     for page in PAGES:
-        routes.append(Route(f"/{page.address}", guard.page(partial(_show, visits, page))))
+        routes.append(Route(f"/{page.address}", error_pages.page(partial(_show, visits, page))))
         for act in page.acts:
-            acting = guard.page(partial(_act, visits, page, act))
+            acting = error_pages.page(partial(_act, visits, page, act))
             routes.append(Route(f"/{page.address}/{act.name}", acting, methods=["POST"]))
         for feed in page.feeds:
-            feeding = guard.feed(partial(_feed, visits, feed))
+            feeding = error_pages.feed(partial(_feed, visits, feed))
             routes.append(Route(f"/api/{feed.path}", feeding, methods=[feed.method]))
-    routes.append(Route("/{path:path}", guard.page(entrance.nothing), methods=["GET", "POST"]))
+    routes.append(Route("/{path:path}", error_pages.page(auth_endpoints.nothing), methods=["GET", "POST"]))
     return SecurityHeaders(Starlette(routes=routes))
 
 
@@ -70,21 +70,23 @@ async def _to_start(request: Request) -> Response:
 
 
 async def _show(visits: VisitReader, page: Page, request: Request) -> Response:
-    return await _written(visits, request, page, await visits.visit(request))
+    return await _write_page(visits, request, page, await visits.visit(request))
 
 
 async def _act(visits: VisitReader, page: Page, act: FormAction, request: Request) -> Response:
     visit = await visits.visit(request, changes=True)
     try:
         outcome = await visits.aside(act.run, visit)
-    except TOLD as error:
-        return await _written(visits, request, page, visit, error=sentence(error), status=getattr(error, "status", 422))
+    except OPERATOR_ERRORS as error:
+        return await _write_page(
+            visits, request, page, visit, error=sentence(error), status=getattr(error, "status", 422)
+        )
     match outcome:
         case Done(message, to):
             response: Response = RedirectResponse(f"/admin/{to}", 303)
             flash(response, request, message)
         case Shown(context):
-            response = await _written(visits, request, page, visit, more=context)
+            response = await _write_page(visits, request, page, visit, more=context)
     return response
 
 
@@ -92,11 +94,11 @@ async def _feed(visits: VisitReader, feed: JsonFeed, request: Request) -> Respon
     visit = await visits.visit(request, changes=feed.changes)
     try:
         return json_answer(await visits.aside(feed.run, visit))
-    except TOLD as error:
+    except OPERATOR_ERRORS as error:
         return json_error(error, getattr(error, "status", 422))
 
 
-async def _written(
+async def _write_page(
     visits: VisitReader,
     request: Request,
     page: Page,
@@ -106,16 +108,16 @@ async def _written(
     status: int = 200,
     more: Mapping[str, object] | None = None,
 ) -> Response:
-    """Write a page, with what the last change left to be said."""
-    told = flashed(request)
+    """Write a page, with the message that the last change left for it."""
+    notice = read_flash(request)
 
     def write() -> str:
         context = {**page.show(visit), **(more or {})}
-        frame = _frame(visit, page) | {"said": told, "error": error, "given": visit.given}
+        frame = _frame(visit, page) | {"notice": notice, "error": error, "given": visit.given}
         return render(f"{page.name}.html", **(frame | context))
 
     response = HTMLResponse(await visits.aside(write), status)
-    if told:
+    if notice:
         clear_flash(response)
     return response
 

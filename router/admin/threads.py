@@ -8,8 +8,8 @@ from typing import ParamSpec, TypeVar
 
 AT_ONCE = 4
 
-Given = ParamSpec("Given")
-Found = TypeVar("Found")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class Threads:
@@ -18,6 +18,8 @@ class Threads:
     def __init__(self, at_once: int = AT_ONCE) -> None:
         self._pool = ThreadPoolExecutor(at_once, "admin")
 
-    async def run(self, work: Callable[Given, Found], *args: Given.args, **named: Given.kwargs) -> Found:
+    async def run(
+        self, work: Callable[Parameters, Result], *args: Parameters.args, **named: Parameters.kwargs
+    ) -> Result:
         """Do it in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(work, *args, **named))

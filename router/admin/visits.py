@@ -24,12 +24,12 @@ MOST_FIELDS = 200
 
 
 class VisitReader:
-    """Looks at every request before a page does."""
+    """Reads every request before a page sees it."""
 
-    def __init__(self, services: Services, doors: SignIn) -> None:
+    def __init__(self, services: Services, sign_in: SignIn) -> None:
         self._services = services
-        self._doors = doors
-        self.aside = doors.threads.run
+        self._sign_in = sign_in
+        self.aside = sign_in.threads.run
         self._refusals = DenialLog(services.engine, services.now_us)
         self._timeout_s = services.settings.server.read_timeout_s
 
@@ -41,7 +41,7 @@ class VisitReader:
         if request.method == "POST":
             access.require_same_site(request.headers)
             if "json" in request.headers.get("content-type", ""):
-                body, token = await self._decoded(request), request.headers.get("x-csrf-token", "")
+                body, token = await self._read_json(request), request.headers.get("x-csrf-token", "")
             else:
                 given = await self.form(request)
                 token = given.pop("csrf", "")
@@ -69,7 +69,7 @@ class VisitReader:
         actor, role = NOBODY, "none"
         if token := request.cookies.get(access.COOKIE):
             try:
-                session = await self.aside(self._doors.sessions.find, token)
+                session = await self.aside(self._sign_in.sessions.find, token)
             except (UnknownToken, SQLAlchemyError):
                 session = None
             if session is not None:
@@ -83,7 +83,7 @@ class VisitReader:
         if not token:
             raise SignedOut
         try:
-            session = await self.aside(self._doors.sessions.find, token)
+            session = await self.aside(self._sign_in.sessions.find, token)
         except UnknownToken:
             await self.note(request, "forged cookie", "the cookie was never given out")
             raise SignedOut from None
@@ -91,12 +91,12 @@ class VisitReader:
             raise SignedOut
         return session
 
-    async def _decoded(self, request: Request) -> object:
+    async def _read_json(self, request: Request) -> object:
         try:
-            found: object = msgspec.json.decode(await self._body(request))
+            content: object = msgspec.json.decode(await self._body(request))
         except msgspec.DecodeError:
             raise InvalidRequest("the body is not JSON") from None
-        return found
+        return content
 
     async def _body(self, request: Request) -> bytes:
         return await read_body(request.scope, request.receive, max_bytes=MOST_BYTES, timeout_s=self._timeout_s)

@@ -71,7 +71,7 @@ async def test_the_figures_are_those_of_the_back_test(ada: Operator) -> None:
         ada, "thresholds/preview", {"span": "7d", "segment": "", "dials": dials(reasoning_threshold="0.3")}
     )
     policy = Policy(2, parallel_threshold=0.1, reasoning_threshold=0.3, max_deep_share=1.0, explore=0.0)
-    exact = backtest.Backtest(TRAFFIC).figures(backtest.replayed(TRAFFIC, policy))
+    exact = backtest.Backtest(TRAFFIC).figures(backtest.replay(TRAFFIC, policy))
     cost = found["columns"]["proposed"]["cost_usd_per_1k"]
     assert cost["value"] == pytest.approx(exact["cost_usd_per_1k"].value, rel=0.03)
     assert cost["low"] < cost["value"] < cost["high"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COOKIE = "tierwise_admin"
 ZONE_COOKIE = "tierwise_zone"
-SAID_COOKIE = "tierwise_said"
+FLASH_COOKIE = "tierwise_said"
 PATH = "/admin"
 PER_ADDRESS = "10/15minutes"
 FROM_ANYWHERE = "100/15minutes"

@@ -32,7 +32,7 @@ class DenialLog:
     def note(self, act: str, target: str, why: str, *, address: str, actor: str = NOBODY, role: str = "none") -> None:
         """Write one entry; blocks. The refusal stands even when the database is away."""
         now_us = self._now_us()
-        more = self._counted(now_us)
+        more = self._count_one(now_us)
         if more is None:
             return
         note = f"{why}; {more} more were refused before and not written" if more else why
@@ -54,7 +54,7 @@ class DenialLog:
         except SQLAlchemyError:
             log.warning("refused and not audited, the database is away: %s of %s by %s", act, target, address)
 
-    def _counted(self, now_us: int) -> int | None:
+    def _count_one(self, now_us: int) -> int | None:
         """Count one more: None when it is one too many, else how many were left out before it."""
         with self._lock:
             if now_us // MINUTE_US != self._minute:

@@ -22,23 +22,23 @@ TRICKS = ("..", "\\", "%", "/", "\x00")
 class AuthEndpoints:
     """What is there before, and around, the pages."""
 
-    def __init__(self, visits: VisitReader, doors: SignIn, session_s: int) -> None:
+    def __init__(self, visits: VisitReader, sign_in: SignIn, session_s: int) -> None:
         self._visits = visits
-        self._doors = doors
+        self._sign_in = sign_in
         self._session_s = session_s
 
     async def sign_in(self, request: Request) -> Response:
-        """Show the door, or open it."""
+        """Show the sign-in page, or begin a session."""
         if request.method == "GET":
-            return await self._door(local(request.query_params.get("next", "")))
+            return await self._sign_in_page(local(request.query_params.get("next", "")))
         access.require_same_site(request.headers)
         given = await self._visits.form(request)
         to, address = local(given.get("next", "")), access.address_of(request.scope)
         try:
-            token = await self._doors.sign_in(given.get("secret", ""), given.get("name", ""), address)
+            token = await self._sign_in.sign_in(given.get("secret", ""), given.get("name", ""), address)
         except RequestError as error:
             await self._visits.note(request, "sign-in", error.message)
-            return await self._door(to, sentence(error), error.status, error.headers())
+            return await self._sign_in_page(to, sentence(error), error.status, error.headers())
         response = RedirectResponse(to, 303)
         access.set_cookie(response, request, access.COOKIE, token, self._session_s)
         return response
@@ -46,7 +46,7 @@ class AuthEndpoints:
     async def sign_out(self, request: Request) -> Response:
         """End the session in all workers."""
         visit = await self._visits.visit(request)
-        await self._visits.aside(self._doors.sign_out, visit.session, visit.address)
+        await self._visits.aside(self._sign_in.sign_out, visit.session, visit.address)
         response = RedirectResponse("/admin/sign-in", 303)
         response.delete_cookie(access.COOKIE, path=access.PATH)
         return response
@@ -72,15 +72,15 @@ class AuthEndpoints:
             if any(trick in name for trick in TRICKS):
                 await self._visits.note(request, "path trick", "there is no such file, and nothing else is served")
             raise NotFound("there is no such file")
-        found = await self._visits.aside(assets.asset, name)
+        asset = await self._visits.aside(assets.asset, name)
         headers = {
-            "content-type": found.content_type,
+            "content-type": asset.content_type,
             "vary": "accept-encoding",
             "cache-control": "public, max-age=31536000, immutable" if wanted == assets.digest() else "no-cache",
         }
-        if found.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(found.packed, headers=headers | {"content-encoding": "gzip"})
-        return Response(found.body, headers=headers)
+        if asset.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(asset.packed, headers=headers | {"content-encoding": "gzip"})
+        return Response(asset.body, headers=headers)
 
     async def nothing(self, request: Request) -> Response:
         """There is no such page."""
@@ -88,7 +88,7 @@ class AuthEndpoints:
             await self._visits.note(request, "path trick", "there is no such page, and nothing else is served")
         raise NotFound("there is no such page")
 
-    async def _door(
+    async def _sign_in_page(
         self, to: str, error: str = "", status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Response:
         body = await self._visits.aside(render, "sign_in.html", title="Sign in", to=to, error=error)

@@ -34,7 +34,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SessionLimits:
     """How long a session lasts."""
 
     idle_s: int
@@ -51,12 +51,12 @@ class Sessions:
     def __init__(
         self,
         engine: Engine,
-        doors: Mapping[AdminRole, AdminSecret],
-        limits: Limits,
+        admin_secrets: Mapping[AdminRole, AdminSecret],
+        limits: SessionLimits,
         now_us: Callable[[], int],
     ) -> None:
         self._engine = engine
-        self._doors = doors
+        self._admin_secrets = admin_secrets
         self._limits = limits
         self._now_us = now_us
 
@@ -65,7 +65,7 @@ class Sessions:
         token, now_us = secrets.token_urlsafe(32), self._now_us()
         row = {
             "token_hash": _hash(token),
-            "mark": self._doors[role].mark(token) or "",
+            "mark": self._admin_secrets[role].mark(token) or "",
             "role": role,
             "actor": actor,
             "address": address,
@@ -88,7 +88,7 @@ class Sessions:
         if row is None:
             raise UnknownToken
         now_us, role = self._now_us(), AdminRole(row.role)
-        mark = self._doors[role].mark(token)
+        mark = self._admin_secrets[role].mark(token)
         is_over = (
             row.ended_at is not None
             or now_us - row.seen_at > self._limits.idle_s * SECOND_US

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from router.admin import audit
 from router.admin.auth.access import SignInRate
 from router.admin.auth.secrets import AdminRole, AdminSecret
-from router.admin.auth.sessions import Limits, Session, Sessions
+from router.admin.auth.sessions import Session, SessionLimits, Sessions
 from router.admin.services import Services
 from router.admin.threads import Threads
 from router.database.engine import writing
@@ -47,7 +47,7 @@ class SignIn:
             if environ.get(f"TIERWISE_{role.upper()}_SECRET", "").startswith(KEY_PREFIX):
                 raise WrongSetting(f"TIERWISE_{role.upper()}_SECRET: begins like an API key; keys open no admin page")
         secrets = {role: AdminSecret(settings.state_dir, environ, role) for role in AdminRole}
-        limits = Limits(settings.admin.session_idle_minutes * 60, settings.admin.session_hours * 3_600)
+        limits = SessionLimits(settings.admin.session_idle_minutes * 60, settings.admin.session_hours * 3_600)
         sessions = Sessions(services.engine, secrets, limits, services.now_us)
         return cls(services.engine, services.now_us, secrets, sessions)
 
@@ -69,7 +69,7 @@ class SignIn:
         self._note("signed out", session.role, session.actor, address)
 
     def _role_of(self, secret: str) -> AdminRole | None:
-        return next((role for role, door in self.secrets.items() if door.opens(secret)), None)
+        return next((role for role, stored in self.secrets.items() if stored.opens(secret)), None)
 
     def _open(self, role: AdminRole, actor: str, address: str) -> str:
         token = self.sessions.open(role, actor, address)

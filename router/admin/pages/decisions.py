@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from router.admin.page import JsonFeed, NotDone, Page, Visit
 from router.admin.queries import decisions
-from router.admin.queries.decisions import Found, Wanted
+from router.admin.queries.decisions import DecisionFilter, DecisionPage
 from router.types import Outcome, Reason, Tier
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
@@ -17,15 +17,15 @@ Member = TypeVar("Member", bound=StrEnum)
 
 def show(visit: Visit) -> Mapping[str, object]:
     """Show a page of requests."""
-    problem, wanted = "", Wanted()
+    problem, chosen = "", DecisionFilter()
     try:
-        wanted = _wanted(visit)
+        chosen = _read_filter(visit)
     except NotDone as error:
         problem = str(error)
-    found = decisions.read(visit.services.engine, wanted, visit.services.now_us())
+    decision_page = decisions.read(visit.services.engine, chosen, visit.services.now_us())
     return {
-        "found": found,
-        "wanted": wanted,
+        "decisions": decision_page,
+        "wanted": chosen,
         "problem": problem,
         "until": visit.query.get("until", ""),
         "filters": {
@@ -39,29 +39,29 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 def feed(visit: Visit) -> object:
     """The same as JSON."""
-    found: Found = decisions.read(visit.services.engine, _wanted(visit), visit.services.now_us())
-    return {"requests": found.requests, "mean_cost_nanousd": found.means, "older": found.older}
+    page: DecisionPage = decisions.read(visit.services.engine, _read_filter(visit), visit.services.now_us())
+    return {"requests": page.requests, "mean_cost_nanousd": page.means, "older": page.older}
 
 
-def _wanted(visit: Visit) -> Wanted:
+def _read_filter(visit: Visit) -> DecisionFilter:
     """Read the filters of an address; raises NotDone."""
     query = visit.query
-    wanted = Wanted(
+    chosen = DecisionFilter(
         tier=_member(Tier, query.get("tier", "")),
         reason=_member(Reason, query.get("reason", "")),
         outcome=_member(Outcome, query.get("outcome", "")),
         segment=query.get("segment") or None,
     )
     if asked := query.get("id", "").strip().lower().replace("-", ""):
-        return replace(wanted, request_id=_id(asked))
+        return replace(chosen, request_id=_id(asked))
     if before := query.get("before"):
-        return replace(wanted, before=_id(before))
+        return replace(chosen, before=_id(before))
     if until := query.get("until"):
         try:
-            return replace(wanted, before=decisions.before_time(until, visit.zone))
+            return replace(chosen, before=decisions.before_time(until, visit.zone))
         except (ValueError, OverflowError):
             raise NotDone(f"{until[:40]!r} is not a time such as 2026-03-01T12:00") from None
-    return wanted
+    return chosen
 
 
 def _id(text: str) -> str:

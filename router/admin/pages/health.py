@@ -80,8 +80,13 @@ def _alarms(
     visit: Visit, state: ShippingState, providers: ProvidersHealth, scores: Scores, calibration: CalibrationHealth
 ) -> list[Alarm]:
     """Everything that needs a look, the gravest first."""
-    found = (*_of_shipping(state), *_of_providers(providers), *_of_classifier(scores, calibration), *_of_budgets(visit))
-    return sorted(found, key=lambda alarm: alarm.level != "bad")
+    alarms = (
+        *_of_shipping(state),
+        *_of_providers(providers),
+        *_of_classifier(scores, calibration),
+        *_of_budgets(visit),
+    )
+    return sorted(alarms, key=lambda alarm: alarm.level != "bad")
 
 
 def _of_classifier(scores: Scores, calibration: CalibrationHealth) -> Iterator[Alarm]:

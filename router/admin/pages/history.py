@@ -24,16 +24,16 @@ def show(visit: Visit) -> Mapping[str, object]:
     }
 
 
-def realised(visit: Visit) -> object:
+def compare_realised(visit: Visit) -> object:
     """What a version did beside what it was predicted to do; takes some seconds."""
     version = visit.query.get("version", "")
     if not version.isascii() or not version.isdecimal() or len(version) > 9:
         raise NotDone("version: a whole number is expected")
     try:
         with visit.services.previews.alone():
-            return canaries.realised(visit.services.engine, int(version))
+            return canaries.compare_realised(visit.services.engine, int(version))
     except Busy as error:
         raise NotDone(str(error), 409) from None
 
 
-PAGE = Page("history", "Policy history", show, feeds=(JsonFeed("history/realised", realised),))
+PAGE = Page("history", "Policy history", show, feeds=(JsonFeed("history/realised", compare_realised),))

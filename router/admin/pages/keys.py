@@ -16,7 +16,7 @@ def show(visit: Visit) -> Mapping[str, object]:
     """Show keys, segments and budgets."""
     services = visit.services
     return {
-        "found": spending.read(services.engine, sorted(services.settings.segments), services.now_us()),
+        "spending": spending.read(services.engine, sorted(services.settings.segments), services.now_us()),
         "scopes": list(Scope),
         "usual_scopes": NEW_KEY_SCOPES,
         "tiers": list(Tier),

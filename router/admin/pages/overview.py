@@ -9,8 +9,8 @@ from router.admin.queries import overview
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the figures of a stretch of time, and by tier."""
     span = overview.span_of(visit.query.get("span", ""))
-    found = overview.figures(visit.services.engine, span, visit.zone, visit.services.now_us())
-    return {"spans": overview.SPANS, "span": span, "found": found}
+    figures = overview.figures(visit.services.engine, span, visit.zone, visit.services.now_us())
+    return {"spans": overview.SPANS, "span": span, "overview": figures}
 
 
 def by_time(visit: Visit) -> object:

@@ -16,7 +16,7 @@ def show(visit: Visit) -> Mapping[str, object]:
     """Show the book."""
     settings = visit.services.settings
     return {
-        "found": prices.read(visit.services.engine, sorted(settings.model_names())),
+        "book": prices.read(visit.services.engine, sorted(settings.model_names())),
         "by_file": sorted(settings.prices),
         "model": visit.given.get("model", visit.query.get("model", "")),
     }

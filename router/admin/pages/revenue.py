@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
-from router.admin.queries import revenue as earning
+from router.admin.queries import revenue as queries
 from router.keys import SEGMENT_NAME
 from router.ledger import revenue
 from router.ledger.revenue import DEFAULT_SEGMENT, MILLION, SCENARIOS, Assumption, StaleRevenue
@@ -16,12 +16,12 @@ MOST_TIMES = 100
 
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the assumptions in force, and a form that begins with them or with a scenario."""
-    found = earning.read(visit.services.engine, visit.services.now_us())
+    overview = queries.read(visit.services.engine, visit.services.now_us())
     segment = visit.given.get("segment") or visit.query.get("segment") or DEFAULT_SEGMENT
     surface = visit.given.get("surface", "")
     scenario = visit.query.get("scenario", "")
-    begun = SCENARIOS.get(scenario) or found.segments.get(segment) or found.segments.get(DEFAULT_SEGMENT)
-    words = earning.format_assumption(begun or SCENARIOS["base"])
+    begun = SCENARIOS.get(scenario) or overview.segments.get(segment) or overview.segments.get(DEFAULT_SEGMENT)
+    words = queries.format_assumption(begun or SCENARIOS["base"])
     fields = {
         "ecpm_usd": words["eCPM"].removeprefix("$"),
         "ads_per_query": words["ads per query"],
@@ -30,26 +30,26 @@ def show(visit: Visit) -> Mapping[str, object]:
         "commercial": words["beside buyers"],
     }
     return {
-        "found": found,
+        "revenue": overview,
         "segment": segment,
         "surface": surface,
         "scenario": scenario,
         "million": MILLION,
         "fields": {name: visit.given.get(name, value) for name, value in fields.items()},
-        "words": {name: earning.format_assumption(assumption) for name, assumption in found.segments.items()},
+        "words": {name: queries.format_assumption(assumption) for name, assumption in overview.segments.items()},
     }
 
 
 def feed(visit: Visit) -> object:
     """The last week under each scenario, for the chart."""
-    found = earning.read(visit.services.engine, visit.services.now_us())
+    overview = queries.read(visit.services.engine, visit.services.now_us())
     return {
-        "requests": found.week_requests,
-        "cost_nanousd": found.week_cost_nanousd,
-        "expected_nanousd": found.week_expected_nanousd,
+        "requests": overview.week_requests,
+        "cost_nanousd": overview.week_cost_nanousd,
+        "expected_nanousd": overview.week_expected_nanousd,
         "scenarios": [
             {name: scenario[name] for name in ("name", "expected_nanousd", "contribution_nanousd")}
-            for scenario in found.scenarios
+            for scenario in overview.scenarios
         ],
     }
 

@@ -1,16 +1,15 @@
 """Thresholds: what other dials would do, as they are moved; and from there to a version, a trial, and into force."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import canaries
-from router.admin.queries import thresholds as asked
+from router.admin.queries import thresholds as queries
 from router.admin.queries.history import versions
 from router.canary import verdicts
-from router.decision.policy import Policy
+from router.decision.policy import DIALS, SEGMENT_DIALS, Dial, Policy
 from router.keys import DEFAULT_SEGMENT
 from router.policies import canary_lifecycle, dials, lifecycle
 from router.policies.dials import WrongPolicy
@@ -22,6 +21,7 @@ from router.tuning.solver import SolverTargets
 VERSIONS_SHOWN = 12
 MOST_DIALS = 200
 THRESHOLDS = ("parallel_threshold", "reasoning_threshold")
+KEYBOARDS = {float: "decimal", int: "numeric", str: "text"}
 TARGETS = {
     "max_deep_share": ("Deep share, at most", "Of auto queries, 0 to 1; 0.05 is 5 %."),
     "max_cost_per_1k": ("Cost per 1,000, at most", "US dollars, such as 1.20."),
@@ -30,48 +30,19 @@ TARGETS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """One dial of the form."""
-
-    name: str
-    label: str
-    help: str
-    step: str = "0.001"
-    choices: tuple[str, ...] = ()
-    segment_too: bool = False
-
-
-DIALS = (
-    Dial("parallel_threshold", "Parallel from", "Score from which samples vote; above 1.1 never.", segment_too=True),
-    Dial("reasoning_threshold", "Reasoning from", "Score from which a query is thought about.", segment_too=True),
-    Dial(
-        "max_deep_share", "Deep share, at most", "0.1 is 10 % of auto queries; the neediest keep it.", segment_too=True
-    ),
-    Dial("explore", "Explored share", "Sent to any tier, so that other thresholds can be judged."),
-    Dial("shadow", "Shadowed share", "Also answered by another tier, off the user's path."),
-    Dial("parallel_samples", "Samples, at most", "Empty: as in the configuration file.", "1"),
-    Dial("parallel_confidence", "Confidence of a vote", "Empty: as in the configuration file.", "any"),
-    Dial("max_wait_s", "Wait, at most (s)", "A deep tier that usually takes longer to begin is closed.", "any"),
-    Dial("min_margin", "Margin to hold", "What pacing steers to; 0.3 is 30 %.", "any", segment_too=True),
-    Dial("pacing", "Pacing", "Dry run only notes what it would do.", choices=("off", "dry_run", "on")),
-    Dial("classifier", "Classifier", "Version of an adapted artefact; empty: the configured one."),
-)
-
-
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the dials, by default those in force; those of a version, or those that were not saved, where asked for."""
     services, query = visit.services, {**visit.query, **visit.given}
     today = in_force(services.engine)
-    span, segment = asked.span_of(query.get("span", "")), query.get("segment", "").strip()
-    loaded = _loaded(visit, today)
+    span, segment = queries.span_of(query.get("span", "")), query.get("segment", "").strip()
+    loaded = _load_version(visit, today)
     known = sorted({DEFAULT_SEGMENT, *services.settings.segments, *today.segments, *loaded.segments, segment} - {""})
     return {
         "today": today,
         "loaded": loaded,
         "base": visit.given.get("base", str(today.version)),
         "span": span,
-        "spans": asked.SPANS,
+        "spans": queries.SPANS,
         "segment": segment,
         "segments": known,
         "fields": _fields(loaded, segment, visit.given),
@@ -80,69 +51,72 @@ def show(visit: Visit) -> Mapping[str, object]:
         "versions": versions(services.engine, VERSIONS_SHOWN),
         "trial": canary_lifecycle.running(services.engine),
         "pace": canaries.pace(services.engine, today),
-        "assumptions": asked.ASSUMPTIONS,
+        "assumptions": queries.ASSUMPTIONS,
     }
 
 
 def state(visit: Visit) -> object:
     """How far the requests of a stretch of time are read, and the histogram of their scores."""
-    services, span = visit.services, asked.span_of(visit.query.get("span", ""))
+    services, span = visit.services, queries.span_of(visit.query.get("span", ""))
     today = in_force(services.engine)
-    reading = asked.reading(services.previews, span, services.now_us(), today)
-    found = asked.state(reading, span)
+    reading = queries.reading(services.previews, span, services.now_us(), today)
+    answer = queries.state(reading, span)
     segment = visit.query.get("segment", "")
-    if (preview := asked.ready(reading)) is not None:
+    if (preview := queries.ready(reading)) is not None:
         own = today.for_segment(segment) if segment else today
-        found["scores"] = asked.scores(preview, segment, [getattr(own, name) for name in THRESHOLDS])
-    return found
+        answer["scores"] = queries.scores(preview, segment, [getattr(own, name) for name in THRESHOLDS])
+    return answer
 
 
 def preview(visit: Visit) -> object:
     """What the dials in the body would do; viewers may look."""
-    given = _given(visit.body)
-    services, span = visit.services, asked.span_of(str(given.get("span", "")))
+    given = _require_object(visit.body)
+    services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today = in_force(services.engine)
-    proposed = _proposed(visit, today, given)
-    reading = asked.reading(services.previews, span, services.now_us(), today)
-    found = asked.state(reading, span) | {"against": today.version, "changes": asked.told(today, proposed)}
-    if (ready := asked.ready(reading)) is not None:
-        found |= asked.previewed(ready, today, proposed, str(given.get("segment", "")))
-    return found
+    proposed = _read_proposal(visit, today, given)
+    reading = queries.reading(services.previews, span, services.now_us(), today)
+    answer = queries.state(reading, span) | {
+        "against": today.version,
+        "changes": queries.describe_changes(today, proposed),
+    }
+    if (ready := queries.ready(reading)) is not None:
+        answer |= queries.preview_dials(ready, today, proposed, str(given.get("segment", "")))
+    return answer
 
 
 def backtest(visit: Visit) -> object:
     """The same row by row, by segment too; takes some seconds."""
-    given = _given(visit.body)
-    services, span = visit.services, asked.span_of(str(given.get("span", "")))
+    given = _require_object(visit.body)
+    services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today = in_force(services.engine)
-    proposed = _proposed(visit, today, given)
-    window = asked.window_of(span, services.now_us())
+    proposed = _read_proposal(visit, today, given)
+    window = queries.window_of(span, services.now_us())
     try:
-        found = asked.replayed(services.engine, services.previews, window, today, proposed)
+        answer = queries.run_backtest(services.engine, services.previews, window, today, proposed)
     except Busy as error:
         raise NotDone(str(error), 409) from None
-    return found | {"against": today.version, "changes": asked.told(today, proposed), "span": span}
+    return answer | {"against": today.version, "changes": queries.describe_changes(today, proposed), "span": span}
 
 
 def solve(visit: Visit) -> object:
     """The thresholds that meet the targets in the body; takes some seconds."""
-    given = _given(visit.body)
-    services, span = visit.services, asked.span_of(str(given.get("span", "")))
+    given = _require_object(visit.body)
+    services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today, limits = in_force(services.engine), _limits(given.get("targets"))
-    window = asked.window_of(span, services.now_us())
+    window = queries.window_of(span, services.now_us())
     try:
         segment = str(given.get("segment", "")) or None
-        solution = asked.solved(services.engine, services.previews, window, today, limits, segment)
+        solution = queries.solve_thresholds(services.engine, services.previews, window, today, limits, segment)
     except Busy as error:
         raise NotDone(str(error), 409) from None
     return {
         "requests": solution.requests,
         "against": today.version,
-        "changes": asked.told(today, solution.policy),
+        "changes": queries.describe_changes(today, solution.policy),
         "binding": solution.binding,
         "used": solution.used,
         "note": solution.note,
-        "predicted": asked.figures(solution.figures, solution.quality),
+        "predicted": queries.figures(solution.figures, solution.quality),
     }
 
 
@@ -159,11 +133,11 @@ def save(visit: Visit) -> Done:
     today = in_force(services.engine)
     _require_same(visit.text("base"), today)
     wanted = {name: value for name, value in visit.given.items() if _is_dial(name)}
-    proposed = asked.proposal(today, wanted, services.settings.tiers)
+    proposed = queries.proposal(today, wanted, services.settings.tiers)
     changes = {name: after for name, (_, after) in dials.differences(today, proposed).items()}
     tiers, actor = services.settings.tiers, _actor(visit, note)
     made = lifecycle.propose(services.engine, changes, tiers, actor, base=today.version)
-    asked.keep_prediction(services, made, proposed, asked.span_of(visit.text("span")))
+    queries.keep_prediction(services, made, proposed, queries.span_of(visit.text("span")))
     return Done(
         f"Version {made} is saved. Nothing is decided by it yet: try it as a canary, or activate it.", _at(visit, made)
     )
@@ -210,7 +184,8 @@ def stop(visit: Visit) -> Done:
     return Done(f"The trial of version {ended.version} has ended; version {ended.control} decides alone.", _at(visit))
 
 
-def _loaded(visit: Visit, today: Policy) -> Policy:
+def _load_version(visit: Visit, today: Policy) -> Policy:
+    """Load the version whose dials are shown: the one asked for, else that in force."""
     wanted = visit.given.get("version", "") or visit.query.get("version", "")
     if not wanted.isascii() or not wanted.isdecimal() or len(wanted) > 9:
         return today
@@ -222,60 +197,78 @@ def _loaded(visit: Visit, today: Policy) -> Policy:
 
 def _fields(loaded: Policy, segment: str, given: Mapping[str, str]) -> list[dict[str, Any]]:
     """The form's dials: of a segment those it may have of its own, with the policy's as what an empty one means."""
-    found = []
-    for dial in DIALS:
-        if segment and not dial.segment_too:
-            continue
-        name = f"{dials.IN_SEGMENT}{segment}.{dial.name}" if segment else dial.name
-        own = loaded.segments.get(segment)
-        value = getattr(own, dial.name, None) if segment else getattr(loaded, dial.name)
-        shown = given.get(name, "" if value is None else dials.shown(value))
-        inherited = dials.shown(getattr(loaded, dial.name)) if segment else ""
-        found.append({"dial": dial, "name": name, "value": shown, "inherited": inherited})
-    return found
+    return [_field(dial, loaded, segment, given) for dial in (SEGMENT_DIALS if segment else DIALS).values()]
+
+
+def _field(dial: Dial, loaded: Policy, segment: str, given: Mapping[str, str]) -> dict[str, Any]:
+    name, policys = _name(dial, segment), getattr(loaded, dial.name)
+    value = getattr(loaded.segments.get(segment), dial.name, None) if segment else policys
+    return {
+        "dial": dial,
+        "name": name,
+        "value": given.get(name, "" if value is None else dials.shown(value)),
+        "inherited": dials.shown(policys) if segment else "",
+        "help": _help(dial, segment),
+        "keyboard": KEYBOARDS[dial.kind],
+    }
+
+
+def _name(dial: Dial, segment: str) -> str:
+    return f"{dials.IN_SEGMENT}{segment}.{dial.name}" if segment else dial.name
+
+
+def _help(dial: Dial, segment: str) -> str:
+    """What a dial means, what it may be, and what an empty field means, as sentences."""
+    sentences = [dial.help[0].upper() + dial.help[1:]]
+    if dial.kind is not str:
+        example = "; 0.1 is 10 %" if dial.unit == "share" else ""
+        sentences.append(f"From {dial.low:g} to {dial.high:g}{example}")
+    if empty := dial.inherited if segment else dial.unset:
+        sentences.append(f"Empty: {empty}")
+    return ". ".join(sentences) + "."
 
 
 def _hidden(today: Policy, loaded: Policy, segment: str) -> dict[str, str]:
     """What else a version that was loaded changes: dials that this form does not show, and still saves."""
-    shown = {f"{dials.IN_SEGMENT}{segment}.{dial.name}" if segment else dial.name for dial in DIALS}
+    on_form = {_name(dial, segment) for dial in (SEGMENT_DIALS if segment else DIALS).values()}
     changes = dials.differences(today, loaded)
-    return {name: dials.shown(after) for name, (_, after) in changes.items() if name not in shown}
+    return {name: dials.shown(after) for name, (_, after) in changes.items() if name not in on_form}
 
 
-def _given(body: object) -> dict[str, Any]:
+def _require_object(body: object) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise NotDone("a JSON object is expected")
     return body
 
 
-def _proposed(visit: Visit, today: Policy, given: Mapping[str, Any]) -> Policy:
+def _read_proposal(visit: Visit, today: Policy, given: Mapping[str, Any]) -> Policy:
     wanted = given.get("dials", {})
     if not isinstance(wanted, dict) or len(wanted) > MOST_DIALS:
         raise NotDone("dials: an object of names and values is expected")
-    return asked.proposal(today, wanted, visit.services.settings.tiers)
+    return queries.proposal(today, wanted, visit.services.settings.tiers)
 
 
 def _limits(targets: object) -> SolverTargets:
     """Read targets by their names; raises NotDone."""
     if not isinstance(targets, dict):
         raise NotDone("targets: an object of names and numbers is expected")
-    found: dict[str, float | None] = {}
+    values: dict[str, float | None] = {}
     for name, value in targets.items():
         if name not in TARGETS:
             raise NotDone(f"unknown target {str(name)[:50]!r}")
         try:
-            found[name] = float(value)
+            values[name] = float(value)
         except (TypeError, ValueError):
             raise NotDone(f"{name}: a number is expected") from None
     try:
-        cost = found.get("max_cost_per_1k")
-        return SolverTargets(found.get("max_deep_share"), cost, found.get("min_margin"), found.get("min_quality"))
+        cost = values.get("max_cost_per_1k")
+        return SolverTargets(values.get("max_deep_share"), cost, values.get("min_margin"), values.get("min_quality"))
     except ValueError as error:
         raise NotDone(str(error)) from None
 
 
 def _is_dial(name: str) -> bool:
-    return name in dials.DIALS or name.startswith(dials.IN_SEGMENT)
+    return name in DIALS or name.startswith(dials.IN_SEGMENT)
 
 
 def _require_same(base: str, today: Policy) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from router.admin.page import JsonFeed, NotDone, Page, Visit
 from router.admin.queries import thresholds
-from router.admin.queries import try_query as trying
+from router.admin.queries import try_query as queries
 from router.admin.queries.history import versions
 from router.keys import DEFAULT_SEGMENT
 from router.policies import canary_lifecycle, lifecycle
@@ -21,8 +21,10 @@ def show(visit: Visit) -> Mapping[str, object]:
     """Show the form; what is typed is sent by the script only, so it is in no address and no page."""
     services = visit.services
     today, trial = in_force(services.engine), canary_lifecycle.running(services.engine)
-    others = [found for found in versions(services.engine, VERSIONS_SHOWN) if found.policy.version != today.version]
-    proposed = [found.policy.version for found in others if found.state is Life.PROPOSED]
+    others = [
+        version for version in versions(services.engine, VERSIONS_SHOWN) if version.policy.version != today.version
+    ]
+    proposed = [version.policy.version for version in others if version.state is Life.PROPOSED]
     return {
         "today": today,
         "others": others,
@@ -42,10 +44,10 @@ def try_query(visit: Visit) -> object:
         if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 2**31:
             raise NotDone("version: a whole number is expected")
         policies["proposed"] = lifecycle.version_of(services.engine, version).policy
-    ask = trying.ask_of(_messages(given), _text(given, "segment", 64) or DEFAULT_SEGMENT)
+    request = queries.request_of(_messages(given), _text(given, "segment", 64) or DEFAULT_SEGMENT)
     span = thresholds.USUAL_SPAN
     reading = thresholds.reading(services.previews, span, services.now_us(), today)
-    return trying.tried(services, ask, policies, thresholds.ready(reading))
+    return queries.try_policies(services, request, policies, thresholds.ready(reading))
 
 
 def _messages(given: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -58,14 +60,14 @@ def _messages(given: Mapping[str, Any]) -> list[dict[str, str]]:
         raise NotDone(f"earlier turns: a list of at most {MOST_TURNS} texts is expected")
     if len(earlier) % 2:
         raise NotDone("earlier turns: a question and its answer in turn, so an even number of them")
-    found = []
+    messages = []
     if system := _text(given, "system", LONGEST):
-        found.append({"role": "system", "content": system})
+        messages.append({"role": "system", "content": system})
     for place, turn in enumerate(earlier):
         if not isinstance(turn, str) or not turn.strip() or len(turn) > LONGEST:
             raise NotDone(f"earlier turns: number {place + 1} is empty, too long or no text")
-        found.append({"role": "assistant" if place % 2 else "user", "content": turn})
-    return [*found, {"role": "user", "content": question}]
+        messages.append({"role": "assistant" if place % 2 else "user", "content": turn})
+    return [*messages, {"role": "user", "content": question}]
 
 
 def _text(given: Mapping[str, Any], name: str, longest: int) -> str:

@@ -13,14 +13,14 @@ PAGE_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class AuditPage:
     """A page of entries; `older_us` is where the next page begins."""
 
     entries: Sequence[dict[str, Any]]
     older_us: int | None
 
 
-def read(engine: Engine, before_us: int, *, refused_only: bool = False, about: str = "") -> Journal:
+def read(engine: Engine, before_us: int, *, refused_only: bool = False, about: str = "") -> AuditPage:
     """Read what happened before an instant; `about` is looked for in who, what and which."""
     with engine.connect() as connection, connection.begin():
         entry = AuditEntry.__table__
@@ -29,7 +29,7 @@ def read(engine: Engine, before_us: int, *, refused_only: bool = False, about: s
             query = query.where(entry.c.refused)
         if about:
             query = query.where(or_(*(column.contains(about, autoescape=True) for column in _texts(entry))))
-        found = [_entry(row) for row in connection.execute(query.limit(PAGE_ROWS))]
+        entries = [_entry(row) for row in connection.execute(query.limit(PAGE_ROWS))]
         if not refused_only:
             event = PolicyEvent.__table__
             acts = select(event).where(event.c.created_at < before_us)
@@ -37,10 +37,10 @@ def read(engine: Engine, before_us: int, *, refused_only: bool = False, about: s
                 texts = (event.c.act, event.c.author, event.c.note)
                 acts = acts.where(or_(*(column.contains(about, autoescape=True) for column in texts)))
             acts = acts.order_by(event.c.created_at.desc(), event.c.id.desc()).limit(PAGE_ROWS)
-            found += [_event(row) for row in connection.execute(acts)]
-    found.sort(key=lambda line: -line["at_us"])
-    page = found[:PAGE_ROWS]
-    return Journal(page, page[-1]["at_us"] if len(found) >= PAGE_ROWS else None)
+            entries += [_event(row) for row in connection.execute(acts)]
+    entries.sort(key=lambda line: -line["at_us"])
+    page = entries[:PAGE_ROWS]
+    return AuditPage(page, page[-1]["at_us"] if len(entries) >= PAGE_ROWS else None)
 
 
 def _texts(entry: Any) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine
 
-from router.admin.queries.thresholds import known_cell
+from router.admin.queries.thresholds import interval_cell
 from router.canary.monitor import verdict_of
 from router.canary.verdicts import GuardFinding, HarmLimits, Verdict
 from router.decision.policy import Policy
@@ -21,7 +21,7 @@ def trial(
 ) -> dict[str, object]:
     """The open trial and what its guards say; `open` is false where there is none.
 
-    `verdict_on` is what this worker's watch said last; where it has not read far enough, the books are read from the
+    `verdict_on` is what this worker's monitor found last; where it has not read far enough, the books are read from the
     canary's start.
     """
     open_one = canary_lifecycle.running(engine)
@@ -29,37 +29,37 @@ def trial(
         last = next(iter(canary_lifecycle.history(engine, 1)), None)
         ended = {"version": last.version, "state": last.state.value, "verdict": last.verdict} if last else None
         return {"open": False, "last": ended}
-    found: dict[str, object] = {"open": True, "id": open_one.id, "state": open_one.state.value, "findings": []}
+    answer: dict[str, object] = {"open": True, "id": open_one.id, "state": open_one.state.value, "findings": []}
     if open_one.mode is Mode.SHADOW:
-        return found | {"said": "A shadow acts on nothing, so there is nothing to guard."}
+        return answer | {"said": "A shadow acts on nothing, so there is nothing to guard."}
     tried, control = (version_of(engine, number).policy for number in (open_one.version, open_one.control))
     verdict = verdict_on(open_one.id) or verdict_of(engine, open_one, tried, control, now_us, limits)
-    return found | {
+    return answer | {
         "said": str(verdict),
         "requests": {"canary": verdict.canary_requests, "control": verdict.control_requests},
         "findings": [_finding(finding) for finding in verdict.findings],
     }
 
 
-def realised(engine: Engine, version: int) -> dict[str, object]:
+def compare_realised(engine: Engine, version: int) -> dict[str, object]:
     """What a version did beside what it was predicted to do; raises WrongPolicy where there is nothing to see."""
-    found = predictions.realised(engine, version)
-    predicted = found.predicted
+    comparison = predictions.read_realised(engine, version)
+    predicted = comparison.predicted
     return {
         "version": version,
-        "since": found.since_us,
-        "requests": found.requests,
+        "since": comparison.since_us,
+        "requests": comparison.requests,
         "predicted_by": predicted.made_by if predicted else None,
         "predicted_at": predicted.created_at_us if predicted else None,
         "segment": predicted.segment if predicted else None,
         "figures": [
             {
                 "figure": one.figure,
-                "predicted": known_cell(one.predicted),
-                "realised": known_cell(one.realised),
+                "predicted": interval_cell(one.predicted),
+                "realised": interval_cell(one.realised),
                 "is_outside": one.is_outside,
             }
-            for one in found.figures
+            for one in comparison.figures
         ],
     }
 

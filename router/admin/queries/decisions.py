@@ -15,7 +15,7 @@ from router.database import ids
 from router.database.tables import Adjustment, ApiKey, Call, LabelText, PolicyVersion, Request
 from router.decision.policy import Policy
 from router.policies.versions import policy_of
-from router.reports.queries import grouped
+from router.reports.queries import sum_by
 from router.reports.reading import BooksSnapshot
 from router.reports.window import Window
 from router.types import DAY_US, CallKind, CallStatus, Outcome, Reason, Tier
@@ -27,7 +27,7 @@ LATEST = "f" * 32
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DecisionFilter:
     """Which requests: `before` is an id that they come before, None of the others is any."""
 
     before: str = LATEST
@@ -44,7 +44,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DecisionPage:
     """A page of requests; `older` is where the next page begins, `looked_back_us` how far a filter has looked."""
 
     requests: Sequence[dict[str, Any]]
@@ -60,54 +60,57 @@ def before_time(text: str, zone: tzinfo) -> str:
     return f"{ids.first_at(int(moment.timestamp() * 1_000) + 1):032x}"
 
 
-def read(engine: Engine, wanted: Wanted, now_us: int) -> Found:
+def read(engine: Engine, chosen: DecisionFilter, now_us: int) -> DecisionPage:
     """Read one page."""
     with engine.connect() as connection, connection.begin():
         labels = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
-        bound = _bound(connection, wanted)
-        rows = _rows(connection, wanted, labels, bound)
+        bound = _oldest_id(connection, chosen)
+        rows = _rows(connection, chosen, labels, bound)
         means = _means(connection, now_us)
         names = {row.id: row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
         policies = _policies(connection, {row.policy_version for row in rows})
         calls = _calls(connection, [row.id for row in rows])
         corrections = _corrections(connection, [row.id for row in rows])
-        older, looked_back = _older(wanted, rows, bound)
+        older, looked_back = _older(chosen, rows, bound)
         requests = [
-            _shown(row, labels, names, policies, calls.get(row.id, []), corrections.get(row.id, 0)) for row in rows
+            _request_row(row, labels, names, policies, calls.get(row.id, []), corrections.get(row.id, 0))
+            for row in rows
         ]
-    return Found(requests, means, older, looked_back)
+    return DecisionPage(requests, means, older, looked_back)
 
 
-def _rows(connection: Connection, wanted: Wanted, labels: Mapping[int, str], bound: str | None) -> Sequence[Any]:
+def _rows(
+    connection: Connection, chosen: DecisionFilter, labels: Mapping[int, str], bound: str | None
+) -> Sequence[Any]:
     table = Request.__table__
-    if wanted.request_id is not None:
-        return connection.execute(select(table).where(table.c.id == wanted.request_id)).all()
-    query = select(table).where(table.c.id < wanted.before).order_by(table.c.id.desc()).limit(PAGE_ROWS)
+    if chosen.request_id is not None:
+        return connection.execute(select(table).where(table.c.id == chosen.request_id)).all()
+    query = select(table).where(table.c.id < chosen.before).order_by(table.c.id.desc()).limit(PAGE_ROWS)
     if bound is not None:
         query = query.where(table.c.id >= bound)
-    if wanted.tier is not None:
-        query = query.where(table.c.final_tier == wanted.tier)
-    if wanted.reason is not None:
-        query = query.where(table.c.reason == wanted.reason)
-    if wanted.outcome is not None:
-        query = query.where(table.c.outcome == wanted.outcome)
-    if wanted.segment is not None:
-        named = [number for number, text in labels.items() if text == wanted.segment]
+    if chosen.tier is not None:
+        query = query.where(table.c.final_tier == chosen.tier)
+    if chosen.reason is not None:
+        query = query.where(table.c.reason == chosen.reason)
+    if chosen.outcome is not None:
+        query = query.where(table.c.outcome == chosen.outcome)
+    if chosen.segment is not None:
+        named = [number for number, text in labels.items() if text == chosen.segment]
         query = query.where(table.c.segment_id.in_(named))
     return connection.execute(query).all()
 
 
-def _bound(connection: Connection, wanted: Wanted) -> str | None:
+def _oldest_id(connection: Connection, chosen: DecisionFilter) -> str | None:
     """The last id that a filter looks at; None where everything there is gets looked at."""
-    if not wanted.is_filtered:
+    if not chosen.is_filtered:
         return None
-    ids_before = select(Request.id).where(Request.id < wanted.before).order_by(Request.id.desc())
+    ids_before = select(Request.id).where(Request.id < chosen.before).order_by(Request.id.desc())
     return connection.scalar(ids_before.offset(LOOKED_THROUGH - 1).limit(1))
 
 
-def _older(wanted: Wanted, rows: Sequence[Any], bound: str | None) -> tuple[str | None, int | None]:
+def _older(chosen: DecisionFilter, rows: Sequence[Any], bound: str | None) -> tuple[str | None, int | None]:
     """Where to go on: after a full page its last request, after a vain search the last one looked at."""
-    if wanted.request_id is not None:
+    if chosen.request_id is not None:
         return None, None
     if len(rows) == PAGE_ROWS:
         return rows[-1].id, None
@@ -120,32 +123,32 @@ def _policies(connection: Connection, versions: set[int]) -> dict[int, Policy]:
 
 
 def _calls(connection: Connection, request_ids: Sequence[str]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+    by_request: dict[str, list[Any]] = {}
     table = Call.__table__
     query = select(table).where(table.c.request_id.in_(request_ids)).order_by(table.c.request_id, table.c.call_no)
     for row in connection.execute(query):
-        found.setdefault(row.request_id, []).append(row)
-    return found
+        by_request.setdefault(row.request_id, []).append(row)
+    return by_request
 
 
 def _corrections(connection: Connection, request_ids: Sequence[str]) -> dict[str, int]:
     query = select(Adjustment.request_id, func.sum(Adjustment.amount_nanousd)).group_by(Adjustment.request_id)
-    found = connection.execute(query.where(Adjustment.request_id.in_(request_ids)))
-    return {str(request_id): int(amount) for request_id, amount in found}
+    sums = connection.execute(query.where(Adjustment.request_id.in_(request_ids)))
+    return {str(request_id): int(amount) for request_id, amount in sums}
 
 
 def _means(connection: Connection, now_us: int) -> dict[str, int | None]:
     """What a request of each tier cost on average over the last week of whole days, all that it called counted."""
     books = BooksSnapshot(connection, Window((now_us - MEANS_US) // DAY_US * DAY_US, None, UTC))
-    by_tier = grouped(books, ["tier"], {})
-    found: dict[str, int | None] = dict.fromkeys(Tier, None)
+    by_tier = sum_by(books, ["tier"], {})
+    means: dict[str, int | None] = dict.fromkeys(Tier, None)
     for (name,), sums in by_tier.rows.items():
         if name is not None and sums.requests and sums.has_cost:
-            found[name] = round(sums.cost_nanousd / sums.requests)
-    return found
+            means[name] = round(sums.cost_nanousd / sums.requests)
+    return means
 
 
-def _shown(
+def _request_row(
     row: Any,
     labels: Mapping[int, str],
     names: Mapping[int, str],

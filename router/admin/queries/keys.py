@@ -12,7 +12,7 @@ from router.database.tables import ApiKey
 from router.ledger import budgets
 from router.ledger.budgets import Budget, BudgetScope, Period
 from router.money import NANO_PER_USD
-from router.reports.queries import Sums, grouped
+from router.reports.queries import Sums, sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
 from router.types import DAY_US, HOUR_US
@@ -34,14 +34,14 @@ class Spending:
 def read(engine: Engine, configured: Sequence[str], now_us: int) -> Spending:
     """Read everything the page shows."""
     with reading(engine, Window((now_us - WEEK_US) // DAY_US * DAY_US, None, UTC)) as books:
-        by_key, by_segment = grouped(books, ["key"], {}), grouped(books, ["segment"], {})
+        by_key, by_segment = sum_by(books, ["key"], {}), sum_by(books, ["segment"], {})
     made = keys.listed(engine)
     spent = {key[0]: sums for key, sums in by_key.rows.items()}
-    shown = [{**row, "week": spent.get(str(row["id"]), Sums()).figures()} for row in made]
+    rows = [{**row, "week": spent.get(str(row["id"]), Sums()).figures()} for row in made]
     known = {key[0] or "unknown": sums for key, sums in by_segment.rows.items()}
     names = sorted({*known, *configured, *(str(row["segment"]) for row in made if row["revoked_at"] is None)})
     segments = [(name, known.get(name, Sums()).figures()) for name in names]
-    return Spending(shown, segments, [_standing(row, now_us) for row in budgets.standing(engine, now_us)])
+    return Spending(rows, segments, [_standing(row, now_us) for row in budgets.standing(engine, now_us)])
 
 
 def _standing(row: dict[str, Any], now_us: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _curve(engine: Engine, budget: Budget, names: Mapping[str, str], now_us: int
     dimension = DIMENSION.get(budget.scope)
     where = {} if dimension is None else {dimension: {budget.subject}}
     with reading(engine, Window(start_us, None, UTC)) as books:
-        steps = grouped(books, [step], where).ordered()
+        steps = sum_by(books, [step], where).rows_in_order()
     left, points = budget.limit_nanousd, [(start_us, budget.limit_nanousd)]
     for (label,), sums in steps:
         if label is None:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from sqlalchemy import Engine
 
-from router.reports.queries import Report, Sums, grouped, share
+from router.reports.queries import Report, Sums, sum_by, share
 from router.reports.reading import reading
 from router.reports.standing import Freshness, freshness, is_synthetic
 from router.reports.window import Window
@@ -56,8 +56,8 @@ def span_of(name: str) -> Span:
 def figures(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> Figures:
     """Add up a span."""
     with reading(engine, _window(span, zone, now_us)) as books:
-        by_tier = grouped(books, ["tier"], {})
-        by_outcome, by_reason = grouped(books, ["outcome"], {}), grouped(books, ["reason"], {})
+        by_tier = sum_by(books, ["tier"], {})
+        by_outcome, by_reason = sum_by(books, ["outcome"], {}), sum_by(books, ["reason"], {})
         total = by_tier.totals()
         errors = _errors(by_outcome)
         known = total.has_cost and total.has_revenue
@@ -70,7 +70,7 @@ def figures(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> Figures:
             share(errors, total.requests),
             [
                 (key[0] or "unknown", sums, sums.figures(), share(sums.requests, total.requests))
-                for key, sums in by_tier.ordered()
+                for key, sums in by_tier.rows_in_order()
             ],
             [
                 (key[0] or "unknown", sums.requests, share(sums.requests, total.requests))
@@ -84,8 +84,8 @@ def figures(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> Figures:
 def by_time(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> dict[str, object]:
     """The span step by step: times, and under each name what is known at each of them (None where nothing is)."""
     with reading(engine, _window(span, zone, now_us)) as books:
-        cells = grouped(books, [span.step, "tier"], {})
-        outcomes = grouped(books, [span.step, "outcome"], {})
+        cells = sum_by(books, [span.step, "tier"], {})
+        outcomes = sum_by(books, [span.step, "outcome"], {})
     steps = [key for key, _ in groupby(sorted(key[0] for key in cells.rows if key[0] is not None))]
     whole = {step: Sums() for step in steps}
     for (step, _), sums in cells.rows.items():

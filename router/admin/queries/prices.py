@@ -31,29 +31,29 @@ def read(engine: Engine, configured: Sequence[str]) -> Prices:
     with engine.connect() as connection, connection.begin():
         table = PriceRow.__table__
         rows = connection.execute(select(table).order_by(table.c.model, table.c.effective_from.desc())).all()
-        current = [_shown(row) for row in rows if row.effective_to is None]
+        current = [_price_row(row) for row in rows if row.effective_to is None]
         past = sorted((row for row in rows if row.effective_to is not None), key=lambda row: -row.effective_to)
-        called = _unpriced_calls(connection)
+        called = _count_unpriced(connection)
     priced = {line["model"] for line in current}
     missing = [name for name in sorted({*configured, *called}) if name not in priced]
     unpriced = [{"model": name, "calls": called.get(name, 0), "configured": name in configured} for name in missing]
-    return Prices(current, [_shown(row) for row in past[:MOST_HISTORY]], unpriced)
+    return Prices(current, [_price_row(row) for row in past[:MOST_HISTORY]], unpriced)
 
 
-def _unpriced_calls(connection: Connection) -> Mapping[str, int]:
+def _count_unpriced(connection: Connection) -> Mapping[str, int]:
     """Which models the last calls had no price for, and how often."""
     table = Call.__table__
     newest = select(table.c.provider_model_id, table.c.cost_nanousd, table.c.status)
     recent = newest.order_by(table.c.request_id.desc()).limit(LOOKED_THROUGH).subquery()
     query = select(LabelText.text).join(recent, recent.c.provider_model_id == LabelText.id)
     query = query.where(recent.c.cost_nanousd.is_(None), recent.c.status != CallStatus.NOT_SENT)
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for name in connection.scalars(query):
-        found[name] = found.get(name, 0) + 1
-    return found
+        counts[name] = counts.get(name, 0) + 1
+    return counts
 
 
-def _shown(row: Any) -> dict[str, Any]:
+def _price_row(row: Any) -> dict[str, Any]:
     rates = [Rates(**stored) for stored in row.rates]
     first = rates[0]
     return {

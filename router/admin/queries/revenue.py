@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from router.database.tables import RevenueVersion
 from router.ledger.revenue import DEFAULT_SEGMENT, MILLION, SCENARIOS, Assumption
 from router.money import round_half_even
-from router.reports.queries import grouped
+from router.reports.queries import sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
 from router.types import DAY_US
@@ -42,7 +42,7 @@ def read(engine: Engine, now_us: int) -> RevenueOverview:
     body: Mapping[str, Any] = rows[0].body if rows else {"segments": {}, "country_factors_ppm": {}}
     segments = {name: Assumption(**stored) for name, stored in sorted(body["segments"].items())}
     with reading(engine, Window((now_us - WEEK_US) // DAY_US * DAY_US, None, UTC)) as books:
-        by_segment = grouped(books, ["segment"], {})
+        by_segment = sum_by(books, ["segment"], {})
     total = by_segment.totals()
     cost = total.cost_nanousd if total.has_cost else None
     expected = {key[0]: sums.expected_nanousd for key, sums in by_segment.rows.items() if sums.has_revenue}
@@ -97,19 +97,19 @@ def _changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list
     """Say in words what a version changed."""
     if before is None:
         return ["the first that is shown"]
-    found = []
+    changes = []
     for name, stored in sorted(after["segments"].items()):
         old = before["segments"].get(name)
         if old is None:
-            found.append(f"segment {name} is new")
+            changes.append(f"segment {name} is new")
         elif Assumption(**old) != Assumption(**stored):
-            found += [f"{name}: {line}" for line in differences(Assumption(**old), Assumption(**stored))]
-    found += [f"segment {name} is gone" for name in sorted(before["segments"].keys() - after["segments"].keys())]
+            changes += [f"{name}: {line}" for line in differences(Assumption(**old), Assumption(**stored))]
+    changes += [f"segment {name} is gone" for name in sorted(before["segments"].keys() - after["segments"].keys())]
     factors, others = after["country_factors_ppm"], before["country_factors_ppm"]
     changed = sorted(code for code in factors.keys() | others.keys() if factors.get(code) != others.get(code))
     if changed:
-        found.append(f"country factors of {', '.join(changed[:8])}{' and others' if len(changed) > 8 else ''}")
-    return found or ["nothing"]
+        changes.append(f"country factors of {', '.join(changed[:8])}{' and others' if len(changed) > 8 else ''}")
+    return changes or ["nothing"]
 
 
 def differences(old: Assumption, new: Assumption) -> list[str]:

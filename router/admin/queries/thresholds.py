@@ -54,16 +54,16 @@ def reading(previews: Previews, span: str, now_us: int, in_force: Policy) -> Cac
     return previews.of(span, window_of(span, now_us), in_force)
 
 
-def state(found: CachedWindow, span: str) -> dict[str, object]:
+def state(window: CachedWindow, span: str) -> dict[str, object]:
     """How far the reading is."""
-    preview = found.preview
+    preview = window.preview
     return {
-        "stage": found.stage.value,
+        "stage": window.stage.value,
         "span": span,
         "requests": preview.requests if preview else 0,
         "others": preview.others if preview else 0,
         "segments": list(preview.segment_names) if preview else [],
-        "read_at": found.read_at_us,
+        "read_at": window.read_at_us,
     }
 
 
@@ -82,7 +82,7 @@ def scores(preview: Preview, segment: str, thresholds: Sequence[float]) -> dict[
     return {"edges": [round(e, 6) for e in drawn.tolist()], "counts": preview.histogram(drawn, chosen).tolist()}
 
 
-def previewed(preview: Preview, today: Policy, proposed: Policy, segment: str) -> dict[str, object]:
+def preview_dials(preview: Preview, today: Policy, proposed: Policy, segment: str) -> dict[str, object]:
     """What other dials would do beside those in force and the controls, on the same requests."""
     chosen = _segment(preview, segment)
     mix, old = preview.mix(proposed), preview.standing(today, chosen)
@@ -90,46 +90,48 @@ def previewed(preview: Preview, today: Policy, proposed: Policy, segment: str) -
     others = {
         "today": old,
         "always_fast": preview.standing(None, chosen),
-        "shuffled": preview.outcome(preview.shuffled(mix), chosen),
+        "shuffled": preview.outcome(preview.shuffle(mix), chosen),
     }
     columns = {name: figures(one.figures(), one.quality) for name, one in {"proposed": new, **others}.items()}
     return {
         "columns": columns,
         "difference": figures(new.above(old)),
-        "reached": _reached(preview, proposed, segment),
+        "reached": _shares_above(preview, proposed, segment),
     }
 
 
-def figures(found: Figures, rated: Quality | None = None) -> dict[str, object]:
+def figures(known: Figures, rated: Quality | None = None) -> dict[str, object]:
     """Figures as JSON: what is not known is null, and quality without enough evidence says why."""
-    shown: dict[str, object] = {name: known_cell(figure) for name, figure in found.items()}
+    cells: dict[str, object] = {name: interval_cell(figure) for name, figure in known.items()}
     if rated is not None:
-        shown["quality"] = None if rated.doubt else known_cell(rated.doubly_robust)
-        shown["doubt"] = rated.doubt
-        shown["ratings"] = {"count": rated.labels, "effective": round(rated.effective_labels)}
-    return shown
+        cells["quality"] = None if rated.doubt else interval_cell(rated.doubly_robust)
+        cells["doubt"] = rated.doubt
+        cells["ratings"] = {"count": rated.labels, "effective": round(rated.effective_labels)}
+    return cells
 
 
-def replayed(engine: Engine, previews: Previews, chosen: Window, today: Policy, proposed: Policy) -> dict[str, object]:
+def run_backtest(
+    engine: Engine, previews: Previews, chosen: Window, today: Policy, proposed: Policy
+) -> dict[str, object]:
     """The full back-test, row by row; blocks for some seconds. Raises WrongPolicy when there is nothing to replay."""
     with previews.alone():
         traffic = _traffic(engine, chosen)
         tested = backtest.Backtest(traffic)
-        chances = backtest.replayed(traffic, proposed)
+        chances = backtest.replay(traffic, proposed)
         columns = {
             "proposed": chances,
-            "today": backtest.replayed(traffic, today),
+            "today": backtest.replay(traffic, today),
             "always_fast": backtest.always(traffic),
-            "shuffled": backtest.shuffled(traffic, chances),
+            "shuffled": backtest.shuffle(traffic, chances),
         }
-        found = {name: figures(tested.figures(one), quality(traffic, one)) for name, one in columns.items()}
+        by_column = {name: figures(tested.figures(one), quality(traffic, one)) for name, one in columns.items()}
         by_segment = {name: figures(tested.figures(chances, rows)) for name, rows in backtest.segments_of(traffic)}
         countries = backtest.countries_of(traffic)
         by_country = {name: figures(tested.figures(chances, rows, quantiles=False)) for name, rows in countries}
-    return {"requests": len(traffic), "columns": found, "by_segment": by_segment, "by_country": by_country}
+    return {"requests": len(traffic), "columns": by_column, "by_segment": by_segment, "by_country": by_country}
 
 
-def solved(
+def solve_thresholds(
     engine: Engine, previews: Previews, chosen: Window, today: Policy, limits: SolverTargets, segment: str | None
 ) -> Solution:
     """The thresholds (of a segment) that meet a target; blocks for some seconds. Raises WrongPolicy without any."""
@@ -149,7 +151,7 @@ def proposal(today: Policy, given: Mapping[str, Any], wiring: Wiring) -> Policy:
     return proposed
 
 
-def told(before: Policy, after: Policy) -> list[dict[str, str]]:
+def describe_changes(before: Policy, after: Policy) -> list[dict[str, str]]:
     """The changes between two policies, for people."""
     changes = dials.differences(before, after)
     return [{"dial": name, "before": dials.shown(a), "after": dials.shown(b)} for name, (a, b) in changes.items()]
@@ -159,11 +161,11 @@ def keep_prediction(services: Services, version: int, proposed: Policy, span: st
     """Keep with a version what it is predicted to do, where this worker has read the requests of the span."""
     now_us = services.now_us()
     today = in_force(services.engine)
-    found = reading(services.previews, span, now_us, today)
-    if (preview := ready(found)) is None:
+    cached = reading(services.previews, span, now_us, today)
+    if (preview := ready(cached)) is None:
         return
     mix = preview.mix(proposed)
-    figures_of, rated, over = preview.figures(mix), preview.quality(mix), window_of(span, found.read_at_us)
+    figures_of, rated, over = preview.figures(mix), preview.quality(mix), window_of(span, cached.read_at_us)
     predictions.keep(services.engine, version, "preview", figures_of, rated, over, preview.requests, now_us)
 
 
@@ -194,23 +196,23 @@ def _segment(preview: Preview, segment: str) -> str | None:
     return segment
 
 
-def _reached(preview: Preview, policy: Policy, segment: str) -> dict[str, float]:
+def _shares_above(preview: Preview, policy: Policy, segment: str) -> dict[str, float]:
     """Which share of the queries has a score that reaches each threshold."""
     dialed = policy.for_segment(segment) if segment else policy
-    found = {}
+    shares = {}
     for name in ("reasoning_threshold", "parallel_threshold"):
         threshold = getattr(dialed, name)
         counts = preview.histogram(np.array([-2.0, max(threshold, -1.0), 3.0]), segment or None)
-        found[name] = float(counts[1] / max(counts.sum(), 1.0))
-    return found
+        shares[name] = float(counts[1] / max(counts.sum(), 1.0))
+    return shares
 
 
-def known_cell(cell: Measured | Interval) -> dict[str, float | None] | None:
+def interval_cell(cell: Measured | Interval) -> dict[str, float | None] | None:
     """A figure with its interval as JSON; null where it is not known."""
     if math.isnan(cell.value):
         return None
-    return {"value": _known(cell.value), "low": _known(cell.low), "high": _known(cell.high)}
+    return {"value": _finite_or_none(cell.value), "low": _finite_or_none(cell.low), "high": _finite_or_none(cell.high)}
 
 
-def _known(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return round(value, 9) if math.isfinite(value) else None

@@ -22,24 +22,25 @@ from router.types import Decision, Tier, Usage
 REQUEST_ID = "0" * 32
 
 
-def ask_of(messages: Sequence[Mapping[str, str]], segment: str) -> InferenceRequest:
+def request_of(messages: Sequence[Mapping[str, str]], segment: str) -> InferenceRequest:
     """The query as a client would send it to `auto`."""
     written = [dict(message) for message in messages]
     size = len(json.dumps(written, ensure_ascii=False).encode("utf-8", "replace"))
     return InferenceRequest(REQUEST_ID, AUTO, written, {}, size, segment=segment)
 
 
-def tried(
-    services: Services, ask: InferenceRequest, policies: Mapping[str, Policy], preview: Preview | None
+def try_policies(
+    services: Services, request: InferenceRequest, policies: Mapping[str, Policy], preview: Preview | None
 ) -> dict[str, object]:
-    """The answer of the page; raises RequestError where the query can go nowhere."""
-    decided = {name: services.routing.tried(ask, policy) for name, policy in policies.items()}
+    """Decide one query under each policy; raises RequestError where the query can go nowhere."""
+    decided = {name: services.routing.tried(request, policy) for name, policy in policies.items()}
     decisions = {
-        name: _decided(decision, policies[name].for_segment(ask.segment)) for name, (decision, _) in decided.items()
+        name: _decision_row(decision, policies[name].for_segment(request.segment))
+        for name, (decision, _) in decided.items()
     }
     estimate = decided["today"][1]
-    tokens = ask.input_bytes // BYTES_PER_TOKEN
-    costs = expected_costs(estimate, tokens, services.settings.tiers, services.prices, services.now_us())
+    tokens = request.input_bytes // BYTES_PER_TOKEN
+    costs = estimate_costs(estimate, tokens, services.settings.tiers, services.prices, services.now_us())
     return {
         "estimate": _estimate(estimate),
         "decisions": decisions,
@@ -48,7 +49,7 @@ def tried(
     }
 
 
-def expected_costs(
+def estimate_costs(
     estimate: Estimate, tokens: int, tiers: TierSettings, prices: PriceBook, now_us: int
 ) -> dict[Tier, int | None]:
     """Nano-dollars by tier for an answer of the expected length; None where a price is not known.
@@ -63,13 +64,13 @@ def expected_costs(
         Tier.REASONING: estimate.output_reasoning,
         Tier.PARALLEL: estimate.output_reasoning if deep else estimate.output_fast,
     }
-    found: dict[Tier, int | None] = {}
+    costs: dict[Tier, int | None] = {}
     for tier, model in named.items():
         price = prices.in_effect(model, now_us)
         usage = Usage(input_fresh=tokens, output_visible=outputs[tier].expected)
         times = min(WAVES[0], tiers.parallel.max_samples) if tier is Tier.PARALLEL else 1
-        found[tier] = None if price is None else price.cost(usage) * times
-    return found
+        costs[tier] = None if price is None else price.cost(usage) * times
+    return costs
 
 
 def _tier(tier: Tier, estimate: Estimate, cost: int | None, preview: Preview | None) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def _estimate(estimate: Estimate) -> dict[str, object]:
     }
 
 
-def _decided(decision: Decision, policy: Policy) -> dict[str, object]:
+def _decision_row(decision: Decision, policy: Policy) -> dict[str, object]:
     return {
         "tier": decision.tier.value,
         "reason": decision.reason.value,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from router.admin.auth.secrets import AdminRole, AdminSecret
-from router.admin.auth.sessions import SECOND_US, Limits, Sessions, UnknownToken
+from router.admin.auth.sessions import SECOND_US, SessionLimits, Sessions, UnknownToken
 
 START_US = 1_700_000_000 * SECOND_US
 
@@ -33,7 +33,7 @@ class House:
 
     def worker(self) -> Sessions:
         doors = {role: AdminSecret(self.directory, {}, role) for role in AdminRole}
-        return Sessions(self.engine, doors, Limits(idle_s=600, longest_s=3_600), self.watch.read)
+        return Sessions(self.engine, doors, SessionLimits(idle_s=600, longest_s=3_600), self.watch.read)
 
 
 @pytest.fixture
