@@ -6,12 +6,12 @@ only carried here on their way into the database. A wrong or unknown key is a `W
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from router.decision.policy import DIALS, SEGMENT_DIALS, Dial
 from router.providers.base import ModelTarget
 from router.tiers.parallel.stopping import require_allowed, require_reachable
 from router.types import Tier
@@ -53,6 +54,9 @@ class ConfigTable(BaseModel):
     """A table of the configuration file: frozen, and no key is ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Table = TypeVar("Table", bound=ConfigTable)
 
 
 class ServerSettings(ConfigTable):
@@ -166,15 +170,39 @@ class TierSettings(ConfigTable):
     parallel: ParallelSettings = ParallelSettings()
 
 
+def field_of(dial: Dial) -> Any:
+    """Type and field of a dial's key: its range, its default, its meaning."""
+    type_: Any = Literal[dial.choices] if dial.choices else dial.kind
+    unset, default = dial.unset, dial.default
+    if dial.stored_default is not None:
+        unset, default = f"what is in force, and {default} in a new database", None
+    meaning = f"{dial.help}; unset: {unset}" if unset else dial.help
+    return (type_ | None if default is None else type_, Field(default, description=meaning, **_limits(dial)))
+
+
+def _own_field_of(dial: Dial) -> Any:
+    return (dial.kind | None, Field(None, description=f"unset: {dial.inherited}", **_limits(dial)))
+
+
+def _limits(dial: Dial) -> dict[str, Any]:
+    if dial.choices:
+        return {}
+    return {"pattern": rf"^(?:{dial.pattern})$"} if dial.kind is str else {"ge": dial.low, "le": dial.high}
+
+
+def with_dials(dials: Mapping[str, Dial], made_by: Callable[[Dial], Any]) -> Callable[[type[Table]], type[Table]]:
+    """Give a table of the configuration a key for every dial."""
+
+    def add(table: type[Table]) -> type[Table]:
+        keys: dict[str, Any] = {name: made_by(dial) for name, dial in dials.items()}
+        return create_model(table.__name__, __base__=table, __module__=table.__module__, __doc__=table.__doc__, **keys)
+
+    return add
+
+
+@with_dials(SEGMENT_DIALS, _own_field_of)
 class SegmentDialSettings(ConfigTable):
     """The dials that a segment has of its own."""
-
-    parallel_threshold: float | None = Field(None, ge=-1, le=2, description="unset: the policy's")
-    reasoning_threshold: float | None = Field(None, ge=-1, le=2, description="unset: the policy's")
-    max_deep_share: float | None = Field(
-        None, ge=0, le=1, description="unset: the policy's, shared by all such segments"
-    )
-    min_margin: float | None = Field(None, ge=-10, le=0.99, description="unset: the policy's")
 
 
 class LearningSettings(ConfigTable):
@@ -191,35 +219,14 @@ class LearningSettings(ConfigTable):
     judge: ModelSettings | None = Field(None, description="who decides duels that vote keys cannot; unset: nobody")
 
 
-class PolicySettings(ConfigTable):
+@with_dials(DIALS, field_of)
+class DialSettings(ConfigTable):
+    """The dials of routing, as `router.decision.policy` declares them."""
+
+
+class PolicySettings(DialSettings):
     """The dials of routing; imported into the database as a policy version when they change."""
 
-    parallel_threshold: float = Field(
-        0.10, ge=-1, le=2, description="score from which parallel is open; above 1.1 never"
-    )
-    reasoning_threshold: float = Field(0.25, ge=-1, le=2, description="score from which reasoning is open")
-    max_deep_share: float = Field(0.10, ge=0, le=1, description="largest share of auto queries in the deep tiers")
-    explore: float = Field(0.01, ge=0, le=1, description="share of auto queries routed at random, for evidence")
-    shadow: float = Field(0.005, ge=0, le=1, description="share of queries also run in another tier, off the path")
-    parallel_samples: int | None = Field(
-        None,
-        ge=1,
-        le=64,
-        description="samples of one query; unset: tiers.parallel.max_samples, which it may not exceed",
-    )
-    parallel_confidence: float | None = Field(
-        None, ge=0.501, le=0.9999, description="confidence at which sampling stops; unset: tiers.parallel.confidence"
-    )
-    max_wait_s: float | None = Field(
-        None, ge=0.001, le=3600, description="a deep tier that usually takes longer to its first byte is closed to auto"
-    )
-    min_margin: float | None = Field(None, ge=-10, le=0.99, description="share of revenue that pacing keeps")
-    pacing: Literal["off", "dry_run", "on"] = Field(
-        "dry_run", description="whether thresholds follow budget and margin; dry_run only says how they would"
-    )
-    classifier: str | None = Field(
-        None, pattern=r"^[!-~]{1,64}$", description="version of an adapted artefact; unset: the configured one"
-    )
     segments: dict[SegmentName, SegmentDialSettings] = Field({}, description="dials of single segments")
 
 
@@ -292,9 +299,10 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if taken := RESERVED_NAMES & self.models.keys():
             raise ValueError(f"models.{min(taken)}: this name is taken by Tierwise itself")
-        dials, sampled = self.policy, self.tiers.parallel
+        dials, sampled = self.policy.model_dump(), self.tiers.parallel
+        samples, confidence = dials["parallel_samples"], dials["parallel_confidence"]
         try:
-            require_allowed(dials.parallel_samples, dials.parallel_confidence, sampled.max_samples, sampled.confidence)
+            require_allowed(samples, confidence, sampled.max_samples, sampled.confidence)
         except ValueError as error:
             raise ValueError(f"policy.{error}") from None
         return self

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from router.app import HTTP_ROUTES
 from router.cli import app
+from router.decision.policy import DIALS, SEGMENT_DIALS, Dial
 from router.settings import ENV_PREFIX, Settings
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
@@ -32,7 +33,23 @@ def settings_page() -> str:
         "Keys of `tierwise.toml`. Every key can also be set in the environment, which beats the file; tables whose "
         "keys are names of your own are given there as JSON. A wrong or unknown key stops the start with its name.\n"
     )
-    return f"{MADE}# Settings\n\n{intro}\n" + "\n".join(rows) + "\n"
+    return f"{MADE}# Settings\n\n{intro}\n" + "\n".join(rows) + f"\n\n{dials_section()}"
+
+
+def dials_section() -> str:
+    """List every dial of the policy with what it may be."""
+    rows = ["| dial | may be | unit | default | of a segment | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    for dial in DIALS.values():
+        meaning = f"{dial.help}; unset: {dial.unset}" if dial.unset else dial.help
+        of_segment = "yes" if dial.name in SEGMENT_DIALS else ""
+        rows.append(
+            f"| `{dial.name}` | {dial.allowed} | {dial.unit} | {_dial_default(dial)} | {of_segment} | {meaning} |"
+        )
+    intro = (
+        "Set by `[policy]` in the file, by `tierwise policy propose --set DIAL=VALUE` and on the page Thresholds; "
+        "`none` unsets a dial that is unset by default. A segment may have some of its own, as `segments.NAME.DIAL`.\n"
+    )
+    return f"## Dials\n\n{intro}\n" + "\n".join(rows) + "\n"
 
 
 def commands_page() -> str:
@@ -73,6 +90,11 @@ def _default(field: FieldInfo) -> str:
         return "unset"
     value = list(field.default) if isinstance(field.default, tuple) else field.default
     return f"`{value}`"
+
+
+def _dial_default(dial: Dial) -> str:
+    default = "unset" if dial.default is None else f"`{dial.default}`"
+    return default if dial.stored_default is None else f"{default}; `{dial.stored_default}` in versions from before it"
 
 
 def _commands(command: Any, name: str) -> Iterator[tuple[str, str]]:

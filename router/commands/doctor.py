@@ -55,11 +55,11 @@ def doctor(
 def _configuration(configured: "Settings", path: Path | None) -> list[CheckResult]:
     from router import settings
     from router.admin.auth.secrets import HASH_FILE, OVERRIDE
-    from router.database.engine import shown
+    from router.database.engine import format_url
 
     findings = [
         CheckResult("configuration", OK, str(path or "built-in defaults (no tierwise.toml here)")),
-        CheckResult("database", OK, shown(configured.database_url)),
+        CheckResult("database", OK, format_url(configured.database_url)),
         CheckResult("state_dir", OK, str(configured.state_dir)),
     ]
     findings += [CheckResult(name, WARNING, "sets nothing") for name in settings.unknown_variables()]
@@ -86,9 +86,9 @@ def _books(configured: "Settings") -> list[CheckResult]:
     directory = spool_directory(configured.state_dir)
     spools = len(list(directory.glob("*.spool"))) if directory.exists() else 0
     findings.append(CheckResult("spools", OK, f"{spools} in use or waiting to be adopted"))
-    if directory.exists() and (rejected := recovery.rejected_count(directory)):
+    if directory.exists() and (rejected := recovery.count_rejected(directory)):
         findings.append(CheckResult("refused requests", BAD, f"{rejected} wait in {directory / recovery.REJECTED}"))
-    findings += [CheckResult("damaged spool", BAD, str(path)) for path in recovery.damaged(directory)]
+    findings += [CheckResult("damaged spool", BAD, str(path)) for path in recovery.list_damaged(directory)]
     return findings
 
 
@@ -96,9 +96,9 @@ def _policy(configured: "Settings", *, has_books: bool) -> list[CheckResult]:
     """Hold what is in force against the configuration: the tiers may have changed since it was activated."""
     from router.database.engine import open_engine
     from router.policies.dials import WrongPolicy, require_fits
-    from router.policies.versions import in_force, policy_of
+    from router.policies.versions import in_force, policy_of_file
 
-    policy = policy_of(0, configured.policy.model_dump())
+    policy = policy_of_file(configured.policy.model_dump())
     if has_books:
         engine = open_engine(configured.database_url)
         policy = in_force(engine)

@@ -107,12 +107,12 @@ def estimate(
 ) -> None:
     """Estimate queries: JSON lines {"id", "text"} or {"id", "messages"} on stdin, JSON lines on stdout."""
     from router import settings
-    from router.policies.versions import policy_of
+    from router.policies.versions import policy_of_file
 
     configured = settings.load(settings.config_path(config))
     try:
         model = artifact.load(artifact_directory or configured.artifact)
-        tier_for = tier_by(policy_of(0, configured.policy.model_dump()))
+        tier_for = tier_by(policy_of_file(configured.policy.model_dump()))
         for row in estimated(sys.stdin, model, abilities=_abilities(configured, model), tier_for=tier_for):
             sys.stdout.write(json.dumps(row) + "\n")
     except UnicodeDecodeError:

@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.decision.policy import DIALS, SEGMENT_DIALS, DialValue
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from router.policies.canary_lifecycle import Canary
-    from router.policies.dials import Change, Dial
+    from router.policies.dials import Change
     from router.policies.lifecycle import Actor, Version
     from router.settings import Settings
 
 app = typer.Typer(help="Versions of the routing policy.", no_args_is_help=True)
 
-SetOption = Annotated[list[str] | None, typer.Option("--set", help="DIAL=VALUE on top of what is in force; repeat.")]
+SET_HELP = (
+    "DIAL=VALUE on top of what is in force, DIAL=none to unset one; repeat. Dials: "
+    + ", ".join(f"{dial.name} ({dial.allowed})" for dial in DIALS.values())
+    + f". Of a segment: segments.NAME.DIAL, with {', '.join(SEGMENT_DIALS)}."
+)
+SetOption = Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)]
 NoteOption = Annotated[str, typer.Option(help="Why, for the log.")]
 AuthorOption = Annotated[str | None, typer.Option(help="Who, for the log; default the user of the system.")]
 LOG_COLUMNS = ("at", "act", "version", "previous", "author", "note", "changes")
@@ -196,7 +202,7 @@ def _user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _named(version: "Version") -> "dict[str, Dial]":
+def _named(version: "Version") -> dict[str, DialValue]:
     """The dials to show: those that there are, and those of segments that the version took away."""
     from router.policies.dials import named
 

@@ -1,33 +1,71 @@
-"""The policy as a value: its dials, their ranges, and the thresholds and segments that follow from them. Pure."""
+"""The policy as a value: its dials, each declared once, and the thresholds and segments that follow from them. Pure.
+
+From a declaration come the check of its range here, its key in `router.settings`, its field on the admin page, the
+help of `tierwise policy propose`, and its row in docs/reference.
+"""
 
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from types import NoneType
+from typing import Annotated, Any, cast, get_args, get_type_hints
 
 from router.types import Tier
 
 NEVER = 1.1  # no score is higher; a threshold above it switches a tier off
 
-PACING = ("off", "dry_run", "on")
-MOST_SAMPLES = 64
-LONGEST_WAIT_S = 3_600.0
 SEGMENT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
-CLASSIFIER_NAME = re.compile(r"[!-~]{1,64}")
-# What a dial may be: the ends belong to the range.
-RANGES = {
-    "version": (0.0, math.inf),
-    "parallel_threshold": (-1.0, 2.0),
-    "reasoning_threshold": (-1.0, 2.0),
-    "max_deep_share": (0.0, 1.0),
-    "explore": (0.0, 1.0),
-    "shadow": (0.0, 1.0),
-    "parallel_samples": (1.0, float(MOST_SAMPLES)),
-    "parallel_confidence": (0.501, 0.9999),
-    "max_wait_s": (0.001, LONGEST_WAIT_S),
-    "min_margin": (-10.0, 0.99),
-}
-OPTIONAL = frozenset({"parallel_samples", "parallel_confidence", "max_wait_s", "min_margin", "classifier"})
+
+DialValue = float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """What a dial may be, and its words for people. It stands at a field of `Policy`, whose name and default it has.
+
+    A number has ends, which belong to its range, and perhaps a unit; a text has choices, or a pattern and the noun of
+    what fits it. `unset` says what an unset dial means, `inherited` what it means for a segment. `stored_default` is
+    what versions read that were stored before there was this dial, where that is not the default.
+    """
+
+    label: str
+    help: str
+    low: float = -math.inf
+    high: float = math.inf
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    pattern: str = ".*"
+    noun: str = "a text"
+    unset: str = ""
+    inherited: str = "the policy's"
+    stored_default: DialValue = None
+    name: str = ""
+    kind: type = float
+    default: DialValue = None
+    is_optional: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """What a value may be, in words."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if self.kind is str:
+            return self.noun
+        return f"a {'whole ' if self.kind is int else ''}number from {self.low:g} to {self.high:g}"
+
+    def require(self, value: object) -> None:
+        """Refuse a value that this dial cannot be; raises ValueError naming it."""
+        if not (self._allows(value) or (value is None and self.is_optional)):
+            raise ValueError(f"{self.name}: must be {self.allowed}, is {value!r}")
+
+    def _allows(self, value: object) -> bool:
+        if self.choices:
+            return value in self.choices
+        if self.kind is str:
+            return isinstance(value, str) and re.fullmatch(self.pattern, value) is not None
+        is_number = isinstance(value, int if self.kind is int else int | float) and not isinstance(value, bool)
+        return is_number and self.low <= value <= self.high  # type: ignore[operator]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +79,7 @@ class SegmentDials:
 
     def __post_init__(self) -> None:
         for name, value in self.own().items():
-            _require_in_range(name, value)
+            DIALS[name].require(value)
 
     def own(self) -> dict[str, float]:
         """The dials that are set, by name."""
@@ -50,40 +88,96 @@ class SegmentDials:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The dials of routing, as one version. Raises ValueError naming a wrong one.
-
-    `parallel_samples` and `parallel_confidence` are the file's where None. A deep tier whose usual time to first byte
-    is above `max_wait_s` is not open for `auto`. `min_margin` is what pacing holds, in the mode `pacing`. `classifier`
-    is the version of an adapted artefact, None the configured one.
-    """
+    """The dials of routing, as one version. Raises ValueError naming a wrong one."""
 
     version: int
-    parallel_threshold: float = 0.10
-    reasoning_threshold: float = 0.25
-    max_deep_share: float = 0.10
-    explore: float = 0.01
-    shadow: float = 0.005
-    parallel_samples: int | None = None
-    parallel_confidence: float | None = None
-    max_wait_s: float | None = None
-    min_margin: float | None = None
-    pacing: str = "dry_run"
-    classifier: str | None = None
+    parallel_threshold: Annotated[
+        float, Dial("Parallel from", "score from which parallel is open; above 1.1 never", low=-1, high=2, unit="score")
+    ] = 0.10
+    reasoning_threshold: Annotated[
+        float, Dial("Reasoning from", "score from which reasoning is open", low=-1, high=2, unit="score")
+    ] = 0.25
+    max_deep_share: Annotated[
+        float,
+        Dial(
+            "Deep share, at most",
+            "largest share of auto queries in the deep tiers",
+            low=0,
+            high=1,
+            unit="share",
+            inherited="the policy's, shared by all such segments",
+        ),
+    ] = 0.10
+    explore: Annotated[
+        float,
+        Dial("Explored share", "share of auto queries routed at random, for evidence", low=0, high=1, unit="share"),
+    ] = 0.01
+    shadow: Annotated[
+        float,
+        Dial("Shadowed share", "share of queries also run in another tier, off the path", low=0, high=1, unit="share"),
+    ] = 0.005
+    parallel_samples: Annotated[
+        int | None,
+        Dial(
+            "Samples, at most",
+            "samples of one query",
+            low=1,
+            high=64,
+            unit="samples",
+            unset="tiers.parallel.max_samples, which it may not exceed",
+        ),
+    ] = None
+    parallel_confidence: Annotated[
+        float | None,
+        Dial(
+            "Confidence of a vote",
+            "confidence at which sampling stops",
+            low=0.501,
+            high=0.9999,
+            unset="tiers.parallel.confidence",
+        ),
+    ] = None
+    max_wait_s: Annotated[
+        float | None,
+        Dial(
+            "Wait, at most (s)",
+            "a deep tier that usually takes longer to its first byte is closed to auto",
+            low=0.001,
+            high=3600,
+            unit="s",
+        ),
+    ] = None
+    min_margin: Annotated[
+        float | None, Dial("Margin to hold", "share of revenue that pacing keeps", low=-10, high=0.99, unit="share")
+    ] = None
+    pacing: Annotated[
+        str,
+        Dial(
+            "Pacing",
+            "whether thresholds follow budget and margin; dry_run only says how they would",
+            choices=("off", "dry_run", "on"),
+        ),
+    ] = "dry_run"
+    classifier: Annotated[
+        str | None,
+        Dial(
+            "Classifier",
+            "version of an adapted artefact",
+            pattern="[!-~]{1,64}",
+            noun="the version of an artefact",
+            unset="the configured one",
+        ),
+    ] = None
     segments: Mapping[str, SegmentDials] = field(default_factory=dict, hash=False)
     _by_segment: Mapping[str, "Policy"] = field(init=False, repr=False, compare=False)
     _plain: "Policy" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name in RANGES:
-            value = getattr(self, name)
-            if value is not None or name not in OPTIONAL:
-                _require_in_range(name, value)
-        if self.pacing not in PACING:
-            raise ValueError(f"pacing: must be one of {', '.join(PACING)}, is {self.pacing!r}")
-        if self.classifier is not None and not _is_named(self.classifier, CLASSIFIER_NAME):
-            raise ValueError(f"classifier: must be the version of an artefact, is {self.classifier!r}")
+        _VERSION.require(self.version)
+        for dial in DIALS.values():
+            dial.require(getattr(self, dial.name))
         own = {name: dials for name, dials in self.segments.items() if dials.own()}
-        if wrong := [name for name in own if not _is_named(name, SEGMENT_NAME)]:
+        if wrong := [name for name in own if not SEGMENT_NAME.fullmatch(name)]:
             raise ValueError(f"segments: {wrong[0]!r} is no name of a segment")
         object.__setattr__(self, "segments", own)
         plain = replace(self, segments={}) if own else self
@@ -106,14 +200,29 @@ class Policy:
                 return self.parallel_threshold
 
 
-def _require_in_range(name: str, value: object) -> None:
-    low, high = RANGES[name]
-    is_whole = name in ("version", "parallel_samples")
-    is_number = isinstance(value, int if is_whole else int | float) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:  # type: ignore[operator]
-        kind = "whole number" if is_whole else "number"
-        raise ValueError(f"{name}: must be a {kind} from {low:g} to {high:g}, is {value!r}")
+def _declared() -> dict[str, Dial]:
+    """Read the declarations at the fields of `Policy`, in their order."""
+    hints, dials = get_type_hints(Policy, include_extras=True), {}
+    for declared in fields(Policy):
+        type_, *notes = get_args(hints[declared.name]) or (None,)
+        for dial in notes:
+            if isinstance(dial, Dial):
+                kinds = get_args(type_) or (type_,)
+                dials[declared.name] = replace(
+                    dial,
+                    name=declared.name,
+                    kind=next(kind for kind in kinds if kind is not NoneType),
+                    default=cast(DialValue, declared.default),
+                    is_optional=NoneType in kinds,
+                )
+    return dials
 
 
-def _is_named(name: object, pattern: re.Pattern[str]) -> bool:
-    return isinstance(name, str) and pattern.fullmatch(name) is not None
+_VERSION = Dial("Version", "number of the version", name="version", kind=int, low=0)
+DIALS: Mapping[str, Dial] = _declared()
+SEGMENT_DIALS: Mapping[str, Dial] = {own.name: DIALS[own.name] for own in fields(SegmentDials)}
+
+
+def stored_defaults(dials: Mapping[str, Dial] = DIALS) -> dict[str, Any]:
+    """What a stored version means that lacks dials which came later and whose default is not what it had meant."""
+    return {name: dial.stored_default for name, dial in dials.items() if dial.stored_default is not None}

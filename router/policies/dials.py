@@ -5,22 +5,16 @@ A segment's own dial goes by a name with dots: `segments.free.reasoning_threshol
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from router.decision.policy import NEVER, Policy, SegmentDials
+from router.decision.policy import DIALS, NEVER, SEGMENT_DIALS, DialValue, Policy, SegmentDials
 from router.tiers.parallel.stopping import require_allowed
 
-DIALS = tuple(f.name for f in fields(Policy) if f.init and f.name not in ("version", "segments"))
-SEGMENT_DIALS = tuple(f.name for f in fields(SegmentDials))
 IN_SEGMENT = "segments."
-TEXTS = frozenset({"pacing", "classifier"})
-WHOLE = frozenset({"parallel_samples"})
 NONE = "none"
 
-Dial = float | str | None
-Change = tuple[Dial, Dial]  # before, after
+Change = tuple[DialValue, DialValue]  # before, after
 
 
 class WrongPolicy(ValueError):
@@ -81,9 +75,9 @@ def fingerprint(wiring: Wiring) -> str:
     return blake2b(told.encode(), digest_size=16).hexdigest()
 
 
-def read(settings: Sequence[str]) -> dict[str, Dial]:
+def read(settings: Sequence[str]) -> dict[str, DialValue]:
     """Read `DIAL=VALUE` texts, where `none` unsets a dial; raises WrongPolicy naming the one that is wrong."""
-    found: dict[str, Dial] = {}
+    found: dict[str, DialValue] = {}
     for setting in settings:
         name, equals, text = (part.strip() for part in setting.partition("="))
         if not equals:
@@ -95,9 +89,9 @@ def read(settings: Sequence[str]) -> dict[str, Dial]:
     return found
 
 
-def named(policy: Policy) -> dict[str, Dial]:
+def named(policy: Policy) -> dict[str, DialValue]:
     """Every dial of a policy by its name, those of segments by their names with dots where they are set."""
-    found: dict[str, Dial] = {name: getattr(policy, name) for name in DIALS}
+    found: dict[str, DialValue] = {name: getattr(policy, name) for name in DIALS}
     for segment, dials in sorted(policy.segments.items()):
         found |= {f"{IN_SEGMENT}{segment}.{name}": value for name, value in dials.own().items()}
     return found
@@ -109,10 +103,10 @@ def dials_of(policy: Policy) -> dict[str, Any]:
     return {name: getattr(policy, name) for name in DIALS} | {"segments": segments}
 
 
-def changed(policy: Policy, changes: Mapping[str, Dial], version: int = 0) -> Policy:
+def changed(policy: Policy, changes: Mapping[str, DialValue], version: int = 0) -> Policy:
     """Set dials on top of a policy; raises WrongPolicy naming a wrong or unknown one."""
-    segments = {segment: dict[str, Dial](dials.own()) for segment, dials in policy.segments.items()}
-    own: dict[str, Dial] = {name: getattr(policy, name) for name in DIALS}
+    segments = {segment: dict[str, DialValue](dials.own()) for segment, dials in policy.segments.items()}
+    own: dict[str, DialValue] = {name: getattr(policy, name) for name in DIALS}
     for name, value in changes.items():
         _require_known(name)
         if name.startswith(IN_SEGMENT):
@@ -133,7 +127,7 @@ def differences(before: Policy, after: Policy) -> dict[str, Change]:
     return {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
 
 
-def shown(value: Dial) -> str:
+def shown(value: DialValue) -> str:
     """Write a dial as `read` takes it."""
     if value is None:
         return NONE
@@ -177,19 +171,19 @@ def require_order(policy: Policy, wiring: Wiring) -> None:
         )
 
 
-def _value(name: str, text: str) -> Dial:
+def _value(name: str, text: str) -> DialValue:
     if text == NONE:
         return None
-    dial = name.rpartition(".")[2]
-    if dial in TEXTS:
+    kind = DIALS[name.rpartition(".")[2]].kind
+    if kind is str:
         return text
     try:
-        return int(text) if dial in WHOLE else float(text)
+        return int(text) if kind is int else float(text)
     except ValueError:
-        raise WrongPolicy(f"{name}: {text!r} is not a {'whole ' if dial in WHOLE else ''}number") from None
+        raise WrongPolicy(f"{name}: {text!r} is not a {'whole ' if kind is int else ''}number") from None
 
 
-def _segment(segment: str, dials: Mapping[str, Dial]) -> SegmentDials:
+def _segment(segment: str, dials: Mapping[str, DialValue]) -> SegmentDials:
     try:
         return SegmentDials(**dials)  # type: ignore[arg-type]
     except ValueError as error:

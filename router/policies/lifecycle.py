@@ -14,11 +14,10 @@ from sqlalchemy import Connection, Engine, select, update
 from router.database.engine import exclusive
 from router.database.learning_tables import Artifact
 from router.database.tables import PolicyEvent, PolicyVersion
-from router.decision.policy import Policy
+from router.decision.policy import DialValue, Policy
 from router.policies.canaries import CanaryState, end_canary, open_canary
 from router.policies.dials import (
     Change,
-    Dial,
     Wiring,
     WrongPolicy,
     changed,
@@ -28,6 +27,7 @@ from router.policies.dials import (
     require_fits,
 )
 from router.policies.versions import (
+    BUILT_IN,
     PolicyAction,
     PolicyState,
     add_version,
@@ -38,7 +38,6 @@ from router.policies.versions import (
     stop_open,
 )
 
-BUILT_IN = Policy(version=0)
 LONGEST_TEXT = 2_000
 STORED = "stored"  # the state of an artefact that may be used
 
@@ -86,7 +85,7 @@ class Actor:
 
 
 def propose(
-    engine: Engine, changes: Mapping[str, Dial], wiring: Wiring, actor: Actor, *, base: int | None = None
+    engine: Engine, changes: Mapping[str, DialValue], wiring: Wiring, actor: Actor, *, base: int | None = None
 ) -> int:
     """Write a version with these changes on top of the one in force; returns its number. Raises WrongPolicy.
 

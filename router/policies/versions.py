@@ -7,7 +7,7 @@ in `router.policies.lifecycle`, with trials in `router.policies.canary_lifecycle
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from router.database.engine import exclusive
 from router.database.tables import PolicyEvent, PolicyVersion
-from router.decision.policy import Policy, SegmentDials
+from router.decision.policy import DIALS, Dial, Policy, SegmentDials, stored_defaults
 from router.policies.canaries import Canary, CanaryState, Mode, end_canary, open_canary
 
+BUILT_IN = Policy(version=0)  # what is in force where nothing was ever activated
 CONFIG_AUTHOR = "config"
 MASK = 2**64 - 1
-KNOWN = frozenset(field.name for field in fields(Policy) if field.init) - {"version"}
 
 
 class PolicyState(StrEnum):
@@ -119,7 +119,7 @@ def _read(engine: Engine, before: PolicySnapshot | None) -> PolicySnapshot:
     def policy(row: Any) -> Policy:
         return known.get(row.version) or policy_of(row.version, row.body)
 
-    active = policy(row) if row is not None else Policy(version=0)
+    active = policy(row) if row is not None else BUILT_IN
     return view_of(active, canary, policy(tried) if tried is not None else None)
 
 
@@ -136,35 +136,51 @@ def in_force(engine: Engine) -> Policy:
     """Read the active policy; the built-in defaults, as version 0, where none was ever activated."""
     with engine.connect() as connection:
         row = newest(connection, state=PolicyState.ACTIVE)
-    return Policy(version=0) if row is None else policy_of(row.version, row.body)
+    return BUILT_IN if row is None else policy_of(row.version, row.body)
 
 
-def policy_of(version: int, body: Mapping[str, Any]) -> Policy:
-    """Make a policy of its stored dials, those that are missing as they are by default.
+def policy_of(version: int, body: Mapping[str, Any], dials: Mapping[str, Dial] = DIALS) -> Policy:
+    """Make a policy of its stored dials; one that came later reads as its declaration says of stored versions.
 
     Raises ValueError naming a wrong one.
     """
-    if unknown := body.keys() - KNOWN:
+    if unknown := body.keys() - {*dials, "segments"}:
         raise ValueError(f"policy version {version} has dials of another release: {', '.join(sorted(unknown))}")
     segments = {name: SegmentDials(**own) for name, own in body.get("segments", {}).items()}
-    return Policy(version=version, **{**body, "segments": segments})
+    return Policy(version=version, **{**stored_defaults(dials), **body, "segments": segments})
 
 
-def import_dials(engine: Engine, dials: Mapping[str, Any], now_us: int) -> int | None:
+def policy_of_file(values: Mapping[str, Any], before: Policy = BUILT_IN, dials: Mapping[str, Dial] = DIALS) -> Policy:
+    """Make a policy of the file's dials; what it leaves unset of dials that came later stays as it was before."""
+    return policy_of(0, _kept(values, before, dials), dials)
+
+
+def import_dials(
+    engine: Engine, values: Mapping[str, Any], now_us: int, dials: Mapping[str, Dial] = DIALS
+) -> int | None:
     """Activate the file's dials as a new version if they changed since the last import; returns that version."""
-    wanted = policy_of(0, dials)
     with exclusive(engine) as connection:
         last = newest(connection, author=CONFIG_AUTHOR)
-        if last is not None and policy_of(0, last.body) == wanted:
+        imported = BUILT_IN if last is None else policy_of(0, last.body, dials)
+        if policy_of_file(values, imported, dials) == imported and last is not None:
             return None
         current = newest(connection, state=PolicyState.ACTIVE)
+        before = policy_of(current.version, current.body, dials) if current else BUILT_IN
+        body = _kept(values, before, dials)
         parent = current.version if current else None
         note = "dials of the configuration file"
-        version = add_version(connection, parent, dials, CONFIG_AUTHOR, note, now_us)
+        version = add_version(connection, parent, body, CONFIG_AUTHOR, note, now_us)
         stop_open(connection, "the dials of the configuration file changed", CONFIG_AUTHOR, now_us)
         put_in_force(connection, version)
         note_act(connection, PolicyAction.ACTIVATED, version, parent, CONFIG_AUTHOR, note, now_us)
         return version
+
+
+def _kept(values: Mapping[str, Any], before: Policy, dials: Mapping[str, Dial]) -> dict[str, Any]:
+    came_later = stored_defaults(dials)
+    return {
+        name: getattr(before, name) if value is None and name in came_later else value for name, value in values.items()
+    }
 
 
 def newest(connection: Connection, **where: object) -> Any:

@@ -229,7 +229,7 @@ def test_a_trial_ends_with_the_version_it_stands_on(engine: Engine) -> None:
 
 def test_dials_of_the_file_that_come_in_end_a_trial(engine: Engine) -> None:
     started(engine)
-    import_dials(engine, PolicySettings(explore=0.3).model_dump(), 9)
+    import_dials(engine, PolicySettings.model_validate({"explore": 0.3}).model_dump(), 9)
     assert canary_lifecycle.running(engine) is None
     assert lifecycle.history(engine)[1].note == "the dials of the configuration file changed"
 

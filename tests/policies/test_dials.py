@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.decision.policy import NEVER, Policy, SegmentDials
+from router.decision.policy import NEVER, DialValue, Policy, SegmentDials
 from router.policies import dials
 from router.policies.dials import WrongPolicy
 from router.settings import ModelSettings, ParallelSettings, ReasoningSettings, TierSettings
@@ -79,7 +79,7 @@ def test_a_segments_dial_is_set_and_unset() -> None:
         ({"classifier": "a b"}, "classifier: must be the version of an artefact"),
     ],
 )
-def test_a_dial_that_cannot_be_is_named(changes: dict[str, dials.Dial], says: str) -> None:
+def test_a_dial_that_cannot_be_is_named(changes: dict[str, DialValue], says: str) -> None:
     with pytest.raises(WrongPolicy, match=says):
         dials.changed(Policy(1), changes)
 

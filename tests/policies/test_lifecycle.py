@@ -151,7 +151,7 @@ def test_the_log_tells_who_did_what_and_what_it_changed(engine: Engine) -> None:
 
 def test_dials_of_the_file_that_come_in_between_are_not_overwritten(engine: Engine) -> None:
     version = proposed(engine)
-    import_dials(engine, PolicySettings(explore=0.3).model_dump(), 9)
+    import_dials(engine, PolicySettings.model_validate({"explore": 0.3}).model_dump(), 9)
     with pytest.raises(WrongPolicy, match="but version 3 is in force"):
         lifecycle.activate(engine, version, WIRING, ADA)
 

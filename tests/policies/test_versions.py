@@ -1,6 +1,7 @@
 """Versions of the policy in the database; what a policy decides is tested beside it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ from sqlalchemy import Engine, insert, select, update
 from router.database import schema
 from router.database.engine import writing
 from router.database.tables import PolicyVersion
-from router.policies.versions import PolicyBook, import_dials, in_force, policy_of
+from router.decision.policy import DIALS
+from router.policies.versions import PolicyBook, import_dials, in_force, policy_of, policy_of_file
 from router.settings import PolicySettings
+
+# As if `explore` had come in a later release than the others: new policies get .01, stored versions had none.
+LATER = {**DIALS, "explore": replace(DIALS["explore"], stored_default=0.0)}
 
 
 @pytest.fixture
@@ -61,6 +66,35 @@ def test_dials_from_before_there_were_more_of_them_are_the_same_dials(engine: En
     import_dials(engine, few, 1)
     assert import_dials(engine, dials(), 2) is None
     assert in_force(engine).pacing == "dry_run"
+
+
+def before_explore(**changes: Any) -> dict[str, Any]:
+    return {name: value for name, value in dials(**changes).items() if name != "explore"}
+
+
+def test_a_version_from_before_a_dial_reads_as_it_was_meant() -> None:
+    assert policy_of(3, before_explore(), LATER).explore == 0.0
+    assert policy_of(3, dials(), LATER).explore == 0.01
+
+
+def test_a_new_database_gets_the_default_of_a_dial_that_the_file_leaves_unset(engine: Engine) -> None:
+    import_dials(engine, {**dials(), "explore": None}, 1, LATER)
+    assert in_force(engine).explore == 0.01
+    assert policy_of_file({**dials(), "explore": None}, dials=LATER).explore == 0.01
+
+
+def test_a_new_dial_that_the_file_does_not_name_changes_nothing_of_an_old_database(engine: Engine) -> None:
+    import_dials(engine, before_explore(), 1, LATER)
+    assert import_dials(engine, {**dials(), "explore": None}, 2, LATER) is None
+    assert import_dials(engine, dials(), 3, LATER) == 2  # the file names it
+    assert in_force(engine).explore == 0.01
+
+
+def test_a_new_dial_that_the_file_does_not_name_stays_as_it_is_in_force(engine: Engine) -> None:
+    import_dials(engine, before_explore(), 1, LATER)
+    activate_by_hand(engine, explore=0.5)
+    import_dials(engine, {**dials(max_deep_share=0.2), "explore": None}, 2, LATER)
+    assert (in_force(engine).max_deep_share, in_force(engine).explore) == (0.2, 0.5)
 
 
 def test_dials_of_another_release_are_named() -> None:
