@@ -22,7 +22,7 @@ from router.tiers.calls import Calls, Hold
 from router.tiers.vote import judge
 from router.tiers.vote.agreement import WHOLE, agreement
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.keys import Asked, asked
+from router.tiers.vote.keys import Asked, read_question
 from router.types import Agreement, CallKind, Tier
 
 log = logging.getLogger(__name__)
@@ -198,7 +198,7 @@ class Duels:
         )
 
     async def _compare(self, match: DuelledQuery, rival: Choice, stake: "_Stake") -> DuelFinding:
-        question = asked(match.query.estimate.answer_type, match.query.messages, match.query.params)
+        question = read_question(match.query.estimate.answer_type, match.query.messages, match.query.params)
         found = await agreement(match.answer, rival, question, self._checkers)
         texts = (match.answer.content or "", rival.content or "")
         can_judge = self._judges and all(texts) and {match.answer.finish_reason, rival.finish_reason} <= WHOLE

@@ -1,83 +1,50 @@
-"""Which provider serves a model: found by the name in front of the slash, made when it is first needed."""
+"""The families of models: which there are, whose key each takes, and who serves a model of it.
 
-import asyncio
-from collections.abc import Iterable
+What speaks OpenAI's dialect is in `router.providers.openai.backends`; the rest goes through litellm, which finds the
+keys and credentials itself that are not named here.
+"""
 
-from router.providers import counting
-from router.providers.base import ModelTarget, Provider
-from router.providers.embedded.client import EmbeddedProvider
-from router.providers.litellm.client import LiteLLMProvider
-from router.providers.openai import backends
-from router.providers.openai.client import OpenAICompatible
-from router.providers.scripted.client import ScriptedProvider
+from collections.abc import Mapping
 
+from router.providers.base import ModelTarget
+from router.providers.openai.backends import BACKENDS, THINKING, Family, FirstModels, speaks_openai
+
+# In the order in which `tierwise init` looks for their keys.
+FAMILIES: Mapping[str, Family] = {
+    "openai": BACKENDS["openai"],
+    "anthropic": Family(
+        key_variables=("ANTHROPIC_API_KEY",),
+        first_models=FirstModels("anthropic/claude-haiku-4-5", "anthropic/claude-sonnet-4-5", (), THINKING),
+    ),
+    "gemini": Family(
+        key_variables=("GEMINI_API_KEY",),
+        first_models=FirstModels("gemini/gemini-2.5-flash-lite", "gemini/gemini-2.5-pro", (), THINKING),
+    ),
+    **BACKENDS,
+    "vertex_ai": Family(),
+    "bedrock": Family(),
+    "azure": Family(),
+    "azure_ai": Family(),
+    "cohere": Family(),
+    "sagemaker": Family(),
+    "watsonx": Family(),
+}
 # Families with a dialect of their own, wherever their server stands.
-NATIVE = frozenset(
-    {"anthropic", "gemini", "vertex_ai", "bedrock", "azure", "azure_ai", "cohere", "sagemaker", "watsonx"}
-)
+NATIVE = frozenset(name for name, family in FAMILIES.items() if family.address is None)
+KEY_VARIABLES = frozenset(name for family in FAMILIES.values() for name in family.key_variables)
 
 
-class Providers:
-    """All providers of this process. Nothing is loaded or connected before a model asks for it."""
-
-    def __init__(self, scripted: ScriptedProvider | None = None) -> None:
-        self._made: dict[str, Provider] = {} if scripted is None else {"scripted": scripted}
-        self._of_target: dict[ModelTarget, Provider] = {}
-
-    def of(self, target: ModelTarget) -> Provider:
-        """Return who serves a target."""
-        provider = self._of_target.get(target)
-        if provider is None:
-            provider = self._of_target[target] = self._family(family_of(target))
-        return provider
-
-    async def warm(self, targets: Iterable[ModelTarget]) -> None:
-        """Load what these models need (weights, vocabulary, litellm), so that no request has to wait for it."""
-        await asyncio.to_thread(counting.warm)
-        families = {family_of(target) for target in targets}
-        if "embedded" in families:
-            await asyncio.to_thread(self.load_embedded)
-        if "litellm" in families:
-            await self._litellm().load()
-
-    def load_embedded(self) -> None:
-        """Load the embedded model now, for about a second, so that its first request need not wait."""
-        provider = self._family("embedded")
-        assert isinstance(provider, EmbeddedProvider)
-        provider.load()
-
-    async def close(self) -> None:
-        """Close every provider that was made."""
-        for provider in self._made.values():
-            await provider.close()
-
-    def _litellm(self) -> LiteLLMProvider:
-        provider = self._family("litellm")
-        assert isinstance(provider, LiteLLMProvider)
-        return provider
-
-    def _family(self, family: str) -> Provider:
-        if family not in self._made:
-            self._made[family] = _make(family)
-        return self._made[family]
+def key_of(provider: str, environ: Mapping[str, str]) -> str | None:
+    """The key that the environment usually holds for a family; None where there is none."""
+    family = FAMILIES.get(provider)
+    variable = family.key_variable(environ) if family else None
+    return environ[variable] if variable else None
 
 
 def family_of(target: ModelTarget) -> str:
     """Tell by name and address who serves a target: embedded, scripted, openai or litellm."""
     if target.provider in ("embedded", "scripted"):
         return target.provider
-    if backends.speaks_openai(target.provider):
+    if speaks_openai(target.provider):
         return "openai"
     return "openai" if target.api_base is not None and target.provider not in NATIVE else "litellm"
-
-
-def _make(family: str) -> Provider:
-    match family:
-        case "embedded":
-            return EmbeddedProvider()
-        case "scripted":
-            return ScriptedProvider()
-        case "openai":
-            return OpenAICompatible()
-        case _:
-            return LiteLLMProvider()

@@ -35,9 +35,9 @@ class _Error(msgspec.Struct):
 
 def error_of(provider: str, status: int, body: bytes, headers: Mapping[str, str], secret: str | None) -> ProviderError:
     """Turn an HTTP failure of a provider into our error."""
-    said = parse(body)
+    details = parse(body)
     retry_after = retry_after_seconds(headers)
-    return error_for(provider, status, said.message, secret=secret, said=said, retry_after=retry_after)
+    return error_for(provider, status, details.message, secret=secret, details=details, retry_after=retry_after)
 
 
 def error_for(
@@ -46,11 +46,11 @@ def error_for(
     message: Any,
     *,
     secret: str | None = None,
-    said: _Error | None = None,
+    details: _Error | None = None,
     retry_after: int | None = None,
 ) -> ProviderError:
     """Turn a provider's status and message into our error."""
-    said = said or _Error()
+    details = details or _Error()
     text = scrubbed(message, secret)
     words = f"{provider}: {text}" if text else f"{provider} answered with status {status}"
     match status:
@@ -65,8 +65,8 @@ def error_for(
         case 429 | 503 | 529:
             return ProviderOverloaded(words, provider_status=status, retry_after_seconds=retry_after)
         case _ if 400 <= status < 500:
-            param = said.param if isinstance(said.param, str) and len(said.param) < 100 else None
-            code = CONTEXT_TOO_LONG if is_too_long(text, said.code) else None
+            param = details.param if isinstance(details.param, str) and len(details.param) < 100 else None
+            code = CONTEXT_TOO_LONG if is_too_long(text, details.code) else None
             return ProviderRefused(words, provider_status=status, param=param, code=code)
         case _:
             return ProviderError(words, provider_status=status)
@@ -111,10 +111,10 @@ def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
     """What a provider says about when to come again, in whole seconds, at least one."""
     if (milliseconds := headers.get("retry-after-ms", "")).replace(".", "", 1).isdigit():
         return max(1, round(float(milliseconds) / 1000))
-    said = headers.get("retry-after", "").strip()
-    if said.replace(".", "", 1).isdigit():
-        return max(1, round(float(said)))
+    value = headers.get("retry-after", "").strip()
+    if value.replace(".", "", 1).isdigit():
+        return max(1, round(float(value)))
     try:
-        return max(1, round(parsedate_to_datetime(said).timestamp() - time())) if said else None
+        return max(1, round(parsedate_to_datetime(value).timestamp() - time())) if value else None
     except ValueError:
         return None

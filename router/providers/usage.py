@@ -46,7 +46,7 @@ class _Reader:
             self.is_sane = False
         return min(part, whole)
 
-    def metered(self, whole_input: int, cached: int, written: int, visible: int, reasoning: int) -> Metered:
+    def build(self, whole_input: int, cached: int, written: int, visible: int, reasoning: int) -> Metered:
         """Build the result from input that includes its cached parts."""
         cached = self.part(cached, whole_input)
         written = self.part(written, whole_input - cached)
@@ -58,75 +58,79 @@ def normalise(raw: dict[str, Any] | None) -> Metered | None:
     """Return the usage in a provider's JSON, told apart by its keys; None when there is none in it."""
     if not raw:
         return None
-    read = _Reader(raw)
+    reader = _Reader(raw)
     if "prompt_tokens" in raw or "completion_tokens" in raw:
-        return _openai(read)
+        return _openai(reader)
     if "inputTokens" in raw or "outputTokens" in raw:
-        return _bedrock(read)
+        return _bedrock(reader)
     if "input_tokens" in raw or "output_tokens" in raw:
         if "input_tokens_details" in raw or "output_tokens_details" in raw:
-            return _openai_responses(read)
-        return _anthropic(read)
+            return _openai_responses(reader)
+        return _anthropic(reader)
     if "promptTokenCount" in raw or "candidatesTokenCount" in raw:
-        return _gemini(read)
+        return _gemini(reader)
     if "prompt_eval_count" in raw or "eval_count" in raw:
-        read.require("eval_count")  # a fully cached prompt may be left out
-        return read.metered(read.count("prompt_eval_count"), 0, 0, read.count("eval_count"), 0)
+        reader.require("eval_count")  # a fully cached prompt may be left out
+        return reader.build(reader.count("prompt_eval_count"), 0, 0, reader.count("eval_count"), 0)
     return None
 
 
-def _openai(read: _Reader) -> Metered:
-    read.require("prompt_tokens", "completion_tokens")
-    prompt, completion = read.count("prompt_tokens"), read.count("completion_tokens")
-    cached = _first(read, ("prompt_tokens_details", "cached_tokens"), ("prompt_cache_hit_tokens",), _ANTHROPIC_READ)
+def _openai(reader: _Reader) -> Metered:
+    reader.require("prompt_tokens", "completion_tokens")
+    prompt, completion = reader.count("prompt_tokens"), reader.count("completion_tokens")
+    cached = _first(reader, ("prompt_tokens_details", "cached_tokens"), ("prompt_cache_hit_tokens",), _ANTHROPIC_READ)
     details = "prompt_tokens_details"
-    written = _first(read, (details, "cache_write_tokens"), (details, "cache_creation_tokens"), _ANTHROPIC_WRITE)
-    reasoning = _first(read, ("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",))
-    total = read.count("total_tokens")
+    written = _first(reader, (details, "cache_write_tokens"), (details, "cache_creation_tokens"), _ANTHROPIC_WRITE)
+    reasoning = _first(reader, ("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",))
+    total = reader.count("total_tokens")
     if reasoning and total == prompt + completion + reasoning:  # xAI counts thinking beside the completion
-        return read.metered(prompt, cached, written, completion, reasoning)
+        return reader.build(prompt, cached, written, completion, reasoning)
     if not reasoning and completion and total > prompt + completion:  # Gemini's OpenAI dialect leaves thoughts out
         reasoning = total - prompt - completion
-        return read.metered(prompt, cached, written, completion, reasoning)
-    reasoning = read.part(reasoning, completion)
-    return read.metered(prompt, cached, written, completion - reasoning, reasoning)
+        return reader.build(prompt, cached, written, completion, reasoning)
+    reasoning = reader.part(reasoning, completion)
+    return reader.build(prompt, cached, written, completion - reasoning, reasoning)
 
 
 _ANTHROPIC_READ = ("cache_read_input_tokens",)
 _ANTHROPIC_WRITE = ("cache_creation_input_tokens",)
 
 
-def _openai_responses(read: _Reader) -> Metered:
-    read.require("input_tokens", "output_tokens")
-    output = read.count("output_tokens")
-    reasoning = read.part(read.count("output_tokens_details", "reasoning_tokens"), output)
-    cached = read.count("input_tokens_details", "cached_tokens")
-    written = read.count("input_tokens_details", "cache_write_tokens")
-    return read.metered(read.count("input_tokens"), cached, written, output - reasoning, reasoning)
+def _openai_responses(reader: _Reader) -> Metered:
+    reader.require("input_tokens", "output_tokens")
+    output = reader.count("output_tokens")
+    reasoning = reader.part(reader.count("output_tokens_details", "reasoning_tokens"), output)
+    cached = reader.count("input_tokens_details", "cached_tokens")
+    written = reader.count("input_tokens_details", "cache_write_tokens")
+    return reader.build(reader.count("input_tokens"), cached, written, output - reasoning, reasoning)
 
 
-def _anthropic(read: _Reader) -> Metered:
-    read.require("input_tokens", "output_tokens")
-    cached, written = read.count(*_ANTHROPIC_READ), read.count(*_ANTHROPIC_WRITE)
-    fresh, output = read.count("input_tokens"), read.count("output_tokens")
-    reasoning = read.part(read.count("output_tokens_details", "thinking_tokens"), output)
-    return read.metered(fresh + cached + written, cached, written, output - reasoning, reasoning)
+def _anthropic(reader: _Reader) -> Metered:
+    reader.require("input_tokens", "output_tokens")
+    cached, written = reader.count(*_ANTHROPIC_READ), reader.count(*_ANTHROPIC_WRITE)
+    fresh, output = reader.count("input_tokens"), reader.count("output_tokens")
+    reasoning = reader.part(reader.count("output_tokens_details", "thinking_tokens"), output)
+    return reader.build(fresh + cached + written, cached, written, output - reasoning, reasoning)
 
 
-def _bedrock(read: _Reader) -> Metered:
-    read.require("inputTokens", "outputTokens")
-    cached = _first(read, ("cacheReadInputTokens",), ("cacheReadInputTokenCount",))
-    written = _first(read, ("cacheWriteInputTokens",), ("cacheWriteInputTokenCount",))
-    return read.metered(read.count("inputTokens") + cached + written, cached, written, read.count("outputTokens"), 0)
+def _bedrock(reader: _Reader) -> Metered:
+    reader.require("inputTokens", "outputTokens")
+    cached = _first(reader, ("cacheReadInputTokens",), ("cacheReadInputTokenCount",))
+    written = _first(reader, ("cacheWriteInputTokens",), ("cacheWriteInputTokenCount",))
+    return reader.build(
+        reader.count("inputTokens") + cached + written, cached, written, reader.count("outputTokens"), 0
+    )
 
 
-def _gemini(read: _Reader) -> Metered:
-    read.require("promptTokenCount")
-    prompt = read.count("promptTokenCount") + read.count("toolUsePromptTokenCount")
-    thoughts = read.count("thoughtsTokenCount")
-    return read.metered(prompt, read.count("cachedContentTokenCount"), 0, read.count("candidatesTokenCount"), thoughts)
+def _gemini(reader: _Reader) -> Metered:
+    reader.require("promptTokenCount")
+    prompt = reader.count("promptTokenCount") + reader.count("toolUsePromptTokenCount")
+    thoughts = reader.count("thoughtsTokenCount")
+    return reader.build(
+        prompt, reader.count("cachedContentTokenCount"), 0, reader.count("candidatesTokenCount"), thoughts
+    )
 
 
-def _first(read: _Reader, *paths: tuple[str, ...]) -> int:
+def _first(reader: _Reader, *paths: tuple[str, ...]) -> int:
     """The first count that is not zero: the same number may stand in several places."""
-    return next(filter(None, (read.count(*path) for path in paths)), 0)
+    return next(filter(None, (reader.count(*path) for path in paths)), 0)

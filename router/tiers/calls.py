@@ -135,7 +135,7 @@ class Calls:
         try:
             completion = await self._provider_of(request.target).complete(request)
         except ProviderError as error:
-            self._end(call, *_failed(error))
+            self._end(call, *_status_of_failure(error))
             raise
         except (asyncio.CancelledError, GeneratorExit):
             self._end(call, CallStatus.CANCELLED, None)
@@ -145,7 +145,7 @@ class Calls:
             raise
         metered = completion.metered
         if metered is None:
-            metered = estimated(request, [_text_of(completion)], [c.reasoning or "" for c in completion.choices])
+            metered = estimate_usage(request, [_text_of(completion)], [c.reasoning or "" for c in completion.choices])
         call.service = completion.service_tier
         self._end(call, CallStatus.OK, metered)
         return completion
@@ -174,7 +174,7 @@ class Calls:
                     yield delta
             status = CallStatus.OK
         except ProviderError as error:
-            status, refused = _failed(error)
+            status, refused = _status_of_failure(error)
             metered = metered or refused
             raise
         except (asyncio.CancelledError, GeneratorExit):
@@ -182,7 +182,7 @@ class Calls:
             raise
         finally:
             if metered is None and (visible or thinking or status is CallStatus.OK):
-                metered = estimated(request, visible, thinking)
+                metered = estimate_usage(request, visible, thinking)
             self._end(call, status, metered)
 
     def mark_first_byte(self) -> None:
@@ -309,7 +309,7 @@ def output_bound(request: ProviderRequest) -> int:
     return most * n
 
 
-def estimated(request: ProviderRequest, visible: Sequence[str], thinking: Sequence[str]) -> Metered:
+def estimate_usage(request: ProviderRequest, visible: Sequence[str], thinking: Sequence[str]) -> Metered:
     """Count what a provider did not report; the result is flagged as estimated."""
     usage = Usage(
         input_fresh=count_input_tokens(request.messages),
@@ -319,7 +319,7 @@ def estimated(request: ProviderRequest, visible: Sequence[str], thinking: Sequen
     return Metered(usage, Precision.ESTIMATED)
 
 
-def _failed(error: ProviderError) -> tuple[CallStatus, Metered | None]:
+def _status_of_failure(error: ProviderError) -> tuple[CallStatus, Metered | None]:
     """Tell how a failed call is booked: one refused at the door cost nothing, what broke later may be billed."""
     if not error.dispatched:
         return CallStatus.NOT_SENT, None

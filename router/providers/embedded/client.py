@@ -82,7 +82,7 @@ class EmbeddedProvider:
         answers = [self._answer(engine, request, turns, meter, i) for i in range(int(request.params.get("n") or 1))]
         deadline = asyncio.get_running_loop().time() + request.target.timeout_s
         try:
-            async with aclosing(_merged(answers)) as deltas:
+            async with aclosing(_interleave(answers)) as deltas:
                 while True:
                     async with asyncio.timeout_at(deadline):
                         try:
@@ -95,7 +95,7 @@ class EmbeddedProvider:
         yield Delta(
             metered=meter.read(final=True),
             provider_model=request.target.name,
-            dropped=prompt.dropped_of(request) or None,
+            dropped=prompt.list_dropped(request) or None,
         )
 
     async def ping(self, target: ModelTarget) -> None:
@@ -117,21 +117,21 @@ class EmbeddedProvider:
         self, engine: LlamaEngine, request: ProviderRequest, turns: list[dict[str, str]], meter: Meter, index: int
     ) -> AsyncGenerator[Delta]:
         """Generate one choice: thinking where asked for, then the answer."""
-        constrained = bool(prompt.demanded_tools(request.params) or request.params.get("response_format"))
+        constrained = bool(prompt.tools_to_call(request.params) or request.params.get("response_format"))
         visible = self._visible_tokens * (2 if constrained else 1)
         budget = prompt.budget_of(request, visible=visible, thinking=self._thinking_tokens)
         if budget.thinking:
             notes: list[str] = []
             body = prompt.thinking_body(request, turns, budget.thinking)
-            async for delta in _generate(engine, _seeded(body, index), meter, index, thinking=True):
+            async for delta in _generate(engine, _with_seed(body, index), meter, index, thinking=True):
                 if delta.content:
                     notes.append(delta.content)
                     yield Delta(index=index, reasoning=delta.content, metered=delta.metered)
             turns = prompt.after_thinking(turns, "".join(notes))
-        left = budget.left_after(meter.output_of(index, thinking=True))
-        body = _seeded(prompt.answer_body(request, turns, left), index)
+        left = budget.remaining_after(meter.output_of(index, thinking=True))
+        body = _with_seed(prompt.answer_body(request, turns, left), index)
         answer = _generate(engine, body, meter, index, thinking=False)
-        if prompt.demanded_tools(request.params):
+        if prompt.tools_to_call(request.params):
             yield await _tool_call(answer, index)
             return
         async for delta in answer:
@@ -157,7 +157,7 @@ async def _generate(
                     yield Delta(index, content, logprobs=logprobs, finish_reason=finish, metered=meter.read())
 
 
-async def _merged(answers: list[AsyncGenerator[Delta]]) -> AsyncGenerator[Delta]:
+async def _interleave(answers: list[AsyncGenerator[Delta]]) -> AsyncGenerator[Delta]:
     """Interleave the choices as they come."""
     if len(answers) == 1:
         async with aclosing(answers[0]) as only:
@@ -205,7 +205,7 @@ async def _tool_call(answer: AsyncIterator[Delta], index: int) -> Delta:
     return Delta(index, tool_calls=calls, finish_reason="tool_calls" if finish == "stop" else finish, metered=metered)
 
 
-def _seeded(body: Event, index: int) -> Event:
+def _with_seed(body: Event, index: int) -> Event:
     """Give the choices of one request different seeds."""
     return body | {"seed": body["seed"] + index} if body.get("seed") is not None else body
 

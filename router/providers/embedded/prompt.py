@@ -36,7 +36,7 @@ class TokenBudget:
     visible: int
     total: int | None
 
-    def left_after(self, thought: int) -> int:
+    def remaining_after(self, thought: int) -> int:
         """Tokens for the visible text after `thought` tokens of thinking."""
         return self.visible if self.total is None else max(1, min(self.visible, self.total - thought))
 
@@ -57,7 +57,7 @@ def answer_body(request: ProviderRequest, turns: Sequence[dict[str, str]], max_t
     body = _body(turns, max_tokens) | {key: params[key] for key in SAMPLING if params.get(key) is not None}
     if params.get("logprobs"):
         body |= {"logprobs": True, "top_logprobs": max(1, params.get("top_logprobs") or 0)}
-    if demanded := demanded_tools(params):
+    if demanded := tools_to_call(params):
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "call", "schema": _calls(demanded)}}
     elif (params.get("response_format") or {}).get("type") in ("json_object", "json_schema"):
         body["response_format"] = params["response_format"]
@@ -72,10 +72,10 @@ def answer_body(request: ProviderRequest, turns: Sequence[dict[str, str]], max_t
 def thinking_body(request: ProviderRequest, turns: Sequence[dict[str, str]], max_tokens: int) -> dict[str, Any]:
     """The body that asks for thinking only; stop words, formats and log-probabilities belong to the answer."""
     sampling = {key: request.params[key] for key in SAMPLING if request.params.get(key) is not None and key != "stop"}
-    return _body(asked_to_think(turns), max_tokens) | sampling
+    return _body(ask_to_think(turns), max_tokens) | sampling
 
 
-def asked_to_think(turns: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+def ask_to_think(turns: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """The turns under a system message that asks for steps."""
     if turns[0]["role"] != "system":
         return [{"role": "system", "content": THINK_FIRST}, *turns]
@@ -85,7 +85,7 @@ def asked_to_think(turns: Sequence[dict[str, str]]) -> list[dict[str, str]]:
 def after_thinking(turns: Sequence[dict[str, str]], notes: str) -> list[dict[str, str]]:
     """The turns, the thinking, and the question again: what was thought is in the engine's cache already."""
     asked = {"role": "user", "content": ANSWER_NOW}
-    return [*asked_to_think(turns), {"role": "assistant", "content": notes.strip()}, asked]
+    return [*ask_to_think(turns), {"role": "assistant", "content": notes.strip()}, asked]
 
 
 def turns_of(request: ProviderRequest) -> list[dict[str, str]]:
@@ -107,16 +107,16 @@ def turns_of(request: ProviderRequest) -> list[dict[str, str]]:
     return turns
 
 
-def dropped_of(request: ProviderRequest) -> list[str]:
+def list_dropped(request: ProviderRequest) -> list[str]:
     """Name the parameters that are not heeded."""
     given = {key for key, value in request.params.items() if value is not None}
     dropped = given - UNDERSTOOD - BOOKKEEPING
-    if given & {"tools"} and request.params.get("tool_choice") != "none" and not demanded_tools(request.params):
+    if given & {"tools"} and request.params.get("tool_choice") != "none" and not tools_to_call(request.params):
         dropped.add("tools")
     return sorted(dropped)
 
 
-def demanded_tools(params: dict[str, Any]) -> list[dict[str, Any]]:
+def tools_to_call(params: dict[str, Any]) -> list[dict[str, Any]]:
     """The functions of which one must be called; none when calling is left to the model, which cannot judge that."""
     functions = [tool["function"] for tool in params.get("tools") or () if tool.get("type") == "function"]
     match params.get("tool_choice"):

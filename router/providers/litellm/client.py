@@ -43,8 +43,8 @@ class LiteLLMProvider:
     async def complete(self, request: ProviderRequest) -> Completion:
         """Return the whole answer; raises ProviderError."""
         litellm = await self._litellm()
-        with _failures_named(request.target):
-            arguments, dropped = arguments_of(request, _supported(litellm, request.target), stream=False)
+        with _translate_failures(request.target):
+            arguments, dropped = arguments_of(request, _params_of(litellm, request.target), stream=False)
             async with asyncio.timeout(request.target.timeout_s):
                 response = await litellm.acompletion(**arguments)
         answer = _answer(response)
@@ -55,15 +55,15 @@ class LiteLLMProvider:
         """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
         litellm = await self._litellm()
         deadline = asyncio.get_running_loop().time() + request.target.timeout_s
-        with _failures_named(request.target):
-            arguments, dropped = arguments_of(request, _supported(litellm, request.target), stream=True)
+        with _translate_failures(request.target):
+            arguments, dropped = arguments_of(request, _params_of(litellm, request.target), stream=True)
             async with asyncio.timeout_at(deadline):
                 chunks = await litellm.acompletion(**arguments)
         unfinished: set[int] = set()
         has_finished = False
         try:
             while True:
-                with _failures_named(request.target):
+                with _translate_failures(request.target):
                     async with asyncio.timeout_at(deadline):
                         chunk = await anext(chunks, None)
                 if chunk is None:
@@ -117,7 +117,7 @@ def _load() -> Any:
     return litellm
 
 
-def _supported(litellm: Any, target: ModelTarget) -> frozenset[str]:
+def _params_of(litellm: Any, target: ModelTarget) -> frozenset[str]:
     """The OpenAI parameters that a model takes, as far as litellm knows."""
     supported = litellm.get_supported_openai_params(model=target.model, custom_llm_provider=target.provider)
     return frozenset(supported or ())
@@ -128,7 +128,7 @@ def _answer(response: Any) -> WireAnswer:
 
 
 @contextmanager
-def _failures_named(target: ModelTarget) -> Iterator[None]:
+def _translate_failures(target: ModelTarget) -> Iterator[None]:
     """Turn what litellm raises into our errors."""
     try:
         yield
@@ -137,10 +137,10 @@ def _failures_named(target: ModelTarget) -> Iterator[None]:
             raise
         raise ProviderTimeout(f"{target.name} did not answer in time") from error
     except Exception as error:  # litellm raises its own tree, its HTTP libraries' and plain ones: all of them land here
-        raise _named(target, error) from error
+        raise _translate_error(target, error) from error
 
 
-def _named(target: ModelTarget, error: Exception) -> ProviderError:
+def _translate_error(target: ModelTarget, error: Exception) -> ProviderError:
     causes = _causes(error)
     kinds = {type(cause).__name__ for cause in causes}
     if kinds & UNREACHABLE:

@@ -49,7 +49,7 @@ def _claude(request: ProviderRequest, version: tuple[int, int]) -> dict[str, Any
         effort = nearest_effort(request.effort or "medium", levels)
         return {"reasoning_effort": effort, **_limit(limit)}
     budget = max(budget, CLAUDE_FLOOR_TOKENS)
-    limit = budget + CLAUDE_VISIBLE_TOKENS if limit is None else max(limit, _raised(request, budget))
+    limit = budget + CLAUDE_VISIBLE_TOKENS if limit is None else max(limit, _limit_beside(request, budget))
     budget = min(budget, limit - min(LEAST_VISIBLE_TOKENS, request.max_visible_tokens or LEAST_VISIBLE_TOKENS))
     if budget < CLAUDE_FLOOR_TOKENS:
         return _limit(output_limit(request, 0))
@@ -64,7 +64,7 @@ def _may_think(request: ProviderRequest, version: tuple[int, int]) -> bool:
     return version >= (3, 7) and not is_demanded and not has_called
 
 
-def _raised(request: ProviderRequest, budget: int) -> int:
+def _limit_beside(request: ProviderRequest, budget: int) -> int:
     """A visible limit leaves the floor of the thinking beside it; a total limit does not grow."""
     if request.max_output_tokens is not None or request.max_visible_tokens is None:
         return 0

@@ -1,26 +1,87 @@
-"""Who speaks OpenAI's dialect: known addresses, and what their models take. Pure."""
+"""Who speaks OpenAI's dialect: address, key and first models of each family, and what their models take. Pure.
+
+A new family of this dialect is one row of `BACKENDS`. `router.providers.catalog` has all families, these among them.
+"""
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from router.errors import ProviderError
 from router.providers.base import ModelTarget
 
-ADDRESSES: Mapping[str, str] = {
-    "openai": "https://api.openai.com/v1",
-    "groq": "https://api.groq.com/openai/v1",
-    "openrouter": "https://openrouter.ai/api/v1",
-    "deepseek": "https://api.deepseek.com/v1",
-    "mistral": "https://api.mistral.ai/v1",
-    "xai": "https://api.x.ai/v1",
-    "together_ai": "https://api.together.xyz/v1",
-    "fireworks_ai": "https://api.fireworks.ai/inference/v1",
-    "cerebras": "https://api.cerebras.ai/v1",
-    "ollama": "http://127.0.0.1:11434/v1",
-    "lm_studio": "http://127.0.0.1:1234/v1",
-    "llamacpp": "http://127.0.0.1:8081/v1",
-    "hosted_vllm": "http://127.0.0.1:8000/v1",
+
+@dataclass(frozen=True, slots=True)
+class FirstModels:
+    """The models that `tierwise init` writes for a family, with the lines of their tiers."""
+
+    fast: str
+    reasoning: str
+    fast_settings: tuple[str, ...] = ()
+    reasoning_settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All models with one name in front of the slash.
+
+    `address` is its own server, None where it does not speak OpenAI's dialect. `key_variables` are those of the
+    environment that usually hold its key: the first one that is set counts.
+    """
+
+    address: str | None = None
+    key_variables: tuple[str, ...] = ()
+    first_models: FirstModels | None = None
+
+    def key_variable(self, environ: Mapping[str, str]) -> str | None:
+        """The variable that holds the family's key; None where there is no key."""
+        return next((name for name in self.key_variables if environ.get(name)), None)
+
+
+THINKING = ('effort = "medium"', "max_thinking_tokens = 8192")
+# Local servers have a variable where the name means such a server only. OLLAMA_API_KEY is a key of ollama.com,
+# LLAMA_API_KEY one of Meta's as well as of a llama.cpp server: neither is sent to this machine.
+BACKENDS: Mapping[str, Family] = {
+    "openai": Family(
+        "https://api.openai.com/v1",
+        ("OPENAI_API_KEY",),
+        FirstModels("openai/gpt-5-nano", "openai/gpt-5-mini", ('effort = "minimal"',), THINKING),
+    ),
+    "deepseek": Family(
+        "https://api.deepseek.com/v1",
+        ("DEEPSEEK_API_KEY",),
+        FirstModels("deepseek/deepseek-chat", "deepseek/deepseek-reasoner"),
+    ),
+    "mistral": Family(
+        "https://api.mistral.ai/v1",
+        ("MISTRAL_API_KEY",),
+        FirstModels("mistral/mistral-small-latest", "mistral/magistral-medium-latest"),
+    ),
+    "groq": Family(
+        "https://api.groq.com/openai/v1",
+        ("GROQ_API_KEY",),
+        FirstModels("groq/openai/gpt-oss-20b", "groq/openai/gpt-oss-120b", ('effort = "low"',), ('effort = "medium"',)),
+    ),
+    "xai": Family(
+        "https://api.x.ai/v1",
+        ("XAI_API_KEY",),
+        FirstModels("xai/grok-4.20-0309-non-reasoning", "xai/grok-4.20-0309-reasoning"),
+    ),
+    "openrouter": Family("https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY", "OR_API_KEY")),
+    "together_ai": Family(
+        "https://api.together.xyz/v1",
+        ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"),
+    ),
+    "fireworks_ai": Family(
+        "https://api.fireworks.ai/inference/v1",
+        ("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
+    ),
+    "cerebras": Family("https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",)),
+    "ollama": Family("http://127.0.0.1:11434/v1"),
+    "lm_studio": Family("http://127.0.0.1:1234/v1", ("LM_STUDIO_API_KEY", "LM_API_TOKEN")),
+    "llamacpp": Family("http://127.0.0.1:8081/v1"),
+    "hosted_vllm": Family("http://127.0.0.1:8000/v1", ("HOSTED_VLLM_API_KEY",)),
 }
 
 _THINKS = re.compile(r"^(?:o\d|gpt-5|gpt-oss|codex)(?!.*-chat)")
@@ -29,12 +90,13 @@ _GPT_5_MINOR = re.compile(r"^gpt-5\.(\d+)")
 
 def speaks_openai(provider: str) -> bool:
     """Whether a provider of this name is served without litellm."""
-    return provider in ADDRESSES
+    return provider in BACKENDS
 
 
 def address_of(target: ModelTarget) -> str:
     """The base address of a target, without a trailing slash; raises ProviderError where none is known."""
-    base = target.api_base or ADDRESSES.get(target.provider)
+    family = BACKENDS.get(target.provider)
+    base = target.api_base or (family.address if family else None)
     if base is None:
         raise ProviderError(f"{target.name} needs an api_base", dispatched=False, code="not_configured")
     base = base.rstrip("/")
@@ -45,7 +107,7 @@ def address_of(target: ModelTarget) -> str:
 
 def is_openai_itself(target: ModelTarget) -> bool:
     """Whether the target is served by OpenAI, whose refusals are known beforehand."""
-    return target.provider == "openai" and address_of(target) == ADDRESSES["openai"]
+    return target.provider == "openai" and address_of(target) == BACKENDS["openai"].address
 
 
 def thinks_anyway(target: ModelTarget) -> bool:

@@ -35,7 +35,7 @@ def body_of(
     thinks = backends.thinks_anyway(target)
     body: dict[str, Any] = {"model": target.model, "messages": messages_for(target, request.messages)}
     dropped = []
-    unwanted = refused | (_refused_by_openai(request) if thinks else frozenset())
+    unwanted = refused | (_params_openai_refuses(request) if thinks else frozenset())
     taken = TAKEN_BY_OPENAI if target.provider == "openai" else COMMON
     for key, value in request.params.items():
         if value is None:
@@ -95,7 +95,7 @@ def is_for_good(message: str) -> bool:
     return not _ABOUT_VALUE.search(message)
 
 
-def _refused_by_openai(request: ProviderRequest) -> frozenset[str]:
+def _params_openai_refuses(request: ProviderRequest) -> frozenset[str]:
     return frozenset() if backends.takes_sampling(request.target.model, request.effort) else SAMPLING
 
 

@@ -20,7 +20,7 @@ from router.providers.openai import wire
 from router.providers.openai.backends import address_of, speaks_openai
 from router.providers.openai.body import body_of, is_for_good, unknown_parameter
 from router.providers.openai.sse import EventLines, EventTooLong
-from router.providers.openai.stream import ChunkReader, told
+from router.providers.openai.stream import ChunkReader, error_of_chunk
 from router.providers.openai.thinking_tags import ThinkingTags
 from router.providers.refusals import error_of
 from router.providers.usage import normalise
@@ -57,14 +57,14 @@ class OpenAICompatible:
     async def complete(self, request: ProviderRequest) -> Completion:
         """Return the whole answer; raises ProviderError."""
         endpoint = self._endpoint(request.target)
-        async with self._sent(endpoint, request, stream=False) as (response, dropped):
+        async with self._send(endpoint, request, stream=False) as (response, dropped):
             body = await response.read()
         try:
             answer = wire.decode(body)
         except msgspec.MsgspecError as error:
             raise ProviderError(f"{request.target.name} sent no valid answer") from error
         if answer.error is not None and not answer.choices:
-            raise told(request.target.name, answer.error, endpoint.secret)
+            raise error_of_chunk(request.target.name, answer.error, endpoint.secret)
         choices = [wire.choice_of(choice) for choice in answer.choices or ()]
         for choice in choices if endpoint.splits_thinking else ():
             if choice.content and not choice.reasoning:
@@ -79,7 +79,7 @@ class OpenAICompatible:
     async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
         """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
         endpoint = self._endpoint(request.target)
-        async with self._sent(endpoint, request, stream=True) as (response, dropped):
+        async with self._send(endpoint, request, stream=True) as (response, dropped):
             reader = ChunkReader(
                 request.target.name, endpoint.secret, dropped, splits_thinking=endpoint.splits_thinking
             )
@@ -106,7 +106,7 @@ class OpenAICompatible:
         """Ask for the list of models, which costs nothing; raises ProviderError."""
         endpoint = self._endpoint(target)
         timeout = aiohttp.ClientTimeout(total=PING_SECONDS, sock_connect=PING_SECONDS)
-        with _failures_named(endpoint):
+        with _translate_failures(endpoint):
             session = self._session_now()
             async with session.get(endpoint.models, headers=endpoint.headers, timeout=timeout) as response:
                 if response.status >= 400 and response.status != 404:  # not all of them have such a list
@@ -146,13 +146,13 @@ class OpenAICompatible:
         return endpoint
 
     @asynccontextmanager
-    async def _sent(
+    async def _send(
         self, endpoint: Endpoint, request: ProviderRequest, *, stream: bool
     ) -> AsyncGenerator[tuple[aiohttp.ClientResponse, list[str]]]:
         """Send a request and give its successful response; the connection is closed unless it was read to its end."""
         session = self._session_now()
         refused = endpoint.refused
-        with _failures_named(endpoint):
+        with _translate_failures(endpoint):
             for attempt in range(MOST_RETRIES + 1):
                 body, dropped = body_of(request, stream=stream, refused=refused)
                 response = await session.post(
@@ -166,10 +166,10 @@ class OpenAICompatible:
                     if response.status == 200:
                         yield response, dropped
                         return
-                    said = await response.read()
+                    body_of_refusal = await response.read()
                 finally:
                     response.close() if not response.content.at_eof() else response.release()
-                error = _refusal(endpoint, response.status, said, response.headers)
+                error = _refusal(endpoint, response.status, body_of_refusal, response.headers)
                 may_retry = isinstance(error, ProviderRefused) and attempt < MOST_RETRIES
                 culprit = unknown_parameter(error.message, error.param, body.keys()) if may_retry else None
                 if culprit is None or culprit in refused:
@@ -194,7 +194,7 @@ def _refusal(endpoint: Endpoint, status: int, body: bytes, headers: Mapping[str,
 
 
 @contextmanager
-def _failures_named(endpoint: Endpoint) -> Iterator[None]:
+def _translate_failures(endpoint: Endpoint) -> Iterator[None]:
     """Turn what aiohttp raises into our errors, telling what never left from what may have been worked on."""
     name = endpoint.target.name
     try:

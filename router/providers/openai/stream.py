@@ -31,7 +31,7 @@ class ChunkReader:
         except msgspec.MsgspecError as error:
             raise ProviderError(f"{self._name} sent a broken stream") from error
         if chunk.error is not None:
-            raise told(self._name, chunk.error, self._secret)
+            raise error_of_chunk(self._name, chunk.error, self._secret)
         deltas = []
         for choice in chunk.choices or ():
             delta = wire.delta_of(choice)
@@ -94,8 +94,8 @@ def _says_anything(delta: Delta) -> bool:
     )
 
 
-def told(name: str, error: object, secret: str | None) -> ProviderError:
+def error_of_chunk(name: str, error: object, secret: str | None) -> ProviderError:
     """An error that came inside a successful response."""
-    said = parse_decoded(error)
-    status = said.code if isinstance(said.code, int) and 400 <= said.code < 600 else 502
-    return error_for(name, status, said.message, secret=secret, said=said)
+    details = parse_decoded(error)
+    status = details.code if isinstance(details.code, int) and 400 <= details.code < 600 else 502
+    return error_for(name, status, details.message, secret=secret, details=details)

@@ -29,21 +29,21 @@ class ThinkingTags:
         if self.is_decided:
             return content, ""
         self._held += content
-        if self._at is _At.START and not self._opened():
-            return ("", "") if self._may_open() else (self._released(), "")
+        if self._at is _At.START and not self._take_opening_tag():
+            return ("", "") if self._may_open() else (self._release(), "")
         thought = self._thought() if self._at is _At.THINKING else ""
         if self._at is _At.AFTERWARDS:
             self._held = self._held.lstrip()
             if self._held:
-                return self._released(), thought
+                return self._release(), thought
         return "", thought
 
     def end(self) -> tuple[str, str]:
         """Return what is still held back at the end of the answer."""
-        was, held = self._at, self._released()
+        was, held = self._at, self._release()
         return ("", held) if was is _At.THINKING else (held if was is _At.START else "", "")
 
-    def _opened(self) -> bool:
+    def _take_opening_tag(self) -> bool:
         """Take the opening tag off, if it is there."""
         text = self._held.lstrip()
         for tag, closing in CLOSINGS.items():
@@ -71,7 +71,7 @@ class ThinkingTags:
         self._has_thought = self._has_thought or bool(thought)
         return thought
 
-    def _released(self) -> str:
+    def _release(self) -> str:
         """Give out all that is held, as the answer that it must be."""
         held, self._held, self._at, self.is_decided = self._held, "", _At.ANSWER, True
         return held

@@ -56,7 +56,7 @@ decode = msgspec.json.Decoder(WireAnswer).decode
 def choice_of(wire: WireChoice) -> Choice:
     """A whole choice in our shape."""
     words = wire.message or Words()
-    content, reasoning = said(words)
+    content, reasoning = text_and_thinking(words)
     return Choice(
         index=wire.index,
         content=content,
@@ -71,7 +71,7 @@ def choice_of(wire: WireChoice) -> Choice:
 def delta_of(wire: WireChoice) -> Delta:
     """One step of a choice in our shape."""
     words = wire.delta or wire.message or Words()
-    content, reasoning = said(words)
+    content, reasoning = text_and_thinking(words)
     return Delta(
         wire.index,
         content or None,
@@ -88,7 +88,7 @@ def finish_of(reason: str | None) -> str | None:
     return reason and FINISH_REASONS.get(reason.lower(), "stop")
 
 
-def said(words: Words) -> tuple[str | None, str | None]:
+def text_and_thinking(words: Words) -> tuple[str | None, str | None]:
     """The visible text and the thinking."""
     reasoning = words.reasoning_content or words.reasoning or words.thinking
     if words.content is None or isinstance(words.content, str):

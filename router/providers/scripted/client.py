@@ -72,7 +72,7 @@ class ScriptedProvider:
                 if number == len(steps) - 1:
                     self.tally.add(request.target.name, performance.usage, is_whole=True)
                     is_noted = True
-                    step.metered = performance.metered() if script.reports_usage else None
+                    step.metered = performance.report_usage() if script.reports_usage else None
                     step.system_fingerprint = "fp_scripted"
                     step.service_tier = request.params.get("service_tier") and "default"
                 yield step
@@ -110,7 +110,7 @@ class Performance:
         cached = self._input // 2 if self._script.is_cached else 0
         return Usage(self._input - cached, cached, 0, self._visible, self._reasoning)
 
-    def metered(self) -> Metered | None:
+    def report_usage(self) -> Metered | None:
         """The usage as OpenAI reports it, read as any other."""
         usage = self.usage
         return normalise(
@@ -137,10 +137,10 @@ class Performance:
 
     def _choice(self, index: int, reply: Reply) -> list[Delta]:
         request, script = self._request, self._script
-        thinking, visible, finish = _limited(request, reply)
+        thinking, visible, finish = _cut_to_limits(request, reply)
         steps = []
         for piece in _pieces(thinking, script.chunks):
-            steps.append(self._counted(Delta(index, reasoning="".join(piece)), reasoning=len(piece)))
+            steps.append(self._count(Delta(index, reasoning="".join(piece)), reasoning=len(piece)))
         if reply.tool_calls:
             for call in reply.tool_calls:
                 steps += self._call(index, call)
@@ -150,24 +150,24 @@ class Performance:
             delta = Delta(index, content="".join(piece))
             if wants_logprobs:
                 delta.logprobs = {"content": [_logprob(t, request.params.get("top_logprobs") or 0) for t in piece]}
-            steps.append(self._counted(delta, visible=len(piece)))
+            steps.append(self._count(delta, visible=len(piece)))
         return [*steps, Delta(index, finish_reason=finish)]
 
     def _call(self, index: int, call: dict[str, Any]) -> Iterator[Delta]:
         """A tool call in parts: its name first, then its arguments."""
         function = call["function"]
         opening = {**call, "function": {"name": function["name"], "arguments": ""}}
-        yield self._counted(Delta(index, tool_calls=[opening]), visible=count_tokens(function["name"]))
+        yield self._count(Delta(index, tool_calls=[opening]), visible=count_tokens(function["name"]))
         for token in tokens_of(function["arguments"]):
             part = {"index": call["index"], "function": {"arguments": token}}
-            yield self._counted(Delta(index, tool_calls=[part]), visible=1)
+            yield self._count(Delta(index, tool_calls=[part]), visible=1)
 
-    def _counted(self, delta: Delta, *, visible: int = 0, reasoning: int = 0) -> Delta:
+    def _count(self, delta: Delta, *, visible: int = 0, reasoning: int = 0) -> Delta:
         self._tokens[id(delta)] = visible, reasoning
         return delta
 
 
-def _limited(request: ProviderRequest, reply: Reply) -> tuple[list[str], list[str], str]:
+def _cut_to_limits(request: ProviderRequest, reply: Reply) -> tuple[list[str], list[str], str]:
     """Cut thinking and text at stop words and limits; tell how it ends."""
     text, stop = reply.text, request.params.get("stop") or []
     for word in [stop] if isinstance(stop, str) else stop:

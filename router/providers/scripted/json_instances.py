@@ -44,24 +44,24 @@ class Instances:
     def _value(self, schema: Any, root: Mapping[str, Any], name: str, depth: int) -> Any:
         if not isinstance(schema, Mapping):
             return "ok"
-        schema = _resolved(schema, root)
+        schema = _resolve(schema, root)
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
             return next((value for value in schema["enum"] if self._names_it(value)), schema["enum"][0])
         for key in ("anyOf", "oneOf"):
             if schema.get(key):
-                options = [_resolved(option, root) for option in schema[key] if isinstance(option, Mapping)]
+                options = [_resolve(option, root) for option in schema[key] if isinstance(option, Mapping)]
                 wanted = [option for option in options if option.get("type") != "null"]
                 is_deep = depth >= DEEPEST and len(wanted) < len(options)
                 return None if is_deep or not wanted else self._value(wanted[0], root, name, depth)
-        return self._typed(schema, root, name, depth)
+        return self._of_type(schema, root, name, depth)
 
     def _names_it(self, value: Any) -> bool:
         is_text = isinstance(value, str)
         return is_text and re.search(rf"(?i)\b{re.escape(value)}\b", self._text) is not None
 
-    def _typed(self, schema: Mapping[str, Any], root: Mapping[str, Any], name: str, depth: int) -> Any:
+    def _of_type(self, schema: Mapping[str, Any], root: Mapping[str, Any], name: str, depth: int) -> Any:
         kind = schema.get("type")
         if isinstance(kind, list):
             kind = next((one for one in kind if one != "null"), "null")
@@ -73,9 +73,9 @@ class Instances:
             case "array":
                 return self._array(schema, root, name, depth)
             case "integer":
-                return int(_bounded(float(next(self._numbers, "1")), schema, step=1))
+                return int(_clamp(float(next(self._numbers, "1")), schema, step=1))
             case "number":
-                return _bounded(float(next(self._numbers, "1")), schema)
+                return _clamp(float(next(self._numbers, "1")), schema)
             case "boolean":
                 return True
             case "null":
@@ -90,7 +90,7 @@ class Instances:
 
     def _array(self, schema: Mapping[str, Any], root: Mapping[str, Any], name: str, depth: int) -> list[Any]:
         fixed = [self._value(item, root, name, depth + 1) for item in schema.get("prefixItems") or ()]
-        least = _demanded(schema, "minItems", 0 if depth >= DEEPEST else 1)
+        least = _read_size(schema, "minItems", 0 if depth >= DEEPEST else 1)
         most = schema.get("maxItems", max(least, 1))
         while len(fixed) < min(max(least, 1 if depth < DEEPEST else 0), most):
             fixed.append(self._value(schema.get("items", True), root, name, depth + 1))
@@ -102,18 +102,18 @@ class Instances:
         if "pattern" in schema:
             return _matching(schema["pattern"])
         text = next(self._names, None) or f"{name or 'some'} text".replace("_", " ")
-        least, most = _demanded(schema, "minLength", 0), schema.get("maxLength")
+        least, most = _read_size(schema, "minLength", 0), schema.get("maxLength")
         return text.ljust(least, ".")[:most]
 
 
-def _demanded(schema: Mapping[str, Any], key: str, otherwise: int) -> int:
+def _read_size(schema: Mapping[str, Any], key: str, otherwise: int) -> int:
     size = int(schema.get(key, otherwise))
     if size > LARGEST:
         raise Impossible(f"{key} is too large")
     return size
 
 
-def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
     """Follow references and join what `allOf` says."""
     seen = 0
     while isinstance(reference := schema.get("$ref"), str) and seen < DEEPEST:
@@ -122,7 +122,7 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
             found = found.get(key.replace("~1", "/").replace("~0", "~"), {})
         schema, seen = {**found, **{k: v for k, v in schema.items() if k != "$ref"}}, seen + 1
     for part in schema.get("allOf") or ():
-        part = _resolved(part, root)
+        part = _resolve(part, root)
         properties = {**(schema.get("properties") or {}), **(part.get("properties") or {})}
         required = [*schema.get("required", []), *part.get("required", [])]
         schema = {**part, **{k: v for k, v in schema.items() if k != "allOf"}}
@@ -131,7 +131,7 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
     return schema
 
 
-def _bounded(value: float, schema: Mapping[str, Any], step: float = 0) -> float:
+def _clamp(value: float, schema: Mapping[str, Any], step: float = 0) -> float:
     """Move a number into its bounds."""
     gap = step or 0.5
     lowest = max(schema.get("minimum", float("-inf")), schema.get("exclusiveMinimum", float("-inf")) + gap)

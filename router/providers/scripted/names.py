@@ -47,11 +47,11 @@ def script_of(name: str) -> Script:
     script = Script(name)
     words = re.split(r"[-/]", name)
     for before, word in zip(["", *words], words, strict=False):
-        script = _told(script, before, word)
+        script = _apply_word(script, before, word)
     return script
 
 
-def _told(script: Script, before: str, word: str) -> Script:
+def _apply_word(script: Script, before: str, word: str) -> Script:
     match before, word:
         case "fail", _ if word in FAULTS or re.fullmatch(r"[45]\d\d", word):
             return replace(script, fault=word)

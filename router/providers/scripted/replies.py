@@ -51,7 +51,7 @@ def reply_to(request: ProviderRequest, script: Script, index: int) -> Reply:
     if functions := functions_to_call(request, asked):
         reply.tool_calls = [_call(function, asked, dice, place) for place, function in enumerate(functions)]
     else:
-        reply.text = _formatted(request, asked) or _text(request, script, asked, dice)
+        reply.text = _json_reply(request, asked) or _text(request, script, asked, dice)
     return reply
 
 
@@ -126,7 +126,7 @@ def _call(function: dict[str, Any], asked: str, dice: Dice, place: int) -> dict[
     return {"index": place, "id": f"call_{dice.letters(24)}", "type": "function", "function": called}
 
 
-def _formatted(request: ProviderRequest, asked: str) -> str:
+def _json_reply(request: ProviderRequest, asked: str) -> str:
     """JSON where it is asked for."""
     match request.params.get("response_format"):
         case {"type": "json_schema", "json_schema": {"schema": schema}}:
@@ -158,13 +158,13 @@ def _solution(asked: str, script: Script, dice: Dice) -> str:
     """Work out a sum, or make an answer up; right as often as the script says."""
     right = str(int(hashlib.blake2b(asked.encode(), digest_size=2).hexdigest(), 16) % 100)
     if found := _SUM.search(asked):
-        right = _worked_out(int(found[1]), found[2], int(found[3]))
+        right = _calculate(int(found[1]), found[2], int(found[3]))
     is_right = dice.throw(100) < script.percent
     answer = right if is_right else str(dice.throw(90) + 10)
     return f"Step by step, the quantities give {answer}.\nAnswer: {answer}"
 
 
-def _worked_out(left: int, sign: str, right: int) -> str:
+def _calculate(left: int, sign: str, right: int) -> str:
     match sign:
         case "+":
             return str(left + right)

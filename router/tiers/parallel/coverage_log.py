@@ -26,7 +26,7 @@ class CoverageLog:
     def note(self, coverage: Coverage) -> None:
         """Remember what was observed of a query."""
         self.observed += 1
-        self._keep(counted(coverage))
+        self._keep(count_votes(coverage))
         self._waiting[coverage.request_id] = coverage
         if len(self._waiting) > REMEMBERED:
             self._waiting.popitem(last=False)
@@ -46,7 +46,7 @@ class CoverageLog:
         return summarise(observed, lambda o, vote: right[o.request_id] and vote == o.selected, k)
 
 
-def counted(coverage: Coverage) -> Observed:
+def count_votes(coverage: Coverage) -> Observed:
     """The counts of a vote, without what was voted for."""
     votes = Counter(vote for vote in coverage.votes if vote is not None)
     return Observed(

@@ -84,7 +84,7 @@ class Sample:
     key: VoteKey | None = None
     seconds: float = 0.0
 
-    def shown(self) -> dict[str, Any]:
+    def trace_entry(self) -> dict[str, Any]:
         """What the trace tells of it."""
         return {
             "call_no": self.call.call_no,

@@ -123,7 +123,7 @@ class VoteOutcome:
             trace=self.trace(winner),
         )
 
-    def escalated(self, answer: Answer, texts: Sequence[str | None]) -> Answer:
+    def mark_escalated(self, answer: Answer, texts: Sequence[str | None]) -> Answer:
         """Mark the stronger tier's answer: where it agrees with the vote it is surer than where it stands alone."""
         agrees = any(self._agrees(text) for text in texts if text)
         p = self.query.estimate.p_reasoning
@@ -141,7 +141,7 @@ class VoteOutcome:
         sampling, vote = self.sampling, self.sampling.vote
         return {
             "stop_reason": sampling.reason,
-            "samples": [sample.shown() for sample in sampling.fan.samples],
+            "samples": [sample.trace_entry() for sample in sampling.fan.samples],
             "votes": [{"answer": c.key.value[:200], "votes": len(c.members)} for c in vote.tally.ranked[:5]],
             "winner": winner.call.call_no if winner else None,
             "winner_share": round(share_of(vote), 4),
@@ -190,7 +190,7 @@ def deltas_of(answer: Answer) -> Iterator[Delta]:
         yield Delta(index=at, finish_reason=choice.finish_reason)
 
 
-def streamed(answer: Answer) -> Answer:
+def drop_streamed_text(answer: Answer) -> Answer:
     """Return the answer without the text that went out already."""
     answer.choices = [Choice(index=c.index, finish_reason=c.finish_reason) for c in answer.choices]
     return answer

@@ -9,7 +9,7 @@ from router.tiers.base import TierRequest, TierRunner
 from router.tiers.calls import Calls
 from router.tiers.parallel.prompts import forms_for, put
 from router.tiers.single import SingleTier
-from router.tiers.vote.keys import asked
+from router.tiers.vote.keys import read_question
 
 LEAST_TEMPERATURE = 0.3  # what is colder gives identical samples, which are no evidence
 FORM_TOKENS = 800  # more than any form adds, in bytes
@@ -21,7 +21,7 @@ Requests = Callable[[int], tuple[str, ProviderRequest]]
 
 def sample_requests(query: TierRequest, targets: Sequence[ModelTarget]) -> Requests:
     """Return what makes the i-th sample's form and request: models, forms and seeds take turns."""
-    question = asked(query.estimate.answer_type, query.messages, query.params)
+    question = read_question(query.estimate.answer_type, query.messages, query.params)
     forms = forms_for(question, has_tools=bool(query.params.get("tools")))
     messages = [put(query.messages, form) for form in forms]
     params = {k: v for k, v in query.params.items() if k not in NOT_PASSED_ON}
@@ -52,7 +52,7 @@ def sample_bound(query: TierRequest) -> int:
     return query.input_bound_tokens + FORM_TOKENS
 
 
-def spent(calls: Calls) -> int:
+def cost_so_far(calls: Calls) -> int:
     """Return what the request has cost so far, calls in flight at their worst case."""
     return sum((c.intent.hold_nanousd if c.status is None else c.cost_nanousd) or 0 for c in calls.made)
 

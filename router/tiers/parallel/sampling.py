@@ -12,7 +12,7 @@ from enum import StrEnum
 from router.providers.base import ProviderRequest
 from router.tiers.calls import Calls
 from router.tiers.parallel.fanout import FanOut, Fate, Sample
-from router.tiers.parallel.planning import spent
+from router.tiers.parallel.planning import cost_so_far
 from router.tiers.parallel.stopping import Stop, agreement, check, is_hopeless, waves
 from router.tiers.parallel.voting import Vote
 
@@ -162,7 +162,7 @@ class Sampling:
         cap = self.plan.cost_cap_nanousd
         if cap is None:
             return wanted
-        committed = spent(self._calls)
+        committed = cost_so_far(self._calls)
         first, fitting = len(self.fan.samples), 0
         for i in range(wanted):
             committed += self._calls.worst_case(self.plan.request(first + i)[1], self.plan.input_bound_tokens) or 0

@@ -17,8 +17,8 @@ from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
 from router.tiers.parallel.calibration import CalibrationTable, VoteEnding, agreement_key
 from router.tiers.parallel.fanout import FanOut, Slots
-from router.tiers.parallel.outcome import VoteOutcome, deltas_of, progress_text, streamed
-from router.tiers.parallel.planning import HINT_TOKENS, sample_bound, sample_requests, spent, worst_case
+from router.tiers.parallel.outcome import VoteOutcome, deltas_of, drop_streamed_text, progress_text
+from router.tiers.parallel.planning import HINT_TOKENS, cost_so_far, sample_bound, sample_requests, worst_case
 from router.tiers.parallel.prompts import with_hints
 from router.tiers.parallel.sampling import Progress, Sampling, SamplingPlan, StopReason, share_of
 from router.tiers.parallel.shadow import ShadowSlice, observe
@@ -27,7 +27,7 @@ from router.tiers.parallel.voting import TestVector, Vote
 from router.tiers.single import says_something
 from router.tiers.vote import judge
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.keys import asked
+from router.tiers.vote.keys import read_question
 from router.tiers.vote.rates import worthwhile_samples
 from router.tiers.vote.verifiers import Verifier, default_verifiers
 from router.types import Tier
@@ -91,7 +91,7 @@ class ParallelTier:
 
     async def answer(self, query: TierRequest, calls: Calls) -> Answer:
         """Return the winner, or what the escalation tier says; raises ProviderError when nothing came back."""
-        async with aclosing(self._sampled(query, calls)) as steps:
+        async with aclosing(self._sample_and_vote(query, calls)) as steps:
             async for step in steps:
                 if isinstance(step, VoteOutcome):
                     answer = await self._answer(query, calls, step)
@@ -102,7 +102,7 @@ class ParallelTier:
     async def stream(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Delta | Answer]:
         """Yield the role at once, progress as thinking, then the winner's text."""
         said = ""
-        async with aclosing(self._sampled(query, calls)) as steps:
+        async with aclosing(self._sample_and_vote(query, calls)) as steps:
             async for step in steps:
                 if isinstance(step, VoteOutcome):
                     async with aclosing(self._answer_stream(query, calls, step)) as deltas:
@@ -141,9 +141,9 @@ class ParallelTier:
         """End the checker processes."""
         await self.checkers.close()
 
-    async def _sampled(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Progress | VoteOutcome]:
+    async def _sample_and_vote(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Progress | VoteOutcome]:
         settings = self.settings
-        question = asked(query.estimate.answer_type, query.messages, query.params)
+        question = read_question(query.estimate.answer_type, query.messages, query.params)
         vote = Vote(question, self.checkers, self._verifiers, self._tests)
         fan = FanOut(
             calls, Tier.PARALLEL, self._slots, settings.at_once, settings.sample_timeout_s, sample_bound(query)
@@ -195,7 +195,7 @@ class ParallelTier:
 
     def _worthwhile(self, query: TierRequest, most: int, confidence: float) -> int:
         """Cap the samples where a verifier that selects is too weak for more to help."""
-        question = asked(query.estimate.answer_type, query.messages, query.params)
+        question = read_question(query.estimate.answer_type, query.messages, query.params)
         for verifier in self._verifiers:
             if verifier.proves and verifier.applies(question):
                 tpr, fpr = verifier.rates.true_positive.mid, verifier.rates.false_positive.high
@@ -206,8 +206,8 @@ class ParallelTier:
     async def _answer(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> Answer:
         if outcome.escalates and self.settings.escalation is not None:
             try:
-                answer = await self.settings.escalation.answer(_hinted(query, outcome), calls)
-                return outcome.escalated(answer, [c.content for c in answer.choices])
+                answer = await self.settings.escalation.answer(_add_hints(query, outcome), calls)
+                return outcome.mark_escalated(answer, [c.content for c in answer.choices])
             except ProviderError:
                 if not outcome.has_answer:
                     raise
@@ -219,13 +219,13 @@ class ParallelTier:
         if outcome.escalates and self.settings.escalation is not None:
             has_begun, texts = False, [""] * query.n
             yield Delta(reasoning="No agreement: asking a stronger model.\n")
-            strong = self.settings.escalation.stream(_hinted(query, outcome), calls)
+            strong = self.settings.escalation.stream(_add_hints(query, outcome), calls)
             assert isinstance(strong, AsyncGenerator)
             try:
                 async with aclosing(strong) as steps:
                     async for step in steps:
                         if isinstance(step, Answer):
-                            yield outcome.escalated(step, texts)
+                            yield outcome.mark_escalated(step, texts)
                             return
                         has_begun = has_begun or says_something(step)
                         if step.content and step.index < query.n:
@@ -237,7 +237,7 @@ class ParallelTier:
         answer = await self._from_samples(query, calls, outcome)
         for delta in deltas_of(answer):
             yield delta
-        yield streamed(answer)
+        yield drop_streamed_text(answer)
 
     async def _from_samples(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> Answer:
         """Answer from what is there; a judge decides a contested top two."""
@@ -259,7 +259,7 @@ class ParallelTier:
             return False
         if query.cost_cap_nanousd is None:
             return True
-        return spent(calls) + worst_case(self.settings.escalation, query, calls) <= query.cost_cap_nanousd
+        return cost_so_far(calls) + worst_case(self.settings.escalation, query, calls) <= query.cost_cap_nanousd
 
     def _skips(self, query: TierRequest, calls: Calls, key: str) -> bool:
         """Tell whether labels have shown that sampling first does not pay.
@@ -294,6 +294,6 @@ class ParallelTier:
         await observe(self._shadow, outcome, vote, calls, self._slots, self.settings.sample_timeout_s)
 
 
-def _hinted(query: TierRequest, outcome: VoteOutcome) -> TierRequest:
+def _add_hints(query: TierRequest, outcome: VoteOutcome) -> TierRequest:
     messages = with_hints(query.messages, outcome.hints)
     return msgspec.structs.replace(query, messages=messages, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)

@@ -21,7 +21,7 @@ async def agreement(first: Choice, second: Choice, question: Asked, checkers: Ch
     a, b = vote_key(first, question), vote_key(second, question)
     if a is None or b is None:
         return Agreement.UNCLEAR
-    if _spelled_alike(a, b):
+    if _are_spelled_alike(a, b):
         return Agreement.SAME
     if (a.is_maths or b.is_maths) and {a.kind, b.kind} <= {"maths", "number"}:
         match await checkers.same_maths(a.bare or a.value, b.bare or b.value):
@@ -32,7 +32,7 @@ async def agreement(first: Choice, second: Choice, question: Asked, checkers: Ch
     return Agreement.DIFFERS if {a.kind, b.kind} <= TELLING else Agreement.UNCLEAR
 
 
-def _spelled_alike(a: VoteKey, b: VoteKey) -> bool:
+def _are_spelled_alike(a: VoteKey, b: VoteKey) -> bool:
     tally = VoteTally()
     tally.add(0, a)
     return tally.find(b) is not None

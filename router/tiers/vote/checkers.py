@@ -45,7 +45,7 @@ class CheckerPool:
 
     async def _check(self, question: dict[str, Any]) -> bool | None:
         async with self._places:
-            worker = self._idle.pop() if self._idle else await _started()
+            worker = self._idle.pop() if self._idle else await _start_worker()
             if worker is None:
                 return None
             is_well = False
@@ -99,7 +99,7 @@ class Worker:
         await asyncio.shield(self.process.wait())
 
 
-async def _started() -> Worker | None:
+async def _start_worker() -> Worker | None:
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

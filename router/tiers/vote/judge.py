@@ -62,7 +62,7 @@ async def decide(
 ) -> int | None:
     """Return which of two candidates the judge prefers in both orders, None when it does not or fails."""
     requests = _ballots(judge, question, candidates)
-    made = calls.dispatch(requests, kind, tier, _bound_tokens(requests))
+    made = calls.dispatch(requests, kind, tier, _token_bound(requests))
     said = await asyncio.gather(*(_ask(calls, call, request) for call, request in zip(made, requests, strict=True)))
     if None in said or said[0] == said[1]:
         return None
@@ -72,7 +72,7 @@ async def decide(
 def worst_case(calls: Calls, judge: ModelTarget, question: str, candidates: tuple[str, str]) -> int | None:
     """Bound what deciding would cost, in nano-dollars; None when the judge has no price."""
     requests = _ballots(judge, question, candidates)
-    bounds = [calls.worst_case(request, _bound_tokens(requests)) for request in requests]
+    bounds = [calls.worst_case(request, _token_bound(requests)) for request in requests]
     return None if None in bounds else sum(bound for bound in bounds if bound is not None)
 
 
@@ -83,7 +83,7 @@ def _ballots(judge: ModelTarget, question: str, candidates: tuple[str, str]) -> 
     ]
 
 
-def _bound_tokens(requests: Sequence[ProviderRequest]) -> int:
+def _token_bound(requests: Sequence[ProviderRequest]) -> int:
     return max(len(json.dumps(request.messages)) for request in requests)
 
 

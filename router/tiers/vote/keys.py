@@ -51,7 +51,7 @@ class Asked:
     tools: Mapping[str, dict[str, Any]] | None = None
 
 
-def asked(answer_type: AnswerType, messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> Asked:
+def read_question(answer_type: AnswerType, messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> Asked:
     """Read from a request what matters for its answers."""
     question = next((text_of(m.get("content")) for m in reversed(messages) if m.get("role") == "user"), "")
     form = params.get("response_format")
@@ -91,7 +91,7 @@ def vote_key(choice: Choice, question: Asked) -> VoteKey | None:
     if question.answer_type is AnswerType.CODE:
         value = program_key(text) if is_whole else None
         return VoteKey("code", value) if value else None
-    if (final := marked(text)) is not None:
+    if (final := find_marked_answer(text)) is not None:
         return answer_key(final, question)
     if not is_whole:
         return None
@@ -99,7 +99,7 @@ def vote_key(choice: Choice, question: Asked) -> VoteKey | None:
     said = answer_key(text, question) if is_short else None
     if said is None or said.kind == "entity":
         is_name = question.answer_type is not AnswerType.OPEN and len(text.split()) <= 6
-        return _unmarked(text, question) or (said if is_name else None)
+        return _read_unmarked_answer(text, question) or (said if is_name else None)
     return said
 
 
@@ -113,7 +113,7 @@ _MARKS = re.compile(
 )
 
 
-def marked(text: str) -> str | None:
+def find_marked_answer(text: str) -> str | None:
     """Return the answer that the text marks as its final one: boxed, after "Answer:", "the answer is" or "####"."""
     found = None
     for found in _MARKS.finditer(text):  # noqa: B007
@@ -131,7 +131,7 @@ def marked(text: str) -> str | None:
 
 def answer_key(answer: str, question: Asked) -> VoteKey | None:
     """Return the key of a short final answer by its form."""
-    answer = _undressed(answer)
+    answer = _strip_markup(answer)
     if not answer or len(answer) > LONGEST_ANSWER or answer.casefold() in _NOTHING:
         return None
     if date := date_key(answer, day_first=question.day_first):
@@ -168,7 +168,7 @@ _OPENING = re.compile(r"^\W*(yes|no|true|false)\b", re.IGNORECASE)
 _LETTER_IN_LINE = re.compile(r"\(([A-J])\)|\b(?:option|choice)\s+\(?([A-J])\b|(?:^|\s)\**([A-J])(?:[.)]\**\s*$|\**$)")
 
 
-def _unmarked(text: str, question: Asked) -> VoteKey | None:
+def _read_unmarked_answer(text: str, question: Asked) -> VoteKey | None:
     """Read the answer of a text that does not mark it, as far as its type allows."""
     last_line = next((line for line in reversed(text.splitlines()) if line.strip()), "")
     match question.answer_type:
@@ -206,7 +206,7 @@ def _sentence(text: str) -> str:
     return re.split(r"(?<=[^\d\s.])[.!?](?=\s|$)|(?<=\d)\.(?=\s|$)|(?<=[.!?])\s", text, maxsplit=1)[0]
 
 
-def _undressed(answer: str) -> str:
+def _strip_markup(answer: str) -> str:
     answer = unicodedata.normalize("NFKC", answer).strip()
     answer = re.sub(r"^\\[(\[]|\\[)\]]$", "", answer.strip("*_`$ \t\"'“”")).strip("*_`$ \t\"'“”")
     return re.sub(r"^\\(?:text|textbf|mathrm)\{([^{}]*)\}$", r"\1", answer).rstrip(".;, ")

@@ -23,7 +23,7 @@ def program_of(text: str) -> tuple[str, str] | None:
     if blocks:
         language, source = max(blocks, key=lambda block: len(block[1]))
         return language.casefold(), source
-    return ("python", text) if _parsed(text) is not None else None
+    return ("python", text) if _parse(text) is not None else None
 
 
 def program_key(text: str) -> str | None:
@@ -33,7 +33,7 @@ def program_key(text: str) -> str | None:
         return None
     language, source = found
     if language in ("", "python", "py", "python3"):
-        if (tree := _parsed(source)) is not None:
+        if (tree := _parse(source)) is not None:
             try:
                 return _digest("python", ast.dump(_Renamed().visit(tree)))
             except RecursionError:
@@ -43,7 +43,7 @@ def program_key(text: str) -> str | None:
     return _digest(language, " ".join(_TOKENS.findall(_COMMENTS.sub(" ", source))))
 
 
-def _parsed(source: str) -> ast.Module | None:
+def _parse(source: str) -> ast.Module | None:
     if len(source) > LONGEST:
         return None
     try:
@@ -71,7 +71,7 @@ class _Renamed(ast.NodeTransformer):
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         outer = self._names
         self._names = dict(outer)
-        for name in _bound(node):
+        for name in _local_names(node):
             self._names.setdefault(name, f"v{len(self._names)}")
         node.returns = None
         node.body = [n for n in node.body if not _is_docstring(n)] or [ast.Pass()]
@@ -90,7 +90,7 @@ class _Renamed(ast.NodeTransformer):
         return ast.Assign(targets=[node.target], value=node.value) if node.value else ast.Pass()
 
 
-def _bound(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+def _local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     """Return the arguments and assigned names of a function in the order in which they appear."""
     names: list[str] = []
     for node in ast.walk(function):

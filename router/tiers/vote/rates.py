@@ -55,7 +55,7 @@ def ceiling(p: float, tpr: float, fpr: float) -> float:
     return p * tpr / accepted if accepted else p
 
 
-def selected_accuracy(samples: int, p: float, tpr: float, fpr: float) -> float:
+def accuracy_of_selection(samples: int, p: float, tpr: float, fpr: float) -> float:
     """Return the accuracy of picking an accepted one of so many samples, any one when none is accepted."""
     accepted = p * tpr + (1 - p) * fpr
     none = (1 - accepted) ** samples
@@ -66,4 +66,4 @@ def selected_accuracy(samples: int, p: float, tpr: float, fpr: float) -> float:
 def worthwhile_samples(p: float, tpr: float, fpr: float, most: int, tolerance: float = 0.005) -> int:
     """Return the fewest samples that come within `tolerance` of the ceiling, at most `most`."""
     goal = ceiling(p, tpr, fpr) - tolerance
-    return next((n for n in range(1, most) if selected_accuracy(n, p, tpr, fpr) >= goal), most)
+    return next((n for n in range(1, most) if accuracy_of_selection(n, p, tpr, fpr) >= goal), most)

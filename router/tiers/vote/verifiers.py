@@ -13,7 +13,7 @@ from typing import Protocol
 from router.providers.base import Choice
 from router.tiers.vote.amounts import NUMBER
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.keys import Asked, marked
+from router.tiers.vote.keys import Asked, find_marked_answer
 from router.tiers.vote.rates import VerifierRates
 from router.tiers.vote.structures import NoJson, parse_json
 
@@ -109,7 +109,7 @@ class PuzzleVerifier:
     async def rule(self, choice: Choice, question: Asked) -> Ruling:
         """Exact both ways."""
         given = puzzle(question.question)
-        formula = (marked(choice.content or "") or "").split("=")[0]
+        formula = (find_marked_answer(choice.content or "") or "").split("=")[0]
         if given is None or not formula.strip():
             return Ruling.UNSURE
         numbers, target = given

@@ -21,7 +21,7 @@ from router.tiers.parallel.voting import Vote
 from router.tiers.single import SingleTier
 from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.clusters import VoteTally
-from router.tiers.vote.keys import Asked, VoteKey, asked
+from router.tiers.vote.keys import Asked, VoteKey, read_question
 from router.tiers.vote.verifiers import Verifier
 from router.types import CallKind, CallStatus, Precision, Reason, Tier, Usage
 from scripts.benchmarks.parallel_tier.pools import Item
@@ -201,7 +201,7 @@ def _leader(order: Sequence[int], clusters: Sequence[int | None], counts: dict[i
 def _vote(item: Item, checkers: CheckerPool, *, with_tests: bool) -> Vote:
     _bits_of.clear()
     _bits_of.update(item.bits)
-    question = asked(item.answer_type, [{"role": "user", "content": item.question}], {})
+    question = read_question(item.answer_type, [{"role": "user", "content": item.question}], {})
     return Vote(question, checkers, (), _bits if with_tests else None)
 
 

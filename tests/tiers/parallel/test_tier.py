@@ -14,7 +14,7 @@ from router.tiers.parallel.planning import FORM_TOKENS, HINT_TOKENS
 from router.tiers.parallel.prompts import forms_for, with_hints
 from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.single import SingleTier
-from router.tiers.vote.keys import asked
+from router.tiers.vote.keys import read_question
 from router.types import CallStatus, Tier
 from tests.tiers.fakes import (
     CHEAP,
@@ -364,7 +364,7 @@ async def test_usage_is_the_total_over_all_samples() -> None:
 
 def test_no_form_and_no_hint_adds_more_than_is_held_for() -> None:
     for answer_type in AnswerType:
-        for form in forms_for(asked(answer_type, [], {}), has_tools=False):
+        for form in forms_for(read_question(answer_type, [], {}), has_tools=False):
             assert len(form.instruction.encode()) < FORM_TOKENS - 100
     hinted = with_hints([], ["\U0001f600" * 500, "\\" * 500])
     assert len(hinted[0]["content"].encode()) < HINT_TOKENS

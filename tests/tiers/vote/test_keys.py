@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from classifier.types import AnswerType
 from router.providers.base import Choice
-from router.tiers.vote.keys import VoteKey, asked, vote_key
+from router.tiers.vote.keys import VoteKey, read_question, vote_key
 
 NUMERIC, CHOICE, DATE = AnswerType.NUMERIC, AnswerType.CHOICE, AnswerType.DATE
 ENTITY, FACTUAL, OPEN, CODE, JSON = (
@@ -15,7 +15,7 @@ ENTITY, FACTUAL, OPEN, CODE, JSON = (
 
 
 def read(text: str, answer_type: AnswerType = NUMERIC, question: str = "?", finish: str = "stop") -> VoteKey | None:
-    request = asked(answer_type, [{"role": "user", "content": question}], {})
+    request = read_question(answer_type, [{"role": "user", "content": question}], {})
     return vote_key(Choice(content=text, finish_reason=finish), request)
 
 
@@ -88,7 +88,7 @@ def test_a_cut_off_text_counts_only_with_a_marked_answer() -> None:
 
 
 def test_a_refusal_never_votes() -> None:
-    assert vote_key(Choice(refusal="no", content="Answer: 1"), asked(NUMERIC, [], {})) is None
+    assert vote_key(Choice(refusal="no", content="Answer: 1"), read_question(NUMERIC, [], {})) is None
 
 
 def test_day_first_dates_are_read_as_the_question_asks() -> None:

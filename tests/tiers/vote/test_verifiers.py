@@ -7,8 +7,8 @@ import pytest
 from classifier.types import AnswerType
 from router.providers.base import Choice
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.keys import asked
-from router.tiers.vote.rates import VerifierRates, ceiling, selected_accuracy, wilson, worthwhile_samples
+from router.tiers.vote.keys import read_question
+from router.tiers.vote.rates import VerifierRates, accuracy_of_selection, ceiling, wilson, worthwhile_samples
 from router.tiers.vote.verifiers import ArithmeticVerifier, PuzzleVerifier, Ruling, SchemaVerifier, Verifier
 from tests.tiers.bank import Specimen, objects, puzzles, sums
 
@@ -25,7 +25,7 @@ async def measured(verifier: Verifier, bank: Iterable[Specimen]) -> VerifierRate
     counts = {True: [0, 0], False: [0, 0]}
     for specimen in bank:
         messages = [{"role": "user", "content": specimen.question}]
-        question = asked(AnswerType.NUMERIC, messages, specimen.params or {})
+        question = read_question(AnswerType.NUMERIC, messages, specimen.params or {})
         assert verifier.applies(question)
         ruling = await verifier.rule(Choice(content=specimen.text), question)
         counts[specimen.is_right][0] += ruling is not Ruling.WRONG
@@ -63,7 +63,7 @@ async def test_maths_must_be_equal_both_ways(pool: CheckerPool) -> None:
 
 def test_the_ceiling_is_where_endless_samples_end() -> None:
     for p, tpr, fpr in ((0.1, 0.9, 0.05), (0.4, 0.7, 0.2), (0.05, 1.0, 0.01)):
-        assert selected_accuracy(100_000, p, tpr, fpr) == pytest.approx(ceiling(p, tpr, fpr))
+        assert accuracy_of_selection(100_000, p, tpr, fpr) == pytest.approx(ceiling(p, tpr, fpr))
 
 
 def test_samples_beyond_the_ceiling_are_not_worthwhile() -> None:
