@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -135,7 +134,8 @@ def _exact(found: "FullReport", filters: Mapping[str, set[str]], tradeoff: "Trad
     told: dict[str, Any] = {
         "by": list(found.report.by),
         "rows": [
-            line | _unknown(sums) for line, (_, sums) in zip(found.report.lines(), found.report.ordered(), strict=True)
+            line | _unknown(sums)
+            for line, (_, sums) in zip(found.report.lines(), found.report.rows_in_order(), strict=True)
         ],
         "totals": (total := found.report.totals()).figures() | _unknown(total),
     }
@@ -177,23 +177,16 @@ def _show(found: "FullReport", output: Path | None) -> None:
 
 
 def _readable(row: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
-    """Shorten for the eye: five significant digits of a dollar, shares in percent; JSON and CSV stay exact."""
-    shown: dict[str, object] = {name: row[name] if row[name] is not None else "unknown" for name in names}
+    """Shorten for the eye; the signs of dollars stand in the titles. JSON and CSV stay exact."""
+    from router.reports.formatting import UNKNOWN, format_share, format_usd
+
+    cells: dict[str, object] = {name: UNKNOWN if row[name] is None else row[name] for name in names}
     for figure, title in TITLES.items():
         value = row[figure]
-        if isinstance(value, str) and figure == "deep_share":
-            value = f"{Decimal(value) * 100:.1f} %"
-        elif isinstance(value, str):
-            value = short_usd(Decimal(value))
-        shown[title] = value
-    return shown
-
-
-def short_usd(amount: Decimal) -> str:
-    """Write dollars with as many digits as a reader needs: cents from a dollar on, five digits below."""
-    if abs(amount) >= 1 or amount == 0:
-        return f"{amount:,.2f}"
-    return f"{amount:.{min(9, 4 - amount.adjusted())}f}"
+        if isinstance(value, str):
+            value = format_share(value) if figure == "deep_share" else format_usd(value, sign="")
+        cells[title] = value
+    return cells
 
 
 def _text(us: int | None) -> str | None:

@@ -85,7 +85,7 @@ def _state(engine: "Engine", window: "Window") -> "Scenario":
     book, now_us = PriceBook.load(engine), SystemClock().now_us()
     tiers: dict[str, TierState] = {}
     revenue = 0
-    for (tier, model), sums in costs(engine, ["tier", "model"], window).ordered():
+    for (tier, model), sums in costs(engine, ["tier", "model"], window).rows_in_order():
         price = book.in_effect(model or "", now_us)
         rates = price.rates_by_bucket() if price else {}
         tokens = {name: getattr(sums, name) for name in BUCKETS}
@@ -100,7 +100,7 @@ def _state(engine: "Engine", window: "Window") -> "Scenario":
         revenue += sums.expected_nanousd
     countries = {
         str(country): (Decimal(sums.requests), Decimal(sums.expected_nanousd))
-        for (country,), sums in costs(engine, ["country"], window).ordered()
+        for (country,), sums in costs(engine, ["country"], window).rows_in_order()
     }
     return Scenario(tiers, Decimal(revenue), countries)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 
+from router.reports.formatting import format_short
+
 WIDTH, HEIGHT = 420, 230
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 10, 26
 WIDEST_BAR = 36.0
@@ -23,7 +25,7 @@ class Series:
     values: Sequence[Decimal | None]
 
 
-def stacked(names: Sequence[str], bars: Sequence[Series], line: Series | None, unit: str) -> str:
+def stack_bars(names: Sequence[str], bars: Sequence[Series], line: Series | None, unit: str) -> str:
     """Draw bars stacked over a row of names, and a line to compare them with."""
     sums = [sum((s.values[place] or Decimal(0) for s in bars), Decimal(0)) for place in range(len(names))]
     along = [value for value in line.values if value is not None] if line else []
@@ -52,7 +54,7 @@ def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
     """Draw one bar per name, up or down from nothing."""
     known = [value for value in line.values if value is not None]
     high, low = max([*known, Decimal(0)]), min([*known, Decimal(0)])
-    step_value = rounded_step(float(max(high, -low)))
+    step_value = axis_step(float(max(high, -low)))
     top, bottom = math.ceil(float(high) / step_value - 1e-9), math.floor(float(low) / step_value + 1e-9)
     top = max(top, bottom + 1)
     span = HEIGHT - TOP - BOTTOM
@@ -65,7 +67,7 @@ def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
         at = y(number * step_value)
         look = "axis" if number == 0 else "grid"
         drawn.append(f'<line class="{look}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        text = amount_text(Decimal(repr(round(number * step_value, 12))), unit)
+        text = format_short(Decimal(repr(round(number * step_value, 12))), unit)
         drawn.append(f'<text x="{LEFT - 5}" y="{at + 4:.1f}" class="end">{text}</text>')
     step = (WIDTH - LEFT - RIGHT) / max(len(names), 1)
     wide = _bar_width(step)
@@ -74,7 +76,7 @@ def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
             continue
         ends = sorted((y(0), y(float(value))))
         look = "reasoning" if value < 0 else "parallel"
-        title = f"<title>{escape(f'{names[place]}: {amount_text(value, unit)}')}</title>"
+        title = f"<title>{escape(f'{names[place]}: {format_short(value, unit)}')}</title>"
         drawn.append(
             f'<rect class="{look}" x="{LEFT + (place + 0.5) * step - wide / 2:.1f}" y="{ends[0]:.1f}" '
             f'width="{wide:.1f}" height="{ends[1] - ends[0]:.1f}">{title}</rect>'
@@ -108,7 +110,7 @@ def bars(rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mappin
                 continue
             reach = float(value) / span * width
             x = zero if reach >= 0 else zero + reach
-            shown = amount_text(value, unit)
+            shown = format_short(value, unit)
             drawn.append(
                 f'<rect class="{look}" x="{x:.1f}" y="{y}" width="{max(abs(reach), 0.7):.1f}" height="{thick - 1}">'
                 f"<title>{escape(f'{name}, {measure}: {shown}')}</title></rect>"
@@ -129,12 +131,12 @@ def histogram(counts: Mapping[str, Mapping[int, int]], looks: Mapping[str, str],
     if not places:
         return ""
     run = range(places[0], places[-1] + 1)
-    names = [amount_text(Decimal(2 ** (place / 2)) / 10**9, "$") for place in run]
+    names = [format_short(Decimal(2 ** (place / 2)) / 10**9, "$") for place in run]
     series = [
         Series(tier, look, [Decimal(coarse.get(tier, {}).get(place, 0)) for place in run])
         for tier, look in looks.items()
     ]
-    return stacked(names, series, None, "")
+    return stack_bars(names, series, None, "")
 
 
 class _Scale:
@@ -142,14 +144,14 @@ class _Scale:
 
     def __init__(self, largest: Decimal, unit: str) -> None:
         self.unit = unit
-        self.step = rounded_step(float(largest))
+        self.step = axis_step(float(largest))
         self.top = self.step * max(math.ceil(float(largest) / self.step - 1e-9), 1)
 
     def y(self, value: Decimal) -> float:
         return HEIGHT - BOTTOM - float(value) / self.top * (HEIGHT - TOP - BOTTOM)
 
     def text(self, value: Decimal) -> str:
-        return amount_text(value, self.unit)
+        return format_short(value, self.unit)
 
     def axis(self) -> str:
         drawn = []
@@ -190,33 +192,12 @@ def _names(names: Sequence[str], step: float) -> list[str]:
     ]
 
 
-def rounded_step(largest: float) -> float:
+def axis_step(largest: float) -> float:
     """A step of 1, 2 or 5 times a power of ten that reaches the largest value in three or four."""
     if largest <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(largest / 3))
     return next((power * factor for factor in (1, 2, 5) if largest / (power * factor) <= 4.2), power * 10)
-
-
-def amount_text(value: Decimal, unit: str) -> str:
-    """Write a number for the eye: two or three significant digits."""
-    if unit == "%":
-        return f"{value:.1f} %".replace(".0 %", " %")
-    sign = "-" if value < 0 else ""
-    size = abs(value)
-    for factor, letter in ((10**9, "bn"), (10**6, "m"), (10**3, "k")):
-        if size >= factor:
-            return f"{sign}{unit}{_plain(size / factor)}{letter}"
-    return f"{sign}{unit}{_plain(size)}"
-
-
-def _plain(size: Decimal) -> str:
-    if size == 0:
-        return "0"
-    if size >= 100 or size == size.to_integral_value():
-        return f"{size:.0f}"
-    digits = max(0, 1 - size.adjusted()) if size < 1 else 2 if size < 10 else 1
-    return f"{size:.{min(digits, 9)}f}".rstrip("0").rstrip(".") or "0"
 
 
 def _short(name: str) -> str:

@@ -60,10 +60,10 @@ def coverage(books: BooksSnapshot) -> CoverageFigures:
         if row.samples >= K and correct is not None:
             latest[row.request_id] = (row, correct >= RIGHT_FROM)
     plain = CoverageFigures(observed, len(latest), used / observed, unreadable / samples)
-    return _judged(plain, list(latest.values())) if latest else plain
+    return _add_ratings(plain, list(latest.values())) if latest else plain
 
 
-def _judged(plain: CoverageFigures, labelled: list[tuple[Any, bool]]) -> CoverageFigures:
+def _add_ratings(plain: CoverageFigures, labelled: list[tuple[Any, bool]]) -> CoverageFigures:
     """Add the shares of votes of which it is known whether what they selected was right."""
     at_1 = majority = chosen = covered = 0.0
     for row, is_right in labelled:

@@ -8,7 +8,7 @@ from typing import Any
 from router.database import codes
 from router.ledger.cells import QUARTER_MS, UNKNOWN, CallRole
 
-Shown = Callable[[int, Mapping[int, str]], str | None]
+Describe = Callable[[int, Mapping[int, str]], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Dimension:
 
     name: str
     key: str | None
-    shown: Shown
+    describe: Describe
     meaning: str
 
 
@@ -33,7 +33,7 @@ def _provider(value: int, labels: Mapping[int, str]) -> str | None:
     return labels[value].partition("/")[0] if value in labels else None
 
 
-def _member(members: Mapping[Any, int]) -> Shown:
+def _member(members: Mapping[Any, int]) -> Describe:
     names = {code: str(member) for member, code in members.items()}
     return lambda value, labels: names.get(value)
 
@@ -66,9 +66,9 @@ DIMENSIONS: Mapping[str, Dimension] = {
 TIMES = ("day", "hour")
 
 
-def shown(dimension: Dimension, value: int, labels: Mapping[int, str]) -> str | None:
+def describe_value(dimension: Dimension, value: int, labels: Mapping[int, str]) -> str | None:
     """Write a key's value; None is unknown."""
-    return None if value == UNKNOWN else dimension.shown(value, labels)
+    return None if value == UNKNOWN else dimension.describe(value, labels)
 
 
 def time_label(name: str, quarter: int, zone: tzinfo) -> str | None:

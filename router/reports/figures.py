@@ -81,12 +81,12 @@ def _cost(sums: Sums) -> int | None:
     return sums.cost_nanousd if sums.has_cost else None
 
 
-def _expected(sums: Sums) -> int | None:
+def _expectation(sums: Sums) -> int | None:
     return sums.expected_nanousd if sums.has_revenue else None
 
 
 def _contribution(sums: Sums) -> int | None:
-    cost, expected = _cost(sums), _expected(sums)
+    cost, expected = _cost(sums), _expectation(sums)
     return None if cost is None or expected is None else expected - cost
 
 
@@ -104,7 +104,7 @@ def _(s: Standing) -> object:
 
 @_figure("expected_revenue_usd", "Expected revenue", "sum of what each request was expected to earn", NO_REVENUE, MONEY)
 def _(s: Standing) -> object:
-    return _text(_expected(s.total))
+    return _text(_expectation(s.total))
 
 
 @_figure("booked_revenue_usd", "Booked revenue", "sum of revenue events, statements included", NOTHING_BOOKED, MONEY)
@@ -148,13 +148,13 @@ def _(s: Standing) -> object:
 
 @_figure("margin", "Margin", "expected contribution / expected revenue", "nothing is expected to be earned", MONEY)
 def _(s: Standing) -> object:
-    left, expected = _contribution(s.total), _expected(s.total)
+    left, expected = _contribution(s.total), _expectation(s.total)
     return None if left is None or not expected else ratio(Decimal(left), Decimal(expected))
 
 
 for _what, _title, _of in (
     ("cost", "Cost", _cost),
-    ("expected_revenue", "Expected revenue", _expected),
+    ("expected_revenue", "Expected revenue", _expectation),
     ("contribution", "Contribution", _contribution),
 ):
     for _suffix, _words, _times in (("per_query", "per query", 1), ("per_thousand", "per thousand queries", 1_000)):
@@ -286,7 +286,7 @@ for _tier in ("fast", "reasoning"):
         cost = always(s, tier)
         return None if cost is None else usd(cost)
 
-    def _saved(s: Standing, tier: str = _tier) -> object:
+    def _savings(s: Standing, tier: str = _tier) -> object:
         cost = always(s, tier)
         return None if cost is None or not s.total.has_cost else usd(cost - s.total.cost_nanousd)
 
@@ -303,7 +303,7 @@ for _tier in ("fast", "reasoning"):
         f"cost of always {_tier} - cost, every judge, losing sample, shadow, retry and failure counted",
         SAVING_NEEDS,
         SAVINGS,
-    )(_saved)
+    )(_savings)
 
 
 TOKENS = "Tokens"

@@ -1,37 +1,80 @@
-"""Figures for the eye: fewer digits, thousands apart, shares in percent. JSON and CSV stay exact."""
+"""Figures for the eye: fewer digits, thousands apart, shares in percent. JSON and CSV stay exact.
 
+Every function writes what is not known as `unknown`.
+"""
+
+from collections.abc import Callable
 from decimal import Decimal
 
+from router.money import NANO_PER_USD
 
-def number(value: object) -> str:
+UNKNOWN = "unknown"
+
+
+def format_count(value: object) -> str:
     """Write a count."""
-    return "unknown" if value is None else f"{int(str(value)):,}"
+    return UNKNOWN if value is None else f"{int(str(value)):,}"
 
 
-def amount(value: object) -> str:
+def format_usd(value: object, sign: str = "$") -> str:
     """Write dollars with as many digits as a reader needs: cents from a dollar on, four digits below."""
-    if value is None:
-        return "unknown"
-    exact = Decimal(str(value))
-    sign = "-" if exact < 0 else ""
+    exact = _known(value)
+    if exact is None:
+        return UNKNOWN
     size = abs(exact)
-    if size >= 1 or size == 0:
-        return f"{sign}${size:,.2f}"
-    return f"{sign}${size:.{min(9, 3 - size.adjusted())}f}"
+    digits = 2 if size >= 1 or size == 0 else min(9, 3 - size.adjusted())
+    return f"{'-' if exact < 0 else ''}{sign}{size:,.{digits}f}"
 
 
-def percent(value: object) -> str:
-    """Write a share; a small one that is not nothing is not shown as nothing."""
-    if value is None:
-        return "unknown"
-    exact = Decimal(str(value)) * 100
-    return f"{exact:.1f} %" if abs(exact) >= 1 or exact == 0 else f"{exact:.3f} %"
+def format_nanousd(nano: int | None) -> str:
+    """Write nano-dollars as dollars."""
+    return UNKNOWN if nano is None else format_usd(Decimal(nano) / NANO_PER_USD)
 
 
-def figure_text(name: str, value: object) -> str:
+def format_share(value: object) -> str:
+    """Write a share in percent; a small one that is not nothing is not shown as nothing."""
+    exact = _known(value)
+    if exact is None:
+        return UNKNOWN
+    percent = exact * 100
+    return f"{percent:.1f} %" if abs(percent) >= 1 or percent == 0 else f"{percent:.3f} %"
+
+
+def format_figure(name: str, value: object) -> str:
     """Write a standing figure by what its name says it is."""
     if name == "tokens_per_usd":
-        return number(value)
+        return format_count(value)
     if name.endswith("_usd"):
-        return amount(value)
-    return percent(value)
+        return format_usd(value)
+    return format_share(value)
+
+
+def format_interval(low: object, high: object, write: Callable[[object], str]) -> str:
+    """Write an interval whose ends are written by `write`."""
+    return UNKNOWN if low is None or high is None else f"{write(low)} to {write(high)}"
+
+
+def format_short(value: Decimal, unit: str) -> str:
+    """Write a number as a chart has room for: two or three significant digits, thousands and more by a letter."""
+    if unit == "%":
+        return f"{value:.1f} %".replace(".0 %", " %")
+    sign = "-" if value < 0 else ""
+    size = abs(value)
+    for factor, letter in ((10**9, "bn"), (10**6, "m"), (10**3, "k")):
+        if size >= factor:
+            return f"{sign}{unit}{_few_digits(size / factor)}{letter}"
+    return f"{sign}{unit}{_few_digits(size)}"
+
+
+def _few_digits(size: Decimal) -> str:
+    if size == 0:
+        return "0"
+    if size >= 100 or size == size.to_integral_value():
+        return f"{size:.0f}"
+    digits = max(0, 1 - size.adjusted()) if size < 1 else 2 if size < 10 else 1
+    return f"{size:.{min(digits, 9)}f}".rstrip("0").rstrip(".") or "0"
+
+
+def _known(value: object) -> Decimal | None:
+    exact = None if value is None else Decimal(str(value))
+    return None if exact is None or exact.is_nan() else exact

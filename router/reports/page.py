@@ -1,6 +1,6 @@
 """A whole report as one HTML file: readable alone, offline, on paper, at phone width, in light and dark."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -13,11 +13,11 @@ from router.reports import charts
 from router.reports.charts import Series
 from router.reports.coverage import CoverageFigures
 from router.reports.figures import definitions
-from router.reports.formatting import amount, figure_text, number, percent
+from router.reports.formatting import format_count, format_figure, format_interval, format_share, format_usd
 from router.reports.queries import Filters, Report, Sums
 from router.reports.scatter import tradeoff_chart
 from router.reports.standing import Freshness, FullReport
-from router.reports.tradeoff import Estimated, Tradeoff
+from router.reports.tradeoff import Tradeoff
 from router.reports.window import Window
 
 TIERS = ("fast", "reasoning", "parallel")
@@ -42,8 +42,10 @@ def page(
         is_empty=not total.requests,
         tiles=_tiles(found),
         sentences=_sentences(found),
-        charts=[chart for chart in (*_charts(found), *_traded(tradeoff)) if chart["svg"]] if total.requests else [],
-        tables=[*_tables(found), *_priced_quality(tradeoff), *_covered(found.coverage)],
+        charts=[chart for chart in (*_charts(found), *_tradeoff_charts(tradeoff)) if chart["svg"]]
+        if total.requests
+        else [],
+        tables=[*_tables(found), *_tradeoff_tables(tradeoff), *_coverage_tables(found.coverage)],
         groups=_groups(found),
     )
 
@@ -84,14 +86,14 @@ def freshness_text(fresh: Freshness, zone: tzinfo, now: datetime) -> str:
 def _tiles(found: FullReport) -> list[dict[str, object]]:
     figures = found.figures
     chosen = (
-        ("requests", number(found.standing.total.requests)),
-        ("cost", amount(figures["cost_usd"])),
-        ("expected revenue", amount(figures["expected_revenue_usd"])),
-        ("contribution", amount(figures["contribution_usd"])),
-        ("cost per 1000 queries", amount(figures["cost_per_thousand_usd"])),
-        ("revenue per 1000 queries", amount(figures["expected_revenue_per_thousand_usd"])),
-        ("deep share", percent(figures["deep_share"])),
-        ("break-even deep share", percent(figures["break_even_deep_share"])),
+        ("requests", format_count(found.standing.total.requests)),
+        ("cost", format_usd(figures["cost_usd"])),
+        ("expected revenue", format_usd(figures["expected_revenue_usd"])),
+        ("contribution", format_usd(figures["contribution_usd"])),
+        ("cost per 1000 queries", format_usd(figures["cost_per_thousand_usd"])),
+        ("revenue per 1000 queries", format_usd(figures["expected_revenue_per_thousand_usd"])),
+        ("deep share", format_share(figures["deep_share"])),
+        ("break-even deep share", format_share(figures["break_even_deep_share"])),
     )
     return [{"title": title, "value": value, "bad": value.startswith("-")} for title, value in chosen]
 
@@ -102,17 +104,18 @@ def _sentences(found: FullReport) -> list[str]:
     said = []
     for tier in ("reasoning", "fast"):
         if (saved := figures[f"saved_against_always_{tier}_usd"]) is not None and Decimal(str(saved)):
-            than = f"{amount(abs(Decimal(str(saved))))} {'more' if Decimal(str(saved)) >= 0 else 'less'}"
+            than = f"{format_usd(abs(Decimal(str(saved))))} {'more' if Decimal(str(saved)) >= 0 else 'less'}"
             said.append(f"Everything answered by {tier} would have cost {than}, all overhead counted; how, see below.")
     if figures["break_even_ecpm_usd"] is not None:
-        ecpm, needed = amount(figures["ecpm_usd"]), amount(figures["break_even_ecpm_usd"])
+        ecpm, needed = format_usd(figures["ecpm_usd"]), format_usd(figures["break_even_ecpm_usd"])
         said.append(f"An eCPM of {needed} would break even; assumed is {ecpm}.")
     if unpriced := total.calls - total.priced:
-        said.append(f"{number(unpriced)} of {number(total.calls)} calls have no price: the cost is a lower bound.")
+        calls = f"{format_count(unpriced)} of {format_count(total.calls)} calls"
+        said.append(f"{calls} have no price: the cost is a lower bound.")
     if total.booked_requests or total.booked_nanousd:
         gap = Decimal(str(figures["gap_usd"]))
-        than = f"{amount(abs(gap))} {'more' if gap >= 0 else 'less'} than was expected there"
-        said.append(f"Networks booked {amount(figures['booked_revenue_usd'])}: {than}.")
+        than = f"{format_usd(abs(gap))} {'more' if gap >= 0 else 'less'} than was expected there"
+        said.append(f"Networks booked {format_usd(figures['booked_revenue_usd'])}: {than}.")
     return said
 
 
@@ -152,7 +155,7 @@ def _charts(found: FullReport) -> list[dict[str, Any]]:
         {
             "title": "Cost and expected revenue by day",
             "text": "Bars: cost by the tier that answered. Line: expected revenue.",
-            "svg": charts.stacked(
+            "svg": charts.stack_bars(
                 short, [Series(t, t, daily(t)) for t in tiers], Series("expected revenue", "line", expected), "$"
             ),
             "key": [*key, ("expected revenue", "line")],
@@ -175,8 +178,8 @@ def _charts(found: FullReport) -> list[dict[str, Any]]:
             "svg": charts.histogram(counts, {tier: tier for tier in tiers}, BUCKETS_PER_DOUBLING),
             "key": key,
         },
-        _compared(found.more[("country",)], "Cost and expected revenue by country, per 1000 queries"),
-        _compared(found.more[("segment",)], "Cost and expected revenue by segment, per 1000 queries"),
+        _comparison_chart(found.more[("country",)], "Cost and expected revenue by country, per 1000 queries"),
+        _comparison_chart(found.more[("segment",)], "Cost and expected revenue by segment, per 1000 queries"),
         {
             "title": "The router's own overhead",
             "text": "What was paid for besides the answers.",
@@ -186,7 +189,7 @@ def _charts(found: FullReport) -> list[dict[str, Any]]:
     ]
 
 
-def _traded(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
+def _tradeoff_charts(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
     if tradeoff is None:
         return []
     text = f"{tradeoff.source}. Lines through points are 95 % intervals."
@@ -198,18 +201,18 @@ def _traded(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
     return [{"title": "What quality costs", "text": text, "svg": svg, "key": [*key, *kinds, ("today", "line")]}]
 
 
-def _priced_quality(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
+def _tradeoff_tables(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
     """The trade-off in numbers, or why there is none."""
     if tradeoff is None:
         return []
     rows = [
         (
             point.name,
-            amount(point.cost_usd_per_1k.value),
-            _interval(point.cost_usd_per_1k, amount),
-            percent(point.quality.value),
-            _interval(point.quality, percent),
-            percent(point.deep_share),
+            format_usd(point.cost_usd_per_1k.value),
+            format_interval(point.cost_usd_per_1k.low, point.cost_usd_per_1k.high, format_usd),
+            format_share(point.quality.value),
+            format_interval(point.quality.low, point.quality.high, format_share),
+            format_share(point.deep_share),
         )
         for point in tradeoff.points
     ]
@@ -218,7 +221,7 @@ def _priced_quality(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
     return [{"title": "What quality costs", "text": text, "columns": columns, "left": 1, "rows": rows, "total": None}]
 
 
-def _covered(found: CoverageFigures) -> list[dict[str, Any]]:
+def _coverage_tables(found: CoverageFigures) -> list[dict[str, Any]]:
     """What more samples could have found beside what was chosen; nothing where nobody looked."""
     if not found.observed:
         return []
@@ -231,20 +234,16 @@ def _covered(found: CoverageFigures) -> list[dict[str, Any]]:
         ("of the samples could not be read", found.unreadable),
     )
     text = (
-        f"{number(found.observed)} queries sampled to the end, {number(found.labelled)} of them rated; the tier had "
-        f"stopped after {found.samples_used:.1f} samples on average. Without ratings the shares are unknown."
+        f"{format_count(found.observed)} queries sampled to the end, {format_count(found.labelled)} of them rated; the "
+        f"tier had stopped after {found.samples_used:.1f} samples on average. Without ratings the shares are unknown."
     )
-    rows = [(title, percent(value)) for title, value in shown]
+    rows = [(title, format_share(value)) for title, value in shown]
     columns = ("parallel tier", "share")
     title = "Coverage beside selection"
     return [{"title": title, "text": text, "columns": columns, "left": 1, "rows": rows, "total": None}]
 
 
-def _interval(found: Estimated, shown: Callable[[object], str]) -> str:
-    return "unknown" if found.low is None or found.high is None else f"{shown(found.low)} to {shown(found.high)}"
-
-
-def _compared(report: Report, title: str) -> dict[str, Any]:
+def _comparison_chart(report: Report, title: str) -> dict[str, Any]:
     rows = [
         (
             key[0] or "unknown",
@@ -284,9 +283,9 @@ def _tables(found: FullReport) -> list[dict[str, Any]]:
             "rows": [
                 (
                     str(line["role"] or "unknown").replace("_", " "),
-                    number(line["calls"]),
-                    amount(line["cost_usd"]),
-                    percent(line["share_of_cost"]),
+                    format_count(line["calls"]),
+                    format_usd(line["cost_usd"]),
+                    format_share(line["share_of_cost"]),
                 )
                 for line in found.overhead
             ],
@@ -299,10 +298,10 @@ def _tables(found: FullReport) -> list[dict[str, Any]]:
             s["key"] or "none",
             s["name"] or "-",
             s["segment"] or "-",
-            number(s["requests"]),
-            amount(s["cost_usd"]),
-            amount(s["cost_per_query_usd"]),
-            amount(s["contribution_usd"]),
+            format_count(s["requests"]),
+            format_usd(s["cost_usd"]),
+            format_usd(s["cost_per_query_usd"]),
+            format_usd(s["contribution_usd"]),
         )
         for s in found.spenders
     ]
@@ -312,7 +311,7 @@ def _tables(found: FullReport) -> list[dict[str, Any]]:
 
 
 def _table(title: str, report: Report, total: Sums) -> dict[str, Any]:
-    rows = report.ordered()
+    rows = report.rows_in_order()
     by_time = any(name in ("day", "hour", "turn", "policy") for name in report.by)
     shown = rows if by_time or len(rows) <= MOST_ROWS else _largest(report, MOST_ROWS)
     text = (
@@ -333,14 +332,14 @@ def _cells(sums: Sums) -> tuple[str, ...]:
     figures = sums.figures()
     per = [_per_thousand(nano, sums) for nano in (sums.cost_nanousd, sums.expected_nanousd)]
     return (
-        number(sums.requests),
-        amount(figures["cost_usd"]),
-        amount(figures["expected_revenue_usd"]),
-        amount(figures["booked_revenue_usd"]),
-        amount(figures["contribution_usd"]),
-        amount(per[0] if sums.has_cost else None),
-        amount(per[1] if sums.has_revenue else None),
-        percent(figures["deep_share"]),
+        format_count(sums.requests),
+        format_usd(figures["cost_usd"]),
+        format_usd(figures["expected_revenue_usd"]),
+        format_usd(figures["booked_revenue_usd"]),
+        format_usd(figures["contribution_usd"]),
+        format_usd(per[0] if sums.has_cost else None),
+        format_usd(per[1] if sums.has_revenue else None),
+        format_share(figures["deep_share"]),
     )
 
 
@@ -349,7 +348,7 @@ def _groups(found: FullReport) -> dict[str, list[dict[str, object]]]:
     for figure in definitions():
         value = found.figures[figure.name]
         known = value is not None
-        text = figure_text(figure.name, value) if known else f"unknown: {figure.unknown}"
+        text = format_figure(figure.name, value) if known else f"unknown: {figure.unknown}"
         line = {"title": figure.title, "value": text, "known": known, "formula": figure.formula}
         groups.setdefault(figure.group, []).append(line)
     return groups

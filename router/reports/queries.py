@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from router.ledger.cells import ADDED_FACTS
 from router.money import usd_text
-from router.reports.dimensions import DIMENSIONS, TIMES, shown
+from router.reports.dimensions import DIMENSIONS, TIMES, describe_value
 from router.reports.reading import BooksSnapshot, reading
 from router.reports.window import Window
 
@@ -118,13 +118,13 @@ class Report:
             total.add(sums.facts, sums.largest)
         return total
 
-    def ordered(self) -> list[tuple[tuple[str | None, ...], Sums]]:
+    def rows_in_order(self) -> list[tuple[tuple[str | None, ...], Sums]]:
         """The rows in the order of their keys, the unknown last."""
         return sorted(self.rows.items(), key=lambda row: [(value is None, _natural(value)) for value in row[0]])
 
     def lines(self) -> list[dict[str, object]]:
         """Write the rows in the order of their keys, the unknown last."""
-        return [dict(zip(self.by, key, strict=True)) | sums.figures() for key, sums in self.ordered()]
+        return [dict(zip(self.by, key, strict=True)) | sums.figures() for key, sums in self.rows_in_order()]
 
     def unknowns(self) -> list[str]:
         """Say why there are rows of which something is not known; what has no requests speaks for itself."""
@@ -137,10 +137,10 @@ class Report:
 def costs(engine: Engine, by: Sequence[str], window: Window, where: Filters | None = None) -> Report:
     """Add up cost and revenue by one or several dimensions, of the requests that pass the filters."""
     with reading(engine, window) as books:
-        return grouped(books, by, where or {})
+        return sum_by(books, by, where or {})
 
 
-def grouped(books: BooksSnapshot, by: Sequence[str], where: Filters) -> Report:
+def sum_by(books: BooksSnapshot, by: Sequence[str], where: Filters) -> Report:
     """Add up by dimensions within one snapshot."""
     used = [DIMENSIONS[name] for name in dict.fromkeys((*by, *where))]
     keys = [dimension.key for dimension in used if dimension.key is not None]
@@ -150,7 +150,7 @@ def grouped(books: BooksSnapshot, by: Sequence[str], where: Filters) -> Report:
         values = dict(zip(times, cell.label, strict=True))
         for dimension in used:
             if dimension.key is not None:
-                values[dimension.name] = shown(dimension, cell.values[dimension.key], books.labels)
+                values[dimension.name] = describe_value(dimension, cell.values[dimension.key], books.labels)
         if all(values[name] in wanted for name, wanted in where.items()):
             key = tuple(values[name] for name in by)
             report.rows.setdefault(key, Sums()).add(cell.facts, cell.largest)

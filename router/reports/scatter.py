@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 
-from router.reports.charts import LEFT, RIGHT, WIDTH, amount_text, rounded_step, svg
+from router.reports.charts import LEFT, RIGHT, WIDTH, axis_step, svg
+from router.reports.formatting import format_short
 from router.reports.tradeoff import Point
 
 HEIGHT, TOP, BOTTOM = 270, 12, 40
@@ -39,7 +40,7 @@ class _Canvas:
         self._low, self._high = middle - span / 2, middle + span / 2
         good = [p.quality.value for p in points]
         ends = [e for p in points if p.kind != "sweep" for e in (p.quality.low, p.quality.high) if e is not None]
-        step = rounded_step(max(max(good) - min(good), 0.05))
+        step = axis_step(max(max(good) - min(good), 0.05))
         self._step = step
         # An interval may leave the picture, a value may not: one wide interval would make all else flat.
         lowest = max(min([*good, *ends]), min(good) - 2 * step)
@@ -62,7 +63,7 @@ class _Canvas:
             drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
             drawn.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" class="end">{value * 100:.0f} %</text>')
         for cost in _ticks(self._low, self._high):
-            x, text = self.x(cost), amount_text(Decimal(repr(cost)), "$")
+            x, text = self.x(cost), format_short(Decimal(repr(cost)), "$")
             drawn.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
             drawn.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 15}" class="middle">{text}</text>')
         middle = (LEFT + WIDTH - RIGHT) / 2
@@ -82,7 +83,7 @@ class _Canvas:
             low, high = self.x(cost.low), self.x(cost.high)
             lines.append(f'<line class="interval" x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>')
         hollow = " hollow" if point.doubt else ""
-        title = f"{point.name}: {amount_text(Decimal(repr(cost.value)), '$')} per 1000, quality {good.value:.1%}"
+        title = f"{point.name}: {format_short(Decimal(repr(cost.value)), '$')} per 1000, quality {good.value:.1%}"
         return (
             f'{"".join(lines)}<circle class="{look}{hollow}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
             f"<title>{escape(title)}</title></circle>"

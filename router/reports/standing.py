@@ -16,7 +16,7 @@ from router.reports.costs import Costs
 from router.reports.coverage import CoverageFigures, coverage
 from router.reports.dimensions import DIMENSIONS
 from router.reports.figures import Standing, per_request, values
-from router.reports.queries import Filters, Report, Sums, grouped, share
+from router.reports.queries import Filters, Report, Sums, share, sum_by
 from router.reports.reading import BooksSnapshot, reading
 from router.reports.window import Window
 
@@ -56,11 +56,11 @@ def full_report(
 ) -> FullReport:
     """Read it all; the standing figures are those of the whole window, whatever the filters."""
     with reading(engine, window) as books:
-        by_tier, by_role = grouped(books, ["tier"], {}), grouped(books, ["role"], {})
-        report = by_tier if tuple(by) == ("tier",) and not where else grouped(books, by, where)
+        by_tier, by_role = sum_by(books, ["tier"], {}), sum_by(books, ["role"], {})
+        report = by_tier if tuple(by) == ("tier",) and not where else sum_by(books, by, where)
         total = by_tier.totals()
         tier = DIMENSIONS["tier"]
-        counts = {tier.shown(code, books.labels): found for code, found in books.costs().items()}
+        counts = {tier.describe(code, books.labels): found for code, found in books.costs().items()}
         together: dict[int, int] = {}
         for found in counts.values():
             for bucket, requests in found.items():
@@ -79,7 +79,7 @@ def full_report(
             overhead(by_role, total),
             _spenders(books),
             {name: Costs(found, by_tier.rows[(name,)].largest) for name, found in counts.items()},
-            {names: grouped(books, names, where) for names in more},
+            {names: sum_by(books, names, where) for names in more},
             freshness(books),
             is_synthetic(books),
             coverage(books),
@@ -95,14 +95,14 @@ def overhead(by_role: Report, total: Sums) -> list[dict[str, object]]:
             "cost_usd": sums.figures()["cost_usd"],
             "share_of_cost": share(sums.cost_nanousd, total.cost_nanousd),
         }
-        for key, sums in by_role.ordered()
+        for key, sums in by_role.rows_in_order()
         if sums.calls or sums.cost_nanousd
     ]
 
 
 def _spenders(books: BooksSnapshot) -> list[dict[str, object]]:
     """The keys that cost most."""
-    by_key = grouped(books, ["key"], {})
+    by_key = sum_by(books, ["key"], {})
     names = {str(row.id): row for row in books.connection.execute(select(ApiKey.id, ApiKey.name, ApiKey.segment))}
     dearest = sorted(by_key.rows.items(), key=lambda row: -row[1].cost_nanousd)[:TOP_SPENDERS]
     found = []

@@ -117,17 +117,21 @@ def steps(before: Scenario, levers: Levers, replay: Replay | None = None) -> lis
         ("prices", BUCKETS),
     ):
         if (factor := getattr(levers, name)) is not None:
-            at = replace(at, tiers={t: _scaled(s, buckets, factor, name) for t, s in at.tiers.items()})
+            at = replace(at, tiers={t: _scale_buckets(s, buckets, factor, name) for t, s in at.tiers.items()})
             found.append((f"{name} x {factor}", at))
     if levers.cache_rate is not None:
-        at = replace(at, tiers={t: _cached(s, levers.cache_rate) for t, s in at.tiers.items()})
+        at = replace(at, tiers={t: _cache_input(s, levers.cache_rate) for t, s in at.tiers.items()})
         found.append((f"cache_rate {levers.cache_rate}", at))
     if levers.countries:
-        at = _mixed(at, levers.countries)
+        at = _mix_countries(at, levers.countries)
         found.append(("countries " + ", ".join(f"{c} {share}" for c, share in levers.countries.items()), at))
     if levers.deep_share is not None:
         name = "replayed" if replay is not None else "at average cost"
-        at = _deep(at, levers.deep_share) if replay is None else _replayed(at, levers.deep_share, replay)
+        at = (
+            _move_deep_share(at, levers.deep_share)
+            if replay is None
+            else _replay_to_share(at, levers.deep_share, replay)
+        )
         found.append((f"deep_share {levers.deep_share}, {name}", at))
     factor = _demand(before, at, levers)
     if factor != 1:
@@ -144,7 +148,7 @@ def _demand(before: Scenario, after: Scenario, levers: Levers) -> Decimal:
     return factor
 
 
-def _mixed(state: Scenario, wanted: Mapping[str, Decimal]) -> Scenario:
+def _mix_countries(state: Scenario, wanted: Mapping[str, Decimal]) -> Scenario:
     """Give countries other shares of the queries; the rest keep theirs among themselves, each its revenue a query."""
     total = sum((queries for queries, _ in state.countries.values()), Decimal(0))
     rest = sum((queries for name, (queries, _) in state.countries.items() if name not in wanted), Decimal(0))
@@ -170,7 +174,7 @@ def split(cost: int, tokens: Mapping[str, int], rates: Mapping[str, int]) -> tup
     return Decimal(0), {name: cost * weight / total for name, weight in weights.items()}
 
 
-def _scaled(state: TierState, buckets: Sequence[str], factor: Decimal, lever: str) -> TierState:
+def _scale_buckets(state: TierState, buckets: Sequence[str], factor: Decimal, lever: str) -> TierState:
     costs = {name: value * factor if name in buckets else value for name, value in state.costs.items()}
     if lever == "prices":
         return replace(state, costs=costs, other_cost=state.other_cost * factor)
@@ -178,7 +182,7 @@ def _scaled(state: TierState, buckets: Sequence[str], factor: Decimal, lever: st
     return replace(state, costs=costs, tokens=tokens)
 
 
-def _cached(state: TierState, rate: Decimal) -> TierState:
+def _cache_input(state: TierState, rate: Decimal) -> TierState:
     """Let so large a share of fresh and cached input be cached, at what each costs a token now."""
     fresh, cached = (state.tokens[name] for name in BUCKETS[:2])
     if not fresh or not cached:
@@ -189,10 +193,10 @@ def _cached(state: TierState, rate: Decimal) -> TierState:
     return replace(state, tokens={**state.tokens, **tokens}, costs={**state.costs, **costs})
 
 
-def _replayed(state: Scenario, share: Decimal, replay: Replay) -> Scenario:
+def _replay_to_share(state: Scenario, share: Decimal, replay: Replay) -> Scenario:
     """Move the thresholds until so large a share goes deep; as near as they can bring it."""
 
-    def moved(by: float) -> Scenario:
+    def move(by: float) -> Scenario:
         change = replay(by)
         one = {name: Decimal(repr(change.queries.get(name, 1.0))) for name in state.tiers}
         cost = {name: Decimal(repr(change.cost.get(name, 1.0))) for name in state.tiers}
@@ -205,14 +209,14 @@ def _replayed(state: Scenario, share: Decimal, replay: Replay) -> Scenario:
     low, high = -FARTHEST_MOVE, FARTHEST_MOVE
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        if (moved(middle).deep_share or Decimal(0)) > share:
+        if (move(middle).deep_share or Decimal(0)) > share:
             low = middle
         else:
             high = middle
-    return moved(high)
+    return move(high)
 
 
-def _deep(state: Scenario, share: Decimal) -> Scenario:
+def _move_deep_share(state: Scenario, share: Decimal) -> Scenario:
     """Move queries between fast and the deep tiers, which keep their proportions."""
     now = state.deep_share
     fast = state.tiers.get(FAST)

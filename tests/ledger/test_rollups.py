@@ -24,7 +24,7 @@ from router.ledger.cells import GROUPINGS, Grain, grouping_for, pieces
 from router.ledger.rows import CallRow, RequestRow
 from router.ledger.store import insert_new, labels
 from router.reports.dimensions import DIMENSIONS
-from router.reports.queries import Filters, Report, costs, grouped
+from router.reports.queries import Filters, Report, costs, sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
 
@@ -170,7 +170,7 @@ def without_rollups(engine: Engine, by: Sequence[str], window: Window, where: Fi
     """The same question, answered from the lines alone."""
     with reading(engine, window) as books:
         books.dirty = {quarter for day in books.days for quarter in range(day * 96, day * 96 + 96)}
-        return grouped(books, by, where or {})
+        return sum_by(books, by, where or {})
 
 
 def same(one: Report, other: Report) -> None:

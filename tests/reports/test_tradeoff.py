@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from router.reports.scatter import tradeoff_chart
 from router.reports.tradeoff import Estimated, Point, WrongReplay, of_replay
-from router.tuning.tradeoff import judged, of_traffic
+from router.tuning.tradeoff import judge_tradeoff, of_traffic
 from tests.builders.traffics import LOGGED, a_world
 from tests.commands.conftest import Command, here, tierwise  # noqa: F401 - fixtures
 from tests.reports.test_queries import ALWAYS
@@ -56,7 +56,7 @@ def test_a_dearer_way_has_more_quality_and_its_own_place() -> None:
 
 
 def test_labelled_traffic_shows_what_thinking_more_brings() -> None:
-    found = judged(a_world().traffic, LOGGED)
+    found = judge_tradeoff(a_world().traffic, LOGGED)
     by_name = {point.name: point for point in found.points}
     assert {"always fast", "always reasoning", "today"} <= by_name.keys()
     sweep = sorted((p for p in found.points if p.kind == "sweep"), key=lambda p: p.deep_share or 0)

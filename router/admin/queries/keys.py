@@ -35,7 +35,7 @@ def read(engine: Engine, configured: Sequence[str], now_us: int) -> Spending:
     """Read everything the page shows."""
     with reading(engine, Window((now_us - WEEK_US) // DAY_US * DAY_US, None, UTC)) as books:
         by_key, by_segment = sum_by(books, ["key"], {}), sum_by(books, ["segment"], {})
-    made = keys.listed(engine)
+    made = keys.list_keys(engine)
     spent = {key[0]: sums for key, sums in by_key.rows.items()}
     rows = [{**row, "week": spent.get(str(row["id"]), Sums()).figures()} for row in made]
     known = {key[0] or "unknown": sums for key, sums in by_segment.rows.items()}

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from sqlalchemy import Engine
 
-from router.reports.queries import Report, Sums, sum_by, share
+from router.reports.queries import Report, Sums, share, sum_by
 from router.reports.reading import reading
 from router.reports.standing import Freshness, freshness, is_synthetic
 from router.reports.window import Window
