@@ -16,7 +16,7 @@ import msgspec
 from classifier.types import AnswerType
 from router.providers.base import Choice
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.keys import answer_key, asked, vote_key
+from router.tiers.vote.keys import answer_key, read_question, vote_key
 from router.tiers.vote.rates import wilson
 
 REQUEST_TIMEOUT_S = 600.0
@@ -54,6 +54,35 @@ class Instance:
     url: str
     key: str | None
     params: Mapping[str, Any]
+
+
+class _Refusal(msgspec.Struct):
+    message: str
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
+class _Answered(msgspec.Struct):
+    message: _Message
+
+
+class _Outcome(msgspec.Struct):
+    """What `x_tierwise` says of an answer."""
+
+    final_tier: str
+    calls: int
+    cost_nanousd: int | None
+    answer_type: AnswerType
+
+
+class _Reply(msgspec.Struct):
+    """What is read of a reply: an error, or an answer of Tierwise."""
+
+    error: _Refusal | None = None
+    choices: list[_Answered] = []
+    x_tierwise: _Outcome | None = None
 
 
 def read_questions(lines: Sequence[str]) -> list[Question]:
@@ -113,9 +142,11 @@ def summary(replayed: Sequence[Replayed], model: str) -> dict[str, object]:
     }
 
 
-async def is_right(expected: str, choice: Choice, question: Question, answer_type: str, checkers: CheckerPool) -> bool:
+async def is_right(
+    expected: str, choice: Choice, question: Question, answer_type: AnswerType, checkers: CheckerPool
+) -> bool:
     """Grade one answer against the expected one."""
-    read = asked(AnswerType(answer_type), question.messages, {})
+    read = read_question(answer_type, question.messages, {})
     wanted, given = answer_key(expected, read), vote_key(choice, read)
     if wanted is None or given is None:
         return _stands_in(expected, choice.content or "")
@@ -135,19 +166,24 @@ async def _ask(
     ended = Replayed(question.id, model)
     try:
         async with session.post(f"{instance.url}/v1/chat/completions", json=body, headers=headers) as response:
-            found = await response.json()
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            reply = msgspec.json.decode(await response.read(), type=_Reply)
+    except (aiohttp.ClientError, TimeoutError) as error:
         ended.error = f"{type(error).__name__}: {error}"
         return ended
-    if "error" in found:
-        ended.error = found["error"]["message"]
+    except msgspec.DecodeError as error:
+        ended.error = f"HTTP {response.status}, no answer of Tierwise: {error}"
         return ended
-    told, message = found["x_tierwise"], found["choices"][0]["message"]
-    ended.final_tier, ended.calls, ended.cost_nanousd = told["final_tier"], told["calls"], told["cost_nanousd"]
-    ended.answer = message["content"]
-    if question.answer is not None:
-        choice = Choice(content=message["content"])
-        ended.is_right = await is_right(question.answer, choice, question, told["answer_type"], checkers)
+    match reply:
+        case _Reply(error=_Refusal(message)):
+            ended.error = message
+        case _Reply(choices=[choice, *_], x_tierwise=_Outcome() as outcome):
+            ended.answer = choice.message.content
+            ended.final_tier, ended.calls, ended.cost_nanousd = outcome.final_tier, outcome.calls, outcome.cost_nanousd
+            if question.answer is not None:
+                given = Choice(content=ended.answer)
+                ended.is_right = await is_right(question.answer, given, question, outcome.answer_type, checkers)
+        case _:
+            ended.error = f"HTTP {response.status}, no answer of Tierwise"
     return ended
 
 
