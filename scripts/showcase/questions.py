@@ -14,7 +14,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,10 +26,9 @@ from sqlalchemy import Engine, func, select
 
 from router.commands.opening import opened
 from router.commands.output import wide_console
-from router.commands.report import short_usd
 from router.database import schema
 from router.database.tables import Call, Request
-from router.money import NANO_PER_USD
+from router.reports.formatting import format_nanousd
 from router.reports.page import MORE, page
 from router.reports.standing import full_report
 from router.reports.window import Window
@@ -149,7 +147,7 @@ def show(answers: list[dict[str, Any]], books: dict[str, tuple[int | None, int |
     cost, revenue = (sum(known for pair in amounts if (known := pair[place]) is not None) for place in (0, 1))
     for heading, footer in (("question", "total"), ("tier", ""), ("reason", "")):
         table.add_column(heading, footer)
-    numbers = (("score", ""), ("tokens", str(sum(tokens))), ("cost $", dollars(cost)), ("expected $", dollars(revenue)))
+    numbers = (("score", ""), ("tokens", str(sum(tokens))), ("cost", dollars(cost)), ("expected", dollars(revenue)))
     for heading, footer in numbers:
         table.add_column(heading, footer, justify="right", no_wrap=True)
     for entry, (spent, earned), used in zip(answers, amounts, tokens, strict=True):
@@ -161,13 +159,13 @@ def show(answers: list[dict[str, Any]], books: dict[str, tuple[int | None, int |
     console = wide_console()
     console.print(table)
     console.print(
-        f"contribution: ${dollars(revenue - cost)} on {len(answers)} answers (turns before the last excluded)"
+        f"contribution: {dollars(revenue - cost)} on {len(answers)} answers (turns before the last excluded)"
     )
 
 
 def dollars(nano: int | None) -> str:
     """Write an amount for the eye; unknown is a dash."""
-    return "-" if nano is None else short_usd(Decimal(nano) / NANO_PER_USD)
+    return "-" if nano is None else format_nanousd(nano)
 
 
 def _int(value: Any) -> int | None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from router.commands.report import short_usd
 from router.database import schema
 from router.ledger.export import COLUMNS
 from router.types import Tier
@@ -108,10 +107,3 @@ def test_an_unpriced_call_is_exported_with_an_empty_amount(tierwise: Command, bo
     assert [row["cost_nanousd"] for row in rows if row["segment"] == "free"] == [""]
     exported = json.loads(tierwise("ledger", "export", "--format", "json").out)
     assert [row["cost_nanousd"] for row in exported if row["segment"] == "free"] == [None]
-
-
-@pytest.mark.parametrize(
-    ("amount", "shown"), [("0", "0.00"), ("12.3456", "12.35"), ("0.00012345678", "0.00012346"), ("-0.5", "-0.50000")]
-)
-def test_dollars_are_shortened_for_the_eye(amount: str, shown: str) -> None:
-    assert short_usd(Decimal(amount)) == shown
