@@ -53,7 +53,7 @@ from router.pacing import controller
 from router.pacing.multipliers import Multipliers
 from router.policies import versions
 from router.policies.versions import PolicyBook
-from router.providers.catalog import Providers
+from router.providers.clients import Providers
 from router.refresher import Refresher
 from router.settings import Settings, WrongSetting
 from router.tiers.parallel.coverage_log import CoverageLog
@@ -65,10 +65,10 @@ HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, p
 def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starlette:
     """Build everything; raises WrongSetting, DatabaseUnusable, ArtifactError or Unavailable naming the cause."""
     clock, metrics = SystemClock(), Metrics()
-    engine, prices, earnings = _opened(settings, clock)
+    engine, prices, earnings = _open_books(settings, clock)
     keys, policy_book = KeyRing(engine), PolicyBook(engine)
     artifacts = Artifacts(
-        engine, artifact.load(settings.artifact), tell=metrics.fell_back, alarm=metrics.classifier_missing
+        engine, artifact.load(settings.artifact), tell=metrics.count_fallback, alarm=metrics.set_classifier_missing
     )
     artifacts.follow()
     # A classifier before the policy it is for.
@@ -80,13 +80,15 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days)
     paces = Multipliers(engine, lambda: policy_book.active, clock.now_us)
     limits = HarmLimits(**settings.canary.model_dump())
-    watch = CanaryMonitor(engine, policy_book, clock.now_us, limits=limits, wiring=settings.tiers, tell=metrics.watched)
+    canary_monitor = CanaryMonitor(
+        engine, policy_book, clock.now_us, limits=limits, wiring=settings.tiers, tell=metrics.set_canary
+    )
     leases = BudgetLeases(engine, spool.path.stem, clock.now_us)
     leases.load()
     votes, feedback = CoverageBook(engine, clock.now_us), FeedbackBook(engine)
     for follow in (
         paces.follow,
-        watch.follow,
+        canary_monitor.follow,
         lambda: prices.refresh(engine),
         lambda: earnings.refresh(engine),
         rollups.refresher(engine, clock.now_us),
@@ -95,7 +97,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     ):
         shipper.follow(follow)
 
-    calibration_watch, coverage = CalibrationMonitor(), CoverageLog(votes.note)
+    calibration_monitor, coverage = CalibrationMonitor(), CoverageLog(votes.note)
     parallel = lineup.parallel(settings, prices, coverage, clock)
     duels = Duels(
         lineup.rivals,
@@ -103,7 +105,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         parallel.checkers,
         clock.now_us,
         judges=lineup.judges,
-        tell=metrics.duelled,
+        tell=metrics.count_duel,
     )
     routing = DecisionEngine(
         artifacts.model,
@@ -136,7 +138,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     def learn(request_id: str, promised: float, correct: float) -> None:
         parallel.learn(request_id, correct)
         coverage.label(request_id, correct)
-        calibration_watch.observe(promised, correct)
+        calibration_monitor.observe(promised, correct)
 
     server, authenticator, stopping = settings.server, Authenticator(keys, settings.server.auth), asyncio.Event()
     admission = AdmissionControl(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
@@ -158,7 +160,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             metrics,
             lambda: shipper.state,
             lambda: routing.drift(policy_book.active.classifier),
-            calibration_watch,
+            calibration_monitor,
             coverage,
             authenticator,
         ),
@@ -173,7 +175,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         prices,
         lambda: shipper.state,
         lambda: artifacts.at_hand(policy_book.active.classifier),
-        watch.verdict_on,
+        canary_monitor.verdict_on,
     )
     routes += admin.admin_routes(pages, environ)
 
@@ -199,7 +201,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
-def _opened(settings: Settings, clock: SystemClock) -> tuple[Engine, PriceBook, RevenueBook]:
+def _open_books(settings: Settings, clock: SystemClock) -> tuple[Engine, PriceBook, RevenueBook]:
     """Open the books and bring what the settings say of policies, prices and revenue into them."""
     engine, now_us = schema.ready_engine(settings.database_url), clock.now_us()
     versions.import_dials(engine, settings.policy.model_dump(), now_us)

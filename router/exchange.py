@@ -11,7 +11,7 @@ from typing import Any
 from classifier.types import Estimate
 from router.clock import Clock
 from router.conversation import language
-from router.conversation.ads import AdLexicon, said_last, shipped
+from router.conversation.ads import AdLexicon, last_user_texts, load_lexicon
 from router.decision.engine import DecisionEngine, Routed
 from router.decision.rules import BudgetView
 from router.errors import QuotaExhausted, Unavailable
@@ -53,7 +53,7 @@ class Dispatcher:
         pressure: Callable[[str], float] = lambda segment: 0.0,
         ads: AdLexicon | None = None,
     ) -> None:
-        self._ads = ads or shipped()
+        self._ads = ads or load_lexicon()
         self._learning = learning or Learning()
         self._pressure = pressure
         self._is_low = is_low
@@ -68,26 +68,26 @@ class Dispatcher:
         self._clock = clock
         self._metrics = metrics
 
-    async def open(self, ask: InferenceRequest) -> "Exchange":
+    async def open(self, request: InferenceRequest) -> "Exchange":
         """Decide about a request and prepare its answer; nothing is sent or booked yet.
 
         What it may cost is held against hard budgets. Raises RequestError, or Unavailable where a budget cannot be
         checked.
         """
-        routed = self._routing.route(ask)
+        routed = self._routing.route(request)
         decision = routed.decision if not self._is_low() else self._saving_space(routed)
-        exchange, short = await self._held(ask, routed, decision)
+        exchange, short = await self._hold_worst_case(request, routed, decision)
         if short is not None and decision.tier is not Tier.FAST:
             degraded = routed.within(BudgetView(deep_available=False))
             if degraded.tier is Tier.FAST:
-                exchange, short = await self._held(ask, routed, degraded)
+                exchange, short = await self._hold_worst_case(request, routed, degraded)
         if short is not None:
             raise QuotaExhausted(f"the {short} is used up")
         return exchange
 
-    def left(self) -> None:
+    def count_unopened(self) -> None:
         """Note that a client went away before its request was opened."""
-        self._metrics.left()
+        self._metrics.count_unopened()
 
     def _saving_space(self, routed: Routed) -> Decision:
         """Decide while the spool has little room left: the deep tiers, which write most, stop first."""
@@ -101,31 +101,38 @@ class Dispatcher:
             raise Unavailable("the ledger is nearly out of disk space: only fast is served", code="spool_low")
         return decision
 
-    async def _held(self, ask: InferenceRequest, routed: Routed, decision: Decision) -> "tuple[Exchange, str | None]":
-        """Prepare the answer of one tier and hold its worst case; also tells which budget has too little for it."""
+    async def _hold_worst_case(
+        self, request: InferenceRequest, routed: Routed, decision: Decision
+    ) -> "tuple[Exchange, str | None]":
+        """Prepare the answer of one tier and hold its worst case; also names the budget that has too little for it."""
         opened_at = self._clock.now_us()
-        payer = Payer(ask.key_id, ask.segment, decision.tier)
+        payer = Payer(request.key_id, request.segment, decision.tier)
         budget_hold = self._budget_hold(payer, opened_at)
-        exchange = self._exchange(ask, routed, decision, opened_at, budget_hold)
+        exchange = self._exchange(request, routed, decision, opened_at, budget_hold)
         return exchange, await budget_hold.hold(exchange.worst_case()) if budget_hold else None
 
     def _exchange(
-        self, ask: InferenceRequest, routed: Routed, decision: Decision, opened_at: int, budget_hold: BudgetHold | None
+        self,
+        request: InferenceRequest,
+        routed: Routed,
+        decision: Decision,
+        opened_at: int,
+        budget_hold: BudgetHold | None,
     ) -> "Exchange":
         estimate = routed.estimate
-        said = said_last(ask.messages)
-        ad_view = self._ads.view(said)
+        user_texts = last_user_texts(request.messages)
+        ad_view = self._ads.view(user_texts)
         eligible = routed.ads_eligible and not ad_view.is_sensitive
         version, expected = self._revenue.estimate_revenue(
-            ask.segment, ask.country, eligible, surface=ask.surface, is_commercial=ad_view.is_commercial
+            request.segment, request.country, eligible, surface=request.surface, is_commercial=ad_view.is_commercial
         )
         opening = Opening(
-            request_id=ask.request_id,
+            request_id=request.request_id,
             opened_at=opened_at,
-            key_id=ask.key_id,
-            segment=ask.segment,
-            country=ask.country,
-            requested_model=ask.model,
+            key_id=request.key_id,
+            segment=request.segment,
+            country=request.country,
+            requested_model=request.model,
             first_tier=decision.tier,
             reason=decision.reason,
             score=decision.score,
@@ -135,9 +142,9 @@ class Dispatcher:
             policy_version=decision.policy_version,
             classifier_version=estimate.version,
             answer_type=estimate.answer_type,
-            language=_language(said),
+            language=_language(user_texts),
             turn=routed.turn,
-            streamed=ask.streamed,
+            streamed=request.streamed,
             ads_eligible=eligible,
             revenue_version=version,
             expected_revenue_nanousd=expected,
@@ -146,33 +153,33 @@ class Dispatcher:
             signal=routed.signal,
             previous_id=routed.previous_id,
         )
-        bound = ask.input_bytes + IMAGE_BOUND_TOKENS * routed.attachments
+        bound = request.input_bytes + IMAGE_BOUND_TOKENS * routed.attachments
         query = TierRequest(
-            request_id=ask.request_id,
-            messages=ask.messages,
-            params=ask.params,
+            request_id=request.request_id,
+            messages=request.messages,
+            params=request.params,
             estimate=estimate,
             input_bound_tokens=bound,
-            n=ask.n,
+            n=request.n,
             effort=decision.effort,
-            max_visible_tokens=ask.max_visible_tokens,
-            max_output_tokens=ask.max_output_tokens,
-            explicit=ask.model == Tier.PARALLEL,
-            pressure=0.0 if ask.model == Tier.PARALLEL else self._pressure(ask.segment),
+            max_visible_tokens=request.max_visible_tokens,
+            max_output_tokens=request.max_output_tokens,
+            explicit=request.model == Tier.PARALLEL,
+            pressure=0.0 if request.model == Tier.PARALLEL else self._pressure(request.segment),
             max_samples=routed.policy.parallel_samples,
             confidence=routed.policy.parallel_confidence,
         )
         calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound, budget_hold)
-        tier = self._explicit.get(ask.model) or self._tiers[decision.tier]
-        contest = self._contest(ask, routed, decision, query, calls, opened_at)
-        exchange = Exchange(decision, estimate, query, tier, calls, expected, self._metrics, contest)
-        if ask.model not in self._explicit:
-            exchange.waited = partial(self._routing.waited, decision.tier, ask.streamed)
+        tier = self._explicit.get(request.model) or self._tiers[decision.tier]
+        duel = self._duel(request, routed, decision, query, calls, opened_at)
+        exchange = Exchange(decision, estimate, query, tier, calls, expected, self._metrics, duel)
+        if request.model not in self._explicit:
+            exchange.note_wait = partial(self._routing.note_wait, decision.tier, request.streamed)
         return exchange
 
-    def _contest(
+    def _duel(
         self,
-        ask: InferenceRequest,
+        request: InferenceRequest,
         routed: Routed,
         decision: Decision,
         query: TierRequest,
@@ -181,29 +188,33 @@ class Dispatcher:
     ) -> PendingDuel | None:
         """Keep the request's features where they are to be learnt from, and set up the duel it is chosen for."""
         learning = self._learning
-        can_be_duelled = query.n == 1 and not routed.attachments and ask.allowed_tiers >= {Tier.FAST, Tier.REASONING}
+        can_be_duelled = (
+            query.n == 1 and not routed.attachments and request.allowed_tiers >= {Tier.FAST, Tier.REASONING}
+        )
         share = 0.0 if self._is_low() or not can_be_duelled else routed.policy.shadow
-        is_duelled = learning.is_duelled(ask.request_id, decision, share)
-        kept = learning.features_to_keep(ask.request_id, decision, routed.estimate, opened_at, is_duelled=is_duelled)
+        is_duelled = learning.is_duelled(request.request_id, decision, share)
+        kept = learning.features_to_keep(
+            request.request_id, decision, routed.estimate, opened_at, is_duelled=is_duelled
+        )
         if kept is not None:
             calls.note(kept)
         if not is_duelled or learning.duels is None:
             return None
-        payer = Payer(ask.key_id, ask.segment, decision.tier)
+        payer = Payer(request.key_id, request.segment, decision.tier)
         return PendingDuel(learning.duels, query, calls, lambda: self._budget_hold(payer, opened_at))
 
     def _budget_hold(self, payer: Payer, opened_at: int) -> BudgetHold | None:
         return self._leases.budget_hold(payer, opened_at) if self._leases else None
 
 
-def _language(said: list[str]) -> str | None:
+def _language(texts: list[str]) -> str | None:
     """The language of the last turn, or, where it does not tell, of the last ones together."""
-    found = language.guess(said[-1]) if said else None
-    return found or (language.guess("\n".join(said)) if len(said) > 1 else None)
+    guess = language.guess(texts[-1]) if texts else None
+    return guess or (language.guess("\n".join(texts)) if len(texts) > 1 else None)
 
 
-def _untold(wait_ms: float) -> None:
-    """Nobody wants to know."""
+def _ignore_wait(wait_ms: float) -> None:
+    """Do nothing: the waits of explicit models are not noted."""
 
 
 class Exchange:
@@ -218,7 +229,7 @@ class Exchange:
         calls: Calls,
         expected_nanousd: int | None,
         metrics: Metrics,
-        contest: PendingDuel | None = None,
+        duel: PendingDuel | None = None,
     ) -> None:
         self.decision = decision
         self.estimate = estimate
@@ -227,8 +238,8 @@ class Exchange:
         self._tier = tier
         self._expected_nanousd = expected_nanousd
         self._metrics = metrics
-        self.waited: Callable[[float], None] = _untold
-        self._contest = contest
+        self.note_wait: Callable[[float], None] = _ignore_wait
+        self._duel = duel
         self._answer: Answer | None = None
         self._is_settled = False
 
@@ -246,8 +257,8 @@ class Exchange:
         assert isinstance(steps, AsyncGenerator)
         async with aclosing(steps):
             async for step in steps:
-                if self._contest is not None and isinstance(step, Delta):
-                    self._contest.note(step)
+                if self._duel is not None and isinstance(step, Delta):
+                    self._duel.note(step)
                 yield step
 
     def settle(self, outcome: Outcome, answer: Answer | None = None) -> None:
@@ -259,15 +270,15 @@ class Exchange:
         final_tier = answer.final_tier if answer else self.decision.tier
         self.calls.close(final_tier, outcome, answer.call_no if answer else None, fell_back=self._fell_back)
         if outcome is not Outcome.ERROR:
-            self.waited(self.calls.waited_ms)
+            self.note_wait(self.calls.waited_ms)
         costs = [call.cost_nanousd for call in self.calls.made]
         first_byte_ms = self.calls.first_byte_ms
-        self._metrics.settled(self.decision, final_tier, outcome, costs, self._expected_nanousd, first_byte_ms)
+        self._metrics.count_settled(self.decision, final_tier, outcome, costs, self._expected_nanousd, first_byte_ms)
 
     def follow_up(self) -> None:
         """Do what is left to do once the client has its last byte."""
-        if self._contest is not None and self._answer is not None:
-            self._contest.begin(self._answer)
+        if self._duel is not None and self._answer is not None:
+            self._duel.begin(self._answer)
 
     @property
     def reason(self) -> Reason:
@@ -293,7 +304,7 @@ class Exchange:
     def explanation(self, answer: Answer, ignored: list[str]) -> dict[str, Any]:
         """Say why and by whom the request was answered: the `x_tierwise` object."""
         decision = self.decision
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "request_id": self._query.request_id,
             "tier": decision.tier,
             "reason": self.reason,
@@ -316,5 +327,5 @@ class Exchange:
             "ignored": ignored,
         }
         if answer.confidence is not None:
-            told["confidence"] = answer.confidence
-        return told | (answer.trace or {})
+            fields["confidence"] = answer.confidence
+        return fields | (answer.trace or {})

@@ -145,7 +145,7 @@ def create(
     return secret
 
 
-def listed(engine: Engine) -> list[dict[str, object]]:
+def list_keys(engine: Engine) -> list[dict[str, object]]:
     """List all keys, revoked ones too, without their hashes."""
     with engine.connect() as connection:
         rows = connection.execute(select(ApiKey.__table__).order_by(ApiKey.id)).mappings().all()

@@ -42,10 +42,10 @@ class Lineup:
             by_tier={
                 Tier.FAST: with_fallbacks(settings, settings.tiers.fast, environ),
                 Tier.REASONING: with_fallbacks(settings, settings.tiers.reasoning, environ),
-                Tier.PARALLEL: sampled(settings, environ),
+                Tier.PARALLEL: sampling_targets(settings, environ),
             },
             explicit={
-                name: Explicit(_booked_under(settings.models[name]), models)
+                name: Explicit(_tier_booked(settings.models[name]), models)
                 for name, models in explicit(settings, environ).items()
             },
             judges=judges(settings, environ),
@@ -74,18 +74,18 @@ class Lineup:
         self, settings: Settings, prices: PriceBook, coverage: CoverageLog, clock: SystemClock
     ) -> ParallelTier:
         """The runner of the parallel tier; raises WrongSetting for a confidence that its samples cannot reach."""
-        parallel, sampled = settings.tiers.parallel, self.by_tier[Tier.PARALLEL]
+        parallel, sampling_targets = settings.tiers.parallel, self.by_tier[Tier.PARALLEL]
         allowance = DailyAllowance(nano_from_usd(parallel.coverage_usd_per_day))
         shadow = ShadowSlice(
             parallel.coverage_share, lambda nanousd: allowance.affords(nanousd, clock.now_us()), coverage.note
         )
         try:
             chosen = ParallelOptions(
-                sampled,
+                sampling_targets,
                 parallel.max_samples,
                 parallel.confidence,
                 self.single(Tier.REASONING) if parallel.escalate_to else None,
-                price_ratio=_price_ratio(prices, self.by_tier[Tier.REASONING][0], sampled[0], clock.now_us()),
+                price_ratio=_price_ratio(prices, self.by_tier[Tier.REASONING][0], sampling_targets[0], clock.now_us()),
             )
         except ValueError as error:
             raise WrongSetting(str(error)) from None
@@ -106,24 +106,27 @@ def _price_ratio(prices: PriceBook, strong: ModelTarget, weak: ModelTarget, now_
     return max(strong_price.cost(STRONG_ANSWER) / max(weak_price.cost(SAMPLE), 1), 1.0)
 
 
-def _booked_under(model: ModelSettings) -> Tier:
+def _tier_booked(model: ModelSettings) -> Tier:
     """An explicit model that is asked to think is booked as reasoning, any other as fast."""
     return Tier.REASONING if model.max_thinking_tokens or model.effort not in (None, "none", "minimal") else Tier.FAST
 
 
 def with_fallbacks(settings: Settings, model: ModelSettings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
     """Return a model's target, then those of its fallbacks."""
-    target = known(model.target(environ))
+    target = complete_target(model.target(environ))
     return (
         target,
-        *(known(_fallback(settings, name, target, environ)) for name in settings.fallbacks.get(target.name, ())),
+        *(
+            complete_target(_fallback(settings, name, target, environ))
+            for name in settings.fallbacks.get(target.name, ())
+        ),
     )
 
 
-def sampled(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
+def sampling_targets(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
     """Return the targets of the parallel tier."""
     parallel = settings.tiers.parallel
-    return tuple(known(parallel.target_of(name, environ)) for name in parallel.models)
+    return tuple(complete_target(parallel.target_of(name, environ)) for name in parallel.models)
 
 
 def explicit(settings: Settings, environ: Mapping[str, str]) -> dict[str, tuple[ModelTarget, ...]]:
@@ -134,7 +137,7 @@ def explicit(settings: Settings, environ: Mapping[str, str]) -> dict[str, tuple[
 def judges(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
     """Return who may decide duels: one model, or nobody."""
     judge = settings.learning.judge
-    return () if judge is None else (known(judge.target(environ)),)
+    return () if judge is None else (complete_target(judge.target(environ)),)
 
 
 def every(settings: Settings, environ: Mapping[str, str]) -> list[ModelTarget]:
@@ -142,14 +145,14 @@ def every(settings: Settings, environ: Mapping[str, str]) -> list[ModelTarget]:
     found = [
         *with_fallbacks(settings, settings.tiers.fast, environ),
         *with_fallbacks(settings, settings.tiers.reasoning, environ),
-        *sampled(settings, environ),
+        *sampling_targets(settings, environ),
         *(target for targets in explicit(settings, environ).values() for target in targets),
         *judges(settings, environ),
     ]
     return list({(target.name, target.api_base): target for target in found}.values())
 
 
-def known(target: ModelTarget) -> ModelTarget:
+def complete_target(target: ModelTarget) -> ModelTarget:
     """Complete a target with what is publicly known of its model; the configuration beats it."""
     if target.provider == "embedded":
         thinking = target.max_thinking_tokens if target.max_thinking_tokens is not None else EMBEDDED_THINKING_TOKENS

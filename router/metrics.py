@@ -94,41 +94,41 @@ class Metrics:
         """Write everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    def shipped(self, state: ShippingState) -> None:
-        """Take over how shipping stands."""
+    def set_shipping(self, state: ShippingState) -> None:
+        """Set the gauges of shipping."""
         self.spool_lag.set(state.lag_entries)
         self.spool_age.set(state.lag_seconds)
         self.database_up.set(state.database_ok)
         self.rejected.set(state.rejected_requests)
 
-    def drifted(self, scores: Drift, calibration: Drift, calibration_error: float) -> None:
-        """Take over how the classifier holds up; NaN while there is too little to go by."""
+    def set_drift(self, scores: Drift, calibration: Drift, calibration_error: float) -> None:
+        """Set the gauges of the classifier's drift; NaN while there is too little to go by."""
         self.score_drift.set(scores.value)
         self.calibration_gap.set(calibration.value)
         self.calibration_error.set(calibration_error)
         self.alarm.labels("scores").set(scores.is_alarming)
         self.alarm.labels("calibration").set(calibration.is_alarming)
 
-    def covered(self, log: CoverageLog) -> None:
-        """Take over what sampling to the end shows: low efficiency asks for a verifier, low pass for a model."""
-        found = log.summary(COVERAGE_K)
-        self.coverage_queries.labels("no").set(log.observed - (found.queries if found else 0))
-        self.coverage_queries.labels("yes").set(found.queries if found else 0)
-        if found is not None:
-            self.coverage.labels("accuracy_at_1").set(found.accuracy_at_1)
-            self.coverage.labels("majority").set(found.majority_at_k)
-            self.coverage.labels("selected").set(found.selected_at_k)
-            self.coverage.labels("pass").set(found.pass_at_k)
-            self.coverage.labels("efficiency").set(nan if found.efficiency is None else found.efficiency)
-            self.coverage.labels("invalid").set(found.invalid_rate)
+    def set_coverage(self, log: CoverageLog) -> None:
+        """Set the gauges of coverage: low efficiency calls for a verifier, low pass for another model."""
+        summary = log.summary(COVERAGE_K)
+        self.coverage_queries.labels("no").set(log.observed - (summary.queries if summary else 0))
+        self.coverage_queries.labels("yes").set(summary.queries if summary else 0)
+        if summary is not None:
+            self.coverage.labels("accuracy_at_1").set(summary.accuracy_at_1)
+            self.coverage.labels("majority").set(summary.majority_at_k)
+            self.coverage.labels("selected").set(summary.selected_at_k)
+            self.coverage.labels("pass").set(summary.pass_at_k)
+            self.coverage.labels("efficiency").set(nan if summary.efficiency is None else summary.efficiency)
+            self.coverage.labels("invalid").set(summary.invalid_rate)
 
-    def duelled(self, ending: str, cost_nanousd: int) -> None:
+    def count_duel(self, ending: str, cost_nanousd: int) -> None:
         """Count a duel: how it ended, or why it did not take place."""
         self.duels.labels(ending).inc()
         self.duel_cost.inc(cost_nanousd)
 
-    def watched(self, verdict: Verdict | None) -> None:
-        """Take over what the guards say of the canary; nothing is shown while there is none."""
+    def set_canary(self, verdict: Verdict | None) -> None:
+        """Set the gauges of the canary's guards; there are none while no canary runs."""
         for gauge in (self.canary_requests, self.canary_harm, self.canary_evidence):
             gauge.clear()
         if verdict is not None:
@@ -138,19 +138,19 @@ class Metrics:
                 self.canary_harm.labels(finding.guard).set(finding.harm)
                 self.canary_evidence.labels(finding.guard).set(finding.evidence / finding.needed)
 
-    def fell_back(self, version: str) -> None:
+    def count_fallback(self, version: str) -> None:
         """Count a query that the configured classifier judged in place of the one that its policy names."""
         self.fallbacks.inc()
 
-    def classifier_missing(self, is_missing: bool) -> None:
-        """Take over whether a classifier that a policy names cannot be loaded."""
+    def set_classifier_missing(self, is_missing: bool) -> None:
+        """Set the alarm for a classifier that a policy names and that cannot be loaded."""
         self.alarm.labels("classifier").set(is_missing)
 
-    def left(self) -> None:
+    def count_unopened(self) -> None:
         """Count a client that went away before its request was opened: nothing was spent, nothing is booked."""
         self.unopened.inc()
 
-    def settled(
+    def count_settled(
         self,
         decision: Decision,
         final_tier: Tier,

@@ -54,11 +54,11 @@ def entry(model: str) -> dict[str, Any] | None:
     """
     entries = _entries()
     if model in entries:
-        return _decoded(entries[model])
+        return _decode(entries[model])
     provider, _, name = model.partition("/")
     if name not in entries:
         return None
-    found = _decoded(entries[name])
+    found = _decode(entries[name])
     return found if str(found.get("litellm_provider", "")).startswith(provider) else None
 
 
@@ -79,7 +79,7 @@ def _entries() -> dict[str, msgspec.Raw]:
     return msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw]) if path.exists() else {}
 
 
-def _decoded(raw: msgspec.Raw) -> dict[str, Any]:
+def _decode(raw: msgspec.Raw) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(bytes(raw), parse_float=Decimal)
     return found
 

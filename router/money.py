@@ -36,12 +36,12 @@ def nano_from_pico(pico: int) -> NanoUsd:
 
 def price_from_usd_per_million(usd: str | int | Decimal) -> PicoPerToken:
     """Convert USD per million tokens ("0.05") to pico-dollars per token; finer digits are rounded half-even."""
-    return PicoPerToken(_scaled(usd, 6))
+    return PicoPerToken(_scale(usd, 6))
 
 
 def nano_from_usd(usd: str | int | Decimal) -> NanoUsd:
     """Convert a dollar amount given as a decimal string to nano-dollars; finer digits are rounded half-even."""
-    return NanoUsd(_scaled(usd, 9))
+    return NanoUsd(_scale(usd, 9))
 
 
 def usd_text(nano: int) -> str:
@@ -51,7 +51,7 @@ def usd_text(nano: int) -> str:
     return f"{sign}{whole}.{part:09d}"
 
 
-def _scaled(value: str | int | Decimal, digits: int) -> int:
+def _scale(value: str | int | Decimal, digits: int) -> int:
     """Shift the point by `digits` and round once, however many digits there are."""
     if isinstance(value, (bool, float)):
         raise NotMoney(f"money is never a {type(value).__name__}: {value!r}")

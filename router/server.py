@@ -141,7 +141,7 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "ws": "none",
     }
     if workers == 1:
-        _AnnouncingServer(ListeningConfig(_unsearched(create(configured)), **options), announce).run()
+        _AnnouncingServer(ListeningConfig(_freeze_after_start(create(configured)), **options), announce).run()
         return
     if path is not None:
         os.environ[f"{ENV_PREFIX}CONFIG"] = str(path)
@@ -177,10 +177,10 @@ def worker() -> Starlette:
     """Make the app of one of several workers, from the same file and environment."""
     if (supervisor := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
-    return _unsearched(create(settings.load(settings.config_path(None))))
+    return _freeze_after_start(create(settings.load(settings.config_path(None))))
 
 
-def _unsearched(app: Starlette) -> Starlette:
+def _freeze_after_start(app: Starlette) -> Starlette:
     """Spare what a start made, and what lives as long as the process, from being searched for garbage."""
     started = app.router.lifespan_context
 

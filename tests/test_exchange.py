@@ -79,7 +79,7 @@ async def test_how_long_a_client_waited_is_noted_for_the_tier(outcome: Outcome, 
     seen: list[tuple[Tier, bool]] = []
 
     class Seeing(LatencyWindow):
-        def saw(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
+        def note_wait(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
             seen.append((tier, streamed))
 
     dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), waits=Seeing(lambda: 0.0))

@@ -100,6 +100,6 @@ def test_the_listing_shows_revoked_keys_too_and_no_hash(engine: Engine) -> None:
     a_key(engine, "one")
     a_key(engine, "two")
     keys.revoke(engine, "one", now_us=2)
-    rows = keys.listed(engine)
+    rows = keys.list_keys(engine)
     assert [(row["name"], row["revoked_at"]) for row in rows] == [("one", 2), ("two", None)]
     assert rows[0]["scopes"] == "chat,feedback"

@@ -1,7 +1,10 @@
 from typing import Any
 
+import pytest
+
 from router import lineup
 from router.providers.base import ModelTarget
+from router.providers.catalog import FAMILIES
 from router.settings import CallSettings, ModelSettings, Settings
 
 KEYS = {"OPENAI_API_KEY": "sk-openai", "GEMINI_API_KEY": "sk-gemini", "MINE": "sk-mine"}
@@ -20,8 +23,14 @@ def test_a_providers_key_is_found_in_the_environment() -> None:
     assert the_fast({}, model="openai/gpt-5-nano")[0].api_key is None
 
 
-def test_a_providers_key_never_goes_to_another_server() -> None:
-    assert the_fast(model="openai/x", api_base="https://elsewhere.example/v1")[0].api_key is None
+@pytest.mark.parametrize(("family", "variable"), [(n, v) for n, f in FAMILIES.items() for v in f.key_variables])
+def test_a_providers_key_is_read_from_its_usual_variables_and_never_goes_to_another_server(
+    family: str, variable: str
+) -> None:
+    environ = {variable: "sk-usual"}
+    assert the_fast(environ, model=f"{family}/x")[0].api_key == "sk-usual"
+    assert the_fast(environ, model=f"{family}/x", api_base="https://elsewhere.example/v1")[0].api_key is None
+    assert the_fast(environ, model="embedded/smollm2")[0].api_key is None
 
 
 def test_a_configured_key_beats_the_environment() -> None:
@@ -56,7 +65,7 @@ def test_a_fallback_that_is_configured_elsewhere_brings_its_own_settings() -> No
 
 
 def test_what_is_publicly_known_of_a_model_is_filled_in() -> None:
-    known = lineup.known(ModelTarget("openai/gpt-4o-mini"))
+    known = lineup.complete_target(ModelTarget("openai/gpt-4o-mini"))
     assert known.context_length is not None
     assert known.capabilities is not None
     assert {"images", "tools", "schema"} <= known.capabilities
@@ -64,18 +73,18 @@ def test_what_is_publicly_known_of_a_model_is_filled_in() -> None:
 
 def test_the_configuration_beats_what_is_publicly_known() -> None:
     told = CallSettings(context_length=100, capabilities=("tools",)).target_of("openai/gpt-4o-mini", {})
-    known = lineup.known(told)
+    known = lineup.complete_target(told)
     assert known.context_length == 100
     assert known.capabilities == frozenset({"tools"})
 
 
 def test_of_an_unknown_model_nothing_is_assumed() -> None:
-    unknown = lineup.known(ModelTarget("openai/nobody-knows"))
+    unknown = lineup.complete_target(ModelTarget("openai/nobody-knows"))
     assert (unknown.context_length, unknown.capabilities) == (None, None)
 
 
 def test_the_embedded_model_knows_its_small_context() -> None:
-    embedded = lineup.known(ModelSettings().target({}))
+    embedded = lineup.complete_target(ModelSettings().target({}))
     assert embedded.context_length == lineup.EMBEDDED_CONTEXT_TOKENS
     assert embedded.max_thinking_tokens == lineup.EMBEDDED_THINKING_TOKENS
 

@@ -73,7 +73,7 @@ class Authenticator:
                 raise
             key = None
         if key is not None:
-            return _assigned(key, headers)
+            return _caller_of(key, headers)
         if may_be_keyless:
             named = headers.get(CONVERSATION_HEADER)
             return LOCAL_CALLER if named is None else replace(LOCAL_CALLER, conversation=named)
@@ -119,7 +119,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _assigned(key: KnownKey, headers: Mapping[str, str]) -> Caller:
+def _caller_of(key: KnownKey, headers: Mapping[str, str]) -> Caller:
     segment, country, surface = key.segment, UNKNOWN_COUNTRY, ""
     if KeyScope.ASSIGN in key.scopes:
         segment = headers.get("x-tierwise-segment", segment)

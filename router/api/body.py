@@ -18,13 +18,13 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int, timeout_s
             raise TooLarge(f"the body is larger than {max_bytes} bytes", param="body")
         if name == b"content-encoding" and value.lower() != b"identity":
             raise InvalidRequest("send the body without content-encoding", param="content-encoding")
-    message = await _received(receive, timeout_s)
+    message = await _receive_piece(receive, timeout_s)
     if not message[1]:
-        return _bounded(message[0], max_bytes)
+        return _check_size(message[0], max_bytes)
     parts, size = [message[0]], len(message[0])
     deadline = asyncio.get_running_loop().time() + timeout_s
     while message[1]:
-        message = await _received(receive, deadline - asyncio.get_running_loop().time())
+        message = await _receive_piece(receive, deadline - asyncio.get_running_loop().time())
         size += len(message[0])
         if size > max_bytes:
             raise TooLarge(f"the body is larger than {max_bytes} bytes", param="body")
@@ -32,7 +32,7 @@ async def read_body(scope: Scope, receive: Receive, *, max_bytes: int, timeout_s
     return b"".join(parts)
 
 
-async def _received(receive: Receive, timeout_s: float) -> tuple[bytes, bool]:
+async def _receive_piece(receive: Receive, timeout_s: float) -> tuple[bytes, bool]:
     """Return the next piece of the body and whether more is to come."""
     try:
         async with asyncio.timeout(timeout_s):
@@ -44,7 +44,7 @@ async def _received(receive: Receive, timeout_s: float) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-def _bounded(body: bytes, max_bytes: int) -> bytes:
+def _check_size(body: bytes, max_bytes: int) -> bytes:
     if len(body) > max_bytes:
         raise TooLarge(f"the body is larger than {max_bytes} bytes", param="body")
     return body

@@ -78,7 +78,7 @@ class ResponseWriter:
         """Add headers: they go out whatever comes, with errors too."""
         self._headers += headers
 
-    def decided(self, headers: Callable[[], Mapping[str, str]]) -> None:
+    def note_decision(self, headers: Callable[[], Mapping[str, str]]) -> None:
         """Send the decision's headers too, as they are when the response begins."""
         self._decision = headers
 
@@ -131,7 +131,7 @@ class InferenceEndpoint:
         try:
             await self._serve(scope, receive, writer, dialect)
         except ClientGone:
-            self._dispatcher.left()
+            self._dispatcher.count_unopened()
         except RouterError as error:
             await _fail(error, writer, dialect)
         except Exception:  # a bug: the client is told that there was one, the server's log what it was
@@ -144,23 +144,23 @@ class InferenceEndpoint:
         server = self._server
         body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
         arrived_ms = self._clock.ticks_ms()
-        ask = await dialect.read(body, caller)
-        watch = DisconnectWatcher(receive)
+        request = await dialect.read(body, caller)
+        disconnect = DisconnectWatcher(receive)
         exchange = None
         try:
             async with self._admission.place():
-                exchange = await self._dispatcher.open(ask)
-                writer.decided(exchange.decision_headers)
+                exchange = await self._dispatcher.open(request)
+                writer.note_decision(exchange.decision_headers)
                 writer.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
-                await _answer(exchange, ask, writer, dialect)
+                await _answer(exchange, request, writer, dialect)
             exchange.follow_up()
         except asyncio.CancelledError:
-            if not watch.is_gone:
+            if not disconnect.is_gone:
                 raise
             if exchange is None:
                 raise ClientGone from None
         finally:
-            watch.stop()
+            disconnect.stop()
 
 
 async def _fail(error: RouterError, writer: ResponseWriter, dialect: Dialect) -> None:
@@ -172,10 +172,10 @@ async def _fail(error: RouterError, writer: ResponseWriter, dialect: Dialect) ->
         await writer.error(error)
 
 
-async def _answer(exchange: Exchange, ask: InferenceRequest, writer: ResponseWriter, dialect: Dialect) -> None:
+async def _answer(exchange: Exchange, request: InferenceRequest, writer: ResponseWriter, dialect: Dialect) -> None:
     """Answer a request and settle it before the last byte; a cancelled answer settles as cancelled."""
     try:
-        if ask.streamed:
+        if request.streamed:
             await _stream(exchange, writer, dialect)
         else:
             answer = await exchange.answer()

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router.api.chat.response import encoded
+from router.api.chat.response import encode_body
 from router.clock import SystemClock, request_id
 from router.errors import MethodNotAllowed, NotFound, RequestError, RouterError
 
@@ -34,7 +34,7 @@ async def internal_error(request: Request, error: Exception) -> Response:
 
 def _response(error: RouterError, headers: dict[str, str]) -> Response:
     headers |= {"x-request-id": request_id(SystemClock().now_us())}
-    return Response(encoded(error.body()), error.status, headers, "application/json")
+    return Response(encode_body(error.body()), error.status, headers, "application/json")
 
 
 HANDLERS: Mapping[Any, Any] = {HTTPException: http_error, Exception: internal_error}

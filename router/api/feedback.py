@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 from router.api.asgi import answering, send_json
 from router.api.auth import COUNTRY_CODE, Authenticator, Caller
 from router.api.body import read_body
-from router.api.chat.request import converted, parse_json, parse_object
-from router.api.chat.response import encoded
+from router.api.chat.request import convert, parse_json, parse_object
+from router.api.chat.response import encode_body
 from router.database.engine import off_loop
 from router.errors import Forbidden, InvalidRequest, NotFound
 from router.keys import SEGMENT_NAME
@@ -79,7 +79,7 @@ class FeedbackEndpoint:
             caller.require(KeyScope.FEEDBACK)
             server = self._server
             body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
-            given = converted(parse_object(body), FeedbackBody)
+            given = convert(parse_object(body), FeedbackBody)
             _check_feedback(given)
             promised = await self._find(given.request_id, caller)
             opinion = Opinion(
@@ -93,7 +93,7 @@ class FeedbackEndpoint:
             await off_loop(lambda: self._book.record(opinion))
             if (correct := correctness(given.rating, given.score)) is not None:
                 self._learn(given.request_id, promised, correct)
-            await send_json(send, 200, encoded({"status": "ok", "request_id": given.request_id}), headers)
+            await send_json(send, 200, encode_body({"status": "ok", "request_id": given.request_id}), headers)
 
     async def _find(self, request_id: str, caller: Caller) -> float:
         """Wait a moment for a request that was answered just now; returns what was promised of its answer.
@@ -135,7 +135,7 @@ class RevenueEndpoint:
             if conflicting:
                 named = [{"source": event.source, "id": event.event_id} for event in conflicting[:MOST_CONFLICTS]]
                 receipt |= {"conflicting": len(conflicting), "conflicts": named}
-            await send_json(send, 200, encoded(receipt), headers)
+            await send_json(send, 200, encode_body(receipt), headers)
 
 
 def _check_feedback(given: FeedbackBody) -> None:
@@ -164,7 +164,7 @@ def _revenue_events(decoded: Any, now_us: int) -> list[ReportedRevenue]:
 
 
 def _revenue_event(decoded: Any, now_us: int) -> ReportedRevenue:
-    event = converted(decoded, RevenueBody)
+    event = convert(decoded, RevenueBody)
     try:
         amount = nano_from_usd(event.amount_usd)
     except NotMoney as error:

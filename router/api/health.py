@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 from classifier.drift import CalibrationMonitor, Drift
 from router.api.asgi import answering, send_json
 from router.api.auth import Authenticator
-from router.api.chat.response import encoded
+from router.api.chat.response import encode_body
 from router.keys import Scope as KeyScope
 from router.ledger.shipping import ShippingState
 from router.metrics import Metrics
@@ -43,7 +43,7 @@ class Ready:
             },
         }
         async with answering(send) as headers:
-            await send_json(send, 503 if is_stopping else 200, encoded(body), headers)
+            await send_json(send, 503 if is_stopping else 200, encode_body(body), headers)
 
 
 class Scrape:
@@ -68,9 +68,9 @@ class Scrape:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
             (await self._authenticator.admit(scope)).require(KeyScope.METRICS)
-            self._metrics.shipped(self._shipping())
-            self._metrics.drifted(self._scores(), self._calibration.gap(), self._calibration.ece())
-            self._metrics.covered(self._coverage)
+            self._metrics.set_shipping(self._shipping())
+            self._metrics.set_drift(self._scores(), self._calibration.gap(), self._calibration.ece())
+            self._metrics.set_coverage(self._coverage)
             body = self._metrics.scrape()
             sized = [METRICS_TYPE, (b"content-length", str(len(body)).encode()), *headers]
             await send({"type": "http.response.start", "status": 200, "headers": sized})

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from router.api.asgi import answering, send_json
 from router.api.auth import Authenticator
-from router.api.chat.response import encoded
+from router.api.chat.response import encode_body
 from router.decision.engine import AUTO
 from router.errors import UnknownModel
 from router.lineup import Lineup
@@ -66,4 +66,4 @@ class Models:
                 if wanted not in self._listed:
                     raise UnknownModel(f"no model goes by the name {wanted[:256]!r}", param="model")
                 body = self._listed[wanted]
-            await send_json(send, 200, encoded(body), headers)
+            await send_json(send, 200, encode_body(body), headers)

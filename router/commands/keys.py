@@ -60,7 +60,7 @@ def list_keys(config: ConfigOption = None, form: FormatOption = Format.TABLE) ->
     from router.commands.opening import opened
 
     with opened(config) as (_, engine):
-        rows = keys.listed(engine)
+        rows = keys.list_keys(engine)
     show([{**row, **{at: _when(row[at]) for at in ("created_at", "revoked_at")}} for row in rows], COLUMNS, form)
 
 

@@ -90,12 +90,12 @@ class AdLexicon:
 
 
 @cache
-def shipped() -> AdLexicon:
+def load_lexicon() -> AdLexicon:
     """The lexicon of ads.toml."""
     return AdLexicon(tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")))
 
 
-def said_last(messages: Sequence[Mapping[str, Any]], turns: int = TURNS_READ) -> list[str]:
+def last_user_texts(messages: Sequence[Mapping[str, Any]], turns: int = TURNS_READ) -> list[str]:
     """The texts of the last user turns, oldest first."""
     found: list[str] = []
     for message in reversed(messages):

@@ -71,7 +71,7 @@ class Explicit:
     targets: tuple[ModelTarget, ...]
 
 
-class _Asked(msgspec.Struct, frozen=True):
+class _PreparedRequest(msgspec.Struct, frozen=True):
     """One query as far as it is the same for every policy."""
 
     query: InferenceRequest
@@ -82,14 +82,14 @@ class _Asked(msgspec.Struct, frozen=True):
     turn: int
     attachments: int
 
-    def estimated(self, scorer: Scorer) -> tuple[Estimate, ConversationView]:
-        """What a classifier says of it."""
-        found = [scorer.model.estimate(subject, scorer.abilities) for subject in self.view.subjects]
-        estimate, view = self.view.settle(found)
+    def estimate_with(self, scorer: Scorer) -> tuple[Estimate, ConversationView]:
+        """Estimate it with a classifier; also returns the view of the conversation that this settled."""
+        estimates = [scorer.model.estimate(subject, scorer.abilities) for subject in self.view.subjects]
+        estimate, view = self.view.settle(estimates)
         return (replace(estimate, answer_type=AnswerType.JSON) if _wants_json(self.query) else estimate), view
 
 
-class _Judged(msgspec.Struct, frozen=True):
+class _PolicyJudgement(msgspec.Struct, frozen=True):
     """What one policy makes of a query."""
 
     policy: Policy
@@ -130,56 +130,56 @@ class DecisionEngine:
 
     def drift(self, classifier: str | None) -> Drift:
         """How far the scores that a classifier gave here are from what it was made on."""
-        scorer = self._scorers.known(classifier)
+        scorer = self._scorers.find(classifier)
         return UNREAD if scorer is None else scorer.stability.reading()
 
     def route(self, query: InferenceRequest) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
         earlier = self._memory.recall(query.key_id, query.messages, query.request_id)
-        asked = self._asked(query, self._draw(), regenerated=earlier.is_regenerate)
-        # Nobody asks for the mark where nothing is on trial.
+        prepared = self._prepare(query, self._draw(), regenerated=earlier.is_regenerate)
+        # The mark is worked out only while something is on trial.
         is_tried = self._policies.trial is not None
         mark = bucket_of(query.key_id, query.conversation, query.messages) if is_tried else 0
-        judged = self._judged(asked, self._policies.choose(mark))
-        decision = judged.within(BudgetView())
-        shadow = self._shadowed(asked, judged, mark)
-        self._note(asked, judged, decision)
+        judgement = self._judge(prepared, self._policies.choose(mark))
+        decision = judgement.within(BudgetView())
+        shadow = self._decide_in_shadow(prepared, judgement, mark)
+        self._note(prepared, judgement, decision)
         self._memory.remember(earlier, query.request_id, decision.tier)
-        signal, previous_id = earlier.judged(asked.view.kind, decision)
-        is_asked = judged.view.kind is not Kind.HOUSEKEEPING
+        signal, previous_id = earlier.read_signal(prepared.view.kind, decision)
+        is_asked = judgement.view.kind is not Kind.HOUSEKEEPING
         return Routed(
             decision,
-            judged.estimate,
-            judged.policy,
+            judgement.estimate,
+            judgement.policy,
             shadow,
-            turn=asked.turn,
-            attachments=asked.attachments,
-            ads_eligible=is_asked and judged.estimate.stakes is Stakes.LOW,
+            turn=prepared.turn,
+            attachments=prepared.attachments,
+            ads_eligible=is_asked and judgement.estimate.stakes is Stakes.LOW,
             signal=signal,
             previous_id=previous_id,
-            within=judged.within,
+            within=judgement.within,
         )
 
-    def tried(self, query: InferenceRequest, of: Policy) -> tuple[Decision, Estimate]:
-        """What a policy would do with a query, had it come in now: nothing is explored, and nothing is remembered.
+    def try_policy(self, query: InferenceRequest, of: Policy) -> tuple[Decision, Estimate]:
+        """Decide as a policy would, had the query come in now: nothing is explored, and nothing is remembered.
 
         Raises as `route` does. How long tiers keep people waiting is not looked at.
         """
-        asked = self._asked(query, math.nextafter(1.0, 0.0), regenerated=False)
-        judged = self._judged(asked, replace(of, explore=0.0, max_wait_s=None))
-        return judged.within(BudgetView()), judged.estimate
+        prepared = self._prepare(query, math.nextafter(1.0, 0.0), regenerated=False)
+        judgement = self._judge(prepared, replace(of, explore=0.0, max_wait_s=None))
+        return judgement.within(BudgetView()), judgement.estimate
 
-    def waited(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
+    def note_wait(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
         """Note how long an answer of a tier let its client wait for the first byte."""
         if self._waits is not None:
-            self._waits.saw(tier, streamed, wait_ms)
+            self._waits.note_wait(tier, streamed, wait_ms)
 
-    def _asked(self, query: InferenceRequest, draw: float, *, regenerated: bool) -> _Asked:
+    def _prepare(self, query: InferenceRequest, draw: float, *, regenerated: bool) -> _PreparedRequest:
         named = self._explicit.get(query.model)
         turns = turns_of({"messages": query.messages})
         attachments = sum(turn.attachments for turn in turns)
         targets = {named.tier: named.targets[:1]} if named else self._targets
-        return _Asked(
+        return _PreparedRequest(
             query,
             self._preference(query, named),
             conversation.read(turns, regenerated=regenerated),
@@ -189,66 +189,68 @@ class DecisionEngine:
             attachments=attachments,
         )
 
-    def _note(self, asked: _Asked, judged: _Judged, decision: Decision) -> None:
+    def _note(self, prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: Decision) -> None:
         """Remember what a query that a score decided adds: its score, and that its tier will be looked at."""
-        if not rules.feeds_window(asked.preference, judged.view):
+        if not rules.feeds_window(prepared.preference, judgement.view):
             return
-        judged.feed(decision.score)
-        judged.scorer.stability.observe(decision.score)
-        if judged.policy.max_wait_s is not None and self._waits is not None:
-            self._waits.sent(decision.tier, asked.query.streamed)
+        judgement.feed(decision.score)
+        judgement.scorer.stability.observe(decision.score)
+        if judgement.policy.max_wait_s is not None and self._waits is not None:
+            self._waits.note_sent(decision.tier, prepared.query.streamed)
 
-    def _judged(self, asked: _Asked, of: Policy, before: _Judged | None = None) -> _Judged:
+    def _judge(
+        self, prepared: _PreparedRequest, of: Policy, before: _PolicyJudgement | None = None
+    ) -> _PolicyJudgement:
         """Judge a query by a policy; `before` is another policy's judgement, whose estimate may do."""
-        segment = asked.query.segment
+        segment = prepared.query.segment
         own = of.segments.get(segment)
         chosen = self._paced(of.for_segment(segment), segment)
         scorer = self._scorers.of(chosen.classifier)
         known = before is not None and before.scorer is scorer
-        estimate, view = (before.estimate, before.view) if known and before else asked.estimated(scorer)
+        estimate, view = (before.estimate, before.view) if known and before else prepared.estimate_with(scorer)
         window = scorer.window(segment if own is not None and own.max_deep_share is not None else None)
-        quantile, missing = window.cut(chosen.max_deep_share), self._missing(asked, chosen)
+        quantile, missing = window.cut(chosen.max_deep_share), self._missing(prepared, chosen)
 
         def within(budget: BudgetView) -> Decision:
             return rules.decide(
                 estimate,
                 chosen,
-                preference=asked.preference,
+                preference=prepared.preference,
                 conversation=view,
                 missing=missing,
-                allowed=asked.query.allowed_tiers,
+                allowed=prepared.query.allowed_tiers,
                 budget=budget,
                 share_cap_quantile=quantile,
-                draw=asked.draw,
+                draw=prepared.draw,
             )
 
-        return _Judged(chosen, scorer, estimate, view, within, window.add)
+        return _PolicyJudgement(chosen, scorer, estimate, view, within, window.add)
 
-    def _shadowed(self, asked: _Asked, judged: _Judged, mark: int) -> Decision | None:
+    def _decide_in_shadow(self, prepared: _PreparedRequest, judgement: _PolicyJudgement, mark: int) -> Decision | None:
         """Decide by the policy in the shadow, if there is one; a window of its own takes the score too."""
         of = self._policies.shadow_of(mark)
         if of is None:
             return None
-        shadow = self._judged(asked, of, judged)
+        shadow = self._judge(prepared, of, judgement)
         try:
             decision = shadow.within(BudgetView())
         except RequestError:  # what a policy that acts on nothing cannot answer is refused to nobody
             return None
-        if shadow.feed != judged.feed and rules.feeds_window(asked.preference, shadow.view):
+        if shadow.feed != judgement.feed and rules.feeds_window(prepared.preference, shadow.view):
             shadow.feed(decision.score)
         return decision
 
-    def _missing(self, asked: _Asked, chosen: Policy) -> Mapping[Tier, Set[Missing]]:
+    def _missing(self, prepared: _PreparedRequest, chosen: Policy) -> Mapping[Tier, Set[Missing]]:
         """What the tiers miss; where a score decides, deep ones that keep people waiting miss patience."""
         longest = chosen.max_wait_s
-        if longest is None or self._waits is None or asked.preference != rules.AUTO:
-            return asked.missing
-        streamed = asked.query.streamed
+        if longest is None or self._waits is None or prepared.preference != rules.AUTO:
+            return prepared.missing
+        streamed = prepared.query.streamed
         return {
             tier: missing | {Missing.PATIENCE}
             if tier is not Tier.FAST and self._waits.is_too_slow(tier, streamed, longest)
             else missing
-            for tier, missing in asked.missing.items()
+            for tier, missing in prepared.missing.items()
         }
 
     def _preference(self, query: InferenceRequest, named: Explicit | None) -> RoutingPreference:

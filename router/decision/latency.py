@@ -51,14 +51,14 @@ class LatencyWindow:
         self._ticks_ms = ticks_ms
         self._windows: dict[tuple[Tier, bool], WaitWindow] = {}
 
-    def saw(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
+    def note_wait(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
         """Note how long an answer of a tier let its client wait."""
         window = self._windows.get((tier, streamed))
         if window is None:
             window = self._windows[tier, streamed] = WaitWindow()
         window.add(self._ticks_ms(), wait_ms)
 
-    def sent(self, tier: Tier, streamed: bool) -> None:
+    def note_sent(self, tier: Tier, streamed: bool) -> None:
         """Note that a query goes to a tier now, from which will be seen how long it takes."""
         if (window := self._windows.get((tier, streamed))) is not None:
             window.looked_at_ms = self._ticks_ms()

@@ -97,12 +97,12 @@ def decide(
         raise QuotaExhausted("the budget is used up")
     query = _Query(estimate, policy, conversation, _score(estimate, conversation), share_cap_quantile)
     if conversation.kind is Kind.HOUSEKEEPING:
-        return query.wished(Tier.FAST, Reason.HOUSEKEEPING, able, affordable)
+        return query.follow_preference(Tier.FAST, Reason.HOUSEKEEPING, able, affordable)
     if preference.effort is not None:
         wanted = TIER_OF_EFFORT[preference.effort]
         effort = preference.effort if wanted is Tier.REASONING else None
-        return query.wished(wanted, Reason.EFFORT, able, affordable, effort)
-    return query.explored(query.scored(able, affordable), affordable, draw)
+        return query.follow_preference(wanted, Reason.EFFORT, able, affordable, effort)
+    return query.explore(query.decide_by_score(able, affordable), affordable, draw)
 
 
 def _score(estimate: Estimate, conversation: ConversationView) -> float:
@@ -156,7 +156,7 @@ class _Query(msgspec.Struct, frozen=True):
     score: float
     quantile: float | None
 
-    def scored(self, able: Set[Tier], affordable: Set[Tier]) -> Decision:
+    def decide_by_score(self, able: Set[Tier], affordable: Set[Tier]) -> Decision:
         """Take the open tier with the highest threshold, and name what else would have been taken for."""
         wanted = self._highest_open(TIERS, capped=False)
         possible = self._highest_open(able, capped=False) if able != TIERS else wanted
@@ -170,9 +170,9 @@ class _Query(msgspec.Struct, frozen=True):
             return self._decision(tier, Reason.SHARE_CAP, self._effective(possible))
         if possible is not wanted:
             return self._decision(tier, Reason.CAPABILITY)
-        return self._decision(tier, self._reason(tier), self._compared(tier, affordable))
+        return self._decision(tier, self._reason(tier), self._deciding_cut(tier, affordable))
 
-    def wished(
+    def follow_preference(
         self, wanted: Tier, reason: Reason, able: Set[Tier], affordable: Set[Tier], effort: str | None = None
     ) -> Decision:
         """Take the tier asked for, or the next best one."""
@@ -183,7 +183,7 @@ class _Query(msgspec.Struct, frozen=True):
             return self._decision(tier, reason, effort=effort)
         return self._decision(tier, Reason.BUDGET_SPENT if wanted in able else Reason.CAPABILITY)
 
-    def explored(self, greedy: Decision, affordable: Set[Tier], draw: float) -> Decision:
+    def explore(self, greedy: Decision, affordable: Set[Tier], draw: float) -> Decision:
         """With probability `explore` take any tier that is possible; note how likely the tier taken was."""
         explore = self.policy.explore
         choices = [tier for tier in Tier if tier in affordable and (self._may_explore(tier) or tier is greedy.tier)]
@@ -227,18 +227,18 @@ class _Query(msgspec.Struct, frozen=True):
 
     def _reason(self, tier: Tier) -> Reason:
         kind = self.conversation.kind
-        if kind is Kind.PUSHBACK or (self.conversation.steps_up and self._unraised() is not tier):
+        if kind is Kind.PUSHBACK or (self.conversation.steps_up and self._tier_without_step_up() is not tier):
             return Reason.PUSHBACK
         if kind is Kind.FOLLOW_UP:
             return Reason.FOLLOW_UP
         return Reason.BELOW_THRESHOLD if tier is Tier.FAST else Reason.ABOVE_THRESHOLD
 
-    def _unraised(self) -> Tier:
+    def _tier_without_step_up(self) -> Tier:
         """The tier that would have been wanted without any step up."""
         score = round(self.score - STEP_UP * self.conversation.steps_up, SCORE_DIGITS)
         return self._highest_open(TIERS, capped=False, score=score)
 
-    def _compared(self, tier: Tier, affordable: Set[Tier]) -> float | None:
+    def _deciding_cut(self, tier: Tier, affordable: Set[Tier]) -> float | None:
         """The cut that decided: the one reached, or the lowest one missed."""
         if tier is not Tier.FAST:
             return self._effective(tier)

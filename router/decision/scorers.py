@@ -47,6 +47,6 @@ class Scorers:
             scorer = self._scorers[classifier] = Scorer(model, self._abilities_of(model), stability)
         return scorer
 
-    def known(self, classifier: str | None) -> Scorer | None:
+    def find(self, classifier: str | None) -> Scorer | None:
         """The scorer of a version that has judged something here."""
         return self._scorers.get(classifier)

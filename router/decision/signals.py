@@ -44,8 +44,8 @@ class Match(msgspec.Struct, frozen=True):
         """These very messages were answered a while ago, and not over and over."""
         return self.again is not None
 
-    def judged(self, kind: Kind, decision: Decision) -> tuple[Signal | None, str | None]:
-        """Tell what a request says of an earlier answer, and whose; `kind` is what the conversation says it is."""
+    def read_signal(self, kind: Kind, decision: Decision) -> tuple[Signal | None, str | None]:
+        """Read what a request says of an earlier answer, and of which; `kind` is what the conversation makes of it."""
         if kind in (Kind.HOUSEKEEPING, Kind.THANKS):
             return None, None
         # A question on something else judges nothing, whatever tier is named for it.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from router.conversation.ads import AdLexicon, said_last, shipped
+from router.conversation.ads import AdLexicon, last_user_texts, load_lexicon
 
 NOTHING = AdLexicon({})
 
@@ -63,18 +63,18 @@ COMMERCIAL = (
 
 @pytest.mark.parametrize("text", [text for texts in SENSITIVE.values() for text in texts])
 def test_a_sensitive_query_is_told(text: str) -> None:
-    assert shipped().view([text]).is_sensitive
+    assert load_lexicon().view([text]).is_sensitive
 
 
 @pytest.mark.parametrize("text", ORDINARY)
 def test_an_ordinary_query_is_neither(text: str) -> None:
-    view = shipped().view([text])
+    view = load_lexicon().view([text])
     assert (view.is_sensitive, view.is_commercial) == (False, False)
 
 
 @pytest.mark.parametrize("text", COMMERCIAL)
 def test_somebody_who_may_want_to_buy_is_told(text: str) -> None:
-    assert shipped().view([text]).is_commercial
+    assert load_lexicon().view([text]).is_commercial
 
 
 def test_a_follow_up_is_about_what_it_follows() -> None:
@@ -83,11 +83,11 @@ def test_a_follow_up_is_about_what_it_follows() -> None:
         {"role": "assistant", "content": "It may be."},
         {"role": "user", "content": [{"type": "text", "text": "and what helps?"}, {"type": "image_url"}]},
     ]
-    assert said_last(messages) == ["Is this rash an allergy?", "and what helps?"]
-    assert shipped().view(said_last(messages)).is_sensitive
-    assert not shipped().view(said_last(messages, turns=1)).is_sensitive
+    assert last_user_texts(messages) == ["Is this rash an allergy?", "and what helps?"]
+    assert load_lexicon().view(last_user_texts(messages)).is_sensitive
+    assert not load_lexicon().view(last_user_texts(messages, turns=1)).is_sensitive
 
 
 @pytest.mark.parametrize("messages", [[], [{"role": "user"}], [{"role": "user", "content": None}]])
 def test_what_says_nothing_is_neither(messages: list[dict[str, Any]]) -> None:
-    assert shipped().view(said_last(messages)) == NOTHING.view([])
+    assert load_lexicon().view(last_user_texts(messages)) == NOTHING.view([])

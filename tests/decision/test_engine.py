@@ -132,7 +132,7 @@ def test_a_tier_that_keeps_clients_waiting_is_closed_to_scores_only() -> None:
     patient = replace(NO_CAP, max_wait_s=2.0)
     routing = a_routing(FixedModel(*HARD), policy=patient, waits=waits)
     for _ in range(40):
-        routing.waited(Tier.REASONING, False, 9_000.0)
+        routing.note_wait(Tier.REASONING, False, 9_000.0)
     looked = routing.route(an_ask("Is it quick again?")).decision
     assert looked.tier is Tier.REASONING
     closed = routing.route(an_ask("Hard one?")).decision
@@ -258,11 +258,11 @@ def test_fast_asked_for_by_name_is_not_made_to_think_by_an_effort() -> None:
 def test_a_query_that_is_only_tried_is_decided_as_if_it_came_in_and_is_not_remembered() -> None:
     model = FixedModel(*HARD)
     routing = a_routing(model, policy=replace(NO_CAP, explore=1.0))
-    decision, estimate = routing.tried(an_ask(), replace(NO_CAP, explore=1.0))
+    decision, estimate = routing.try_policy(an_ask(), replace(NO_CAP, explore=1.0))
     assert (decision.tier, decision.reason) == (Tier.REASONING, Reason.ABOVE_THRESHOLD)
     assert (estimate.p_fast, estimate.p_reasoning) == HARD
     never = Policy(version=9, reasoning_threshold=1.5, parallel_threshold=1.5, max_deep_share=1)
-    assert routing.tried(an_ask(), never)[0].tier is Tier.FAST
+    assert routing.try_policy(an_ask(), never)[0].tier is Tier.FAST
     # Had it been remembered, the same messages again would be a regenerate.
     assert routing.route(an_ask()).signal is None
 
@@ -271,5 +271,5 @@ def test_trying_moves_no_share_cap() -> None:
     capped = replace(NO_CAP, max_deep_share=0.5)
     tried, untouched = (a_routing(FixedModel(*HARD), policy=capped) for _ in range(2))
     for _ in range(2_000):
-        tried.tried(an_ask(), capped)
+        tried.try_policy(an_ask(), capped)
     assert tried.route(an_ask()).decision == untouched.route(an_ask()).decision

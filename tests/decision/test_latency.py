@@ -17,7 +17,7 @@ class Ticks:
 def a_worker(waits_ms: list[float], ticks: Ticks | None = None) -> LatencyWindow:
     waits = LatencyWindow(ticks or Ticks())
     for wait_ms in waits_ms:
-        waits.saw(Tier.REASONING, True, wait_ms)
+        waits.note_wait(Tier.REASONING, True, wait_ms)
     return waits
 
 
@@ -27,7 +27,7 @@ def too_slow(waits: LatencyWindow, max_wait_s: float = 2.0) -> bool:
 
 def looked_at(waits_ms: list[float], ticks: Ticks | None = None) -> LatencyWindow:
     waits = a_worker(waits_ms, ticks)
-    waits.sent(Tier.REASONING, True)
+    waits.note_sent(Tier.REASONING, True)
     return waits
 
 
@@ -54,7 +54,7 @@ def test_a_slow_tier_is_closed_until_it_is_time_to_look_again() -> None:
     assert too_slow(waits)
     ticks.ms += LOOKED_AT_EVERY_MS
     assert [too_slow(waits), too_slow(waits)] == [False, False]
-    waits.sent(Tier.REASONING, True)
+    waits.note_sent(Tier.REASONING, True)
     assert too_slow(waits)
 
 
@@ -66,5 +66,5 @@ def test_what_was_long_ago_is_forgotten() -> None:
     ticks = Ticks()
     waits = a_worker([9_000.0] * KEPT, ticks)
     ticks.ms += FORGOTTEN_AFTER_MS + 1
-    waits.sent(Tier.REASONING, True)
+    waits.note_sent(Tier.REASONING, True)
     assert not too_slow(waits)

@@ -33,7 +33,7 @@ def try_policies(
     services: Services, request: InferenceRequest, policies: Mapping[str, Policy], preview: Preview | None
 ) -> dict[str, object]:
     """Decide one query under each policy; raises RequestError where the query can go nowhere."""
-    decided = {name: services.routing.tried(request, policy) for name, policy in policies.items()}
+    decided = {name: services.routing.try_policy(request, policy) for name, policy in policies.items()}
     decisions = {
         name: _decision_row(decision, policies[name].for_segment(request.segment))
         for name, (decision, _) in decided.items()

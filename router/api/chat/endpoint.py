@@ -11,7 +11,7 @@ from router.api.chat.response import (
     WireChunkChoice,
     WireCompletion,
     WireDelta,
-    encoded,
+    encode_body,
     sse,
     usage_body,
     wire_choice,
@@ -57,7 +57,7 @@ class ChatReply:
     async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
         """Check the body; raises RequestError."""
         self._request = parse_chat(body, strict=self._strict)
-        return ask_of(self._request, caller, self._request_id, len(body))
+        return request_of(self._request, caller, self._request_id, len(body))
 
     async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write a settled answer as one body."""
@@ -72,7 +72,7 @@ class ChatReply:
             service_tier=answer.service_tier,
             system_fingerprint=answer.system_fingerprint,
         )
-        return encoded(body)
+        return encode_body(body)
 
     def piece(self, delta: Delta) -> bytes:
         """Write one step; finish reasons are kept for the end, after the settlement."""
@@ -101,7 +101,7 @@ class ChatReply:
 
     def broken(self, error: RouterError) -> bytes:
         """Write an error as the last event."""
-        return b"data: " + encoded(error.body()) + b"\n\n"
+        return b"data: " + encode_body(error.body()) + b"\n\n"
 
     def _chunk(self, choices: list[WireChunkChoice], of: Delta | Answer) -> WireChunk:
         chunk = WireChunk(self._id, self._created, self._request.model, choices)
@@ -115,7 +115,7 @@ class ChatReply:
         return options is not None and bool(options.include_usage)
 
 
-def ask_of(request: ChatRequest, caller: Caller, request_id: str, body_bytes: int) -> InferenceRequest:
+def request_of(request: ChatRequest, caller: Caller, request_id: str, body_bytes: int) -> InferenceRequest:
     """Hand a checked request to the exchange."""
     return InferenceRequest(
         request_id=request_id,

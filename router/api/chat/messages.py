@@ -19,7 +19,7 @@ PART_KEYS = {
 MOST_MESSAGES = 100_000
 
 
-def checked_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
+def clean_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
     """Return the messages with allow-listed keys only; raises InvalidRequest naming `messages[i]...`."""
     if not messages:
         raise InvalidRequest("messages must not be empty", param="messages", code="invalid_value")
@@ -36,7 +36,7 @@ def checked_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
             known = ", ".join(sorted(ROLES))
             raise InvalidRequest(f"role is one of {known}", param=f"{path}.role", code="invalid_value")
         clean: dict[str, Any] = {"role": role}
-        content = _checked_content(message.get("content"), f"{path}.content")
+        content = _clean_content(message.get("content"), f"{path}.content")
         if isinstance(name := message.get("name"), str):
             clean["name"] = name
         match role:
@@ -67,13 +67,13 @@ def _take_assistant(
     legacy = message.get("function_call")
     function_id = None
     if calls is not None:
-        clean["tool_calls"] = _checked_calls(calls, f"{path}.tool_calls")
+        clean["tool_calls"] = _clean_calls(calls, f"{path}.tool_calls")
     elif isinstance(legacy, dict):
         if not isinstance(legacy.get("name"), str) or not isinstance(legacy.get("arguments", ""), str):
             where = f"{path}.function_call"
             raise InvalidRequest("a function call has a name and arguments, both text", param=where)
         function_id = f"call_{position}"
-        clean["tool_calls"] = _checked_calls([{"id": function_id, "type": "function", "function": legacy}], path)
+        clean["tool_calls"] = _clean_calls([{"id": function_id, "type": "function", "function": legacy}], path)
     for key in ("refusal", "reasoning_content", "reasoning"):
         if isinstance(message.get(key), str):
             clean[key] = message[key]
@@ -82,7 +82,7 @@ def _take_assistant(
     return function_id
 
 
-def _checked_calls(calls: Any, path: str) -> list[dict[str, Any]]:
+def _clean_calls(calls: Any, path: str) -> list[dict[str, Any]]:
     if not isinstance(calls, list):
         raise InvalidRequest("tool_calls is a list", param=path, code="invalid_type")
     clean = []
@@ -100,7 +100,7 @@ def _checked_calls(calls: Any, path: str) -> list[dict[str, Any]]:
     return clean
 
 
-def _checked_content(content: Any, path: str) -> str | list[dict[str, Any]] | None:
+def _clean_content(content: Any, path: str) -> str | list[dict[str, Any]] | None:
     if content is None or isinstance(content, str):
         return content
     if not isinstance(content, list):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from router.api.chat.messages import checked_messages
+from router.api.chat.messages import clean_messages
 from router.errors import InvalidRequest
 
 Unit = Annotated[float, Meta(ge=0, le=1)]
@@ -127,7 +127,7 @@ def parse_json(body: bytes) -> Any:
     return decoded
 
 
-def converted(decoded: Any, shape: type[Shape]) -> Shape:
+def convert(decoded: Any, shape: type[Shape]) -> Shape:
     """Check decoded JSON against a struct; raises InvalidRequest naming the parameter."""
     try:
         return msgspec.convert(decoded, shape)
@@ -155,17 +155,17 @@ def parse_chat(body: bytes, *, strict: bool) -> ChatRequest:
 
 def chat_of(decoded: dict[str, Any], *, strict: bool) -> ChatRequest:
     """Check a decoded chat request; raises InvalidRequest naming the parameter."""
-    ignored = ignored_keys(decoded, KNOWN, strict=strict)
+    ignored = find_unknown_keys(decoded, KNOWN, strict=strict)
     require_keys(decoded, ("model", "messages"))
-    request = converted({name: value for name, value in decoded.items() if name in KNOWN}, ChatRequest)
+    request = convert({name: value for name, value in decoded.items() if name in KNOWN}, ChatRequest)
     request.ignored = ignored
     _translate_functions(request)
-    request.messages = checked_messages(request.messages)
+    request.messages = clean_messages(request.messages)
     _check_together(request)
     return request
 
 
-def ignored_keys(decoded: dict[str, Any], known: Set[str], *, strict: bool) -> list[str]:
+def find_unknown_keys(decoded: dict[str, Any], known: Set[str], *, strict: bool) -> list[str]:
     """Name the keys that mean nothing here; raises InvalidRequest where they are not tolerated."""
     unknown = [name[:64] for name in sorted(decoded.keys() - known)]
     if unknown and strict:
@@ -197,14 +197,14 @@ def _check_together(request: ChatRequest) -> None:
             "tool_choice is none, auto, required or an object", param="tool_choice", code="invalid_value"
         )
     if request.tools:
-        request.tools = [_checked_tool(tool, f"tools[{position}]") for position, tool in enumerate(request.tools)]
+        request.tools = [_clean_tool(tool, f"tools[{position}]") for position, tool in enumerate(request.tools)]
     if request.response_format is not None:
         _check_response_format(request.response_format)
     if request.modalities is not None and not set(request.modalities) <= {"text", "audio"}:
         raise InvalidRequest("modalities are text and audio", param="modalities", code="invalid_value")
 
 
-def _checked_tool(tool: dict[str, Any], path: str) -> dict[str, Any]:
+def _clean_tool(tool: dict[str, Any], path: str) -> dict[str, Any]:
     """Return a function tool with its own keys only; other kinds are the provider's to know."""
     kind = tool.get("type")
     if not isinstance(kind, str):

@@ -165,6 +165,6 @@ def sse(chunk: WireChunk) -> bytes:
     return b"data: " + _encode(chunk) + b"\n\n"
 
 
-def encoded(body: object) -> bytes:
+def encode_body(body: object) -> bytes:
     """Encode a response body."""
     return _encode(body)

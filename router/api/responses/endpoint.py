@@ -9,7 +9,7 @@ from typing import Any
 
 from router.api.admission import AdmissionControl
 from router.api.auth import Authenticator, Caller
-from router.api.chat.response import encoded
+from router.api.chat.response import encode_body
 from router.api.endpoint import InferenceEndpoint
 from router.api.responses.events import Events
 from router.api.responses.items import input_items, messages_of
@@ -73,7 +73,7 @@ class ResponseReply:
         self._response = response_to(request, f"resp_{self._request_id}", self._created)
         self._key_id = caller.key_id
         given = input_items(request.input)
-        self._items = await self._archive.resolved(given, caller.key_id)
+        self._items = await self._archive.resolve_references(given, caller.key_id)
         messages = messages_of(self._items)
         if request.previous_response_id is not None:
             earlier = await self._archive.conversation(request.previous_response_id, caller.key_id)
@@ -88,7 +88,7 @@ class ResponseReply:
             model=request.model,
             messages=messages,
             params=params_of(request),
-            input_bytes=len(body) + (len(encoded(messages)) if was_completed else 0),
+            input_bytes=len(body) + (len(encode_body(messages)) if was_completed else 0),
             effort=request.reasoning.effort if request.reasoning else None,
             max_output_tokens=request.max_output_tokens,
             streamed=bool(request.stream),
@@ -106,7 +106,7 @@ class ResponseReply:
         self._output = Output(self._request_id)
         self._output.add_whole(choice)
         await self._complete(exchange, answer, choice.finish_reason)
-        return encoded(self._response)
+        return encode_body(self._response)
 
     def piece(self, delta: Delta) -> bytes:
         """Write one step as events; what ends an item is kept for the end, after the settlement."""

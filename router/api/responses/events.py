@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from router.api.chat.response import encoded
+from router.api.chat.response import encode_body
 from router.api.responses.response import FunctionCallItem, MessageItem, OutputText, ReasoningItem, Refusal, SummaryText
 
 
@@ -22,7 +22,7 @@ class Events:
     def emit(self, kind: str, **fields: Any) -> None:
         """Add an event."""
         event = {"type": kind, "sequence_number": self._number, **fields}
-        self._framed.append(b"event: " + kind.encode() + b"\ndata: " + encoded(event) + b"\n\n")
+        self._framed.append(b"event: " + kind.encode() + b"\ndata: " + encode_body(event) + b"\n\n")
         self._number += 1
 
     def take(self) -> bytes:

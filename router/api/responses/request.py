@@ -14,8 +14,8 @@ from router.api.chat.request import (
     Effort,
     Limit,
     Unit,
-    converted,
-    ignored_keys,
+    convert,
+    find_unknown_keys,
     parse_object,
     require_keys,
 )
@@ -101,14 +101,16 @@ KNOWN = frozenset(ResponsesRequest.__struct_fields__) - {"ignored"}
 def parse_responses(body: bytes, *, strict: bool) -> ResponsesRequest:
     """Parse and check a Responses request; raises InvalidRequest naming the parameter."""
     decoded = parse_object(body)
-    ignored = ignored_keys(decoded, KNOWN, strict=strict)
+    ignored = find_unknown_keys(decoded, KNOWN, strict=strict)
     require_keys(decoded, ("model", "input"))
     if decoded.get("background"):
-        raise _unsupported("background: true is not supported; leave it out and the answer comes at once", "background")
+        raise _not_supported(
+            "background: true is not supported; leave it out and the answer comes at once", "background"
+        )
     for name in REFUSED:
         if decoded.get(name) is not None:
-            raise _unsupported(f"{name} is not supported", name)
-    request = converted({name: value for name, value in decoded.items() if name in KNOWN}, ResponsesRequest)
+            raise _not_supported(f"{name} is not supported", name)
+    request = convert({name: value for name, value in decoded.items() if name in KNOWN}, ResponsesRequest)
     request.ignored = ignored
     _note_ignored(request)
     for position, tool in enumerate(request.tools or ()):
@@ -170,7 +172,7 @@ def _note_ignored(request: ResponsesRequest) -> None:
 
 def _check_tool(tool: dict[str, Any], path: str) -> None:
     if tool.get("type") != "function":
-        raise _unsupported("only function tools are supported", f"{path}.type")
+        raise _not_supported("only function tools are supported", f"{path}.type")
     if not isinstance(tool.get("name"), str) or not tool["name"]:
         raise InvalidRequest("a function needs a name", param=f"{path}.name", code="missing_required_parameter")
     if not isinstance(tool.get("parameters"), (dict, type(None))):
@@ -210,5 +212,5 @@ def _check_format(wanted: dict[str, Any]) -> None:
         raise InvalidRequest("schema is a JSON schema", param="text.format.schema", code="invalid_type")
 
 
-def _unsupported(message: str, param: str) -> InvalidRequest:
+def _not_supported(message: str, param: str) -> InvalidRequest:
     return InvalidRequest(message, param=param, code="unsupported_parameter")

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from router.api.asgi import answering, send_json
 from router.api.auth import Authenticator
-from router.api.chat.response import encoded
+from router.api.chat.response import encode_body
 from router.database.engine import off_loop
 from router.errors import InvalidRequest, NotFound
 from router.keys import Scope as KeyScope
@@ -49,7 +49,7 @@ class ResponseStore:
     async def keep(self, response_id: str, key_id: int | None, response: object, items: list[Any]) -> None:
         """Store a response; raises Unavailable."""
         now_us = self._now_us()
-        body = encoded(StoredResponse(msgspec.Raw(encoded(response)), items))
+        body = encode_body(StoredResponse(msgspec.Raw(encode_body(response)), items))
         await off_loop(lambda: self._table.keep(response_id, key_id, now_us, now_us + self._days * DAY_US, body))
 
     async def response(self, response_id: str, key_id: int | None) -> bytes:
@@ -69,7 +69,7 @@ class ResponseStore:
         turns: list[list[Any]] = await off_loop(lambda: self._turns(response_id, key_id))
         return [item for turn in reversed(turns) for item in turn]
 
-    async def resolved(self, items: list[Any], key_id: int | None) -> list[Any]:
+    async def resolve_references(self, items: list[Any], key_id: int | None) -> list[Any]:
         """Put stored items in the place of references to them; raises NotFound or Unavailable."""
         wanted = {place: item["id"] for place, item in enumerate(items) if _is_reference(item)}
         if not wanted:
@@ -124,7 +124,7 @@ class StoredEndpoint:
             response_id = scope["path_params"]["response_id"]
             if scope["method"] == "DELETE":
                 await self._archive.delete(response_id, caller.key_id)
-                body = encoded({"id": response_id, "object": "response", "deleted": True})
+                body = encode_body({"id": response_id, "object": "response", "deleted": True})
             elif QueryParams(scope["query_string"]).get("stream") == "true":
                 message = "a stored response is not streamed again; leave stream out"
                 raise InvalidRequest(message, param="stream", code="unsupported_parameter")
