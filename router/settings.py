@@ -22,22 +22,13 @@ from pydantic_settings import (
 )
 
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial
+from router.providers import catalog
 from router.providers.base import ModelTarget
 from router.tiers.parallel.stopping import require_allowed, require_reachable
 from router.types import Tier
 
 ENV_PREFIX = "TIERWISE_"
 DEFAULT_MODEL = "embedded/smollm2"
-KEY_VARIABLES = {
-    "openai": "OPENAI_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-    "gemini": "GEMINI_API_KEY",
-    "deepseek": "DEEPSEEK_API_KEY",
-    "mistral": "MISTRAL_API_KEY",
-    "groq": "GROQ_API_KEY",
-    "xai": "XAI_API_KEY",
-    "openrouter": "OPENROUTER_API_KEY",
-}
 RESERVED_NAMES = frozenset({"auto", *Tier})
 
 SegmentName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
@@ -114,7 +105,7 @@ class CallSettings(ConfigTable):
         if self.api_key_env:
             key = environ.get(self.api_key_env)
         elif key is None and self.api_base is None:  # a provider's own key goes to that provider only
-            key = environ.get(KEY_VARIABLES.get(model.partition("/")[0], ""))
+            key = catalog.key_of(model.partition("/")[0], environ)
         return ModelTarget(
             name=model,
             api_base=self.api_base,

@@ -14,7 +14,7 @@ from router.commands.output import ConfigOption, Format, FormatOption, show
 
 if TYPE_CHECKING:
     from router.providers.base import ModelTarget
-    from router.providers.catalog import Providers
+    from router.providers.clients import Providers
     from router.settings import Settings
 
 OK, WARNING, BAD = "ok", "warning", "bad"
@@ -128,7 +128,7 @@ def _models(configured: "Settings", environ: Mapping[str, str], *, ask: bool) ->
 
 
 async def _answers(models: Sequence["ModelTarget"]) -> list[CheckResult]:
-    from router.providers.catalog import Providers
+    from router.providers.clients import Providers
 
     providers = Providers()
     try:

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from router.decision.policy import Policy
+
 OLLAMA = "http://127.0.0.1:11434"
 PROBE_TIMEOUT_S = 1.0
 
@@ -25,18 +27,6 @@ class Proposal:
     settings: tuple[str, ...] = ()
     fast_settings: tuple[str, ...] = ()
     reasoning_settings: tuple[str, ...] = ()
-
-
-THINKING = ('effort = "medium"', "max_thinking_tokens = 8192")
-HOSTED: Mapping[str, tuple[str, str, tuple[str, ...], tuple[str, ...]]] = {
-    "openai": ("openai/gpt-5-nano", "openai/gpt-5-mini", ('effort = "minimal"',), THINKING),
-    "anthropic": ("anthropic/claude-haiku-4-5", "anthropic/claude-sonnet-4-5", (), THINKING),
-    "gemini": ("gemini/gemini-2.5-flash-lite", "gemini/gemini-2.5-pro", (), THINKING),
-    "deepseek": ("deepseek/deepseek-chat", "deepseek/deepseek-reasoner", (), ()),
-    "mistral": ("mistral/mistral-small-latest", "mistral/magistral-medium-latest", (), ()),
-    "groq": ("groq/openai/gpt-oss-20b", "groq/openai/gpt-oss-120b", ('effort = "low"',), ('effort = "medium"',)),
-    "xai": ("xai/grok-4.20-0309-non-reasoning", "xai/grok-4.20-0309-reasoning", (), ()),
-}
 
 
 def init(
@@ -58,13 +48,14 @@ def init(
 
 def hosted(environ: Mapping[str, str]) -> Proposal | None:
     """Propose hosted models for the first provider whose key is set."""
-    from router.settings import KEY_VARIABLES
+    from router.providers.catalog import FAMILIES
 
-    for provider, (fast, reasoning, fast_settings, reasoning_settings) in HOSTED.items():
-        variable = KEY_VARIABLES[provider]
-        if environ.get(variable):
+    for family in FAMILIES.values():
+        models, variable = family.first_models, family.key_variable(environ)
+        if models is not None and variable is not None:
             key = (f'api_key_env = "{variable}"',)
-            return Proposal(f"{variable} is set", fast, reasoning, key, fast_settings, reasoning_settings)
+            tiers = (models.fast, models.reasoning, key, models.fast_settings, models.reasoning_settings)
+            return Proposal(f"{variable} is set", *tiers)
     return None
 
 
@@ -89,6 +80,7 @@ def ollama_models() -> list[tuple[str, int]]:
 
 def written(proposal: Proposal) -> str:
     """Write the configuration file's text."""
+    dials = Policy(version=0)
     tables = {
         "tiers.fast": (f'model = "{proposal.fast}"', *proposal.settings, *proposal.fast_settings),
         "tiers.reasoning": (f'model = "{proposal.reasoning}"', *proposal.settings, *proposal.reasoning_settings),
@@ -99,7 +91,11 @@ def written(proposal: Proposal) -> str:
             "confidence = 0.95",
             'escalate_to = "reasoning"',
         ),
-        "policy": ("parallel_threshold = 0.10", "reasoning_threshold = 0.25", "max_deep_share = 0.10"),
+        "policy": (
+            f"parallel_threshold = {dials.parallel_threshold:.2f}",
+            f"reasoning_threshold = {dials.reasoning_threshold:.2f}",
+            f"max_deep_share = {dials.max_deep_share:.2f}",
+        ),
     }
     body = "\n\n".join(f"[{name}]\n" + "\n".join(lines) for name, lines in tables.items())
     return f"# Written by `tierwise init`: {proposal.because}. All keys: docs/reference/settings.md\n\n{body}\n"

@@ -25,7 +25,7 @@ FAMILIES: Mapping[str, Family] = {
     "bedrock": Family(),
     "azure": Family(),
     "azure_ai": Family(),
-    "cohere": Family(),
+    "cohere": Family(key_variables=("COHERE_API_KEY", "CO_API_KEY")),
     "sagemaker": Family(),
     "watsonx": Family(),
 }

@@ -95,9 +95,9 @@ def serve(directory: Path, config: str = CONFIG) -> Iterator[Instance]:
 
 def environment() -> dict[str, str]:
     """The environment without what would configure Tierwise or a provider."""
-    from router.settings import KEY_VARIABLES  # here: the environments of real clients have no router
+    from router.providers.catalog import KEY_VARIABLES  # here: the environments of real clients have no router
 
-    foreign = ("TIERWISE_", "OPENAI_", *KEY_VARIABLES.values())
+    foreign = ("TIERWISE_", "OPENAI_", *KEY_VARIABLES)
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from router import cli
-from router.settings import KEY_VARIABLES
+from router.providers.catalog import KEY_VARIABLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ Command = Callable[..., Ran]
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty directory without any configuration around it."""
     for name in list(os.environ):
-        if name.startswith("TIERWISE_") or name in KEY_VARIABLES.values():
+        if name.startswith("TIERWISE_") or name in KEY_VARIABLES:
             monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)

@@ -2,19 +2,29 @@ from pathlib import Path
 
 import pytest
 
-from router.commands.init import HOSTED, Proposal, hosted, local, written
+from router.commands.init import Proposal, hosted, local, written
 from router.ledger import pricelist
-from router.settings import KEY_VARIABLES, load
+from router.providers.catalog import FAMILIES
+from router.settings import load
 from tests.commands.conftest import Command
 
+PROPOSED = [name for name, family in FAMILIES.items() if family.first_models]
 
-@pytest.mark.parametrize("provider", HOSTED)
+
+def test_whose_key_is_looked_for_first_is_proposed() -> None:
+    assert PROPOSED == ["openai", "anthropic", "gemini", "deepseek", "mistral", "groq", "xai"]
+    keys = dict.fromkeys(("MISTRAL_API_KEY", "GEMINI_API_KEY"), "sk")
+    assert hosted(keys) == hosted({"GEMINI_API_KEY": "sk"})
+
+
+@pytest.mark.parametrize("provider", PROPOSED)
 def test_every_proposal_is_a_configuration_that_works_and_has_prices(here: Path, provider: str) -> None:
-    proposal = hosted({KEY_VARIABLES[provider]: "sk"})
+    variable = FAMILIES[provider].key_variables[0]
+    proposal = hosted({variable: "sk"})
     assert proposal is not None
     Path("tierwise.toml").write_text(written(proposal))
     found = load(Path("tierwise.toml"))
-    assert found.tiers.fast.api_key_env == KEY_VARIABLES[provider]
+    assert found.tiers.fast.api_key_env == variable
     assert [name for name in found.model_names() if pricelist.quote(name, found.prices) is None] == []
 
 

@@ -27,6 +27,7 @@ USUAL = {
     "openai": ("OPENAI_API_KEY",),
     "anthropic": ("ANTHROPIC_API_KEY",),
     "gemini": ("GEMINI_API_KEY",),
+    "cohere": ("COHERE_API_KEY", "CO_API_KEY"),
     "deepseek": ("DEEPSEEK_API_KEY",),
     "mistral": ("MISTRAL_API_KEY",),
     "groq": ("GROQ_API_KEY",),
@@ -52,7 +53,7 @@ def test_a_variable_that_is_set_and_empty_is_passed_over() -> None:
 
 
 def test_every_family_has_its_variables_or_is_known_to_have_none() -> None:
-    without = {"ollama", "llamacpp", "vertex_ai", "bedrock", "azure", "azure_ai", "cohere", "sagemaker", "watsonx"}
+    without = {"ollama", "llamacpp", "vertex_ai", "bedrock", "azure", "azure_ai", "sagemaker", "watsonx"}
     assert USUAL.keys() | without == FAMILIES.keys()
     assert [key_of(name, {"OLLAMA_API_KEY": "sk", "LLAMA_API_KEY": "sk"}) for name in without] == [None] * len(without)
 

@@ -4,11 +4,13 @@ from collections.abc import Collection
 from typing import Any
 
 from router.errors import ProviderRefused
-from router.providers.base import ProviderRequest
+from router.providers.base import ModelTarget, ProviderRequest
+from router.providers.catalog import FAMILIES
 from router.providers.litellm.thinking import claude_version, thinking_arguments
 from router.providers.openai.body import BOOKKEEPING, COMMON, messages_for
 
 ALLOWED = COMMON | {"user", "service_tier", "modalities", "audio", "prediction", "web_search_options"}
+NO_KEY = "none"
 NEEDED = {"tools", "response_format"}  # without them the answer is another one
 
 
@@ -25,7 +27,7 @@ def arguments_of(
         "model": target.name,
         "messages": messages_for(target, request.messages),
         "api_base": target.api_base,
-        "api_key": target.api_key,
+        "api_key": target.api_key or _withheld(target),
         "timeout": target.timeout_s,
         "num_retries": 0,
         "max_retries": 0,
@@ -37,6 +39,12 @@ def arguments_of(
     if stream:
         arguments["stream_options"] = {"include_usage": True}
     return arguments, dropped
+
+
+def _withheld(target: ModelTarget) -> str | None:
+    """What stands for a key at another server than the family's own: without it litellm would send the family's key."""
+    family = FAMILIES.get(target.provider)
+    return NO_KEY if target.api_base and family and family.key_variables else None
 
 
 def _parameters(

@@ -165,6 +165,26 @@ async def test_bedrock_answers_with_cached_tokens_beside_the_input(
 
 
 @pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("anthropic/claude-sonnet-4-5", "ANTHROPIC_API_KEY"),
+        ("gemini/gemini-2.5-flash", "GEMINI_API_KEY"),
+        ("gemini/gemini-2.5-flash", "GOOGLE_API_KEY"),
+        ("cohere/command-r", "COHERE_API_KEY"),
+    ],
+)
+async def test_a_familys_key_in_the_environment_does_not_go_to_another_server(
+    provider: LiteLLMProvider, monkeypatch: pytest.MonkeyPatch, name: str, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "sk-of-the-family")
+    async with an_upstream(says({}, 401)) as upstream:
+        with pytest.raises(ProviderError):
+            await provider.complete(a_request(name, api_base=upstream.base, api_key=None))
+    assert upstream.headers
+    assert "sk-of-the-family" not in repr(upstream.headers)
+
+
+@pytest.mark.parametrize(
     ("answer", "kind", "code"),
     [
         (

@@ -1,0 +1,69 @@
+"""All providers of this process, each made when a model first needs it."""
+
+import asyncio
+from collections.abc import Iterable
+
+from router.providers import counting
+from router.providers.base import ModelTarget, Provider
+from router.providers.catalog import family_of
+from router.providers.embedded.client import EmbeddedProvider
+from router.providers.litellm.client import LiteLLMProvider
+from router.providers.openai.client import OpenAICompatible
+from router.providers.scripted.client import ScriptedProvider
+
+
+class Providers:
+    """All providers of this process. Nothing is loaded or connected before a model asks for it."""
+
+    def __init__(self, scripted: ScriptedProvider | None = None) -> None:
+        self._made: dict[str, Provider] = {} if scripted is None else {"scripted": scripted}
+        self._of_target: dict[ModelTarget, Provider] = {}
+
+    def of(self, target: ModelTarget) -> Provider:
+        """Return who serves a target."""
+        provider = self._of_target.get(target)
+        if provider is None:
+            provider = self._of_target[target] = self._family(family_of(target))
+        return provider
+
+    async def warm(self, targets: Iterable[ModelTarget]) -> None:
+        """Load what these models need (weights, vocabulary, litellm), so that no request has to wait for it."""
+        await asyncio.to_thread(counting.warm)
+        families = {family_of(target) for target in targets}
+        if "embedded" in families:
+            await asyncio.to_thread(self.load_embedded)
+        if "litellm" in families:
+            await self._litellm().load()
+
+    def load_embedded(self) -> None:
+        """Load the embedded model now, for about a second, so that its first request need not wait."""
+        provider = self._family("embedded")
+        assert isinstance(provider, EmbeddedProvider)
+        provider.load()
+
+    async def close(self) -> None:
+        """Close every provider that was made."""
+        for provider in self._made.values():
+            await provider.close()
+
+    def _litellm(self) -> LiteLLMProvider:
+        provider = self._family("litellm")
+        assert isinstance(provider, LiteLLMProvider)
+        return provider
+
+    def _family(self, family: str) -> Provider:
+        if family not in self._made:
+            self._made[family] = _make(family)
+        return self._made[family]
+
+
+def _make(family: str) -> Provider:
+    match family:
+        case "embedded":
+            return EmbeddedProvider()
+        case "scripted":
+            return ScriptedProvider()
+        case "openai":
+            return OpenAICompatible()
+        case _:
+            return LiteLLMProvider()
