@@ -23,8 +23,8 @@ def between(dialect: str, column: str) -> str:
 def bounds(dialect: str, start: int, end: int) -> dict[str, object]:
     """The parameters of `between`: the ids from `start` (inclusive) to `end` (exclusive), as numbers."""
     values = (start, end - 1)
-    found = [f"{v:032x}" if dialect == "postgresql" else v.to_bytes(16, "big") for v in values]
-    return {"low": found[0], "high": found[1]}
+    limits = [f"{v:032x}" if dialect == "postgresql" else v.to_bytes(16, "big") for v in values]
+    return {"low": limits[0], "high": limits[1]}
 
 
 def first_at(ms: int) -> int:

@@ -19,8 +19,8 @@ from router.database.engine import (
     cause,
     check_writable,
     exclusive,
-    open_engine,
     format_url,
+    open_engine,
     sqlite_path,
 )
 from router.database.tables import Base
@@ -92,14 +92,14 @@ def check(database: Engine | str) -> SchemaState:
     engine = open_engine(database) if isinstance(database, str) else database
     try:
         with engine.connect() as connection:
-            found = _revision(connection)
-            if found is None:
+            revision = _revision(connection)
+            if revision is None:
                 others = set(inspect(connection).get_table_names()) - {"alembic_version"}
                 return SchemaState.FOREIGN if others else SchemaState.EMPTY
             known = revisions()
-            if found == known[-1]:
+            if revision == known[-1]:
                 return SchemaState.CURRENT
-            return SchemaState.BEHIND if found in known else SchemaState.AHEAD
+            return SchemaState.BEHIND if revision in known else SchemaState.AHEAD
     except SQLAlchemyError as error:
         url = engine.url.render_as_string(hide_password=False)
         raise DatabaseUnusable(f"{format_url(url)} cannot be read: {cause(error, url)}") from None
@@ -155,8 +155,8 @@ def revisions() -> list[str]:
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return found
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def _config(connection: Connection) -> "Config":
@@ -170,7 +170,7 @@ def _config(connection: Connection) -> "Config":
 
 def _is_below(connection: Connection, revision: str) -> bool:
     """Tell whether a revision is older than the one that the database is at."""
-    found, known = _revision(connection), revisions()
-    if found is None or revision == "head":
+    now, known = _revision(connection), revisions()
+    if now is None or revision == "head":
         return False
-    return revision == "base" or (found in known and revision in known and known.index(revision) < known.index(found))
+    return revision == "base" or (now in known and revision in known and known.index(revision) < known.index(now))

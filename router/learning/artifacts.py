@@ -148,11 +148,11 @@ class Artifacts:
 
     def model(self, version: str | None) -> DifficultyModel:
         """The classifier of a version (None: the configured one); never waits."""
-        found = self.at_hand(version)
-        if found is self.configured and version not in (None, found.version):
+        model = self.at_hand(version)
+        if model is self.configured and version not in (None, model.version):
             self._missed.add(version)
             self._tell(version)
-        return found
+        return model
 
     def at_hand(self, version: str | None) -> DifficultyModel:
         """The same, for who only looks: nothing counts as missed."""

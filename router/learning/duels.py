@@ -199,13 +199,13 @@ class Duels:
 
     async def _compare(self, match: DuelledQuery, rival: Choice, stake: "_Stake") -> DuelFinding:
         question = read_question(match.query.estimate.answer_type, match.query.messages, match.query.params)
-        found = await agreement(match.answer, rival, question, self._checkers)
+        agreed = await agreement(match.answer, rival, question, self._checkers)
         texts = (match.answer.content or "", rival.content or "")
         can_judge = self._judges and all(texts) and {match.answer.finish_reason, rival.finish_reason} <= WHOLE
-        if found is Agreement.SAME or not can_judge:
-            return DuelFinding(found)
+        if agreed is Agreement.SAME or not can_judge:
+            return DuelFinding(agreed)
         preferred = await self._ask_judge(match, question, texts, stake)
-        return DuelFinding(found, preferred)
+        return DuelFinding(agreed, preferred)
 
     async def _ask_judge(
         self, match: DuelledQuery, question: Asked, texts: tuple[str, str], stake: "_Stake"

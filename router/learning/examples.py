@@ -114,7 +114,7 @@ def _weak_share(strong: Sequence[Sequence[Mass]], weak: Sequence[Sequence[Mass]]
 
 def _inverse_propensities(labelled_requests: Sequence[LabelledRequest]) -> Array:
     """Weights of feedback, by tier: inverse propensities that add up to the number of ratings they are worth."""
-    found = np.ones(len(labelled_requests))
+    weights = np.ones(len(labelled_requests))
     for tier in HEADS:
         at = [
             place
@@ -123,5 +123,5 @@ def _inverse_propensities(labelled_requests: Sequence[LabelledRequest]) -> Array
         ]
         if at:
             raw = np.array([min(1.0 / max(labelled_requests[place].propensity, 1e-6), MOST_INVERSE) for place in at])
-            found[at] = raw * raw.sum() / np.square(raw).sum()
-    return found
+            weights[at] = raw * raw.sum() / np.square(raw).sum()
+    return weights

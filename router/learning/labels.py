@@ -192,13 +192,13 @@ def _signals(rows: Iterable[Any]) -> Iterable[tuple[bytes, Source, float]]:
 
 def _take(
     labelled_requests: Mapping[bytes, LabelledRequest],
-    found: Iterable[tuple[bytes, Source, float]],
+    labels: Iterable[tuple[bytes, Source, float]],
     *,
     only_last: bool = False,
 ) -> None:
     """Add labels of the tier that answered; with `only_last` a later one replaces an earlier one."""
     newest: dict[bytes, Label] = {}
-    for id, source, value in found:
+    for id, source, value in labels:
         labelled_request = labelled_requests.get(id)
         if labelled_request is None or labelled_request.answered is Tier.PARALLEL:
             continue

@@ -113,8 +113,8 @@ def _logits(labelled_requests: Sequence[LabelledRequest], model: DifficultyModel
 
 
 def _chances(labelled_requests: Sequence[LabelledRequest], model: DifficultyModel, abilities: Abilities) -> Array:
-    found = [model.judge(labelled_request.seen, abilities) for labelled_request in labelled_requests]
-    return np.array([(each.p_fast, each.p_reasoning) for each in found], np.float64).reshape(-1, 2)
+    judged = [model.judge(labelled_request.seen, abilities) for labelled_request in labelled_requests]
+    return np.array([(each.p_fast, each.p_reasoning) for each in judged], np.float64).reshape(-1, 2)
 
 
 def _digest(labelled_requests: Sequence[LabelledRequest]) -> str:
@@ -137,15 +137,15 @@ def same_share(
         return {}
     before = np.array([labelled_request.score for labelled_request in scored])
     added = before - np.array([labelled_request.p_reasoning - labelled_request.p_fast for labelled_request in scored])
-    said = _chances(scored, model, Abilities())
-    now = np.minimum(said[:, 1] - said[:, 0] + added, NEVER)
+    chances = _chances(scored, model, Abilities())
+    now = np.minimum(chances[:, 1] - chances[:, 0] + added, NEVER)
     moved = {}
     for name in ("parallel_threshold", "reasoning_threshold"):
         threshold = float(getattr(policy, name))
         is_open = float(np.mean(before >= threshold))
         if 0.0 < is_open < 1.0:
-            found = float(np.quantile(now, 1.0 - is_open))
-            moved[name] = round(min(max(found, -1.0), 1.0), min(SCORE_DIGITS, 4))
+            new_threshold = float(np.quantile(now, 1.0 - is_open))
+            moved[name] = round(min(max(new_threshold, -1.0), 1.0), min(SCORE_DIGITS, 4))
     return moved
 
 

@@ -53,7 +53,7 @@ def _rankings(refit: Refit) -> list[str]:
     if not figures.pairs:
         return ["No later request with both tiers known: not enough evidence."]
     fast, reasoning = figures.quality
-    shown = [
+    lines = [
         f"{figures.pairs} requests with both tiers known; reasoning was needed on {figures.needed}. Always fast: "
         f"{fast:.3f} right; always reasoning: {reasoning:.3f}.",
         "",
@@ -65,11 +65,12 @@ def _rankings(refit: Refit) -> list[str]:
         ),
     ]
     if figures.difference is not None:
-        shown += [
+        lines += [
             "",
-            f"Squared error of the gain, {ADAPTED} less {BASE}: {_format_interval(figures.difference, 4)} (below 0 is better).",
+            f"Squared error of the gain, {ADAPTED} less {BASE}: {_format_interval(figures.difference, 4)} "
+            "(below 0 is better).",
         ]
-    return shown
+    return lines
 
 
 def _calibration(name: str, tier: str, side: CalibrationCheck | None) -> str:

@@ -152,10 +152,10 @@ def subject_of(engine: Engine, scope: BudgetScope, name: str) -> str:
     """Check whom a budget names: a key's name becomes its id. Raises InvalidRequest."""
     if scope is BudgetScope.KEY:
         with engine.connect() as connection:
-            found = connection.scalar(select(ApiKey.id).where(ApiKey.name == name))
-        if found is None:
+            key_id = connection.scalar(select(ApiKey.id).where(ApiKey.name == name))
+        if key_id is None:
             raise InvalidRequest(f"there is no key named {name!r}")
-        return str(found)
+        return str(key_id)
     if scope is BudgetScope.TIER and name not in list(Tier):
         raise InvalidRequest(f"{name!r} is no tier; one of {', '.join(Tier)}")
     return name
@@ -207,12 +207,12 @@ def release(engine: Engine, owner: str) -> int:
     """Return all that is left of an owner whose spool is wholly booked; returns the amount. Raises SQLAlchemyError."""
     total = 0
     with writing(engine) as connection:
-        found = connection.execute(
+        leases = connection.execute(
             select(BudgetLease.budget_id, BudgetLease.start_us, BudgetLease.left_nanousd)
             .where(BudgetLease.owner == owner)
             .order_by(BudgetLease.budget_id, BudgetLease.start_us)
         ).all()
-        for budget_id, start_us, left in found:
+        for budget_id, start_us, left in leases:
             _take_from_lease(connection, budget_id, start_us, owner, left)
             total += left
         connection.execute(delete(BudgetLease).where(BudgetLease.owner == owner))
@@ -228,7 +228,7 @@ def charges(connection: Connection, records: Sequence[RequestRecord]) -> Charges
     budgets = in_force(connection)
     if not budgets:
         return {}
-    found: dict[tuple[int, int], int] = {}
+    due: dict[tuple[int, int], int] = {}
     payers = _payers(connection, records)
     booked = _find_booked(connection, [record.request_id for record in records])
     for record in records:
@@ -241,8 +241,8 @@ def charges(connection: Connection, records: Sequence[RequestRecord]) -> Charges
         for budget in budgets:
             if payer is not None and cost and budget.covers(payer):
                 place = (budget.id, budget.period.start_us(opened_at))
-                found[place] = found.get(place, 0) + cost
-    return found
+                due[place] = due.get(place, 0) + cost
+    return due
 
 
 def settle(connection: Connection, due: Charges, owner: str) -> None:
@@ -259,10 +259,10 @@ def standing(engine: Engine, now_us: int) -> list[dict[str, Any]]:
         for budget in in_force(connection):
             start_us = budget.period.start_us(now_us)
             here = (BudgetPeriod.budget_id == budget.id, BudgetPeriod.start_us == start_us)
-            found = connection.execute(
+            period = connection.execute(
                 select(BudgetPeriod.settled_nanousd, BudgetPeriod.leased_nanousd).where(*here)
             ).one_or_none()
-            settled, leased = found if found is not None else (0, 0)
+            settled, leased = period if period is not None else (0, 0)
             is_key = budget.scope is BudgetScope.KEY
             rows.append(
                 {
@@ -306,12 +306,12 @@ def _lease_at(budget_id: int, start_us: int, owner: str) -> tuple[Any, ...]:
 
 def _payers(connection: Connection, records: Iterable[RequestRecord]) -> Mapping[str, tuple[Payer, int]]:
     """Who pays for each request; late parts are looked up in the books."""
-    found = {}
+    payers = {}
     late = []
     for record in records:
         if opening := record.opening:
             payer = Payer(opening.key_id, opening.segment, opening.first_tier)
-            found[record.request_id] = (payer, opening.opened_at)
+            payers[record.request_id] = (payer, opening.opened_at)
         else:
             late.append(record.request_id)
     for place in range(0, len(late), 500):
@@ -321,17 +321,17 @@ def _payers(connection: Connection, records: Iterable[RequestRecord]) -> Mapping
             .where(Request.id.in_(late[place : place + 500]))
         )
         for id_, key_id, segment, tier, opened_at in connection.execute(query):
-            found[id_] = (Payer(key_id, segment, tier), opened_at)
-    return found
+            payers[id_] = (Payer(key_id, segment, tier), opened_at)
+    return payers
 
 
 def _find_booked(connection: Connection, request_ids: Sequence[str]) -> set[tuple[str, int]]:
     """Which of these requests' calls are in the books already."""
-    found: set[tuple[str, int]] = set()
+    booked: set[tuple[str, int]] = set()
     for place in range(0, len(request_ids), 500):
         query = select(Call.request_id, Call.call_no).where(Call.request_id.in_(request_ids[place : place + 500]))
-        found |= {(id_, call_no) for id_, call_no in connection.execute(query)}
-    return found
+        booked |= {(id_, call_no) for id_, call_no in connection.execute(query)}
+    return booked
 
 
 def _sum_spending(connection: Connection, budget: Budget, start_us: int) -> int:

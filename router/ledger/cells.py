@@ -133,7 +133,7 @@ def grouping_for(keys: Iterable[str]) -> int | None:
 
 def pieces(start: int, end: int) -> list[Piece]:
     """Cut a stretch of quarters into days, hours and quarters, as few as there can be."""
-    found = []
+    pieces = []
     at = start
     while at < end:
         grain = next(g for g in reversed(Grain) if at % g.quarters == 0 and at + g.quarters <= end)
@@ -141,6 +141,6 @@ def pieces(start: int, end: int) -> list[Piece]:
         if grain is not Grain.DAY:  # only up to where a longer one begins
             longer = Grain(grain + 1).quarters
             stop = min(stop, at + -at % longer) if at % longer else stop
-        found.append(Piece(grain, at, stop))
+        pieces.append(Piece(grain, at, stop))
         at = stop
-    return found
+    return pieces

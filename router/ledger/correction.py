@@ -43,7 +43,7 @@ def differences(
 ) -> list[Rerated]:
     """Find the lines that cost something else by today's timeline, or by one named price row of their model."""
     prices = book.by_id()
-    found = []
+    rerated = []
     with engine.connect() as connection:
         for line in connection.execute(_lines(models, since_us, until_us)):
             price = prices[price_id] if price_id is not None else book.in_effect(line.model, line.started_at)
@@ -55,8 +55,8 @@ def differences(
             before = None if line.cost_nanousd is None and not line.corrections else _stands(line)
             if before != after:
                 where = (line.request_id, line.call_no, line.model, line.started_at)
-                found.append(Rerated(*where, before, after, price.id))
-    return found
+                rerated.append(Rerated(*where, before, after, price.id))
+    return rerated
 
 
 def rerate(engine: Engine, changes: Sequence[Rerated], author: str, note: str, now_us: int) -> int:

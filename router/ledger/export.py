@@ -37,8 +37,8 @@ LINES = text(f"""
 def lines(engine: Engine, since_us: int = 0, until_us: int = 2**62) -> Iterator[Sequence[Any]]:
     """Read the settled calls, oldest request first."""
     with engine.connect() as connection:
-        found = connection.execution_options(yield_per=5_000).execute(LINES, {"since": since_us, "until": until_us})
-        for line in found:
+        rows = connection.execution_options(yield_per=5_000).execute(LINES, {"since": since_us, "until": until_us})
+        for line in rows:
             row = list(line)
             row[STARTED_AT] = instant(row[STARTED_AT])
             yield row

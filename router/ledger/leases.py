@@ -139,11 +139,11 @@ class BudgetLeases:
 
     def _slice(self, budget: Budget, start_us: int) -> Lease:
         place = (budget.id, start_us)
-        found = self._leases.get(place)
-        if found is None:
-            found = self._leases[place] = Lease(budget, start_us)
-        found.budget = budget
-        return found
+        lease = self._leases.get(place)
+        if lease is None:
+            lease = self._leases[place] = Lease(budget, start_us)
+        lease.budget = budget
+        return lease
 
 
 class BudgetHold:

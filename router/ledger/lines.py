@@ -114,8 +114,8 @@ class Lines:
         """Count requests by label, tier and bucket of their cost; rows of (label, tier, bucket, count)."""
         counted = self._complete_cost() != UNKNOWN
         columns = np.stack((labels, self.keys["tier"], bucket_of(self.cost)), axis=1)[counted]
-        found, counts = np.unique(columns, axis=0, return_counts=True)
-        return np.column_stack((found, counts)).astype(np.int64)
+        cells, counts = np.unique(columns, axis=0, return_counts=True)
+        return np.column_stack((cells, counts)).astype(np.int64)
 
     def _complete_cost(self) -> Ints:
         """The cost of each request that is known wholly; UNKNOWN elsewhere."""
@@ -188,9 +188,9 @@ def read(connection: Connection, start_ms: int, end_ms: int, attribution: Revenu
     requests = REQUESTS.format(id=ids.as_bytes(dialect, "id"), between=ids.between(dialect, "id"))
     while at < end:
         page = {**ids.bounds(dialect, at, end), "most": PAGE_REQUESTS}
-        found = fetch_rows(connection, requests, page)
-        stop = end if len(found) < PAGE_REQUESTS else int.from_bytes(found[-1][0], "big") + 1
-        lines = _page(connection, found, at, stop, attribution)
+        rows = fetch_rows(connection, requests, page)
+        stop = end if len(rows) < PAGE_REQUESTS else int.from_bytes(rows[-1][0], "big") + 1
+        lines = _page(connection, rows, at, stop, attribution)
         if lines is not None:
             yield lines
         at = stop
@@ -199,7 +199,7 @@ def read(connection: Connection, start_ms: int, end_ms: int, attribution: Revenu
 
 
 def _page(
-    connection: Connection, found: Sequence[Any], at: int, stop: int, attribution: RevenueAttribution
+    connection: Connection, requests: Sequence[Any], at: int, stop: int, attribution: RevenueAttribution
 ) -> Lines | None:
     dialect = connection.dialect.name
     names = {"id": ids.as_bytes(dialect, "request_id"), "between": ids.between(dialect, "request_id")}
@@ -208,11 +208,11 @@ def _page(
     adjusted = fetch_rows(connection, ADJUSTMENTS.format(**names), bounds)
     booked = attribution.of_requests(connection, at, stop)
     others = {row[0] for rows in (calls, adjusted) for row in rows} | booked.keys()
-    strays = sorted(others - {row[0] for row in found})
-    if not found and not strays:
+    strays = sorted(others - {row[0] for row in requests})
+    if not requests and not strays:
         return None
-    named = ids.as_array([row[0] for row in found] + strays)
-    table = _matrix(found, 14, skip=1)
+    named = ids.as_array([row[0] for row in requests] + strays)
+    table = _matrix(requests, 14, skip=1)
     if strays:
         blank = np.full((len(strays), 14), UNKNOWN, np.int64)
         blank[:, 12:] = (0, 1)

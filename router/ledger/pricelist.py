@@ -91,13 +91,13 @@ def quote_of_map(model: str) -> Quote | None:
     doubts: list[str] = []
     for suffix, service in SERVICES.items():
         for above in (0, *_context_tiers(entry)):
-            found = _rates(entry, service, suffix, above)
-            if found is None:
+            rate = _rates(entry, service, suffix, above)
+            if rate is None:
                 continue
-            if rates and found.input > rates[0].input * LARGEST_SERVICE_FACTOR:
-                doubts.append(f"{service} is left out: input is {found.input // rates[0].input} times the standard one")
+            if rates and rate.input > rates[0].input * LARGEST_SERVICE_FACTOR:
+                doubts.append(f"{service} is left out: input is {rate.input // rates[0].input} times the standard one")
                 continue
-            rates.append(found)
+            rates.append(rate)
     standard = rates[0]
     if standard.cached_input is not None and standard.cached_input > standard.input:
         doubts.append("! cached input is dearer than fresh input")
@@ -127,20 +127,20 @@ def sync(engine: Engine, models: Iterable[str], stated: Mapping[str, StatedPrice
     with exclusive(engine) as connection:
         current = current_rows(connection)
         for model in sorted({*models, *stated}):
-            found, row = quote(model, stated), current.get(model)
+            offer, row = quote(model, stated), current.get(model)
             is_dropped = row is not None and row.source == CONFIG and model not in stated
-            if is_dropped and found is None:
+            if is_dropped and offer is None:
                 assert row is not None
                 end(connection, row, now_us)
-            elif found and (row is None or is_dropped or _is_news(found, row)):
-                write(connection, found, row, now_us)
+            elif offer and (row is None or is_dropped or _is_news(offer, row)):
+                write(connection, offer, row, now_us)
 
 
-def _is_news(found: Quote, row: Any) -> bool:
+def _is_news(quote: Quote, row: Any) -> bool:
     """Tell whether a start changes a price: the configuration's word always counts, an operator's beats all others."""
-    if found.source == MAP or (row.source == OPERATOR and found.source != CONFIG):
+    if quote.source == MAP or (row.source == OPERATOR and quote.source != CONFIG):
         return False
-    return found.differs_from(row)
+    return quote.differs_from(row)
 
 
 def put(engine: Engine, quote: Quote, now_us: int, hook: AuditHook | None = None) -> None:
@@ -224,8 +224,8 @@ def _rates(entry: Mapping[str, Any], service: str, suffix: str, above: int) -> R
 
 
 def _context_tiers(entry: Mapping[str, Any]) -> list[int]:
-    found = (re.fullmatch(r"input_cost_per_token_above_(\d+)k_tokens", name) for name in entry)
-    return sorted(int(match[1]) * 1000 for match in found if match)
+    matches = (re.fullmatch(r"input_cost_per_token_above_(\d+)k_tokens", name) for name in entry)
+    return sorted(int(match[1]) * 1000 for match in matches if match)
 
 
 def _pico(entry: Mapping[str, Any], name: str) -> int | None:

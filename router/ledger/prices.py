@@ -155,7 +155,7 @@ def price_of(row: Any) -> Price:
 
 
 def _by_model(prices: Iterable[Price]) -> dict[str, Sequence[Price]]:
-    found: dict[str, list[Price]] = {}
+    by_model: dict[str, list[Price]] = {}
     for price in sorted(prices, key=lambda p: p.effective_from, reverse=True):
-        found.setdefault(price.model, []).append(price)
-    return {model: tuple(prices) for model, prices in found.items()}
+        by_model.setdefault(price.model, []).append(price)
+    return {model: tuple(prices) for model, prices in by_model.items()}

@@ -113,7 +113,7 @@ def _read_booked(engine: Engine, days: Sequence[str]) -> dict[tuple[str, str], t
     if not days:
         return {}
     since, until = _midnight(days[0]), _midnight(days[-1]) + DAY_US
-    found: dict[tuple[str, str], tuple[int, int, int, int]] = {}
+    sums: dict[tuple[str, str], tuple[int, int, int, int]] = {}
     query = (
         select(Call.started_at, Call.cost_nanousd, Call.precision, LabelText.text)
         .join(LabelText, LabelText.id == Call.provider_model_id)
@@ -122,15 +122,15 @@ def _read_booked(engine: Engine, days: Sequence[str]) -> dict[tuple[str, str], t
     )
     with engine.connect() as connection:
         for started_at, cost, precision, model in connection.execute(query):
-            amount, held, lines, unpriced = found.get((utc_day(started_at), model), (0, 0, 0, 0))
+            amount, held, lines, unpriced = sums.get((utc_day(started_at), model), (0, 0, 0, 0))
             held += (cost or 0) if precision is Precision.UNKNOWN else 0
-            found[utc_day(started_at), model] = (amount + (cost or 0), held, lines + 1, unpriced + (cost is None))
+            sums[utc_day(started_at), model] = (amount + (cost or 0), held, lines + 1, unpriced + (cost is None))
         corrections = select(Adjustment.day, Adjustment.provider_model, Adjustment.amount_nanousd)
         for row in connection.execute(corrections.where(Adjustment.day.in_(days))):
             key = (str(row.day), str(row.provider_model))
-            amount, held, lines, unpriced = found.get(key, (0, 0, 0, 0))
-            found[key] = (amount + row.amount_nanousd, held, lines, unpriced)
-    return {key: value for key, value in found.items() if key[0] in days}
+            amount, held, lines, unpriced = sums.get(key, (0, 0, 0, 0))
+            sums[key] = (amount + row.amount_nanousd, held, lines, unpriced)
+    return {key: value for key, value in sums.items() if key[0] in days}
 
 
 def _our_name(name: str, ours: set[str]) -> str:

@@ -112,8 +112,8 @@ class Spool:
 
     def read(self, after_id: int, limit: int) -> list[SpoolRow]:
         """Read the rows after the given one, oldest first."""
-        found = self._reader.execute("SELECT id, body FROM entries WHERE id > ? ORDER BY id LIMIT ?", (after_id, limit))
-        return [SpoolRow(id, decode(body)) for id, body in found.fetchall()]
+        rows = self._reader.execute("SELECT id, body FROM entries WHERE id > ? ORDER BY id LIMIT ?", (after_id, limit))
+        return [SpoolRow(id, decode(body)) for id, body in rows.fetchall()]
 
     def delete(self, ids: Iterable[int]) -> None:
         """Forget rows whose content has arrived in the database."""
@@ -203,8 +203,8 @@ def remove(path: Path) -> None:
 
 def free_bytes(directory: Path) -> int:
     """How much the disk of a directory still takes."""
-    found = os.statvfs(directory)
-    return found.f_bavail * found.f_frsize
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _connect(path: Path, durability: Literal["normal", "full"]) -> sqlite3.Connection:

@@ -70,8 +70,8 @@ class Store:
             wanted.update(result.service for result in record.results.values() if result.service is not None)
         if new := wanted - self._labels.keys():
             with writing(self._engine) as connection:  # committed apart, so that what is remembered is there
-                found = labels(connection, new)
-            self._labels |= found
+                numbers = labels(connection, new)
+            self._labels |= numbers
 
 
 def insert_new(connection: Connection, rows: Sequence[msgspec.Struct]) -> None:

@@ -36,8 +36,8 @@ class StoredResponses:
     def delete(self, response_id: str, key_id: int | None, now_us: int) -> bool:
         """Delete what the same key stored; tells whether it was there."""
         with writing(self._engine) as connection:
-            found = connection.execute(delete(StoredResponseRow).where(_readable(response_id, key_id, now_us)))
-            return found.rowcount > 0
+            result = connection.execute(delete(StoredResponseRow).where(_readable(response_id, key_id, now_us)))
+            return result.rowcount > 0
 
     def _write(self, response_id: str, key_id: int | None, now_us: int, expires_us: int, body: bytes) -> None:
         row = {"id": response_id, "key_id": key_id, "created_at": now_us, "expires_at": expires_us, "body": body}

@@ -32,9 +32,9 @@ class Findings:
     def broken(self, law: str, example: str) -> None:
         """Note that a law does not hold."""
         self.breaks[law] += 1
-        shown = self.examples.setdefault(law, [])
-        if len(shown) < EXAMPLES:
-            shown.append(example)
+        examples = self.examples.setdefault(law, [])
+        if len(examples) < EXAMPLES:
+            examples.append(example)
 
     @property
     def is_sound(self) -> bool:

@@ -110,24 +110,24 @@ def bars(rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mappin
                 continue
             reach = float(value) / span * width
             x = zero if reach >= 0 else zero + reach
-            shown = format_short(value, unit)
+            label = format_short(value, unit)
             drawn.append(
                 f'<rect class="{look}" x="{x:.1f}" y="{y}" width="{max(abs(reach), 0.7):.1f}" height="{thick - 1}">'
-                f"<title>{escape(f'{name}, {measure}: {shown}')}</title></rect>"
+                f"<title>{escape(f'{name}, {measure}: {label}')}</title></rect>"
             )
             at = zero + max(reach, 0) + 4
-            drawn.append(f'<text x="{at:.1f}" y="{y + thick - 2}" class="small">{shown}</text>')
+            drawn.append(f'<text x="{at:.1f}" y="{y + thick - 2}" class="small">{label}</text>')
     return svg(len(rows) * each + 10, drawn)
 
 
 def histogram(counts: Mapping[str, Mapping[int, int]], looks: Mapping[str, str], steps_per_doubling: int) -> str:
     """Draw how many requests cost how much, on a log scale of cost, stacked by tier; buckets are half doublings."""
     coarse: dict[str, dict[int, int]] = {}
-    for tier, found in counts.items():
-        for bucket, count in found.items():
+    for tier, by_bucket in counts.items():
+        for bucket, count in by_bucket.items():
             place = math.floor(bucket / (steps_per_doubling / 2)) if bucket >= 0 else -1
             coarse.setdefault(tier, {})[place] = coarse.setdefault(tier, {}).get(place, 0) + count
-    places = sorted({place for found in coarse.values() for place in found if place >= 0})
+    places = sorted({place for by_bucket in coarse.values() for place in by_bucket if place >= 0})
     if not places:
         return ""
     run = range(places[0], places[-1] + 1)

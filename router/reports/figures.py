@@ -215,8 +215,8 @@ def break_even_share(s: Standing, margin: Decimal = Decimal(0)) -> str | None:
     dear = Decimal(sum(sums.cost_nanousd for sums in deep)) / sum(sums.requests for sums in deep)
     if dear <= cheap:
         return None
-    found = (Decimal(s.total.expected_nanousd) / s.total.requests * (1 - margin) - cheap) / (dear - cheap)
-    return str(min(max(found, Decimal(0)), Decimal(1)).quantize(Decimal("0.000001")))
+    deep_share = (Decimal(s.total.expected_nanousd) / s.total.requests * (1 - margin) - cheap) / (dear - cheap)
+    return str(min(max(deep_share, Decimal(0)), Decimal(1)).quantize(Decimal("0.000001")))
 
 
 ONE_SIDED = "there are no fast or no deep requests, or deep ones cost no more"

@@ -28,25 +28,25 @@ COLUMNS = ("requests", "cost", "expected", "booked", "contribution", "cost per 1
 
 
 def page(
-    found: FullReport, window: Window, zone: str, where: Filters, now: datetime, tradeoff: Tradeoff | None = None
+    report: FullReport, window: Window, zone: str, where: Filters, now: datetime, tradeoff: Tradeoff | None = None
 ) -> str:
     """Write the page."""
-    total = found.standing.total
+    total = report.standing.total
     environment = Environment(loader=PackageLoader("router.reports", "."), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("page.html").render(
         window=window_text(window),
         zone=zone,
         filters=", ".join(f"{name} {' or '.join(sorted(values))}" for name, values in where.items()),
-        freshness=freshness_text(found.freshness, window.zone, now),
-        is_synthetic=found.is_synthetic,
+        freshness=freshness_text(report.freshness, window.zone, now),
+        is_synthetic=report.is_synthetic,
         is_empty=not total.requests,
-        tiles=_tiles(found),
-        sentences=_sentences(found),
-        charts=[chart for chart in (*_charts(found), *_tradeoff_charts(tradeoff)) if chart["svg"]]
+        tiles=_tiles(report),
+        sentences=_sentences(report),
+        charts=[chart for chart in (*_charts(report), *_tradeoff_charts(tradeoff)) if chart["svg"]]
         if total.requests
         else [],
-        tables=[*_tables(found), *_tradeoff_tables(tradeoff), *_coverage_tables(found.coverage)],
-        groups=_groups(found),
+        tables=[*_tables(report), *_tradeoff_tables(tradeoff), *_coverage_tables(report.coverage)],
+        groups=_groups(report),
     )
 
 
@@ -83,10 +83,10 @@ def freshness_text(fresh: Freshness, zone: tzinfo, now: datetime) -> str:
     return "; ".join(parts)
 
 
-def _tiles(found: FullReport) -> list[dict[str, object]]:
-    figures = found.figures
+def _tiles(report: FullReport) -> list[dict[str, object]]:
+    figures = report.figures
     chosen = (
-        ("requests", format_count(found.standing.total.requests)),
+        ("requests", format_count(report.standing.total.requests)),
         ("cost", format_usd(figures["cost_usd"])),
         ("expected revenue", format_usd(figures["expected_revenue_usd"])),
         ("contribution", format_usd(figures["contribution_usd"])),
@@ -98,31 +98,33 @@ def _tiles(found: FullReport) -> list[dict[str, object]]:
     return [{"title": title, "value": value, "bad": value.startswith("-")} for title, value in chosen]
 
 
-def _sentences(found: FullReport) -> list[str]:
+def _sentences(report: FullReport) -> list[str]:
     """Say in words what a reader should know first."""
-    figures, total = found.figures, found.standing.total
-    said = []
+    figures, total = report.figures, report.standing.total
+    sentences = []
     for tier in ("reasoning", "fast"):
         if (saved := figures[f"saved_against_always_{tier}_usd"]) is not None and Decimal(str(saved)):
             than = f"{format_usd(abs(Decimal(str(saved))))} {'more' if Decimal(str(saved)) >= 0 else 'less'}"
-            said.append(f"Everything answered by {tier} would have cost {than}, all overhead counted; how, see below.")
+            sentences.append(
+                f"Everything answered by {tier} would have cost {than}, all overhead counted; how, see below."
+            )
     if figures["break_even_ecpm_usd"] is not None:
         ecpm, needed = format_usd(figures["ecpm_usd"]), format_usd(figures["break_even_ecpm_usd"])
-        said.append(f"An eCPM of {needed} would break even; assumed is {ecpm}.")
+        sentences.append(f"An eCPM of {needed} would break even; assumed is {ecpm}.")
     if unpriced := total.calls - total.priced:
         calls = f"{format_count(unpriced)} of {format_count(total.calls)} calls"
-        said.append(f"{calls} have no price: the cost is a lower bound.")
+        sentences.append(f"{calls} have no price: the cost is a lower bound.")
     if total.booked_requests or total.booked_nanousd:
         gap = Decimal(str(figures["gap_usd"]))
         than = f"{format_usd(abs(gap))} {'more' if gap >= 0 else 'less'} than was expected there"
-        said.append(f"Networks booked {format_usd(figures['booked_revenue_usd'])}: {than}.")
-    return said
+        sentences.append(f"Networks booked {format_usd(figures['booked_revenue_usd'])}: {than}.")
+    return sentences
 
 
-def _charts(found: FullReport) -> list[dict[str, Any]]:
-    tiers = [tier for tier in TIERS if tier in found.standing.by_tier]
+def _charts(report: FullReport) -> list[dict[str, Any]]:
+    tiers = [tier for tier in TIERS if tier in report.standing.by_tier]
     key = [(tier, tier) for tier in tiers]
-    cells = found.more[("day", "tier")].rows
+    cells = report.more[("day", "tier")].rows
     days = sorted({key[0] for key in cells if key[0] is not None})
     whole = {day: Sums() for day in days}
     for (day, _), sums in cells.items():
@@ -138,7 +140,7 @@ def _charts(found: FullReport) -> list[dict[str, Any]]:
         _dollars(w.expected_nanousd - w.cost_nanousd) * 1_000 / w.requests if w.requests and w.has_cost else None
         for w in (whole[day] for day in days)
     ]
-    total = found.standing.total
+    total = report.standing.total
     shares = [
         (
             tier,
@@ -148,9 +150,9 @@ def _charts(found: FullReport) -> list[dict[str, Any]]:
             },
         )
         for tier in tiers
-        if (sums := found.standing.by_tier[tier])
+        if (sums := report.standing.by_tier[tier])
     ]
-    counts = {str(tier): costs.counts for tier, costs in found.costs_by_tier.items() if tier in tiers}
+    counts = {str(tier): costs.counts for tier, costs in report.costs_by_tier.items() if tier in tiers}
     return [
         {
             "title": "Cost and expected revenue by day",
@@ -178,12 +180,12 @@ def _charts(found: FullReport) -> list[dict[str, Any]]:
             "svg": charts.histogram(counts, {tier: tier for tier in tiers}, BUCKETS_PER_DOUBLING),
             "key": key,
         },
-        _comparison_chart(found.more[("country",)], "Cost and expected revenue by country, per 1000 queries"),
-        _comparison_chart(found.more[("segment",)], "Cost and expected revenue by segment, per 1000 queries"),
+        _comparison_chart(report.more[("country",)], "Cost and expected revenue by country, per 1000 queries"),
+        _comparison_chart(report.more[("segment",)], "Cost and expected revenue by segment, per 1000 queries"),
         {
             "title": "The router's own overhead",
             "text": "What was paid for besides the answers.",
-            "svg": charts.bars(_overhead(found), {"cost": "reasoning"}, "$"),
+            "svg": charts.bars(_overhead(report), {"cost": "reasoning"}, "$"),
             "key": [],
         },
     ]
@@ -221,23 +223,24 @@ def _tradeoff_tables(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
     return [{"title": "What quality costs", "text": text, "columns": columns, "left": 1, "rows": rows, "total": None}]
 
 
-def _coverage_tables(found: CoverageFigures) -> list[dict[str, Any]]:
+def _coverage_tables(coverage: CoverageFigures) -> list[dict[str, Any]]:
     """What more samples could have found beside what was chosen; nothing where nobody looked."""
-    if not found.observed:
+    if not coverage.observed:
         return []
-    shown = (
-        ("one sample is right", found.accuracy_at_1),
-        ("the most frequent answer is right", found.majority_at_k),
-        ("the selected answer is right", found.selected_at_k),
-        (f"any of {found.k} samples is right, at least", found.pass_at_k),
-        ("of the possible gain realised by selection, at most", found.efficiency),
-        ("of the samples could not be read", found.unreadable),
+    figures = (
+        ("one sample is right", coverage.accuracy_at_1),
+        ("the most frequent answer is right", coverage.majority_at_k),
+        ("the selected answer is right", coverage.selected_at_k),
+        (f"any of {coverage.k} samples is right, at least", coverage.pass_at_k),
+        ("of the possible gain realised by selection, at most", coverage.efficiency),
+        ("of the samples could not be read", coverage.unreadable),
     )
     text = (
-        f"{format_count(found.observed)} queries sampled to the end, {format_count(found.labelled)} of them rated; the "
-        f"tier had stopped after {found.samples_used:.1f} samples on average. Without ratings the shares are unknown."
+        f"{format_count(coverage.observed)} queries sampled to the end, {format_count(coverage.labelled)} of them "
+        f"rated; the tier had stopped after {coverage.samples_used:.1f} samples on average. Without ratings the shares "
+        "are unknown."
     )
-    rows = [(title, format_share(value)) for title, value in shown]
+    rows = [(title, format_share(value)) for title, value in figures]
     columns = ("parallel tier", "share")
     title = "Coverage beside selection"
     return [{"title": title, "text": text, "columns": columns, "left": 1, "rows": rows, "total": None}]
@@ -260,18 +263,18 @@ def _comparison_chart(report: Report, title: str) -> dict[str, Any]:
     return {"title": title, "text": "Most requests first.", "svg": charts.bars(rows, looks, "$"), "key": key}
 
 
-def _overhead(found: FullReport) -> list[tuple[str, Mapping[str, Decimal | None]]]:
+def _overhead(report: FullReport) -> list[tuple[str, Mapping[str, Decimal | None]]]:
     return [
         (str(line["role"]).replace("_", " "), {"cost": Decimal(str(line["cost_usd"]))})
-        for line in found.overhead
+        for line in report.overhead
         if line["role"] not in (None, "answer", "not_sent") and line["cost_usd"] is not None
     ]
 
 
-def _tables(found: FullReport) -> list[dict[str, Any]]:
-    report, total = found.report, found.report.totals()
+def _tables(full: FullReport) -> list[dict[str, Any]]:
+    report, total = full.report, full.report.totals()
     tables = [_table(f"By {' and '.join(report.by)}", report, total)]
-    for names, more in found.more.items():
+    for names, more in full.more.items():
         if names not in (("day", "tier"), report.by):
             tables.append(_table(f"By {' and '.join(names)}", more, more.totals()))
     tables.append(
@@ -287,7 +290,7 @@ def _tables(found: FullReport) -> list[dict[str, Any]]:
                     format_usd(line["cost_usd"]),
                     format_share(line["share_of_cost"]),
                 )
-                for line in found.overhead
+                for line in full.overhead
             ],
             "total": None,
         }
@@ -303,7 +306,7 @@ def _tables(found: FullReport) -> list[dict[str, Any]]:
             format_usd(s["cost_per_query_usd"]),
             format_usd(s["contribution_usd"]),
         )
-        for s in found.spenders
+        for s in full.spenders
     ]
     text = "The API keys that cost most; none is requests without a key."
     tables.append({"title": "Top spenders", "text": text, "columns": columns, "left": 3, "rows": rows, "total": None})
@@ -313,9 +316,11 @@ def _tables(found: FullReport) -> list[dict[str, Any]]:
 def _table(title: str, report: Report, total: Sums) -> dict[str, Any]:
     rows = report.rows_in_order()
     by_time = any(name in ("day", "hour", "turn", "policy") for name in report.by)
-    shown = rows if by_time or len(rows) <= MOST_ROWS else _largest(report, MOST_ROWS)
+    largest = rows if by_time or len(rows) <= MOST_ROWS else _largest(report, MOST_ROWS)
     text = (
-        "" if len(shown) == len(rows) else f"The {len(shown)} with most requests of {len(rows)}; the total is of all."
+        ""
+        if len(largest) == len(rows)
+        else f"The {len(largest)} with most requests of {len(rows)}; the total is of all."
     )
     reasons = "; ".join(report.unknowns())
     return {
@@ -323,7 +328,7 @@ def _table(title: str, report: Report, total: Sums) -> dict[str, Any]:
         "text": f"{text} Unknown where {reasons}.".strip() if reasons else text,
         "columns": (*report.by, *COLUMNS),
         "left": len(report.by),
-        "rows": [(*(value or "unknown" for value in key), *_cells(sums)) for key, sums in shown],
+        "rows": [(*(value or "unknown" for value in key), *_cells(sums)) for key, sums in largest],
         "total": ("total", *("" for _ in report.by[1:]), *_cells(total)),
     }
 
@@ -343,10 +348,10 @@ def _cells(sums: Sums) -> tuple[str, ...]:
     )
 
 
-def _groups(found: FullReport) -> dict[str, list[dict[str, object]]]:
+def _groups(report: FullReport) -> dict[str, list[dict[str, object]]]:
     groups: dict[str, list[dict[str, object]]] = {}
     for figure in definitions():
-        value = found.figures[figure.name]
+        value = report.figures[figure.name]
         known = value is not None
         text = format_figure(figure.name, value) if known else f"unknown: {figure.unknown}"
         line = {"title": figure.title, "value": text, "known": known, "formula": figure.formula}

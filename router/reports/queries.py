@@ -87,16 +87,16 @@ class Sums:
 
     def unknown_because(self) -> dict[str, str]:
         """Why figures of a row are not known, by their names."""
-        found = {}
+        reasons = {}
         if not self.has_cost:
-            found["cost_usd"] = NO_PRICE
+            reasons["cost_usd"] = NO_PRICE
         if not self.has_revenue:
-            found["expected_revenue_usd"] = NO_REVENUE
-        if found:
-            found["contribution_usd"] = " and ".join(found.values())
+            reasons["expected_revenue_usd"] = NO_REVENUE
+        if reasons:
+            reasons["contribution_usd"] = " and ".join(reasons.values())
         if not self.requests:
-            found["deep_share"] = NO_REQUESTS
-        return found
+            reasons["deep_share"] = NO_REQUESTS
+        return reasons
 
 
 def share(part: int, whole: int) -> str | None:
@@ -130,7 +130,7 @@ class Report:
         """Say why there are rows of which something is not known; what has no requests speaks for itself."""
         reasons = [sums.unknown_because() for sums in self.rows.values()]
         return sorted(
-            {why for found in reasons for name, why in found.items() if name in ("cost_usd", "expected_revenue_usd")}
+            {why for of_row in reasons for name, why in of_row.items() if name in ("cost_usd", "expected_revenue_usd")}
         )
 
 

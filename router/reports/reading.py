@@ -89,10 +89,10 @@ class BooksSnapshot:
     def days(self) -> list[int]:
         """The UTC days within the window on which there is anything, as numbers since 1970."""
         query = select(Rollup.start).where(Rollup.grouping_id == 0, Rollup.grain == Grain.DAY)
-        found = {start // QUARTERS_A_DAY for start in self.connection.scalars(query)}
-        found |= {quarter // QUARTERS_A_DAY for quarter in self.dirty}
+        days = {start // QUARTERS_A_DAY for start in self.connection.scalars(query)}
+        days |= {quarter // QUARTERS_A_DAY for quarter in self.dirty}
         length = QUARTERS_A_DAY * QUARTER_MS
-        return sorted(day for day in found if day * length < self.end_ms and self.start_ms < (day + 1) * length)
+        return sorted(day for day in days if day * length < self.end_ms and self.start_ms < (day + 1) * length)
 
     @property
     def start_ms(self) -> int:
@@ -128,10 +128,10 @@ class BooksSnapshot:
         """Count requests by tier and bucket of cost."""
         _, stretches = self._stretches(())
         chosen = plan(stretches, self.dirty)
-        found: dict[int, dict[int, int]] = {}
+        costs: dict[int, dict[int, int]] = {}
 
         def add(tier: int, bucket: int, requests: int) -> None:
-            of_tier = found.setdefault(tier, {})
+            of_tier = costs.setdefault(tier, {})
             of_tier[bucket] = of_tier.get(bucket, 0) + requests
 
         for place in range(0, len(chosen.rolled), SPANS_AT_ONCE):
@@ -142,31 +142,31 @@ class BooksSnapshot:
         for page, labels in self._pages(chosen.unrolled):
             for _, tier, bucket, requests in page.histogram(labels).tolist():
                 add(tier, bucket, requests)
-        return found
+        return costs
 
     def _stretches(self, times: Sequence[str]) -> tuple[list[tuple[str | None, ...]], list[Stretch]]:
         """Cut the window into stretches by label; without a time there is one for each run of days."""
         names: dict[tuple[str | None, ...], int] = {}
-        found: list[Stretch] = []
+        stretches: list[Stretch] = []
         for first, last in rollups.runs(self.days):
             cuts = self._cuts(times, first * QUARTERS_A_DAY, last * QUARTERS_A_DAY)
             for (name, start), (_, end) in pairwise(cuts):
                 label = names.setdefault(name, len(names))
                 begin, stop = max(start * QUARTER_MS, self.start_ms), min(end * QUARTER_MS, self.end_ms)
                 if begin < stop:
-                    found.append(Stretch(label, begin, stop))
-        return list(names), found
+                    stretches.append(Stretch(label, begin, stop))
+        return list(names), stretches
 
     def _cuts(self, times: Sequence[str], first: int, last: int) -> list[tuple[tuple[str | None, ...], int]]:
         """Where a new label begins between two quarters, and the end."""
         zone = self.window.zone
         step = 1 if zone is not UTC else Grain.HOUR.quarters if "hour" in times else Grain.DAY.quarters
-        found: list[tuple[tuple[str | None, ...], int]] = []
+        cuts: list[tuple[tuple[str | None, ...], int]] = []
         for quarter in range(first, last, step) if times else (first,):
             name = tuple(time_label(time, quarter, zone) for time in times)
-            if not found or found[-1][0] != name:
-                found.append((name, quarter))
-        return [*found, ((), last)]
+            if not cuts or cuts[-1][0] != name:
+                cuts.append((name, quarter))
+        return [*cuts, ((), last)]
 
     def _pages(self, unrolled: Sequence[Stretch]) -> Iterator[tuple[lines.Lines, lines.Ints]]:
         """Read lines, adjoining stretches together, with the label of each unit."""

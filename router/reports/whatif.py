@@ -104,12 +104,12 @@ Replay = Callable[[float], Moving]
 
 def steps(before: Scenario, levers: Levers, replay: Replay | None = None) -> list[tuple[str, Scenario]]:
     """Apply the levers in order; each entry is what moved and the state after it."""
-    found: list[tuple[str, Scenario]] = []
+    states: list[tuple[str, Scenario]] = []
     at = before
     for name in ("ecpm", "ad_load"):
         if (factor := getattr(levers, name)) is not None:
             at = replace(at, revenue=at.revenue * factor)
-            found.append((f"{name} x {factor}", at))
+            states.append((f"{name} x {factor}", at))
     for name, buckets in (
         ("input_tokens", BUCKETS[:3]),
         ("output_tokens", BUCKETS[3:4]),
@@ -118,13 +118,13 @@ def steps(before: Scenario, levers: Levers, replay: Replay | None = None) -> lis
     ):
         if (factor := getattr(levers, name)) is not None:
             at = replace(at, tiers={t: _scale_buckets(s, buckets, factor, name) for t, s in at.tiers.items()})
-            found.append((f"{name} x {factor}", at))
+            states.append((f"{name} x {factor}", at))
     if levers.cache_rate is not None:
         at = replace(at, tiers={t: _cache_input(s, levers.cache_rate) for t, s in at.tiers.items()})
-        found.append((f"cache_rate {levers.cache_rate}", at))
+        states.append((f"cache_rate {levers.cache_rate}", at))
     if levers.countries:
         at = _mix_countries(at, levers.countries)
-        found.append(("countries " + ", ".join(f"{c} {share}" for c, share in levers.countries.items()), at))
+        states.append(("countries " + ", ".join(f"{c} {share}" for c, share in levers.countries.items()), at))
     if levers.deep_share is not None:
         name = "replayed" if replay is not None else "at average cost"
         at = (
@@ -132,12 +132,12 @@ def steps(before: Scenario, levers: Levers, replay: Replay | None = None) -> lis
             if replay is None
             else _replay_to_share(at, levers.deep_share, replay)
         )
-        found.append((f"deep_share {levers.deep_share}, {name}", at))
+        states.append((f"deep_share {levers.deep_share}, {name}", at))
     factor = _demand(before, at, levers)
     if factor != 1:
         at = replace(at, tiers={t: s.times(factor) for t, s in at.tiers.items()}, revenue=at.revenue * factor)
-        found.append((f"volume x {factor:.4f}", at))
-    return found
+        states.append((f"volume x {factor:.4f}", at))
+    return states
 
 
 def _demand(before: Scenario, after: Scenario, levers: Levers) -> Decimal:

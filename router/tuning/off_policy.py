@@ -89,12 +89,13 @@ def _doubly_robust(traffic: Traffic, chances: Floats, labelled: np.ndarray, weig
 
 def promises_of(traffic: Traffic, labelled: np.ndarray) -> Floats:
     """P(correct) by tier, moved to the level of the feedback where there is enough; parallel counts as reasoning."""
-    found = np.stack([traffic.p_fast if place == FAST else traffic.p_reasoning for place in range(len(TIERS))], axis=1)
+    by_tier = [traffic.p_fast if place == FAST else traffic.p_reasoning for place in range(len(TIERS))]
+    promises = np.stack(by_tier, axis=1)
     for place in range(len(TIERS)):
         rated = labelled[traffic.tiers[labelled] == place]
         if len(rated) >= LEAST_LABELS_TO_SHIFT:
-            found[:, place] += (traffic.rewards[rated] - found[rated, place]).mean()
-    return np.clip(found, 0.0, 1.0)
+            promises[:, place] += (traffic.rewards[rated] - promises[rated, place]).mean()
+    return np.clip(promises, 0.0, 1.0)
 
 
 def _mean(values: Floats) -> Interval:

@@ -58,8 +58,8 @@ class Shift:
         )
 
     def _measure(self, chances: Floats) -> tuple[Floats, Floats, float]:
-        found = (chances * self._cost).sum(axis=0), float((chances * self._promised).sum(axis=1).mean())
-        return chances.sum(axis=0), *found
+        cost_and_quality = (chances * self._cost).sum(axis=0), float((chances * self._promised).sum(axis=1).mean())
+        return chances.sum(axis=0), *cost_and_quality
 
 
 def of_traffic(engine: Engine, window: Window) -> Shift | None:

@@ -218,16 +218,16 @@ class Solver:
         return _Point(shift, safe, use, limits.min_quality is None or self._is_good(chances))
 
     def _is_good(self, chances: Floats) -> bool:
-        found = self._quality(chances)
+        quality = self._quality(chances)
         least = self._limits.min_quality
         assert least is not None
-        return found.doubt is None and found.doubly_robust.low >= least
+        return quality.doubt is None and quality.doubly_robust.low >= least
 
     def _describe_quality(self, shift: float) -> str:
-        found = self._quality(self._chances(shift))
-        if found.doubt is not None:
-            return f"not enough evidence, {found.doubt}"
-        interval = found.doubly_robust
+        quality = self._quality(self._chances(shift))
+        if quality.doubt is not None:
+            return f"not enough evidence, {quality.doubt}"
+        interval = quality.doubly_robust
         return f"{interval.value:.3f} is estimated, {interval.low:.3f} to {interval.high:.3f}"
 
     def _too_dear(self, cheapest: _Point) -> str:

@@ -72,8 +72,8 @@ def _point(traffic: Traffic, cost: Counterfactual, name: str, kind: str, chances
     spent = interval_of(cost.totals(chances, np.ones(count, bool)) / count * 1e3)
     estimate = quality(traffic, chances)
     if estimate.doubt is None:
-        found = estimate.doubly_robust
-        good = Estimated(_share(found.value), _share(found.low), _share(found.high))
+        interval = estimate.doubly_robust
+        good = Estimated(_share(interval.value), _share(interval.low), _share(interval.high))
     else:
         labelled = np.flatnonzero(~np.isnan(traffic.rewards))
         good = Estimated(_share(float((chances * promises_of(traffic, labelled)).sum(axis=1).mean())), None, None)

@@ -94,16 +94,16 @@ def _costs(connection: Connection, low: int, high: int) -> tuple[dict[bytes, int
 
     Those with unpriced calls are not in the former.
     """
-    found, lengths = {}, {}
+    costs, lengths = {}, {}
     for id, cost, unpriced, tokens in _fetch(connection, COSTS, "c.request_id", low, high):
         if not unpriced:
-            found[id] = int(cost)
+            costs[id] = int(cost)
         if tokens is not None:
             lengths[id] = int(tokens)
     for id, amount in _fetch(connection, ADJUSTMENTS, "a.request_id", low, high):
-        if id in found:
-            found[id] += int(amount)
-    return found, lengths
+        if id in costs:
+            costs[id] += int(amount)
+    return costs, lengths
 
 
 def _columns(

@@ -61,8 +61,8 @@ class ThinkingTags:
         """Take the thinking out of what is held, up to the closing tag or what may become one."""
         if not self._has_thought:
             self._held = self._held.lstrip("\n")
-        thought, found, rest = self._held.partition(self._closing)
-        if found:
+        thought, tag, rest = self._held.partition(self._closing)
+        if tag:
             self._held, self._at = rest, _At.AFTERWARDS
         else:
             kept = next((n for n in range(len(self._closing) - 1, 0, -1) if thought.endswith(self._closing[:n])), 0)

@@ -117,10 +117,10 @@ def _resolve(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
     """Follow references and join what `allOf` says."""
     seen = 0
     while isinstance(reference := schema.get("$ref"), str) and seen < DEEPEST:
-        found: Any = root
+        target: Any = root
         for key in reference.lstrip("#/").split("/") if reference != "#" else ():
-            found = found.get(key.replace("~1", "/").replace("~0", "~"), {})
-        schema, seen = {**found, **{k: v for k, v in schema.items() if k != "$ref"}}, seen + 1
+            target = target.get(key.replace("~1", "/").replace("~0", "~"), {})
+        schema, seen = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}, seen + 1
     for part in schema.get("allOf") or ():
         part = _resolve(part, root)
         properties = {**(schema.get("properties") or {}), **(part.get("properties") or {})}

@@ -65,9 +65,9 @@ def _apply_word(script: Script, before: str, word: str) -> Script:
             return replace(script, thinks=True)
         case _, "cached":
             return replace(script, is_cached=True)
-    if found := re.fullmatch(r"(\d{1,6})(ms|gap|c|pct)", word):
-        number = int(found[1])
-        match found[2]:
+    if setting := re.fullmatch(r"(\d{1,6})(ms|gap|c|pct)", word):
+        number = int(setting[1])
+        match setting[2]:
             case "ms":
                 return replace(script, first_byte_ms=number)
             case "gap":

@@ -59,8 +59,8 @@ class Dice:
     """Throws that are the same for the same request, seed and choice."""
 
     def __init__(self, request: ProviderRequest, script: Script, index: int) -> None:
-        said = msgspec.json.encode([script.name, request.messages, request.params.get("seed"), index])
-        self._state = hashlib.blake2b(said, digest_size=16).digest()
+        seed = msgspec.json.encode([script.name, request.messages, request.params.get("seed"), index])
+        self._state = hashlib.blake2b(seed, digest_size=16).digest()
 
     def throw(self, sides: int) -> int:
         """A number from 0 to sides - 1."""
@@ -157,8 +157,8 @@ def _text(request: ProviderRequest, script: Script, asked: str, dice: Dice) -> s
 def _solution(asked: str, script: Script, dice: Dice) -> str:
     """Work out a sum, or make an answer up; right as often as the script says."""
     right = str(int(hashlib.blake2b(asked.encode(), digest_size=2).hexdigest(), 16) % 100)
-    if found := _SUM.search(asked):
-        right = _calculate(int(found[1]), found[2], int(found[3]))
+    if match := _SUM.search(asked):
+        right = _calculate(int(match[1]), match[2], int(match[3]))
     is_right = dice.throw(100) < script.percent
     answer = right if is_right else str(dice.throw(90) + 10)
     return f"Step by step, the quantities give {answer}.\nAnswer: {answer}"

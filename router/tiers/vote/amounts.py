@@ -70,13 +70,13 @@ def amount(text: str, *, any_unit: bool) -> Amount | None:
     cleaned = plain(text)
     if cleaned.casefold() in _WORDS:
         cleaned = str(_WORDS.index(cleaned.casefold()))
-    found = _AMOUNT.fullmatch(cleaned)
-    if not found:
+    match = _AMOUNT.fullmatch(cleaned)
+    if not match:
         return None
-    value = _value(found)
+    value = _value(match)
     if value is None:
         return None
-    unit = _unit(found["unit"] or "")
+    unit = _unit(match["unit"] or "")
     bare = spell(value)
     if unit in _UNITS:
         base, factor = _UNITS[unit]
@@ -104,23 +104,23 @@ def spell(value: Fraction) -> str:
     """Write integers and short decimals exactly, longer ones to three decimals (four digits when below one)."""
     if value.denominator == 1 or abs(value) >= 10**12:
         return str(round(value))
-    shown = round(float(value), 3)
+    rounded = round(float(value), 3)
     if abs(value) < 1:
         return f"{float(value):.4g}"
-    return str(int(shown)) if shown == int(shown) else str(shown)
+    return str(int(rounded)) if rounded == int(rounded) else str(rounded)
 
 
-def _value(found: re.Match[str]) -> Fraction | None:
+def _value(match: re.Match[str]) -> Fraction | None:
     try:
-        value = Fraction(re.sub("[,\u00a0\u202f]", "", found["number"]))
-        if found["mixed"]:
-            part = Fraction(found["mixed"].replace(" ", ""))
+        value = Fraction(re.sub("[,\u00a0\u202f]", "", match["number"]))
+        if match["mixed"]:
+            part = Fraction(match["mixed"].replace(" ", ""))
             value += -part if value < 0 else part
-        if found["over"]:
-            value /= Fraction(found["over"])
+        if match["over"]:
+            value /= Fraction(match["over"])
     except (ValueError, ZeroDivisionError):
         return None
-    return value * _SCALES[found["scale"].lower()] if found["scale"] else value
+    return value * _SCALES[match["scale"].lower()] if match["scale"] else value
 
 
 def _unit(text: str) -> str:

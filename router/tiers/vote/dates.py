@@ -33,17 +33,17 @@ def date_key(text: str, *, day_first: bool = False) -> str | None:
     """
     text = text.strip().strip(".*$`\"' ").removeprefix("on ").strip()
     for form in _FORMS:
-        if found := form.fullmatch(text):
-            return _iso(found.groupdict(), day_first=day_first)
+        if match := form.fullmatch(text):
+            return _iso(match.groupdict(), day_first=day_first)
     return None
 
 
 def last_date(text: str, *, day_first: bool = False) -> str | None:
     """Return the last date that stands in the text, as `date_key` does."""
-    found = None
-    for found in _ANYWHERE.finditer(text):  # noqa: B007
+    match = None
+    for match in _ANYWHERE.finditer(text):  # noqa: B007
         pass
-    return date_key(found[0], day_first=day_first) if found else None
+    return date_key(match[0], day_first=day_first) if match else None
 
 
 def _iso(parts: dict[str, str], *, day_first: bool) -> str | None:

@@ -27,8 +27,8 @@ _FAMILY = re.compile(r"[a-z]+")
 def family(target: ModelTarget) -> str:
     """Return whose model this is (gpt, claude, gemini, llama, qwen, ...), whoever serves it."""
     name = target.name.rpartition("/")[2].casefold()
-    found = _FAMILY.search(name)
-    return found[0] if found else target.provider
+    match = _FAMILY.search(name)
+    return match[0] if match else target.provider
 
 
 def choose_judge(judges: Sequence[ModelTarget], candidates: Sequence[ModelTarget]) -> ModelTarget | None:
@@ -48,8 +48,8 @@ def ballot(question: str, first: str, second: str) -> list[dict[str, str]]:
 
 def verdict(text: str) -> int | None:
     """Read 0 for A, 1 for B, None for anything but a plain letter."""
-    found = re.fullmatch(r"\W*(?:answer\W*|candidate\W*)?([AB])\W*", text.strip(), re.IGNORECASE)
-    return "AB".index(found[1].upper()) if found else None
+    match = re.fullmatch(r"\W*(?:answer\W*|candidate\W*)?([AB])\W*", text.strip(), re.IGNORECASE)
+    return "AB".index(match[1].upper()) if match else None
 
 
 async def decide(
@@ -63,10 +63,10 @@ async def decide(
     """Return which of two candidates the judge prefers in both orders, None when it does not or fails."""
     requests = _ballots(judge, question, candidates)
     made = calls.dispatch(requests, kind, tier, _token_bound(requests))
-    said = await asyncio.gather(*(_ask(calls, call, request) for call, request in zip(made, requests, strict=True)))
-    if None in said or said[0] == said[1]:
+    verdicts = await asyncio.gather(*(_ask(calls, call, request) for call, request in zip(made, requests, strict=True)))
+    if None in verdicts or verdicts[0] == verdicts[1]:
         return None
-    return said[0]
+    return verdicts[0]
 
 
 def worst_case(calls: Calls, judge: ModelTarget, question: str, candidates: tuple[str, str]) -> int | None:

@@ -96,11 +96,11 @@ def vote_key(choice: Choice, question: Asked) -> VoteKey | None:
     if not is_whole:
         return None
     is_short = len(text.strip()) <= 60 and "\n" not in text.strip()
-    said = answer_key(text, question) if is_short else None
-    if said is None or said.kind == "entity":
+    key = answer_key(text, question) if is_short else None
+    if key is None or key.kind == "entity":
         is_name = question.answer_type is not AnswerType.OPEN and len(text.split()) <= 6
-        return _read_unmarked_answer(text, question) or (said if is_name else None)
-    return said
+        return _read_unmarked_answer(text, question) or (key if is_name else None)
+    return key
 
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
@@ -115,15 +115,15 @@ _MARKS = re.compile(
 
 def find_marked_answer(text: str) -> str | None:
     """Return the answer that the text marks as its final one: boxed, after "Answer:", "the answer is" or "####"."""
-    found = None
-    for found in _MARKS.finditer(text):  # noqa: B007
+    match = None
+    for match in _MARKS.finditer(text):  # noqa: B007
         pass
     boxed = _last_boxed(text)
-    if boxed is not None and (found is None or boxed[0] >= found.start()):
+    if boxed is not None and (match is None or boxed[0] >= match.start()):
         return boxed[1]
-    if found is None:
+    if match is None:
         return boxed[1] if boxed else None
-    answer = found["line"] or found["hashes"] or _sentence(found["said"])
+    answer = match["line"] or match["hashes"] or _sentence(match["said"])
     if inner := _last_boxed(answer):
         return inner[1]
     return answer.strip() or None
@@ -213,13 +213,13 @@ def _strip_markup(answer: str) -> str:
 
 
 def _options(question: str) -> dict[str, str] | None:
-    found = {letter.upper(): text.strip() for letter, text in _OPTION.findall(question)}
-    return found if len(found) >= 2 and "A" in found else None
+    options = {letter.upper(): text.strip() for letter, text in _OPTION.findall(question)}
+    return options if len(options) >= 2 and "A" in options else None
 
 
 def _choice(answer: str, options: Mapping[str, str]) -> str | None:
-    if found := _LETTER.match(answer):
-        letter = found[1].upper()
+    if match := _LETTER.match(answer):
+        letter = match[1].upper()
         if letter in options or (not options and letter <= "J"):
             return letter
     folded = _entity(answer)

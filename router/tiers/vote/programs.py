@@ -28,10 +28,10 @@ def program_of(text: str) -> tuple[str, str] | None:
 
 def program_key(text: str) -> str | None:
     """Return a digest of the program's normalised form, None when there is no program or it does not parse."""
-    found = program_of(text)
-    if found is None or len(found[1]) > LONGEST or not found[1].strip():
+    program = program_of(text)
+    if program is None or len(program[1]) > LONGEST or not program[1].strip():
         return None
-    language, source = found
+    language, source = program
     if language in ("", "python", "py", "python3"):
         if (tree := _parse(source)) is not None:
             try:

@@ -145,13 +145,13 @@ def puzzle(question: str) -> tuple[Sequence[Fraction], Fraction] | None:
 
 def last_claim(text: str) -> tuple[str, str] | None:
     """Return the last plain calculation and the result that the text gives it, passing over algebra."""
-    for found in reversed(list(_RESULT.finditer(text))):
-        line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+    for match in reversed(list(_RESULT.finditer(text))):
+        line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
         before = line.rstrip("-+*/×÷() 0123456789.,")
         formula = line[len(before) :].strip().removeprefix("- ").strip()
         is_whole = re.match(r"[(\d]", formula) and not re.search(r"(?:\\\w*|[)}\]^_|%])$", before)
         if is_whole and re.search(r"\d\)*\s*[-+*/×÷]", formula):
-            return formula, found[1]
+            return formula, match[1]
     return None
 
 

@@ -46,8 +46,8 @@ class Quantity:
     def expectation_now(self, kept: slice) -> Floats:
         """What the model expects of those that each tier has now, on average."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            found: Floats = self.now_sums[kept].sum(axis=0) / self.now_counts[kept].sum(axis=0)
-        return found
+            means: Floats = self.now_sums[kept].sum(axis=0) / self.now_counts[kept].sum(axis=0)
+        return means
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +150,12 @@ def _quantities(traffic: Traffic, cell: Ints, key: Ints, count: Floats, seed: in
     thin = traffic.rows(slice(None, None, step)) if step > 1 else traffic
     resampling = Resampling(len(thin), seed, REPLICATES, len(count))
     design = design_of(thin)
-    found = {}
+    quantities = {}
     for name, every, fitted in zip(QUANTITIES, _values(traffic), _values(thin), strict=True):
         model = Counterfactual(thin, design, fitted, resampling)
-        found[name] = _quantity(_Columns(traffic, every, cell, key), thin, cell[::step], fitted, design, model, count)
-    return found
+        columns = _Columns(traffic, every, cell, key)
+        quantities[name] = _quantity(columns, thin, cell[::step], fitted, design, model, count)
+    return quantities
 
 
 def _values(traffic: Traffic) -> tuple[Floats, Floats, Floats]:
@@ -217,7 +218,7 @@ def _by_segment(thin: Traffic, columns: Floats) -> Floats:
 
 def _means(values: Floats, cell: Ints, wanted: Bools, segments: int, width: int) -> Floats:
     """Means by segment, cell and tier of the wanted; where there is none, that of all segments or of the tier."""
-    found = np.empty((segments, width, values.shape[1]))
+    means = np.empty((segments, width, values.shape[1]))
     for tier in range(values.shape[1]):
         rows = wanted[:, tier]
         counts = np.bincount(cell[rows], minlength=segments * width).reshape(segments, width)
@@ -225,8 +226,8 @@ def _means(values: Floats, cell: Ints, wanted: Bools, segments: int, width: int)
         with np.errstate(invalid="ignore", divide="ignore"):
             overall = sums.sum() / counts.sum() if rows.any() else 0.0
             pooled = np.where(counts.sum(axis=0) > 0, sums.sum(axis=0) / counts.sum(axis=0), overall)
-            found[:, :, tier] = np.where(counts > 0, sums / counts, pooled)
-    return found
+            means[:, :, tier] = np.where(counts > 0, sums / counts, pooled)
+    return means
 
 
 def _times(traffic: Traffic, block: Ints, blocks: int) -> tuple[Floats, Floats]:

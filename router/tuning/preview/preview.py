@@ -121,12 +121,12 @@ class Preview:
     def standing(self, policy: Policy | None, segment: str | None = None) -> MixOutcome:
         """The same of what others are compared with: a policy in force, or None for always fast. It is remembered."""
         key = (policy, segment)
-        if (found := self._standing.get(key)) is None:
-            found = self.outcome(self.always() if policy is None else self.mix(policy), segment)
-            self._standing[key] = found
+        if (outcome := self._standing.get(key)) is None:
+            outcome = self.outcome(self.always() if policy is None else self.mix(policy), segment)
+            self._standing[key] = outcome
             while len(self._standing) > MOST_STANDING:
                 self._standing.popitem(last=False)
-        return found
+        return outcome
 
     def _columns(self, mix: Mix, segment: str | None) -> dict[str, Floats]:
         """Each figure: its value, then that of each resampling."""
@@ -149,8 +149,8 @@ class Preview:
         """How many requests have a score between these edges, approximately where an edge is inside a bin."""
         counts = self._cells.count[:, self._slice_of(segment)].sum(axis=(0, 1)).reshape(VOTES, -1).sum(axis=0)
         upto = np.concatenate(([0.0], np.cumsum(counts)))
-        found: Floats = np.diff(np.interp(self._cells.bins.places(edges), np.arange(len(upto)), upto))
-        return found
+        requests: Floats = np.diff(np.interp(self._cells.bins.places(edges), np.arange(len(upto)), upto))
+        return requests
 
     def usual_wait_s(self, tier: int) -> tuple[float, float] | None:
         """The median and the 95 % point of what requests waited in a tier; None where too few are known."""
@@ -184,15 +184,15 @@ class Preview:
         cells = self._cells
         reasoning = self._open(np.maximum(cuts, policy.reasoning_threshold))
         parallel = self._open(np.maximum(cuts, policy.parallel_threshold))
-        found = np.zeros((len(reasoning), len(TIERS), VOTES, len(cells.bins)))
-        found[:, REASONING, 0] = reasoning
-        found[:, REASONING, 1], found[:, PARALLEL, 1] = reasoning, parallel
+        chances = np.zeros((len(reasoning), len(TIERS), VOTES, len(cells.bins)))
+        chances[:, REASONING, 0] = reasoning
+        chances[:, REASONING, 1], chances[:, PARALLEL, 1] = reasoning, parallel
         if policy.parallel_threshold > policy.reasoning_threshold:
-            found[:, REASONING, 1] -= parallel
+            chances[:, REASONING, 1] -= parallel
         else:
-            found[:, PARALLEL, 1] -= reasoning
-        found[:, FAST] = 1.0 - found[:, REASONING] - found[:, PARALLEL]
-        return found.reshape(len(reasoning), len(TIERS), cells.width)
+            chances[:, PARALLEL, 1] -= reasoning
+        chances[:, FAST] = 1.0 - chances[:, REASONING] - chances[:, PARALLEL]
+        return chances.reshape(len(reasoning), len(TIERS), cells.width)
 
     def _exploration(self, policy: Policy) -> Floats:
         """The chance of each tier by exploration alone (tiers x cells)."""
@@ -201,8 +201,8 @@ class Preview:
         if policy.max_deep_share > 0:
             choices[REASONING] = policy.threshold(Tier.REASONING) <= NEVER
             choices[PARALLEL, 1] = policy.threshold(Tier.PARALLEL) <= NEVER
-        found: Floats = np.repeat(policy.explore * choices / choices.sum(axis=0), len(self._cells.bins), axis=1)
-        return found
+        chances: Floats = np.repeat(policy.explore * choices / choices.sum(axis=0), len(self._cells.bins), axis=1)
+        return chances
 
     def _open(self, thresholds: Floats) -> Floats:
         """Which part of each bin reaches the thresholds of a block's moments (blocks x bins)."""
@@ -210,8 +210,8 @@ class Preview:
         places = bins.places(thresholds).reshape(self._cells.blocks, -1)
         places[thresholds.reshape(places.shape) >= bins.edges[-1]] = len(bins)
         above = np.arange(1, len(bins) + 1) - places[:, :, None]
-        found: Floats = np.clip(above, 0.0, 1.0).mean(axis=1)
-        return found
+        parts: Floats = np.clip(above, 0.0, 1.0).mean(axis=1)
+        return parts
 
     def _build_mix(self, greedy: Floats, explored: Floats, explore: float) -> Mix:
         by_block = greedy * (1.0 - explore) + explored

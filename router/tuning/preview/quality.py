@@ -34,13 +34,13 @@ class Sent:
 
     def mean_square(self) -> Floats:
         """The mean of the chance's square."""
-        found: Floats = self.greedy * (1.0 - self.explore + self.explored) ** 2 + (1.0 - self.greedy) * self.explored**2
-        return found
+        mean: Floats = self.greedy * (1.0 - self.explore + self.explored) ** 2 + (1.0 - self.greedy) * self.explored**2
+        return mean
 
     def largest(self) -> Floats:
         """The largest chance that a request of the cell may have."""
-        found: Floats = self.explored + np.where(self.greedy > 1e-9, 1.0 - self.explore, 0.0)
-        return found
+        chance: Floats = self.explored + np.where(self.greedy > 1e-9, 1.0 - self.explore, 0.0)
+        return chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +153,8 @@ class Ratings:
 
 
 def _by(cell: Ints, values: Floats | None, segments: int, width: int) -> Floats:
-    found = np.bincount(cell, values, minlength=segments * width).astype(np.float64)
-    return found.reshape(segments, width)
+    sums = np.bincount(cell, values, minlength=segments * width).astype(np.float64)
+    return sums.reshape(segments, width)
 
 
 def _moments(values: Floats, segments: Ints, count: int) -> Floats:
