@@ -21,19 +21,19 @@ def between(dialect: str, column: str) -> str:
 
 
 def bounds(dialect: str, start: int, end: int) -> dict[str, object]:
-    """The parameters of `between`: the ids from `start` (inclusive) to `end` (exclusive), as numbers."""
+    """Return the parameters of `between`: the ids from `start` (inclusive) to `end` (exclusive), as numbers."""
     values = (start, end - 1)
     limits = [f"{v:032x}" if dialect == "postgresql" else v.to_bytes(16, "big") for v in values]
     return {"low": limits[0], "high": limits[1]}
 
 
 def first_at(ms: int) -> int:
-    """The smallest id of a millisecond, as a number."""
+    """Return the smallest id of a millisecond, as a number."""
     return min(max(ms, 0), END_OF_TIME_MS) << 80
 
 
 def ms_of(ids: NDArray[np.bytes_]) -> NDArray[np.int64]:
-    """The milliseconds in ids of 16 bytes."""
+    """Return the milliseconds in ids of 16 bytes."""
     octets = np.frombuffer(ids.tobytes(), np.uint8).reshape(-1, 16)[:, :6].astype(np.int64)
     return octets @ (1 << np.arange(40, -8, -8, dtype=np.int64))
 

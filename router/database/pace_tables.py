@@ -1,4 +1,4 @@
-"""Tables of tuning: the price of a dollar, step by step, and what versions of the policy were predicted to do."""
+"""Tables of pacing and tuning: the multiplier, step by step, and what versions of the policy were predicted to do."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from router.database.tables import SERIAL, Base
 
 
 class PaceStep(Base):
-    """One step of a segment's price: a row for each interval in which anybody looked; what is unknown is NULL."""
+    """One step of a segment's multiplier (`price`): a row for each interval in which anybody looked; NULL is unknown."""
 
     __tablename__ = "pace_steps"
     __table_args__ = (UniqueConstraint("segment", "interval"),)

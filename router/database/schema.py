@@ -130,7 +130,7 @@ def drift(engine: Engine) -> list[object]:
 
 
 def metadata() -> MetaData:
-    """Every table of the house: those of `tables`, and of each module here whose name ends in `_tables`."""
+    """Return every table of the house: those of `tables`, and of each module here whose name ends in `_tables`."""
     for module in pkgutil.iter_modules(router.database.__path__):
         if module.name.endswith("_tables"):
             importlib.import_module(f"router.database.{module.name}")
@@ -148,7 +148,7 @@ def _open_or_create(database_url: str) -> Engine:
 
 
 def revisions() -> list[str]:
-    """Every revision there is, the oldest first: the numbers with which the names of their files begin."""
+    """Return every revision there is, the oldest first: the numbers with which the names of their files begin."""
     return sorted(path.name.partition("_")[0] for path in (HISTORY / "versions").glob("[0-9]*_*.py"))
 
 

@@ -416,7 +416,7 @@ class BudgetPeriod(Base):
 
 
 class BudgetLease(Base):
-    """A worker's slice of a period: what it has neither booked nor given back; `owner` is the name of its spool."""
+    """A worker's lease of a period: what it has neither booked nor given back; `owner` is the name of its spool."""
 
     __tablename__ = "budget_leases"
 

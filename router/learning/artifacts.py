@@ -87,7 +87,7 @@ def store(engine: Engine, blob: bytes, card: str, author: str, now_us: int) -> s
 
 
 def list_all(engine: Engine) -> list[Stored]:
-    """Every artefact, newest first."""
+    """Return every artefact, newest first."""
     columns = (Artifact.version, Artifact.created_at, Artifact.state, Artifact.author, Artifact.sha256)
     query = select(*columns, func.length(Artifact.blob)).order_by(Artifact.created_at.desc(), Artifact.version)
     with engine.connect() as connection:
@@ -95,7 +95,7 @@ def list_all(engine: Engine) -> list[Stored]:
 
 
 def card_of(engine: Engine, version: str) -> str:
-    """The model card of an artefact; raises ArtifactError."""
+    """Return the model card of an artefact; raises ArtifactError."""
     with engine.connect() as connection:
         card = connection.scalar(select(Artifact.card).where(Artifact.version == version))
     if card is None:
@@ -112,7 +112,7 @@ def export(engine: Engine, version: str, directory: Path) -> None:
 
 
 def blob_of(engine: Engine, version: str) -> bytes:
-    """The packed artefact, checked against its digest; raises ArtifactError."""
+    """Return the packed artefact, checked against its digest; raises ArtifactError."""
     with engine.connect() as connection:
         row = connection.execute(
             select(Artifact.blob, Artifact.sha256).where(Artifact.version == version)
@@ -127,7 +127,7 @@ def blob_of(engine: Engine, version: str) -> bytes:
 class Artifacts:
     """The classifiers of one worker: the configured one, and those that policies name.
 
-    `tell` is told when the configured one had to decide in another's place, `alarm` whether one cannot be loaded.
+    `tell` hears when the configured one had to decide in another's place, `alarm` whether one cannot be loaded.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Artifacts:
         self._failed: dict[str, float] = {}
 
     def model(self, version: str | None) -> DifficultyModel:
-        """The classifier of a version (None: the configured one); never waits."""
+        """Return the classifier of a version (None: the configured one); never waits."""
         model = self.at_hand(version)
         if model is self.configured and version not in (None, model.version):
             self._missed.add(version)
@@ -155,7 +155,7 @@ class Artifacts:
         return model
 
     def at_hand(self, version: str | None) -> DifficultyModel:
-        """The same, for who only looks: nothing counts as missed."""
+        """Return the same for who only looks: nothing counts as missed."""
         return self.configured if version is None else self._models.get(version, self.configured)
 
     @property
@@ -194,7 +194,7 @@ class Artifacts:
 
 
 def _classifiers_in_use(connection: Connection) -> set[str]:
-    """The classifiers of the policy in force and of the one on trial."""
+    """Return the classifiers of the policy in force and of the one on trial."""
     rows = [newest(connection, state=PolicyState.ACTIVE)]
     if canary := open_canary(connection):
         rows.append(newest(connection, version=canary.version))

@@ -44,7 +44,7 @@ class Allowance(Protocol):
     """What duels may cost a day; waits for the database."""
 
     def take(self, nanousd: int, now_us: int) -> int | None:
-        """Take an upper bound; the day, or None when it is used up."""
+        """Take an upper bound and return the day that it counts for; None when that day is used up."""
         ...
 
     def give_back(self, nanousd: int, day: int) -> None:
@@ -76,7 +76,7 @@ class DuelFinding:
     preferred: Tier | None = None
 
     def grade(self, tier: Tier) -> float | None:
-        """How right a tier that took part was, 0 to 1; None where that is not known."""
+        """Tell how right a tier that took part was, 0 to 1; None where that is not known."""
         if self.agreement is Agreement.SAME:
             return 1.0
         return None if self.preferred is None else float(self.preferred is tier)
@@ -112,7 +112,7 @@ class NoDuel(Exception):
 class Duels:
     """Runs duels in the background, a bounded number at a time.
 
-    `tell` is told how each one ended (an agreement, or why it did not take place) and what it cost.
+    `tell` hears how each one ended (an agreement, or why it did not take place) and what it cost.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Duels:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _run(self, match: DuelledQuery) -> None:
-        """Whatever goes wrong with a duel is counted and touches nobody."""
+        """Run a duel: whatever goes wrong with it is counted and touches nobody."""
         before = len(match.calls.made)
         ending = "failed"
         try:

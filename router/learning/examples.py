@@ -31,7 +31,7 @@ Mass = tuple[float, float]  # value times weight, weight
 
 
 def posterior(contest: DuelOutcome, p_fast: float, p_reasoning: float) -> tuple[float, float]:
-    """P(right) of the fast answer and of the other one, given how the duel ended and what was expected of both."""
+    """Return P(right) of the fast answer and of the other, given how the duel ended and what was expected of both."""
     both, only_fast, only_other, neither = _joint(p_fast, p_reasoning)
     if contest.agreement is Agreement.SAME:
         right = both / (both + WRONG_ALIKE * neither)
@@ -47,14 +47,14 @@ def posterior(contest: DuelOutcome, p_fast: float, p_reasoning: float) -> tuple[
 
 
 def _joint(p_fast: float, p_reasoning: float) -> tuple[float, float, float, float]:
-    """Chances of both, only the fast, only the other and neither being right; models tend to fail together."""
+    """Return the chances that both, only the fast, only the other or neither is right; models tend to fail together."""
     spread = sqrt(p_fast * (1 - p_fast) * p_reasoning * (1 - p_reasoning))
     both = min(p_fast * p_reasoning + TOGETHER * spread, p_fast, p_reasoning)
     return both, p_fast - both, p_reasoning - both, max(1 - p_fast - p_reasoning + both, 1e-9)
 
 
 def examples_of(labelled_requests: Sequence[LabelledRequest], chances: Array) -> list[Example]:
-    """Turn lessons into examples, `chances` (lessons x tiers) being what is believed of them so far."""
+    """Turn labelled requests into examples; `chances` (requests x tiers) is what is believed of them so far."""
     inverse = _inverse_propensities(labelled_requests)
     strong = [
         [_strong(labelled_request, tier, inverse[at], chances[at]) for tier in HEADS]
@@ -76,7 +76,7 @@ def examples_of(labelled_requests: Sequence[LabelledRequest], chances: Array) ->
 
 
 def sources_of(labelled_requests: Sequence[LabelledRequest]) -> dict[Source, int]:
-    """How many requests have a label of each source."""
+    """Tell how many requests have a label of each source."""
     counts: Counter[Source] = Counter()
     for labelled_request in labelled_requests:
         counts.update({label.source for label in labelled_request.labels})
@@ -107,13 +107,13 @@ def _weak(labelled_request: LabelledRequest, tier: Tier) -> Mass:
 
 
 def _weak_share(strong: Sequence[Sequence[Mass]], weak: Sequence[Sequence[Mass]], head: int) -> float:
-    """By how much weak signals are held back: they only say that something was wrong, and would pull it all down."""
+    """Tell by how much weak signals are held back: they only say that something was wrong and would pull all down."""
     much, little = (sum(each[head][1] for each in side) for side in (strong, weak))
     return min(1.0, MOST_WEAK * much / little) if little > 0 else 0.0
 
 
 def _inverse_propensities(labelled_requests: Sequence[LabelledRequest]) -> Array:
-    """Weights of feedback, by tier: inverse propensities that add up to the number of ratings they are worth."""
+    """Weigh feedback by tier: inverse propensities that add up to the number of ratings that they are worth."""
     weights = np.ones(len(labelled_requests))
     for tier in HEADS:
         at = [

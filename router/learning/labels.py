@@ -1,7 +1,7 @@
 """What is known of how right each tier was: feedback, duels, weak signals; each with its source, weight and bias.
 
 Reads the kept features of a stretch of time with all that was learnt about those requests. No text is involved. What
-to make of it (which labels to believe how far) is said here, in one table; turning it into examples is for `lessons`.
+to make of it (which labels to believe how far) is said here, in one table; `examples` turns it into examples.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,7 +85,7 @@ class DuelOutcome:
 
 @dataclass(slots=True)
 class LabelledRequest:
-    """One request that can be learnt from; a duel is a contest, to be believed so far."""
+    """One request that can be learnt from; `contest` is its duel, which is believed so far only."""
 
     at_us: int
     seen: ReadFeatures
@@ -114,7 +114,7 @@ def read(engine: Engine, window: Window) -> list[LabelledRequest]:
         rows = _fetch(connection, ROWS, "f.request_id", low, high, format=ROW_FORMAT, most=MOST_ROWS)[::-1]
         if not rows:
             return []
-        labelled_requests = {row[0]: _lesson(row) for row in rows if _is_readable(row[1])}
+        labelled_requests = {row[0]: _labelled_request(row) for row in rows if _is_readable(row[1])}
         low = int.from_bytes(rows[0][0], "big")
         _take(labelled_requests, _feedback(_fetch(connection, FEEDBACK, "f.request_id", low, high)), only_last=True)
         _take(labelled_requests, _signals(_fetch(connection, SIGNALS, "r.id", low, high)))
@@ -159,7 +159,7 @@ def _is_readable(row: bytes) -> bool:
     return True
 
 
-def _lesson(row: Any) -> LabelledRequest:
+def _labelled_request(row: Any) -> LabelledRequest:
     id, packed, score, p_fast, p_reasoning, propensity, tier, reason, outcome, first_byte_ms = row
     labelled_request = LabelledRequest(
         at_us=(int.from_bytes(id, "big") >> 80) * 1_000,
@@ -177,7 +177,7 @@ def _lesson(row: Any) -> LabelledRequest:
 
 
 def _feedback(rows: Iterable[Any]) -> Iterable[tuple[bytes, Source, float]]:
-    """Scores and thumbs as labels; indifference is none."""
+    """Turn scores and thumbs into labels; indifference is none."""
     for id, rating, score in rows:
         if (value := correctness(rating, score)) is not None:
             yield id, Source.RATING if score is None else Source.SCORE, value

@@ -122,7 +122,7 @@ async def replay(
 
 
 def summary(replayed: Sequence[Replayed], model: str) -> dict[str, object]:
-    """Accuracy with its Wilson 95 % interval, cost and calls per query of one model or tier."""
+    """Return the accuracy with its Wilson 95 % interval, the cost and the calls per query of one model or tier."""
     mine = [r for r in replayed if r.model == model]
     graded = [r for r in mine if r.is_right is not None]
     right = sum(bool(r.is_right) for r in graded)

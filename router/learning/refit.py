@@ -1,7 +1,7 @@
 """`tierwise train --from-ledger`: refits the classifier from what the books know, and judges it on what came later.
 
 Trains on the earlier three quarters of the labelled requests and evaluates on the rest; what was evaluated is what is
-kept. Knows no command line; storing and proposing are `artifacts`' and `policy_acts`' business.
+kept. It knows no command line; `artifacts` stores what comes out, and `policies.lifecycle` proposes it.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ Progress = Callable[[str], None]
 FEWEST_LABELS = 50
 LABELS_FOR_RANKING = 1_500
 EARLIER = 0.75  # of the labelled requests
-MOST_LESSONS = 4_000  # the newest: fitting takes their square in memory
+MOST_LABELLED = 4_000  # the newest: fitting takes their square in memory
 ROUNDS = 15  # of believing duels and calibrating to that
 FEWEST_SCORES = 200  # to move thresholds by
 
@@ -60,7 +60,7 @@ def refit(
 ) -> Refit:
     """Fit to the earlier labelled requests, evaluate on the later ones; raises NotEnoughEvidence."""
     labelled = sorted((each for each in labelled_requests if each.is_labelled), key=lambda each: each.at_us)[
-        -MOST_LESSONS:
+        -MOST_LABELLED:
     ]
     if len(labelled) < FEWEST_LABELS:
         raise NotEnoughEvidence(
@@ -83,7 +83,7 @@ def refit(
 def _belief(
     labelled_requests: Sequence[LabelledRequest], base: DifficultyModel, abilities: Abilities
 ) -> Callable[[Sequence[LabelledRequest]], Array]:
-    """Chances by the base, calibrated to labels and duels together: what duels say depends on them, and they on it.
+    """Calibrate the base's chances to labels and duels together: what duels say depends on them, and they on it.
 
     This is expectation maximisation, with the priors of calibration.
     """
@@ -128,7 +128,7 @@ def _digest(labelled_requests: Sequence[LabelledRequest]) -> str:
 def same_share(
     labelled_requests: Sequence[LabelledRequest], policy: Policy, model: DifficultyModel
 ) -> dict[str, float]:
-    """Thresholds that leave the deep tiers open to as many queries by the new scores as by the old ones.
+    """Find the thresholds that leave the deep tiers open to as many queries by the new scores as by the old ones.
 
     Empty where there are too few to tell. What was added to a gain (stakes, pushback) is added to the new one too.
     """
@@ -152,10 +152,10 @@ def same_share(
 def abilities_of(
     model: DifficultyModel, fast: tuple[str, float | None], reasoning: tuple[str, float | None]
 ) -> Abilities:
-    """Where the tiers' models stand on the classifier's scale: as configured, else by their names."""
+    """Tell where the tiers' models stand on the classifier's scale: as configured, else by their names."""
     return Abilities(*(model.ability_of(name) if ability is None else ability for name, ability in (fast, reasoning)))
 
 
 def day_of(at_us: int) -> str:
-    """A moment as a date and a time, UTC."""
+    """Write a moment as a date and a time, UTC."""
     return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M")

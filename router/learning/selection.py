@@ -31,7 +31,7 @@ class Learning:
     def features_to_keep(
         self, request_id: str, decision: Decision, estimate: Estimate, created_at: int, *, is_duelled: bool
     ) -> KeptFeatures | None:
-        """The features of a request, if they are to be kept."""
+        """Return the features of a request, if they are to be kept."""
         if estimate.seen is None or decision.reason in UNDECIDED or not self.keep_share:
             return None
         is_wanted = is_duelled or decision.reason is Reason.EXPLORED

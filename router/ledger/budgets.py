@@ -1,4 +1,4 @@
-"""Hard budgets in the database: limits, what is settled, and slices leased to workers by one conditional update.
+"""Hard budgets in the database: limits, what is settled, and what is leased to workers by one conditional update.
 
 Invariant of every period: settled + leased <= limit, where a lease holds everything its worker holds or has spent and
 not yet booked. Booking a call moves its cost from the lease to settled in the transaction that writes the line, so a
@@ -42,7 +42,7 @@ class Period(StrEnum):
     MONTH = "month"
 
     def start_us(self, at_us: int) -> int:
-        """When the period of an instant began."""
+        """Tell when the period of an instant began."""
         match self:
             case Period.HOUR:
                 return at_us - at_us % HOUR_US
@@ -223,7 +223,7 @@ Charges = Mapping[tuple[int, int], int]  # nano-dollars by budget and start of t
 
 
 def charges(connection: Connection, records: Sequence[RequestRecord]) -> Charges:
-    """What the calls that are about to be booked cost each budget; calls that were booked before count no more."""
+    """Tell what the calls that are about to be booked cost each budget; calls that were booked before cost nothing."""
     _lock(connection, shared=True)
     budgets = in_force(connection)
     if not budgets:
@@ -252,7 +252,7 @@ def settle(connection: Connection, due: Charges, owner: str) -> None:
 
 
 def standing(engine: Engine, now_us: int) -> list[dict[str, Any]]:
-    """How every budget stands in the period under way."""
+    """Tell how every budget stands in the period under way."""
     rows: list[dict[str, Any]] = []
     with engine.connect() as connection:
         names = {str(row.id): row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
@@ -305,7 +305,7 @@ def _lease_at(budget_id: int, start_us: int, owner: str) -> tuple[Any, ...]:
 
 
 def _payers(connection: Connection, records: Iterable[RequestRecord]) -> Mapping[str, tuple[Payer, int]]:
-    """Who pays for each request; late parts are looked up in the books."""
+    """Tell who pays for each request; late parts are looked up in the books."""
     payers = {}
     late = []
     for record in records:
@@ -326,7 +326,7 @@ def _payers(connection: Connection, records: Iterable[RequestRecord]) -> Mapping
 
 
 def _find_booked(connection: Connection, request_ids: Sequence[str]) -> set[tuple[str, int]]:
-    """Which of these requests' calls are in the books already."""
+    """Tell which of these requests' calls are in the books already."""
     booked: set[tuple[str, int]] = set()
     for place in range(0, len(request_ids), 500):
         query = select(Call.request_id, Call.call_no).where(Call.request_id.in_(request_ids[place : place + 500]))
@@ -335,7 +335,7 @@ def _find_booked(connection: Connection, request_ids: Sequence[str]) -> set[tupl
 
 
 def _sum_spending(connection: Connection, budget: Budget, start_us: int) -> int:
-    """What the books hold of a period so far."""
+    """Add up what the books hold of a period so far."""
     query = (
         select(func.sum(Call.cost_nanousd))
         .select_from(Request)

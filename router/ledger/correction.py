@@ -92,7 +92,7 @@ def book_run(
 
 
 def utc_day(at_us: int) -> str:
-    """The UTC day of an instant."""
+    """Return the UTC day of an instant."""
     return datetime.fromtimestamp(at_us // 1_000_000, UTC).date().isoformat()
 
 

@@ -55,7 +55,7 @@ FACTS = ("request_id", "segment", "country", "day", "kind", "amount_nanousd")  #
 
 
 def correctness(rating: int | None, score: float | None) -> float | None:
-    """How right feedback says that an answer was, from 0 to 1: a score as it is, thumbs as right or wrong.
+    """Tell how right feedback says that an answer was, from 0 to 1: a score as it is, thumbs as right or wrong.
 
     Indifference (a rating of 0) says nothing.
     """

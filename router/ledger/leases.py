@@ -1,4 +1,4 @@
-"""A worker's slices of the hard budgets: holding and settling touches memory only, leasing more goes off the loop.
+"""A worker's leases on the hard budgets: holding and settling touches memory only, leasing more goes off the loop.
 
 A `BudgetHold` belongs to one request. What the request may cost at most is held before anything is sent; each provider
 call then takes its own bound from that, and gives back what it did not cost.
@@ -21,7 +21,7 @@ from router.ledger.budgets import Budget, Payer
 
 log = logging.getLogger(__name__)
 
-SLICES_PER_BUDGET = 256  # small, so that what workers keep idle is little
+LEASES_PER_BUDGET = 256  # small, so that what workers keep idle is little
 REFUSED_FOR_S = 0.25  # do not ask the database again for what it just refused
 
 Place = tuple[int, int]  # a budget and the start of a period
@@ -41,7 +41,7 @@ class Lease:
 
 
 class BudgetLeases:
-    """All slices of one worker, whose leases are under the name of its spool."""
+    """All leases of one worker; in the database they stand under the name of its spool."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class BudgetLeases:
         self._owner = owner
         self._now_us = now_us
         self._monotonic = monotonic
-        self._mutex = threading.Lock()  # the shipping thread gives idle slices back
+        self._mutex = threading.Lock()  # the shipping thread gives idle leases back
         self._budgets: tuple[Budget, ...] = ()
         self._leases: dict[Place, Lease] = {}
 
@@ -93,10 +93,10 @@ class BudgetLeases:
         if not covering:
             return None
         with self._mutex:
-            return BudgetHold(self, [self._slice(budget, budget.period.start_us(opened_at)) for budget in covering])
+            return BudgetHold(self, [self._lease_of(budget, budget.period.start_us(opened_at)) for budget in covering])
 
     def take(self, leases: list[Lease], amount: int) -> Lease | None:
-        """Hold an amount of every slice or of none; returns the one that has too little."""
+        """Hold an amount of every lease or of none; returns the one that has too little."""
         with self._mutex:
             for one in leases:
                 one.used = True
@@ -115,14 +115,14 @@ class BudgetLeases:
                 one.free += hold - cost
 
     async def lease(self, one: Lease, needed: int) -> bool:
-        """Get at least so much free in a slice; False when the budget has no more. Raises Unavailable."""
+        """Get at least so much free in a lease; False when the budget has no more. Raises Unavailable."""
         async with one.leasing:
             if one.free >= needed:
                 return True
             if self._monotonic() < one.refused_until:
                 return False
             least = needed - one.free
-            wanted = max(least, one.budget.limit_nanousd // SLICES_PER_BUDGET)
+            wanted = max(least, one.budget.limit_nanousd // LEASES_PER_BUDGET)
             args = (self._engine, one.budget, one.start_us, self._owner, least, wanted, self._now_us())
             try:
                 granted = await asyncio.to_thread(budgets.lease, *args)
@@ -137,7 +137,7 @@ class BudgetLeases:
                 one.free += granted
             return True
 
-    def _slice(self, budget: Budget, start_us: int) -> Lease:
+    def _lease_of(self, budget: Budget, start_us: int) -> Lease:
         place = (budget.id, start_us)
         lease = self._leases.get(place)
         if lease is None:

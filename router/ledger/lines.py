@@ -118,13 +118,13 @@ class Lines:
         return np.column_stack((cells, counts)).astype(np.int64)
 
     def _complete_cost(self) -> Ints:
-        """The cost of each request that is known wholly; UNKNOWN elsewhere."""
+        """Return the cost of each request that is known wholly; UNKNOWN elsewhere."""
         incomplete = self.request_facts[:, REQUEST_FACTS.index("incomplete")] == 1
         return np.where(self.is_request & ~incomplete, np.maximum(self.cost, 0), UNKNOWN)
 
 
 def bucket_of(cost_nanousd: Ints) -> Ints:
-    """The place of an amount on a log scale of sixteen steps per doubling (4.4 % wide); nothing is NO_COST_BUCKET."""
+    """Place an amount on a log scale of sixteen steps per doubling (4.4 % wide); nothing is NO_COST_BUCKET."""
     positive = np.maximum(cost_nanousd, 1)
     place = np.floor(np.log2(positive.astype(np.float64)) * BUCKETS_PER_DOUBLING).astype(np.int64)
     return np.where(cost_nanousd > 0, place, NO_COST_BUCKET)
@@ -138,7 +138,7 @@ def sum_by_columns(columns: Sequence[Ints], facts: Ints, largest: Ints) -> CellS
 
 
 def _distinct(column: Ints) -> Factor:
-    """The distinct values of a column, in order, and the place of each row's among them."""
+    """Return the distinct values of a column, in order, and the place of each row's among them."""
     least = int(column.min())
     present, places = _factorise(column - least, int(column.max()) - least + 1)
     return present + least, places
@@ -163,7 +163,7 @@ def _sum_by_factors(factors: Sequence[Factor], facts: Ints, largest: Ints) -> Ce
 
 
 def _factorise(code: Ints, size: int) -> tuple[Ints, Ints]:
-    """The codes that occur, in order, and the place of each row's among them; without sorting where they are few."""
+    """Return the codes that occur, in order, and each row's place among them; few codes are counted, not sorted."""
     if size > 4 * len(code) + 10_000:
         return np.unique(code, return_inverse=True)
     present = np.flatnonzero(np.bincount(code, minlength=size))
@@ -320,7 +320,7 @@ def _roles(call_no: Ints, kind: Ints, status: Ints, answered: Ints) -> Ints:
 def _standing_alone(
     connection: Connection, start_ms: int, end_ms: int, attribution: RevenueAttribution
 ) -> Lines | None:
-    """What belongs to no request: reconciled differences, and statements that no request matches."""
+    """Return what belongs to no request: reconciled differences, and statements that no request matches."""
     bounds = {"lo": start_ms * 1_000, "hi": end_ms * 1_000}
     free = fetch_rows(connection, FREE_ADJUSTMENTS, bounds)
     unmatched = attribution.read_unmatched(connection, start_ms, end_ms)

@@ -178,7 +178,7 @@ def end(connection: Connection, row: Any, now_us: int) -> None:
 
 
 def current_rows(connection: Connection) -> dict[str, Any]:
-    """The rows in effect, by model."""
+    """Return the rows in effect, by model."""
     return {r.model: r for r in connection.execute(select(PriceRow.__table__).where(PriceRow.effective_to.is_(None)))}
 
 

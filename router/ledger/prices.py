@@ -31,7 +31,7 @@ class Rates:
     above_tokens: int = 0
 
     def pico(self, usage: Usage) -> int:
-        """The exact price of a usage."""
+        """Return the exact price of a usage."""
         return (
             usage.input_fresh * self.input
             + usage.input_cached * (self.input if self.cached_input is None else self.cached_input)
@@ -51,7 +51,7 @@ class Rates:
         return max(self.output, self.thinking or 0)
 
     def as_row(self) -> dict[str, Any]:
-        """The shape in which rates are stored."""
+        """Return the shape in which rates are stored."""
         shape = {name: getattr(self, name) for name in self.__slots__}
         return {name: value for name, value in shape.items() if value is not None}
 
@@ -69,12 +69,12 @@ class Price:
     per_call_nanousd: int = 0
 
     def cost(self, usage: Usage, service: str | None = None) -> NanoUsd:
-        """What a call costs; a service tier that this price does not know is charged as the standard one."""
+        """Return what a call costs; a service tier that this price does not know is charged as the standard one."""
         rates = self._rates_for(usage.input_tokens, self._service_or_standard(service))
         return NanoUsd(nano_from_pico(rates.pico(usage)) + self.per_call_nanousd)
 
     def hold(self, input_bound_tokens: int, output_bound_tokens: int, service: str | None = None) -> NanoUsd:
-        """What a call of at most so many tokens costs at most, whichever buckets and context tier they fall in."""
+        """Bound what a call of at most so many tokens costs, whichever buckets and context tier they fall in."""
         known = self._service_or_standard(service)
         reachable = [r for r in self.rates if r.service == known and r.above_tokens <= input_bound_tokens]
         pico = max(r.highest_input for r in reachable) * input_bound_tokens
@@ -82,7 +82,7 @@ class Price:
         return NanoUsd(-(-pico // 1_000) + self.per_call_nanousd)
 
     def rates_by_bucket(self) -> dict[str, int]:
-        """The standard rates of short prompts, by token bucket, with every fallback filled in."""
+        """Return the standard rates of short prompts, by token bucket, with every fallback filled in."""
         rates = self._rates_for(1, STANDARD)
         return {
             "input_fresh": rates.input,
@@ -133,7 +133,7 @@ class PriceBook:
         return None
 
     def by_id(self) -> Mapping[int, Price]:
-        """All prices by their id."""
+        """Return all prices by their id."""
         return {price.id: price for prices in self._by_model.values() for price in prices}
 
     def find_unpriced(self, models: Iterable[str], at_us: int) -> list[str]:

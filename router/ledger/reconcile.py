@@ -49,7 +49,7 @@ class DayOfModel:
 
 
 def capture_rate(booked_nanousd: int, billed_nanousd: int) -> Decimal | None:
-    """Booked over billed; None when nothing was billed."""
+    """Divide what is booked by what was billed; None when nothing was billed."""
     if billed_nanousd == 0:
         return None
     return (Decimal(booked_nanousd) / Decimal(billed_nanousd)).quantize(Decimal("0.0001"))
@@ -109,7 +109,7 @@ def book(engine: Engine, rows: Sequence[DayOfModel], author: str, note: str, now
 
 
 def _read_booked(engine: Engine, days: Sequence[str]) -> dict[tuple[str, str], tuple[int, int, int, int]]:
-    """Booked amount, held part, lines and unpriced lines by day and model."""
+    """Read the booked amount, the held part, lines and unpriced lines, by day and model."""
     if not days:
         return {}
     since, until = _midnight(days[0]), _midnight(days[-1]) + DAY_US

@@ -55,7 +55,7 @@ def set_aside(directory: Path, record: RequestRecord, why: str) -> None:
 
 
 def count_rejected(directory: Path) -> int:
-    """How many requests wait in the file of the refused."""
+    """Count the requests that wait in the file of the refused."""
     path = directory / REJECTED
     return path.read_bytes().count(b"\n") if path.exists() else 0
 

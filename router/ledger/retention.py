@@ -14,7 +14,7 @@ BATCH = 5_000
 
 
 def first_id_at(at_us: int) -> str:
-    """The smallest request id of an instant: ids are UUIDv7, so time ranges are id ranges."""
+    """Return the smallest request id of an instant: ids are UUIDv7, so time ranges are id ranges."""
     return f"{max(at_us, 0) // 1000:012x}".ljust(32, "0")
 
 

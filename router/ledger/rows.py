@@ -86,7 +86,7 @@ class RawUsageRow(msgspec.Struct):
 
 
 def _revenue_expectation(o: Opening, c: Closing) -> int | None:
-    """What a request is expected to earn: an ad needs an answer beside it."""
+    """Tell what a request is expected to earn: an ad needs an answer beside it."""
     was_shown = c.outcome is Outcome.OK or (c.outcome is Outcome.CANCELLED and c.first_byte_ms is not None)
     is_known = c.outcome is not Outcome.UNKNOWN
     return 0 if is_known and not was_shown and o.expected_revenue_nanousd is not None else o.expected_revenue_nanousd
@@ -159,7 +159,7 @@ def call_row(key: Key, i: CallIntent, r: CallResult, recorded_at: int, label: Ma
 
 
 def _like(key: Key, request_id: str | None) -> Key | None:
-    """Another request's id, in the form that this database takes."""
+    """Write another request's id in the form that this database takes."""
     return bytes.fromhex(request_id) if request_id is not None and isinstance(key, bytes) else request_id
 
 

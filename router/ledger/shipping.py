@@ -71,19 +71,19 @@ class Shipper:
         self._spool = spool
         self._engine = engine
         self._store = Store(engine)
-        self._feed = SpoolReader(spool)
+        self._reader = SpoolReader(spool)
         self._clock: Clock = clock or SystemClock()
         self._interval_s = interval_s
         self._expire_after_us = int(expire_after_s * 1e6)
         self._feature_days = feature_days
-        self._followers: list[Callable[[], None]] = []
+        self._refreshes: list[Callable[[], None]] = []
         self._due: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-shipper", daemon=True)
 
     def follow(self, refresh: Callable[[], None]) -> None:
         """Call `refresh` about every second from the shipping thread; it may raise SQLAlchemyError."""
-        self._followers.append(refresh)
+        self._refreshes.append(refresh)
 
     def start(self) -> None:
         """Begin shipping; spools of dead workers are adopted at once."""
@@ -94,20 +94,20 @@ class Shipper:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
-        return not self._thread.is_alive() and not self._feed.ready and self._feed.open_requests == 0
+        return not self._thread.is_alive() and not self._reader.ready and self._reader.open_requests == 0
 
     def turn(self) -> bool:
         """Do what is due; False when the database is away and waiting is in order."""
         try:
             self._spool.look_at_disk()
             self._spool.pay()
-            self._feed.acknowledge()
+            self._reader.acknowledge()
             if self._is_due("checkpoint", CHECKPOINT_EVERY_S):
                 self._spool.checkpoint()
-            self._ship(self._spool, self._feed)
+            self._ship(self._spool, self._reader)
             if self._is_due("adopt", ADOPT_EVERY_S):
                 self._adopt()
-                expired = self._feed.settle_open(self._clock.now_us(), self._is_expired)
+                expired = self._reader.settle_open(self._clock.now_us(), self._is_expired)
                 self.state = replace(self.state, expired_requests=self.state.expired_requests + expired)
             if self._is_due("follow", FOLLOW_EVERY_S):
                 self._refresh()
@@ -141,29 +141,29 @@ class Shipper:
                 return
             self._stopping.wait(wait_s)
 
-    def _ship(self, spool: Spool, feed: SpoolReader) -> None:
+    def _ship(self, spool: Spool, reader: SpoolReader) -> None:
         while True:
-            count = feed.pull(READ_ROWS) if len(feed.ready) < BATCH_REQUESTS else 0
-            while feed.ready:
-                self._record(feed, list(islice(feed.ready, BATCH_REQUESTS)))
-            if count < READ_ROWS and not feed.ready:
+            count = reader.pull(READ_ROWS) if len(reader.ready) < BATCH_REQUESTS else 0
+            while reader.ready:
+                self._record(reader, list(islice(reader.ready, BATCH_REQUESTS)))
+            if count < READ_ROWS and not reader.ready:
                 return
 
-    def _record(self, feed: SpoolReader, batch: Sequence[RequestRecord]) -> None:
+    def _record(self, reader: SpoolReader, batch: Sequence[RequestRecord]) -> None:
         try:
-            self._store.record(batch, self._clock.now_us(), feed.owner)
+            self._store.record(batch, self._clock.now_us(), reader.owner)
         except (DataError, IntegrityError, OverflowError) as error:
             if len(batch) > 1:  # somebody in it is refused for good: find out who
                 for record in batch:
-                    self._record(feed, [record])
+                    self._record(reader, [record])
                 return
             self._set_aside(batch[0], cause(error))
         else:
             self.state = replace(self.state, shipped_requests=self.state.shipped_requests + len(batch))
         for record in batch:
-            feed.ready.popleft()
+            reader.ready.popleft()
             record.is_queued = False
-        feed.acknowledge(batch)
+        reader.acknowledge(batch)
 
     def _set_aside(self, record: RequestRecord, why: str) -> None:
         recovery.set_aside(self._spool.path.parent, record, why)
@@ -173,12 +173,12 @@ class Shipper:
     def _adopt(self) -> None:
         for orphan in recovery.orphans(self._spool.path.parent):
             try:
-                feed = SpoolReader(orphan)
-                while feed.pull(READ_ROWS):
-                    self._ship(orphan, feed)
-                recovered = feed.settle_open(self._clock.now_us(), lambda record: True)
-                self._ship(orphan, feed)
-                budgets.release(self._engine, feed.owner)  # all that it spent is booked
+                reader = SpoolReader(orphan)
+                while reader.pull(READ_ROWS):
+                    self._ship(orphan, reader)
+                recovered = reader.settle_open(self._clock.now_us(), lambda record: True)
+                self._ship(orphan, reader)
+                budgets.release(self._engine, reader.owner)  # all that it spent is booked
                 self.state = replace(self.state, recovered_requests=self.state.recovered_requests + recovered)
                 log.info("adopted the spool of a dead worker: %s (%d left open)", orphan.path.name, recovered)
             except (sqlite3.DatabaseError, msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -189,7 +189,7 @@ class Shipper:
                 orphan.close()
 
     def _refresh(self) -> None:
-        for refresh in self._followers:
+        for refresh in self._refreshes:
             try:
                 refresh()
             except SQLAlchemyError:
@@ -209,20 +209,20 @@ class Shipper:
         return True
 
     def _note(self, *, database_ok: bool, last_error: str | None = None) -> None:
-        ready = self._feed.ready
+        ready = self._reader.ready
         oldest = ready[0].closing.closed_at if ready and ready[0].closing else None
         self.state = replace(
             self.state,
             database_ok=database_ok,
             last_error=last_error,
-            lag_entries=max(self._spool.rows_waiting - self._feed.open_rows, 0),
+            lag_entries=max(self._spool.rows_waiting - self._reader.open_rows, 0),
             lag_seconds=max(self._clock.now_us() - oldest, 0) / 1e6 if oldest else 0.0,
-            open_requests=self._feed.open_requests,
-            stray_results=self._feed.strays,
+            open_requests=self._reader.open_requests,
+            stray_results=self._reader.strays,
             low_on_space=self._spool.is_low,
         )
 
 
 def spool_directory(state_dir: Path) -> Path:
-    """Where the spools of a state directory are."""
+    """Return the directory of the spools within a state directory."""
     return state_dir / "spool"

@@ -178,7 +178,7 @@ class Spool:
             self._rows_waiting += 1
 
     def _close_in_child(self) -> None:
-        """A forked child must not seem to be this worker when this worker is dead."""
+        """Let go of the lock: a forked child must not seem to be this worker when this worker is dead."""
         if not self._is_closed:
             os.close(self._lock_file)
 
@@ -202,7 +202,7 @@ def remove(path: Path) -> None:
 
 
 def free_bytes(directory: Path) -> int:
-    """How much the disk of a directory still takes."""
+    """Tell how much the disk of a directory still takes."""
     disk = os.statvfs(directory)
     return disk.f_bavail * disk.f_frsize
 

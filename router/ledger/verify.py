@@ -134,7 +134,7 @@ def _check_ranges(prices: Mapping[int, Price], findings: Findings) -> None:
 
 
 def _check_corrections(connection: Connection, findings: Findings) -> None:
-    """A re-rated line stands at the amount that the last run gave it."""
+    """Check that a re-rated line stands at the amount that the last run gave it."""
     query = (
         select(Adjustment.request_id, Adjustment.call_no, Adjustment.kind, Adjustment.amount_nanousd, Call.cost_nanousd)
         .join(Call, (Call.request_id == Adjustment.request_id) & (Call.call_no == Adjustment.call_no), isouter=True)

@@ -35,7 +35,7 @@ KEY_VARIABLES = frozenset(name for family in FAMILIES.values() for name in famil
 
 
 def key_of(provider: str, environ: Mapping[str, str]) -> str | None:
-    """The key that the environment usually holds for a family; None where there is none."""
+    """Return the key that the environment usually holds for a family; None where there is none."""
     family = FAMILIES.get(provider)
     variable = family.key_variable(environ) if family else None
     return environ[variable] if variable else None

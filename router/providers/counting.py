@@ -74,14 +74,14 @@ def _of_part(part: dict[str, Any]) -> int:
 
 
 def _rough(text: str) -> int:
-    """Four letters of English make a token; of other scripts, most letters are one."""
+    """Estimate tokens: four letters of English make one; of other scripts, most letters are one."""
     plain = sum(map(str.isascii, text))
     return round(plain / 4.2 + (len(text) - plain) * 0.7) or 1
 
 
 @cache
 def _encoding() -> Encoding | None:
-    """The vocabulary from the disk; None (and never the network) where its file is missing."""
+    """Return the vocabulary from the disk; None (and never the network) where its file is missing."""
     spec = find_spec("litellm")
     folders = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
     for folder in folders:

@@ -22,7 +22,7 @@ class _Reader:
         self.is_sane = True
 
     def count(self, *path: str) -> int:
-        """The count at a path; 0 where it is absent or nonsense."""
+        """Return the count at a path; 0 where it is absent or nonsense."""
         value: Any = self.raw
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
@@ -37,11 +37,11 @@ class _Reader:
         return int(value)
 
     def require(self, *keys: str) -> None:
-        """Both sides of a call must be there for its usage to be exact."""
+        """Doubt the usage unless all these keys are there: both sides of a call must be, for it to be exact."""
         self.is_sane = self.is_sane and all(self.raw.get(key) is not None for key in keys)
 
     def part(self, part: int, whole: int) -> int:
-        """A part cannot be larger than the whole."""
+        """Bound a part by the whole; doubt the usage where it was larger."""
         if part > whole:
             self.is_sane = False
         return min(part, whole)
@@ -132,5 +132,5 @@ def _gemini(reader: _Reader) -> Metered:
 
 
 def _first(reader: _Reader, *paths: tuple[str, ...]) -> int:
-    """The first count that is not zero: the same number may stand in several places."""
+    """Return the first count that is not zero: the same number may stand in several places."""
     return next(filter(None, (reader.count(*path) for path in paths)), 0)

@@ -193,7 +193,7 @@ def _names(names: Sequence[str], step: float) -> list[str]:
 
 
 def axis_step(largest: float) -> float:
-    """A step of 1, 2 or 5 times a power of ten that reaches the largest value in three or four."""
+    """Return a step of 1, 2 or 5 times a power of ten that reaches the largest value in three or four."""
     if largest <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(largest / 3))

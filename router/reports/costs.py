@@ -22,7 +22,7 @@ class Costs:
         return sum(self.counts.values())
 
     def quantile_usd(self, percent: int) -> str | None:
-        """The cost that so many percent do not exceed, at the middle of its bucket; None of nothing."""
+        """Return the cost that so many percent do not exceed, at the middle of its bucket; None of nothing."""
         wanted = -(-self.requests * percent // 100)
         seen = 0
         for bucket, count in self.counts.items():
@@ -34,7 +34,7 @@ class Costs:
 
 
 def middle_nanousd(bucket: int) -> int:
-    """The middle of a bucket on its log scale."""
+    """Return the middle of a bucket on its log scale."""
     if bucket == NO_COST_BUCKET:
         return 0
     return round(TWO ** ((Decimal(bucket) + Decimal("0.5")) / BUCKETS_PER_DOUBLING))

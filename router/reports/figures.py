@@ -53,7 +53,7 @@ def _figure(name: str, title: str, formula: str, unknown: str, group: str) -> Ca
 
 
 def definitions() -> list[Figure]:
-    """Every standing figure, in the order of the report."""
+    """Return every standing figure, in the order of the report."""
     return [figure for figure, _ in _FIGURES.values()]
 
 
@@ -206,7 +206,7 @@ def _(s: Standing) -> object:
 
 
 def break_even_share(s: Standing, margin: Decimal = Decimal(0)) -> str | None:
-    """The deep share at which a margin is left, with each side's cost per query as it is; between 0 and 1."""
+    """Return the deep share at which a margin is left, with each side's cost per query as it is; between 0 and 1."""
     fast = s.by_tier.get("fast")
     deep = [sums for tier, sums in s.by_tier.items() if tier not in ("fast", None) and sums.requests]
     if fast is None or not fast.requests or not deep or not s.total.has_revenue:
@@ -273,7 +273,7 @@ SAVING_NEEDS = "no request was answered by that tier"
 
 
 def always(s: Standing, tier: str) -> Decimal | None:
-    """What everything would have cost had every query gone to one tier, in nano-dollars."""
+    """Return what everything would have cost had every query gone to one tier, in nano-dollars."""
     sums = s.by_tier.get(tier)
     if sums is None or not sums.requests or not sums.has_cost:
         return None

@@ -204,7 +204,7 @@ def _tradeoff_charts(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
 
 
 def _tradeoff_tables(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
-    """The trade-off in numbers, or why there is none."""
+    """Write the trade-off in numbers, or why there is none."""
     if tradeoff is None:
         return []
     rows = [
@@ -224,7 +224,7 @@ def _tradeoff_tables(tradeoff: Tradeoff | None) -> list[dict[str, Any]]:
 
 
 def _coverage_tables(coverage: CoverageFigures) -> list[dict[str, Any]]:
-    """What more samples could have found beside what was chosen; nothing where nobody looked."""
+    """Write what more samples could have brought beside what was chosen; nothing where nobody looked."""
     if not coverage.observed:
         return []
     figures = (

@@ -86,7 +86,7 @@ class Sums:
         }
 
     def unknown_because(self) -> dict[str, str]:
-        """Why figures of a row are not known, by their names."""
+        """Say why figures of a row are not known, by their names."""
         reasons = {}
         if not self.has_cost:
             reasons["cost_usd"] = NO_PRICE
@@ -119,7 +119,7 @@ class Report:
         return total
 
     def rows_in_order(self) -> list[tuple[tuple[str | None, ...], Sums]]:
-        """The rows in the order of their keys, the unknown last."""
+        """Return the rows in the order of their keys, the unknown last."""
         return sorted(self.rows.items(), key=lambda row: [(value is None, _natural(value)) for value in row[0]])
 
     def lines(self) -> list[dict[str, object]]:

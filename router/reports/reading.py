@@ -158,7 +158,7 @@ class BooksSnapshot:
         return list(names), stretches
 
     def _cuts(self, times: Sequence[str], first: int, last: int) -> list[tuple[tuple[str | None, ...], int]]:
-        """Where a new label begins between two quarters, and the end."""
+        """Tell where a new label begins between two quarters, and the end."""
         zone = self.window.zone
         step = 1 if zone is not UTC else Grain.HOUR.quarters if "hour" in times else Grain.DAY.quarters
         cuts: list[tuple[tuple[str | None, ...], int]] = []

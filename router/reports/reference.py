@@ -19,7 +19,7 @@ COLUMNS = {
 
 
 def tables() -> dict[str, str]:
-    """The tables of the page, by the name of their place in it."""
+    """Return the tables of the page, by the name of their place in it."""
     columns = [f"| `{name}` | {meaning} |" for name, meaning in COLUMNS.items()]
     dimensions = [f"| `{d.name}` | {d.meaning} |" for d in DIMENSIONS.values()]
     figures = [f"| `{f.name}` | {f.title} | {f.formula} | {f.unknown} |" for f in definitions()]

@@ -90,7 +90,7 @@ class _Canvas:
         )
 
     def names(self, points: Sequence[Point]) -> list[str]:
-        """The names beside their points, moved down where two would stand on each other."""
+        """Draw the names beside their points, moved down where two would stand on each other."""
         taken: list[tuple[float, float, float]] = []
         drawn = []
         for point in sorted(points, key=lambda p: self.y(p.quality.value)):

@@ -31,7 +31,7 @@ class TierState:
         return self.other_cost + sum(self.costs.values(), Decimal(0))
 
     def times(self, factor: Decimal, cost_factor: Decimal | None = None) -> "TierState":
-        """The same with so many times the queries, and so many times the cost where that differs."""
+        """Return the same with so many times the queries, and so many times the cost where that differs."""
         cost = factor if cost_factor is None else cost_factor
         scaled = [{name: value * cost for name, value in by.items()} for by in (self.tokens, self.costs)]
         return TierState(self.queries * factor, self.other_cost * cost, *scaled)
@@ -141,7 +141,7 @@ def steps(before: Scenario, levers: Levers, replay: Replay | None = None) -> lis
 
 
 def _demand(before: Scenario, after: Scenario, levers: Levers) -> Decimal:
-    """How volume answers: with more where a query got cheaper or better."""
+    """Tell how volume answers: with more where a query got cheaper or better."""
     factor = after.quality**levers.quality_elasticity
     if levers.elasticity and before.cost and before.queries and after.cost:
         factor *= ((after.cost / after.queries) / (before.cost / before.queries)) ** -levers.elasticity

@@ -41,7 +41,7 @@ class _Fit:
     noise: float  # variance around what is expected, in parts of its square
 
     def predict(self, design: Floats) -> tuple[Floats, Bools]:
-        """The amounts, and where they follow the coefficients."""
+        """Return the amounts, and where they follow the coefficients."""
         swing = design @ (self.shape + self.coefficients)
         return self.level * np.exp(np.clip(swing, self.low, self.high)), (swing > self.low) & (swing < self.high)
 
@@ -80,7 +80,7 @@ class Counterfactual:
         return tuple(None if fit is None else fit.moves for fit in self._fits)
 
     def totals(self, chosen: Floats, kept: Bools) -> Floats:
-        """What these chances cost in all, then in each resampling; NaN where a tier they need is not known."""
+        """Return what these chances cost in all, then in each resampling; NaN where a tier they need is not known."""
         own = chosen[np.arange(len(self._traffic)), self._traffic.tiers]
         booked = np.where(self._is_known, own * np.where(self._is_known, self._values, 0.0), 0.0)
         total = np.zeros(1)
@@ -101,7 +101,7 @@ class Counterfactual:
         return total
 
     def chance(self, chosen: Floats) -> float:
-        """How much the total of as many other requests varies by chance alone, as a standard error."""
+        """Tell how much the total of as many other requests varies by chance alone, as a standard error."""
         own = chosen[np.arange(len(self._traffic)), self._traffic.tiers]
         booked = np.where(self._is_known, own * np.where(self._is_known, self._values, 0.0), 0.0)
         apart = 0.0
@@ -116,12 +116,12 @@ class Counterfactual:
         return np.flatnonzero((self._traffic.tiers == place) & self._is_known)
 
     def _level(self, place: int) -> float | None:
-        """The mean of a tier; None where too few took it."""
+        """Return the mean of a tier; None where too few took it."""
         values = self._values[self._rows(place)]
         return float(values.mean()) if len(values) >= LEAST_OBSERVED and values.mean() > 0 else None
 
     def _pool_shape(self) -> Floats:
-        """What all tiers have in common: a question that is long in one of them is long in the others."""
+        """Return what all tiers have in common: a question that is long in one of them is long in the others."""
         levels = np.array([np.nan if level is None else level for level in self._levels])[self._traffic.tiers]
         rows = np.flatnonzero(self._is_known & ~np.isnan(levels))
         tiers = (self._traffic.tiers[rows, None] == np.arange(1, len(TIERS))).astype(np.float64)
@@ -154,7 +154,7 @@ class Counterfactual:
 
 
 def design_of(traffic: Traffic) -> Floats:
-    """What is known of requests before they are decided, as columns: the first is 1, the others have mean 0."""
+    """Return what is known of requests before they are decided, as columns: the first is 1, the others have mean 0."""
     score = _standardise(traffic.scores)
     knots = np.unique(np.quantile(score, KNOTS))
     columns = [score, *(np.maximum(score - knot, 0.0) for knot in knots)]
@@ -171,7 +171,7 @@ def design_of(traffic: Traffic) -> Floats:
 
 
 def _standardise(values: Floats) -> Floats:
-    """In standard deviations. What is made of them (a bend, a group) is not scaled again: rare is not cheap."""
+    """Divide by the standard deviation. What is made of it (a bend, a group) is not scaled again: rare is not cheap."""
     spread = float(values.std())
     scaled: Floats = (values - values.mean()) / (spread if spread > 1e-9 else 1.0)
     return scaled
@@ -184,14 +184,14 @@ def _groups(codes: Ints) -> list[Floats]:
 
 
 def _penalty(columns: int, weight: float) -> Floats:
-    """How strongly each coefficient is held at 0; the first, a level, is free."""
+    """Tell how strongly each coefficient is held at 0; the first, a level, is free."""
     penalty = np.full(columns, weight)
     penalty[0] = 0.0
     return penalty
 
 
 def _regress(design: Floats, ratios: Floats, penalty: Floats, common: Floats) -> tuple[Floats, Floats]:
-    """Newton steps to the penalised quasi-Poisson fit on top of what is common; also the curvature there."""
+    """Fit a penalised quasi-Poisson by Newton steps, on top of what is common; also return the curvature there."""
     coefficients = np.zeros(design.shape[1])
 
     def swing(at: Floats) -> Floats:

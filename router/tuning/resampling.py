@@ -39,14 +39,14 @@ class Resampling:
         return np.concatenate((sums.sum()[None], self.weights @ sums))
 
     def moves(self, rows: Ints, values: Floats) -> Floats:
-        """By how much the column sums over some rows differ in each draw from those over all (draws x columns)."""
+        """Tell by how much the column sums over some rows differ in each draw from those over all (draws x columns)."""
         blocks = self.weights.shape[1]
         sums = [np.bincount(self.block[rows], column, minlength=blocks) for column in values.T]
         moved: Floats = (self.weights - 1.0) @ np.stack(sums, axis=1)
         return moved
 
     def normal(self, columns: int, stream: int) -> Floats:
-        """Independent standard normal numbers (draws x columns), the same for the same stream."""
+        """Draw independent standard normal numbers (draws x columns), the same for the same stream."""
         return np.random.default_rng((self._seed, stream)).standard_normal((len(self.weights), columns))
 
 

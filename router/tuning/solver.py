@@ -53,7 +53,7 @@ class SolverTargets:
             raise Unsolvable(f"min_margin is a share below 1, not {self.min_margin:g}")
 
     def spending(self) -> dict[str, float | None]:
-        """The limits that deeper thinking comes up against."""
+        """Return the targets that deeper thinking comes up against."""
         return {
             "max_deep_share": self.max_deep_share,
             "max_cost_per_1k": self.max_cost_usd_per_1k,
@@ -98,14 +98,14 @@ class Solver:
     """Tries thresholds on one stretch of traffic: the policy's, or those of one segment for what is its own."""
 
     def __init__(
-        self, traffic: Traffic, base: Policy, limits: SolverTargets, seed: int = 1, segment: str | None = None
+        self, traffic: Traffic, base: Policy, targets: SolverTargets, seed: int = 1, segment: str | None = None
     ) -> None:
-        self._limits = limits
+        self._targets = targets
         self._whole = base
         self._segment = segment
         self._rows = _rows_of(traffic, segment)
         own = base if segment is None else base.for_segment(segment)
-        share = limits.max_deep_share
+        share = targets.max_deep_share
         self._base = own if share is None else replace(own, max_deep_share=share)  # the cap stands guard
         self._on = [t for t in (own.parallel_threshold, own.reasoning_threshold) if t <= NEVER]
         if not self._on:
@@ -117,25 +117,25 @@ class Solver:
     def solve(self) -> Solution:
         """Find the deepest thresholds that every spending limit allows, or the cheapest that are good enough."""
         points = [self._point(shift) for shift in self._shifts()]
-        if any(self._limits.spending()[name] is not None for name in self._limits.spending()):
+        if any(self._targets.spending()[name] is not None for name in self._targets.spending()):
             return self._solution(self._deepest(points))
         return self._solution(self._cheapest(points))
 
     def policy(self, shift: float) -> Policy:
-        """The base policy with its (or the segment's) thresholds moved; what is switched off stays where it is."""
+        """Return the base policy with its (or the segment's) thresholds moved; what is switched off stays so."""
         moved = {
             "parallel_threshold": _move_threshold(self._base.parallel_threshold, shift),
             "reasoning_threshold": _move_threshold(self._base.reasoning_threshold, shift),
         }
         if self._segment is None:
             return replace(self._base, **moved)  # type: ignore[arg-type]
-        if self._limits.max_deep_share is not None:
-            moved["max_deep_share"] = self._limits.max_deep_share
+        if self._targets.max_deep_share is not None:
+            moved["max_deep_share"] = self._targets.max_deep_share
         dials = replace(self._whole.segments.get(self._segment, SegmentDials()), **moved)
         return replace(self._whole, segments={**self._whole.segments, self._segment: dials})
 
     def _shifts(self) -> list[float]:
-        """Distances worth trying, from the deepest to where both tiers are closed."""
+        """Return the distances worth trying, from the deepest to where both tiers are closed."""
         lowest, highest = -min(self._on), NEVER - min(self._on)
         lowest = min(lowest, 0.0)
         scores = np.quantile(self._traffic.scores[self._rows], np.linspace(0, 1, SCANNED))
@@ -144,7 +144,7 @@ class Solver:
         return [lowest, *within, highest]
 
     def _deepest(self, points: list[_Point]) -> _Point:
-        """The deepest affordable point, and closer to the next deeper one by halving.
+        """Find the deepest affordable point, and come closer to the next deeper one by halving.
 
         Coming from the deep end: far from what was logged less is known, so a cheaper point may look less safe.
         """
@@ -158,22 +158,22 @@ class Solver:
             raise Unsolvable(self._too_dear(points[-1]))
         if beyond is not None:
             best = self._closer(best, beyond, lambda point: point.is_affordable)
-        if self._limits.min_quality is not None and not best.is_good:
+        if self._targets.min_quality is not None and not best.is_good:
             raise Unsolvable(
-                f"min_quality {self._limits.min_quality:g} cannot be shown within {best.worst}: "
+                f"min_quality {self._targets.min_quality:g} cannot be shown within {best.worst}: "
                 f"{self._describe_quality(best.shift)}"
             )
         return best
 
     def _cheapest(self, points: list[_Point]) -> _Point:
-        """The first good point, coming from the cheap end, and closer than that by halving."""
+        """Find the first good point from the cheap end, and come closer than that by halving."""
         for place in range(len(points) - 1, -1, -1):
             if points[place].is_good:
                 if place == len(points) - 1:
                     return points[place]
                 return self._closer(points[place], points[place + 1], lambda point: point.is_good)
         raise Unsolvable(
-            f"min_quality {self._limits.min_quality:g} cannot be shown: {self._describe_quality(points[0].shift)}"
+            f"min_quality {self._targets.min_quality:g} cannot be shown: {self._describe_quality(points[0].shift)}"
         )
 
     def _closer(self, fits: _Point, does_not: _Point, test: Callable[[_Point], bool]) -> _Point:
@@ -197,29 +197,29 @@ class Solver:
     def _point(self, shift: float) -> _Point:
         chances = self._chances(shift)
         figures = self._figures(chances, waits=False)
-        limits, chance = self._limits, self._backtest.chance_usd_per_1k(chances, self._rows)
+        targets, chance = self._targets, self._backtest.chance_usd_per_1k(chances, self._rows)
         use: dict[str, float] = {}
         safe: dict[str, float] = {}
-        if limits.max_deep_share is not None:
+        if targets.max_deep_share is not None:
             share = figures["deep_share"]
-            use["max_deep_share"] = _part(share.value, limits.max_deep_share)
-            safe["max_deep_share"] = _part(share.value + Z_CAPPED * share.error, limits.max_deep_share)
-        if limits.max_cost_usd_per_1k is not None:
+            use["max_deep_share"] = _part(share.value, targets.max_deep_share)
+            safe["max_deep_share"] = _part(share.value + Z_CAPPED * share.error, targets.max_deep_share)
+        if targets.max_cost_usd_per_1k is not None:
             cost = figures["cost_usd_per_1k"]
             error = math.hypot(cost.error, chance)  # the past errs, and so will the future
-            use["max_cost_per_1k"] = _part(cost.value, limits.max_cost_usd_per_1k)
-            safe["max_cost_per_1k"] = _part(cost.value + Z_NEXT * error, limits.max_cost_usd_per_1k)
-        if limits.min_margin is not None:
+            use["max_cost_per_1k"] = _part(cost.value, targets.max_cost_usd_per_1k)
+            safe["max_cost_per_1k"] = _part(cost.value + Z_NEXT * error, targets.max_cost_usd_per_1k)
+        if targets.min_margin is not None:
             margin = figures["margin"]
             error = math.hypot(margin.error, chance / figures["revenue_usd_per_1k"].value)
-            allowed = 1.0 - limits.min_margin
+            allowed = 1.0 - targets.min_margin
             use["min_margin"] = _part(1.0 - margin.value, allowed)
             safe["min_margin"] = _part(1.0 - margin.value + Z_NEXT * error, allowed)
-        return _Point(shift, safe, use, limits.min_quality is None or self._is_good(chances))
+        return _Point(shift, safe, use, targets.min_quality is None or self._is_good(chances))
 
     def _is_good(self, chances: Floats) -> bool:
         quality = self._quality(chances)
-        least = self._limits.min_quality
+        least = self._targets.min_quality
         assert least is not None
         return quality.doubt is None and quality.doubly_robust.low >= least
 
@@ -267,7 +267,7 @@ class Solver:
 
 
 def _rows_of(traffic: Traffic, segment: str | None) -> Bools:
-    """The requests that a target speaks of; raises Unsolvable where there are none."""
+    """Return the requests that a target speaks of; raises Unsolvable where there are none."""
     if segment is None:
         return np.ones(len(traffic), bool)
     if segment not in traffic.segment_names:
@@ -285,7 +285,7 @@ def _move_threshold(threshold: float, shift: float) -> float:
 
 
 def _part(value: float, allowance: float) -> float:
-    """How much of an allowance is used; nothing allowed is exceeded by anything."""
+    """Tell how much of an allowance is used; nothing allowed is exceeded by anything."""
     if math.isnan(value):
         return math.inf
     if allowance <= 0.0:

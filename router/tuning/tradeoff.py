@@ -56,7 +56,7 @@ def _ways(traffic: Traffic, policy: Policy, today: Floats) -> Iterator[tuple[str
 
 
 def move_thresholds(policy: Policy, move: float) -> Policy:
-    """The policy with both thresholds moved, and no cap on the deep share: the sweep is what the thresholds do."""
+    """Return the policy with both thresholds moved, and without a cap on the deep share, so that they alone decide."""
     low, high = -1.0, 2.0
     return replace(
         policy,

@@ -90,7 +90,7 @@ def _fetch(connection: Connection, query: str, column: str, low: int, high: int,
 
 
 def _costs(connection: Connection, low: int, high: int) -> tuple[dict[bytes, int], dict[bytes, int]]:
-    """What each request cost with its corrections, without shadows, and how many tokens its first call was sent.
+    """Return what each request cost with its corrections, without shadows, and how many tokens its first call was sent.
 
     Those with unpriced calls are not in the former.
     """
@@ -143,7 +143,7 @@ def _columns(
 
 
 def _codes(names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
-    """Places in the sorted list of the different names, and that list."""
+    """Return the places in the sorted list of the different names, and that list."""
     different = tuple(sorted(set(names)))
     place_of = {name: place for place, name in enumerate(different)}
     return np.array([place_of[name] for name in names], np.int64), different

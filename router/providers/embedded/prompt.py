@@ -37,7 +37,7 @@ class TokenBudget:
     total: int | None
 
     def remaining_after(self, thought: int) -> int:
-        """Tokens for the visible text after `thought` tokens of thinking."""
+        """Return the tokens left for the visible text after `thought` tokens of thinking."""
         return self.visible if self.total is None else max(1, min(self.visible, self.total - thought))
 
 
@@ -52,7 +52,7 @@ def budget_of(request: ProviderRequest, *, visible: int, thinking: int) -> Token
 
 
 def answer_body(request: ProviderRequest, turns: Sequence[dict[str, str]], max_tokens: int) -> dict[str, Any]:
-    """The body that asks for the visible answer."""
+    """Return the body that asks for the visible answer."""
     params = request.params
     body = _body(turns, max_tokens) | {key: params[key] for key in SAMPLING if params.get(key) is not None}
     if params.get("logprobs"):
@@ -70,20 +70,20 @@ def answer_body(request: ProviderRequest, turns: Sequence[dict[str, str]], max_t
 
 
 def thinking_body(request: ProviderRequest, turns: Sequence[dict[str, str]], max_tokens: int) -> dict[str, Any]:
-    """The body that asks for thinking only; stop words, formats and log-probabilities belong to the answer."""
+    """Return the body that asks for thinking only; stop words, formats and log-probabilities belong to the answer."""
     sampling = {key: request.params[key] for key in SAMPLING if request.params.get(key) is not None and key != "stop"}
     return _body(ask_to_think(turns), max_tokens) | sampling
 
 
 def ask_to_think(turns: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """The turns under a system message that asks for steps."""
+    """Put the turns under a system message that asks for steps."""
     if turns[0]["role"] != "system":
         return [{"role": "system", "content": THINK_FIRST}, *turns]
     return [{"role": "system", "content": f"{turns[0]['content']}\n\n{THINK_FIRST}"}, *turns[1:]]
 
 
 def after_thinking(turns: Sequence[dict[str, str]], notes: str) -> list[dict[str, str]]:
-    """The turns, the thinking, and the question again: what was thought is in the engine's cache already."""
+    """Return the turns, the thinking, and the question again: what was thought is in the engine's cache already."""
     asked = {"role": "user", "content": ANSWER_NOW}
     return [*ask_to_think(turns), {"role": "assistant", "content": notes.strip()}, asked]
 
@@ -117,7 +117,7 @@ def list_dropped(request: ProviderRequest) -> list[str]:
 
 
 def tools_to_call(params: dict[str, Any]) -> list[dict[str, Any]]:
-    """The functions of which one must be called; none when calling is left to the model, which cannot judge that."""
+    """Return the functions of which one must be called; none where that is left to the model, which cannot judge it."""
     functions = [tool["function"] for tool in params.get("tools") or () if tool.get("type") == "function"]
     match params.get("tool_choice"):
         case "required":
@@ -144,7 +144,7 @@ def _body(turns: Sequence[dict[str, str]], max_tokens: int) -> dict[str, Any]:
 
 
 def _calls(functions: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The schema of a call of one of the functions."""
+    """Return the schema of a call of one of the functions."""
     alternatives = [
         {
             "type": "object",

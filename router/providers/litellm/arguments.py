@@ -42,7 +42,7 @@ def arguments_of(
 
 
 def _withheld(target: ModelTarget) -> str | None:
-    """What stands for a key at another server than the family's own: without it litellm would send the family's key."""
+    """Return what stands for a key at a server not the family's own: else litellm would send it the family's key."""
     family = FAMILIES.get(target.provider)
     return NO_KEY if target.api_base and family and family.key_variables else None
 
@@ -68,7 +68,7 @@ def _parameters(
 
 
 def _fit_claude(params: dict[str, Any], version: tuple[int, int], *, is_thinking: bool) -> list[str]:
-    """Claude takes no sampling parameters while it thinks, since 4.7 none at all, since 4.1 one of two; up to 1."""
+    """Drop sampling that Claude refuses: all while it thinks and since 4.7, one of two since 4.1; at most 1."""
     given: list[str] = [key for key in ("temperature", "top_p") if key in params]
     unwanted = given if is_thinking or version >= (4, 7) else given[1:] if version >= (4, 1) else []
     for key in unwanted:

@@ -35,7 +35,7 @@ class Family:
     first_models: FirstModels | None = None
 
     def key_variable(self, environ: Mapping[str, str]) -> str | None:
-        """The variable that holds the family's key; None where there is no key."""
+        """Return the variable that holds the family's key; None where there is no key."""
         return next((name for name in self.key_variables if environ.get(name)), None)
 
 
@@ -89,12 +89,12 @@ _GPT_5_MINOR = re.compile(r"^gpt-5\.(\d+)")
 
 
 def speaks_openai(provider: str) -> bool:
-    """Whether a provider of this name is served without litellm."""
+    """Tell whether a provider of this name is served without litellm."""
     return provider in BACKENDS
 
 
 def address_of(target: ModelTarget) -> str:
-    """The base address of a target, without a trailing slash; raises ProviderError where none is known."""
+    """Return the base address of a target, without a trailing slash; raises ProviderError where none is known."""
     family = BACKENDS.get(target.provider)
     base = target.api_base or (family.address if family else None)
     if base is None:
@@ -106,17 +106,17 @@ def address_of(target: ModelTarget) -> str:
 
 
 def is_openai_itself(target: ModelTarget) -> bool:
-    """Whether the target is served by OpenAI, whose refusals are known beforehand."""
+    """Tell whether the target is served by OpenAI, whose refusals are known beforehand."""
     return target.provider == "openai" and address_of(target) == BACKENDS["openai"].address
 
 
 def thinks_anyway(target: ModelTarget) -> bool:
-    """Whether the model is one of OpenAI's that think, unless told not to."""
+    """Tell whether the model is one of OpenAI's that think, unless told not to."""
     return target.provider == "openai" and _THINKS.match(target.model) is not None
 
 
 def efforts_of(model: str) -> tuple[str, ...]:
-    """The effort levels that one of OpenAI's thinking models takes."""
+    """Return the effort levels that one of OpenAI's thinking models takes."""
     minor = _GPT_5_MINOR.match(model)
     if "-pro" in model:
         return ("high",)
@@ -126,5 +126,5 @@ def efforts_of(model: str) -> tuple[str, ...]:
 
 
 def takes_sampling(model: str, effort: str | None) -> bool:
-    """Whether a thinking model of OpenAI's takes temperature and the like: since 5.1, while it does not think."""
+    """Tell whether a thinking model of OpenAI's takes temperature and the like: since 5.1, while it does not think."""
     return _GPT_5_MINOR.match(model) is not None and effort in (None, "none")

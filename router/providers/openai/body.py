@@ -60,7 +60,7 @@ def body_of(
 
 
 def messages_for(target: ModelTarget, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages as the backend takes them: our own keys off the assistant's, `developer` where it is known."""
+    """Return the messages as the backend takes them: without our own keys, `developer` only where it is known."""
     is_openai = target.provider == "openai"
     keeps = MESSAGE_KEYS | {"reasoning_content"} if target.provider == "deepseek" else MESSAGE_KEYS
     shaped = []
@@ -75,7 +75,7 @@ def messages_for(target: ModelTarget, messages: list[dict[str, Any]]) -> list[di
 
 
 def unknown_parameter(message: str, param: str | None, sent: Set[str]) -> str | None:
-    """Which of the sent parameters a backend does not know, if the answer can do without it (or by another name).
+    """Find the sent parameter that a backend does not know, if the answer can do without it (or by another name).
 
     A known parameter with a wrong value is the client's business and no answer to this question.
     """
@@ -91,7 +91,7 @@ def unknown_parameter(message: str, param: str | None, sent: Set[str]) -> str | 
 
 
 def is_for_good(message: str) -> bool:
-    """Whether a refusal holds for every request, not only for this value of the parameter."""
+    """Tell whether a refusal holds for every request, not only for this value of the parameter."""
     return not _ABOUT_VALUE.search(message)
 
 
@@ -107,7 +107,7 @@ def _limit_key(target: ModelTarget, thinks: bool, refused: Set[str]) -> str:
 
 
 def _effort(request: ProviderRequest, thinks: bool) -> tuple[str, Any] | None:
-    """The key and value that ask for thinking; None where nothing was asked for."""
+    """Return the key and value that ask for thinking; None where nothing was asked for."""
     target = request.target
     if target.provider == "openrouter" and (request.think or request.effort):
         if request.effort == "none":

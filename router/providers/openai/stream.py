@@ -95,7 +95,7 @@ def _says_anything(delta: Delta) -> bool:
 
 
 def error_of_chunk(name: str, error: object, secret: str | None) -> ProviderError:
-    """An error that came inside a successful response."""
+    """Turn an error that came inside a successful response into ours."""
     details = parse_decoded(error)
     status = details.code if isinstance(details.code, int) and 400 <= details.code < 600 else 502
     return error_for(name, status, details.message, secret=secret, details=details)

@@ -53,7 +53,7 @@ class ThinkingTags:
         return False
 
     def _may_open(self) -> bool:
-        """Whether what is held may yet become an opening tag."""
+        """Tell whether what is held may yet become an opening tag."""
         text = self._held.lstrip()
         return any(tag.startswith(text) for tag in CLOSINGS)
 

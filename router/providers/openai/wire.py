@@ -54,7 +54,7 @@ decode = msgspec.json.Decoder(WireAnswer).decode
 
 
 def choice_of(wire: WireChoice) -> Choice:
-    """A whole choice in our shape."""
+    """Return a whole choice in our shape."""
     words = wire.message or Words()
     content, reasoning = text_and_thinking(words)
     return Choice(
@@ -69,7 +69,7 @@ def choice_of(wire: WireChoice) -> Choice:
 
 
 def delta_of(wire: WireChoice) -> Delta:
-    """One step of a choice in our shape."""
+    """Return one step of a choice in our shape."""
     words = wire.delta or wire.message or Words()
     content, reasoning = text_and_thinking(words)
     return Delta(
@@ -84,12 +84,12 @@ def delta_of(wire: WireChoice) -> Delta:
 
 
 def finish_of(reason: str | None) -> str | None:
-    """A finish reason OpenAI's clients know."""
+    """Return a finish reason that OpenAI's clients know."""
     return reason and FINISH_REASONS.get(reason.lower(), "stop")
 
 
 def text_and_thinking(words: Words) -> tuple[str | None, str | None]:
-    """The visible text and the thinking."""
+    """Return the visible text and the thinking."""
     reasoning = words.reasoning_content or words.reasoning or words.thinking
     if words.content is None or isinstance(words.content, str):
         return words.content, reasoning if isinstance(reasoning, str) else None

@@ -1,7 +1,7 @@
 """The scripted provider: a shipped double for tests, demos and load. `scripted/NAME` answers as its name says.
 
 It behaves as clients expect of a good model: tools, schemas, log-probabilities, limits, stop words, several choices,
-thinking, images. What it says is a function of the request; how it behaves is in its name (see `scripted_names`).
+thinking, images. What it says is a function of the request; how it behaves is in its name (see `names`).
 It keeps its own tally, noted before the last piece of an answer goes out, so that the books can be held against it.
 """
 
@@ -111,7 +111,7 @@ class Performance:
         return Usage(self._input - cached, cached, 0, self._visible, self._reasoning)
 
     def report_usage(self) -> Metered | None:
-        """The usage as OpenAI reports it, read as any other."""
+        """Return the usage as OpenAI reports it, read as any other."""
         usage = self.usage
         return normalise(
             {
@@ -129,7 +129,7 @@ class Performance:
         self._visible, self._reasoning, self.has_begun = self._visible + visible, self._reasoning + reasoning, True
 
     def _act(self) -> list[Delta]:
-        """All deltas of all choices; the choices take turns."""
+        """Return all deltas of all choices; the choices take turns."""
         count = int(self._request.params.get("n") or 1)
         choices = [self._choice(index, reply_to(self._request, self._script, index)) for index in range(count)]
         turns = max(map(len, choices))
@@ -154,7 +154,7 @@ class Performance:
         return [*steps, Delta(index, finish_reason=finish)]
 
     def _call(self, index: int, call: dict[str, Any]) -> Iterator[Delta]:
-        """A tool call in parts: its name first, then its arguments."""
+        """Yield a tool call in parts: its name first, then its arguments."""
         function = call["function"]
         opening = {**call, "function": {"name": function["name"], "arguments": ""}}
         yield self._count(Delta(index, tool_calls=[opening]), visible=count_tokens(function["name"]))
@@ -195,7 +195,7 @@ def _pieces(tokens: list[str], chunks: int | None) -> Iterator[list[str]]:
 
 
 def _logprob(token: str, top: int) -> dict[str, Any]:
-    """A log-probability that is the same for the same token, with alternatives that are less likely."""
+    """Return a log-probability that is the same for the same token, with alternatives that are less likely."""
     own = -(hashlib.blake2b(token.encode(), digest_size=2).digest()[0] + 1) / 256
     one = {"token": token, "logprob": own, "bytes": list(token.encode())}
     others = [one] + [

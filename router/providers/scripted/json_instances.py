@@ -144,14 +144,14 @@ def _clamp(value: float, schema: Mapping[str, Any], step: float = 0) -> float:
 
 
 def _names(text: str) -> list[str]:
-    """Quoted words, else names within a sentence."""
+    """Find quoted words, else names within a sentence."""
     quoted = re.findall(r"[\"“]([^\"”]{1,60})[\"”]|(?<!\w)'([^']{1,60})'(?!\w)", text)
     names = re.findall(r"(?<=[a-z] )[A-Z]\w+(?:[ ,]+[A-Z]\w+)*", text)
     return [first or second for first, second in quoted] or names
 
 
 def _matching(pattern: str) -> str:
-    """A string for the commonest patterns: letters, digits and classes with counts."""
+    """Make a string for the commonest patterns: letters, digits and classes with counts."""
     made = []
     for unit, least in re.findall(r"(\\d|\\w|\[[^\]]+\]|\\?.)(?:\{(\d+)[^}]*\}|[+*?])?", pattern.strip("^$")):
         made.append(_letter(unit) * int(least or 1))

@@ -63,18 +63,18 @@ class Dice:
         self._state = hashlib.blake2b(seed, digest_size=16).digest()
 
     def throw(self, sides: int) -> int:
-        """A number from 0 to sides - 1."""
+        """Draw a number from 0 to sides - 1."""
         self._state = hashlib.blake2b(self._state, digest_size=16).digest()
         return int.from_bytes(self._state[:8], "big") % sides
 
     def letters(self, length: int) -> str:
-        """Letters and digits for an id."""
+        """Draw letters and digits for an id."""
         self._state = hashlib.blake2b(self._state, digest_size=16).digest()
         return self._state.hex()[:length]
 
 
 def last_text(messages: list[dict[str, Any]]) -> str:
-    """The text of the last user message."""
+    """Return the text of the last user message."""
     for message in reversed(messages):
         if message.get("role") == "user":
             return text_of(message.get("content"))
@@ -82,7 +82,7 @@ def last_text(messages: list[dict[str, Any]]) -> str:
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content, its parts joined."""
+    """Return the text of a message's content, its parts joined."""
     if isinstance(content, str):
         return content
     return " ".join(part["text"] for part in _parts(content) if isinstance(part.get("text"), str))
@@ -93,7 +93,7 @@ def _parts(content: Any) -> list[dict[str, Any]]:
 
 
 def functions_to_call(request: ProviderRequest, asked: str) -> list[dict[str, Any]]:
-    """The functions this turn calls: the demanded one, else the likeliest one unless its result is already there."""
+    """Return the functions that this turn calls: the demanded one, else the likeliest whose result is not yet there."""
     functions = [tool["function"] for tool in request.params.get("tools") or () if tool.get("type") == "function"]
     if not functions:
         return []
@@ -127,7 +127,7 @@ def _call(function: dict[str, Any], asked: str, dice: Dice, place: int) -> dict[
 
 
 def _json_reply(request: ProviderRequest, asked: str) -> str:
-    """JSON where it is asked for."""
+    """Make a reply in JSON where it is asked for."""
     match request.params.get("response_format"):
         case {"type": "json_schema", "json_schema": {"schema": schema}}:
             return msgspec.json.encode(Instances(asked).of(schema)).decode()

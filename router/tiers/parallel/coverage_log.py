@@ -40,14 +40,14 @@ class CoverageLog:
                 self._labelled.popitem(last=False)
 
     def summary(self, k: int) -> CoverageSummary | None:
-        """The means at k samples over the labelled queries; None when there are none."""
+        """Return the means at k samples over the labelled queries; None when there are none."""
         right = {id_: is_right for id_, (_, is_right) in self._labelled.items()}
         observed = [coverage for coverage, _ in self._labelled.values()]
         return summarise(observed, lambda o, vote: right[o.request_id] and vote == o.selected, k)
 
 
 def count_votes(coverage: Coverage) -> Observed:
-    """The counts of a vote, without what was voted for."""
+    """Count the votes, without what was voted for."""
     votes = Counter(vote for vote in coverage.votes if vote is not None)
     return Observed(
         request_id=coverage.request_id,

@@ -85,7 +85,7 @@ class Sample:
     seconds: float = 0.0
 
     def trace_entry(self) -> dict[str, Any]:
-        """What the trace tells of it."""
+        """Return what the trace says of it."""
         return {
             "call_no": self.call.call_no,
             "model": self.request.target.name,

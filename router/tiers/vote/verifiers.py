@@ -53,11 +53,11 @@ class SchemaVerifier:
         self._pool = pool
 
     def applies(self, question: Asked) -> bool:
-        """Only where a schema or tools were given."""
+        """Tell whether a schema or tools were given."""
         return question.schema is not None or question.tools is not None
 
     async def rule(self, choice: Choice, question: Asked) -> Ruling:
-        """A violation is wrong; satisfying a schema does not make an answer right."""
+        """Call a violation wrong; satisfying a schema does not make an answer right."""
         try:
             if choice.tool_calls:
                 pairs = [_arguments(call, question) for call in choice.tool_calls]
@@ -81,7 +81,7 @@ class ArithmeticVerifier:
     proves = False
 
     def applies(self, question: Asked) -> bool:
-        """Any question; answers without a calculation are left alone."""
+        """Take any question; answers without a calculation are left alone."""
         return not question.wants_json
 
     async def rule(self, choice: Choice, question: Asked) -> Ruling:
@@ -103,11 +103,11 @@ class PuzzleVerifier:
     proves = True
 
     def applies(self, question: Asked) -> bool:
-        """Only where the question names numbers and a target."""
+        """Tell whether the question names numbers and a target."""
         return puzzle(question.question) is not None
 
     async def rule(self, choice: Choice, question: Asked) -> Ruling:
-        """Exact both ways."""
+        """Rule exactly, both ways."""
         given = puzzle(question.question)
         formula = (find_marked_answer(choice.content or "") or "").split("=")[0]
         if given is None or not formula.strip():

@@ -62,7 +62,7 @@ class Previews:
         self._readings: OrderedDict[str, CachedWindow] = OrderedDict()
 
     def of(self, name: str, window: Window, in_force: Policy) -> CachedWindow:
-        """The reading of a stretch of time by its name, begun or begun anew where that is due."""
+        """Return the reading of a stretch of time by its name, begun or begun anew where that is due."""
         now_us = self._now_us()
         with self._lock:
             reading = self._readings.setdefault(name, CachedWindow())
@@ -109,6 +109,6 @@ class Previews:
 
 
 def thresholds_of(policy: Policy) -> list[float]:
-    """Every threshold of a policy, those of its segments too."""
+    """Return every threshold of a policy, those of its segments too."""
     every = [policy, *(policy.for_segment(name) for name in policy.segments)]
     return [t for one in every for t in (one.reasoning_threshold, one.parallel_threshold)]

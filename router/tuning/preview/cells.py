@@ -44,7 +44,7 @@ class Quantity:
     now_counts: Floats
 
     def expectation_now(self, kept: slice) -> Floats:
-        """What the model expects of those that each tier has now, on average."""
+        """Return what the model expects of those that each tier has now, on average."""
         with np.errstate(invalid="ignore", divide="ignore"):
             means: Floats = self.now_sums[kept].sum(axis=0) / self.now_counts[kept].sum(axis=0)
         return means
@@ -74,7 +74,7 @@ class Cells:
         return VOTES * len(self.bins)
 
     def nbytes(self) -> int:
-        """How much memory they keep."""
+        """Tell how much memory they keep."""
         return _size(self) + _size(self.ratings) + sum(map(_size, self.quantities.values())) + self.caps.nbytes()
 
     def add_up(self, by_block: Floats) -> Floats:
@@ -83,7 +83,7 @@ class Cells:
 
 
 def _size(of: object) -> int:
-    """The bytes of the arrays in the fields of a dataclass, and in its dictionaries and tuples of arrays."""
+    """Return the bytes of the arrays in the fields of a dataclass, and in its dictionaries and tuples of arrays."""
     values = [getattr(of, one.name) for one in fields(of)]  # type: ignore[arg-type]
     nested = [v for value in values if isinstance(value, dict) for v in value.values()]
     nested += [v for value in values if isinstance(value, tuple) for v in value]
@@ -128,7 +128,7 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
 
 
 def _fold_segments(traffic: Traffic) -> Traffic:
-    """The largest segments, and all others as one: so that memory stays bounded whatever segments there are."""
+    """Keep the largest segments and make one of all others, so that memory stays bounded."""
     if len(traffic.segment_names) <= MOST_SEGMENTS:
         return traffic
     sizes = np.bincount(traffic.segments, minlength=len(traffic.segment_names))
@@ -140,7 +140,7 @@ def _fold_segments(traffic: Traffic) -> Traffic:
 
 
 def _moments(starts: Ints, each: int) -> Ints:
-    """So many moments in each block, evenly spread, as places in the traffic."""
+    """Spread so many moments evenly over each block, as places in the traffic."""
     parts = (np.arange(each) + 0.5) / each
     return (starts[:-1, None] + parts * np.diff(starts)[:, None]).astype(np.int64).ravel()
 
@@ -217,7 +217,7 @@ def _by_segment(thin: Traffic, columns: Floats) -> Floats:
 
 
 def _means(values: Floats, cell: Ints, wanted: Bools, segments: int, width: int) -> Floats:
-    """Means by segment, cell and tier of the wanted; where there is none, that of all segments or of the tier."""
+    """Return means by segment, cell and tier of the wanted; where there is none, of all segments or of the tier."""
     means = np.empty((segments, width, values.shape[1]))
     for tier in range(values.shape[1]):
         rows = wanted[:, tier]
@@ -231,7 +231,7 @@ def _means(values: Floats, cell: Ints, wanted: Bools, segments: int, width: int)
 
 
 def _times(traffic: Traffic, block: Ints, blocks: int) -> tuple[Floats, Floats]:
-    """How often which wait was seen, by segment, block and tier."""
+    """Count which waits were seen how often, by segment, block and tier."""
     known = ~np.isnan(traffic.total_ms)
     seconds = np.maximum(traffic.total_ms[known] / 1e3, 1e-3)
     low, high = (float(seconds.min()), float(seconds.max())) if len(seconds) else (1.0, 2.0)

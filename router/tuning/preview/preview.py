@@ -50,11 +50,11 @@ class MixOutcome:
     quality: Quality
 
     def figures(self) -> Figures:
-        """The figures with their intervals."""
+        """Return the figures with their intervals."""
         return {name: interval_of(column) for name, column in self.columns.items()}
 
     def above(self, other: "MixOutcome") -> Figures:
-        """By how much the figures are above another's on the same resamplings."""
+        """Tell by how much the figures are above another's on the same resamplings."""
         return {name: interval_of(column - other.columns[name]) for name, column in self.columns.items()}
 
 
@@ -75,7 +75,7 @@ class Preview:
         return cls(cells_of(traffic, exact, seed))
 
     def mix(self, policy: Policy) -> Mix:
-        """The parts by which a policy decides, with the exploration slice."""
+        """Return the shares that a policy sends to each tier, with the exploration slice."""
         names = self.segment_names if policy.segments else self.segment_names[:1]
         dials = [policy.for_segment(name) for name in names]
         caps = [policy.segments[name].max_deep_share if name in policy.segments else None for name in names]
@@ -90,12 +90,12 @@ class Preview:
         return self._build_mix(np.stack(greedy, axis=1), explored, policy.explore)
 
     def always(self, tier: int = FAST) -> Mix:
-        """Everything goes to one tier."""
+        """Send everything to one tier."""
         one = np.eye(len(TIERS))[tier][None, None, :, None]
         return self._build_mix(np.broadcast_to(one, (1, 1, len(TIERS), self._cells.width)), np.zeros((1, 1, 1)), 0.0)
 
     def shuffle(self, matched: Mix) -> Mix:
-        """As much of every tier as in `matched`, given to queries at random: the control at equal cost."""
+        """Give as much of every tier as in `matched` to queries at random: the control at equal cost."""
         count = self._cells.count.sum(axis=0)[:, None, :]
         shape = (len(TIERS), VOTES, len(self._cells.bins))
         sent = (matched.overall * count).sum(axis=0).reshape(shape).sum(axis=2)
@@ -104,7 +104,7 @@ class Preview:
         return self._build_mix(np.zeros((1, 1, 1, 1)), share[None], 1.0)
 
     def quality(self, mix: Mix, segment: str | None = None) -> Quality:
-        """What feedback would say of a mix, where there is enough of it."""
+        """Return what feedback would say of a mix, where there is enough of it."""
         kept = self._slice_of(segment)
         sent = mix.sent
         part = Sent(self._of(sent.greedy, kept, 0), self._of(sent.explored, kept, 0), sent.explore)
@@ -119,7 +119,7 @@ class Preview:
         return MixOutcome(self._columns(mix, segment), self.quality(mix, segment))
 
     def standing(self, policy: Policy | None, segment: str | None = None) -> MixOutcome:
-        """The same of what others are compared with: a policy in force, or None for always fast. It is remembered."""
+        """Return (and remember) the outcome that others are compared with: of a policy in force, or of always fast."""
         key = (policy, segment)
         if (outcome := self._standing.get(key)) is None:
             outcome = self.outcome(self.always() if policy is None else self.mix(policy), segment)
@@ -129,7 +129,7 @@ class Preview:
         return outcome
 
     def _columns(self, mix: Mix, segment: str | None) -> dict[str, Floats]:
-        """Each figure: its value, then that of each resampling."""
+        """Return each figure as a column: its value, then that of each resampling."""
         cells, kept = self._cells, self._slice_of(segment)
         count = cells.add_up(cells.count[:, kept].sum(axis=(1, 2)))
         masses = np.einsum("bsx,bstx->bt", cells.count[:, kept], self._of(mix.by_block, kept, 1))
@@ -146,18 +146,18 @@ class Preview:
         return dict(zip(FIGURES, columns, strict=True))
 
     def histogram(self, edges: Floats, segment: str | None = None) -> Floats:
-        """How many requests have a score between these edges, approximately where an edge is inside a bin."""
+        """Count the requests with a score between these edges, approximately where an edge is inside a bin."""
         counts = self._cells.count[:, self._slice_of(segment)].sum(axis=(0, 1)).reshape(VOTES, -1).sum(axis=0)
         upto = np.concatenate(([0.0], np.cumsum(counts)))
         requests: Floats = np.diff(np.interp(self._cells.bins.places(edges), np.arange(len(upto)), upto))
         return requests
 
     def usual_wait_s(self, tier: int) -> tuple[float, float] | None:
-        """The median and the 95 % point of what requests waited in a tier; None where too few are known."""
+        """Return the median and the 95 % point of what requests waited in a tier; None where too few are known."""
         return self._times.usual(tier)
 
     def nbytes(self) -> int:
-        """How much memory it keeps."""
+        """Tell how much memory it keeps."""
         return self._cells.nbytes() + self._times.nbytes()
 
     def _slice_of(self, segment: str | None) -> slice:
@@ -169,18 +169,18 @@ class Preview:
         return slice(place, place + 1)  # a view: what is large is not copied
 
     def _of(self, mixed: Floats, kept: slice, axis: int) -> Floats:
-        """The segments that are kept, of a mix that may have one for all."""
+        """Return the segments that are kept, of a mix that may have one for all."""
         if mixed.shape[axis] == 1:
             return mixed
         return mixed[kept] if axis == 0 else mixed[:, kept]
 
     def _cuts(self, policy: Policy, place: int, apart: Sequence[int]) -> Floats:
-        """What the share cap let through: of a segment's own queries, or of all that have no cap of their own."""
+        """Return what the share cap let through: of a segment's own queries, or of all without a cap of their own."""
         caps, share = self._cells.caps, policy.max_deep_share
         return caps.own(place, share) if place in apart else caps.common(share, apart)
 
     def _greedy(self, policy: Policy, cuts: Floats) -> Floats:
-        """The open tier with the highest threshold, for one set of dials (blocks x tiers x cells)."""
+        """Return the open tier with the highest threshold, for one set of dials (blocks x tiers x cells)."""
         cells = self._cells
         reasoning = self._open(np.maximum(cuts, policy.reasoning_threshold))
         parallel = self._open(np.maximum(cuts, policy.parallel_threshold))
@@ -195,7 +195,7 @@ class Preview:
         return chances.reshape(len(reasoning), len(TIERS), cells.width)
 
     def _exploration(self, policy: Policy) -> Floats:
-        """The chance of each tier by exploration alone (tiers x cells)."""
+        """Return the chance of each tier by exploration alone (tiers x cells)."""
         choices = np.zeros((len(TIERS), VOTES))
         choices[FAST] = 1.0
         if policy.max_deep_share > 0:
@@ -205,7 +205,7 @@ class Preview:
         return chances
 
     def _open(self, thresholds: Floats) -> Floats:
-        """Which part of each bin reaches the thresholds of a block's moments (blocks x bins)."""
+        """Tell which part of each bin reaches the thresholds of a block's moments (blocks x bins)."""
         bins = self._cells.bins
         places = bins.places(thresholds).reshape(self._cells.blocks, -1)
         places[thresholds.reshape(places.shape) >= bins.edges[-1]] = len(bins)
@@ -223,7 +223,7 @@ class Preview:
         return Mix(by_block, Sent(overall, explored, explore))
 
     def _total(self, name: str, mix: Mix, kept: slice) -> Floats:
-        """What this mix costs (or takes) in all, then in each resampling; NaN where a tier it needs is not known."""
+        """Return what this mix costs (or takes) in all, then in each resampling; NaN where a tier is not known."""
         quantity, cells = self._cells.quantities[name], self._cells
         overall = self._of(mix.overall, kept, 0)
         requests = cells.count[:, kept].sum()
@@ -240,7 +240,7 @@ class Preview:
         return total
 
     def _longer(self, mix: Mix, kept: slice) -> Floats:
-        """How much longer than now each tier would take, with the requests that it would have."""
+        """Tell how much longer than now each tier would take, with the requests that it would have."""
         wait, count = self._cells.quantities["wait"], self._cells.count.sum(axis=0)[kept][:, None, :]
         overall = self._of(mix.overall, kept, 0)
         would = (overall * count).sum(axis=(0, 2))
@@ -252,5 +252,5 @@ class Preview:
 
 
 def _dials(policy: Policy, apart: int | None) -> tuple[object, ...]:
-    """What a mix depends on; `apart` is a segment with a share cap of its own."""
+    """Return what a mix depends on; `apart` is a segment with a share cap of its own."""
     return policy.reasoning_threshold, policy.parallel_threshold, policy.max_deep_share, apart

@@ -33,12 +33,12 @@ class Sent:
         return self.greedy * (1.0 - self.explore) + self.explored
 
     def mean_square(self) -> Floats:
-        """The mean of the chance's square."""
+        """Return the mean of the chance's square."""
         mean: Floats = self.greedy * (1.0 - self.explore + self.explored) ** 2 + (1.0 - self.greedy) * self.explored**2
         return mean
 
     def largest(self) -> Floats:
-        """The largest chance that a request of the cell may have."""
+        """Return the largest chance that a request of the cell may have."""
         chance: Floats = self.explored + np.where(self.greedy > 1e-9, 1.0 - self.explore, 0.0)
         return chance
 
@@ -140,7 +140,7 @@ class Ratings:
         return Interval(direct.value + correction.value, float(np.hypot(direct.error, correction.error)))
 
     def _sum_squared_promises(self, sent: Sent, kept: slice) -> float:
-        """The sum of squares of what each request is promised: whichever tier is its greedy choice."""
+        """Return the sum of squares of what each request is promised: whichever tier is its greedy choice."""
         products, explored = self.products[kept], sent.explored
         shape = self.promised[kept].shape
         explored = np.broadcast_to(explored, shape)
@@ -163,13 +163,13 @@ def _moments(values: Floats, segments: Ints, count: int) -> Floats:
 
 
 def _spread(moments: Floats) -> float:
-    """The standard deviation, from counts, sums and sums of squares."""
+    """Return the standard deviation, from counts, sums and sums of squares."""
     count, total, squares = moments.sum(axis=0).tolist()
     return float(np.sqrt(max(squares / count - (total / count) ** 2, 0.0)))
 
 
 def _interval(count: int, total: float, squares: float) -> Interval:
-    """A mean with its standard error."""
+    """Return a mean with its standard error."""
     mean = total / count
     variance = max(squares - count * mean**2, 0.0) / max(count - 1, 1)
     return Interval(mean, float(np.sqrt(variance / count)))
