@@ -6,7 +6,7 @@ reconciled difference, a statement that nothing matches) is a unit of its own wi
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,18 +26,46 @@ PAGE_REQUESTS = 20_000
 BUCKETS_PER_DOUBLING = 16
 NO_COST_BUCKET = -1
 
-REQUESTS = """
-SELECT {id} AS id, final_tier, first_tier, reason, outcome, segment_id, country_id, COALESCE(language_id, -1),
-    answer_type_id, policy_version, turn, COALESCE(key_id, -1), COALESCE(answer_call_no, -1),
-    COALESCE(expected_revenue_nanousd, 0), CAST(expected_revenue_nanousd IS NULL AS INTEGER)
-FROM requests WHERE {between} ORDER BY id LIMIT :most
-"""
-CALLS = """
-SELECT {id} AS id, call_no, provider_model_id, kind, status, precision, COALESCE(cost_nanousd, 0),
-    CAST(cost_nanousd IS NULL AS INTEGER), COALESCE(input_fresh, 0), COALESCE(input_cached, 0),
-    COALESCE(input_cache_write, 0), COALESCE(output_visible, 0), COALESCE(output_reasoning, 0)
-FROM calls WHERE {between} ORDER BY request_id, call_no
-"""
+# What is read of a request and of a call besides its id, by name; keys have the names that cells have them by.
+REQUEST_COLUMNS: Mapping[str, str] = {
+    "tier": "final_tier",
+    "first_tier": "first_tier",
+    "reason": "reason",
+    "outcome": "outcome",
+    "segment": "segment_id",
+    "country": "country_id",
+    "language": "COALESCE(language_id, -1)",
+    "answer_type": "answer_type_id",
+    "policy": "policy_version",
+    "turn": "turn",
+    "key": "COALESCE(key_id, -1)",
+    "answered_by": "COALESCE(answer_call_no, -1)",
+    "expected_nanousd": "COALESCE(expected_revenue_nanousd, 0)",
+    "expected_unknown": "CAST(expected_revenue_nanousd IS NULL AS INTEGER)",
+}
+CALL_COLUMNS: Mapping[str, str] = {
+    "call_no": "call_no",
+    "model": "provider_model_id",
+    "kind": "kind",
+    "status": "status",
+    "precision": "precision",
+    "cost_nanousd": "COALESCE(cost_nanousd, 0)",
+    "unpriced": "CAST(cost_nanousd IS NULL AS INTEGER)",
+    "input_fresh": "COALESCE(input_fresh, 0)",
+    "input_cached": "COALESCE(input_cached, 0)",
+    "input_cache_write": "COALESCE(input_cache_write, 0)",
+    "output_visible": "COALESCE(output_visible, 0)",
+    "output_reasoning": "COALESCE(output_reasoning, 0)",
+}
+# A request of which only calls or events are known here: all but this is UNKNOWN.
+STRAY = {"expected_nanousd": 0, "expected_unknown": 1}
+
+REQUESTS = f"""
+SELECT {{id}} AS id, {", ".join(REQUEST_COLUMNS.values())} FROM requests WHERE {{between}} ORDER BY id LIMIT :most
+"""  # noqa: S608 - names of our own
+CALLS = f"""
+SELECT {{id}} AS id, {", ".join(CALL_COLUMNS.values())} FROM calls WHERE {{between}} ORDER BY request_id, call_no
+"""  # noqa: S608 - names of our own
 ADJUSTMENTS = """
 SELECT {id} AS id, COALESCE(call_no, -1), amount_nanousd FROM adjustments WHERE {between} ORDER BY id
 """
@@ -212,33 +240,30 @@ def _page(
     if not requests and not strays:
         return None
     named = ids.as_array([row[0] for row in requests] + strays)
-    table = _matrix(requests, 14, skip=1)
+    columns = _columns_of(requests, REQUEST_COLUMNS)
     if strays:
-        blank = np.full((len(strays), 14), UNKNOWN, np.int64)
-        blank[:, 12:] = (0, 1)
-        table = np.vstack((table, blank))
         order = np.argsort(named, kind="stable")
-        named, table = named[order], table[order]
-    is_request = table[:, 0] != UNKNOWN
-    keys = dict(zip(REQUEST_KEYS, table[:, : len(REQUEST_KEYS)].T, strict=True))
+        blanks = {name: np.full(len(strays), STRAY.get(name, UNKNOWN), np.int64) for name in columns}
+        columns = {name: np.concatenate((column, blanks[name]))[order] for name, column in columns.items()}
+        named = named[order]
+    keys = {name: columns[name] for name in REQUEST_KEYS}
+    is_request, expected = keys["tier"] != UNKNOWN, columns["expected_nanousd"]
     facts = np.zeros((len(named), len(REQUEST_FACTS)), np.int64)
-    answered = table[:, 11]
-    expected, is_unknown = table[:, 12], table[:, 13]
     cancelled = codes.OUTCOMES[Outcome.CANCELLED]
     amounts, are_booked = _amounts_of(named, booked)
-    columns = {
+    fact_columns = {
         "requests": is_request,
         "deep": is_request & (keys["tier"] != codes.TIERS[Tier.FAST]),
         "expected_nanousd": expected,
-        "expected_known": is_request & (is_unknown == 0),
+        "expected_known": is_request & (columns["expected_unknown"] == 0),
         "booked_nanousd": amounts,
         "booked_requests": are_booked & is_request,
         "replaced_nanousd": np.where(are_booked, expected, 0),
         "aborted": keys["outcome"] == cancelled,
     }
-    for name, column in columns.items():
+    for name, column in fact_columns.items():
         facts[:, REQUEST_FACTS.index(name)] = column
-    return _with_calls(named, keys, facts, answered, calls, adjusted)
+    return _with_calls(named, keys, facts, columns["answered_by"], calls, adjusted)
 
 
 def _with_calls(
@@ -249,14 +274,14 @@ def _with_calls(
     calls: Sequence[Any],
     adjusted: Sequence[Any],
 ) -> Lines:
-    table = _matrix(calls, 12, skip=1)
+    columns = _columns_of(calls, CALL_COLUMNS)
     unit = np.searchsorted(named, ids.as_array([row[0] for row in calls])).astype(np.int64)
-    call_no, model, kind, status, precision, cost, unpriced = table[:, :7].T
-    role = _roles(call_no, kind, status, answered[unit] if len(unit) else answered[:0])
+    call_no, model, cost = columns["call_no"], columns["model"], columns["cost_nanousd"]
+    role = _roles(call_no, columns["kind"], columns["status"], answered[unit] if len(unit) else answered[:0])
     answer_model = np.full(len(named), UNKNOWN, np.int64)
     is_answer = call_no == answered[unit] if len(unit) else np.zeros(0, bool)
     answer_model[unit[is_answer]] = model[is_answer]
-    priced = 1 - unpriced
+    priced = 1 - columns["unpriced"]
     extra: list[tuple[int, int, int, int]] = []  # unit, model, role, amount
     if adjusted:
         place = {(row[0], row[1]): line for line, row in enumerate(calls)}
@@ -267,16 +292,13 @@ def _with_calls(
             else:
                 priced[line] = 1
                 cost[line] += amount
-    call_facts = np.column_stack(
-        (
-            np.ones(len(calls), np.int64),
-            priced,
-            cost,
-            precision == codes.PRECISIONS[Precision.ESTIMATED],
-            precision == codes.PRECISIONS[Precision.UNKNOWN],
-            table[:, 7:],
-        )
-    ).astype(np.int64)
+    fact_columns = columns | {
+        "calls": np.ones(len(calls), np.int64),
+        "priced": priced,
+        "estimated": columns["precision"] == codes.PRECISIONS[Precision.ESTIMATED],
+        "unknown": columns["precision"] == codes.PRECISIONS[Precision.UNKNOWN],
+    }
+    call_facts = np.column_stack([fact_columns[name] for name in CALL_FACTS]).astype(np.int64)
     units, models, roles, more = _extra(extra)
     return Lines(
         ms=ids.ms_of(named),
@@ -355,9 +377,7 @@ def _amounts_of(named: NDArray[np.bytes_], booked: Mapping[bytes, int]) -> tuple
     return amounts, are
 
 
-def _matrix(rows: Sequence[Any], width: int, skip: int) -> Ints:
-    """Turn fetched rows into columns of integers, without the first `skip`."""
-    if not rows:
-        return np.empty((0, width), np.int64)
-    columns = list(zip(*rows, strict=True))[skip:]
-    return np.array(columns, np.int64).T.copy()
+def _columns_of(rows: Sequence[Any], names: Collection[str]) -> dict[str, Ints]:
+    """Turn fetched rows into columns of integers by name; their ids, which come first, are left out."""
+    table = np.array(list(zip(*rows, strict=True))[1:] if rows else [()] * len(names), np.int64)
+    return dict(zip(names, table, strict=True))
