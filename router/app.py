@@ -32,7 +32,7 @@ from router.database import schema
 from router.decision.engine import DecisionEngine
 from router.decision.latency import LatencyWindow
 from router.exchange import Dispatcher
-from router.keys import DEFAULT_SEGMENT, KeyRing
+from router.keys import KeyRing
 from router.learning.allowance import DuelAllowance
 from router.learning.artifacts import Artifacts
 from router.learning.duels import Duels
@@ -57,7 +57,7 @@ from router.providers.clients import Providers
 from router.refresher import Refresher
 from router.settings import Settings, WrongSetting
 from router.tiers.parallel.coverage_log import CoverageLog
-from router.types import Tier
+from router.types import DEFAULT_SEGMENT, Tier
 
 HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES))
 
@@ -113,7 +113,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         lineup.by_tier,
         lineup.explicit,
         waits=LatencyWindow(clock.ticks_ms),
-        paced=lambda policy, segment: controller.applied(policy, paces.multiplier(segment)),
+        paced=lambda policy, segment: controller.apply_multiplier(policy, paces.multiplier(segment)),
     )
     dispatcher = Dispatcher(
         routing=routing,

@@ -6,7 +6,6 @@ database is away the keys known so far stay valid.
 
 import asyncio
 import hashlib
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +18,10 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from router.database.engine import AuditHook, writing
 from router.database.tables import ApiKey
 from router.errors import Unavailable
-from router.types import Tier
+from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, Tier
 
 KEY_PREFIX = "tw-"
 SHOWN_CHARACTERS = 8
-DEFAULT_SEGMENT = "default"
-SEGMENT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 class Scope(StrEnum):

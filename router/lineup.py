@@ -10,6 +10,7 @@ from router.decision.engine import Explicit
 from router.ledger.prices import PriceBook
 from router.money import nano_from_usd
 from router.providers.base import ModelTarget
+from router.providers.embedded.client import CONTEXT_TOKENS
 from router.settings import CallSettings, ModelSettings, Settings, WrongSetting
 from router.tiers.base import TierRunner
 from router.tiers.parallel.calibration import CalibrationTable
@@ -19,7 +20,6 @@ from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.single import SingleTier
 from router.types import Tier, Usage
 
-EMBEDDED_CONTEXT_TOKENS = 2048
 EMBEDDED_THINKING_TOKENS = 160
 USUAL_PRICE_RATIO = 30.0
 SAMPLE = Usage(input_fresh=1_500, output_visible=350)  # an ordinary consumer turn with its history
@@ -142,21 +142,21 @@ def judges(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget,
 
 def every(settings: Settings, environ: Mapping[str, str]) -> list[ModelTarget]:
     """Return each distinct model that can be called, once."""
-    found = [
+    targets = [
         *with_fallbacks(settings, settings.tiers.fast, environ),
         *with_fallbacks(settings, settings.tiers.reasoning, environ),
         *sampling_targets(settings, environ),
         *(target for targets in explicit(settings, environ).values() for target in targets),
         *judges(settings, environ),
     ]
-    return list({(target.name, target.api_base): target for target in found}.values())
+    return list({(target.name, target.api_base): target for target in targets}.values())
 
 
 def complete_target(target: ModelTarget) -> ModelTarget:
     """Complete a target with what is publicly known of its model; the configuration beats it."""
     if target.provider == "embedded":
         thinking = target.max_thinking_tokens if target.max_thinking_tokens is not None else EMBEDDED_THINKING_TOKENS
-        length = target.context_length or EMBEDDED_CONTEXT_TOKENS
+        length = target.context_length or CONTEXT_TOKENS
         return replace(target, max_thinking_tokens=thinking, context_length=length, output_length=length)
     facts = modelmap.facts(target.name)
     if facts is None:

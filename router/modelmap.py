@@ -33,16 +33,16 @@ class ModelFacts:
 @cache
 def facts(model: str) -> ModelFacts | None:
     """Look up a model string ("openai/gpt-5-nano"); None when the map does not know it."""
-    found = entry(model)
-    if found is None:
+    raw = entry(model)
+    if raw is None:
         return None
     return ModelFacts(
-        max_input_tokens=_integer(found.get("max_input_tokens")),
-        max_output_tokens=_integer(found.get("max_output_tokens")),
-        supports_vision=_boolean(found.get("supports_vision")),
-        supports_function_calling=_boolean(found.get("supports_function_calling")),
-        supports_response_schema=_boolean(found.get("supports_response_schema")),
-        supports_reasoning=_boolean(found.get("supports_reasoning")),
+        max_input_tokens=_integer(raw.get("max_input_tokens")),
+        max_output_tokens=_integer(raw.get("max_output_tokens")),
+        supports_vision=_boolean(raw.get("supports_vision")),
+        supports_function_calling=_boolean(raw.get("supports_function_calling")),
+        supports_response_schema=_boolean(raw.get("supports_response_schema")),
+        supports_reasoning=_boolean(raw.get("supports_reasoning")),
     )
 
 
@@ -58,8 +58,8 @@ def entry(model: str) -> dict[str, Any] | None:
     provider, _, name = model.partition("/")
     if name not in entries:
         return None
-    found = _decode(entries[name])
-    return found if str(found.get("litellm_provider", "")).startswith(provider) else None
+    decoded = _decode(entries[name])
+    return decoded if str(decoded.get("litellm_provider", "")).startswith(provider) else None
 
 
 def provenance() -> str:
@@ -80,8 +80,8 @@ def _entries() -> dict[str, msgspec.Raw]:
 
 
 def _decode(raw: msgspec.Raw) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(bytes(raw), parse_float=Decimal)
-    return found
+    decoded: dict[str, Any] = json.loads(bytes(raw), parse_float=Decimal)
+    return decoded
 
 
 def _integer(value: object) -> int | None:

@@ -25,7 +25,7 @@ from router.decision.policy import DIALS, SEGMENT_DIALS, Dial
 from router.providers import catalog
 from router.providers.base import ModelTarget
 from router.tiers.parallel.stopping import require_allowed, require_reachable
-from router.types import Tier
+from router.types import Effort, Tier
 
 ENV_PREFIX = "TIERWISE_"
 DEFAULT_MODEL = "embedded/smollm2"
@@ -33,7 +33,6 @@ RESERVED_NAMES = frozenset({"auto", *Tier})
 
 SegmentName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/\S+$", description="PROVIDER/MODEL, a LiteLLM model string")]
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Capability = Literal["images", "tools", "schema", "thinking"]
 
 

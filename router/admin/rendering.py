@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from router.admin import assets
-from router.policies.dials import shown
+from router.policies.dials import format_dial
 from router.reports.formatting import format_count, format_nanousd, format_share, format_usd
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _environment() -> "Environment":
         "milliseconds": milliseconds,
         "moment": moment,
         "words": words,
-        "dial": shown,
+        "dial": format_dial,
         "lasting": lasting,
     }
     environment.globals |= {"asset": assets.url, "TIERS": TIERS}

@@ -14,11 +14,10 @@ from typing import Literal
 from starlette.types import Scope
 
 from router.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
-from router.keys import DEFAULT_SEGMENT, SEGMENT_NAME, KeyRing, KnownKey
+from router.keys import KeyRing, KnownKey
 from router.keys import Scope as KeyScope
-from router.types import Tier
+from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY, Tier
 
-UNKNOWN_COUNTRY = "ZZ"
 CONVERSATION_KEY = "conversation_id"
 CONVERSATION_HEADER = "x-tierwise-conversation"
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")

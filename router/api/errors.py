@@ -15,16 +15,16 @@ from router.errors import MethodNotAllowed, NotFound, RequestError, RouterError
 async def http_error(request: Request, error: Exception) -> Response:
     """Turn Starlette's own HTTP errors into OpenAI's error body."""
     assert isinstance(error, HTTPException)
-    found: RouterError
+    answer: RouterError
     match error.status_code:
         case 404:
-            found = NotFound(f"there is no {request.url.path[:256]}", code="unknown_url")
+            answer = NotFound(f"there is no {request.url.path[:256]}", code="unknown_url")
         case 405:
-            found = MethodNotAllowed(f"{request.method} is not allowed here")
+            answer = MethodNotAllowed(f"{request.method} is not allowed here")
         case _:
-            found = RequestError(error.detail)
-            found.status = error.status_code
-    return _response(found, dict(error.headers or {}))
+            answer = RequestError(error.detail)
+            answer.status = error.status_code
+    return _response(answer, dict(error.headers or {}))
 
 
 async def internal_error(request: Request, error: Exception) -> Response:

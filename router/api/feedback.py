@@ -1,7 +1,6 @@
 """POST /v1/feedback and POST /v1/revenue-events: what is learnt about a request after it was answered."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -17,13 +16,12 @@ from router.api.chat.request import convert, parse_json, parse_object
 from router.api.chat.response import encode_body
 from router.database.engine import off_loop
 from router.errors import Forbidden, InvalidRequest, NotFound
-from router.keys import SEGMENT_NAME
 from router.keys import Scope as KeyScope
 from router.ledger.feedback import FeedbackBook, Opinion, ReportedRevenue, correctness
 from router.money import NotMoney, nano_from_usd
 from router.settings import ServerSettings
+from router.types import REQUEST_ID, SEGMENT_NAME
 
-REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 MOST_EVENTS = 10_000
 MOST_CONFLICTS = 100  # named in an answer
 NO_NUL = r"\A[^\x00]*\Z"  # PostgreSQL stores none

@@ -34,9 +34,9 @@ class Listed:
     @classmethod
     def of_lineup(cls, lineup: Lineup) -> "list[Listed]":
         """What clients may ask for by name."""
-        found = [cls.of(AUTO, [model for models in lineup.by_tier.values() for model in models])]
-        found += [cls.of(tier, models) for tier, models in lineup.by_tier.items()]
-        return found + [cls.of(name, model.targets) for name, model in lineup.explicit.items()]
+        listed = [cls.of(AUTO, [model for models in lineup.by_tier.values() for model in models])]
+        listed += [cls.of(tier, models) for tier, models in lineup.by_tier.items()]
+        return listed + [cls.of(name, model.targets) for name, model in lineup.explicit.items()]
 
 
 class WireModel(msgspec.Struct):

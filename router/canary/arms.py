@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from router.canary.confidence_sequences import Floats
+from router.types import DEFAULT_SEGMENT
 
 STEPS = 16  # histogram steps per doubling: a value is known to 2 %
 
@@ -25,7 +26,7 @@ class Stratum(NamedTuple):
     nothing about the answer.
     """
 
-    segment: str = "default"
+    segment: str = DEFAULT_SEGMENT
     control_tier: str | None = None
     canary_tier: str | None = None
     differs: bool = True

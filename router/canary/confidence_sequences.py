@@ -48,9 +48,9 @@ def bet(by_tilt: Floats) -> float:
 
     `by_tilt` holds the log evidence of each stratum by tilt.
     """
-    together = mixed(by_tilt.sum(axis=0))
-    apart = sum(mixed([0.0, mixed(of_stratum)]) for of_stratum in by_tilt)
-    return mixed([together, apart])
+    together = mix_evidence(by_tilt.sum(axis=0))
+    apart = sum(mix_evidence([0.0, mix_evidence(of_stratum)]) for of_stratum in by_tilt)
+    return mix_evidence([together, apart])
 
 
 def against_at_most(bad: int, requests: int, at_most: float) -> float:
@@ -59,14 +59,14 @@ def against_at_most(bad: int, requests: int, at_most: float) -> float:
         return 0.0
     base = max(at_most, 1e-9)
     shares = {min(base * ratio, (1.0 + base) / 2) for ratio in RATIOS} | {(1.0 + base) / 2}
-    return mixed([bad * math.log(p / base) + (requests - bad) * math.log((1 - p) / (1 - base)) for p in shares])
+    return mix_evidence([bad * math.log(p / base) + (requests - bad) * math.log((1 - p) / (1 - base)) for p in shares])
 
 
-def mixed(log_evidence: Sequence[float] | Floats) -> float:
+def mix_evidence(log_evidence: Sequence[float] | Floats) -> float:
     """The mean of e-values is an e-value: the log of it."""
-    found = np.asarray(log_evidence, dtype=np.float64)
-    top = float(found.max())
-    return top + math.log(float(np.exp(found - top).mean()))
+    logs = np.asarray(log_evidence, dtype=np.float64)
+    top = float(logs.max())
+    return top + math.log(float(np.exp(logs - top).mean()))
 
 
 def interval(estimate: float, variance: float, alpha: float, scale: float) -> tuple[float, float]:

@@ -52,12 +52,12 @@ def _finding(guard: Guard, arms: Arms, max_deep_share: float, limits: HarmLimits
             return _margin(arms, limits)
         case Guard.SLOW:
             limit = _slow_from(arms)
-            return _compared(guard, _samples(arms, lambda tally: _slow(tally, limit)), limits)
+            return _compare(guard, _samples(arms, lambda tally: _slow(tally, limit)), limits)
         case Guard.DEEP_SHARE:
             return _deep_share(arms, max_deep_share, limits)
         case _:
             count = {Guard.ERRORS: "failed", Guard.REGENERATES: "asked_again"}.get(guard, guard.value)
-            return _compared(guard, _samples(arms, lambda tally: _bad(getattr(tally, count), tally.requests)), limits)
+            return _compare(guard, _samples(arms, lambda tally: _bad(getattr(tally, count), tally.requests)), limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,13 @@ Histogram = dict[float, int]
 
 
 def _samples(arms: Arms, histogram: Callable[[ArmTally], Histogram]) -> list[_Sample]:
-    found = []
+    samples = []
     for stratum, canary, control in arms.strata():
         ours, theirs = histogram(canary), histogram(control)
         values = sorted(ours.keys() | theirs.keys())
         counts = (np.array([float(side.get(value, 0)) for value in values]) for side in (ours, theirs))
-        found.append(_Sample(stratum, np.array(values, dtype=np.float64), *counts))
-    return found
+        samples.append(_Sample(stratum, np.array(values, dtype=np.float64), *counts))
+    return samples
 
 
 def _bad(bad: int, requests: int) -> Histogram:
@@ -108,18 +108,18 @@ def _margin(arms: Arms, limits: HarmLimits) -> GuardFinding | None:
 
     Its noise would only hide the costs; both arms' margins are therefore of the same revenue.
     """
-    earned = _earned_nanousd(arms)
+    earned = _usual_revenue_nanousd(arms)
     if earned == 0.0:
         return None
     samples = _samples(arms, lambda tally: {float(step): count for step, count in tally.costs.items()})
     scaled = [_Sample(s.stratum, value_of(s.values) / earned, s.canary, s.control) for s in samples]
-    found = _compared(Guard.MARGIN, scaled, limits, AMOUNT_TILTS)
-    if found is None:
+    finding = _compare(Guard.MARGIN, scaled, limits, AMOUNT_TILTS)
+    if finding is None:
         return None
-    return replace(found, canary=1.0 - found.canary, control=1.0 - found.control)
+    return replace(finding, canary=1.0 - finding.canary, control=1.0 - finding.control)
 
 
-def _earned_nanousd(arms: Arms) -> float:
+def _usual_revenue_nanousd(arms: Arms) -> float:
     """What a request is expected to earn; where nothing is known of it, so much that half of it covers the costs."""
     for is_canary in (False, True):
         known = arms.total("revenue_known", is_canary=is_canary)
@@ -131,7 +131,7 @@ def _earned_nanousd(arms: Arms) -> float:
     return spent / priced / (1.0 - USUAL_MARGIN) if priced else 0.0
 
 
-def _compared(
+def _compare(
     guard: Guard, samples: Iterable[_Sample], limits: HarmLimits, tilts: Floats = SHARE_TILTS
 ) -> GuardFinding | None:
     """Compare the arms within strata, twice: where the policies differ, and everywhere. None where nothing compares.
@@ -155,7 +155,7 @@ def _view(
     """Compare the arms in some of the strata they share; the others add nothing to the difference."""
     alpha, harmful = limits.alpha(guard) / 2.0, limits.harmful(guard)
     by_tilt = [
-        np.concatenate([against_equal(values, s.canary, s.control, tilts) for values in _seen_as(guard, s)])
+        np.concatenate([against_equal(values, s.canary, s.control, tilts) for values in _forms_of(guard, s)])
         for s in looked_at
     ]
     evidence = bet(np.array(by_tilt) / limits.clustering)
@@ -165,7 +165,7 @@ def _view(
     return GuardFinding(guard, canary, control, ours - theirs, low, high, evidence, -math.log(alpha), harmful)
 
 
-def _seen_as(guard: Guard, sample: _Sample) -> list[Floats]:
+def _forms_of(guard: Guard, sample: _Sample) -> list[Floats]:
     """The values as they are and, of amounts, in forms in which harm is seen sooner: a bet on each.
 
     With the dearest twentieth cut down, what befalls many is not hidden by the few. As logarithms, where both policies

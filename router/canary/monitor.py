@@ -1,4 +1,4 @@
-"""Watches the open canary: reads its arms, asks the guards, and rolls it back, or notes that it has passed.
+"""Monitors the open canary: reads its arms, asks the guards, and rolls it back, or notes that it has passed.
 
 Runs in every worker, off the event loop; the first one to act wins, the others find that it is done. While the
 database is away nothing is decided: what happened meanwhile is in the spools and is read when it arrives.
@@ -24,7 +24,7 @@ EVERY_US = 2_000_000
 
 
 class CanaryMonitor:
-    """The watch of one worker. `verdict` is what the guards said last, None where nothing is watched."""
+    """Monitors the open canary in one worker; `verdict` is the last one, None while there is nothing to judge."""
 
     def __init__(
         self,
@@ -47,14 +47,14 @@ class CanaryMonitor:
         self._next_us = 0
 
     def verdict_on(self, canary_id: int) -> Verdict | None:
-        """What the guards said last of a canary; None where it is not, or not yet, watched here."""
+        """The last verdict on a canary; None where this worker does not monitor it, or not yet."""
         reading, verdict = self._reading, self.verdict
         return verdict if reading is not None and reading.canary.id == canary_id else None
 
     def follow(self) -> None:
         """Look at the open canary, every other second at most, and act; raises SQLAlchemyError."""
         now_us = self._now_us()
-        if self._next_us - EVERY_US <= now_us < self._next_us:  # a clock that was set back must not stop the watch
+        if self._next_us - EVERY_US <= now_us < self._next_us:  # a clock that was set back must not stop it
             return
         self._next_us = now_us + EVERY_US
         canary, trial, active = self._book.canary, self._book.trial, self._book.active
@@ -79,7 +79,7 @@ class CanaryMonitor:
                 if canary_lifecycle.roll_back(self._engine, canary.id, str(verdict), now_us):
                     log.warning("canary version %d rolled back: %s", canary.version, verdict)
             case GuardStatus.PASSED if canary.state is CanaryState.RUNNING:
-                if canary_lifecycle.passed(self._engine, canary.id, str(verdict), now_us, self._wiring):
+                if canary_lifecycle.pass_canary(self._engine, canary.id, str(verdict), now_us, self._wiring):
                     log.info("canary version %d passed: %s", canary.version, verdict)
             case _:
                 return

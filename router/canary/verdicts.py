@@ -101,8 +101,8 @@ class Verdict:
     @property
     def breached(self) -> GuardFinding | None:
         """The guard with the strongest evidence of harm."""
-        found = [finding for finding in self.findings if finding.standing is GuardStatus.BREACHED]
-        return max(found, key=lambda finding: finding.evidence - finding.needed, default=None)
+        breached = [finding for finding in self.findings if finding.standing is GuardStatus.BREACHED]
+        return max(breached, key=lambda finding: finding.evidence - finding.needed, default=None)
 
     def __str__(self) -> str:
         """Say it to an operator, and to the log."""

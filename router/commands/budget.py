@@ -22,14 +22,14 @@ SHOWN = ("scope", "subject", "period", "limit_usd", "spent_usd", "leased_usd", "
 def show_budgets(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """Show every budget in its period under way: what is spent and booked, what workers have leased, what is left."""
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.ledger import budgets
     from router.money import usd_text
 
-    with opened(config) as (_, engine):
-        found = budgets.standing(engine, SystemClock().now_us())
+    with open_books(config) as (_, engine):
+        stored = budgets.standing(engine, SystemClock().now_us())
     rows = []
-    for row in found:
+    for row in stored:
         limit, spent, leased = (row[f"{name}_nanousd"] for name in ("limit", "settled", "leased"))
         rows.append(
             {
@@ -57,7 +57,7 @@ def set_budget(
 ) -> None:
     """Limit what may be spent; what the period has cost so far counts. In force within two seconds."""
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.ledger import budgets
     from router.money import NotMoney, nano_from_usd
 
@@ -72,15 +72,15 @@ def set_budget(
         raise typer.BadParameter(str(error)) from None
     if limit is not None and limit < 0:
         raise typer.BadParameter("a limit is no less than 0")
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         subject, target = budgets.subject_of(engine, scope, name), f"{lasts} {scope} {name}".strip()
         if limit is None:
             was_there = budgets.drop(engine, scope, subject, lasts, hook("budget taken away", target))
             typer.echo("taken away" if was_there else "there was no such budget")
         else:
             now_us, author = SystemClock().now_us(), getpass.getuser()
-            told = hook("budget set", target, note)
-            budgets.put(engine, scope, subject, lasts, limit, author, note, now_us, told)
+            audit = hook("budget set", target, note)
+            budgets.put(engine, scope, subject, lasts, limit, author, note, now_us, audit)
             typer.echo("in force within two seconds")
 
 

@@ -50,7 +50,7 @@ def tier_by(policy: Policy) -> TierFor:
     return tier_for
 
 
-def estimated(
+def estimate_lines(
     lines: Iterable[str],
     model: DifficultyModel,
     *,
@@ -113,7 +113,7 @@ def estimate(
     try:
         model = artifact.load(artifact_directory or configured.artifact)
         tier_for = tier_by(policy_of_file(configured.policy.model_dump()))
-        for row in estimated(sys.stdin, model, abilities=_abilities(configured, model), tier_for=tier_for):
+        for row in estimate_lines(sys.stdin, model, abilities=_abilities(configured, model), tier_for=tier_for):
             sys.stdout.write(json.dumps(row) + "\n")
     except UnicodeDecodeError:
         typer.echo("tierwise estimate: the input is not UTF-8 text", err=True)

@@ -40,19 +40,19 @@ def evaluate(
         asked = pairs_of_names(pair or ())
         if labels is not None:
             results = of_labels(read_labels(labels), model)
-            found = [] if quick else assess_labels(results[0], model, progress)
+            bars = [] if quick else assess_labels(results[0], model, progress)
         else:
             rows = corpus.read(data or Path())
             if quick:
-                found, results = [], of_outcomes(rows, model, asked)
+                bars, results = [], of_outcomes(rows, model, asked)
             else:
-                found, results = assess(rows, model, asked, progress)
+                bars, results = assess(rows, model, asked, progress)
         if not any(len(trial.texts) for trial in results):
             raise LabelsError("no rows with both outcomes that the artefact was not fitted on")
     except (artifact.ArtifactError, LabelsError, PairsError, corpus.CorpusMissing) as error:
         typer.echo(f"tierwise evaluate: {error}", err=True)
         raise typer.Exit(2) from error
     print(f"artefact {model.version}\n")
-    if found:
-        print("\n".join(["| measure | found | bar | |", "|---|---|---|---|", *map(str, found), ""]))
+    if bars:
+        print("\n".join(["| measure | found | bar | |", "|---|---|---|---|", *map(str, bars), ""]))
     print("\n".join(table(results)))

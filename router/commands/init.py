@@ -36,17 +36,17 @@ def init(
     """Write a working configuration for the provider whose key is in the environment, or for a local Ollama."""
     if out.exists() and not force:
         raise typer.BadParameter(f"{out} exists; --force replaces it")
-    proposal = hosted(os.environ) or local(ollama_models())
+    proposal = propose_hosted(os.environ) or local(ollama_models())
     if proposal is None:
         proposal = Proposal("no provider key and no Ollama here: the embedded model", *(("embedded/smollm2",) * 2))
     try:
-        out.write_text(written(proposal))
+        out.write_text(format_config(proposal))
     except OSError as error:
         raise typer.BadParameter(f"{out} cannot be written: {error.strerror}") from None
     print(f"wrote {out} ({proposal.because}); `tierwise doctor` checks it, `tierwise serve` runs it")
 
 
-def hosted(environ: Mapping[str, str]) -> Proposal | None:
+def propose_hosted(environ: Mapping[str, str]) -> Proposal | None:
     """Propose hosted models for the first provider whose key is set."""
     from router.providers.catalog import FAMILIES
 
@@ -72,13 +72,13 @@ def ollama_models() -> list[tuple[str, int]]:
     """Ask a local Ollama for its models; none where it does not answer."""
     try:
         with urllib.request.urlopen(f"{OLLAMA}/api/tags", timeout=PROBE_TIMEOUT_S) as response:
-            found = json.load(response)
+            reply = json.load(response)
     except (urllib.error.URLError, OSError, ValueError):
         return []
-    return [(model["name"], int(model.get("size", 0))) for model in found.get("models", [])]
+    return [(model["name"], int(model.get("size", 0))) for model in reply.get("models", [])]
 
 
-def written(proposal: Proposal) -> str:
+def format_config(proposal: Proposal) -> str:
     """Write the configuration file's text."""
     dials = Policy(version=0)
     tables = {

@@ -9,7 +9,7 @@ import typer
 
 from router.commands.auditing import hook
 from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.types import Tier
+from router.types import DEFAULT_SEGMENT, Tier
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -20,7 +20,7 @@ COLUMNS = ("id", "name", "prefix", "segment", "scopes", "allowed_tiers", "create
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="A name for the key, unique.")],
-    segment: Annotated[str, typer.Option(help="Segment that its requests are booked under.")] = "default",
+    segment: Annotated[str, typer.Option(help="Segment that its requests are booked under.")] = DEFAULT_SEGMENT,
     scope: Annotated[list[str] | None, typer.Option(help="chat, feedback, revenue, metrics, assign; repeat.")] = None,
     scopes: Annotated[str | None, typer.Option(help="The same as one comma-separated list.")] = None,
     allowed_tiers: Annotated[str | None, typer.Option(help="Comma-separated tiers; default all.")] = None,
@@ -30,11 +30,11 @@ def create(
     """Make a key and print it, once."""
     from router import keys
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
 
     wanted = [*(scope or ()), *_split(scopes)]
     tiers = _split(allowed_tiers)
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         secret = keys.create(
             engine,
             name,
@@ -57,9 +57,9 @@ def create(
 def list_keys(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """List all keys, revoked ones too; secrets cannot be shown again."""
     from router import keys
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
 
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         rows = keys.list_keys(engine)
     show([{**row, **{at: _when(row[at]) for at in ("created_at", "revoked_at")}} for row in rows], COLUMNS, form)
 
@@ -69,9 +69,9 @@ def revoke(name: Annotated[str, typer.Argument(help="The key's name.")], config:
     """Revoke a key; running servers refuse it within two seconds."""
     from router import keys
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
 
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         keys.revoke(engine, name, now_us=SystemClock().now_us(), hook=hook("key revoked", name))
     print(f"{name} is revoked")
 

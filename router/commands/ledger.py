@@ -31,10 +31,10 @@ def export(
     form: Annotated[ExportFormat, typer.Option("--format", help="csv or json.")] = ExportFormat.CSV,
 ) -> None:
     """Write one row per provider call; an empty amount is unpriced."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.ledger import export as books
 
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         rows = books.lines(engine, _instant(since, 0), _instant(until, 2**62))
         match form:
             case ExportFormat.CSV:
@@ -48,22 +48,22 @@ def export(
 @app.command()
 def verify(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """Check the books against their own laws; exit code 1 where one is broken."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.ledger.verify import verify as verified
 
-    with opened(config) as (configured, engine):
-        found = verified(engine, configured.state_dir)
+    with open_books(config) as (configured, engine):
+        findings = verified(engine, configured.state_dir)
     rows = [
-        {"kind": "break", "finding": law, "count": count, "examples": ", ".join(found.examples[law])}
-        for law, count in found.breaks.items()
+        {"kind": "break", "finding": law, "count": count, "examples": ", ".join(findings.examples[law])}
+        for law, count in findings.breaks.items()
     ]
-    rows += [{"kind": "note", "finding": n, "count": c, "examples": None} for n, c in found.notes.items() if c]
-    rows.append({"kind": "checked", "finding": "requests", "count": found.requests, "examples": None})
-    rows.append({"kind": "checked", "finding": "calls", "count": found.calls, "examples": None})
+    rows += [{"kind": "note", "finding": n, "count": c, "examples": None} for n, c in findings.notes.items() if c]
+    rows.append({"kind": "checked", "finding": "requests", "count": findings.requests, "examples": None})
+    rows.append({"kind": "checked", "finding": "calls", "count": findings.calls, "examples": None})
     show(rows, ("kind", "finding", "count", "examples"), form)
     if form is Format.TABLE:
-        print("the books are sound" if found.is_sound else "THE BOOKS ARE BROKEN")
-    sys.exit(0 if found.is_sound else 1)
+        print("the books are sound" if findings.is_sound else "THE BOOKS ARE BROKEN")
+    sys.exit(0 if findings.is_sound else 1)
 
 
 @app.command()
@@ -76,11 +76,11 @@ def reconcile(
 ) -> None:
     """Compare the books with a provider's bill per UTC day and model; the capture rate is booked over billed."""
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.ledger import reconcile as reconciling
     from router.money import usd_text
 
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         days = reconciling.compare(engine, reconciling.read_bill(bill))
         run = reconciling.book(engine, days, "operator", note, SystemClock().now_us()) if book else None
     booked, billed = sum(d.booked_nanousd for d in days), sum(d.billed_nanousd for d in days)
@@ -121,12 +121,12 @@ def rerate(
 ) -> None:
     """Price lines again and show the difference; lines stay, a run of reversals and new amounts is added."""
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.ledger import correction
     from router.ledger.prices import PriceBook
     from router.money import usd_text
 
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         prices = PriceBook.load(engine)
         if price is not None and price not in prices.by_id():
             raise typer.BadParameter(f"there is no price {price}")
@@ -171,10 +171,10 @@ def forget(
     from dataclasses import asdict
 
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.ledger import forgetting
 
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         try:
             gone = forgetting.forget(engine, user, SystemClock().now_us())
         except forgetting.UnknownUser as error:

@@ -12,7 +12,7 @@ from router.settings import Settings, WrongSetting
 
 
 @contextmanager
-def opened(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
+def open_books(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
     """Read the settings and open the database, making and migrating an absent or empty one."""
     configured = settings.load(settings.config_path(config))
     make_state_dir(configured)

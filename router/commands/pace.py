@@ -8,7 +8,7 @@ import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
 from router.commands.policy import when
-from router.commands.tuning import interval_text, known
+from router.commands.tuning import finite_or_none, interval_text
 
 if TYPE_CHECKING:
     from router.pacing.steps import Step
@@ -27,19 +27,19 @@ def pace(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show by how much pacing multiplies each segment's thresholds, and the last moves with what was spent and due."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.pacing import multipliers
     from router.policies.versions import in_force
 
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         policy = in_force(engine)
         current = [step for step in multipliers.current(engine, policy) if segment in (None, step.segment)]
         steps = multipliers.moves(engine, limit, segment)
     acting = {step.segment: step.price if policy.pacing == "on" else 1.0 for step in current}
     match form:
         case Format.JSON:
-            shown = {"pacing": policy.pacing, "version": policy.version, "multipliers": acting}
-            print(json.dumps(shown | {"moves": [_step(step) for step in steps]}, indent=2))
+            state = {"pacing": policy.pacing, "version": policy.version, "multipliers": acting}
+            print(json.dumps(state | {"moves": [_step(step) for step in steps]}, indent=2))
         case Format.CSV:
             show([_step(step) for step in steps], STEPS, form)
         case Format.TABLE:
@@ -56,22 +56,22 @@ def realised(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Hold what a version was predicted to do against what it has done since it came into force."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies.versions import in_force
     from router.tuning import predictions
 
-    with opened(config) as (_, engine):
-        found = predictions.read_realised(engine, version if version is not None else in_force(engine).version)
+    with open_books(config) as (_, engine):
+        done = predictions.read_realised(engine, version if version is not None else in_force(engine).version)
     match form:
         case Format.JSON:
-            print(json.dumps(_facts(found), indent=2))
+            print(json.dumps(_facts(done), indent=2))
         case Format.CSV:
-            rows = [{"figure": each.figure, **_ends(each), "outside": each.is_outside} for each in found.figures]
+            rows = [{"figure": each.figure, **_ends(each), "outside": each.is_outside} for each in done.figures]
             show(rows, tuple(rows[0]), form)
         case Format.TABLE:
-            print(f"Version {found.version}, in force since {when(found.since_us)}: {found.requests} queries by score")
-            print(_told(found))
-            show([_row(each) for each in found.figures], FIGURES, form)
+            print(f"Version {done.version}, in force since {when(done.since_us)}: {done.requests} queries by score")
+            print(_describe(done))
+            show([_row(each) for each in done.figures], FIGURES, form)
             print("95 % intervals in brackets. Outside: the two differ by more than their errors together explain.")
 
 
@@ -95,12 +95,12 @@ def _usd(nano: int | None) -> float | None:
     return None if nano is None else round(nano / 1e9, 6)
 
 
-def _told(found: "Realised") -> str:
-    of = found.predicted
+def _describe(comparison: "Realised") -> str:
+    of = comparison.predicted
     if of is None:
         return "No prediction was kept with it: solve --propose and backtest VERSION keep one."
     whose = "" if of.segment is None else f" of the segment {of.segment}"
-    outside = [each.figure for each in found.figures if each.is_outside]
+    outside = [each.figure for each in comparison.figures if each.is_outside]
     kept = f"outside of what was predicted: {', '.join(outside)}" if outside else "all as predicted"
     return f"Predicted by {of.made_by} on {of.requests} queries{whose}, {when(of.created_at_us)}; {kept}"
 
@@ -113,31 +113,31 @@ def _row(each: "Compared") -> dict[str, object]:
 
 def _ends(each: "Compared") -> dict[str, object]:
     return {
-        f"{name}_{end}": known(getattr(figure, end))
+        f"{name}_{end}": finite_or_none(getattr(figure, end))
         for name, figure in (("predicted", each.predicted), ("realised", each.realised))
         for end in ("value", "low", "high")
     }
 
 
-def _facts(found: "Realised") -> dict[str, Any]:
-    of = found.predicted
+def _facts(comparison: "Realised") -> dict[str, Any]:
+    of = comparison.predicted
     figures: dict[str, dict[str, object]] = {}
-    for each in found.figures:
+    for each in comparison.figures:
         sides = {"predicted": each.predicted, "realised": each.realised}
         figures[each.figure] = {name: _side(side) for name, side in sides.items()} | {"outside": each.is_outside}
-    told = None
+    prediction = None
     if of is not None:
-        told = {
+        prediction = {
             "made_by": of.made_by,
             "at": when(of.created_at_us),
             "requests": of.requests,
             "segment": of.segment,
         }
     return {
-        "version": found.version,
-        "since": when(found.since_us),
-        "requests": found.requests,
-        "prediction": told,
+        "version": comparison.version,
+        "since": when(comparison.since_us),
+        "requests": comparison.requests,
+        "prediction": prediction,
         "figures": figures,
     }
 
@@ -145,4 +145,4 @@ def _facts(found: "Realised") -> dict[str, Any]:
 def _side(side: "Measured") -> dict[str, float | None] | None:
     if math.isnan(side.value):
         return None
-    return {end: known(getattr(side, end)) for end in ("value", "low", "high")}
+    return {end: finite_or_none(getattr(side, end)) for end in ("value", "low", "high")}

@@ -40,29 +40,29 @@ def show_version(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show the dials of a version, who made it and why, and what is on trial."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies import dials
-    from router.policies.canary_lifecycle import running, told
+    from router.policies.canary_lifecycle import describe, running
     from router.policies.lifecycle import version_of
 
-    with opened(config) as (_, engine):
-        found = version_of(engine, version)
+    with open_books(config) as (_, engine):
+        asked = version_of(engine, version)
         tried = running(engine)
     rows = [
-        {"dial": name, "value": dials.shown(value), "before": _before(found, name)}
-        for name, value in _named(found).items()
+        {"dial": name, "value": dials.format_dial(value), "before": _before(asked, name)}
+        for name, value in _dials_to_show(asked).items()
     ]
     match form:
         case Format.JSON:
-            print(json.dumps(_facts(found, tried), indent=2))
+            print(json.dumps(_facts(asked, tried), indent=2))
         case Format.CSV:
             show(rows, ("dial", "value", "before"), form)
         case Format.TABLE:
-            made = when(found.created_at_us) if found.created_at_us else "always"
-            title = f"version {found.policy.version}, {found.state}, by {found.author}, {made}"
-            show(rows, ("dial", "value", "before"), form, f"{title}: {found.note}" if found.note else title)
+            made = when(asked.created_at_us) if asked.created_at_us else "always"
+            title = f"version {asked.policy.version}, {asked.state}, by {asked.author}, {made}"
+            show(rows, ("dial", "value", "before"), form, f"{title}: {asked.note}" if asked.note else title)
             if tried is not None:
-                print(f"On trial: {told(tried)}, since {when(tried.started_at_us)}")
+                print(f"On trial: {describe(tried)}, since {when(tried.started_at_us)}")
 
 
 @app.command()
@@ -74,20 +74,20 @@ def propose(
     config: ConfigOption = None,
 ) -> None:
     """Write a version on top of the one in force; nothing is decided by it before it is activated."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies import dials, lifecycle
 
     changes = dials.read(settings or ())
     if not changes and like is None:
         raise typer.BadParameter("say what changes: --set DIAL=VALUE, or --like VERSION")
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         begin(configured, engine)
         if like is not None:
             taken = lifecycle.version_of(engine, like).changes
             changes = {**{name: after for name, (_, after) in taken.items()}, **changes}
         made = lifecycle.propose(engine, changes, configured.tiers, actor(author, note))
-        found = lifecycle.version_of(engine, made)
-    print(f"version {made}: {changes_text(found.changes)}; tierwise policy activate {made} puts it in force")
+        version = lifecycle.version_of(engine, made)
+    print(f"version {made}: {changes_text(version.changes)}; tierwise policy activate {made} puts it in force")
     print(f"tierwise policy canary {made} tries it on a share of conversations first")
 
 
@@ -99,10 +99,10 @@ def validate(
     config: ConfigOption = None,
 ) -> None:
     """Hold a version against the configuration of today; needed when the tiers changed since it was written."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies import lifecycle
 
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         lifecycle.validate(engine, version, configured.tiers, actor(author, note))
     print(f"version {version} fits the configuration; tierwise policy activate {version} puts it in force")
 
@@ -115,10 +115,10 @@ def activate(
     config: ConfigOption = None,
 ) -> None:
     """Put a version in force, which ends its own trial; running servers follow within two seconds."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies import lifecycle
 
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         lifecycle.activate(engine, version, configured.tiers, actor(author, note))
     print(f"version {version} is in force")
 
@@ -131,10 +131,10 @@ def rollback(
     config: ConfigOption = None,
 ) -> None:
     """Put what was before the version in force back in force; a trial on top of it ends."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies import lifecycle
 
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         back = lifecycle.roll_back(engine, actor(author, note), undone=version)
     print(f"version {back} is in force again")
 
@@ -146,10 +146,10 @@ def log(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Tell who did what to which version, when and why; `tierwise` is the guard of canaries."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies.lifecycle import history
 
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         entries = history(engine, limit)
     rows = [
         {
@@ -185,9 +185,9 @@ def actor(author: str | None, note: str) -> "Actor":
 
 def changes_text(changes: "Mapping[str, Change]") -> str:
     """Write changes as `dial before -> after`."""
-    from router.policies.dials import shown
+    from router.policies.dials import format_dial
 
-    return ", ".join(f"{name} {shown(old)} -> {shown(new)}" for name, (old, new) in changes.items())
+    return ", ".join(f"{name} {format_dial(old)} -> {format_dial(new)}" for name, (old, new) in changes.items())
 
 
 def when(us: int) -> str:
@@ -202,17 +202,17 @@ def _user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _named(version: "Version") -> dict[str, DialValue]:
+def _dials_to_show(version: "Version") -> dict[str, DialValue]:
     """The dials to show: those that there are, and those of segments that the version took away."""
-    from router.policies.dials import named
+    from router.policies.dials import dials_by_name
 
-    return {name: after for name, (_, after) in version.changes.items()} | named(version.policy)
+    return {name: after for name, (_, after) in version.changes.items()} | dials_by_name(version.policy)
 
 
 def _before(version: "Version", name: str) -> str | None:
-    from router.policies.dials import shown
+    from router.policies.dials import format_dial
 
-    return shown(version.changes[name][0]) if name in version.changes else None
+    return format_dial(version.changes[name][0]) if name in version.changes else None
 
 
 def _facts(version: "Version", tried: "Canary | None") -> dict[str, object]:

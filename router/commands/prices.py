@@ -24,16 +24,16 @@ def list_prices(
     from sqlalchemy import select
 
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.database.tables import PriceRow
     from router.ledger import pricelist
 
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         pricelist.sync(engine, configured.model_names(), configured.prices, SystemClock().now_us())
         query = select(PriceRow.__table__).order_by(PriceRow.model, PriceRow.effective_from)
         with engine.connect() as connection:
             rows = connection.execute(query if history else query.where(PriceRow.effective_to.is_(None))).all()
-    listed = [_shown(row) for row in rows]
+    listed = [_price_row(row) for row in rows]
     missing = sorted(configured.model_names() - {row.model for row in rows if row.effective_to is None})
     listed += [{**dict.fromkeys(PRICES), "model": model, "source": "NO PRICE"} for model in missing]
     show(listed, PRICES, form)
@@ -61,11 +61,11 @@ def _import(
     models: Iterable[str] | None, config: Any, form: Format, *, yes: bool, accept: Iterable[str], is_dry: bool
 ) -> None:
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.database.engine import exclusive
     from router.ledger import pricelist
 
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         wanted = sorted(set(models or configured.model_names()) - configured.prices.keys())
         quotes = [quote for model in wanted if (quote := pricelist.quote_of_map(model))]
         with engine.connect() as connection:
@@ -89,7 +89,7 @@ def _import(
                 pricelist.write(connection, quote, pricelist.current_rows(connection).get(quote.model), now)
 
 
-def _shown(row: Any) -> dict[str, object]:
+def _price_row(row: Any) -> dict[str, object]:
     from router.ledger.pricelist import usd_per_million
     from router.money import usd_text
 

@@ -59,7 +59,7 @@ def report(
     ] = None,
 ) -> None:
     """Tell what requests cost, what they are expected to earn, and what is left."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.reports.standing import full_report
     from router.reports.window import window
 
@@ -71,26 +71,26 @@ def report(
     more: Sequence[tuple[str, ...]] = ()
     if form is ReportFormat.HTML:
         from router.reports.page import MORE as more
-    with opened(config) as (_, engine):
-        found = full_report(engine, names, chosen, filters, more)
+    with open_books(config) as (_, engine):
+        books = full_report(engine, names, chosen, filters, more)
         wants_tradeoff = form in (ReportFormat.HTML, ReportFormat.JSON) and not filters
         tradeoff = _tradeoff(engine, chosen, replayed) if wants_tradeoff else None
     stream = output.open("w", encoding="utf-8", newline="") if output else sys.stdout
     try:
         match form:
             case ReportFormat.JSON:
-                shown = {"since": _text(chosen.since_us), "until": _text(chosen.until_us)}
+                period = {"since": _text(chosen.since_us), "until": _text(chosen.until_us)}
                 stream.write(
-                    json.dumps({"window": shown, "zone": zone, **_exact(found, filters, tradeoff)}, indent=2) + "\n"
+                    json.dumps({"window": period, "zone": zone, **_exact(books, filters, tradeoff)}, indent=2) + "\n"
                 )
             case ReportFormat.CSV:
-                _write_csv(found, stream)
+                _write_csv(books, stream)
             case ReportFormat.HTML:
                 from router.reports.page import page
 
-                stream.write(page(found, chosen, zone, filters, now, tradeoff))
+                stream.write(page(books, chosen, zone, filters, now, tradeoff))
             case ReportFormat.TABLE:
-                _show(found, output)
+                _show(books, output)
     finally:
         if output:
             stream.close()
@@ -109,13 +109,13 @@ def _filters(where: Sequence[str]) -> dict[str, set[str]]:
     """Read NAME=VALUE; the same name twice allows either value."""
     from router.reports.dimensions import DIMENSIONS
 
-    found: dict[str, set[str]] = {}
+    filters: dict[str, set[str]] = {}
     for text in where:
         name, equals, value = text.partition("=")
         if not equals or name not in DIMENSIONS:
             raise typer.BadParameter(f"--where takes NAME=VALUE with a name of {', '.join(DIMENSIONS)}")
-        found.setdefault(name, set()).add(value)
-    return found
+        filters.setdefault(name, set()).add(value)
+    return filters
 
 
 def _tradeoff(engine: "Engine", window: "Window", replayed: Path | None) -> "Tradeoff":
@@ -129,50 +129,50 @@ def _tradeoff(engine: "Engine", window: "Window", replayed: Path | None) -> "Tra
     return of_traffic(engine, window)
 
 
-def _exact(found: "FullReport", filters: Mapping[str, set[str]], tradeoff: "Tradeoff | None" = None) -> dict[str, Any]:
+def _exact(books: "FullReport", filters: Mapping[str, set[str]], tradeoff: "Tradeoff | None" = None) -> dict[str, Any]:
     """Everything in exact decimals; the standing figures are of the whole window, so not beside filters."""
-    told: dict[str, Any] = {
-        "by": list(found.report.by),
+    fields: dict[str, Any] = {
+        "by": list(books.report.by),
         "rows": [
             line | _unknown(sums)
-            for line, (_, sums) in zip(found.report.lines(), found.report.rows_in_order(), strict=True)
+            for line, (_, sums) in zip(books.report.lines(), books.report.rows_in_order(), strict=True)
         ],
-        "totals": (total := found.report.totals()).figures() | _unknown(total),
+        "totals": (total := books.report.totals()).figures() | _unknown(total),
     }
     if filters:
-        return told | {"where": {name: sorted(values) for name, values in filters.items()}}
-    return told | {
-        "figures": found.figures,
-        "overhead": found.overhead,
-        "top_spenders": found.spenders,
-        "freshness": asdict(found.freshness),
+        return fields | {"where": {name: sorted(values) for name, values in filters.items()}}
+    return fields | {
+        "figures": books.figures,
+        "overhead": books.overhead,
+        "top_spenders": books.spenders,
+        "freshness": asdict(books.freshness),
         "tradeoff": asdict(tradeoff) if tradeoff else None,
-        "coverage": asdict(found.coverage),
+        "coverage": asdict(books.coverage),
     }
 
 
 def _unknown(sums: "Sums") -> dict[str, object]:
     """Why figures are null, beside them."""
-    found = sums.unknown_because()
-    return {"unknown_because": found} if found else {}
+    because = sums.unknown_because()
+    return {"unknown_because": because} if because else {}
 
 
-def _write_csv(found: "FullReport", stream: Any) -> None:
+def _write_csv(books: "FullReport", stream: Any) -> None:
     from router.reports.queries import FIGURES
 
-    columns = (*found.report.by, *FIGURES)
+    columns = (*books.report.by, *FIGURES)
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(["" if row[c] is None else row[c] for c in columns] for row in found.report.lines())
+    writer.writerows(["" if row[c] is None else row[c] for c in columns] for row in books.report.lines())
 
 
-def _show(found: "FullReport", output: Path | None) -> None:
+def _show(books: "FullReport", output: Path | None) -> None:
     if output is not None:
         raise typer.BadParameter("--output takes json, csv or html")
-    names = found.report.by
-    total = {names[0]: "total", **dict.fromkeys(names[1:], ""), **found.report.totals().figures()}
-    show_table([_readable(row, names) for row in (*found.report.lines(), total)], (*names, *TITLES.values()))
-    for reason in found.report.unknowns():
+    names = books.report.by
+    total = {names[0]: "total", **dict.fromkeys(names[1:], ""), **books.report.totals().figures()}
+    show_table([_readable(row, names) for row in (*books.report.lines(), total)], (*names, *TITLES.values()))
+    for reason in books.report.unknowns():
         typer.echo(f"- is unknown: {reason}")
 
 

@@ -1,7 +1,6 @@
 """`tierwise revenue`: what a query is expected to earn, as dated versions."""
 
 import getpass
-import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +9,11 @@ import typer
 
 from router.commands.auditing import hook
 from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY
 
 if TYPE_CHECKING:
     from router.ledger.revenue import Assumption
 
-SEGMENT_NAME = r"[a-z0-9_-]{1,64}"
 
 app = typer.Typer(help="What a query is expected to earn.", no_args_is_help=True)
 
@@ -45,7 +44,7 @@ def show_revenue(
     """Show the assumptions in force: by segment, and what a query that may carry ads is expected to earn."""
     from sqlalchemy import select
 
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.database.tables import RevenueVersion
     from router.ledger.revenue import SCENARIOS, Assumption
 
@@ -53,13 +52,13 @@ def show_revenue(
         rows = [_row(None, name, "US", assumption, 1_000_000, None) for name, assumption in SCENARIOS.items()]
         show(rows, SHOWN[1:9], form)
         return
-    with opened(config) as (_, engine), engine.connect() as connection:
+    with open_books(config) as (_, engine), engine.connect() as connection:
         query = select(RevenueVersion.__table__).order_by(RevenueVersion.version.desc())
         versions = connection.execute(query if history else query.limit(1)).all()
     rows = []
     for version in versions:
         factors: dict[str, int] = version.body["country_factors_ppm"]
-        chosen = factors if countries else {"ZZ": factors.get("ZZ", 1_000_000)}
+        chosen = factors if countries else {UNKNOWN_COUNTRY: factors.get(UNKNOWN_COUNTRY, 1_000_000)}
         for segment, stored in sorted(version.body["segments"].items()):
             for country, factor in sorted(chosen.items()):
                 rows.append(_row(version.version, segment, country, Assumption(**stored), factor, version))
@@ -68,7 +67,7 @@ def show_revenue(
 
 @app.command("set")
 def set_revenue(
-    segment: Annotated[str, typer.Option(help="Whose queries.")] = "default",
+    segment: Annotated[str, typer.Option(help="Whose queries.")] = DEFAULT_SEGMENT,
     surface: Annotated[str, typer.Option(help="Only where the client names this surface, such as voice.")] = "",
     scenario: Annotated[str | None, typer.Option(help="Begin with a shipped scenario: low, base or high.")] = None,
     ecpm_usd: Annotated[str | None, typer.Option(help="Revenue of a thousand viewed ads.")] = None,
@@ -86,19 +85,19 @@ def set_revenue(
 ) -> None:
     """Write a new version of the assumptions; what is not given stays as it is. Requests keep their version."""
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.ledger import revenue
     from router.ledger.revenue import SCENARIOS, Assumption
 
     if scenario is not None and scenario not in SCENARIOS:
         raise typer.BadParameter(f"--scenario takes {', '.join(SCENARIOS)}")
-    if not re.fullmatch(SEGMENT_NAME, segment) or not re.fullmatch(SEGMENT_NAME, surface or "none"):
+    if not SEGMENT_NAME.fullmatch(segment) or not SEGMENT_NAME.fullmatch(surface or "none"):
         raise typer.BadParameter("--segment and --surface take 1 to 64 of a-z 0-9 _ -")
     if (ctr is None) != (cpc_usd is None) or (subscription_usd is None) != (queries is None):
         raise typer.BadParameter("--ctr goes with --cpc-usd, --subscription-usd with --queries")
     if ctr is not None and cpc_usd is not None:
         ecpm_usd = str(_decimal("--ctr", ctr) * _decimal("--cpc-usd", cpc_usd) * 1_000)
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         with engine.connect() as connection:
             current = revenue.newest(connection)
         name = revenue.assumption_name(segment, surface)
@@ -115,8 +114,8 @@ def set_revenue(
         )
         factors = dict(_factor(text) for text in country or ())
         now_us = SystemClock().now_us()
-        told = hook("revenue assumptions", name, note)
-        number = revenue.change(engine, {name: assumption}, factors, getpass.getuser(), note, now_us, hook=told)
+        audit = hook("revenue assumptions", name, note)
+        number = revenue.change(engine, {name: assumption}, factors, getpass.getuser(), note, now_us, hook=audit)
     typer.echo(f"version {number} is in force within two seconds")
 
 

@@ -90,43 +90,43 @@ def _from_ledger(
 ) -> None:
     """Refit, store with a card, and propose; says so where there is not enough evidence."""
     from classifier import artifact
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.learning import artifacts, labels
     from router.learning.refit import NotEnoughEvidence, abilities_of, refit
     from router.learning.refit_card import card
     from router.reports.window import window
 
     chosen = window(since, None, "UTC", datetime.now(UTC))
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         base = artifact.load(base_directory or configured.artifact)
         labelled_requests = labels.read(engine, chosen)
         models = configured.tiers.fast, configured.tiers.reasoning
         abilities = abilities_of(base, *((model.model, model.ability) for model in models))
         try:
-            found = refit(labelled_requests, base, abilities, lambda line: typer.echo(line, err=True))
+            refitted = refit(labelled_requests, base, abilities, lambda line: typer.echo(line, err=True))
         except NotEnoughEvidence as error:
             typer.echo(f"tierwise train: {error}", err=True)
             raise typer.Exit(1) from error
         names = configured.tiers.fast.model, configured.tiers.reasoning.model
         about = {
-            "training_data_sha256": found.digest,
-            "recipe": found.adapted.method,
+            "training_data_sha256": refitted.digest,
+            "recipe": refitted.adapted.method,
             "base": base.version,
-            "labels": found.labels,
-            "verdict": str(found.figures.verdict),
+            "labels": refitted.labels,
+            "verdict": str(refitted.figures.verdict),
         }
-        blob = artifacts.pack(found.adapted.model, about)
+        blob = artifacts.pack(refitted.adapted.model, about)
         now_us = int(datetime.now(UTC).timestamp() * 1e6)
-        version = artifacts.store(engine, blob, card(found, base.version, names), author or "tierwise train", now_us)
+        version = artifacts.store(engine, blob, card(refitted, base.version, names), author or "tierwise train", now_us)
         if out is not None:
             artifacts.export(engine, version, out)
         print(artifacts.card_of(engine, version))
         typer.echo(f"stored: artefact {version}, {len(blob):,} bytes", err=True)
-        _propose(found, labelled_requests, propose, author, configured, engine)
+        _propose(refitted, labelled_requests, propose, author, configured, engine)
 
 
 def _propose(
-    found: "Refit",
+    refitted: "Refit",
     labelled_requests: "list[LabelledRequest]",
     wanted: bool | None,
     author: str | None,
@@ -140,15 +140,15 @@ def _propose(
     from router.policies import lifecycle
     from router.policies.versions import in_force
 
-    verdict = found.figures.verdict
+    verdict = refitted.figures.verdict
     is_proposed = verdict in (HoldoutVerdict.BETTER, HoldoutVerdict.NO_DIFFERENCE) if wanted is None else wanted
     if not is_proposed:
         typer.echo(f"not proposed ({verdict}); --propose does it all the same", err=True)
         return
     begin(configured, engine)
-    model = found.adapted.model
+    model = refitted.adapted.model
     moved = same_share(labelled_requests, in_force(engine), model)
-    note = f"classifier refitted from {found.labels} labels: {verdict}"
+    note = f"classifier refitted from {refitted.labels} labels: {verdict}"
     version = lifecycle.propose(engine, {"classifier": model.version, **moved}, configured.tiers, actor(author, note))
     typer.echo(
         f"proposed: policy version {version}; next: tierwise policy canary {version} --shadow, or --share 0.05",
@@ -165,5 +165,5 @@ def _place(path: Path, base_directory: Path | None) -> None:
     if not graded:
         raise LabelsError(f"{path}: no graded queries")
     model = artifact.load(base_directory)
-    found = place(model, [each.turns for each in graded], [each.right for each in graded])
-    print(json.dumps({"ability": round(found, 3), "graded": len(graded), "artifact": model.version}))
+    refitted = place(model, [each.turns for each in graded], [each.right for each in graded])
+    print(json.dumps({"ability": round(refitted, 3), "graded": len(graded), "artifact": model.version}))

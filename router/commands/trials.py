@@ -44,42 +44,42 @@ def canary(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Try a version on a share of conversations, or in the shadow of the one in force; list trials without one."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies import canary_lifecycle
 
     if stop and version is not None:
         raise typer.BadParameter("--stop takes no version: there is one trial at a time")
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         if stop:
-            print(f"stopped: {canary_lifecycle.told(canary_lifecycle.stop(engine, actor(author, note)))}")
+            print(f"stopped: {canary_lifecycle.describe(canary_lifecycle.stop(engine, actor(author, note)))}")
             return
         if version is None:
-            show([_row(found, engine, configured) for found in canary_lifecycle.history(engine)], COLUMNS, form)
+            show([_row(canary, engine, configured) for canary in canary_lifecycle.history(engine)], COLUMNS, form)
             return
         chosen = share if share is not None else 1.0 if shadow else SHARE
         mode = canary_lifecycle.Mode.SHADOW if shadow else canary_lifecycle.Mode.CANARY
         by = actor(author, note)
         begun = canary_lifecycle.start(engine, version, chosen, configured.tiers, by, mode=mode, on_success=on_success)
-    print(f"{canary_lifecycle.told(begun)}; tierwise policy canary --stop ends it")
+    print(f"{canary_lifecycle.describe(begun)}; tierwise policy canary --stop ends it")
 
 
-def _row(found: "Canary", engine: "Engine", configured: "Settings") -> dict[str, object]:
+def _row(canary: "Canary", engine: "Engine", configured: "Settings") -> dict[str, object]:
     return {
-        "started": when(found.started_at_us),
-        "version": found.version,
-        "control": found.control,
-        "mode": found.mode.value,
-        "share": found.share,
-        "state": found.state.value,
-        "on_success": found.on_success,
-        "ended": when(found.ended_at_us) if found.ended_at_us is not None else None,
-        "verdict": found.verdict or _so_far(found, engine, configured),
-        "author": found.author,
-        "note": found.note,
+        "started": when(canary.started_at_us),
+        "version": canary.version,
+        "control": canary.control,
+        "mode": canary.mode.value,
+        "share": canary.share,
+        "state": canary.state.value,
+        "on_success": canary.on_success,
+        "ended": when(canary.ended_at_us) if canary.ended_at_us is not None else None,
+        "verdict": canary.verdict or _so_far(canary, engine, configured),
+        "author": canary.author,
+        "note": canary.note,
     }
 
 
-def _so_far(found: "Canary", engine: "Engine", configured: "Settings") -> str | None:
+def _so_far(canary: "Canary", engine: "Engine", configured: "Settings") -> str | None:
     """What the guards say of a canary that runs, by all that the books hold by now."""
     from router.canary.monitor import verdict_of
     from router.canary.verdicts import HarmLimits
@@ -87,7 +87,7 @@ def _so_far(found: "Canary", engine: "Engine", configured: "Settings") -> str | 
     from router.policies.versions import PolicyBook
 
     book = PolicyBook(engine)
-    if found.state is not CanaryState.RUNNING or found.mode is not Mode.CANARY or book.trial is None:
+    if canary.state is not CanaryState.RUNNING or canary.mode is not Mode.CANARY or book.trial is None:
         return None
     limits = HarmLimits(**configured.canary.model_dump())
-    return str(verdict_of(engine, found, book.trial, book.active, time.time_ns() // 1_000, limits))
+    return str(verdict_of(engine, canary, book.trial, book.active, time.time_ns() // 1_000, limits))

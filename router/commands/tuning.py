@@ -47,7 +47,7 @@ def backtest(
 ) -> None:
     """Replay past requests under other dials: shares, cost, what is left, waiting time and quality, with intervals."""
     from router.clock import SystemClock
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies import dials
     from router.policies.lifecycle import version_of
     from router.policies.versions import in_force
@@ -59,9 +59,9 @@ def backtest(
     chosen, changes = window(since, until, zone, datetime.now(UTC)), dials.read(settings or ())
     if version is None and not changes:
         raise typer.BadParameter("say what to test: a VERSION, or --set DIAL=NUMBER")
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         today = in_force(engine)
-        tested = dials.changed(version_of(engine, version).policy, changes)
+        tested = dials.with_changes(version_of(engine, version).policy, changes)
         dials.require_fits(tested, configured.tiers)
         traffic = _read(engine, chosen)
         measuring, caps = Backtest(traffic), Caps(traffic)
@@ -72,29 +72,29 @@ def backtest(
             "always fast": always(traffic),
             "shuffled": shuffle(traffic, proposed),
         }
-        found = {name: (measuring.figures(chances), quality(traffic, chances)) for name, chances in columns.items()}
+        results = {name: (measuring.figures(chances), quality(traffic, chances)) for name, chances in columns.items()}
         if version is not None and not changes and predictions.was_in_force(engine, version) is None:
             predictions.keep(
-                engine, version, "backtest", *found["proposed"], chosen, len(traffic), SystemClock().now_us()
+                engine, version, "backtest", *results["proposed"], chosen, len(traffic), SystemClock().now_us()
             )
     by_segment = {name: measuring.figures(proposed, rows) for name, rows in segments_of(traffic)}
     by_country = {name: measuring.figures(proposed, rows, quantiles=False) for name, rows in countries_of(traffic)}
     match form:
         case Format.JSON:
-            shown = {
+            report = {
                 "changes": {
                     name: {"before": a, "after": b} for name, (a, b) in dials.differences(today, tested).items()
                 },
                 "requests": len(traffic),
                 "others": traffic.others,
                 "assumptions": ASSUMPTIONS,
-                "policies": {name: _json(figures, of) for name, (figures, of) in found.items()},
+                "policies": {name: _json(figures, of) for name, (figures, of) in results.items()},
                 "segments": {name: _json(figures) for name, figures in by_segment.items()},
                 "countries": {name: _json(figures) for name, figures in by_country.items()},
             }
-            print(json.dumps(shown, indent=2))
+            print(json.dumps(report, indent=2))
         case Format.CSV:
-            lines = [_line(name, *cell) for name, (figures, of) in found.items() for cell in _cells(figures, of)]
+            lines = [_line(name, *cell) for name, (figures, of) in results.items() for cell in _cells(figures, of)]
             lines += [_line("proposed", *cell, segment=name) for name, f in by_segment.items() for cell in _cells(f)]
             lines += [_line("proposed", *cell, country=name) for name, f in by_country.items() for cell in _cells(f)]
             show(lines, LINE, form)
@@ -103,14 +103,18 @@ def backtest(
                 f"Against version {today.version} in force: {changes_text(dials.differences(today, tested)) or 'same'}"
             )
             print(f"{len(traffic)} queries that a score decided; {traffic.others} others stay as they are\n")
-            show(_table({name: _texts(figures, of) for name, (figures, of) in found.items()}), ("figure", *found), form)
+            show(
+                _table({name: _texts(figures, of) for name, (figures, of) in results.items()}),
+                ("figure", *results),
+                form,
+            )
             if len(by_segment) > 1:
                 texts = {name: _texts(figures) for name, figures in by_segment.items()}
                 show(_table(texts), ("figure", *by_segment), form, "proposed, by segment")
             if len(by_country) > 1:
                 rows = [{"country": name} | _texts(figures) for name, figures in by_country.items()]
                 show(rows, ("country", *IN_BRIEF), form, "proposed, by country")
-            print(_explained(found["proposed"][1]))
+            print(_footnotes(results["proposed"][1]))
 
 
 def solve(
@@ -129,7 +133,7 @@ def solve(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Find the thresholds that meet a target and use what it allows, from past requests."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.policies import dials, lifecycle
     from router.policies.versions import in_force
     from router.reports.window import window
@@ -139,14 +143,14 @@ def solve(
     limits = SolverTargets(max_deep_share, max_cost_per_1k, min_margin, min_quality)
     chosen = window(since, until, zone, datetime.now(UTC))
     made = None
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         today = in_force(engine)
         traffic = _read(engine, chosen)
         solution = Solver(traffic, today, limits, segment=segment).solve()
         changes = dials.differences(today, solution.policy)
         if propose and changes:
             begin(configured, engine)
-            why = note or f"solved for {_asked(limits)} on {solution.requests} queries since {since}"
+            why = note or f"solved for {_describe_targets(limits)} on {solution.requests} queries since {since}"
             wanted = {name: after for name, (_, after) in changes.items()}
             by = actor(author, why)
             made = lifecycle.propose(engine, wanted, configured.tiers, by)
@@ -154,7 +158,7 @@ def solve(
             predictions.keep(engine, made, "solve", *predicted, chosen, solution.requests, by.now_us, segment)
     match form:
         case Format.JSON:
-            print(json.dumps(_solved(solution, today, made), indent=2))
+            print(json.dumps(_solution_fields(solution, today, made), indent=2))
         case Format.CSV:
             lines = [_line("solved", *cell) for cell in _cells(solution.figures, solution.quality)]
             show(lines, LINE, form)
@@ -165,7 +169,7 @@ def solve(
             if solution.note is not None:
                 print(f"Mind: {solution.note}")
             show(_table({"predicted": _texts(solution.figures, solution.quality)}), ("figure", "predicted"), form)
-            print(_explained(solution.quality))
+            print(_footnotes(solution.quality))
             if made is not None:
                 print(f"version {made} is proposed; tierwise policy activate {made} puts it in force")
 
@@ -180,14 +184,14 @@ def _read(engine: "Engine", chosen: "Window") -> "Traffic":
     return traffic
 
 
-def _asked(limits: object) -> str:
+def _describe_targets(limits: object) -> str:
     from dataclasses import asdict
 
     named = asdict(limits)  # type: ignore[call-overload]
     return ", ".join(f"{name} {value:g}" for name, value in named.items() if value is not None)
 
 
-def _solved(solution: "Solution", today: "Policy", made: int | None) -> dict[str, object]:
+def _solution_fields(solution: "Solution", today: "Policy", made: int | None) -> dict[str, object]:
     from router.policies.dials import dials_of
 
     return {
@@ -210,19 +214,19 @@ def _cells(figures: "Figures", of: "Quality | None" = None) -> list[tuple[str, "
 
 
 def _json(figures: "Figures", of: "Quality | None" = None) -> dict[str, object]:
-    found: dict[str, object] = {
-        name: {"value": known(cell.value), "low": known(cell.low), "high": known(cell.high)}
+    fields: dict[str, object] = {
+        name: {"value": finite_or_none(cell.value), "low": finite_or_none(cell.low), "high": finite_or_none(cell.high)}
         for name, cell in _cells(figures, of)
     }
     if of is not None:
-        found |= {"ratings": of.labels, "effective_ratings": round(of.effective_labels, 1), "quality_doubt": of.doubt}
-    return found
+        fields |= {"ratings": of.labels, "effective_ratings": round(of.effective_labels, 1), "quality_doubt": of.doubt}
+    return fields
 
 
 def _line(
     policy: str, figure: str, cell: "Measured | Interval", segment: str = "", country: str = ""
 ) -> dict[str, object]:
-    ends = {"value": known(cell.value), "low": known(cell.low), "high": known(cell.high)}
+    ends = {"value": finite_or_none(cell.value), "low": finite_or_none(cell.low), "high": finite_or_none(cell.high)}
     return {"policy": policy, "segment": segment, "country": country, "figure": figure, **ends}
 
 
@@ -249,13 +253,13 @@ def interval_text(name: str, cell: "Measured | Interval") -> str:
     return f"{cell.value * scale:.4g}{unit} [{cell.low * scale:.4g}, {cell.high * scale:.4g}]"
 
 
-def _explained(of: "Quality") -> str:
+def _footnotes(of: "Quality") -> str:
     lines = ["95 % intervals in brackets; money in dollars per thousand of these queries.", *ASSUMPTIONS]
     if of.doubt is not None:
         lines.append(f"quality: not enough evidence, {of.doubt}")
     return "\n".join(lines)
 
 
-def known(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     """A number as JSON and CSV have it: what is not known is None."""
     return None if math.isnan(value) else round(value, 9)

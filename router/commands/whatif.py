@@ -40,7 +40,7 @@ def whatif(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Work a past window out again with other assumptions: before, after each change in turn, and what it moves."""
-    from router.commands.opening import opened
+    from router.commands.opening import open_books
     from router.reports.whatif import Levers, steps
     from router.reports.window import window
 
@@ -58,7 +58,7 @@ def whatif(
         quality_elasticity=_number("quality-elasticity", quality_elasticity, most=10) or Decimal(0),
     )
     chosen = window(since, until, zone, datetime.now(UTC))
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         before = _state(engine, chosen)
         if unknown := levers.countries.keys() - before.countries.keys():
             raise typer.BadParameter(f"--country: no query came from {', '.join(sorted(unknown))}")
@@ -121,13 +121,13 @@ def _row(what: str, state: "Scenario") -> dict[str, object]:
 
 
 def _mix(texts: list[str]) -> dict[str, Decimal]:
-    found = {}
+    shares = {}
     for text in texts:
         code, _, share = text.partition("=")
-        found[code.upper()] = _number("country", share, most=1) or Decimal(0)
-    if sum(found.values(), Decimal(0)) > 1:
+        shares[code.upper()] = _number("country", share, most=1) or Decimal(0)
+    if sum(shares.values(), Decimal(0)) > 1:
         raise typer.BadParameter("--country: the shares are more than 1 together")
-    return found
+    return shares
 
 
 def _number(name: str, text: str | None, most: int = 10**6) -> Decimal | None:

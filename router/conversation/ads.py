@@ -47,24 +47,24 @@ class AdLexicon:
     def view(self, texts: Iterable[str]) -> AdView:
         """Read what the user said last."""
         text = "\n".join(text[-LONGEST_READ:] for text in texts)[-LONGEST_READ:].casefold().replace("’", "'")
-        found = self._in_words(words_of(text))
+        kinds = self._in_words(words_of(text))
         if not text.isascii() and max(text) >= FIRST_UNSPACED:
             for part, what in self._contained:
-                found |= what if part in text else 0
+                kinds |= what if part in text else 0
         if _DIGIT.search(text):
             for pattern, what in self._said:
-                found |= what if pattern.search(text) else 0
-        return AdView(bool(found & SENSITIVE), bool(found & COMMERCIAL))
+                kinds |= what if pattern.search(text) else 0
+        return AdView(bool(kinds & SENSITIVE), bool(kinds & COMMERCIAL))
 
     def _in_words(self, words: Sequence[str]) -> int:
-        found = 0
+        kinds = 0
         for place, word in enumerate(words):
-            found |= self._words.get(word, 0)
+            kinds |= self._words.get(word, 0)
             for stem, what in self._stems.get(word[:LEAST_STEM], ()):
-                found |= what if word.startswith(stem) else 0
+                kinds |= what if word.startswith(stem) else 0
             for phrase, what in self._phrases.get(word, ()):
-                found |= what if words[place : place + len(phrase)] == phrase else 0
-        return found
+                kinds |= what if words[place : place + len(phrase)] == phrase else 0
+        return kinds
 
     def _take(self, table: Mapping[str, Any], what: int) -> None:
         for key, entries in table.items():
@@ -97,13 +97,13 @@ def load_lexicon() -> AdLexicon:
 
 def last_user_texts(messages: Sequence[Mapping[str, Any]], turns: int = TURNS_READ) -> list[str]:
     """The texts of the last user turns, oldest first."""
-    found: list[str] = []
+    texts: list[str] = []
     for message in reversed(messages):
         if message.get("role") == "user":
-            found.append(_text(message.get("content")))
-            if len(found) == turns:
+            texts.append(_text(message.get("content")))
+            if len(texts) == turns:
                 break
-    return found[::-1]
+    return texts[::-1]
 
 
 def _text(content: Any) -> str:

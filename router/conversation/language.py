@@ -52,8 +52,8 @@ _NOT_IN_BULGARIAN = frozenset("ыэё")
 def guess(text: str) -> str | None:
     """The ISO 639-1 code of the language; None where it cannot be told."""
     read = text[:LONGEST_READ].casefold()
-    if not read.isascii() and (found := _by_script(read)):
-        return found
+    if not read.isascii() and (script := _by_script(read)):
+        return script
     words = words_of(read)
     hits: dict[str, int] = {}
     for word in words:

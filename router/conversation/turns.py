@@ -73,11 +73,11 @@ class _Standing(msgspec.Struct, frozen=True):
 
 def read(turns: Sequence[Turn], *, regenerated: bool = False) -> ConversationView:
     """Read a conversation, oldest turn first; `regenerated` tells that these very messages were answered before."""
-    said = _utterances(turns)
-    if not said:
+    utterances = _utterances(turns)
+    if not utterances:
         return ConversationView(Kind.NEW, (tuple(turns[-1:]),))
-    last = said[-1]
-    if is_housekeeping(last.turns[-1].text) or (len(said) == 1 and _is_errand(turns)):
+    last = utterances[-1]
+    if is_housekeeping(last.turns[-1].text) or (len(utterances) == 1 and _is_errand(turns)):
         return ConversationView(Kind.HOUSEKEEPING, (last.turns,))
     if last.is_thanks:
         return ConversationView(Kind.THANKS, (last.turns,))
@@ -93,74 +93,74 @@ def read(turns: Sequence[Turn], *, regenerated: bool = False) -> ConversationVie
 def _fold(last: Utterance) -> ConversationView:
     """Walk back to where the subject began, then forward over what was said about it."""
     chain: list[tuple[Utterance, Kind]] = []
-    said: Utterance | None = last
-    while said is not None:
-        kind = _kind(said)
-        chain.append((said, kind))
-        said = None if kind is Kind.NEW else said.before
+    utterance: Utterance | None = last
+    while utterance is not None:
+        kind = _kind(utterance)
+        chain.append((utterance, kind))
+        utterance = None if kind is Kind.NEW else utterance.before
     # What the window begins with is the subject, whatever it was before.
     subject, kind = chain.pop()
     standing = _Standing(subject)
     view = ConversationView(kind, standing.subjects)
-    for said, kind in reversed(chain):
-        standing, view = _step(standing, said, kind)
+    for utterance, kind in reversed(chain):
+        standing, view = _step(standing, utterance, kind)
     return view
 
 
-def _step(standing: _Standing, said: Utterance, kind: Kind) -> tuple[_Standing, ConversationView]:
-    if kind is Kind.FOLLOW_UP and said.is_substantial:
+def _step(standing: _Standing, utterance: Utterance, kind: Kind) -> tuple[_Standing, ConversationView]:
+    if kind is Kind.FOLLOW_UP and utterance.is_substantial:
         # A step up is not undone at once: it holds for one more question on the subject.
-        standing = _Standing(said, standing.current, carried=standing.steps)
+        standing = _Standing(utterance, standing.current, carried=standing.steps)
         return standing, ConversationView(kind, standing.subjects, steps_up=standing.steps_up)
     if kind is not Kind.FOLLOW_UP:
         standing = msgspec.structs.replace(standing, steps=standing.steps + 1.0)
-    has_own = not said.is_bare if kind is Kind.FOLLOW_UP else kind is Kind.PUSHBACK and said.is_substantial
-    subjects = (said.turns, *standing.subjects) if has_own else standing.subjects
+    has_own = not utterance.is_bare if kind is Kind.FOLLOW_UP else kind is Kind.PUSHBACK and utterance.is_substantial
+    subjects = (utterance.turns, *standing.subjects) if has_own else standing.subjects
     return standing, ConversationView(kind, subjects, has_own, standing.steps_up)
 
 
-def _kind(said: Utterance) -> Kind:
+def _kind(utterance: Utterance) -> Kind:
     """Tell what an utterance that asks for something is to the one before it."""
-    before = said.before
-    if before is None or said.reply is None or said.changes_topic:
+    before = utterance.before
+    if before is None or utterance.reply is None or utterance.changes_topic:
         return Kind.NEW
-    if said.is_short_answer:
+    if utterance.is_short_answer:
         return Kind.FOLLOW_UP
-    if said.pushes_back:
+    if utterance.pushes_back:
         return Kind.PUSHBACK
     # What only leans on something earlier is passed over: the words to compare with are there.
     while before.before is not None and not before.is_substantial and (before.is_bare or before.pushes_back):
         before = before.before
-    if said.repeats(before) and not said.is_bare:
+    if utterance.repeats(before) and not utterance.is_bare:
         return Kind.REGENERATE
-    return Kind.FOLLOW_UP if said.is_related_to(before) else Kind.NEW
+    return Kind.FOLLOW_UP if utterance.is_related_to(before) else Kind.NEW
 
 
 def _utterances(turns: Sequence[Turn]) -> list[Utterance]:
     """Collect what the user said last, oldest first, each with the reply before it."""
-    said: list[Utterance] = []
+    utterances: list[Utterance] = []
     run: list[Turn] = []
     reply: str | None = None
     for turn in reversed(turns):
         if turn.role == "user":
             if reply is not None:
-                said.append(Utterance(tuple(reversed(run)), reply))
+                utterances.append(Utterance(tuple(reversed(run)), reply))
                 run, reply = [], None
-                if len(said) == USER_TURNS:
+                if len(utterances) == USER_TURNS:
                     break
             run.append(turn)
         elif run and turn.role in ("assistant", "tool"):
             # Of an agent's steps the last words to the user count.
             reply = reply or (turn.text if turn.role == "assistant" else "")
     if run:
-        said.append(Utterance(tuple(reversed(run)), reply))
-    said.reverse()
+        utterances.append(Utterance(tuple(reversed(run)), reply))
+    utterances.reverse()
     before: Utterance | None = None
-    for utterance in said:
+    for utterance in utterances:
         utterance.before = before
         if before is None or not utterance.is_thanks:
             before = utterance
-    return said
+    return utterances
 
 
 def _is_errand(turns: Sequence[Turn]) -> bool:

@@ -72,10 +72,10 @@ class Utterance:
         """Tell whether nothing is asked: thanks, a greeting, a goodbye; "ok" to a question is a go-ahead."""
         if len(self.text) > 100 or self.has_attachments or not 0 < len(self.words) <= 12:
             return False
-        said = " ".join(self.words)
-        if not phrases.THANKS.fullmatch(said):
+        text = " ".join(self.words)
+        if not phrases.THANKS.fullmatch(text):
             return False
-        return not (self.answers and phrases.ACKNOWLEDGED.fullmatch(said))
+        return not (self.answers and phrases.ACKNOWLEDGED.fullmatch(text))
 
     @cached_property
     def answers(self) -> bool:
@@ -142,8 +142,8 @@ def folded(text: str) -> str:
 @lru_cache(maxsize=4_096)
 def _finds_fault(opening: str) -> bool:
     """Search the longest of the patterns; kept for a while, because every message comes again as history."""
-    found = phrases.PUSHBACK.search(opening)
-    return found is not None and found.start() <= OPENING_CHARS // 2
+    match = phrases.PUSHBACK.search(opening)
+    return match is not None and match.start() <= OPENING_CHARS // 2
 
 
 def _stems(text: str) -> frozenset[str]:
@@ -160,11 +160,11 @@ def _stems(text: str) -> frozenset[str]:
     return frozenset(stems)
 
 
-def _language(said: Utterance) -> str | None:
+def _language(utterance: Utterance) -> str | None:
     """Guess a language by its script and its small words; None when nothing tells."""
-    if _CJK.search(said.opening):
-        return "ja" if _KANA.search(said.opening) else "zh"
-    counts = _light_words(said.words[:60])
+    if _CJK.search(utterance.opening):
+        return "ja" if _KANA.search(utterance.opening) else "zh"
+    counts = _light_words(utterance.words[:60])
     best = max(counts, key=counts.__getitem__)
     return best if counts[best] >= 2 else None
 

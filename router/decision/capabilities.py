@@ -5,12 +5,10 @@ from enum import StrEnum
 
 import msgspec
 
-from router.errors import InvalidRequest
+from router.errors import CONTEXT_TOO_LONG, InvalidRequest
 from router.providers.base import ModelTarget
+from router.providers.thinking import LEAST_VISIBLE_TOKENS, THINKING_FLOOR_TOKENS
 from router.types import Tier
-
-THINKING_FLOOR_TOKENS = 1_024  # the least that providers accept as a thinking budget
-LEAST_VISIBLE_TOKENS = 256
 
 
 class Missing(StrEnum):
@@ -80,7 +78,7 @@ def incapable(missing: Set[Missing]) -> InvalidRequest:
     """The error that names what no model can take."""
     if Missing.CONTEXT in missing:
         message = "the conversation and the tokens asked for are longer than the context of the models that may answer"
-        return InvalidRequest(message, param="messages", code="context_length_exceeded")
+        return InvalidRequest(message, param="messages", code=CONTEXT_TOO_LONG)
     if Missing.IMAGES in missing:
         return InvalidRequest("no model that may answer takes images", param="messages", code="unsupported_value")
     if Missing.TOOLS in missing:

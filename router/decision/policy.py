@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, fields, replace
 from types import NoneType
 from typing import Annotated, Any, cast, get_args, get_type_hints
 
-from router.types import Tier
+from router.types import SEGMENT_NAME, Tier
 
 NEVER = 1.1  # no score is higher; a threshold above it switches a tier off
 
-SEGMENT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 DialValue = float | str | None
 

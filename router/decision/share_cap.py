@@ -5,6 +5,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
 
+WINDOW_SCORES = 1_000
 GOLDEN_RATIO = 0.6180339887498949
 
 
@@ -14,7 +15,7 @@ class ScoreWindow:
     Only queries that a score decided belong in it: no overrides, no efforts, no housekeeping.
     """
 
-    def __init__(self, reference: Sequence[float], size: int = 1_000) -> None:
+    def __init__(self, reference: Sequence[float], size: int = WINDOW_SCORES) -> None:
         ordered = sorted(reference)
         spread = [ordered[place * len(ordered) // size] for place in range(size)] if ordered else []
         # Low and high ones leave in turn, so that the distribution keeps its shape while real scores replace it.

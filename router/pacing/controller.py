@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from router.decision.policy import NEVER, Policy
-from router.types import HOUR_US
+from router.types import HOUR_US, HOURS_A_WEEK
 
 MOST_ERROR = 1.0
 LEAST_MOVED = 0.01  # a threshold of 0 counts as this much when it is raised, or no price would move it
 FULL_PRESSURE_AT = 4.0  # the price at which the parallel tier samples as little as it can
-HOURS_A_WEEK = 168
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def due_for_margin_usd(revenue_usd: float, min_margin: float, overspent_usd: flo
     return max(revenue_usd * (1.0 - min_margin) - overspent_usd, 0.0)
 
 
-def paced(pace: Pace, spent_usd: float | None, due: float | None, rule: Rule) -> Pace:
+def next_pace(pace: Pace, spent_usd: float | None, due: float | None, rule: Rule) -> Pace:
     """Move the price after an interval; where data are missing it stays, and is marked as frozen."""
     if spent_usd is None or due is None or not math.isfinite(spent_usd) or not math.isfinite(due):
         return replace(pace, is_frozen=True)
@@ -110,12 +109,12 @@ def stricter(*paces: Pace) -> Pace:
 
 
 @lru_cache(maxsize=256)
-def applied(policy: Policy, price: float) -> Policy:
+def apply_multiplier(policy: Policy, price: float) -> Policy:
     """The policy with its thresholds multiplied by the price; what is switched off stays so."""
     if price == 1.0:
         return policy
 
-    def moved(threshold: float) -> float:
+    def move(threshold: float) -> float:
         if threshold > NEVER:
             return threshold
         if price < 1.0:
@@ -124,8 +123,8 @@ def applied(policy: Policy, price: float) -> Policy:
 
     return replace(
         policy,
-        parallel_threshold=moved(policy.parallel_threshold),
-        reasoning_threshold=moved(policy.reasoning_threshold),
+        parallel_threshold=move(policy.parallel_threshold),
+        reasoning_threshold=move(policy.reasoning_threshold),
     )
 
 

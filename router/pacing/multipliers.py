@@ -122,14 +122,14 @@ def moves(engine: Engine, most: int, segment: str | None = None, *, every: bool 
         query = query.where(table.c.segment == segment)
     with engine.connect() as connection:
         steps = [_step_of(row) for row in connection.execute(query)]
-    found, later = [], dict[str, Step]()
+    moves, later = [], dict[str, Step]()
     for step in steps:
-        shown = later.get(step.segment)
-        if shown is not None and (every or shown.price != step.price or shown.is_frozen):
-            found.append(shown)
+        before = later.get(step.segment)
+        if before is not None and (every or before.price != step.price or before.is_frozen):
+            moves.append(before)
         later[step.segment] = step
-    found += later.values()  # the first that is known of each segment
-    return sorted(found, key=lambda step: (-step.interval, step.segment))[:most]
+    moves += later.values()  # the first that is known of each segment
+    return sorted(moves, key=lambda step: (-step.interval, step.segment))[:most]
 
 
 def _step_of(row: object) -> Step:

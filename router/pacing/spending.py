@@ -13,10 +13,9 @@ from router.database import codes, ids
 from router.database.tables import BudgetPeriod, LabelText, Rollup
 from router.ledger.budgets import Budget, BudgetScope
 from router.ledger.cells import QUARTERS_AN_HOUR, Grain
-from router.types import HOUR_US, Tier
+from router.types import HOUR_US, HOURS_A_WEEK, Tier
 
 LOOKBACK_MS = 15 * 60_000  # what took longer to settle is not seen
-HOURS_A_WEEK = 168
 WEEKS = 4
 BY_SCOPE = {BudgetScope.TOTAL: 0, BudgetScope.TIER: 2, BudgetScope.SEGMENT: 5}  # groupings of rollups
 
@@ -59,15 +58,15 @@ class Settled:
 Cell = tuple[str, Tier]  # the segment, and the tier chosen first
 
 
-def settled(connection: Connection, since_us: int, until_us: int) -> dict[Cell, Settled]:
+def sum_settled(connection: Connection, since_us: int, until_us: int) -> dict[Cell, Settled]:
     """Add up what was settled from an instant (inclusive) to another (exclusive)."""
-    found: dict[Cell, Settled] = {}
+    cells: dict[Cell, Settled] = {}
     for segment, tier, requests, expected, unearning in _rows(connection, REQUESTS, "r.id", since_us, until_us):
-        found[segment, tier] = Settled(int(requests), int(expected), int(unearning))
+        cells[segment, tier] = Settled(int(requests), int(expected), int(unearning))
     for segment, tier, calls, cost, unpriced in _rows(connection, CALLS, "c.request_id", since_us, until_us):
         more = Settled(calls=int(calls), cost_nanousd=int(cost), unpriced=int(unpriced))
-        found[segment, tier] = found.get((segment, tier), Settled()) + more
-    return found
+        cells[segment, tier] = cells.get((segment, tier), Settled()) + more
+    return cells
 
 
 def under(budget: Budget, cells: Mapping[Cell, Settled]) -> Settled:
@@ -88,7 +87,7 @@ def total(cells: Iterable[Settled]) -> Settled:
     return sum(cells, Settled())
 
 
-def left_nanousd(connection: Connection, budget: Budget, start_us: int) -> int:
+def remaining_nanousd(connection: Connection, budget: Budget, start_us: int) -> int:
     """What a budget still has in a period."""
     here = (BudgetPeriod.budget_id == budget.id, BudgetPeriod.start_us == start_us)
     return budget.limit_nanousd - int(connection.scalar(select(BudgetPeriod.settled_nanousd).where(*here)) or 0)

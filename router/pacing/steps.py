@@ -14,8 +14,7 @@ from router.database.pace_tables import PaceStep
 from router.decision.policy import Policy
 from router.ledger import budgets
 from router.ledger.budgets import Budget, BudgetScope, Period
-from router.pacing import controller
-from router.pacing import spending as settled
+from router.pacing import controller, spending
 from router.pacing.controller import Pace, Rule, WeekPlan
 from router.pacing.spending import Cell, Settled
 from router.types import HOUR_US, Tier
@@ -82,12 +81,12 @@ class Stepping:
         before = {step.segment: step for step in last if step.goes_on(self._policy)}
         since = {segment: self._since(step) for segment, step in before.items()}
         recent = self._cells(self._until - self._interval_us)
-        found = []
+        steps = []
         for segment in sorted({segment for segment, _ in recent}):
             first = since.get(segment, self._until - self._interval_us)
-            if step := self._stepped(segment, before.get(segment), first):
-                found.append(step)
-        return found
+            if step := self._next_step(segment, before.get(segment), first):
+                steps.append(step)
+        return steps
 
     def _since(self, step: Step) -> int:
         """From when on nothing was decided yet: what frozen steps saw is looked at again."""
@@ -104,10 +103,10 @@ class Stepping:
                 break
         return max(since, self._until - LONGEST_WINDOW_US)
 
-    def _stepped(self, segment: str, before: Step | None, since: int) -> Step | None:
+    def _next_step(self, segment: str, before: Step | None, since: int) -> Step | None:
         own = self._policy.for_segment(segment)
         pace = Pace() if before is None else Pace(before.price, before.error, before.is_frozen)
-        mine = settled.total(c for (name, _), c in self._paid(since, pace.price).items() if name == segment)
+        mine = spending.total(c for (name, _), c in self._spending_since(since, pace.price).items() if name == segment)
         window, overspent = self._until - since, before.overspent_nanousd if before is not None else 0
         dues = []
         for budget in covering(self._budgets, segment):
@@ -116,11 +115,11 @@ class Stepping:
             dues.append(_margin_due(mine, own.min_margin, overspent, window))
         if not dues:
             return None
-        paces = [(controller.paced(pace, due.spent_usd, due.due_usd, self._rule), due) for due in dues]
+        paces = [(controller.next_pace(pace, due.spent_usd, due.due_usd, self._rule), due) for due in dues]
         after = controller.stricter(*(pace for pace, _ in paces))
         due = next(due for pace, due in paces if pace == after)
         if own.min_margin is not None and not after.is_frozen:
-            overspent = _carried(mine, own.min_margin, overspent, window)
+            overspent = _carry_over(mine, own.min_margin, overspent, window)
         return Step(
             segment=segment,
             interval=self._interval,
@@ -141,17 +140,17 @@ class Stepping:
         """What a budget had due, in proportion to what is left of it and of its plan."""
         start = budget.period.start_us(self._until - 1)
         since = max(since, start)
-        spending = settled.under(budget, self._paid(since, price))
-        if not is_known or _is_vague(spending.unpriced, spending.calls):
+        spent = spending.under(budget, self._spending_since(since, price))
+        if not is_known or _is_vague(spent.unpriced, spent.calls):
             return _Due(str(budget), None, None)
-        left = settled.left_nanousd(self._connection, budget, start) + spending.cost_nanousd
-        plan = WeekPlan.of(settled.hours_of_week(self._connection, self._until, budget.scope, budget.subject))
+        left = spending.remaining_nanousd(self._connection, budget, start) + spent.cost_nanousd
+        plan = WeekPlan.of(spending.hours_of_week(self._connection, self._until, budget.scope, budget.subject))
         planned = plan.between(since, self._until)
         due = controller.due_usd(planned, left / NANO, plan.between(since, _end_us(budget.period, start)))
-        return _Due(str(budget), spending.cost_nanousd / NANO, due)
+        return _Due(str(budget), spent.cost_nanousd / NANO, due)
 
-    def _paid(self, since: int, price: float) -> Mapping[Cell, Settled]:
-        """What was paid; in a dry run what would have been, deep spending taken to fall as the price rises."""
+    def _spending_since(self, since: int, price: float) -> Mapping[Cell, Settled]:
+        """What was spent since an instant; in a dry run what would have been, were prices acted on."""
         cells = self._cells(since)
         if self._policy.pacing == "on":
             return cells
@@ -162,7 +161,7 @@ class Stepping:
 
     def _cells(self, since: int) -> dict[Cell, Settled]:
         if since not in self._read:
-            self._read[since] = settled.settled(self._connection, since, self._until)
+            self._read[since] = spending.sum_settled(self._connection, since, self._until)
         return self._read[since]
 
 
@@ -188,7 +187,7 @@ def _margin_due(mine: Settled, min_margin: float, overspent_nanousd: int, window
     return _Due(MARGIN, mine.cost_nanousd / NANO, due)
 
 
-def _carried(mine: Settled, min_margin: float, overspent_nanousd: int, window_us: int) -> int:
+def _carry_over(mine: Settled, min_margin: float, overspent_nanousd: int, window_us: int) -> int:
     """What was spent above the margin so far, within bounds: what is older than an hour is written off."""
     allowed = mine.expected_nanousd * (1.0 - min_margin)
     usual = max(allowed, 0.0) / max(window_us, 1)

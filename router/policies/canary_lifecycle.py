@@ -16,7 +16,7 @@ from router.policies.dials import Wiring, WrongPolicy
 from router.policies.lifecycle import Actor, require_on_top, require_validated, row_of
 from router.policies.versions import PolicyAction, PolicyState, newest, note_act, put_in_force
 
-__all__ = ["Canary", "CanaryState", "Mode", "history", "passed", "roll_back", "running", "start", "stop"]
+__all__ = ["Canary", "CanaryState", "Mode", "history", "pass_canary", "roll_back", "running", "start", "stop"]
 
 GUARD = "tierwise"
 WAIT, ACTIVATE = "wait", "activate"
@@ -41,7 +41,7 @@ def start(
         if current is None:
             raise WrongPolicy("no version is in force that this one could be compared with; activate one first")
         if (canary := open_canary(connection)) is not None:
-            raise WrongPolicy(f"{told(canary)}; stop it first: tierwise policy canary --stop")
+            raise WrongPolicy(f"{describe(canary)}; stop it first: tierwise policy canary --stop")
         require_on_top(row, current)
         require_validated(connection, row, wiring)
         values = {
@@ -57,7 +57,7 @@ def start(
         }
         made = connection.execute(insert(CanaryRow).values(**values).returning(CanaryRow.id)).scalar_one()
         act = PolicyAction.SHADOW_STARTED if mode == Mode.SHADOW else PolicyAction.CANARY_STARTED
-        _note(connection, act, version, current.version, _started(share, on_success, mode, actor.note), actor)
+        _note(connection, act, version, current.version, _describe_start(share, on_success, mode, actor.note), actor)
         return _canary(connection, made)
 
 
@@ -71,7 +71,7 @@ def stop(engine: Engine, actor: Actor, canary_id: int | None = None) -> Canary:
         if canary is None:
             raise WrongPolicy("no version is on trial, so there is nothing to stop")
         if canary_id is not None and canary_id != canary.id:
-            raise WrongPolicy(f"that trial has ended by now; {told(canary)}")
+            raise WrongPolicy(f"that trial has ended by now; {describe(canary)}")
         end_canary(connection, canary, CanaryState.STOPPED, canary.verdict, actor.now_us)
         _note(connection, PolicyAction.CANARY_STOPPED, canary.version, canary.control, actor.note, actor)
         return _canary(connection, canary.id)
@@ -89,7 +89,7 @@ def roll_back(engine: Engine, canary_id: int, verdict: str, now_us: int) -> bool
         return True
 
 
-def passed(engine: Engine, canary_id: int, verdict: str, now_us: int, wiring: Wiring | None = None) -> bool:
+def pass_canary(engine: Engine, canary_id: int, verdict: str, now_us: int, wiring: Wiring | None = None) -> bool:
     """Note that a trial did well: it waits for a person, or its version comes in force, as was set when it started.
 
     Where the configuration is another by now, it waits. False when it is no longer running.
@@ -122,14 +122,14 @@ def history(engine: Engine, limit: int = 50) -> list[Canary]:
         return [canary_of(row) for row in connection.execute(query).all()]
 
 
-def told(canary: Canary) -> str:
+def describe(canary: Canary) -> str:
     """Say in a few words what is on trial."""
     how = "decides in the shadow of" if canary.mode is Mode.SHADOW else "answers in place of"
     waits = ", has passed and waits for a person" if canary.state is CanaryState.WAITING else ""
     return f"version {canary.version} {how} version {canary.control} for {canary.share:.4g} of conversations{waits}"
 
 
-def _started(share: float, on_success: str, mode: str, note: str) -> str:
+def _describe_start(share: float, on_success: str, mode: str, note: str) -> str:
     then = f", then {on_success}" if mode == Mode.CANARY else ""
     return f"share {share:.4g}{then}" + (f": {note}" if note else "")
 

@@ -70,31 +70,31 @@ def fingerprint(wiring: Wiring) -> str:
     tiers = (wiring.fast, wiring.reasoning, wiring.parallel)
     called = [(t.api_base, t.effort, t.max_thinking_tokens, t.ability) for t in tiers]
     sampled = wiring.parallel
-    named = (wiring.fast.model, wiring.reasoning.model, tuple(sampled.models))
-    told = repr((called, named, sampled.max_samples, sampled.confidence, sampled.escalate_to))
-    return blake2b(told.encode(), digest_size=16).hexdigest()
+    models = (wiring.fast.model, wiring.reasoning.model, tuple(sampled.models))
+    wired = repr((called, models, sampled.max_samples, sampled.confidence, sampled.escalate_to))
+    return blake2b(wired.encode(), digest_size=16).hexdigest()
 
 
 def read(settings: Sequence[str]) -> dict[str, DialValue]:
     """Read `DIAL=VALUE` texts, where `none` unsets a dial; raises WrongPolicy naming the one that is wrong."""
-    found: dict[str, DialValue] = {}
+    values: dict[str, DialValue] = {}
     for setting in settings:
         name, equals, text = (part.strip() for part in setting.partition("="))
         if not equals:
             raise WrongPolicy(f"{setting!r} is not of the form DIAL=VALUE, such as reasoning_threshold=0.3")
-        if name in found:
+        if name in values:
             raise WrongPolicy(f"{name} is set twice")
         _require_known(name)
-        found[name] = _value(name, text)
-    return found
+        values[name] = _value(name, text)
+    return values
 
 
-def named(policy: Policy) -> dict[str, DialValue]:
+def dials_by_name(policy: Policy) -> dict[str, DialValue]:
     """Every dial of a policy by its name, those of segments by their names with dots where they are set."""
-    found: dict[str, DialValue] = {name: getattr(policy, name) for name in DIALS}
+    values: dict[str, DialValue] = {name: getattr(policy, name) for name in DIALS}
     for segment, dials in sorted(policy.segments.items()):
-        found |= {f"{IN_SEGMENT}{segment}.{name}": value for name, value in dials.own().items()}
-    return found
+        values |= {f"{IN_SEGMENT}{segment}.{name}": value for name, value in dials.own().items()}
+    return values
 
 
 def dials_of(policy: Policy) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def dials_of(policy: Policy) -> dict[str, Any]:
     return {name: getattr(policy, name) for name in DIALS} | {"segments": segments}
 
 
-def changed(policy: Policy, changes: Mapping[str, DialValue], version: int = 0) -> Policy:
+def with_changes(policy: Policy, changes: Mapping[str, DialValue], version: int = 0) -> Policy:
     """Set dials on top of a policy; raises WrongPolicy naming a wrong or unknown one."""
     segments = {segment: dict[str, DialValue](dials.own()) for segment, dials in policy.segments.items()}
     own: dict[str, DialValue] = {name: getattr(policy, name) for name in DIALS}
@@ -123,11 +123,11 @@ def changed(policy: Policy, changes: Mapping[str, DialValue], version: int = 0) 
 
 def differences(before: Policy, after: Policy) -> dict[str, Change]:
     """The dials in which two policies differ; one that only one of them has is None in the other."""
-    old, new = named(before), named(after)
+    old, new = dials_by_name(before), dials_by_name(after)
     return {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
 
 
-def shown(value: DialValue) -> str:
+def format_dial(value: DialValue) -> str:
     """Write a dial as `read` takes it."""
     if value is None:
         return NONE

@@ -20,17 +20,18 @@ from router.policies.dials import (
     Change,
     Wiring,
     WrongPolicy,
-    changed,
     dials_of,
     differences,
     fingerprint,
     require_fits,
+    with_changes,
 )
 from router.policies.versions import (
     BUILT_IN,
     PolicyAction,
     PolicyState,
     add_version,
+    built_in_beside,
     newest,
     note_act,
     policy_of,
@@ -97,7 +98,7 @@ def propose(
         if base is not None and base != now:
             raise WrongPolicy(f"version {base} was in force when you began, version {now} is now; look at it again")
         parent = policy_of(current.version, current.body) if current else BUILT_IN
-        proposed = changed(parent, changes)
+        proposed = with_changes(parent, changes)
         _require_possible(connection, proposed, wiring)
         if not differences(parent, proposed):
             raise WrongPolicy(f"this changes nothing: version {parent.version} has the same dials")
@@ -173,7 +174,7 @@ def version_of(engine: Engine, version: int | None = None) -> Version:
                 BUILT_IN, None, "tierwise", "built-in dials; nothing was activated", 0, PolicyState.ACTIVE, {}
             )
         policy = policy_of(row.version, row.body)
-        changes = differences(_policy(connection, row.parent), policy)
+        changes = _changes(connection, row.parent, row)
         made = (row.parent, row.author, row.note, row.created_at)
         return Version(policy, *made, PolicyState(row.state), changes, row.validated_at)
 
@@ -190,7 +191,7 @@ def history(engine: Engine, limit: int = 50) -> list[LogEntry]:
                 row.author,
                 row.note,
                 row.created_at,
-                differences(_policy(connection, row.previous), _policy(connection, row.version)),
+                _changes(connection, row.previous, row_of(connection, row.version)),
             )
             for row in connection.execute(query).all()
         ]
@@ -251,8 +252,11 @@ def _end_own_trial(connection: Connection, version: int, actor: Actor) -> None:
     end_canary(connection, canary, CanaryState.ACTIVATED, canary.verdict, actor.now_us)
 
 
-def _policy(connection: Connection, version: int | None) -> Policy:
-    if version is None:
-        return BUILT_IN
-    row = row_of(connection, version)
-    return policy_of(row.version, row.body)
+def _changes(connection: Connection, before: int | None, row: Any) -> Mapping[str, Change]:
+    """What a stored version has other than another one; than the built-in dials of its time where there is none."""
+    if before is None:
+        earlier = built_in_beside(row.body)
+    else:
+        other = row_of(connection, before)
+        earlier = policy_of(other.version, other.body)
+    return differences(earlier, policy_of(row.version, row.body))

@@ -18,9 +18,9 @@ from router.database.engine import exclusive
 from router.database.tables import PolicyEvent, PolicyVersion
 from router.decision.policy import DIALS, Dial, Policy, SegmentDials, stored_defaults
 from router.policies.canaries import Canary, CanaryState, Mode, end_canary, open_canary
+from router.types import CONFIG_AUTHOR
 
 BUILT_IN = Policy(version=0)  # what is in force where nothing was ever activated
-CONFIG_AUTHOR = "config"
 MASK = 2**64 - 1
 
 
@@ -150,9 +150,14 @@ def policy_of(version: int, body: Mapping[str, Any], dials: Mapping[str, Dial] =
     return Policy(version=version, **{**stored_defaults(dials), **body, "segments": segments})
 
 
+def built_in_beside(body: Mapping[str, Any], dials: Mapping[str, Dial] = DIALS) -> Policy:
+    """The built-in dials as they were when a version was stored: what came later reads as it does of that version."""
+    return policy_of(0, {name: dial.default for name, dial in dials.items() if name in body}, dials)
+
+
 def policy_of_file(values: Mapping[str, Any], before: Policy = BUILT_IN, dials: Mapping[str, Dial] = DIALS) -> Policy:
     """Make a policy of the file's dials; what it leaves unset of dials that came later stays as it was before."""
-    return policy_of(0, _kept(values, before, dials), dials)
+    return policy_of(0, _keep_late_dials(values, before, dials), dials)
 
 
 def import_dials(
@@ -166,7 +171,7 @@ def import_dials(
             return None
         current = newest(connection, state=PolicyState.ACTIVE)
         before = policy_of(current.version, current.body, dials) if current else BUILT_IN
-        body = _kept(values, before, dials)
+        body = _keep_late_dials(values, before, dials)
         parent = current.version if current else None
         note = "dials of the configuration file"
         version = add_version(connection, parent, body, CONFIG_AUTHOR, note, now_us)
@@ -176,7 +181,7 @@ def import_dials(
         return version
 
 
-def _kept(values: Mapping[str, Any], before: Policy, dials: Mapping[str, Dial]) -> dict[str, Any]:
+def _keep_late_dials(values: Mapping[str, Any], before: Policy, dials: Mapping[str, Dial]) -> dict[str, Any]:
     came_later = stored_defaults(dials)
     return {
         name: getattr(before, name) if value is None and name in came_later else value for name, value in values.items()

@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
 from classifier.training.corpus import CorpusMissing
-from router.pacing.controller import Pace, Rule, due_usd, paced
+from router.pacing.controller import Pace, Rule, due_usd, next_pace
 from router.tuning.traffic import Floats, Ints
 from scripts.benchmarks.pages import MEASURED
 from scripts.benchmarks.solver import DEFAULT, Pool, pool_of
@@ -145,7 +145,7 @@ class Controller:
     def __call__(self, interval: int, settled: float, price: float) -> float:
         """Move the price after an interval."""
         due = due_usd(float(self._plan[interval]), self._budget - self._seen, float(self._plan[interval:].sum()))
-        self._pace = paced(self._pace, settled - self._seen, due, RULE)
+        self._pace = next_pace(self._pace, settled - self._seen, due, RULE)
         self._seen = settled
         return self._first * self._pace.price
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from router.decision.bucketing import bucket_of
 from router.decision.policy import Policy, SegmentDials
-from router.pacing.controller import applied
+from router.pacing.controller import apply_multiplier
 from router.policies.canaries import Canary, CanaryState, Mode
 from router.policies.versions import PolicySnapshot, view_of
 
@@ -53,7 +53,7 @@ def main() -> None:
         "shadow_of, a shadow": lambda: shadow.shadow_of(mark),
         "mark of a first turn": lambda: bucket_of(7, None, MESSAGES),
         "mark of a named conversation": lambda: bucket_of(7, "0f5c2ab1-5a4e-4b0e", MESSAGES),
-        "pacing at a price of 1": lambda: applied(chosen, 1.0),
+        "pacing at a price of 1": lambda: apply_multiplier(chosen, 1.0),
     }
     for name, act in rows.items():
         print(f"{name:<36} {microseconds(act):6.2f} µs")

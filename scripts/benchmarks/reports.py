@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import typer
 from sqlalchemy import Engine, func, select
 
-from router.commands.opening import opened
+from router.commands.opening import open_books
 from router.database.tables import Adjustment, Call, Request
 from router.reports.page import MORE
 from router.reports.queries import costs
@@ -75,7 +75,7 @@ def bench(
 ) -> None:
     """Print a line per measure: what, the median, the least CPU time, its bar, and whether it held."""
     found, load = Measures(), os.getloadavg()[0]
-    with opened(config) as (_, engine):
+    with open_books(config) as (_, engine):
         requests = _scalar(engine, select(func.count()).select_from(Request))
         name = engine.dialect.name
         typer.echo(f"{name}, {requests} requests, load {load:.1f}")

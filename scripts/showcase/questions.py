@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy import Engine, func, select
 
-from router.commands.opening import opened
+from router.commands.opening import open_books
 from router.commands.output import wide_console
 from router.database import schema
 from router.database.tables import Call, Request
@@ -49,7 +49,7 @@ def demo(
     questions: list[list[str]] = json.loads(QUESTIONS.read_text())
     if url is not None:
         answers = asked(url, questions, max_tokens)
-        with opened(config) as (_, engine):
+        with open_books(config) as (_, engine):
             show(answers, booked(engine, answers))
             write_report(engine, report)
         return
@@ -158,9 +158,7 @@ def show(answers: list[dict[str, Any]], books: dict[str, tuple[int | None, int |
         table.add_row(question, tier, told["reason"], score, str(used), dollars(spent), dollars(earned))
     console = wide_console()
     console.print(table)
-    console.print(
-        f"contribution: {dollars(revenue - cost)} on {len(answers)} answers (turns before the last excluded)"
-    )
+    console.print(f"contribution: {dollars(revenue - cost)} on {len(answers)} answers (turns before the last excluded)")
 
 
 def dollars(nano: int | None) -> str:

@@ -15,7 +15,7 @@ from router.canary.confidence_sequences import (
     against_equal,
     bet,
     interval,
-    mixed,
+    mix_evidence,
 )
 
 
@@ -48,7 +48,7 @@ def test_one_huge_amount_proves_little() -> None:
 def test_more_of_the_same_is_more_evidence() -> None:
     values = np.array([0.0, 1.0])
     few, many = (
-        mixed(against_equal(values, np.array([80.0, 20.0]) * n, np.array([950.0, 50.0]) * n, SHARE_TILTS))
+        mix_evidence(against_equal(values, np.array([80.0, 20.0]) * n, np.array([950.0, 50.0]) * n, SHARE_TILTS))
         for n in (1, 5)
     )
     assert 0 < few < many

@@ -14,7 +14,7 @@ from router.database import schema
 from router.decision.policy import Policy
 from router.ledger import revenue
 from router.ledger.revenue import Assumption, RevenueBook
-from router.pacing.controller import applied
+from router.pacing.controller import apply_multiplier
 from router.pacing.multipliers import INTERVAL_US, LAG_US, Multipliers
 from router.types import Decision
 from tests.builders.desks import FixedModel, a_desk, an_ask
@@ -90,7 +90,7 @@ async def test_pacing_moves_a_whole_segment_and_no_query_by_what_it_earns(
         revenue.change(sqlite_engine, {"default": Assumption(ecpm, 58_000, 1_000_000)}, {}, "test", "", 1)
         dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
         dispatcher._revenue = RevenueBook.load(sqlite_engine)
-        dispatcher._routing._paced = lambda policy, segment: applied(policy, 1.5)
+        dispatcher._routing._paced = lambda policy, segment: apply_multiplier(policy, 1.5)
         found.append((await dispatcher.open(an_ask(country=country))).decision)
     assert len(set(found)) == 1
 

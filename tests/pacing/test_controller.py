@@ -14,10 +14,10 @@ from router.pacing.controller import (
     Pace,
     Rule,
     WeekPlan,
-    applied,
+    apply_multiplier,
     due_for_margin_usd,
     due_usd,
-    paced,
+    next_pace,
     pressure,
     stricter,
 )
@@ -29,24 +29,24 @@ amounts = st.floats(0, 1e6)
 
 @given(st.floats(RULE.least_price, RULE.most_price), st.floats(-1, 1), amounts, amounts)
 def test_steps_are_bounded_and_prices_too(price: float, error: float, spent: float, due: float) -> None:
-    after = paced(Pace(price, error), spent, due, RULE)
+    after = next_pace(Pace(price, error), spent, due, RULE)
     assert abs(math.log(after.price / price)) <= RULE.largest_step + 1e-9
     assert RULE.least_price <= after.price <= RULE.most_price
 
 
 @pytest.mark.parametrize(("spent", "moves"), [(2.0, 1), (1.01, 0), (1.0, 0), (0.99, 0), (0.5, -1), (0.0, -1)])
 def test_spending_too_much_raises_the_price_and_a_little_off_does_not_move_it(spent: float, moves: int) -> None:
-    assert np.sign(paced(Pace(), spent, 1.0, RULE).price - 1.0) == moves
+    assert np.sign(next_pace(Pace(), spent, 1.0, RULE).price - 1.0) == moves
 
 
 @pytest.mark.parametrize(("spent", "due"), [(None, 1.0), (1.0, None), (math.nan, 1.0), (1.0, math.inf)])
 def test_missing_data_freeze_the_price(spent: float | None, due: float | None) -> None:
-    assert paced(Pace(2.0, 0.5), spent, due, RULE) == Pace(2.0, 0.5, is_frozen=True)
+    assert next_pace(Pace(2.0, 0.5), spent, due, RULE) == Pace(2.0, 0.5, is_frozen=True)
 
 
 def test_after_missing_data_it_goes_on_without_a_jump() -> None:
-    frozen = paced(Pace(2.0, -1.0), None, 1.0, RULE)
-    after = paced(frozen, 1.1, 1.0, RULE)
+    frozen = next_pace(Pace(2.0, -1.0), None, 1.0, RULE)
+    after = next_pace(frozen, 1.1, 1.0, RULE)
     assert not after.is_frozen
     assert after.price == pytest.approx(2.0 * math.exp(RULE.follow * math.log(1.1)))
 
@@ -62,22 +62,22 @@ def test_the_stricter_controller_wins() -> None:
 
 
 def test_thresholds_move_with_the_price_and_what_is_off_stays_off() -> None:
-    moved = applied(Policy(1, parallel_threshold=2.0, reasoning_threshold=0.3), 2.0)
+    moved = apply_multiplier(Policy(1, parallel_threshold=2.0, reasoning_threshold=0.3), 2.0)
     assert (moved.parallel_threshold, moved.reasoning_threshold) == (2.0, 0.6)
-    assert applied(Policy(1), 100.0).reasoning_threshold == NEVER
-    assert applied(Policy(1), 1.0) == Policy(1)
+    assert apply_multiplier(Policy(1), 100.0).reasoning_threshold == NEVER
+    assert apply_multiplier(Policy(1), 1.0) == Policy(1)
 
 
 def test_a_threshold_of_0_can_be_raised_and_stays_where_a_price_is_low() -> None:
     nothing = Policy(1, parallel_threshold=0.0, reasoning_threshold=0.0)
-    assert applied(nothing, 20.0).reasoning_threshold == pytest.approx(20 * LEAST_MOVED)
-    assert applied(nothing, 0.5) == nothing
+    assert apply_multiplier(nothing, 20.0).reasoning_threshold == pytest.approx(20 * LEAST_MOVED)
+    assert apply_multiplier(nothing, 0.5) == nothing
 
 
 @given(thresholds=st.tuples(st.floats(-1, 2), st.floats(-1, 2)), prices=st.tuples(st.floats(1, 50), st.floats(1, 50)))
 def test_a_higher_price_never_lowers_a_threshold(thresholds: tuple[float, float], prices: tuple[float, float]) -> None:
     policy = Policy(1, parallel_threshold=thresholds[0], reasoning_threshold=thresholds[1])
-    low, high = (applied(policy, price) for price in sorted(prices))
+    low, high = (apply_multiplier(policy, price) for price in sorted(prices))
     assert policy.reasoning_threshold <= low.reasoning_threshold <= high.reasoning_threshold
 
 
@@ -130,7 +130,7 @@ def lived(day: Sequence[np.ndarray], budget: float, start: float, plan: np.ndarr
         settled += sum(cost for row, cost in open_calls if row < now)
         open_calls = [(row, cost) for row, cost in open_calls if row >= now]
         due = due_usd(float(plan[place]), budget - seen, float(plan[place:].sum()))
-        pace, seen = paced(pace, settled - seen, due, RULE), settled
+        pace, seen = next_pace(pace, settled - seen, due, RULE), settled
     return value, settled + sum(cost for _, cost in open_calls)
 
 

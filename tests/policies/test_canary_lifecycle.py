@@ -247,8 +247,8 @@ def test_the_guard_rolls_back_once_with_its_reason(engine: Engine) -> None:
 
 def test_a_canary_that_passed_waits_for_a_person_and_goes_on(engine: Engine) -> None:
     canary = started(engine, 0.5)
-    assert canary_lifecycle.passed(engine, canary.id, "no guard was crossed", 11)
-    assert not canary_lifecycle.passed(engine, canary.id, "no guard was crossed", 12)
+    assert canary_lifecycle.pass_canary(engine, canary.id, "no guard was crossed", 11)
+    assert not canary_lifecycle.pass_canary(engine, canary.id, "no guard was crossed", 12)
     waiting = canary_lifecycle.running(engine)
     assert waiting is not None
     assert (waiting.state, waiting.ended_at_us) == (CanaryState.WAITING, None)
@@ -258,14 +258,14 @@ def test_a_canary_that_passed_waits_for_a_person_and_goes_on(engine: Engine) -> 
 
 def test_a_canary_that_passed_comes_in_force_where_that_was_set(engine: Engine) -> None:
     canary = started(engine, on_success="activate")
-    assert canary_lifecycle.passed(engine, canary.id, "no guard was crossed", 11, WIRING)
+    assert canary_lifecycle.pass_canary(engine, canary.id, "no guard was crossed", 11, WIRING)
     assert (canary_lifecycle.running(engine), in_force(engine).version) == (None, canary.version)
     assert acts(engine)[:2] == [(PolicyAction.ACTIVATED, 2, "tierwise"), (PolicyAction.CANARY_PASSED, 2, "tierwise")]
 
 
 def test_a_canary_that_passed_under_another_configuration_waits(engine: Engine) -> None:
     canary = started(engine, on_success="activate")
-    assert canary_lifecycle.passed(engine, canary.id, "no guard was crossed", 11, REWIRED)
+    assert canary_lifecycle.pass_canary(engine, canary.id, "no guard was crossed", 11, REWIRED)
     assert in_force(engine).version == 1
     assert canary_lifecycle.history(engine)[0].state is CanaryState.WAITING
 

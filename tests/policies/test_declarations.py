@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from router.cli import app
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial, Policy, SegmentDials
 from router.policies import dials
+from router.policies.versions import policy_of_file
 from router.settings import PolicySettings, SegmentDialSettings, field_of
 from scripts.reference import settings_page
 from tests.admin.operators import signed_in
@@ -43,13 +44,16 @@ def option_help(command: str) -> str:
 def test_every_field_of_the_policy_is_declared_as_a_dial() -> None:
     assert list(DIALS) == NAMES
     assert [dial.name for dial in DIALS.values() if not (dial.label and dial.help)] == []
-    assert {name: dial.default for name, dial in DIALS.items()} == dials.named(Policy(1))
+    assert {name: dial.default for name, dial in DIALS.items()} == dials.dials_by_name(Policy(1))
 
 
 def test_every_dial_is_a_setting_with_the_same_default() -> None:
     assert [*PolicySettings.model_fields] == [*NAMES, "segments"]
     assert [*SegmentDialSettings.model_fields] == SEGMENT_NAMES
-    assert PolicySettings().model_dump() == dials.dials_of(Policy(1))
+    assert policy_of_file(PolicySettings().model_dump()) == Policy(0)
+    assert [name for name, value in PolicySettings() if value is None] == [
+        name for name, dial in DIALS.items() if dial.default is None or dial.stored_default is not None
+    ]
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -57,11 +61,11 @@ def test_the_ends_of_a_range_are_allowed_and_what_lies_beyond_is_not(name: str) 
     dial = DIALS[name]
     for end, beyond in ((dial.low, dial.low - 1), (dial.high, dial.high + 1)):
         assert as_settings(name, end) == end
-        assert dials.named(dials.changed(Policy(1), {name: end}))[name] == end
+        assert dials.dials_by_name(dials.with_changes(Policy(1), {name: end}))[name] == end
         with pytest.raises(ValidationError):
             as_settings(name, beyond)
         with pytest.raises(dials.WrongPolicy, match=f"{name}: must be {dial.allowed}"):
-            dials.changed(Policy(1), {name: beyond})
+            dials.with_changes(Policy(1), {name: beyond})
 
 
 @pytest.mark.parametrize("name", SEGMENT_NAMES)
@@ -78,12 +82,12 @@ def test_texts_are_refused_by_settings_as_by_the_policy() -> None:
         with pytest.raises(ValidationError):
             as_settings(name, wrong)
         with pytest.raises(dials.WrongPolicy, match=f"{name}: must be {DIALS[name].allowed}"):
-            dials.changed(Policy(1), {name: wrong})
+            dials.with_changes(Policy(1), {name: wrong})
 
 
 def test_every_dial_is_read_and_explained_where_versions_are_proposed() -> None:
     own = {name: f"segments.free.{name}" for name in SEGMENT_NAMES}
-    written = [f"{name}={dials.shown(dial.default)}" for name, dial in DIALS.items()]
+    written = [f"{name}={dials.format_dial(dial.default)}" for name, dial in DIALS.items()]
     assert dials.read(written) == {name: dial.default for name, dial in DIALS.items()}
     assert dials.read([f"{name}=none" for name in own.values()]) == dict.fromkeys(own.values())
     for command in ("propose", "backtest"):

@@ -51,15 +51,15 @@ def test_dials_that_are_no_numbers_are_read_too() -> None:
 
 def test_what_is_read_of_what_is_shown_is_the_same() -> None:
     policy = Policy(1, parallel_samples=4, max_wait_s=2.5, segments={"free": SegmentDials(max_deep_share=0.01)})
-    texts = [f"{name}={dials.shown(value)}" for name, value in dials.named(policy).items()]
-    assert dials.changed(Policy(1), dials.read(texts), version=1) == policy
+    texts = [f"{name}={dials.format_dial(value)}" for name, value in dials.dials_by_name(policy).items()]
+    assert dials.with_changes(Policy(1), dials.read(texts), version=1) == policy
 
 
 def test_a_segments_dial_is_set_and_unset() -> None:
-    free = dials.changed(Policy(1), {"segments.free.reasoning_threshold": 0.3})
+    free = dials.with_changes(Policy(1), {"segments.free.reasoning_threshold": 0.3})
     assert free.segments == {"free": SegmentDials(reasoning_threshold=0.3)}
     assert dials.differences(Policy(1), free) == {"segments.free.reasoning_threshold": (None, 0.3)}
-    assert dials.changed(free, {"segments.free.reasoning_threshold": None}).segments == {}
+    assert dials.with_changes(free, {"segments.free.reasoning_threshold": None}).segments == {}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_segments_dial_is_set_and_unset() -> None:
 )
 def test_a_dial_that_cannot_be_is_named(changes: dict[str, DialValue], says: str) -> None:
     with pytest.raises(WrongPolicy, match=says):
-        dials.changed(Policy(1), changes)
+        dials.with_changes(Policy(1), changes)
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def test_what_the_wiring_contradicts_is_refused(policy: Policy, says: str) -> No
 @pytest.mark.parametrize("value", ["2.5", "-1.01", "nan", "inf"])
 def test_a_threshold_out_of_range_is_named(value: str) -> None:
     with pytest.raises(WrongPolicy, match="parallel_threshold: must be a number from -1 to 2"):
-        dials.changed(Policy(1), dials.read([f"parallel_threshold={value}"]))
+        dials.with_changes(Policy(1), dials.read([f"parallel_threshold={value}"]))
 
 
 def test_unknown_dials_are_named_whoever_sets_them() -> None:
     with pytest.raises(WrongPolicy, match="unknown dial 'version'"):
-        dials.changed(Policy(1), {"version": 3})
+        dials.with_changes(Policy(1), {"version": 3})
 
 
 def test_differences_name_what_changed_only() -> None:

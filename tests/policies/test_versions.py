@@ -12,7 +12,8 @@ from router.database import schema
 from router.database.engine import writing
 from router.database.tables import PolicyVersion
 from router.decision.policy import DIALS
-from router.policies.versions import PolicyBook, import_dials, in_force, policy_of, policy_of_file
+from router.policies.dials import dials_of
+from router.policies.versions import PolicyBook, built_in_beside, import_dials, in_force, policy_of, policy_of_file
 from router.settings import PolicySettings
 
 # As if `explore` had come in a later release than the others: new policies get .01, stored versions had none.
@@ -30,6 +31,10 @@ def dials(**changes: Any) -> dict[str, Any]:
     return PolicySettings(**changes).model_dump()
 
 
+def stored(**changes: Any) -> dict[str, Any]:
+    return dials_of(policy_of_file(dials(**changes)))
+
+
 def versions(engine: Engine) -> list[tuple[int, str, str]]:
     with engine.connect() as connection:
         rows = connection.execute(select(PolicyVersion.__table__).order_by(PolicyVersion.version)).all()
@@ -40,7 +45,7 @@ def activate_by_hand(engine: Engine, **body: float) -> None:
     """Do as an operator does who activates a version."""
     with writing(engine) as connection:
         connection.execute(update(PolicyVersion).values(state="retired"))
-        row = {"author": "ada", "note": "try", "created_at": 5, "state": "active", "body": dials(**body)}
+        row = {"author": "ada", "note": "try", "created_at": 5, "state": "active", "body": stored(**body)}
         connection.execute(insert(PolicyVersion).values(**row))
 
 
@@ -68,13 +73,18 @@ def test_dials_from_before_there_were_more_of_them_are_the_same_dials(engine: En
     assert in_force(engine).pacing == "dry_run"
 
 
-def before_explore(**changes: Any) -> dict[str, Any]:
-    return {name: value for name, value in dials(**changes).items() if name != "explore"}
+def before_explore() -> dict[str, Any]:
+    return {name: value for name, value in stored().items() if name != "explore"}
 
 
 def test_a_version_from_before_a_dial_reads_as_it_was_meant() -> None:
     assert policy_of(3, before_explore(), LATER).explore == 0.0
-    assert policy_of(3, dials(), LATER).explore == 0.01
+    assert policy_of(3, stored(), LATER).explore == 0.01
+
+
+def test_what_was_built_in_when_a_version_was_stored_had_not_what_came_later() -> None:
+    assert built_in_beside(before_explore(), LATER) == policy_of(0, before_explore(), LATER)
+    assert built_in_beside(stored(explore=0.5), LATER).explore == 0.01
 
 
 def test_a_new_database_gets_the_default_of_a_dial_that_the_file_leaves_unset(engine: Engine) -> None:

@@ -113,9 +113,9 @@ class SignInRate:
 def _neighbourhood(address: str) -> tuple[str, bool]:
     """What counts as one address: an IPv6 network of 64 bits is one, for whoever has one has them all."""
     try:
-        found = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address(address)
     except ValueError:
         return address, False
-    if isinstance(found, ipaddress.IPv6Address) and not found.is_loopback:
-        return str(ipaddress.ip_network((found, 64), strict=False)), False
-    return address, found.is_loopback
+    if isinstance(ip, ipaddress.IPv6Address) and not ip.is_loopback:
+        return str(ipaddress.ip_network((ip, 64), strict=False)), False
+    return address, ip.is_loopback

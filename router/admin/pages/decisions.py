@@ -1,6 +1,5 @@
 """Decisions: recent requests, why each went where it went, and what it cost. Never what was asked or answered."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
@@ -9,9 +8,8 @@ from typing import TypeVar
 from router.admin.page import JsonFeed, NotDone, Page, Visit
 from router.admin.queries import decisions
 from router.admin.queries.decisions import DecisionFilter, DecisionPage
-from router.types import Outcome, Reason, Tier
+from router.types import REQUEST_ID, Outcome, Reason, Tier
 
-REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 Member = TypeVar("Member", bound=StrEnum)
 
 

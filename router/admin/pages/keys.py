@@ -9,7 +9,7 @@ from router.keys import NEW_KEY_SCOPES, Scope
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
 from router.money import nano_from_usd, usd_text
-from router.types import Tier
+from router.types import DEFAULT_SEGMENT, Tier
 
 
 def show(visit: Visit) -> Mapping[str, object]:
@@ -37,13 +37,13 @@ def create(visit: Visit) -> Shown:
     secret = keys.create(
         visit.services.engine,
         name,
-        segment=visit.text("segment", 64) or keys.DEFAULT_SEGMENT,
+        segment=visit.text("segment", 64) or DEFAULT_SEGMENT,
         scopes=[scope for scope in Scope if visit.given.get(f"scope_{scope}")],
         allowed_tiers=[tier for tier in Tier if visit.given.get(f"tier_{tier}")],
         now_us=visit.services.now_us(),
         hook=visit.hook("key created", name),
     )
-    return Shown({"secret": secret, "said": f"The key {name} is made. It opens the data plane within two seconds."})
+    return Shown({"secret": secret, "notice": f"The key {name} is made. It opens the data plane within two seconds."})
 
 
 def revoke(visit: Visit) -> Done:

@@ -24,8 +24,8 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 def feed(visit: Visit) -> object:
     """The same as JSON."""
-    found = prices.read(visit.services.engine, sorted(visit.services.settings.model_names()))
-    return {"current": found.current, "past": found.past, "unpriced": found.unpriced}
+    book = prices.read(visit.services.engine, sorted(visit.services.settings.model_names()))
+    return {"current": book.current, "past": book.past, "unpriced": book.unpriced}
 
 
 def put(visit: Visit) -> Done:

@@ -5,10 +5,10 @@ from decimal import Decimal, InvalidOperation
 
 from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import revenue as queries
-from router.keys import SEGMENT_NAME
 from router.ledger import revenue
-from router.ledger.revenue import DEFAULT_SEGMENT, MILLION, SCENARIOS, Assumption, StaleRevenue
+from router.ledger.revenue import MILLION, SCENARIOS, Assumption, StaleRevenue
 from router.money import nano_from_usd
+from router.types import DEFAULT_SEGMENT, SEGMENT_NAME
 
 MOST_ADS = 100
 MOST_TIMES = 100

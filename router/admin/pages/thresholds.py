@@ -10,13 +10,13 @@ from router.admin.queries import thresholds as queries
 from router.admin.queries.history import versions
 from router.canary import verdicts
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial, Policy
-from router.keys import DEFAULT_SEGMENT
 from router.policies import canary_lifecycle, dials, lifecycle
 from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
 from router.policies.versions import in_force
 from router.tuning.preview.cache import Busy
 from router.tuning.solver import SolverTargets
+from router.types import DEFAULT_SEGMENT
 
 VERSIONS_SHOWN = 12
 MOST_DIALS = 200
@@ -206,8 +206,8 @@ def _field(dial: Dial, loaded: Policy, segment: str, given: Mapping[str, str]) -
     return {
         "dial": dial,
         "name": name,
-        "value": given.get(name, "" if value is None else dials.shown(value)),
-        "inherited": dials.shown(policys) if segment else "",
+        "value": given.get(name, "" if value is None else dials.format_dial(value)),
+        "inherited": dials.format_dial(policys) if segment else "",
         "help": _help(dial, segment),
         "keyboard": KEYBOARDS[dial.kind],
     }
@@ -232,7 +232,7 @@ def _hidden(today: Policy, loaded: Policy, segment: str) -> dict[str, str]:
     """What else a version that was loaded changes: dials that this form does not show, and still saves."""
     on_form = {_name(dial, segment) for dial in (SEGMENT_DIALS if segment else DIALS).values()}
     changes = dials.differences(today, loaded)
-    return {name: dials.shown(after) for name, (_, after) in changes.items() if name not in on_form}
+    return {name: dials.format_dial(after) for name, (_, after) in changes.items() if name not in on_form}
 
 
 def _require_object(body: object) -> dict[str, Any]:

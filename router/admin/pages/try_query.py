@@ -7,10 +7,10 @@ from router.admin.page import JsonFeed, NotDone, Page, Visit
 from router.admin.queries import thresholds
 from router.admin.queries import try_query as queries
 from router.admin.queries.history import versions
-from router.keys import DEFAULT_SEGMENT
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.versions import PolicyState as Life
 from router.policies.versions import in_force
+from router.types import DEFAULT_SEGMENT
 
 LONGEST = 100_000
 MOST_TURNS = 20

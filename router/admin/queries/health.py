@@ -136,13 +136,13 @@ def scores(engine: Engine, classifier: DifficultyModel) -> Scores:
         rows = connection.execute(newest).all()
         own = connection.scalar(select(LabelText.id).where(LabelText.text == classifier.version))
     scored = [row.score for row in rows if row.reason not in UNSCORED and row.classifier_id == own]
-    found, expected = np.array(scored[:MOST_SCORES], np.float64), classifier.reference_scores
+    recent, expected = np.array(scored[:MOST_SCORES], np.float64), classifier.reference_scores
     stability = ScoreStability(expected, MOST_SCORES)
-    for score in found:
+    for score in recent:
         stability.observe(float(score))
-    both = np.concatenate([found, expected])
+    both = np.concatenate([recent, expected])
     edges = np.linspace(float(both.min()), float(both.max()) + 1e-9, BINS + 1)
-    return Scores(stability.reading(), edges.tolist(), _shares(found, edges), _shares(expected, edges))
+    return Scores(stability.reading(), edges.tolist(), _shares(recent, edges), _shares(expected, edges))
 
 
 def _shares(values: Floats, edges: Floats) -> list[float]:

@@ -15,9 +15,8 @@ from router.money import NANO_PER_USD
 from router.reports.queries import Sums, sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
-from router.types import DAY_US, HOUR_US
+from router.types import DAY_US, HOUR_US, WEEK_US
 
-WEEK_US = 7 * DAY_US
 MOST_CURVES = 12
 DIMENSION = {BudgetScope.KEY: "key", BudgetScope.SEGMENT: "segment", BudgetScope.TIER: "first_tier"}
 
@@ -72,9 +71,9 @@ def end_us(period: Period, start_us: int) -> int:
 def burn_down(engine: Engine, now_us: int) -> list[dict[str, object]]:
     """What is left of each budget through its period, from the books' rollups, in dollars."""
     with engine.connect() as connection:
-        found = budgets.in_force(connection)[:MOST_CURVES]
+        limits = budgets.in_force(connection)[:MOST_CURVES]
         names = {str(row.id): row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
-    return [_curve(engine, budget, names, now_us) for budget in found]
+    return [_curve(engine, budget, names, now_us) for budget in limits]
 
 
 def _curve(engine: Engine, budget: Budget, names: Mapping[str, str], now_us: int) -> dict[str, object]:

@@ -9,15 +9,14 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from router.database.tables import RevenueVersion
-from router.ledger.revenue import DEFAULT_SEGMENT, MILLION, SCENARIOS, Assumption
+from router.ledger.revenue import MILLION, SCENARIOS, Assumption
 from router.money import round_half_even
 from router.reports.queries import sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
-from router.types import DAY_US
+from router.types import DAY_US, DEFAULT_SEGMENT, WEEK_US
 
 MOST_VERSIONS = 50
-WEEK_US = 7 * DAY_US
 
 
 @dataclass(frozen=True, slots=True)

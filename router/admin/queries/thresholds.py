@@ -146,7 +146,7 @@ def solve_thresholds(
 def proposal(today: Policy, given: Mapping[str, Any], wiring: Wiring) -> Policy:
     """The policy in force with these dials (names and texts) set; raises WrongPolicy naming what is wrong."""
     asked = dials.read([f"{name}={_text(value)}" for name, value in given.items()])
-    proposed = dials.changed(today, asked, today.version)
+    proposed = dials.with_changes(today, asked, today.version)
     dials.require_fits(proposed, wiring)
     return proposed
 
@@ -154,7 +154,10 @@ def proposal(today: Policy, given: Mapping[str, Any], wiring: Wiring) -> Policy:
 def describe_changes(before: Policy, after: Policy) -> list[dict[str, str]]:
     """The changes between two policies, for people."""
     changes = dials.differences(before, after)
-    return [{"dial": name, "before": dials.shown(a), "after": dials.shown(b)} for name, (a, b) in changes.items()]
+    return [
+        {"dial": name, "before": dials.format_dial(a), "after": dials.format_dial(b)}
+        for name, (a, b) in changes.items()
+    ]
 
 
 def keep_prediction(services: Services, version: int, proposed: Policy, span: str) -> None:
@@ -169,9 +172,9 @@ def keep_prediction(services: Services, version: int, proposed: Policy, span: st
     predictions.keep(services.engine, version, "preview", figures_of, rated, over, preview.requests, now_us)
 
 
-def ready(found: CachedWindow) -> Preview | None:
+def ready(window: CachedWindow) -> Preview | None:
     """The preview of a reading, while there is one to serve."""
-    return found.preview if found.stage is Stage.READY else None
+    return window.preview if window.stage is Stage.READY else None
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,7 @@ from router.decision.policy import Policy
 from router.decision.rules import LEAST_P_SAMPLED, VOTABLE
 from router.ledger.prices import PriceBook
 from router.money import usd_text
-from router.policies.dials import shown
+from router.policies.dials import format_dial
 from router.request import InferenceRequest
 from router.settings import TierSettings
 from router.tiers.parallel.stopping import WAVES
@@ -106,7 +106,7 @@ def _decision_row(decision: Decision, policy: Policy) -> dict[str, object]:
         "score": decision.score,
         "threshold": decision.threshold,
         "version": decision.policy_version,
-        "reasoning_threshold": shown(policy.reasoning_threshold),
-        "parallel_threshold": shown(policy.parallel_threshold),
-        "max_deep_share": shown(policy.max_deep_share),
+        "reasoning_threshold": format_dial(policy.reasoning_threshold),
+        "parallel_threshold": format_dial(policy.parallel_threshold),
+        "max_deep_share": format_dial(policy.max_deep_share),
     }

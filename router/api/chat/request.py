@@ -13,11 +13,11 @@ from msgspec import Meta
 
 from router.api.chat.messages import clean_messages
 from router.errors import InvalidRequest
+from router.types import Effort
 
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Limit = Annotated[int, Meta(ge=1, le=10_000_000)]
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Shape = TypeVar("Shape")
 LOGGED_TEXT = Annotated[str, Meta(max_length=512)]
 
@@ -133,7 +133,7 @@ def convert(decoded: Any, shape: type[Shape]) -> Shape:
         return msgspec.convert(decoded, shape)
     except msgspec.ValidationError as error:
         text = str(error)
-        places = [found.group(1) for pattern in (_PATH, _MISSING) if (found := pattern.search(text))]
+        places = [match.group(1) for pattern in (_PATH, _MISSING) if (match := pattern.search(text))]
         param = ".".join(place for place in places if place)
         raise InvalidRequest(_PATH.sub("", text), param=param or "body", code="invalid_value") from None
     except RecursionError:
@@ -251,14 +251,14 @@ def _translate_functions(request: ChatRequest) -> None:
 
 
 def _is_deeper_than(levels: int, decoded: Any) -> bool:
-    found = [decoded]
+    level = [decoded]
     for _ in range(levels):
-        found = [
+        level = [
             child
-            for one in found
+            for one in level
             if isinstance(one, (dict, list))
             for child in (one.values() if isinstance(one, dict) else one)
         ]
-        if not found:
+        if not level:
             return False
-    return any(isinstance(one, (dict, list)) for one in found)
+    return any(isinstance(one, (dict, list)) for one in level)

@@ -155,10 +155,10 @@ class ResponseReply:
         if response.store:
             await self._keep(response, response.x_tierwise)
 
-    async def _keep(self, response: ResponseBody, told: dict[str, Any]) -> None:
+    async def _keep(self, response: ResponseBody, explanation: dict[str, Any]) -> None:
         """Store the response; an answer that is paid for goes out even if that fails now, and says so."""
         try:
             await self._archive.keep(response.id, self._key_id, response, self._items)
         except Unavailable:
             response.store = False
-            told["not_stored"] = NOT_STORED
+            explanation["not_stored"] = NOT_STORED

@@ -60,14 +60,14 @@ class Output:
         if not isinstance(self._open, Thinking):
             self._close("completed")
             item = ReasoningItem(self._next_id("rs"), "in_progress", [])
-            self._open = Thinking(item, self._added(item), self._emit)
+            self._open = Thinking(item, self._add_item(item), self._emit)
         return self._open
 
     def _saying(self) -> Saying:
         if not isinstance(self._open, Saying):
             self._close("completed")
             item = MessageItem(self._next_id("msg"), "in_progress", [])
-            self._open = Saying(item, self._added(item), self._emit)
+            self._open = Saying(item, self._add_item(item), self._emit)
         return self._open
 
     def _add_call(self, part: dict[str, Any]) -> None:
@@ -77,14 +77,14 @@ class Output:
         if place not in self._calls:
             self._close("completed")
             item = FunctionCallItem(self._next_id("fc"), "in_progress", call["id"], call["function"]["name"], "")
-            self._calls[place] = Calling(item, self._added(item), self._emit)
+            self._calls[place] = Calling(item, self._add_item(item), self._emit)
         if arguments := call["function"]["arguments"]:
             self._calls[place].add(arguments)
 
     def _next_id(self, prefix: str) -> str:
         return f"{prefix}_{self._request_id}{len(self.items):02x}"
 
-    def _added(self, item: Item) -> int:
+    def _add_item(self, item: Item) -> int:
         self.items.append(item)
         self._emit("response.output_item.added", output_index=len(self.items) - 1, item=item)
         return len(self.items) - 1

@@ -9,17 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from router.api.chat.request import (
-    LOGGED_TEXT,
-    Effort,
-    Limit,
-    Unit,
-    convert,
-    find_unknown_keys,
-    parse_object,
-    require_keys,
-)
+from router.api.chat.request import LOGGED_TEXT, Limit, Unit, convert, find_unknown_keys, parse_object, require_keys
 from router.errors import InvalidRequest
+from router.types import Effort
 
 LOGPROBS = "message.output_text.logprobs"
 REFUSED = ("conversation", "prompt", "moderation")

@@ -74,12 +74,12 @@ class ResponseStore:
         wanted = {place: item["id"] for place, item in enumerate(items) if _is_reference(item)}
         if not wanted:
             return items
-        found: dict[str, Any] = await off_loop(lambda: self._items(list(wanted.values()), key_id))
+        stored: dict[str, Any] = await off_loop(lambda: self._items(list(wanted.values()), key_id))
         for place, item_id in wanted.items():
-            if item_id not in found:
+            if item_id not in stored:
                 message = f"no stored item has the id {item_id[:128]!r}; only responses with store: true are kept"
                 raise NotFound(message, param=f"input[{place}].id")
-        return [found[wanted[place]] if place in wanted else item for place, item in enumerate(items)]
+        return [stored[wanted[place]] if place in wanted else item for place, item in enumerate(items)]
 
     def _find(self, response_id: str, key_id: int | None) -> StoredResponse | None:
         if not RESPONSE_ID.fullmatch(response_id):
@@ -102,12 +102,12 @@ class ResponseStore:
 
     def _items(self, item_ids: Sequence[str], key_id: int | None) -> dict[str, Any]:
         matches = [match for item_id in item_ids if (match := ITEM_ID.fullmatch(item_id))]
-        found: dict[str, Any] = {}
+        items: dict[str, Any] = {}
         for response_id in {f"resp_{match[1]}" for match in matches}:
             kept = self._find(response_id, key_id)
             if kept is not None:
-                found |= {item["id"]: item for item in msgspec.json.decode(kept.response, type=_Output).output}
-        return found
+                items |= {item["id"]: item for item in msgspec.json.decode(kept.response, type=_Output).output}
+        return items
 
 
 class StoredEndpoint:

@@ -10,17 +10,17 @@ import typer
 from sqlalchemy import Engine
 
 from router.clock import SystemClock
-from router.commands.opening import opened
+from router.commands.opening import open_books
 from router.database import codes
 from router.database.engine import writing
 from router.database.tables import Call, Feedback, Request
 from router.ledger import rollups
-from router.types import Outcome, Reason
+from router.types import DAY_MS, Outcome, Reason
 from scripts.benchmarks.pages import circumstances, put
 from scripts.showcase.seed import columns, evidence
 from scripts.showcase.seed.calls import Answered, called
 from scripts.showcase.seed.columns import Column, Columns, known
-from scripts.showcase.seed.days import DAY_MS, Asked, Ints, asked, per_day
+from scripts.showcase.seed.days import Asked, Ints, asked, per_day
 from scripts.showcase.seed.world import ANSWER_TYPES, COUNTRIES, SEGMENTS, World, prepared
 
 DEAR_DAYS_AGO = 1  # yesterday a provider stumbled: something for a report to find
@@ -36,7 +36,7 @@ def seed_demo(
     """Fill the configured database with made-up traffic, marked synthetic."""
     began, load, dice = time.perf_counter(), os.getloadavg()[0], np.random.default_rng(seed)
     now_us = SystemClock().now_us()
-    with opened(config) as (configured, engine):
+    with open_books(config) as (configured, engine):
         world = prepared(engine, configured, now_us - days * DAY_MS * 1_000, now_us)
         made = 0
         for start_ms, count in per_day(requests, days, now_us // 1_000, dice):

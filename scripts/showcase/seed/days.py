@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from router.database import codes
 from router.decision.policy import NEVER, Policy
 from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, STEP_UP, VOTABLE
-from router.types import Reason, Tier
+from router.types import DAY_MS, Reason, Tier
 from scripts.showcase.seed.world import (
     ABROAD,
     ANSWER_TYPES,
@@ -31,7 +31,6 @@ from scripts.showcase.seed.world import (
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-DAY_MS = 86_400_000
 FAST, REASONING, PARALLEL = (codes.TIERS[tier] for tier in (Tier.FAST, Tier.REASONING, Tier.PARALLEL))
 
 

@@ -7,10 +7,10 @@ from sqlalchemy import Connection, insert, select
 
 from router.database import codes
 from router.database.tables import RevenueEvent
-from router.types import Outcome, Signal
+from router.types import DAY_MS, Outcome, Signal
 from scripts.showcase.seed.calls import Answered
 from scripts.showcase.seed.columns import Column, Columns, known
-from scripts.showcase.seed.days import DAY_MS, FAST, Asked, Bools, Ints
+from scripts.showcase.seed.days import FAST, Asked, Bools, Ints
 from scripts.showcase.seed.world import AUTHOR, CALLERS, COUNTRIES, World
 
 LATE_MS = 4 * DAY_MS  # statements come some days later

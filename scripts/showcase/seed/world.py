@@ -13,13 +13,13 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from router.database.engine import exclusive, writing
 from router.database.tables import ApiKey, PolicyEvent, PolicyVersion
 from router.decision.policy import Policy
-from router.keys import DEFAULT_SEGMENT
 from router.ledger import pricelist, revenue
 from router.ledger.prices import Price, PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.store import labels
 from router.policies import versions
 from router.settings import Settings
+from router.types import DEFAULT_SEGMENT
 
 AUTHOR = "synthetic"
 CHEAP, STRONG, UNLISTED = "openai/gpt-5-nano", "openai/gpt-5-mini", "example/unlisted"
