@@ -1,7 +1,8 @@
 import pytest
 
 from router.providers.base import ModelTarget
-from router.providers.catalog import FAMILIES, family_of, key_of
+from router.providers.catalog import FAMILIES, KEY_VARIABLES, family_of, key_of
+from router.providers.openai.backends import BACKENDS
 
 
 @pytest.mark.parametrize(
@@ -52,10 +53,16 @@ def test_a_variable_that_is_set_and_empty_is_passed_over() -> None:
     assert key_of("together_ai", {"TOGETHER_API_KEY": ""}) is None
 
 
-def test_every_family_has_its_variables_or_is_known_to_have_none() -> None:
-    without = {"ollama", "llamacpp", "vertex_ai", "bedrock", "azure", "azure_ai", "sagemaker", "watsonx"}
-    assert USUAL.keys() | without == FAMILIES.keys()
-    assert [key_of(name, {"OLLAMA_API_KEY": "sk", "LLAMA_API_KEY": "sk"}) for name in without] == [None] * len(without)
+def test_whoever_is_served_elsewhere_has_a_variable_and_no_two_families_share_one() -> None:
+    elsewhere = [name for name, family in BACKENDS.items() if "//127.0.0.1" not in str(family.address)]
+    assert [name for name in elsewhere if not BACKENDS[name].key_variables] == []
+    named = [variable for family in FAMILIES.values() for variable in family.key_variables]
+    assert len(named) == len(set(named)) == len(KEY_VARIABLES)
+
+
+def test_a_key_of_a_service_does_not_go_to_a_local_server_of_the_same_name() -> None:
+    assert key_of("ollama", {"OLLAMA_API_KEY": "sk"}) is None
+    assert key_of("llamacpp", {"LLAMA_API_KEY": "sk"}) is None
 
 
 def test_a_family_that_nobody_knows_has_no_key() -> None:
