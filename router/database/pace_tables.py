@@ -9,7 +9,7 @@ from router.database.tables import SERIAL, Base
 
 
 class PaceStep(Base):
-    """One step of a segment's multiplier (`price`): a row for each interval in which anybody looked; NULL is unknown."""
+    """One step of a segment's multiplier (`price`): a row for each interval in which anybody looked; NULL: unknown."""
 
     __tablename__ = "pace_steps"
     __table_args__ = (UniqueConstraint("segment", "interval"),)

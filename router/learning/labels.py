@@ -114,7 +114,7 @@ def read(engine: Engine, window: Window) -> list[LabelledRequest]:
         rows = _fetch(connection, ROWS, "f.request_id", low, high, format=ROW_FORMAT, most=MOST_ROWS)[::-1]
         if not rows:
             return []
-        labelled_requests = {row[0]: _labelled_request(row) for row in rows if _is_readable(row[1])}
+        labelled_requests = {row[0]: _request_of(row) for row in rows if _is_readable(row[1])}
         low = int.from_bytes(rows[0][0], "big")
         _take(labelled_requests, _feedback(_fetch(connection, FEEDBACK, "f.request_id", low, high)), only_last=True)
         _take(labelled_requests, _signals(_fetch(connection, SIGNALS, "r.id", low, high)))
@@ -159,7 +159,7 @@ def _is_readable(row: bytes) -> bool:
     return True
 
 
-def _labelled_request(row: Any) -> LabelledRequest:
+def _request_of(row: Any) -> LabelledRequest:
     id, packed, score, p_fast, p_reasoning, propensity, tier, reason, outcome, first_byte_ms = row
     labelled_request = LabelledRequest(
         at_us=(int.from_bytes(id, "big") >> 80) * 1_000,

@@ -64,8 +64,8 @@ def correctness(rating: int | None, score: float | None) -> float | None:
     return float(rating > 0) if rating else None
 
 
-def promised(answered_by: Tier, p_fast: float, p_reasoning: float) -> float:
-    """The P(correct) that the estimate promised of the tier that answered."""
+def promise_of(answered_by: Tier, p_fast: float, p_reasoning: float) -> float:
+    """Return the P(correct) that the estimate promised of the tier that answered."""
     return float(p_fast if answered_by is Tier.FAST else p_reasoning)
 
 
@@ -82,7 +82,7 @@ class FeedbackBook:
             row = connection.execute(query.where(Request.id == request_id)).one_or_none()
         if row is None:
             return None
-        return AnsweredRequest(row.key_id, promised(row.final_tier, row.p_fast, row.p_reasoning))
+        return AnsweredRequest(row.key_id, promise_of(row.final_tier, row.p_fast, row.p_reasoning))
 
     def record(self, opinion: Opinion) -> None:
         """Keep an opinion. Raises SQLAlchemyError."""

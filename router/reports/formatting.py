@@ -18,7 +18,7 @@ def format_count(value: object) -> str:
 
 def format_usd(value: object, sign: str = "$") -> str:
     """Write dollars with as many digits as a reader needs: cents from a dollar on, four digits below."""
-    exact = _known(value)
+    exact = _decimal_of(value)
     if exact is None:
         return UNKNOWN
     size = abs(exact)
@@ -33,7 +33,7 @@ def format_nanousd(nano: int | None) -> str:
 
 def format_share(value: object) -> str:
     """Write a share in percent; a small one that is not nothing is not shown as nothing."""
-    exact = _known(value)
+    exact = _decimal_of(value)
     if exact is None:
         return UNKNOWN
     percent = exact * 100
@@ -75,6 +75,6 @@ def _few_digits(size: Decimal) -> str:
     return f"{size:.{min(digits, 9)}f}".rstrip("0").rstrip(".") or "0"
 
 
-def _known(value: object) -> Decimal | None:
+def _decimal_of(value: object) -> Decimal | None:
     exact = None if value is None else Decimal(str(value))
     return None if exact is None or exact.is_nan() else exact

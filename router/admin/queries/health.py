@@ -15,7 +15,7 @@ from classifier.drift import CalibrationMonitor, Drift, ScoreStability
 from classifier.model import DifficultyModel
 from router.database import ids
 from router.database.tables import Call, Feedback, LabelText, Request
-from router.ledger.feedback import correctness, promised
+from router.ledger.feedback import correctness, promise_of
 from router.types import CallStatus, Reason
 
 MOST_CALLS = 10_000
@@ -164,7 +164,7 @@ def calibration(engine: Engine) -> CalibrationHealth:
     for row in rows:
         correct = correctness(row.rating, row.score)
         if correct is not None:
-            expected = promised(row.final_tier, row.p_fast, row.p_reasoning)
+            expected = promise_of(row.final_tier, row.p_fast, row.p_reasoning)
             monitor.observe(expected, correct)
             pairs.append((expected, correct))
     gap, error = monitor.gap(), monitor.ece()
