@@ -3,10 +3,10 @@
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 
-import msgspec
 import psutil  # type: ignore[import-untyped]
 
 from router.clock import request_id
@@ -14,14 +14,31 @@ from router.database import schema
 from router.ledger.entries import CallIntent, CallResult, Closing, Opening
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
-from router.types import CallKind, CallStatus, Outcome, Precision, Tier, Usage
-from tests.ledger.builders import an_opening
+from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier, Usage
 
 BATCHES = 10
-OPENING = an_opening("", key_id=1, country="US", classifier_version="reference", streamed=True)
-OPENED = {
-    name: value for name, value in msgspec.structs.asdict(OPENING).items() if name not in ("request_id", "opened_at")
-}
+opened = partial(
+    Opening,
+    key_id=1,
+    segment="default",
+    country="US",
+    requested_model="auto",
+    first_tier=Tier.FAST,
+    reason=Reason.BELOW_THRESHOLD,
+    score=0.1,
+    p_fast=0.8,
+    p_reasoning=0.9,
+    propensity=1.0,
+    policy_version=1,
+    classifier_version="reference",
+    answer_type="open",
+    language="en",
+    turn=1,
+    streamed=True,
+    ads_eligible=True,
+    revenue_version=1,
+    expected_revenue_nanousd=1_450_000,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +97,7 @@ def _one(spool: Spool) -> None:
     id = request_id(now)
     spool.write(
         [
-            Opening(request_id=id, opened_at=now, **OPENED),
+            opened(request_id=id, opened_at=now),
             CallIntent(id, 0, CallKind.ANSWER, Tier.FAST, "openai/gpt-5-nano", 1, 215_000, now),
         ]
     )

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from router.tiers.vote.checkers import CheckerPool
+from scripts.benchmarks.charts import Line, chart
 from scripts.benchmarks.pages import RECORDED
 from scripts.benchmarks.parallel_tier import embedded, tables
-from scripts.benchmarks.parallel_tier.plots import lines
 from scripts.benchmarks.parallel_tier.pools import CASCADES, ORIGINALS, VOTED
 from scripts.benchmarks.parallel_tier.report import write, write_embedded
 from scripts.benchmarks.parallel_tier.tables import Pool, Table
@@ -71,10 +71,16 @@ async def bench(data: Path, shuffles: int, items: int | None, *, print_only: boo
         rings: dict[str, list[tuple[float, float]]] = {}
         for name, _, _, accuracy, _, samples, _ in early.rows:
             rings.setdefault(name, []).append((float(samples), float(accuracy)))
-        axis = "samples that vote; rings: the tier, stopping early"
+        across = "samples that vote; rings: the tier, stopping early"
+        lines = [
+            Line(name, [x for x, _ in points], [y for _, y in points], has_points=True, rings=rings.get(name, ()))
+            for name, points in curves.items()
+        ]
         plots = {
-            "samples": lines("Accuracy over samples", axis, curves, rings, logarithmic=False),
-            "cost": lines("Accuracy over cost", f"cost in {axis}, logarithmic", curves, rings, logarithmic=True),
+            "samples": chart("Accuracy over samples", across, "accuracy", lines, y_range=(0.0, 1.0)),
+            "cost": chart(
+                "Accuracy over cost", f"cost in {across}", "accuracy", lines, y_range=(0.0, 1.0), logarithmic=True
+            ),
         }
         write(made, plots, cpu, shuffles)
 
