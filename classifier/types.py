@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from classifier.rows import ReadFeatures
 
 STAKES_BONUS = 0.1
+Z95 = 1.959964  # standard errors from a figure to either end of its 95 % interval
 
 
 class AnswerType(StrEnum):

@@ -27,6 +27,8 @@ never carry secrets, prompts or stack traces.
 
 from collections.abc import Mapping
 
+CONTEXT_TOO_LONG = "context_length_exceeded"  # the `code` of a conversation that no model can take
+
 
 class RouterError(Exception):
     """Something went wrong inside; the message is safe to show."""

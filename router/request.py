@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from router.types import Tier
+from router.types import DEFAULT_SEGMENT, UNKNOWN_COUNTRY, Tier
 
 
 class InferenceRequest(msgspec.Struct, frozen=True):
@@ -27,8 +27,8 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     max_output_tokens: int | None = None
     streamed: bool = False
     key_id: int | None = None
-    segment: str = "default"
-    country: str = "ZZ"
+    segment: str = DEFAULT_SEGMENT
+    country: str = UNKNOWN_COUNTRY
     surface: str = ""  # where it was asked, as far as assumptions of revenue tell surfaces apart
     conversation: str | None = None  # as the client names it
     allowed_tiers: frozenset[Tier] = frozenset(Tier)

@@ -3,14 +3,27 @@
 A leaf: anything may import it, it imports nothing of ours. The closed lists are part of the outside contract.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US  # a day of the books is one of UTC; days of other zones are the business of reports
+DAY_MS = DAY_US // 1_000
+WEEK_US = 7 * DAY_US
+HOURS_A_WEEK = 7 * 24
+
+REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+SEGMENT_NAME = re.compile(r"[a-z0-9_-]{1,64}")  # of surfaces too
+DEFAULT_SEGMENT = "default"  # of keys that have none of their own
+UNKNOWN_COUNTRY = "ZZ"  # a code that ISO 3166 leaves to its users
+CONFIG_AUTHOR = "config"  # who wrote the versions that come from the configuration file
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How long a model is asked to think, from least to most."""
 
 
 class Tier(StrEnum):

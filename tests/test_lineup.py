@@ -5,6 +5,7 @@ import pytest
 from router import lineup
 from router.providers.base import ModelTarget
 from router.providers.catalog import FAMILIES
+from router.providers.embedded.client import CONTEXT_TOKENS
 from router.settings import CallSettings, ModelSettings, Settings
 
 KEYS = {"OPENAI_API_KEY": "sk-openai", "GEMINI_API_KEY": "sk-gemini", "MINE": "sk-mine"}
@@ -85,7 +86,7 @@ def test_of_an_unknown_model_nothing_is_assumed() -> None:
 
 def test_the_embedded_model_knows_its_small_context() -> None:
     embedded = lineup.complete_target(ModelSettings().target({}))
-    assert embedded.context_length == lineup.EMBEDDED_CONTEXT_TOKENS
+    assert embedded.context_length == CONTEXT_TOKENS
     assert embedded.max_thinking_tokens == lineup.EMBEDDED_THINKING_TOKENS
 
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from router.database import ids
+from router.ledger.cells import UNKNOWN
+from router.types import DAY_MS
 
 Ints = NDArray[np.int64]
-DAY_MS = 86_400_000
-UNKNOWN = -1
 SAFE = 1 << 62
 
 OF_REQUESTS = """

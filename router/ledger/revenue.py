@@ -15,9 +15,8 @@ from sqlalchemy import Connection, Engine, insert, select
 from router.database.engine import AuditHook, exclusive
 from router.database.tables import RevenueVersion
 from router.money import NanoUsd, nano_from_usd, round_half_even
+from router.types import CONFIG_AUTHOR, DEFAULT_SEGMENT, UNKNOWN_COUNTRY
 
-CONFIG_AUTHOR = "config"
-DEFAULT_SEGMENT = "default"
 MILLION = 1_000_000
 REST = "*"
 MOST_REMEMBERED = 100_000
@@ -27,7 +26,7 @@ WESTERN_EUROPE = "AT BE CH DE DK ES FI FR GB IE IS IT LU NL NO PT SE"
 ASIA_PACIFIC = "AU CN HK ID IN JP KR MY NZ PH SG TH TW VN"
 COUNTRY_FACTORS_PPM: Mapping[str, int] = {
     REST: 80_000,
-    "ZZ": MILLION,
+    UNKNOWN_COUNTRY: MILLION,
     "US": MILLION,
     "CA": MILLION,
     **dict.fromkeys(WESTERN_EUROPE.split(), 400_000),

@@ -16,7 +16,7 @@ from router.database.engine import writing
 from router.database.tables import Rollup, RollupCosts, RollupMark
 from router.database.upsert import insert_integers
 from router.ledger import lines
-from router.ledger.attribution import DAY_MS, RevenueAttribution, midnight_ms
+from router.ledger.attribution import RevenueAttribution, midnight_ms
 from router.ledger.cells import (
     ADDED_FACTS,
     BY_HOUR,
@@ -29,6 +29,7 @@ from router.ledger.cells import (
     UNKNOWN,
     Grain,
 )
+from router.types import DAY_MS
 
 GRANULE_MS = 65_536
 LOOKBACK_MS = 60_000  # a quarter that ended just now still gets its stragglers

@@ -11,10 +11,9 @@ from typing import Any
 
 import msgspec
 
-from router.errors import ProviderError, ProviderOverloaded, ProviderRefused, ProviderTimeout
+from router.errors import CONTEXT_TOO_LONG, ProviderError, ProviderOverloaded, ProviderRefused, ProviderTimeout
 
 LONGEST_MESSAGE = 300
-CONTEXT_TOO_LONG = "context_length_exceeded"
 
 _SECRETS = re.compile(
     r"(?i:\b(?:sk|pk|rk|gsk|xai|key|hf|ghp)[-_][\w.\-*]{8,}|bearer\s+\S+)|\b(?:AKIA|ASIA|AIza|eyJ)[\w.\-]{8,}"

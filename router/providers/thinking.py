@@ -1,16 +1,20 @@
 """How much thinking a call may buy, as tokens and as the effort levels that models know. Pure."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from router.providers.base import ProviderRequest
+from router.types import Effort
 
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+EFFORTS = get_args(Effort)
+THINKING_FLOOR_TOKENS = 1_024  # the least thinking budget that providers accept; some raise a smaller one to it
+LEAST_VISIBLE_TOKENS = 256  # what is left for the answer, at least, where nobody asked for less
 
 # Where neither operator nor client bounds the thinking. Libraries' own defaults are several times smaller than
 # what models are evaluated with, so they are never relied upon.
 BUDGET_TOKENS = {
     "none": 0,
-    "minimal": 1024,
+    "minimal": THINKING_FLOOR_TOKENS,
     "low": 4096,
     "medium": 8192,
     "high": 24_576,

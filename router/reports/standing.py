@@ -11,7 +11,6 @@ from sqlalchemy import Engine, func, select
 
 from router.database.tables import ApiKey, PolicyVersion, PriceRow, Request, RevenueVersion
 from router.ledger.cells import QUARTER_MS
-from router.ledger.revenue import DEFAULT_SEGMENT
 from router.reports.costs import Costs
 from router.reports.coverage import CoverageFigures, coverage
 from router.reports.dimensions import DIMENSIONS
@@ -19,6 +18,7 @@ from router.reports.figures import Standing, per_request, values
 from router.reports.queries import Filters, Report, Sums, share, sum_by
 from router.reports.reading import BooksSnapshot, reading
 from router.reports.window import Window
+from router.types import DEFAULT_SEGMENT
 
 TOP_SPENDERS = 10
 

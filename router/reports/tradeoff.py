@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-NANO_PER_USD = 10**9
+from router.money import NANO_PER_USD
 
 
 class WrongReplay(ValueError):

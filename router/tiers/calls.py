@@ -16,7 +16,7 @@ from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Openin
 from router.ledger.prices import STANDARD_NAMES, Price, PriceBook
 from router.providers.base import Completion, Delta, Metered, ModelTarget, Provider, ProviderRequest
 from router.providers.counting import count_input_tokens, count_tokens
-from router.providers.thinking import thinking_budget
+from router.providers.thinking import THINKING_FLOOR_TOKENS, thinking_budget
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier, Usage
 
 
@@ -290,7 +290,6 @@ class Calls:
 
 OVERLOADED = (503, 529)  # no room: nothing was generated
 UNLIMITED_OUTPUT_TOKENS = 131_072  # more than any model of today says in one answer
-THINKING_FLOOR_TOKENS = 1_024  # a smaller budget is raised to this by some providers
 
 
 def output_bound(request: ProviderRequest) -> int:

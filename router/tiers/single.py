@@ -8,13 +8,11 @@ from contextlib import aclosing
 
 import msgspec
 
-from router.errors import ProviderError
+from router.errors import CONTEXT_TOO_LONG, ProviderError
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
 from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls
 from router.types import CallKind, Tier
-
-CONTEXT_TOO_LONG = "context_length_exceeded"
 
 
 class SingleTier:

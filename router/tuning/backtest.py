@@ -11,13 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from router.decision.policy import NEVER, Policy, SegmentDials
-from router.decision.share_cap import ScoreWindow
+from router.decision.share_cap import WINDOW_SCORES, ScoreWindow
 from router.tuning.counterfactual import LEAST_OBSERVED, Counterfactual, design_of
 from router.tuning.resampling import Measured, Resampling, interval_of
 from router.tuning.traffic import FAST, PARALLEL, REASONING, TIERS, Bools, Floats, Ints, Traffic, fill_unknown
 from router.types import Tier
 
-WINDOW = 1_000
 REPLICATES = 400
 REPLICATES_OF_QUANTILES = 100
 MOST_COUNTRIES = 20
@@ -45,7 +44,7 @@ def rolling_cuts(scores: Floats, share: float) -> Floats:
         return np.full(len(scores), -np.inf)
     if share <= 0.0:
         return np.full(len(scores), np.inf)
-    window = ScoreWindow(scores[:WINDOW].tolist(), WINDOW)
+    window = ScoreWindow(scores[:WINDOW_SCORES].tolist(), WINDOW_SCORES)
     cuts = np.empty(len(scores))
     for place, score in enumerate(scores.tolist()):
         cut = window.cut(share)

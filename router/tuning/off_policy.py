@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from classifier.types import Z95
 from router.tuning.traffic import FAST, TIERS, Floats, Traffic
 
 LEAST_LABELS = 100
@@ -17,7 +18,6 @@ MOST_UNSUPPORTED = 0.001
 LEAST_LABELS_TO_SHIFT = 20
 MOST_ERRORS_OFF = 4.0
 NEVER_EXPLORED = 1.0 - 1e-6  # a propensity from which on nothing else could have happened
-Z95 = 1.96
 
 
 @dataclass(frozen=True, slots=True)

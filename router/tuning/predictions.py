@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, func, insert, select
 
+from classifier.types import Z95
 from router.database.engine import writing
 from router.database.pace_tables import Prediction
 from router.database.tables import PolicyEvent
@@ -27,7 +28,6 @@ from router.tuning.traffic_reader import read
 
 IN_FORCE = (PolicyAction.ACTIVATED, PolicyAction.ROLLED_BACK)
 QUALITY = "quality"
-Z95 = 1.96
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from router.types import Reason, Tier
+from router.types import UNKNOWN_COUNTRY, Reason, Tier
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -60,7 +60,7 @@ class Traffic:
     input_tokens: Floats = field(default_factory=_nothing)
     answer_types: Ints = field(default_factory=_no_codes)  # places in a list that is the same for all rows
     countries: Ints = field(default_factory=_no_codes)
-    country_names: tuple[str, ...] = ("ZZ",)
+    country_names: tuple[str, ...] = (UNKNOWN_COUNTRY,)
 
     def __post_init__(self) -> None:
         for name in ("first_byte_ms", "input_tokens"):

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
-from router.errors import ProviderError, ProviderRefused, ProviderTimeout
+from router.errors import CONTEXT_TOO_LONG, ProviderError, ProviderRefused, ProviderTimeout
 from router.providers.base import Completion, Delta, Metered, ModelTarget, ProviderRequest
 from router.providers.collecting import collect
 from router.providers.embedded import prompt
@@ -222,7 +222,7 @@ def _trim(delta: Delta, top: int) -> None:
 def _refusal(error: dict[str, Any]) -> ProviderError:
     message = str(error.get("message"))[:200]
     if error.get("type") == "exceed_context_size_error":
-        return ProviderRefused(message, param="messages", code="context_length_exceeded", provider_status=400)
+        return ProviderRefused(message, param="messages", code=CONTEXT_TOO_LONG, provider_status=400)
     if error.get("code") == 400:
         return ProviderRefused(message, provider_status=400)
     return ProviderError(message)

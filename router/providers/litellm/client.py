@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from router.errors import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
+from router.errors import CONTEXT_TOO_LONG, ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
 from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
 from router.providers.litellm.arguments import arguments_of
 from router.providers.openai.wire import WireAnswer, choice_of, delta_of
-from router.providers.refusals import CONTEXT_TOO_LONG, error_for, retry_after_seconds
+from router.providers.refusals import error_for, retry_after_seconds
 from router.providers.usage import normalise
 
 # Exceptions of the HTTP libraries below litellm that mean: nothing was sent.

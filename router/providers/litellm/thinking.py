@@ -8,11 +8,15 @@ from collections.abc import Collection
 from typing import Any
 
 from router.providers.base import ProviderRequest
-from router.providers.thinking import nearest_effort, output_limit, thinking_budget
+from router.providers.thinking import (
+    LEAST_VISIBLE_TOKENS,
+    THINKING_FLOOR_TOKENS,
+    nearest_effort,
+    output_limit,
+    thinking_budget,
+)
 
-CLAUDE_FLOOR_TOKENS = 1024
 CLAUDE_VISIBLE_TOKENS = 16_384  # room for the answer where nobody set a limit: Anthropic insists on one
-LEAST_VISIBLE_TOKENS = 256
 GEMINI_BUDGETS = {"pro": (128, 32_768), "flash-lite": (512, 24_576), "flash": (0, 24_576)}  # lowest, highest
 
 _CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2})(?!\d))?")
@@ -48,10 +52,10 @@ def _claude(request: ProviderRequest, version: tuple[int, int]) -> dict[str, Any
         levels = ("low", "medium", "high", "xhigh", "max") if version >= (4, 7) else ("low", "medium", "high", "max")
         effort = nearest_effort(request.effort or "medium", levels)
         return {"reasoning_effort": effort, **_limit(limit)}
-    budget = max(budget, CLAUDE_FLOOR_TOKENS)
+    budget = max(budget, THINKING_FLOOR_TOKENS)
     limit = budget + CLAUDE_VISIBLE_TOKENS if limit is None else max(limit, _limit_beside(request, budget))
     budget = min(budget, limit - min(LEAST_VISIBLE_TOKENS, request.max_visible_tokens or LEAST_VISIBLE_TOKENS))
-    if budget < CLAUDE_FLOOR_TOKENS:
+    if budget < THINKING_FLOOR_TOKENS:
         return _limit(output_limit(request, 0))
     return {"thinking": {"type": "enabled", "budget_tokens": budget}, **_limit(limit)}
 

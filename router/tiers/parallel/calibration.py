@@ -17,6 +17,7 @@ SHARES = (0.4, 0.6, 0.8, 0.999)  # upper edges of all share bins but the last, w
 PRIOR = (0.35, 0.5, 0.65, 0.8, 0.9)
 PRIOR_WEIGHT = 10.0  # how many graded queries the next wider curve counts for
 LEAST_GRADED = 10
+ENOUGH_EVIDENCE = 20  # queries like one, from which on what is known of them says how likely its answer is right
 WINDOW = 500  # queries of a row after which its economics are halved
 DOUBT = 0.84  # standard errors by which kept answers get the benefit of the doubt
 SAVING_PER_POINT = 0.05  # accuracy that may be lost for one strong call saved

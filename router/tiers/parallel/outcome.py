@@ -9,7 +9,7 @@ import msgspec
 from router.errors import ProviderError, QuotaExhausted, RouterError
 from router.providers.base import Choice, Delta
 from router.tiers.base import Answer, TierRequest
-from router.tiers.parallel.calibration import CalibrationTable, VoteEnding
+from router.tiers.parallel.calibration import ENOUGH_EVIDENCE, CalibrationTable, VoteEnding
 from router.tiers.parallel.fanout import Sample
 from router.tiers.parallel.sampling import Progress, Sampling, StopReason, agreement_of, share_of
 from router.tiers.vote.keys import vote_key
@@ -17,7 +17,6 @@ from router.types import Tier
 
 DECIDED = frozenset({StopReason.ACCEPTED, StopReason.VERIFIED})
 ANSWERED = DECIDED | {StopReason.SETTLED, StopReason.NO_VOTE_KEY, StopReason.COST_CAP}
-ENOUGH_EVIDENCE = 20
 VERIFIED_CONFIDENCE = 0.99
 LOW_CONFIDENCE = 0.5
 GOOD_AGREEMENT = 0.95

@@ -15,7 +15,7 @@ from router.errors import ProviderError
 from router.providers.base import Delta, ModelTarget
 from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
-from router.tiers.parallel.calibration import CalibrationTable, VoteEnding, agreement_key
+from router.tiers.parallel.calibration import ENOUGH_EVIDENCE, CalibrationTable, VoteEnding, agreement_key
 from router.tiers.parallel.fanout import FanOut, Slots
 from router.tiers.parallel.outcome import VoteOutcome, deltas_of, drop_streamed_text, progress_text
 from router.tiers.parallel.planning import HINT_TOKENS, cost_so_far, sample_bound, sample_requests, worst_case
@@ -33,7 +33,6 @@ from router.tiers.vote.verifiers import Verifier, default_verifiers
 from router.types import Tier
 
 HIGH_STAKES_CONFIDENCE = 0.99
-ENOUGH_EVIDENCE = 20
 HARD_QUESTION = 0.05  # P(correct) for which more samples must still be worth it
 TRUSTED = frozenset({StopReason.ACCEPTED, StopReason.SETTLED})
 TRUSTED_LOSS = 0.05

@@ -7,7 +7,7 @@ p*TPR/(p*TPR+(1-p)*FPR), however many are drawn (arXiv 2411.17501 finds the same
 from dataclasses import dataclass
 from math import sqrt
 
-Z95 = 1.959964
+from classifier.types import Z95
 
 
 @dataclass(frozen=True, slots=True)

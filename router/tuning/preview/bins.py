@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from router.decision.share_cap import WINDOW_SCORES
 from router.tuning.traffic import Bools, Floats, Ints
 
 FINE = 64  # bins of equal steps in sqrt(share above): the best 6 % of the scores get a quarter of them
 GRID = 0.02  # thresholds that people set
 MOST_GRID = 200
 ATOM = 0.002  # a score that this share of requests has to the last digit gets a bin of its own
-WINDOW = 1_000
 
 
 class ScoreBins:
@@ -78,7 +78,7 @@ class CapCuts:
 
 def _windows(scores: Floats, moments: Ints) -> tuple[Floats, tuple[Ints, Ints]]:
     """The last scores before each moment, sorted; and where they come from."""
-    size = min(WINDOW, len(scores))
+    size = min(WINDOW_SCORES, len(scores))
     rows = np.clip(moments, size, len(scores))[:, None] - size + np.arange(size)
     order = np.argsort(scores[rows], axis=1, kind="stable")
     found: Floats = np.take_along_axis(scores[rows], order, axis=1)

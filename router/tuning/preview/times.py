@@ -5,11 +5,11 @@ Pure. Every tier keeps the distribution of its own, stretched by how much longer
 
 import numpy as np
 
+from router.tuning.backtest import REPLICATES_OF_QUANTILES
 from router.tuning.counterfactual import LEAST_OBSERVED
 from router.tuning.preview.cells import Cells
 from router.tuning.traffic import TIERS, Floats
 
-REPLICATES = 100
 LEAST_SHARE = 0.001
 
 
@@ -19,7 +19,9 @@ class Times:
     def __init__(self, cells: Cells) -> None:
         self._edges = cells.time_edges
         self._step = float(np.log(cells.time_edges[1] / cells.time_edges[0]))
-        weights = np.concatenate((np.ones((1, cells.blocks)), cells.weights[:REPLICATES])).astype(np.float32)
+        weights = np.concatenate((np.ones((1, cells.blocks)), cells.weights[:REPLICATES_OF_QUANTILES])).astype(
+            np.float32
+        )
         by_segment = {
             name: np.tensordot(weights, cells.times[place], axes=1) for place, name in enumerate(cells.segment_names)
         }

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from classifier.training.corpus import CorpusMissing
-from scripts.benchmarks.canary.runs import Run, first_by, many, wilson
+from router.tiers.vote.rates import wilson
+from scripts.benchmarks.canary.runs import Run, first_by, many
 from scripts.benchmarks.canary.simulated import ALIKE, Harm, World, requests, world_of
 from scripts.benchmarks.pages import MEASURED, RECORDED
 
@@ -76,11 +77,10 @@ def rows(world: World, runs: int, alike: int, pool: ProcessPoolExecutor) -> Iter
         for share in SHARES:
             found = many(pool, world, share, harm, runs, MOST, EVERY)
             after = [run.requests for run in found if run.requests is not None]
-            low, high = wilson(len(after), runs)
             when = f"{np.median(after):.0f} ({np.quantile(after, 0.95):.0f})" if after else "-"
             beside = f"{np.median([run.beside for run in found]):,.0f}"
             yield (
-                f"| {harm.name} | {share:.0%} | **{len(after)} of {runs}** | {low:.1%} to {high:.1%} | {when} "
+                f"| {harm.name} | {share:.0%} | **{len(after)} of {runs}** | {_interval(len(after), runs)} | {when} "
                 f"| {beside} | {first_by(found)} |"
             )
     yield f"\nRolled back although nothing is different, {MOST_ALIKE:,} requests of the canary, {alike} runs each:\n"
@@ -105,8 +105,12 @@ def _count(found: Sequence[Run], name: str) -> int:
 
 
 def _alike(name: str, share: float, hits: int, number: int) -> str:
-    low, high = wilson(hits, number)
-    return f"| {name} | {share:.0%} | **{hits} of {number}** ({hits / number:.1%}) | {low:.1%} to {high:.1%} |"
+    return f"| {name} | {share:.0%} | **{hits} of {number}** ({hits / number:.1%}) | {_interval(hits, number)} |"
+
+
+def _interval(hits: int, number: int) -> str:
+    share = wilson(hits, number)
+    return f"{share.low:.1%} to {share.high:.1%}"
 
 
 def write(lines: list[str]) -> None:

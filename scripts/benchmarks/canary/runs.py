@@ -66,14 +66,6 @@ def many(
     return list(pool.map(one, range(offset, offset + number), chunksize=5))
 
 
-def wilson(hits: int, number: int) -> tuple[float, float]:
-    """The 95 % interval of a share."""
-    z, share = 1.96, hits / number
-    middle, scale = share + z * z / (2 * number), 1 + z * z / number
-    radius = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number))
-    return max(0.0, (middle - radius) / scale), min(1.0, (middle + radius) / scale)
-
-
 def first_by(runs: Sequence[Run]) -> str:
     """Which guards were first, and how often."""
     counts = {guard: sum(run.guard is guard for run in runs) for guard in Guard}
