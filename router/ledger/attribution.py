@@ -55,7 +55,7 @@ class Statement:
     amount_nanousd: int
 
     def matching(self, segments: Ints, countries: Ints) -> Ints:
-        """The places of the day's requests that belong to it."""
+        """Return the places of the day's requests that belong to it."""
         fits = np.ones(len(segments), bool)
         if self.segment_id is not None:
             fits &= segments == self.segment_id
@@ -91,25 +91,25 @@ class RevenueAttribution:
         self._days: dict[int, _Day] = {}
 
     def of_requests(self, connection: Connection, start: int, end: int) -> dict[bytes, int]:
-        """What was booked for the ids from `start` to `end` (exclusive), as numbers."""
+        """Return what was booked for the ids from `start` to `end` (exclusive), as numbers."""
         dialect = connection.dialect.name
         query = OF_REQUESTS.format(id=ids.as_bytes(dialect, "request_id"), between=ids.between(dialect, "request_id"))
-        found = {row[0]: int(row[1]) for row in connection.execute(text(query), ids.bounds(dialect, start, end))}
+        amounts = {row[0]: int(row[1]) for row in connection.execute(text(query), ids.bounds(dialect, start, end))}
         low, last = start.to_bytes(17, "big")[1:], (end - 1).to_bytes(16, "big")
         for day_ms in self._days_between(connection, start >> 80, (end - 1) >> 80):
             day = self._day(connection, day_ms)
             within = slice(bisect_left(day.ids, low), bisect_left(day.ids, last + b"\x00"))
             for id, share in zip(day.ids[within], day.shares[within], strict=True):
-                found[id] = found.get(id, 0) + share
-        return found
+                amounts[id] = amounts.get(id, 0) + share
+        return amounts
 
     def read_unmatched(self, connection: Connection, start_ms: int, end_ms: int) -> list[Unmatched]:
-        """The statements of days that begin in a stretch of time, as far as no request matches them."""
+        """Return the statements of days that begin in a stretch of time, as far as no request matches them."""
         days = [d for d in self._days_between(connection, start_ms, end_ms - 1) if start_ms <= d]
         return [left for day_ms in days for left in self._day(connection, day_ms).unmatched]
 
     def days(self, connection: Connection) -> Iterable[int]:
-        """The days, as their first millisecond, for which there are statements."""
+        """Return the days, as their first millisecond, for which there are statements."""
         return self._by_day(connection).keys()
 
     def _days_between(self, connection: Connection, first_ms: int, last_ms: int) -> list[int]:
@@ -166,10 +166,10 @@ def fetch_rows(connection: Connection, query: str, bounds: Mapping[str, object])
 
 
 def weights(expected: Ints, eligible: Ints) -> Ints:
-    """By what a statement is split over requests: what each was expected to earn, or evenly."""
-    for found in (np.where(eligible == 1, expected, 0), eligible):
-        if found.any():
-            return found
+    """Return by what a statement is split over requests: what each was expected to earn, or evenly."""
+    for candidate in (np.where(eligible == 1, expected, 0), eligible):
+        if candidate.any():
+            return candidate
     return np.ones(len(expected), np.int64)
 
 
@@ -188,5 +188,5 @@ def spread(amount: int, weights: Ints) -> Ints:
 
 
 def midnight_ms(day: str) -> int:
-    """The first millisecond of a UTC day; days before 1970 count as its first."""
+    """Return the first millisecond of a UTC day; days before 1970 count as its first."""
     return max(int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000, 0)

@@ -69,7 +69,7 @@ class Assumption:
     def estimate_revenue(
         self, country_factor_ppm: int, *, eligible: bool = True, is_commercial: bool = False
     ) -> NanoUsd:
-        """What one query is expected to earn."""
+        """Return what one query is expected to earn."""
         if not eligible:
             return NanoUsd(self.flat_nanousd)
         numerator = self.ecpm_nanousd * self.ads_per_query_ppm * self.publisher_share_ppm * country_factor_ppm
@@ -96,12 +96,12 @@ def assumption_of_config(stated: StatedRevenue) -> Assumption:
 
 
 def assumption_name(segment: str, surface: str) -> str:
-    """The name under which a surface's own assumption of a segment is stored; no segment has a slash."""
+    """Return the name under which a surface's own assumption of a segment is stored; no segment has a slash."""
     return f"{segment}/{surface}" if surface else segment
 
 
 def body_of(segments: Mapping[str, Assumption], countries: Mapping[str, int] = COUNTRY_FACTORS_PPM) -> dict[str, Any]:
-    """The shape in which a version is stored."""
+    """Return the shape in which a version is stored."""
     return {"segments": {name: asdict(a) for name, a in segments.items()}, "country_factors_ppm": dict(countries)}
 
 
@@ -121,18 +121,18 @@ class _Version:
         if key not in self._expected:
             assumption = self._of(segment, surface)
             factor = self._factors.get(country, self._factors.get(REST, MILLION))
-            found = (
+            revenue = (
                 assumption.estimate_revenue(factor, eligible=eligible, is_commercial=is_commercial)
                 if assumption
                 else None
             )
             if len(self._expected) >= MOST_REMEMBERED:
                 self._expected.clear()
-            self._expected[key] = found
+            self._expected[key] = revenue
         return self._expected[key]
 
     def _of(self, segment: str, surface: str) -> Assumption | None:
-        """The nearest assumption: of the segment on its surface, of the segment, of the surface, of everybody."""
+        """Find the nearest assumption: of the segment on its surface, of the segment, of the surface, of everybody."""
         names = (
             assumption_name(segment, surface),
             segment,

@@ -112,16 +112,16 @@ def read_marks(connection: Connection, before_ms: int | None = None, most: int =
         granule = f"{max(before_ms, 0) // GRANULE_MS:08X}"
         is_old = or_(RollupMark.granule.is_(None), func.upper(RollupMark.granule) <= granule)
         query = query.where(is_old).order_by(RollupMark.granule.asc().nulls_first()).limit(most)
-    found = connection.execute(query)
-    return [Mark(id, _quarters_of_mark(granule, day, quarter)) for id, granule, day, quarter in found]
+    rows = connection.execute(query)
+    return [Mark(id, _quarters_of_mark(granule, day, quarter)) for id, granule, day, quarter in rows]
 
 
 def dirty(connection: Connection, marks: Iterable[Mark], attribution: RevenueAttribution) -> set[int]:
-    """The quarters that rollups do not hold rightly: what is marked, and whole days where statements are spread."""
-    found = {quarter for mark in marks for quarter in mark.quarters}
-    for day in {quarter // QUARTERS_A_DAY for quarter in found} & _statement_days(connection, attribution):
-        found.update(range(day * QUARTERS_A_DAY, (day + 1) * QUARTERS_A_DAY))
-    return found
+    """Name the quarters that rollups do not hold rightly: what is marked, and whole days with statements to spread."""
+    quarters = {quarter for mark in marks for quarter in mark.quarters}
+    for day in {quarter // QUARTERS_A_DAY for quarter in quarters} & _statement_days(connection, attribution):
+        quarters.update(range(day * QUARTERS_A_DAY, (day + 1) * QUARTERS_A_DAY))
+    return quarters
 
 
 def _statement_days(connection: Connection, attribution: RevenueAttribution) -> set[int]:
@@ -129,7 +129,7 @@ def _statement_days(connection: Connection, attribution: RevenueAttribution) -> 
 
 
 def _due(quarters: Iterable[int], ended: int, statement_days: set[int]) -> list[int]:
-    """The quarters that are over; where a statement is spread over the day, only when the day is."""
+    """Return the quarters that are over; on days over which a statement is spread, only when the day is over."""
     last_day = ended // QUARTERS_A_DAY
     return sorted(
         quarter
@@ -140,13 +140,13 @@ def _due(quarters: Iterable[int], ended: int, statement_days: set[int]) -> list[
 
 def runs(quarters: Sequence[int]) -> list[tuple[int, int]]:
     """Join sorted quarters to stretches from a start (inclusive) to an end (exclusive)."""
-    found: list[tuple[int, int]] = []
+    stretches: list[tuple[int, int]] = []
     for quarter in quarters:
-        if found and found[-1][1] == quarter:
-            found[-1] = (found[-1][0], quarter + 1)
+        if stretches and stretches[-1][1] == quarter:
+            stretches[-1] = (stretches[-1][0], quarter + 1)
         else:
-            found.append((quarter, quarter + 1))
-    return found
+            stretches.append((quarter, quarter + 1))
+    return stretches
 
 
 def _quarters_of_mark(granule: str | None, day: str | None, quarter: int | None) -> range:

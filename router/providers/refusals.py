@@ -93,7 +93,7 @@ def parse_decoded(error: Any) -> _Error:
 
 
 def scrubbed(message: Any, secret: str | None) -> str:
-    """A provider's words without anything that may be a credential, on one line, cut."""
+    """Return a provider's words without anything that may be a credential, on one line, cut."""
     if not isinstance(message, str):
         return ""
     text = message.replace(secret, "***") if secret else message
@@ -102,12 +102,12 @@ def scrubbed(message: Any, secret: str | None) -> str:
 
 
 def is_too_long(message: str, code: Any) -> bool:
-    """Whether a refusal is about the length of the input."""
+    """Tell whether a refusal is about the length of the input."""
     return code == CONTEXT_TOO_LONG or _TOO_LONG.search(message) is not None
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
-    """What a provider says about when to come again, in whole seconds, at least one."""
+    """Return what a provider says about when to come again, in whole seconds, at least one."""
     if (milliseconds := headers.get("retry-after-ms", "")).replace(".", "", 1).isdigit():
         return max(1, round(float(milliseconds) / 1000))
     value = headers.get("retry-after", "").strip()

@@ -24,7 +24,7 @@ BUDGET_TOKENS = {
 
 
 def thinking_budget(request: ProviderRequest, *, thinks_anyway: bool = False) -> int:
-    """Tokens of thinking this call may use; 0 for none. `thinks_anyway`: the model does so unasked."""
+    """Return the tokens of thinking this call may use; 0 for none. `thinks_anyway`: the model does so unasked."""
     if request.effort == "none":
         return 0
     if not (request.think or request.effort or thinks_anyway):
@@ -35,7 +35,7 @@ def thinking_budget(request: ProviderRequest, *, thinks_anyway: bool = False) ->
 
 
 def output_limit(request: ProviderRequest, thinking_tokens: int) -> int | None:
-    """The limit on all output to send upstream: thinking stands beside the visible limit, inside the total one."""
+    """Return the limit on all output to send upstream: thinking stands beside a visible limit, inside a total one."""
     limits = []
     if request.max_visible_tokens is not None:
         limits.append(request.max_visible_tokens + thinking_tokens)
@@ -45,7 +45,7 @@ def output_limit(request: ProviderRequest, thinking_tokens: int) -> int | None:
 
 
 def nearest_effort(effort: str, known: Sequence[str]) -> str:
-    """The level a model knows that is nearest to the wanted one, rather less than more."""
+    """Return the level a model knows that is nearest to the wanted one, rather less than more."""
     if effort in known or effort not in EFFORTS:
         return effort
     wanted = EFFORTS.index(effort)

@@ -60,10 +60,10 @@ def full_report(
         report = by_tier if tuple(by) == ("tier",) and not where else sum_by(books, by, where)
         total = by_tier.totals()
         tier = DIMENSIONS["tier"]
-        counts = {tier.describe(code, books.labels): found for code, found in books.costs().items()}
+        counts = {tier.describe(code, books.labels): by_bucket for code, by_bucket in books.costs().items()}
         together: dict[int, int] = {}
-        for found in counts.values():
-            for bucket, requests in found.items():
+        for by_bucket in counts.values():
+            for bucket, requests in by_bucket.items():
                 together[bucket] = together.get(bucket, 0) + requests
         standing = Standing(
             total,
@@ -78,7 +78,7 @@ def full_report(
             values(standing),
             overhead(by_role, total),
             _spenders(books),
-            {name: Costs(found, by_tier.rows[(name,)].largest) for name, found in counts.items()},
+            {name: Costs(by_bucket, by_tier.rows[(name,)].largest) for name, by_bucket in counts.items()},
             {names: sum_by(books, names, where) for names in more},
             freshness(books),
             is_synthetic(books),
@@ -87,7 +87,7 @@ def full_report(
 
 
 def overhead(by_role: Report, total: Sums) -> list[dict[str, object]]:
-    """What was paid for besides the answers, each on a line of its own."""
+    """Return what was paid for besides the answers, each on a line of its own."""
     return [
         {
             "role": key[0],
@@ -101,15 +101,15 @@ def overhead(by_role: Report, total: Sums) -> list[dict[str, object]]:
 
 
 def _spenders(books: BooksSnapshot) -> list[dict[str, object]]:
-    """The keys that cost most."""
+    """Return the keys that cost most."""
     by_key = sum_by(books, ["key"], {})
     names = {str(row.id): row for row in books.connection.execute(select(ApiKey.id, ApiKey.name, ApiKey.segment))}
     dearest = sorted(by_key.rows.items(), key=lambda row: -row[1].cost_nanousd)[:TOP_SPENDERS]
-    found = []
+    spenders = []
     for (key,), sums in dearest:
         owner = names.get(key or "")
         figures = sums.figures()
-        found.append(
+        spenders.append(
             {
                 "key": key,
                 "name": owner.name if owner else None,
@@ -120,19 +120,19 @@ def _spenders(books: BooksSnapshot) -> list[dict[str, object]]:
                 "contribution_usd": figures["contribution_usd"],
             }
         )
-    return found
+    return spenders
 
 
 def _ecpm(books: BooksSnapshot) -> int | None:
     query = select(RevenueVersion.body).order_by(RevenueVersion.version.desc()).limit(1)
     body: Any = books.connection.scalar(query)
     assumption = (body or {}).get("segments", {}).get(DEFAULT_SEGMENT, {})
-    found = assumption.get("ecpm_nanousd")
-    return None if found is None else int(found)
+    ecpm = assumption.get("ecpm_nanousd")
+    return None if ecpm is None else int(ecpm)
 
 
 def freshness(books: BooksSnapshot) -> Freshness:
-    """How late the books are, and which versions are in force."""
+    """Tell how late the books are, and which versions are in force."""
     connection = books.connection
     newest = connection.scalar(select(Request.id).order_by(Request.id.desc()).limit(1))
     newest_ms = int(newest[:12], 16) if newest else None
@@ -148,5 +148,5 @@ def freshness(books: BooksSnapshot) -> Freshness:
 
 
 def is_synthetic(books: BooksSnapshot) -> bool:
-    """Whether the newest request was made up, so that nobody takes a demonstration for business."""
+    """Tell whether the newest request was made up, so that nobody takes a demonstration for business."""
     return bool(books.connection.scalar(select(Request.synthetic).order_by(Request.id.desc()).limit(1)))

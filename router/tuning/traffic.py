@@ -74,7 +74,7 @@ class Traffic:
         return len(self.scores)
 
     def rows(self, chosen: Bools | Ints | slice) -> "Traffic":
-        """Only some of the rows."""
+        """Return only some of the rows."""
         whole = ("segment_names", "country_names", "others")
         columns = [column.name for column in fields(self) if column.name not in whole]
         return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
@@ -90,13 +90,13 @@ def join(pieces: Sequence[Traffic], others: int) -> Traffic:
     """Put pieces that follow each other in time together: names of segments and countries may differ between them."""
     segments, segment_names = _merge_names([(piece.segments, piece.segment_names) for piece in pieces])
     countries, country_names = _merge_names([(piece.countries, piece.country_names) for piece in pieces])
-    found: dict[str, Any] = {"segments": segments, "countries": countries}
-    whole = ("segment_names", "country_names", "others", *found)
+    places: dict[str, Any] = {"segments": segments, "countries": countries}
+    whole = ("segment_names", "country_names", "others", *places)
     columns = [column.name for column in fields(Traffic) if column.name not in whole]
     joint: dict[str, Any] = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in columns}
     return Traffic(
         **joint,
-        **found,
+        **places,
         segment_names=segment_names,
         country_names=country_names,
         others=others,
@@ -104,7 +104,7 @@ def join(pieces: Sequence[Traffic], others: int) -> Traffic:
 
 
 def _merge_names(pieces: Sequence[tuple[Ints, tuple[str, ...]]]) -> tuple[Ints, tuple[str, ...]]:
-    """Places in the sorted list of all names."""
+    """Return the places in the sorted list of all names, and that list."""
     every = tuple(sorted({name for _, names in pieces for name in names}))
     places = [np.array([every.index(name) for name in names], np.int64)[codes] for codes, names in pieces]
     return np.concatenate(places), every

@@ -46,11 +46,11 @@ class Meter:
         self._phases[index, thinking] = Usage(input_fresh=prompt - cached, input_cached=cached, **out)
 
     def output_of(self, index: int, *, thinking: bool) -> int:
-        """Tokens generated in one phase of one choice."""
+        """Count the tokens generated in one phase of one choice."""
         return self._phases.get((index, thinking), Usage()).output_tokens
 
     def read(self, *, final: bool = False) -> Metered:
-        """The total; with the JSON for the books when it is final."""
+        """Return the total, with the JSON for the books when it is final."""
         usage = sum(self._phases.values(), Usage())
         return Metered(usage, Precision.EXACT, _raw(usage) if final else None)
 

@@ -1,7 +1,7 @@
 """Everything that does not speak OpenAI's dialect, through litellm. The only file that imports it, when first needed.
 
 litellm is used as a translator: no callbacks, no logging of prompts, no retries, no price map from the network, and
-only the arguments that `litellm_arguments` names.
+only the arguments that `arguments` names.
 """
 
 import asyncio
@@ -118,7 +118,7 @@ def _load() -> Any:
 
 
 def _params_of(litellm: Any, target: ModelTarget) -> frozenset[str]:
-    """The OpenAI parameters that a model takes, as far as litellm knows."""
+    """Return the OpenAI parameters that a model takes, as far as litellm knows."""
     supported = litellm.get_supported_openai_params(model=target.model, custom_llm_provider=target.provider)
     return frozenset(supported or ())
 
@@ -150,8 +150,8 @@ def _translate_error(target: ModelTarget, error: Exception) -> ProviderError:
     message = _provider_words(getattr(error, "message", None) or str(error))
     if "ContextWindowExceededError" in kinds:
         return ProviderRefused(f"{target.name}: the input is too long", provider_status=400, code=CONTEXT_TOO_LONG)
-    found = [getattr(cause, "status_code", None) for cause in causes]
-    statuses = [one for one in found if isinstance(one, int)]
+    codes = [getattr(cause, "status_code", None) for cause in causes]
+    statuses = [one for one in codes if isinstance(one, int)]
     status = statuses[-1] if statuses else 0  # the provider's own stands at the bottom, litellm rewrites some
     headers: Mapping[str, str] = getattr(getattr(error, "response", None), "headers", None) or {}
     retry_after = retry_after_seconds(getattr(error, "litellm_response_headers", None) or headers)
@@ -166,16 +166,16 @@ def _translate_error(target: ModelTarget, error: Exception) -> ProviderError:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
+    causes: list[BaseException] = []
     seen: BaseException | None = error
-    while seen is not None and seen not in found:
-        found.append(seen)
+    while seen is not None and seen not in causes:
+        causes.append(seen)
         seen = seen.__cause__ or seen.__context__ or getattr(seen, "original_exception", None)
-    return found
+    return causes
 
 
 def _provider_words(message: str) -> str:
-    """The provider's part of a message that litellm wrapped."""
+    """Return the provider's part of a message that litellm wrapped."""
     start = message.find("{")
     if start < 0:
         return message
@@ -184,5 +184,5 @@ def _provider_words(message: str) -> str:
     except msgspec.DecodeError:
         return message
     error = body.get("error", body) if isinstance(body, dict) else None
-    said = error.get("message") if isinstance(error, dict) else None
-    return said if isinstance(said, str) else message
+    words = error.get("message") if isinstance(error, dict) else None
+    return words if isinstance(words, str) else message

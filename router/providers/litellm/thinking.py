@@ -24,18 +24,18 @@ _GEMINI = re.compile(r"gemini-(\d+)(?:\.(\d+))?-(pro|flash-lite|flash)?")
 
 
 def claude_version(model: str) -> tuple[int, int] | None:
-    """The version in a Claude model's name, wherever it is served; None for other models."""
-    found = _CLAUDE.search(model)
-    return (int(found[1]), int(found[2] or 0)) if found else None
+    """Return the version in a Claude model's name, wherever it is served; None for other models."""
+    match = _CLAUDE.search(model)
+    return (int(match[1]), int(match[2] or 0)) if match else None
 
 
 def thinking_arguments(request: ProviderRequest, supported: Collection[str]) -> dict[str, Any]:
-    """The arguments that ask for thinking and bound the output."""
+    """Return the arguments that ask for thinking and bound the output."""
     model = request.target.model
     if (version := claude_version(model)) is not None:
         return _claude(request, version)
-    if (found := _GEMINI.search(model)) is not None:
-        return _gemini(request, int(found[1]), found[3] or "flash")
+    if (match := _GEMINI.search(model)) is not None:
+        return _gemini(request, int(match[1]), match[3] or "flash")
     budget = thinking_budget(request)
     arguments: dict[str, Any] = _limit(output_limit(request, budget))
     if request.effort and "reasoning_effort" in supported:
@@ -53,7 +53,7 @@ def _claude(request: ProviderRequest, version: tuple[int, int]) -> dict[str, Any
         effort = nearest_effort(request.effort or "medium", levels)
         return {"reasoning_effort": effort, **_limit(limit)}
     budget = max(budget, THINKING_FLOOR_TOKENS)
-    limit = budget + CLAUDE_VISIBLE_TOKENS if limit is None else max(limit, _limit_beside(request, budget))
+    limit = budget + CLAUDE_VISIBLE_TOKENS if limit is None else max(limit, _limit_with_budget(request, budget))
     budget = min(budget, limit - min(LEAST_VISIBLE_TOKENS, request.max_visible_tokens or LEAST_VISIBLE_TOKENS))
     if budget < THINKING_FLOOR_TOKENS:
         return _limit(output_limit(request, 0))
@@ -61,15 +61,15 @@ def _claude(request: ProviderRequest, version: tuple[int, int]) -> dict[str, Any
 
 
 def _may_think(request: ProviderRequest, version: tuple[int, int]) -> bool:
-    """Not the old ones, not with a demanded tool, and not after a tool call whose signed thinking we do not have."""
+    """Tell whether it may think: not an old one, with a demanded tool, or after a call whose thinking we lack."""
     choice = request.params.get("tool_choice")
     is_demanded = choice == "required" or isinstance(choice, dict)
     has_called = any(message.get("tool_calls") for message in request.messages)
     return version >= (3, 7) and not is_demanded and not has_called
 
 
-def _limit_beside(request: ProviderRequest, budget: int) -> int:
-    """A visible limit leaves the floor of the thinking beside it; a total limit does not grow."""
+def _limit_with_budget(request: ProviderRequest, budget: int) -> int:
+    """Return the total limit that leaves the thinking its budget beside a visible limit; 0 where there is none."""
     if request.max_output_tokens is not None or request.max_visible_tokens is None:
         return 0
     return request.max_visible_tokens + budget

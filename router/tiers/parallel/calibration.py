@@ -148,7 +148,7 @@ class CalibrationTable:
                             "share_from": round(low, 2),
                             "share_to": round(high, 2),
                             "graded": row.graded[b],
-                            "right": round(interval.mid, 3),
+                            "right": round(interval.value, 3),
                             "low": round(interval.low, 3),
                             "high": round(interval.high, 3),
                             "p_correct": round(p, 3),

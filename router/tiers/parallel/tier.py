@@ -100,7 +100,7 @@ class ParallelTier:
 
     async def stream(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Delta | Answer]:
         """Yield the role at once, progress as thinking, then the winner's text."""
-        said = ""
+        sent = ""
         async with aclosing(self._sample_and_vote(query, calls)) as steps:
             async for step in steps:
                 if isinstance(step, VoteOutcome):
@@ -110,11 +110,11 @@ class ParallelTier:
                                 await self._observe(query, calls, step)
                             yield delta
                     return
-                if not said:
+                if not sent:
                     for index in range(query.n):
                         yield Delta(index=index)
-                if (text := progress_text(step)) != said:
-                    said = text
+                if (text := progress_text(step)) != sent:
+                    sent = text
                     yield Delta(reasoning=text)
 
     def worst_case(self, query: TierRequest, calls: Calls) -> int:
@@ -188,7 +188,7 @@ class ParallelTier:
         )
 
     def _most(self, query: TierRequest) -> int:
-        """The samples that the policy allows, and never more than the configuration does."""
+        """Return the samples that the policy allows, and never more than the configuration does."""
         most = self.settings.max_samples
         return most if query.max_samples is None else min(query.max_samples, most)
 
@@ -197,7 +197,7 @@ class ParallelTier:
         question = read_question(query.estimate.answer_type, query.messages, query.params)
         for verifier in self._verifiers:
             if verifier.proves and verifier.applies(question):
-                tpr, fpr = verifier.rates.true_positive.mid, verifier.rates.false_positive.high
+                tpr, fpr = verifier.rates.true_positive.value, verifier.rates.false_positive.high
                 few = worthwhile_samples(min(query.estimate.p_fast, HARD_QUESTION), tpr, fpr, most)
                 most = min(most, max(least_unanimous(confidence), few))
         return most

@@ -26,24 +26,24 @@ class ScoreBins:
         edges = [np.quantile(scores, levels), _atoms(scores), np.asarray(exact, np.float64), [0.0]]
         if len(grid) <= MOST_GRID:
             edges.append(np.round(grid, 6))
-        found = np.unique(np.concatenate([np.asarray(some, np.float64) for some in edges]))
-        self.edges: Floats = np.concatenate(([low], found[(found > low) & (found < high)], [high]))
+        inner = np.unique(np.concatenate([np.asarray(some, np.float64) for some in edges]))
+        self.edges: Floats = np.concatenate(([low], inner[(inner > low) & (inner < high)], [high]))
 
     def __len__(self) -> int:
         return len(self.edges) - 1
 
     def of(self, scores: Floats) -> Ints:
-        """The bin of each score."""
-        found: Ints = np.clip(np.searchsorted(self.edges, scores, "right") - 1, 0, len(self) - 1).astype(np.int64)
-        return found
+        """Return the bin of each score."""
+        bins: Ints = np.clip(np.searchsorted(self.edges, scores, "right") - 1, 0, len(self) - 1).astype(np.int64)
+        return bins
 
     def places(self, thresholds: Floats) -> Floats:
-        """Where thresholds lie, in bins from the lowest score: 2.5 is the middle of the third bin."""
+        """Tell where thresholds lie, in bins from the lowest score: 2.5 is the middle of the third bin."""
         within = np.clip(thresholds, self.edges[0], self.edges[-1])
         whole = np.clip(np.searchsorted(self.edges, within, "right") - 1, 0, len(self) - 1)
         width = self.edges[whole + 1] - self.edges[whole]
-        found: Floats = whole + (within - self.edges[whole]) / width
-        return found
+        places: Floats = whole + (within - self.edges[whole]) / width
+        return places
 
 
 class CapCuts:
@@ -63,30 +63,30 @@ class CapCuts:
             self._own[segment] = _windows(scores[rows], np.searchsorted(rows, own_moments))[0]
 
     def nbytes(self) -> int:
-        """How much memory the windows keep."""
+        """Tell how much memory the windows keep."""
         return self._common.nbytes + self._segments.nbytes + sum(own.nbytes for own in self._own.values())
 
     def own(self, segment: int, share: float) -> Floats:
-        """The lowest score of a segment let through at each of its moments; -inf is no cap."""
+        """Return the lowest score of a segment let through at each of its moments; -inf is no cap."""
         return _cuts(self._own[segment], share)
 
     def common(self, share: float, apart: Sequence[int] = ()) -> Floats:
-        """The lowest score let through at each moment, of all segments but those that are apart."""
+        """Return the lowest score let through at each moment, of all segments but those that are apart."""
         there = ~np.isin(self._segments, list(apart)) if apart else None
         return _cuts(self._common, share, there)
 
 
 def _windows(scores: Floats, moments: Ints) -> tuple[Floats, tuple[Ints, Ints]]:
-    """The last scores before each moment, sorted; and where they come from."""
+    """Return the last scores before each moment, sorted; and where they come from."""
     size = min(WINDOW_SCORES, len(scores))
     rows = np.clip(moments, size, len(scores))[:, None] - size + np.arange(size)
     order = np.argsort(scores[rows], axis=1, kind="stable")
-    found: Floats = np.take_along_axis(scores[rows], order, axis=1)
-    return found, (rows, order)
+    windows: Floats = np.take_along_axis(scores[rows], order, axis=1)
+    return windows, (rows, order)
 
 
 def _cuts(windows: Floats, share: float, there: Bools | None = None) -> Floats:
-    """The (1 - share) quantile of each window (of what is there in it), as `ScoreWindow` takes it."""
+    """Return the (1 - share) quantile of each window (of what is there in it), as `ScoreWindow` takes it."""
     if share >= 1.0:
         return np.full(len(windows), -np.inf)
     rows, size = np.arange(len(windows)), windows.shape[1]
@@ -98,15 +98,15 @@ def _cuts(windows: Floats, share: float, there: Bools | None = None) -> Floats:
     else:
         above = np.cumsum(there[:, ::-1], axis=1, dtype=np.int32)  # how many, from the highest down
         lowest, next_one = (windows[rows, -1 - np.argmax(above >= one[:, None], axis=1)] for one in wanted)
-    found = np.where((lowest == next_one) & (most < count), np.nextafter(lowest, np.inf), lowest)
-    capped: Floats = np.where(most >= count, -np.inf, np.where(most <= 0, np.inf, found))
+    quantiles = np.where((lowest == next_one) & (most < count), np.nextafter(lowest, np.inf), lowest)
+    capped: Floats = np.where(most >= count, -np.inf, np.where(most <= 0, np.inf, quantiles))
     return capped
 
 
 def _atoms(scores: Floats) -> Floats:
-    """Scores that many requests share, and what comes right after each."""
+    """Return the scores that many requests share, and what comes right after each."""
     values, counts = np.unique(scores, return_counts=True)
     heavy = values[counts >= max(ATOM * len(scores), 3)]
     heaviest = heavy if len(heavy) <= MOST_GRID else heavy[:0]
-    found: Floats = np.concatenate((heaviest, np.nextafter(heaviest, np.inf)))
-    return found
+    edges: Floats = np.concatenate((heaviest, np.nextafter(heaviest, np.inf)))
+    return edges

@@ -32,11 +32,11 @@ class Times:
             self._observed[name] = cells.times[place].sum(axis=(0, 2))
 
     def nbytes(self) -> int:
-        """How much memory it keeps."""
+        """Tell how much memory it keeps."""
         return sum(upto.nbytes for upto in self._upto.values())
 
     def usual(self, tier: int, segment: str | None = None) -> tuple[float, float] | None:
-        """The median and the 95 % point of what requests waited in a tier; None where too few are known."""
+        """Return the median and the 95 % point of what requests waited in a tier; None where too few are known."""
         if self._observed[segment][tier] < LEAST_OBSERVED:
             return None
         at = np.searchsorted(self._upto[segment][0, tier], (0.5, 0.95))
@@ -44,7 +44,7 @@ class Times:
         return median, most
 
     def p95(self, segment: str | None, shares: Floats, longer: Floats) -> Floats:
-        """Seconds that 95 % wait at most, then of each resampling; NaN where a tier's times are not known."""
+        """Return the seconds that 95 % wait at most, then of each resampling; NaN where a tier is not known."""
         if (self._observed[segment][shares > LEAST_SHARE] < LEAST_OBSERVED).any():
             return np.full(2, np.nan)
         upto = self._upto[segment]
@@ -56,19 +56,19 @@ class Times:
         rows = np.arange(len(run))
         below = np.where(at > 0, run[rows, np.maximum(at - 1, 0)], 0.0)
         inside = (goal[:, 0] - below) / np.maximum(run[rows, at] - below, 1e-12)
-        found: Floats = self._edges[0] * np.exp(self._step * (at + np.clip(inside, 0.0, 1.0)))
-        return found
+        seconds: Floats = self._edges[0] * np.exp(self._step * (at + np.clip(inside, 0.0, 1.0)))
+        return seconds
 
 
 def _upto(counts: Floats) -> Floats:
-    """Of counts by draw, tier and bin: which part lies in this bin or below it."""
+    """Return which part of the counts lies in a bin or below it, by draw, tier and bin."""
     run = np.cumsum(counts, axis=2, dtype=np.float64)
-    found: Floats = (run / np.maximum(run[:, :, -1:], 1e-12)).astype(np.float32)
-    return found
+    parts: Floats = (run / np.maximum(run[:, :, -1:], 1e-12)).astype(np.float32)
+    return parts
 
 
 def _stretch(upto: Floats, bins: float) -> Floats:
-    """The distribution moved up by so many bins; what would leave the last one stays in it."""
+    """Move the distribution up by so many bins; what would leave the last one stays in it."""
     if abs(bins) < 1e-9:
         return upto
     width = upto.shape[1]
@@ -80,6 +80,6 @@ def _stretch(upto: Floats, bins: float) -> Floats:
         inside = upto[:, np.clip(place, 0, width - 1)]
         return np.where(place < 0, 0.0, inside)
 
-    found: Floats = at(low) * (1 - part) + at(low + 1) * part
-    found[:, -1] = upto[:, -1]
-    return found
+    moved: Floats = at(low) * (1 - part) + at(low + 1) * part
+    moved[:, -1] = upto[:, -1]
+    return moved
