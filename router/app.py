@@ -21,7 +21,7 @@ from router.api.chat.endpoint import Chat
 from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
 from router.api.health import Live, Ready, Scrape
-from router.api.models import Listed, Models
+from router.api.models import ModelListing, Models
 from router.api.responses.endpoint import Responses
 from router.api.responses.store import ResponseStore, StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
@@ -142,12 +142,14 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
 
     server, authenticator, stopping = settings.server, Authenticator(keys, settings.server.auth), asyncio.Event()
     admission = AdmissionControl(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
-    archive = ResponseStore(StoredResponses(engine), server.stored_response_days, clock.now_us)
-    stored = StoredEndpoint(archive, authenticator)
-    models = Models(Listed.of_lineup(lineup), authenticator, clock.now_us() // 1_000_000)
+    response_store = ResponseStore(StoredResponses(engine), server.stored_response_days, clock.now_us)
+    stored = StoredEndpoint(response_store, authenticator)
+    models = Models(ModelListing.of_lineup(lineup), authenticator, clock.now_us() // 1_000_000)
     endpoints: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/v1/chat/completions"): Chat(dispatcher, authenticator, admission, server),
-        ("POST", "/v1/responses"): Responses(dispatcher, authenticator, admission, server, archive, clock.now_us),
+        ("POST", "/v1/responses"): Responses(
+            dispatcher, authenticator, admission, server, response_store, clock.now_us
+        ),
         ("GET", "/v1/responses/{response_id}"): stored,
         ("DELETE", "/v1/responses/{response_id}"): stored,
         ("GET", "/v1/models"): models,

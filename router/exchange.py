@@ -75,7 +75,7 @@ class Dispatcher:
         checked.
         """
         routed = self._routing.route(request)
-        decision = routed.decision if not self._is_low() else self._saving_space(routed)
+        decision = routed.decision if not self._is_low() else self._decide_saving_space(routed)
         exchange, short = await self._hold_worst_case(request, routed, decision)
         if short is not None and decision.tier is not Tier.FAST:
             degraded = routed.within(BudgetView(deep_available=False))
@@ -89,7 +89,7 @@ class Dispatcher:
         """Note that a client went away before its request was opened."""
         self._metrics.count_unopened()
 
-    def _saving_space(self, routed: Routed) -> Decision:
+    def _decide_saving_space(self, routed: Routed) -> Decision:
         """Decide while the spool has little room left: the deep tiers, which write most, stop first."""
         if routed.decision.tier is Tier.FAST:
             return routed.decision

@@ -46,10 +46,10 @@ class Lineup:
             },
             explicit={
                 name: Explicit(_tier_booked(settings.models[name]), models)
-                for name, models in explicit(settings, environ).items()
+                for name, models in explicit_targets(settings, environ).items()
             },
-            judges=judges(settings, environ),
-            every=tuple(every(settings, environ)),
+            judges=judge_targets(settings, environ),
+            every=tuple(all_targets(settings, environ)),
         )
 
     @property
@@ -129,25 +129,25 @@ def sampling_targets(settings: Settings, environ: Mapping[str, str]) -> tuple[Mo
     return tuple(complete_target(parallel.target_of(name, environ)) for name in parallel.models)
 
 
-def explicit(settings: Settings, environ: Mapping[str, str]) -> dict[str, tuple[ModelTarget, ...]]:
+def explicit_targets(settings: Settings, environ: Mapping[str, str]) -> dict[str, tuple[ModelTarget, ...]]:
     """Return the targets of the explicitly configured models, by the name clients ask for."""
     return {name: with_fallbacks(settings, model, environ) for name, model in settings.models.items()}
 
 
-def judges(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
+def judge_targets(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
     """Return who may decide duels: one model, or nobody."""
     judge = settings.learning.judge
     return () if judge is None else (complete_target(judge.target(environ)),)
 
 
-def every(settings: Settings, environ: Mapping[str, str]) -> list[ModelTarget]:
+def all_targets(settings: Settings, environ: Mapping[str, str]) -> list[ModelTarget]:
     """Return each distinct model that can be called, once."""
     targets = [
         *with_fallbacks(settings, settings.tiers.fast, environ),
         *with_fallbacks(settings, settings.tiers.reasoning, environ),
         *sampling_targets(settings, environ),
-        *(target for targets in explicit(settings, environ).values() for target in targets),
-        *judges(settings, environ),
+        *(target for targets in explicit_targets(settings, environ).values() for target in targets),
+        *judge_targets(settings, environ),
     ]
     return list({(target.name, target.api_base): target for target in targets}.values())
 

@@ -59,7 +59,7 @@ class BoundedHead(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is owed any more."""
-        self._head_came()
+        self._stop_head_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -79,7 +79,7 @@ class BoundedHead(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is complete: what counts is its own size."""
         self._is_in_head, self._head_bytes = False, 0
-        self._head_came()
+        self._stop_head_timer()
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > (self.config.h11_max_incomplete_event_size or 0):
             self._refuse(HEAD_TOO_LARGE)
@@ -87,10 +87,10 @@ class BoundedHead(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _expect_head(self, otherwise: bytes) -> None:
-        self._head_came()
+        self._stop_head_timer()
         self._head_timer = self.loop.call_later(self.config.head_timeout_s, self._refuse, otherwise)
 
-    def _head_came(self) -> None:
+    def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None

@@ -96,5 +96,5 @@ def test_every_callable_model_is_named_once() -> None:
         "models": {"own": {"model": "a/z"}},
         "fallbacks": {"a/x": ["a/w"]},
     }
-    every = lineup.every(Settings(**configured), {})
+    every = lineup.all_targets(Settings(**configured), {})
     assert sorted(target.name for target in every) == ["a/w", "a/x", "a/y", "a/z"]

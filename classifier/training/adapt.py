@@ -107,7 +107,7 @@ def recalibrate(base: DifficultyModel, inherited_model: InheritedModel, known: K
     """The base at the abilities that the labels speak for, with a slope and a level of each tier's logits."""
 
     def calibrate(tier: int, taught: Mask) -> tuple[float, Array, float, float]:
-        right, weight = known.outcomes[:, tier], known.taught(tier, taught)
+        right, weight = known.outcomes[:, tier], known.weights_for(tier, taught)
         ability, logits = inherited_model.place(tier, right, weight)
         return ability, logits, *fit_level(logits, right, weight)
 

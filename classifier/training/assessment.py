@@ -12,7 +12,7 @@ from classifier.model import DifficultyModel
 from classifier.training import bars, studies, trials
 from classifier.training.bars import Bar
 from classifier.training.corpus import Corpus, is_templated
-from classifier.training.evaluate import unseen
+from classifier.training.evaluate import leave_out_fitted
 from classifier.training.perturbations import flips
 from classifier.training.recipe import SOURCES
 from classifier.training.trials import Pair, Trial, group_of
@@ -31,7 +31,7 @@ def assess(
     whole: Corpus, model: DifficultyModel, asked: Sequence[Pair] = (), progress: Progress = lambda _: None
 ) -> tuple[list[Bar], list[Trial]]:
     """The bars, and every pair tried; rows that the shipped artefact was fitted on are left out."""
-    corpus = unseen(whole)
+    corpus = leave_out_fitted(whole)
     pairs_of = trials.pairs_in(corpus, asked)
     progress(f"estimating {len(corpus.queries):,} queries")
     tried = trials.trials_of(corpus, [model], [0] * len(corpus.queries), pairs_of)

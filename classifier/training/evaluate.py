@@ -13,7 +13,7 @@ from classifier.training.trials import Pair, Trial
 RANKINGS = ("classifier", "length only", "cost-matched shuffled", "random", "oracle")
 
 
-def unseen(corpus: Corpus) -> Corpus:
+def leave_out_fitted(corpus: Corpus) -> Corpus:
     """Rows that the shipped artefact was not fitted on: all but the tasks of the training split that may be learned."""
     keep = [
         query.use != "lengths-only"
@@ -25,7 +25,7 @@ def unseen(corpus: Corpus) -> Corpus:
 
 def of_outcomes(rows: Corpus, model: DifficultyModel, asked: Sequence[Pair] = ()) -> list[Trial]:
     """Trials on the unseen rows of recorded outcomes."""
-    corpus = unseen(rows)
+    corpus = leave_out_fitted(rows)
     return trials.trials_of(corpus, [model], [0] * len(corpus.queries), trials.pairs_in(corpus, asked))
 
 

@@ -51,7 +51,7 @@ class KnownOutcomes:
         """Their mean."""
         return float(np.mean(self.gain_errors(chances)))
 
-    def taught(self, tier: int, rows: Mask) -> Array:
+    def weights_for(self, tier: int, rows: Mask) -> Array:
         """How much each of some examples weighs for a tier; nothing at all where too few are known to move it."""
         weights = self.weights[:, tier] * rows
         return np.asarray(weights if (weights > 0).sum() >= FEWEST_OF_A_TIER else np.zeros_like(weights))

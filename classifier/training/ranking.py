@@ -89,7 +89,7 @@ def mix_with_base(
 
     def calibrate(word: Word, tier: int, taught: Mask) -> tuple[Array, Array, Array]:
         """Calibrated weights, what they say, and what the base says."""
-        right, mass = known.outcomes[:, tier], known.taught(tier, taught)
+        right, mass = known.outcomes[:, tier], known.weights_for(tier, taught)
         place = inherited_model.place(tier, right, mass)
         weights = word.at(place.ability)
         logits_of_word = np.asarray(rows @ np.delete(weights, foreign))

@@ -11,8 +11,7 @@ from classifier.model import DifficultyModel
 from classifier.training import controls, metrics
 from classifier.training.corpus import Corpus
 from classifier.training.design import folds_of
-from classifier.training.metrics import Interval
-from classifier.types import Abilities, Turn
+from classifier.types import Abilities, Interval, Turn
 
 Array = npt.NDArray[np.float64]
 Fitter = Callable[[Corpus], DifficultyModel]
@@ -105,7 +104,7 @@ def try_pair(
     )
 
 
-def cross_fitted(
+def cross_fit(
     corpus: Corpus, fit: Fitter, count: int = 5, *, by_query: bool = False
 ) -> tuple[list[DifficultyModel], list[int]]:
     """Fit once per fold without the fold; queries are assigned to the model that has not seen their cluster.

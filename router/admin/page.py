@@ -78,7 +78,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DoneInPlace:
     """A change was made whose outcome is shown once, here and now: more for the page's own template."""
 
     context: Mapping[str, object]
@@ -89,7 +89,7 @@ class FormAction:
     """A change that a form asks for; administrators only. Raises NotDone, or a ValueError with a message."""
 
     name: str
-    run: Callable[[Visit], Done | Shown]
+    run: Callable[[Visit], Done | DoneInPlace]
 
 
 @dataclass(frozen=True, slots=True)

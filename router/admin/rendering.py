@@ -44,11 +44,11 @@ def _environment() -> "Environment":
         "amount": lambda value: UNKNOWN if value is None else format_usd(value),
         "nano": lambda value: UNKNOWN if value is None else format_nanousd(value),
         "percent": lambda value: UNKNOWN if value is None else format_share(value),
-        "milliseconds": milliseconds,
+        "milliseconds": format_milliseconds,
         "moment": moment,
-        "words": words,
+        "words": format_name,
         "dial": format_dial,
-        "lasting": lasting,
+        "lasting": format_duration,
     }
     environment.globals |= {"asset": assets.url, "TIERS": TIERS}
     return environment
@@ -64,14 +64,14 @@ def time_element(us: int | None, zone: Any) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(iso, iso, local)
 
 
-def milliseconds(value: float | None) -> str | Markup:
+def format_milliseconds(value: float | None) -> str | Markup:
     """Write a duration given in milliseconds."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.0f} ms" if value < 10_000 else lasting(value / 1_000)
+    return f"{value:,.0f} ms" if value < 10_000 else format_duration(value / 1_000)
 
 
-def lasting(seconds: float | None) -> str | Markup:
+def format_duration(seconds: float | None) -> str | Markup:
     """Write how long something takes or took."""
     if seconds is None:
         return UNKNOWN
@@ -82,6 +82,6 @@ def lasting(seconds: float | None) -> str | Markup:
     return f"{seconds / 3_600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
 
 
-def words(name: object) -> str:
+def format_name(name: object) -> str:
     """Write a name of the closed lists for people."""
     return str(name).replace("_", " ")

@@ -17,7 +17,7 @@ from router.admin import assets
 from router.admin.auth.endpoints import AuthEndpoints
 from router.admin.auth.sign_in import SignIn
 from router.admin.middleware import OPERATOR_ERRORS, ErrorPages, SecurityHeaders
-from router.admin.page import Done, FormAction, JsonFeed, Page, Shown, Visit
+from router.admin.page import Done, DoneInPlace, FormAction, JsonFeed, Page, Visit
 from router.admin.registry import PAGES
 from router.admin.rendering import render
 from router.admin.responses import START, clear_flash, flash, json_answer, json_error, read_flash, sentence
@@ -85,7 +85,7 @@ async def _act(visits: VisitReader, page: Page, act: FormAction, request: Reques
         case Done(message, to):
             response: Response = RedirectResponse(f"/admin/{to}", 303)
             flash(response, request, message)
-        case Shown(context):
+        case DoneInPlace(context):
             response = await _write_page(visits, request, page, visit, more=context)
     return response
 

@@ -56,7 +56,7 @@ class Dialect(Protocol):
         """Write the end of a settled stream."""
         ...
 
-    def broken(self, error: RouterError) -> bytes:
+    def failure(self, error: RouterError) -> bytes:
         """Write the end of a stream that failed."""
         ...
 
@@ -167,7 +167,7 @@ async def _fail(error: RouterError, writer: ResponseWriter, dialect: Dialect) ->
     """Send an error: as a response while there is none, as the last piece of a stream."""
     error.param = dialect.parameter_names.get(error.param or "", error.param)
     if writer.has_started:
-        await writer.piece(dialect.broken(error), more=False)
+        await writer.piece(dialect.failure(error), more=False)
     else:
         await writer.error(error)
 

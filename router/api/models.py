@@ -16,7 +16,7 @@ from router.providers.base import ModelTarget
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ModelListing:
     """A model as clients may ask for it; what is unknown of it is None."""
 
     id: str
@@ -24,7 +24,7 @@ class Listed:
     capabilities: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, name: str, models: Sequence[ModelTarget]) -> "Listed":
+    def of(cls, name: str, models: Sequence[ModelTarget]) -> "ModelListing":
         """What a name can take: the longest context of its models, and what any of them is known to be able to."""
         lengths = [model.context_length for model in models if model.context_length is not None]
         able = [model.capabilities for model in models if model.capabilities is not None]
@@ -32,7 +32,7 @@ class Listed:
         return cls(name, max(lengths, default=None), capabilities)
 
     @classmethod
-    def of_lineup(cls, lineup: Lineup) -> "list[Listed]":
+    def of_lineup(cls, lineup: Lineup) -> "list[ModelListing]":
         """What clients may ask for by name."""
         listed = [cls.of(AUTO, [model for models in lineup.by_tier.values() for model in models])]
         listed += [cls.of(tier, models) for tier, models in lineup.by_tier.items()]
@@ -53,7 +53,7 @@ class WireModel(msgspec.Struct):
 class Models:
     """Lists the models, or one of them."""
 
-    def __init__(self, listed: Sequence[Listed], authenticator: Authenticator, started_at: int) -> None:
+    def __init__(self, listed: Sequence[ModelListing], authenticator: Authenticator, started_at: int) -> None:
         self._listed = {m.id: WireModel(m.id, m.context_length, m.capabilities, started_at) for m in listed}
         self._authenticator = authenticator
 

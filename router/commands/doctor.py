@@ -115,7 +115,7 @@ def _models(configured: "Settings", environ: Mapping[str, str], *, ask: bool) ->
     from router import lineup
     from router.ledger import pricelist
 
-    models = lineup.every(configured, environ)
+    models = lineup.all_targets(configured, environ)
     unpriced = {m.name for m in models if pricelist.quote(m.name, configured.prices) is None}
     findings = [
         CheckResult(f"price of {m.name}", WARNING, "none: its calls are booked without an amount")

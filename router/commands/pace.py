@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.commands.policy import when
-from router.commands.tuning import finite_or_none, interval_text
+from router.commands.policy import format_time
+from router.commands.tuning import finite_or_none, format_interval
 
 if TYPE_CHECKING:
     from router.pacing.steps import Step
@@ -69,7 +69,7 @@ def realised(
             rows = [{"figure": each.figure, **_ends(each), "outside": each.is_outside} for each in done.figures]
             show(rows, tuple(rows[0]), form)
         case Format.TABLE:
-            print(f"Version {done.version}, in force since {when(done.since_us)}: {done.requests} queries by score")
+            print(f"Version {done.version}, in force since {format_time(done.since_us)}: {done.requests} queries by score")
             print(_describe(done))
             show([_row(each) for each in done.figures], FIGURES, form)
             print("95 % intervals in brackets. Outside: the two differ by more than their errors together explain.")
@@ -78,7 +78,7 @@ def realised(
 def _step(step: "Step") -> dict[str, object]:
     state = "frozen" if step.is_frozen else "dry run" if step.is_dry else "on"
     return {
-        "at": when(step.until),
+        "at": format_time(step.until),
         "segment": step.segment,
         "version": step.policy_version,
         "multiplier": round(step.price, 4),
@@ -102,12 +102,12 @@ def _describe(comparison: "Realised") -> str:
     whose = "" if of.segment is None else f" of the segment {of.segment}"
     outside = [each.figure for each in comparison.figures if each.is_outside]
     kept = f"outside of what was predicted: {', '.join(outside)}" if outside else "all as predicted"
-    return f"Predicted by {of.made_by} on {of.requests} queries{whose}, {when(of.created_at_us)}; {kept}"
+    return f"Predicted by {of.made_by} on {of.requests} queries{whose}, {format_time(of.created_at_us)}; {kept}"
 
 
 def _row(each: "Compared") -> dict[str, object]:
     outside = {None: "not known", True: "yes", False: ""}[each.is_outside]
-    predicted, came = (interval_text(each.figure, figure) for figure in (each.predicted, each.realised))
+    predicted, came = (format_interval(each.figure, figure) for figure in (each.predicted, each.realised))
     return {"figure": each.figure, "predicted": predicted, "realised": came, "outside": outside}
 
 
@@ -129,13 +129,13 @@ def _facts(comparison: "Realised") -> dict[str, Any]:
     if of is not None:
         prediction = {
             "made_by": of.made_by,
-            "at": when(of.created_at_us),
+            "at": format_time(of.created_at_us),
             "requests": of.requests,
             "segment": of.segment,
         }
     return {
         "version": comparison.version,
-        "since": when(comparison.since_us),
+        "since": format_time(comparison.since_us),
         "requests": comparison.requests,
         "prediction": prediction,
         "figures": figures,

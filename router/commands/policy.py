@@ -58,11 +58,11 @@ def show_version(
         case Format.CSV:
             show(rows, ("dial", "value", "before"), form)
         case Format.TABLE:
-            made = when(asked.created_at_us) if asked.created_at_us else "always"
+            made = format_time(asked.created_at_us) if asked.created_at_us else "always"
             title = f"version {asked.policy.version}, {asked.state}, by {asked.author}, {made}"
             show(rows, ("dial", "value", "before"), form, f"{title}: {asked.note}" if asked.note else title)
             if tried is not None:
-                print(f"On trial: {describe(tried)}, since {when(tried.started_at_us)}")
+                print(f"On trial: {describe(tried)}, since {format_time(tried.started_at_us)}")
 
 
 @app.command()
@@ -87,7 +87,7 @@ def propose(
             changes = {**{name: after for name, (_, after) in taken.items()}, **changes}
         made = lifecycle.propose(engine, changes, configured.tiers, actor(author, note))
         version = lifecycle.version_of(engine, made)
-    print(f"version {made}: {changes_text(version.changes)}; tierwise policy activate {made} puts it in force")
+    print(f"version {made}: {describe_changes(version.changes)}; tierwise policy activate {made} puts it in force")
     print(f"tierwise policy canary {made} tries it on a share of conversations first")
 
 
@@ -153,13 +153,13 @@ def log(
         entries = history(engine, limit)
     rows = [
         {
-            "at": when(entry.created_at_us),
+            "at": format_time(entry.created_at_us),
             "act": entry.act.value,
             "version": entry.version,
             "previous": entry.previous,
             "author": entry.author,
             "note": entry.note,
-            "changes": changes_text(entry.changes),
+            "changes": describe_changes(entry.changes),
         }
         for entry in entries
     ]
@@ -183,14 +183,14 @@ def actor(author: str | None, note: str) -> "Actor":
     return Actor(_user() if author is None else author, note, SystemClock().now_us())
 
 
-def changes_text(changes: "Mapping[str, Change]") -> str:
+def describe_changes(changes: "Mapping[str, Change]") -> str:
     """Write changes as `dial before -> after`."""
     from router.policies.dials import format_dial
 
     return ", ".join(f"{name} {format_dial(old)} -> {format_dial(new)}" for name, (old, new) in changes.items())
 
 
-def when(us: int) -> str:
+def format_time(us: int) -> str:
     """Write a time for people and programs."""
     return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="seconds")
 
@@ -226,7 +226,7 @@ def _facts(version: "Version", tried: "Canary | None") -> dict[str, object]:
             "mode": tried.mode.value,
             "share": tried.share,
             "state": tried.state.value,
-            "started_at": when(tried.started_at_us),
+            "started_at": format_time(tried.started_at_us),
             "verdict": tried.verdict,
         }
     return {
@@ -235,9 +235,9 @@ def _facts(version: "Version", tried: "Canary | None") -> dict[str, object]:
         "parent": version.parent,
         "author": version.author,
         "note": version.note,
-        "created_at": when(version.created_at_us) if version.created_at_us else None,
+        "created_at": format_time(version.created_at_us) if version.created_at_us else None,
         "dials": dials_of(version.policy),
-        "validated_at": when(version.validated_at_us) if version.validated_at_us else None,
+        "validated_at": format_time(version.validated_at_us) if version.validated_at_us else None,
         "changes": {name: {"before": old, "after": new} for name, (old, new) in version.changes.items()},
         "trial": trial,
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.commands.policy import AuthorOption, NoteOption, actor, when
+from router.commands.policy import AuthorOption, NoteOption, actor, format_time
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -65,14 +65,14 @@ def canary(
 
 def _row(canary: "Canary", engine: "Engine", configured: "Settings") -> dict[str, object]:
     return {
-        "started": when(canary.started_at_us),
+        "started": format_time(canary.started_at_us),
         "version": canary.version,
         "control": canary.control,
         "mode": canary.mode.value,
         "share": canary.share,
         "state": canary.state.value,
         "on_success": canary.on_success,
-        "ended": when(canary.ended_at_us) if canary.ended_at_us is not None else None,
+        "ended": format_time(canary.ended_at_us) if canary.ended_at_us is not None else None,
         "verdict": canary.verdict or _so_far(canary, engine, configured),
         "author": canary.author,
         "note": canary.note,

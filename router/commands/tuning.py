@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.commands.policy import AuthorOption, NoteOption, SetOption, actor, begin, changes_text
+from router.commands.policy import AuthorOption, NoteOption, SetOption, actor, begin, describe_changes
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -99,9 +99,8 @@ def backtest(
             lines += [_line("proposed", *cell, country=name) for name, f in by_country.items() for cell in _cells(f)]
             show(lines, LINE, form)
         case Format.TABLE:
-            print(
-                f"Against version {today.version} in force: {changes_text(dials.differences(today, tested)) or 'same'}"
-            )
+            changed = describe_changes(dials.differences(today, tested)) or "same"
+            print(f"Against version {today.version} in force: {changed}")
             print(f"{len(traffic)} queries that a score decided; {traffic.others} others stay as they are\n")
             show(
                 _table({name: _texts(figures, of) for name, (figures, of) in results.items()}),
@@ -163,7 +162,7 @@ def solve(
             lines = [_line("solved", *cell) for cell in _cells(solution.figures, solution.quality)]
             show(lines, LINE, form)
         case Format.TABLE:
-            print(f"Against version {today.version} in force: {changes_text(changes) or 'nothing to change'}")
+            print(f"Against version {today.version} in force: {describe_changes(changes) or 'nothing to change'}")
             used = "" if solution.used is None else f", {solution.used:.1%} of the allowance is used"
             print(f"What binds: {solution.binding}{used}")
             if solution.note is not None:
@@ -231,11 +230,11 @@ def _line(
 
 
 def _texts(figures: "Figures", of: "Quality | None" = None) -> dict[str, str]:
-    texts = {name: interval_text(name, cell) for name, cell in figures.items()}
+    texts = {name: format_interval(name, cell) for name, cell in figures.items()}
     if of is not None:
         enough = of.doubt is None
         for name, cell in _cells({}, of):
-            texts[name] = interval_text(name, cell) if enough else "not enough evidence"
+            texts[name] = format_interval(name, cell) if enough else "not enough evidence"
         texts["effective ratings"] = f"{of.effective_labels:.0f} of {of.labels}"
     return texts
 
@@ -245,7 +244,7 @@ def _table(columns: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
     return [{"figure": figure, **{name: texts[figure] for name, texts in columns.items()}} for figure in figures]
 
 
-def interval_text(name: str, cell: "Measured | Interval") -> str:
+def format_interval(name: str, cell: "Measured | Interval") -> str:
     """Write a figure with its interval for people."""
     if math.isnan(cell.value):
         return "not known"

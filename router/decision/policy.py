@@ -199,7 +199,7 @@ class Policy:
                 return self.parallel_threshold
 
 
-def _declared() -> dict[str, Dial]:
+def _read_declarations() -> dict[str, Dial]:
     """Read the declarations at the fields of `Policy`, in their order."""
     hints, dials = get_type_hints(Policy, include_extras=True), {}
     for declared in fields(Policy):
@@ -218,10 +218,10 @@ def _declared() -> dict[str, Dial]:
 
 
 _VERSION = Dial("Version", "number of the version", name="version", kind=int, low=0)
-DIALS: Mapping[str, Dial] = _declared()
+DIALS: Mapping[str, Dial] = _read_declarations()
 SEGMENT_DIALS: Mapping[str, Dial] = {own.name: DIALS[own.name] for own in fields(SegmentDials)}
 
 
-def stored_defaults(dials: Mapping[str, Dial] = DIALS) -> dict[str, Any]:
+def defaults_of_stored(dials: Mapping[str, Dial] = DIALS) -> dict[str, Any]:
     """What a stored version means that lacks dials which came later and whose default is not what it had meant."""
     return {name: dial.stored_default for name, dial in dials.items() if dial.stored_default is not None}

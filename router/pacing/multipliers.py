@@ -16,7 +16,7 @@ from router.decision.policy import Policy
 from router.ledger import budgets
 from router.ledger.budgets import Budget
 from router.pacing.controller import Rule
-from router.pacing.steps import LIVE, Step, Stepping, covering
+from router.pacing.steps import LIVE, Step, Stepping, budgets_covering
 from router.types import DAY_US
 
 INTERVAL_US = 60_000_000
@@ -96,7 +96,7 @@ def _standing(steps: Iterable[Step], policy: Policy, limits: Sequence[Budget]) -
         step
         for step in steps
         if step.goes_on(policy)
-        and (policy.for_segment(step.segment).min_margin is not None or covering(limits, step.segment))
+        and (policy.for_segment(step.segment).min_margin is not None or budgets_covering(limits, step.segment))
     ]
 
 

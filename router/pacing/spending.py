@@ -69,7 +69,7 @@ def sum_settled(connection: Connection, since_us: int, until_us: int) -> dict[Ce
     return cells
 
 
-def under(budget: Budget, cells: Mapping[Cell, Settled]) -> Settled:
+def sum_under(budget: Budget, cells: Mapping[Cell, Settled]) -> Settled:
     """What of it counts against a budget; a key's is told apart by nothing here."""
     match budget.scope:
         case BudgetScope.TOTAL:

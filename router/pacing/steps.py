@@ -109,7 +109,7 @@ class Stepping:
         mine = spending.total(c for (name, _), c in self._spending_since(since, pace.price).items() if name == segment)
         window, overspent = self._until - since, before.overspent_nanousd if before is not None else 0
         dues = []
-        for budget in covering(self._budgets, segment):
+        for budget in budgets_covering(self._budgets, segment):
             dues.append(self._due(budget, since, pace.price, is_known=mine.requests >= LEAST_REQUESTS))
         if own.min_margin is not None:
             dues.append(_margin_due(mine, own.min_margin, overspent, window))
@@ -140,7 +140,7 @@ class Stepping:
         """What a budget had due, in proportion to what is left of it and of its plan."""
         start = budget.period.start_us(self._until - 1)
         since = max(since, start)
-        spent = spending.under(budget, self._spending_since(since, price))
+        spent = spending.sum_under(budget, self._spending_since(since, price))
         if not is_known or _is_vague(spent.unpriced, spent.calls):
             return _Due(str(budget), None, None)
         left = spending.remaining_nanousd(self._connection, budget, start) + spent.cost_nanousd
@@ -165,7 +165,7 @@ class Stepping:
         return self._read[since]
 
 
-def covering(limits: Iterable[Budget], segment: str) -> list[Budget]:
+def budgets_covering(limits: Iterable[Budget], segment: str) -> list[Budget]:
     """The budgets that a segment's deep answers are paid from; those of keys hold themselves."""
     return [
         budget

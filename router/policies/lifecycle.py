@@ -31,7 +31,7 @@ from router.policies.versions import (
     PolicyAction,
     PolicyState,
     add_version,
-    built_in_beside,
+    default_policy_beside,
     newest,
     note_act,
     policy_of,
@@ -255,7 +255,7 @@ def _end_own_trial(connection: Connection, version: int, actor: Actor) -> None:
 def _changes(connection: Connection, before: int | None, row: Any) -> Mapping[str, Change]:
     """What a stored version has other than another one; than the built-in dials of its time where there is none."""
     if before is None:
-        earlier = built_in_beside(row.body)
+        earlier = default_policy_beside(row.body)
     else:
         other = row_of(connection, before)
         earlier = policy_of(other.version, other.body)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from router.database.engine import exclusive
 from router.database.tables import PolicyEvent, PolicyVersion
-from router.decision.policy import DIALS, Dial, Policy, SegmentDials, stored_defaults
+from router.decision.policy import DIALS, Dial, Policy, SegmentDials, defaults_of_stored
 from router.policies.canaries import Canary, CanaryState, Mode, end_canary, open_canary
 from router.types import CONFIG_AUTHOR
 
@@ -147,10 +147,10 @@ def policy_of(version: int, body: Mapping[str, Any], dials: Mapping[str, Dial] =
     if unknown := body.keys() - {*dials, "segments"}:
         raise ValueError(f"policy version {version} has dials of another release: {', '.join(sorted(unknown))}")
     segments = {name: SegmentDials(**own) for name, own in body.get("segments", {}).items()}
-    return Policy(version=version, **{**stored_defaults(dials), **body, "segments": segments})
+    return Policy(version=version, **{**defaults_of_stored(dials), **body, "segments": segments})
 
 
-def built_in_beside(body: Mapping[str, Any], dials: Mapping[str, Dial] = DIALS) -> Policy:
+def default_policy_beside(body: Mapping[str, Any], dials: Mapping[str, Dial] = DIALS) -> Policy:
     """The built-in dials as they were when a version was stored: what came later reads as it does of that version."""
     return policy_of(0, {name: dial.default for name, dial in dials.items() if name in body}, dials)
 
@@ -182,7 +182,7 @@ def import_dials(
 
 
 def _keep_late_dials(values: Mapping[str, Any], before: Policy, dials: Mapping[str, Dial]) -> dict[str, Any]:
-    came_later = stored_defaults(dials)
+    came_later = defaults_of_stored(dials)
     return {
         name: getattr(before, name) if value is None and name in came_later else value for name, value in values.items()
     }

@@ -14,7 +14,7 @@ from router.database.tables import Call
 from router.decision.policy import Policy, SegmentDials
 from router.ledger import budgets
 from router.ledger.budgets import Budget, BudgetScope, Period
-from router.pacing.steps import LEAST_REQUESTS, MARGIN, Step, Stepping, covering
+from router.pacing.steps import LEAST_REQUESTS, MARGIN, Step, Stepping, budgets_covering
 from router.tuning.traffic import FAST, REASONING, Traffic
 from router.types import CallKind
 from tests.builders.traffics import a_world, store
@@ -209,4 +209,6 @@ def test_a_segments_deep_answers_are_paid_from_total_own_and_deep_tiers_budgets(
         (BudgetScope.KEY, "7"): False,
     }
     limits = [Budget(at, scope, subject, Period.DAY, 1) for at, (scope, subject) in enumerate(scopes)]
-    assert covering(limits, "free") == [limit for limit, pays in zip(limits, scopes.values(), strict=True) if pays]
+    assert budgets_covering(limits, "free") == [
+        limit for limit, pays in zip(limits, scopes.values(), strict=True) if pays
+    ]

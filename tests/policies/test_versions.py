@@ -13,7 +13,14 @@ from router.database.engine import writing
 from router.database.tables import PolicyVersion
 from router.decision.policy import DIALS
 from router.policies.dials import dials_of
-from router.policies.versions import PolicyBook, built_in_beside, import_dials, in_force, policy_of, policy_of_file
+from router.policies.versions import (
+    PolicyBook,
+    default_policy_beside,
+    import_dials,
+    in_force,
+    policy_of,
+    policy_of_file,
+)
 from router.settings import PolicySettings
 
 # As if `explore` had come in a later release than the others: new policies get .01, stored versions had none.
@@ -83,8 +90,8 @@ def test_a_version_from_before_a_dial_reads_as_it_was_meant() -> None:
 
 
 def test_what_was_built_in_when_a_version_was_stored_had_not_what_came_later() -> None:
-    assert built_in_beside(before_explore(), LATER) == policy_of(0, before_explore(), LATER)
-    assert built_in_beside(stored(explore=0.5), LATER).explore == 0.01
+    assert default_policy_beside(before_explore(), LATER) == policy_of(0, before_explore(), LATER)
+    assert default_policy_beside(stored(explore=0.5), LATER).explore == 0.01
 
 
 def test_a_new_database_gets_the_default_of_a_dial_that_the_file_leaves_unset(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from router import keys
-from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Shown, Visit
+from router.admin.page import Done, DoneInPlace, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import keys as spending
 from router.keys import NEW_KEY_SCOPES, Scope
 from router.ledger import budgets
@@ -31,7 +31,7 @@ def burn_down(visit: Visit) -> object:
     return {"budgets": spending.burn_down(visit.services.engine, visit.services.now_us())}
 
 
-def create(visit: Visit) -> Shown:
+def create(visit: Visit) -> DoneInPlace:
     """Make a key; this answer is the only one that shows it."""
     name = visit.text("name", 128)
     secret = keys.create(
@@ -43,7 +43,9 @@ def create(visit: Visit) -> Shown:
         now_us=visit.services.now_us(),
         hook=visit.hook("key created", name),
     )
-    return Shown({"secret": secret, "notice": f"The key {name} is made. It opens the data plane within two seconds."})
+    return DoneInPlace(
+        {"secret": secret, "notice": f"The key {name} is made. It opens the data plane within two seconds."}
+    )
 
 
 def revoke(visit: Visit) -> Done:

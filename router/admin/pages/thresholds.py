@@ -46,7 +46,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "segment": segment,
         "segments": known,
         "fields": _fields(loaded, segment, visit.given),
-        "hidden": _hidden(today, loaded, segment),
+        "hidden": _dials_off_form(today, loaded, segment),
         "targets": TARGETS,
         "versions": versions(services.engine, VERSIONS_SHOWN),
         "trial": canary_lifecycle.running(services.engine),
@@ -228,7 +228,7 @@ def _help(dial: Dial, segment: str) -> str:
     return ". ".join(sentences) + "."
 
 
-def _hidden(today: Policy, loaded: Policy, segment: str) -> dict[str, str]:
+def _dials_off_form(today: Policy, loaded: Policy, segment: str) -> dict[str, str]:
     """What else a version that was loaded changes: dials that this form does not show, and still saves."""
     on_form = {_name(dial, segment) for dial in (SEGMENT_DIALS if segment else DIALS).values()}
     changes = dials.differences(today, loaded)

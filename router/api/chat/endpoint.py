@@ -99,7 +99,7 @@ class ChatReply:
         last[-1].x_tierwise = exchange.explanation(answer, self._request.ignored)
         return b"".join(map(sse, last)) + SSE_DONE
 
-    def broken(self, error: RouterError) -> bytes:
+    def failure(self, error: RouterError) -> bytes:
         """Write an error as the last event."""
         return b"data: " + encode_body(error.body()) + b"\n\n"
 

@@ -36,11 +36,11 @@ class Responses(InferenceEndpoint):
         authenticator: Authenticator,
         admission: AdmissionControl,
         server: ServerSettings,
-        archive: ResponseStore,
+        store: ResponseStore,
         now_us: Callable[[], int],
     ) -> None:
         def dialect(request_id: str, created: int) -> ResponseReply:
-            return ResponseReply(request_id, created, server.strict, archive, now_us)
+            return ResponseReply(request_id, created, server.strict, store, now_us)
 
         super().__init__(dispatcher, authenticator, admission, server, dialect)
 
@@ -51,12 +51,12 @@ class ResponseReply:
     parameter_names: Mapping[str, str] = PARAMETER_NAMES
 
     def __init__(
-        self, request_id: str, created: int, strict: bool, archive: ResponseStore, now_us: Callable[[], int]
+        self, request_id: str, created: int, strict: bool, store: ResponseStore, now_us: Callable[[], int]
     ) -> None:
         self._request_id = request_id
         self._created = created
         self._strict = strict
-        self._archive = archive
+        self._store = store
         self._now_us = now_us
         self._events = Events()
         self._output = Output(request_id, self._events.emit)
@@ -73,15 +73,15 @@ class ResponseReply:
         self._response = response_to(request, f"resp_{self._request_id}", self._created)
         self._key_id = caller.key_id
         given = input_items(request.input)
-        self._items = await self._archive.resolve_references(given, caller.key_id)
+        self._items = await self._store.resolve_references(given, caller.key_id)
         messages = messages_of(self._items)
         if request.previous_response_id is not None:
-            earlier = await self._archive.conversation(request.previous_response_id, caller.key_id)
+            earlier = await self._store.conversation(request.previous_response_id, caller.key_id)
             messages = [*messages_of(earlier), *messages]
         if request.instructions is not None:
             messages.insert(0, {"role": "system", "content": request.instructions})
         if request.store:
-            await self._archive.reserve(self._response.id, caller.key_id)
+            await self._store.reserve(self._response.id, caller.key_id)
         was_completed = request.previous_response_id is not None or self._items is not given
         return InferenceRequest(
             request_id=self._request_id,
@@ -123,7 +123,7 @@ class ResponseReply:
         self._events.emit(f"response.{self._response.status}", response=self._response)
         return self._events.take()
 
-    def broken(self, error: RouterError) -> bytes:
+    def failure(self, error: RouterError) -> bytes:
         """Write an error and the response as far as it came."""
         response = self._response
         self._output.finish("incomplete")
@@ -158,7 +158,7 @@ class ResponseReply:
     async def _keep(self, response: ResponseBody, explanation: dict[str, Any]) -> None:
         """Store the response; an answer that is paid for goes out even if that fails now, and says so."""
         try:
-            await self._archive.keep(response.id, self._key_id, response, self._items)
+            await self._store.keep(response.id, self._key_id, response, self._items)
         except Unavailable:
             response.store = False
             explanation["not_stored"] = NOT_STORED

@@ -113,8 +113,8 @@ class ResponseStore:
 class StoredEndpoint:
     """Shows or deletes a stored response."""
 
-    def __init__(self, archive: ResponseStore, authenticator: Authenticator) -> None:
-        self._archive = archive
+    def __init__(self, store: ResponseStore, authenticator: Authenticator) -> None:
+        self._store = store
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,13 +123,13 @@ class StoredEndpoint:
             caller.require(KeyScope.CHAT)
             response_id = scope["path_params"]["response_id"]
             if scope["method"] == "DELETE":
-                await self._archive.delete(response_id, caller.key_id)
+                await self._store.delete(response_id, caller.key_id)
                 body = encode_body({"id": response_id, "object": "response", "deleted": True})
             elif QueryParams(scope["query_string"]).get("stream") == "true":
                 message = "a stored response is not streamed again; leave stream out"
                 raise InvalidRequest(message, param="stream", code="unsupported_parameter")
             else:
-                body = await self._archive.response(response_id, caller.key_id)
+                body = await self._store.response(response_id, caller.key_id)
             await send_json(send, 200, body, headers)
 
 

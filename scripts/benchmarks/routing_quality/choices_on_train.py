@@ -73,7 +73,7 @@ def _candidate(taught: Corpus, settings: recipe.RecipeSettings) -> str:
         parameters, abilities = recipe.fit(corpus, settings, with_lengths=False)
         return DifficultyModel(parameters, version="trial", abilities=abilities)
 
-    tried = trials.trials_of(taught, *trials.cross_fitted(taught, fit))
+    tried = trials.trials_of(taught, *trials.cross_fit(taught, fit))
     fast, reasoning = (
         metrics.ece(trials.pool(tried, said), trials.pool(tried, true))
         for said, true in (("p_fast", "weak"), ("p_reasoning", "strong"))

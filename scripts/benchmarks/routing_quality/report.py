@@ -97,8 +97,8 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
     """All of it, as the text of the page."""
     graded = rows.of(use="train")
     log.info("five cross-fits of the whole recipe, without whole tasks and by query")
-    tried = trials.trials_of(graded, *trials.cross_fitted(graded, studies.fit_model))
-    by_query = trials.trials_of(graded, *trials.cross_fitted(graded, studies.fit_model, by_query=True))
+    tried = trials.trials_of(graded, *trials.cross_fit(graded, studies.fit_model))
+    by_query = trials.trials_of(graded, *trials.cross_fit(graded, studies.fit_model, by_query=True))
     baseline = {id(trial): studies.with_baseline(trial) for trial in tried if trial.group in HEADLINE}
     unseen, adapted = [], []
     for group in HEADLINE:
@@ -122,7 +122,7 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
     ]
     log.info("\n".join(map(str, found_bars)))
     directory = docs / "routing-quality"
-    held_back = evaluate.unseen(graded)
+    held_back = evaluate.leave_out_fitted(graded)
     sections = [
         INTRODUCTION.format(version=model.version),
         "## Figures and bars\n",
