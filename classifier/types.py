@@ -1,5 +1,6 @@
 """What the classifier is asked and what it answers. A leaf: plain values, standard library only."""
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -47,6 +48,31 @@ class Forecast(NamedTuple):
     low: int
     expected: int
     high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its 95 % interval and, where one was worked out, its standard error; NaN is not known.
+
+    The error is a field of its own because it does not follow from the ends: those of a bootstrap or of a share lie
+    unevenly around the figure.
+    """
+
+    value: float
+    low: float
+    high: float
+    error: float = math.nan
+
+    @classmethod
+    def around(cls, value: float, error: float) -> "Interval":
+        """Return the interval of a figure that errs as a normal one does, by its standard error."""
+        return cls(value, value - Z95 * error, value + Z95 * error, error)
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+UNKNOWN_INTERVAL = Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from classifier.conversation import summarise
 from classifier.training import controls, metrics
 from classifier.training.adapt import Adapted
 from classifier.training.labels import GradedConversation
-from classifier.training.metrics import Interval
+from classifier.types import Interval
 
 Array = npt.NDArray[np.float64]
 

@@ -11,8 +11,7 @@ from classifier.features import SURFACE_NAMES
 from classifier.model import DifficultyModel
 from classifier.training import controls, metrics
 from classifier.training.adapt import Example
-from classifier.training.metrics import Interval
-from classifier.types import Abilities
+from classifier.types import UNKNOWN_INTERVAL, Abilities, Interval
 
 Array = npt.NDArray[np.float64]
 
@@ -130,7 +129,7 @@ def _ranking(score: Array, weak: Array, strong: Array, clusters: Sequence[str]) 
 def _bootstrap(measure: metrics.Measure, clusters: Sequence[str]) -> Interval:
     """As `metrics.bootstrap`; where the measure has no value in any draw, neither has the interval."""
     if np.isnan(measure(np.arange(len(clusters)))):
-        return Interval(float("nan"), float("nan"), float("nan"))
+        return UNKNOWN_INTERVAL
     return metrics.bootstrap(measure, clusters)
 
 

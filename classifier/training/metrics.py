@@ -1,25 +1,14 @@
 """Measures of ranking, routing and calibration, and bootstrap intervals around them. numpy only."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from classifier.types import Interval
+
 Array = npt.NDArray[np.float64]
 Measure = Callable[[npt.NDArray[np.intp]], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure with its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def auroc(positive: npt.ArrayLike, score: npt.ArrayLike) -> float:

@@ -21,10 +21,9 @@ from classifier.training.design import folds_of
 from classifier.training.heads import platt
 from classifier.training.labels import GradedConversation
 from classifier.training.levels import PRIOR, Prior, level_and_slope, logit, sigmoid
-from classifier.training.metrics import Interval
 from classifier.training.perturbations import flips
 from classifier.training.trials import HEADLINE, PAIRS, Pair, Trial, group_of, try_pair
-from classifier.types import Abilities, Turn
+from classifier.types import Abilities, Interval, Turn
 
 Array = npt.NDArray[np.float64]
 Log = Callable[[str], None]

@@ -11,9 +11,9 @@ from router.commands.policy import format_time
 from router.commands.tuning import finite_or_none, format_interval
 
 if TYPE_CHECKING:
+    from classifier.types import Interval
     from router.pacing.steps import Step
     from router.tuning.predictions import Compared, Realised
-    from router.tuning.resampling import Measured
 
 MOVES = 20
 STEPS = ("at", "segment", "version", "multiplier", "error", "target", "spent_usd", "due_usd", "requests", "state")
@@ -69,7 +69,9 @@ def realised(
             rows = [{"figure": each.figure, **_ends(each), "outside": each.is_outside} for each in done.figures]
             show(rows, tuple(rows[0]), form)
         case Format.TABLE:
-            print(f"Version {done.version}, in force since {format_time(done.since_us)}: {done.requests} queries by score")
+            print(
+                f"Version {done.version}, in force since {format_time(done.since_us)}: {done.requests} queries by score"
+            )
             print(_describe(done))
             show([_row(each) for each in done.figures], FIGURES, form)
             print("95 % intervals in brackets. Outside: the two differ by more than their errors together explain.")
@@ -142,7 +144,7 @@ def _facts(comparison: "Realised") -> dict[str, Any]:
     }
 
 
-def _side(side: "Measured") -> dict[str, float | None] | None:
+def _side(side: "Interval") -> dict[str, float | None] | None:
     if math.isnan(side.value):
         return None
     return {end: finite_or_none(getattr(side, end)) for end in ("value", "low", "high")}

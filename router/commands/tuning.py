@@ -14,11 +14,11 @@ from router.commands.policy import AuthorOption, NoteOption, SetOption, actor, b
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from classifier.types import Interval
     from router.decision.policy import Policy
     from router.reports.window import Window
     from router.tuning.backtest import Figures
-    from router.tuning.off_policy import Interval, Quality
-    from router.tuning.resampling import Measured
+    from router.tuning.off_policy import Quality
     from router.tuning.solver import Solution
     from router.tuning.traffic import Traffic
 
@@ -205,8 +205,8 @@ def _solution_fields(solution: "Solution", today: "Policy", made: int | None) ->
     }
 
 
-def _cells(figures: "Figures", of: "Quality | None" = None) -> list[tuple[str, "Measured | Interval"]]:
-    cells: list[tuple[str, Measured | Interval]] = list(figures.items())
+def _cells(figures: "Figures", of: "Quality | None" = None) -> list[tuple[str, "Interval"]]:
+    cells: list[tuple[str, Interval]] = list(figures.items())
     if of is not None:
         cells += [("quality_ips", of.ips), ("quality_snips", of.snips), ("quality_dr", of.doubly_robust)]
     return cells
@@ -222,9 +222,7 @@ def _json(figures: "Figures", of: "Quality | None" = None) -> dict[str, object]:
     return fields
 
 
-def _line(
-    policy: str, figure: str, cell: "Measured | Interval", segment: str = "", country: str = ""
-) -> dict[str, object]:
+def _line(policy: str, figure: str, cell: "Interval", segment: str = "", country: str = "") -> dict[str, object]:
     ends = {"value": finite_or_none(cell.value), "low": finite_or_none(cell.low), "high": finite_or_none(cell.high)}
     return {"policy": policy, "segment": segment, "country": country, "figure": figure, **ends}
 
@@ -244,7 +242,7 @@ def _table(columns: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
     return [{"figure": figure, **{name: texts[figure] for name, texts in columns.items()}} for figure in figures]
 
 
-def format_interval(name: str, cell: "Measured | Interval") -> str:
+def format_interval(name: str, cell: "Interval") -> str:
     """Write a figure with its interval for people."""
     if math.isnan(cell.value):
         return "not known"

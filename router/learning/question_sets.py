@@ -132,7 +132,7 @@ def summary(replayed: Sequence[Replayed], model: str) -> dict[str, object]:
         "tier": model,
         "questions": len(mine),
         "graded": len(graded),
-        "accuracy": round(interval.mid, 4) if graded else None,
+        "accuracy": round(interval.value, 4) if graded else None,
         "low": round(interval.low, 4) if graded else None,
         "high": round(interval.high, 4) if graded else None,
         "cost_nanousd_per_query": round(sum(costs) / len(costs)) if costs else None,

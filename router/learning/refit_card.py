@@ -1,7 +1,7 @@
 """The model card of a classifier refitted from the books: data, sources and their bias, figures beside all controls."""
 
 from classifier.training.holdout import ADAPTED, BASE, CalibrationCheck, HoldoutVerdict
-from classifier.training.metrics import Interval
+from classifier.types import Interval
 from router.learning.labels import TRUST
 from router.learning.refit import Refit, day_of
 

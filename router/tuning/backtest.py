@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from classifier.types import Interval
 from router.decision.policy import NEVER, Policy, SegmentDials
 from router.decision.share_cap import WINDOW_SCORES, ScoreWindow
 from router.tuning.counterfactual import LEAST_OBSERVED, Counterfactual, design_of
-from router.tuning.resampling import Measured, Resampling, interval_of
+from router.tuning.resampling import Resampling, interval_of
 from router.tuning.traffic import FAST, PARALLEL, REASONING, TIERS, Bools, Floats, Ints, Traffic, fill_unknown
 from router.types import Tier
 
@@ -34,7 +35,7 @@ FIGURES = (
     "first_byte_mean_s",
 )
 
-Figures = dict[str, Measured]
+Figures = dict[str, Interval]
 UNKNOWN = np.full(2, np.nan)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classifier.types import Z95
+from classifier.types import UNKNOWN_INTERVAL, Interval
 from router.tuning.traffic import FAST, TIERS, Floats, Traffic
 
 LEAST_LABELS = 100
@@ -18,24 +18,6 @@ MOST_UNSUPPORTED = 0.001
 LEAST_LABELS_TO_SHIFT = 20
 MOST_ERRORS_OFF = 4.0
 NEVER_EXPLORED = 1.0 - 1e-6  # a propensity from which on nothing else could have happened
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its standard error."""
-
-    value: float
-    error: float
-
-    @property
-    def low(self) -> float:
-        """The lower end of the 95 % interval."""
-        return self.value - Z95 * self.error
-
-    @property
-    def high(self) -> float:
-        """The upper end of the 95 % interval."""
-        return self.value + Z95 * self.error
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +32,12 @@ class Quality:
     doubt: str | None
 
 
-UNKNOWN = Interval(np.nan, np.nan)
-
-
 def quality(traffic: Traffic, chances: Floats) -> Quality:
     """Estimate the mean feedback if rows had gone to tiers with these chances."""
     labelled = np.flatnonzero(~np.isnan(traffic.rewards))
     count = len(labelled)
     if count < 2:
-        return Quality(UNKNOWN, UNKNOWN, UNKNOWN, count, 0.0, too_few(count))
+        return Quality(UNKNOWN_INTERVAL, UNKNOWN_INTERVAL, UNKNOWN_INTERVAL, count, 0.0, too_few(count))
     rewards, tiers = traffic.rewards[labelled], traffic.tiers[labelled]
     wanted = chances[labelled, tiers]
     weights = wanted / traffic.propensities[labelled]
@@ -70,7 +49,7 @@ def quality(traffic: Traffic, chances: Floats) -> Quality:
     heaviest = float(weights.max() / total * rewards.std())
     return Quality(
         widened(_mean(ips), heaviest),
-        widened(Interval(normalised, spread), heaviest),
+        widened(Interval.around(normalised, spread), heaviest),
         _doubly_robust(traffic, chances, labelled, weights),
         count,
         effective,
@@ -84,7 +63,7 @@ def _doubly_robust(traffic: Traffic, chances: Floats, labelled: np.ndarray, weig
     direct = _mean((chances * promises).sum(axis=1))
     surprise = traffic.rewards[labelled] - promises[labelled, traffic.tiers[labelled]]
     correction = widened(_mean(weights * surprise), float(weights.max() / len(labelled) * surprise.std()))
-    return Interval(direct.value + correction.value, float(np.hypot(direct.error, correction.error)))
+    return Interval.around(direct.value + correction.value, float(np.hypot(direct.error, correction.error)))
 
 
 def promises_of(traffic: Traffic, labelled: np.ndarray) -> Floats:
@@ -99,12 +78,12 @@ def promises_of(traffic: Traffic, labelled: np.ndarray) -> Floats:
 
 
 def _mean(values: Floats) -> Interval:
-    return Interval(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+    return Interval.around(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
 
 
 def widened(interval: Interval, heaviest: float) -> Interval:
     """Add what one more rating of the heaviest weight could do: a few heavy ones hide how much they vary."""
-    return Interval(interval.value, float(np.hypot(interval.error, heaviest)))
+    return Interval.around(interval.value, float(np.hypot(interval.error, heaviest)))
 
 
 def too_few(count: int) -> str:

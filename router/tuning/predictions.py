@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, func, insert, select
 
-from classifier.types import Z95
+from classifier.types import UNKNOWN_INTERVAL, Z95, Interval
 from router.database.engine import writing
 from router.database.pace_tables import Prediction
 from router.database.tables import PolicyEvent
@@ -22,7 +22,6 @@ from router.policies.versions import PolicyAction
 from router.reports.window import Window
 from router.tuning.backtest import Backtest, Figures
 from router.tuning.off_policy import Quality
-from router.tuning.resampling import Measured
 from router.tuning.traffic import TIERS, Floats, Traffic
 from router.tuning.traffic_reader import read
 
@@ -41,7 +40,7 @@ class Predicted:
     until_us: int | None
     requests: int
     segment: str | None
-    figures: Mapping[str, Measured]
+    figures: Mapping[str, Interval]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,8 @@ class Compared:
     """A figure as predicted and as it came; `is_outside` where they differ by more than chance, None not known."""
 
     figure: str
-    predicted: Measured
-    realised: Measured
+    predicted: Interval
+    realised: Interval
     is_outside: bool | None
 
 
@@ -63,9 +62,6 @@ class Realised:
     requests: int
     predicted: Predicted | None
     figures: tuple[Compared, ...]
-
-
-UNKNOWN = Measured(math.nan, math.nan, math.nan, math.nan)
 
 
 def keep(
@@ -82,8 +78,7 @@ def keep(
     """Keep what a version is predicted to do."""
     known = dict(figures)
     if quality.doubt is None:
-        dr = quality.doubly_robust
-        known[QUALITY] = Measured(dr.value, dr.low, dr.high, dr.error)
+        known[QUALITY] = quality.doubly_robust
     row = {
         "version": version,
         "segment": segment,
@@ -131,23 +126,23 @@ def read_realised(engine: Engine, version: int) -> Realised:
         raise WrongPolicy(f"version {version} has decided no query by its score yet")
     came = measure(traffic)
     expected = predicted.figures if predicted is not None else {}
-    compared = [_compare(name, expected.get(name, UNKNOWN), figure) for name, figure in came.items()]
+    compared = [_compare(name, expected.get(name, UNKNOWN_INTERVAL), figure) for name, figure in came.items()]
     return Realised(version, since, len(traffic), predicted, tuple(compared))
 
 
-def measure(traffic: Traffic) -> dict[str, Measured]:
+def measure(traffic: Traffic) -> dict[str, Interval]:
     """The figures of requests as they were answered, with the intervals of a back-test."""
     taken: Floats = np.eye(len(TIERS))[traffic.tiers]
     rated = traffic.rewards[~np.isnan(traffic.rewards)]
     found = dict(Backtest(traffic).figures(taken))
-    found[QUALITY] = UNKNOWN
+    found[QUALITY] = UNKNOWN_INTERVAL
     if len(rated) > 1:
         value, error = float(rated.mean()), float(rated.std(ddof=1) / math.sqrt(len(rated)))
-        found[QUALITY] = Measured(value, value - Z95 * error, value + Z95 * error, error)
+        found[QUALITY] = Interval(value, value - Z95 * error, value + Z95 * error, error)
     return found
 
 
-def _compare(name: str, predicted: Measured, came: Measured) -> Compared:
+def _compare(name: str, predicted: Interval, came: Interval) -> Compared:
     """Both err, so their difference errs by both."""
     error = math.hypot(predicted.error, came.error)
     difference = abs(predicted.value - came.value)
@@ -160,9 +155,9 @@ def _of_segment(traffic: Traffic, segment: str) -> Traffic:
     return traffic.rows(traffic.segments == traffic.segment_names.index(segment))
 
 
-def _encode_figure(figure: Measured) -> dict[str, float | None]:
+def _encode_figure(figure: Interval) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in asdict(figure).items()}
 
 
-def _decode_figure(stored: Mapping[str, Any]) -> Measured:
-    return Measured(**{name: math.nan if value is None else float(value) for name, value in stored.items()})
+def _decode_figure(stored: Mapping[str, Any]) -> Interval:
+    return Interval(**{name: math.nan if value is None else float(value) for name, value in stored.items()})

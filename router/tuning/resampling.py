@@ -3,23 +3,12 @@
 Neighbours in time stay together: what they have in common is no independent evidence.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from classifier.types import Interval
 from router.tuning.traffic import Floats, Ints
 
 MOST_BLOCKS = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A figure with its 95 % interval and standard error; NaN is not known."""
-
-    value: float
-    low: float
-    high: float
-    error: float
 
 
 class Resampling:
@@ -50,10 +39,10 @@ class Resampling:
         return np.random.default_rng((self._seed, stream)).standard_normal((len(self.weights), columns))
 
 
-def interval_of(column: Floats) -> Measured:
+def interval_of(column: Floats) -> Interval:
     """Read a figure and its interval from its value and those of the draws."""
     value, resampled = float(column[0]), column[1:]
     if np.isnan(resampled).any():
-        return Measured(value, np.nan, np.nan, np.nan)
+        return Interval(value, np.nan, np.nan)
     low, high = np.quantile(resampled, [0.025, 0.975]).tolist()
-    return Measured(value, low, high, float(resampled.std()))
+    return Interval(value, low, high, float(resampled.std()))

@@ -33,10 +33,9 @@ from classifier.training import controls, metrics
 from classifier.training.adapt import FEWEST_FOR_RANKING, Example, adapt_to_examples
 from classifier.training.corpus import Corpus, CorpusMissing, read
 from classifier.training.holdout import HoldoutVerdict
-from classifier.training.metrics import Interval
 from classifier.training.studies import fit_model
 from classifier.training.trials import PAIRS, group_of
-from classifier.types import Abilities, Turn
+from classifier.types import UNKNOWN_INTERVAL, Abilities, Interval, Turn
 from router.clock import request_id
 from router.database import schema
 from router.database.tables import Feedback
@@ -156,7 +155,7 @@ def measured(scores: Array, chances: Array | None, weak: Array, strong: Array) -
     """Ranking by scores, calibration of chances where there are any."""
     rows = [str(row) for row in range(len(weak))]
     need = (weak < 0.5) & (strong >= 0.5)
-    nothing = Interval(float("nan"), float("nan"), float("nan"))
+    nothing = UNKNOWN_INTERVAL
 
     def ece(tier: int, right: Array) -> Interval:
         if chances is None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from classifier.types import Interval
 from router.database import schema
 from router.policies import lifecycle
 from router.policies.dials import WrongPolicy
@@ -17,7 +18,6 @@ from router.reports.window import Window
 from router.settings import TierSettings
 from router.tuning import backtest, off_policy, predictions
 from router.tuning.backtest import Backtest
-from router.tuning.resampling import Measured
 from router.tuning.traffic import Traffic
 from tests.builders.traffics import LOGGED, a_world, store
 
@@ -102,7 +102,7 @@ def test_what_was_never_in_force_or_decided_nothing_has_not_done_anything(engine
 def test_a_prediction_of_a_segment_is_held_against_that_segment(engine: Engine) -> None:
     version = proposed(engine, a_world(400, 1).traffic)
     nothing = off_policy.quality(a_world(10, 1, rated=0.0).traffic, np.eye(3)[[0] * 10])
-    figures = {"cost_usd_per_1k": Measured(1.0, 0.9, 1.1, 0.05), "margin": Measured(math.nan, math.nan, math.nan, 0.0)}
+    figures = {"cost_usd_per_1k": Interval(1.0, 0.9, 1.1, 0.05), "margin": Interval(math.nan, math.nan, math.nan, 0.0)}
     predictions.keep(engine, version, "solve", figures, nothing, Window(1, None, UTC), 10, 7, "plus")
     activate(engine, version)
     traffic = a_world(400, 2).traffic

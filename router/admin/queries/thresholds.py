@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine
 
+from classifier.types import Interval
 from router.admin.services import Services
 from router.decision.policy import NEVER, Policy
 from router.policies import dials
@@ -16,11 +17,10 @@ from router.policies.versions import in_force
 from router.reports.window import Window, window
 from router.tuning import backtest, predictions
 from router.tuning.backtest import Figures
-from router.tuning.off_policy import Interval, Quality, quality
+from router.tuning.off_policy import Quality, quality
 from router.tuning.preview.cache import CachedWindow, Previews, Stage
 from router.tuning.preview.cells import OTHERS
 from router.tuning.preview.preview import Preview
-from router.tuning.resampling import Measured
 from router.tuning.solver import Solution, Solver, SolverTargets, Unsolvable
 from router.tuning.traffic import Traffic
 from router.tuning.traffic_reader import read
@@ -210,7 +210,7 @@ def _shares_above(preview: Preview, policy: Policy, segment: str) -> dict[str, f
     return shares
 
 
-def interval_cell(cell: Measured | Interval) -> dict[str, float | None] | None:
+def interval_cell(cell: Interval) -> dict[str, float | None] | None:
     """A figure with its interval as JSON; null where it is not known."""
     if math.isnan(cell.value):
         return None

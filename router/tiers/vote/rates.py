@@ -7,26 +7,17 @@ p*TPR/(p*TPR+(1-p)*FPR), however many are drawn (arXiv 2411.17501 finds the same
 from dataclasses import dataclass
 from math import sqrt
 
-from classifier.types import Z95
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A share with its 95 % interval."""
-
-    low: float
-    mid: float
-    high: float
+from classifier.types import Z95, Interval
 
 
 def wilson(hits: float, n: float) -> Interval:
     """Return Wilson's 95 % interval of a share of n; all of 0..1 when n is zero."""
     if not n:
-        return Interval(0.0, 0.5, 1.0)
+        return Interval(0.5, 0.0, 1.0)
     share, z2 = hits / n, Z95 * Z95
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return Interval(max(0.0, centre - half), share, min(1.0, centre + half))
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from classifier.types import UNKNOWN_INTERVAL, Interval
 from router.tuning import off_policy
-from router.tuning.off_policy import UNKNOWN, Interval, Quality
+from router.tuning.off_policy import Quality
 from router.tuning.traffic import TIERS, Floats, Ints, Traffic
 
 # By segment, tier that was taken and cell: counts, and sums of p = 1/propensity, r = reward, s = surprise.
@@ -108,7 +109,7 @@ class Ratings:
         rated = {name: column[kept] for name, column in self.rated.items()}
         count = int(rated["count"].sum())
         if count < 2:
-            return Quality(UNKNOWN, UNKNOWN, UNKNOWN, count, 0.0, off_policy.too_few(count))
+            return Quality(UNKNOWN_INTERVAL, UNKNOWN_INTERVAL, UNKNOWN_INTERVAL, count, 0.0, off_policy.too_few(count))
         chance, squared = sent.chance, sent.mean_square()
         weight, weight2 = float((chance * rated["p"]).sum()), float((squared * rated["pp"]).sum())
         total = max(weight, 1e-12)
@@ -122,7 +123,7 @@ class Ratings:
         mean = _interval(count, weight, weight2)
         return Quality(
             off_policy.widened(_interval(count, gained, float((squared * rated["pprr"]).sum())), swing),
-            off_policy.widened(Interval(normalised, float(np.sqrt(max(off, 0.0))) / total), swing),
+            off_policy.widened(Interval.around(normalised, float(np.sqrt(max(off, 0.0))) / total), swing),
             self._doubly_robust(sent, kept, rated, heaviest / count * _spread(self.surprises[kept])),
             count,
             effective,
@@ -137,7 +138,7 @@ class Ratings:
         )
         corrected = _interval(count, float((chance * rated["ps"]).sum()), float((squared * rated["ppss"]).sum()))
         correction = off_policy.widened(corrected, swing)
-        return Interval(direct.value + correction.value, float(np.hypot(direct.error, correction.error)))
+        return Interval.around(direct.value + correction.value, float(np.hypot(direct.error, correction.error)))
 
     def _sum_squared_promises(self, sent: Sent, kept: slice) -> float:
         """Return the sum of squares of what each request is promised: whichever tier is its greedy choice."""
@@ -172,4 +173,4 @@ def _interval(count: int, total: float, squares: float) -> Interval:
     """Return a mean with its standard error."""
     mean = total / count
     variance = max(squares - count * mean**2, 0.0) / max(count - 1, 1)
-    return Interval(mean, float(np.sqrt(variance / count)))
+    return Interval.around(mean, float(np.sqrt(variance / count)))

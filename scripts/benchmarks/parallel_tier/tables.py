@@ -282,8 +282,6 @@ def verifiers() -> Table:
     )
     for verifier in (SchemaVerifier, PuzzleVerifier, ArithmeticVerifier):
         tpr, fpr = verifier.rates.true_positive, verifier.rates.false_positive
-        table.rows.append(
-            [verifier.name, f"{tpr.mid:.2f} ({tpr.low:.2f} to {tpr.high:.2f})",
-             f"{fpr.mid:.2f} ({fpr.low:.2f} to {fpr.high:.2f})", str(worthwhile_samples(0.1, tpr.mid, fpr.high, 64))]
-        )  # fmt: skip
+        rates = [f"{rate.value:.2f} ({rate.low:.2f} to {rate.high:.2f})" for rate in (tpr, fpr)]
+        table.rows.append([verifier.name, *rates, str(worthwhile_samples(0.1, tpr.value, fpr.high, 64))])
     return table
