@@ -40,7 +40,7 @@ UNKNOWN = np.full(2, np.nan)
 
 
 def rolling_cuts(scores: Floats, share: float) -> Floats:
-    """The lowest score that the share cap let through at each request; -inf is no cap."""
+    """Return the lowest score that the share cap let through at each request; -inf is no cap."""
     if share >= 1.0:
         return np.full(len(scores), -np.inf)
     if share <= 0.0:
@@ -55,7 +55,7 @@ def rolling_cuts(scores: Floats, share: float) -> Floats:
 
 
 def greedy(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Ints:
-    """The open tier with the highest threshold, row by row, as `router.decision.policy.decide` takes it."""
+    """Return the open tier with the highest threshold, row by row, as `router.decision.policy.decide` takes it."""
     reasoning, parallel = policy.reasoning_threshold, policy.parallel_threshold
     is_open = scores >= np.maximum(reasoning, cuts)
     may_sample = (scores >= np.maximum(parallel, cuts)) & may_vote
@@ -66,7 +66,7 @@ def greedy(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Int
 
 
 def chances(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Floats:
-    """With which probability each row goes to each tier: the greedy choice, and the exploration slice."""
+    """Return with which probability each row goes to each tier: the greedy choice, and the exploration slice."""
     taken = greedy(scores, may_vote, policy, cuts)
     is_greedy: Bools = taken[:, None] == np.arange(len(TIERS))
     choices = is_greedy.copy()
@@ -75,8 +75,8 @@ def chances(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Fl
         choices[:, REASONING] |= policy.threshold(Tier.REASONING) <= NEVER
         choices[:, PARALLEL] |= may_vote & (policy.threshold(Tier.PARALLEL) <= NEVER)
     each = policy.explore / choices.sum(axis=1, keepdims=True)
-    found: Floats = np.where(choices, each, 0.0) + np.where(is_greedy, 1.0 - policy.explore, 0.0)
-    return found
+    mix: Floats = np.where(choices, each, 0.0) + np.where(is_greedy, 1.0 - policy.explore, 0.0)
+    return mix
 
 
 class Caps:
@@ -90,18 +90,18 @@ class Caps:
         self._found: dict[tuple[float, tuple[int, ...]], Floats] = {}
 
     def cuts(self, policy: Policy) -> Floats:
-        """The lowest score that the cap let through at each request."""
+        """Return the lowest score that the cap let through at each request."""
         segments = self._traffic.segments
         shares = {place: dials.max_deep_share for place, dials in self._own(policy).items()}
         apart = {place: share for place, share in shares.items() if share is not None}
         together = tuple(place for place in range(len(self._traffic.segment_names)) if place not in apart)
-        found = np.empty(len(self._traffic))
+        cuts = np.empty(len(self._traffic))
         for share, places in ((policy.max_deep_share, together), *((s, (place,)) for place, s in apart.items())):
             rows = np.isin(segments, places)
             if (share, places) not in self._found:
                 self._found[share, places] = rolling_cuts(self._traffic.scores[rows], share)
-            found[rows] = self._found[share, places]
-        return found
+            cuts[rows] = self._found[share, places]
+        return cuts
 
     def _own(self, policy: Policy) -> dict[int, SegmentDials]:
         names = self._traffic.segment_names
@@ -109,24 +109,24 @@ class Caps:
 
 
 def replay(traffic: Traffic, policy: Policy, caps: Caps | None = None) -> Floats:
-    """The chances of every row under a policy, with the dials that its segment has of its own."""
+    """Return the chances of every row under a policy, with the dials that its segment has of its own."""
     cuts = (caps or Caps(traffic)).cuts(policy)
-    found = np.empty((len(traffic), len(TIERS)))
+    mix = np.empty((len(traffic), len(TIERS)))
     own = [place for place, name in enumerate(traffic.segment_names) if name in policy.segments]
     groups = [(policy.for_segment(traffic.segment_names[place]), traffic.segments == place) for place in own]
     for dials, rows in ((policy, ~np.isin(traffic.segments, own)), *groups):
         if rows.any():
-            found[rows] = chances(traffic.scores[rows], traffic.may_vote[rows], dials, cuts[rows])
-    return found
+            mix[rows] = chances(traffic.scores[rows], traffic.may_vote[rows], dials, cuts[rows])
+    return mix
 
 
 def always(traffic: Traffic, tier: int = FAST) -> Floats:
-    """The chances when every row goes to one tier."""
+    """Return the chances when every row goes to one tier."""
     return np.tile(np.eye(len(TIERS))[tier], (len(traffic), 1))
 
 
 def shuffle(traffic: Traffic, matched: Floats) -> Floats:
-    """As much of every tier as in `matched`, given to queries at random: what a router must beat at equal cost."""
+    """Give as much of every tier as in `matched` to queries at random: what a router must beat at equal cost."""
     spread = np.empty_like(matched)
     for group in (traffic.may_vote, ~traffic.may_vote):
         if group.any():
@@ -135,7 +135,7 @@ def shuffle(traffic: Traffic, matched: Floats) -> Floats:
 
 
 def shares_and_money(shares: Sequence[Floats], cost: Floats, revenue: Floats) -> tuple[Floats, ...]:
-    """The figures before the waiting times, from the share of each tier and a request's mean cost and revenue."""
+    """Return the figures before the waiting times, from the tiers' shares and a request's mean cost and revenue."""
     with np.errstate(invalid="ignore", divide="ignore"):
         margin = (revenue - cost) / revenue
     deep = shares[REASONING] + shares[PARALLEL]
@@ -175,7 +175,7 @@ class Backtest:
         return {name: interval_of(column) for name, column in zip(FIGURES, columns, strict=True)}
 
     def chance_usd_per_1k(self, chances: Floats, rows: Bools | None = None) -> float:
-        """How much the cost of as many other requests varies by chance alone, as a standard error."""
+        """Tell how much the cost of as many other requests varies by chance alone, as a standard error."""
         kept = np.ones(len(self.traffic), bool) if rows is None else rows
         return self._cost.chance(np.where(kept[:, None], chances, 0.0)) / float(kept.sum()) * 1e3
 
@@ -187,7 +187,7 @@ class Backtest:
         )
 
     def _p95(self, chosen: Floats, kept: Bools) -> Floats:
-        """The time that 95 % wait at most: every tier's own distribution, as far out and as often as it would be."""
+        """Return the time that 95 % wait at most, from each tier's times, stretched and weighted as they would be."""
         traffic = self.traffic
         known = kept & ~np.isnan(traffic.total_ms)
         shares = chosen[kept].mean(axis=0)
@@ -197,17 +197,17 @@ class Backtest:
         times = traffic.total_ms / 1e3 * self._longer(chosen, known)[traffic.tiers]
         order = np.flatnonzero(known)[np.argsort(times[known])]
         tiers, times, block = traffic.tiers[order], times[order], self._resampling.block[order]
-        found = []
+        percentiles = []
         weights_of_all = np.ones(self._resampling.weights.shape[1])
         for weights in (weights_of_all, *self._resampling.weights[:REPLICATES_OF_QUANTILES]):
             weight = weights[block]
             total = np.bincount(tiers, weight, minlength=len(TIERS))
             run = np.cumsum(weight * (shares / np.maximum(total, 1e-12))[tiers])
-            found.append(times[min(np.searchsorted(run, 0.95 * run[-1]), len(times) - 1)])
-        return np.array(found)
+            percentiles.append(times[min(np.searchsorted(run, 0.95 * run[-1]), len(times) - 1)])
+        return np.array(percentiles)
 
     def _longer(self, chosen: Floats, known: Bools) -> Floats:
-        """How much longer than now each tier would take, with the requests that it would have."""
+        """Tell how much longer than now each tier would take, with the requests that it would have."""
         expected, factors = self._wait.expected, np.ones(len(TIERS))
         for place in range(len(TIERS)):
             now, would = known & (self.traffic.tiers == place), chosen[:, place]
@@ -217,16 +217,16 @@ class Backtest:
 
 
 def segments_of(traffic: Traffic) -> Sequence[tuple[str, Bools]]:
-    """The segments that have requests, and which ones these are."""
+    """Return the segments that have requests, and which ones these are."""
     return _groups(traffic.segments, traffic.segment_names)
 
 
 def countries_of(traffic: Traffic, most: int = MOST_COUNTRIES) -> Sequence[tuple[str, Bools]]:
-    """The countries with the most requests, and which ones these are."""
-    found = _groups(traffic.countries, traffic.country_names)
-    return sorted(found, key=lambda group: (-int(group[1].sum()), group[0]))[:most]
+    """Return the countries with the most requests, and which ones these are."""
+    groups = _groups(traffic.countries, traffic.country_names)
+    return sorted(groups, key=lambda group: (-int(group[1].sum()), group[0]))[:most]
 
 
 def _groups(codes: Ints, names: Sequence[str]) -> list[tuple[str, Bools]]:
-    found = [(name, codes == place) for place, name in enumerate(names)]
-    return [(name, rows) for name, rows in found if rows.any()]
+    groups = [(name, codes == place) for place, name in enumerate(names)]
+    return [(name, rows) for name, rows in groups if rows.any()]

@@ -58,7 +58,7 @@ def quality(traffic: Traffic, chances: Floats) -> Quality:
 
 
 def _doubly_robust(traffic: Traffic, chances: Floats, labelled: np.ndarray, weights: Floats) -> Interval:
-    """The classifier's promise for all rows, corrected by what feedback said of the labelled ones."""
+    """Return the classifier's promise for all rows, corrected by what feedback said of the labelled ones."""
     promises = promises_of(traffic, labelled)
     direct = _mean((chances * promises).sum(axis=1))
     surprise = traffic.rewards[labelled] - promises[labelled, traffic.tiers[labelled]]
@@ -67,7 +67,7 @@ def _doubly_robust(traffic: Traffic, chances: Floats, labelled: np.ndarray, weig
 
 
 def promises_of(traffic: Traffic, labelled: np.ndarray) -> Floats:
-    """P(correct) by tier, moved to the level of the feedback where there is enough; parallel counts as reasoning."""
+    """Return P(correct) by tier, at the level of the feedback where there is enough; parallel counts as reasoning."""
     by_tier = [traffic.p_fast if place == FAST else traffic.p_reasoning for place in range(len(TIERS))]
     promises = np.stack(by_tier, axis=1)
     for place in range(len(TIERS)):

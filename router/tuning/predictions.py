@@ -94,7 +94,7 @@ def keep(
 
 
 def prediction_of(engine: Engine, version: int) -> Predicted | None:
-    """The newest prediction of a version; None where there is none."""
+    """Return the newest prediction of a version; None where there is none."""
     query = select(Prediction.__table__).where(Prediction.version == version).order_by(Prediction.id.desc()).limit(1)
     with engine.connect() as connection:
         row = connection.execute(query).one_or_none()
@@ -105,16 +105,16 @@ def prediction_of(engine: Engine, version: int) -> Predicted | None:
 
 
 def was_in_force(engine: Engine, version: int) -> int | None:
-    """When a version came into force for the first time, in microseconds; None: never."""
-    acts = [act.value for act in IN_FORCE]
-    query = select(func.min(PolicyEvent.created_at)).where(PolicyEvent.version == version, PolicyEvent.act.in_(acts))
+    """Tell when a version first came into force, in microseconds; None where it never did."""
+    actions = [act.value for act in IN_FORCE]
+    query = select(func.min(PolicyEvent.created_at)).where(PolicyEvent.version == version, PolicyEvent.act.in_(actions))
     with engine.connect() as connection:
-        found = connection.scalar(query)
-    return None if found is None else int(found)
+        since_us = connection.scalar(query)
+    return None if since_us is None else int(since_us)
 
 
 def read_realised(engine: Engine, version: int) -> Realised:
-    """What a version has done since it came into force. Raises WrongPolicy where there is nothing to see."""
+    """Return what a version has done since it came into force. Raises WrongPolicy where there is nothing to see."""
     since = was_in_force(engine, version)
     if since is None:
         raise WrongPolicy(f"version {version} has never been in force")
@@ -131,19 +131,19 @@ def read_realised(engine: Engine, version: int) -> Realised:
 
 
 def measure(traffic: Traffic) -> dict[str, Interval]:
-    """The figures of requests as they were answered, with the intervals of a back-test."""
+    """Return the figures of requests as they were answered, with the intervals of a back-test."""
     taken: Floats = np.eye(len(TIERS))[traffic.tiers]
     rated = traffic.rewards[~np.isnan(traffic.rewards)]
-    found = dict(Backtest(traffic).figures(taken))
-    found[QUALITY] = UNKNOWN_INTERVAL
+    figures = dict(Backtest(traffic).figures(taken))
+    figures[QUALITY] = UNKNOWN_INTERVAL
     if len(rated) > 1:
-        value, error = float(rated.mean()), float(rated.std(ddof=1) / math.sqrt(len(rated)))
-        found[QUALITY] = Interval(value, value - Z95 * error, value + Z95 * error, error)
-    return found
+        error = float(rated.std(ddof=1) / math.sqrt(len(rated)))
+        figures[QUALITY] = Interval.around(float(rated.mean()), error)
+    return figures
 
 
 def _compare(name: str, predicted: Interval, came: Interval) -> Compared:
-    """Both err, so their difference errs by both."""
+    """Compare what was predicted with what came: both err, so their difference errs by both."""
     error = math.hypot(predicted.error, came.error)
     difference = abs(predicted.value - came.value)
     return Compared(name, predicted, came, None if math.isnan(error + difference) else difference > Z95 * error)
