@@ -1,4 +1,4 @@
-"""`tierwise policy pace` and `realised`: what the price of a dollar is now, and whether predictions came true."""
+"""`tierwise policy pace` and `realised`: what thresholds are multiplied by now, and whether predictions came true."""
 
 import json
 import math

@@ -1,9 +1,9 @@
-"""The shadow price of a dollar, moved so that settled spending follows a plan: dual descent with bounded steps.
+"""The multiplier of both thresholds, moved so that settled spending follows a plan: dual descent with bounded steps.
 
-Pure, and nothing acts on it by itself: it says which price comes next, `router.pacing.multipliers` asks it. A deep
-answer is worth buying when its gain is above price x cost; as a multiplier of both thresholds the price moves them
-together. It must be fed settled money: estimates that are off by a few percent make it run dry early. That a budget is
-never exceeded is not its work, holds do that; its work is that the budget is not spent on the first queries of a day.
+Pure, and nothing acts on it by itself: it computes the next multiplier, and `router.pacing.multipliers` puts it into
+effect. The multiplier is the shadow price of a dollar: a deep answer is worth buying when its gain is above multiplier
+x cost. It must be fed settled money: estimates that are off by a few percent make it run dry early. That a budget is
+never exceeded is the work of holds; its own work is that the budget is not spent on the first queries of a day.
 (Balseiro, Lu, Mirrokni 2022, "The Best of Many Worlds".)
 """
 
@@ -16,24 +16,24 @@ from router.decision.policy import NEVER, Policy
 from router.types import HOUR_US, HOURS_A_WEEK
 
 MOST_ERROR = 1.0
-LEAST_MOVED = 0.01  # a threshold of 0 counts as this much when it is raised, or no price would move it
-FULL_PRESSURE_AT = 4.0  # the price at which the parallel tier samples as little as it can
+LEAST_MOVED = 0.01  # a threshold of 0 counts as this much when it is raised, or no multiplier would move it
+FULL_PRESSURE_AT = 4.0  # the multiplier at which the parallel tier samples as little as it can
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How eagerly the price follows; all on a logarithmic scale, so 0.1 is about ten percent."""
+    """How eagerly the multiplier follows; all on a logarithmic scale, so 0.1 is about ten percent."""
 
     follow: float = 0.15
     damp: float = 0.1
     largest_step: float = 0.1
     dead_band: float = 0.02
-    least_price: float = 1e-3
-    most_price: float = 1e3
+    least_multiplier: float = 1e-3
+    most_multiplier: float = 1e3
 
     def __post_init__(self) -> None:
-        if not 0 < self.least_price < self.most_price < math.inf:
-            raise ValueError("least_price and most_price: must be above 0 and in this order")
+        if not 0 < self.least_multiplier < self.most_multiplier < math.inf:
+            raise ValueError("least_multiplier and most_multiplier: must be above 0 and in this order")
         if min(self.follow, self.damp, self.dead_band) < 0 or self.largest_step <= 0:
             raise ValueError("follow, damp, dead_band and largest_step: must not be negative")
 
@@ -42,7 +42,7 @@ class Rule:
 class Pace:
     """Where the controller stands; `error` is how far spending was above (or below) what was due, logarithmic."""
 
-    price: float = 1.0
+    multiplier: float = 1.0
     error: float = 0.0
     is_frozen: bool = False
 
@@ -91,35 +91,35 @@ def due_for_margin_usd(revenue_usd: float, min_margin: float, overspent_usd: flo
 
 
 def next_pace(pace: Pace, spent_usd: float | None, due: float | None, rule: Rule) -> Pace:
-    """Move the price after an interval; where data are missing it stays, and is marked as frozen."""
+    """Move the multiplier after an interval; where data are missing it stays, and is marked as frozen."""
     if spent_usd is None or due is None or not math.isfinite(spent_usd) or not math.isfinite(due):
         return replace(pace, is_frozen=True)
     error = _error(spent_usd, due)
     if abs(error) <= rule.dead_band:
-        return Pace(pace.price, error)
+        return Pace(pace.multiplier, error)
     # After missing data there is no slope to damp.
     slope = 0.0 if pace.is_frozen else error - pace.error
     step = min(max(rule.follow * error + rule.damp * slope, -rule.largest_step), rule.largest_step)
-    return Pace(min(max(pace.price * math.exp(step), rule.least_price), rule.most_price), error)
+    return Pace(min(max(pace.multiplier * math.exp(step), rule.least_multiplier), rule.most_multiplier), error)
 
 
 def stricter(*paces: Pace) -> Pace:
-    """The one of several controllers (budget, margin) that asks the highest price."""
-    return max(paces, key=lambda pace: pace.price)
+    """The pace with the highest multiplier, of several controllers (budget, margin)."""
+    return max(paces, key=lambda pace: pace.multiplier)
 
 
 @lru_cache(maxsize=256)
-def apply_multiplier(policy: Policy, price: float) -> Policy:
-    """The policy with its thresholds multiplied by the price; what is switched off stays so."""
-    if price == 1.0:
+def apply_multiplier(policy: Policy, multiplier: float) -> Policy:
+    """Multiply the thresholds of a policy; what is switched off stays so."""
+    if multiplier == 1.0:
         return policy
 
     def move(threshold: float) -> float:
         if threshold > NEVER:
             return threshold
-        if price < 1.0:
-            return threshold * price if threshold > 0 else threshold
-        return min(max(threshold, LEAST_MOVED) * price, NEVER)
+        if multiplier < 1.0:
+            return threshold * multiplier if threshold > 0 else threshold
+        return min(max(threshold, LEAST_MOVED) * multiplier, NEVER)
 
     return replace(
         policy,
@@ -128,9 +128,9 @@ def apply_multiplier(policy: Policy, price: float) -> Policy:
     )
 
 
-def pressure(price: float) -> float:
-    """What a price asks of the parallel tier: 0 up to the ordinary one, 1 (as few samples as can decide) when dear."""
-    return min(max(math.log(price) / math.log(FULL_PRESSURE_AT), 0.0), 1.0) if price > 0 else 0.0
+def pressure(multiplier: float) -> float:
+    """How sparing the parallel tier should be: 0 up to a multiplier of 1, and 1 (as few samples as can decide) at 4."""
+    return min(max(math.log(multiplier) / math.log(FULL_PRESSURE_AT), 0.0), 1.0) if multiplier > 0 else 0.0
 
 
 def _error(spent_usd: float, due: float) -> float:

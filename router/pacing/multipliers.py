@@ -1,7 +1,7 @@
-"""Live pacing: once an interval one worker moves each segment's price in the books, and all workers follow it.
+"""Live pacing: once an interval one worker moves each segment's multiplier in the books, and all workers follow it.
 
 What a step comes to is in `router.pacing.steps`. Every step is a row, kept 90 days. In a dry run steps are written and
-nobody follows them. A new version of the policy begins at a price of 1. What a single query earns is not known here:
+nobody follows them. A new version of the policy begins at 1. What a single query earns is not known here:
 only sums over all requests of a segment are.
 """
 
@@ -27,7 +27,7 @@ COLUMNS = tuple(Step.__dataclass_fields__)
 
 
 class Multipliers:
-    """The price of a dollar in each segment, as every worker follows it."""
+    """The multiplier of each segment, as every worker follows it."""
 
     def __init__(
         self,
@@ -46,14 +46,14 @@ class Multipliers:
         self._looked_at = -1
         self._newest: int | None = None
         self._steps: Sequence[Step] = ()
-        self._prices: Mapping[str, float] = {}
+        self._multipliers: Mapping[str, float] = {}
 
     def multiplier(self, segment: str) -> float:
         """By how much a segment's thresholds are multiplied now; 1 unless pacing is on and it has a target."""
-        return self._prices.get(segment, 1.0)
+        return self._multipliers.get(segment, 1.0)
 
     def follow(self) -> None:
-        """Take the step that is due, if nobody else did, and read the prices; blocks. Raises SQLAlchemyError."""
+        """Take the step that is due, if nobody else did, and read the multipliers; blocks. Raises SQLAlchemyError."""
         policy = self._policy()
         if policy.pacing != "off":
             interval = (self._now_us() - LAG_US) // self._interval_us - 1
@@ -61,14 +61,14 @@ class Multipliers:
                 self._step(policy, interval)
                 self._looked_at = interval
         if policy.pacing != "on":
-            self._prices = {}
+            self._multipliers = {}
             return
         with self._engine.connect() as connection:
             newest = connection.scalar(select(func.max(PaceStep.id)))
             if newest != self._newest:
                 self._steps, self._newest = latest(connection, FORGOTTEN_US // self._interval_us), newest
             limits = budgets.in_force(connection)
-        self._prices = {step.segment: step.price for step in _standing(self._steps, policy, limits)}
+        self._multipliers = {step.segment: step.price for step in _standing(self._steps, policy, limits)}
 
     def _step(self, policy: Policy, interval: int) -> None:
         with self._engine.connect() as connection:
@@ -85,7 +85,7 @@ class Multipliers:
 
 
 def current(engine: Engine, policy: Policy) -> list[Step]:
-    """The steps that prices stand at under a policy."""
+    """The steps at which the multipliers stand under a policy."""
     with engine.connect() as connection:
         return _standing(latest(connection, FORGOTTEN_US // INTERVAL_US), policy, budgets.in_force(connection))
 
@@ -115,7 +115,7 @@ def latest(connection: Connection, within: int) -> list[Step]:
 
 
 def moves(engine: Engine, most: int, segment: str | None = None, *, every: bool = False) -> list[Step]:
-    """The last steps that moved a price or found it frozen (or every one), the newest first."""
+    """The last steps that moved a multiplier or froze it (or every one), the newest first."""
     table = PaceStep.__table__
     query = select(table).order_by(table.c.interval.desc(), table.c.segment).limit(MOST_READ)
     if segment is not None:

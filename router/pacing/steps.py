@@ -1,8 +1,8 @@
-"""The next step of every segment's price: what was settled, held against what its targets had due.
+"""The next step of every segment's multiplier: what was settled, held against what its targets had due.
 
-Decides from one reading of the books and writes nothing. A target that too little is known of freezes the price; of
-several targets the strictest wins. The price never falls below 1: thresholds are what an operator would buy at most,
-and a target is a limit, not a sum to be spent.
+Decides from one reading of the books and writes nothing. A target that too little is known of freezes it; of
+several targets the strictest wins. The multiplier never falls below 1: thresholds are what an operator would buy at
+most, and a target is a limit, not a sum to be spent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ LONGEST_WINDOW_US = HOUR_US  # what few requests leave undecided is carried on s
 LEAST_REQUESTS = 20
 MOST_UNKNOWN = 0.02
 SAVED_US, OVERSPENT_US = HOUR_US // 4, HOUR_US  # of what is usually due: as much is carried on at most
-LIVE = Rule(least_price=1.0, most_price=50.0)
+LIVE = Rule(least_multiplier=1.0, most_multiplier=50.0)
 MARGIN = "min_margin"
 DEEP = frozenset({Tier.REASONING, Tier.PARALLEL})
 NANO = 1e9
@@ -31,7 +31,7 @@ NANO = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a segment's price; unknown amounts are None. In a dry run `spent` is what would have been."""
+    """One step of a segment's multiplier (`price`); None is unknown. In a dry run `spent` is what would have been."""
 
     segment: str
     interval: int
@@ -106,11 +106,13 @@ class Stepping:
     def _next_step(self, segment: str, before: Step | None, since: int) -> Step | None:
         own = self._policy.for_segment(segment)
         pace = Pace() if before is None else Pace(before.price, before.error, before.is_frozen)
-        mine = spending.total(c for (name, _), c in self._spending_since(since, pace.price).items() if name == segment)
+        mine = spending.total(
+            c for (name, _), c in self._spending_since(since, pace.multiplier).items() if name == segment
+        )
         window, overspent = self._until - since, before.overspent_nanousd if before is not None else 0
         dues = []
         for budget in budgets_covering(self._budgets, segment):
-            dues.append(self._due(budget, since, pace.price, is_known=mine.requests >= LEAST_REQUESTS))
+            dues.append(self._due(budget, since, pace.multiplier, is_known=mine.requests >= LEAST_REQUESTS))
         if own.min_margin is not None:
             dues.append(_margin_due(mine, own.min_margin, overspent, window))
         if not dues:
@@ -127,7 +129,7 @@ class Stepping:
             policy_version=self._policy.version,
             is_dry=self._policy.pacing != "on",
             is_frozen=after.is_frozen,
-            price=after.price,
+            price=after.multiplier,
             error=after.error,
             target=due.target,
             spent_nanousd=_nano(due.spent_usd),
@@ -136,11 +138,11 @@ class Stepping:
             requests=mine.requests,
         )
 
-    def _due(self, budget: Budget, since: int, price: float, *, is_known: bool) -> _Due:
+    def _due(self, budget: Budget, since: int, multiplier: float, *, is_known: bool) -> _Due:
         """What a budget had due, in proportion to what is left of it and of its plan."""
         start = budget.period.start_us(self._until - 1)
         since = max(since, start)
-        spent = spending.sum_under(budget, self._spending_since(since, price))
+        spent = spending.sum_under(budget, self._spending_since(since, multiplier))
         if not is_known or _is_vague(spent.unpriced, spent.calls):
             return _Due(str(budget), None, None)
         left = spending.remaining_nanousd(self._connection, budget, start) + spent.cost_nanousd
@@ -149,13 +151,15 @@ class Stepping:
         due = controller.due_usd(planned, left / NANO, plan.between(since, _end_us(budget.period, start)))
         return _Due(str(budget), spent.cost_nanousd / NANO, due)
 
-    def _spending_since(self, since: int, price: float) -> Mapping[Cell, Settled]:
+    def _spending_since(self, since: int, multiplier: float) -> Mapping[Cell, Settled]:
         """What was spent since an instant; in a dry run what would have been, were prices acted on."""
         cells = self._cells(since)
         if self._policy.pacing == "on":
             return cells
         return {
-            (segment, tier): replace(cell, cost_nanousd=round(cell.cost_nanousd / (price if tier in DEEP else 1.0)))
+            (segment, tier): replace(
+                cell, cost_nanousd=round(cell.cost_nanousd / (multiplier if tier in DEEP else 1.0))
+            )
             for (segment, tier), cell in cells.items()
         }
 

@@ -53,24 +53,24 @@ class PolicySnapshot:
     active: Policy
     canary: Canary | None = None
     trial: Policy | None = None
-    cut: int = 0  # scrambled marks below it are the trial's
+    cut: int = 0  # scrambled buckets below it are the trial's
     salt: int = 1
 
-    def choose(self, mark: int) -> Policy:
+    def choose(self, bucket: int) -> Policy:
         """The policy that answers a conversation."""
-        return self.trial if self.trial is not None and self._is_in(mark, Mode.CANARY) else self.active
+        return self.trial if self.trial is not None and self._is_in(bucket, Mode.CANARY) else self.active
 
-    def shadow_of(self, mark: int = 0) -> Policy | None:
+    def shadow_of(self, bucket: int = 0) -> Policy | None:
         """The policy that decides beside the one chosen and acts on nothing; None where none does.
 
         Beside a canary's arm it is the other arm's, so that the guards know where the two differ.
         """
         if self.canary is not None and self.canary.mode is Mode.CANARY:
-            return self.trial if self.choose(mark) is self.active else self.active
-        return self.trial if self.trial is not None and self._is_in(mark, Mode.SHADOW) else None
+            return self.trial if self.choose(bucket) is self.active else self.active
+        return self.trial if self.trial is not None and self._is_in(bucket, Mode.SHADOW) else None
 
-    def _is_in(self, mark: int, mode: Mode) -> bool:
-        return self.canary is not None and self.canary.mode is mode and (mark * self.salt & MASK) < self.cut
+    def _is_in(self, bucket: int, mode: Mode) -> bool:
+        return self.canary is not None and self.canary.mode is mode and (bucket * self.salt & MASK) < self.cut
 
 
 class PolicyBook:
@@ -95,13 +95,13 @@ class PolicyBook:
         """The policy on trial."""
         return self._view.trial
 
-    def choose(self, mark: int) -> Policy:
+    def choose(self, bucket: int) -> Policy:
         """The policy of a conversation, by its mark: 64 bits of a hash. The same one for as long as the trial lasts."""
-        return self._view.choose(mark)
+        return self._view.choose(bucket)
 
-    def shadow_of(self, mark: int = 0) -> Policy | None:
+    def shadow_of(self, bucket: int = 0) -> Policy | None:
         """The policy that decides beside the one in force and acts on nothing; None where none does."""
-        return self._view.shadow_of(mark)
+        return self._view.shadow_of(bucket)
 
     def refresh(self) -> None:
         """Read what is in force and on trial again; blocks, so call it off the event loop."""

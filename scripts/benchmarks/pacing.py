@@ -147,7 +147,7 @@ class Controller:
         due = due_usd(float(self._plan[interval]), self._budget - self._seen, float(self._plan[interval:].sum()))
         self._pace = next_pace(self._pace, settled - self._seen, due, RULE)
         self._seen = settled
-        return self._first * self._pace.price
+        return self._first * self._pace.multiplier
 
 
 def naive(budget: float) -> Follow:

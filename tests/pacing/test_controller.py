@@ -27,16 +27,16 @@ RULE = Rule()
 amounts = st.floats(0, 1e6)
 
 
-@given(st.floats(RULE.least_price, RULE.most_price), st.floats(-1, 1), amounts, amounts)
-def test_steps_are_bounded_and_prices_too(price: float, error: float, spent: float, due: float) -> None:
-    after = next_pace(Pace(price, error), spent, due, RULE)
-    assert abs(math.log(after.price / price)) <= RULE.largest_step + 1e-9
-    assert RULE.least_price <= after.price <= RULE.most_price
+@given(st.floats(RULE.least_multiplier, RULE.most_multiplier), st.floats(-1, 1), amounts, amounts)
+def test_steps_are_bounded_and_prices_too(multiplier: float, error: float, spent: float, due: float) -> None:
+    after = next_pace(Pace(multiplier, error), spent, due, RULE)
+    assert abs(math.log(after.multiplier / multiplier)) <= RULE.largest_step + 1e-9
+    assert RULE.least_multiplier <= after.multiplier <= RULE.most_multiplier
 
 
 @pytest.mark.parametrize(("spent", "moves"), [(2.0, 1), (1.01, 0), (1.0, 0), (0.99, 0), (0.5, -1), (0.0, -1)])
 def test_spending_too_much_raises_the_price_and_a_little_off_does_not_move_it(spent: float, moves: int) -> None:
-    assert np.sign(next_pace(Pace(), spent, 1.0, RULE).price - 1.0) == moves
+    assert np.sign(next_pace(Pace(), spent, 1.0, RULE).multiplier - 1.0) == moves
 
 
 @pytest.mark.parametrize(("spent", "due"), [(None, 1.0), (1.0, None), (math.nan, 1.0), (1.0, math.inf)])
@@ -48,7 +48,7 @@ def test_after_missing_data_it_goes_on_without_a_jump() -> None:
     frozen = next_pace(Pace(2.0, -1.0), None, 1.0, RULE)
     after = next_pace(frozen, 1.1, 1.0, RULE)
     assert not after.is_frozen
-    assert after.price == pytest.approx(2.0 * math.exp(RULE.follow * math.log(1.1)))
+    assert after.multiplier == pytest.approx(2.0 * math.exp(RULE.follow * math.log(1.1)))
 
 
 def test_what_was_saved_may_be_spent_later_and_what_was_overspent_may_not() -> None:
@@ -77,13 +77,13 @@ def test_a_threshold_of_0_can_be_raised_and_stays_where_a_price_is_low() -> None
 @given(thresholds=st.tuples(st.floats(-1, 2), st.floats(-1, 2)), prices=st.tuples(st.floats(1, 50), st.floats(1, 50)))
 def test_a_higher_price_never_lowers_a_threshold(thresholds: tuple[float, float], prices: tuple[float, float]) -> None:
     policy = Policy(1, parallel_threshold=thresholds[0], reasoning_threshold=thresholds[1])
-    low, high = (apply_multiplier(policy, price) for price in sorted(prices))
+    low, high = (apply_multiplier(policy, multiplier) for multiplier in sorted(prices))
     assert policy.reasoning_threshold <= low.reasoning_threshold <= high.reasoning_threshold
 
 
-@pytest.mark.parametrize(("price", "expected"), [(0.5, 0.0), (1.0, 0.0), (2.0, 0.5), (4.0, 1.0), (50.0, 1.0)])
-def test_a_dear_dollar_presses_the_parallel_tier(price: float, expected: float) -> None:
-    assert pressure(price) == pytest.approx(expected)
+@pytest.mark.parametrize(("multiplier", "expected"), [(0.5, 0.0), (1.0, 0.0), (2.0, 0.5), (4.0, 1.0), (50.0, 1.0)])
+def test_a_dear_dollar_presses_the_parallel_tier(multiplier: float, expected: float) -> None:
+    assert pressure(multiplier) == pytest.approx(expected)
 
 
 def test_a_plan_follows_the_hours_of_the_week_and_knows_no_empty_ones() -> None:
@@ -97,7 +97,9 @@ def test_a_plan_follows_the_hours_of_the_week_and_knows_no_empty_ones() -> None:
     assert WeekPlan.of([0.0] * 168).between(0, HOUR_US) == 1.0
 
 
-@pytest.mark.parametrize("wrong", [{"least_price": 0.0}, {"most_price": 1e-9}, {"largest_step": 0.0}, {"follow": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"least_multiplier": 0.0}, {"most_multiplier": 1e-9}, {"largest_step": 0.0}, {"follow": -1.0}]
+)
 def test_a_rule_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         Rule(**wrong)
@@ -121,7 +123,7 @@ def lived(day: Sequence[np.ndarray], budget: float, start: float, plan: np.ndarr
     open_calls: list[tuple[int, float]] = []
     for place, begin in enumerate(range(0, QUERIES, EVERY)):
         rows = slice(begin, begin + EVERY)
-        wanted = np.flatnonzero(gains[rows] > pace.price * estimates[rows]) + begin
+        wanted = np.flatnonzero(gains[rows] > pace.multiplier * estimates[rows]) + begin
         left = budget - settled - sum(cost for _, cost in open_calls)
         taken = wanted[np.cumsum(costs[wanted]) <= left]  # a hold is at least what it settles for
         value += float(gains[taken].sum())
@@ -141,8 +143,8 @@ def best_fixed(day: Sequence[np.ndarray], budget: float) -> tuple[float, float, 
     count = int(np.searchsorted(np.cumsum(costs[order]), budget))
     spent = np.zeros(QUERIES)
     spent[order[:count]] = costs[order[:count]]
-    price = float((gains / estimates)[order[count]])
-    return float(gains[order[:count]].sum()), price, spent.reshape(-1, EVERY).sum(axis=1)
+    multiplier = float((gains / estimates)[order[count]])
+    return float(gains[order[:count]].sum()), multiplier, spent.reshape(-1, EVERY).sum(axis=1)
 
 
 @pytest.mark.parametrize(("shift", "least"), [(1.0, 0.98), (2.0, 0.95)])

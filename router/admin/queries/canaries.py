@@ -1,4 +1,4 @@
-"""Reads the open trial and its guards, what versions did beside what was predicted, and the price of pacing."""
+"""Reads the open trial and its guards, what versions did beside what was predicted, and the multipliers of pacing."""
 
 import math
 from collections.abc import Callable
