@@ -1,6 +1,7 @@
 """What the classifier is asked and what it answers. A leaf: plain values, standard library only."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -81,6 +82,18 @@ class Abilities:
 
     fast: float | None = None
     reasoning: float | None = None
+
+    @classmethod
+    def of(cls, known: Callable[[str], float | None], fast: "NamedModel", reasoning: "NamedModel") -> "Abilities":
+        """Find where models stand on the scale of an artefact: as configured, else as it knows them by name."""
+        return cls(*(known(model.name) if model.ability is None else model.ability for model in (fast, reasoning)))
+
+
+class NamedModel(NamedTuple):
+    """A model behind a tier, with its ability where the operator gives it."""
+
+    name: str
+    ability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

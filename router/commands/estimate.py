@@ -12,7 +12,7 @@ import typer
 from classifier import artifact
 from classifier.messages import MessagesError, turns_of
 from classifier.model import DifficultyModel
-from classifier.types import Abilities, Estimate, Forecast
+from classifier.types import Abilities, Estimate, Forecast, NamedModel
 from router.commands.output import ConfigOption
 from router.conversation.turns import ConversationView, Kind
 from router.decision.capabilities import Missing
@@ -124,10 +124,6 @@ def estimate(
 
 
 def _abilities(configured: "Settings", model: DifficultyModel) -> Abilities:
-    """The abilities of the configured models; None where nothing is known of one."""
-    tiers = configured.tiers
-    fast, reasoning = (
-        tier.ability if tier.ability is not None else model.ability_of(tier.model)
-        for tier in (tiers.fast, tiers.reasoning)
-    )
-    return Abilities(fast, reasoning)
+    """Find the abilities of the configured models; None where nothing is known of one."""
+    tiers = (configured.tiers.fast, configured.tiers.reasoning)
+    return Abilities.of(model.ability_of, *(NamedModel(tier.model, tier.ability) for tier in tiers))

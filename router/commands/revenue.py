@@ -9,7 +9,7 @@ import typer
 
 from router.commands.auditing import hook
 from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.types import DEFAULT_SEGMENT, UNKNOWN_COUNTRY
+from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY
 
 if TYPE_CHECKING:
     from router.ledger.revenue import Assumption
@@ -88,7 +88,6 @@ def set_revenue(
     from router.commands.opening import open_books
     from router.ledger import revenue
     from router.ledger.revenue import SCENARIOS, Assumption
-    from router.types import SEGMENT_NAME
 
     if scenario is not None and scenario not in SCENARIOS:
         raise typer.BadParameter(f"--scenario takes {', '.join(SCENARIOS)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classifier.types import Abilities, NamedModel
 from router.commands.output import ConfigOption
 from router.commands.policy import AuthorOption
 
@@ -92,7 +93,7 @@ def _from_ledger(
     from classifier import artifact
     from router.commands.opening import open_books
     from router.learning import artifacts, labels
-    from router.learning.refit import NotEnoughEvidence, abilities_of, refit
+    from router.learning.refit import NotEnoughEvidence, refit
     from router.learning.refit_card import card
     from router.reports.window import window
 
@@ -101,7 +102,7 @@ def _from_ledger(
         base = artifact.load(base_directory or configured.artifact)
         labelled_requests = labels.read(engine, chosen)
         models = configured.tiers.fast, configured.tiers.reasoning
-        abilities = abilities_of(base, *((model.model, model.ability) for model in models))
+        abilities = Abilities.of(base.ability_of, *(NamedModel(model.model, model.ability) for model in models))
         try:
             refitted = refit(labelled_requests, base, abilities, lambda line: typer.echo(line, err=True))
         except NotEnoughEvidence as error:

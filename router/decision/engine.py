@@ -15,7 +15,7 @@ import msgspec
 from classifier.drift import UNREAD, Drift
 from classifier.messages import turns_of
 from classifier.model import DifficultyModel
-from classifier.types import Abilities, AnswerType, Estimate, Stakes
+from classifier.types import Abilities, AnswerType, Estimate, NamedModel, Stakes
 from router.conversation import turns as conversation
 from router.conversation.turns import ConversationView, Kind
 from router.decision import rules
@@ -267,9 +267,9 @@ class DecisionEngine:
         return RoutingPreference(tier=tier, effort=None if tier is Tier.FAST else query.effort)
 
     def _abilities(self, model: DifficultyModel) -> Abilities:
-        """Where the configured models stand on a classifier's scale; the configuration beats what it knows."""
-        fast, reasoning = (self._targets[tier][0] for tier in (Tier.FAST, Tier.REASONING))
-        return Abilities(*(t.ability if t.ability is not None else model.ability_of(t.name) for t in (fast, reasoning)))
+        """Where the configured models stand on a classifier's scale."""
+        targets = (self._targets[tier][0] for tier in (Tier.FAST, Tier.REASONING))
+        return Abilities.of(model.ability_of, *(NamedModel(target.name, target.ability) for target in targets))
 
 
 def _wants_json(query: InferenceRequest) -> bool:

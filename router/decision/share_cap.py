@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Sequence
 
 WINDOW_SCORES = 1_000
-WINDOW_SCORES = 1_000
 GOLDEN_RATIO = 0.6180339887498949
 
 

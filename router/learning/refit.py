@@ -149,13 +149,6 @@ def same_share(
     return moved
 
 
-def abilities_of(
-    model: DifficultyModel, fast: tuple[str, float | None], reasoning: tuple[str, float | None]
-) -> Abilities:
-    """Tell where the tiers' models stand on the classifier's scale: as configured, else by their names."""
-    return Abilities(*(model.ability_of(name) if ability is None else ability for name, ability in (fast, reasoning)))
-
-
 def day_of(at_us: int) -> str:
     """Write a moment as a date and a time, UTC."""
     return datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,4 +1,4 @@
-"""One kind of interval, whoever works it out."""
+"""One kind of interval, whoever works it out; and one rule for which ability counts."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from classifier.training.metrics import bootstrap
-from classifier.types import UNKNOWN_INTERVAL, Interval
+from classifier.types import UNKNOWN_INTERVAL, Abilities, Interval, NamedModel
 from router.tiers.vote.rates import wilson
 from router.tuning.resampling import interval_of
 
@@ -36,3 +36,9 @@ def test_the_ends_of_a_bootstrap_lie_as_they_fall() -> None:
 def test_what_is_not_known_has_no_ends() -> None:
     assert all(math.isnan(part) for part in (UNKNOWN_INTERVAL.value, UNKNOWN_INTERVAL.low, UNKNOWN_INTERVAL.error))
     assert str(Interval(0.5, 0.25, 1.0)) == "0.500 [0.250, 1.000]"
+
+
+def test_a_configured_ability_counts_before_a_known_one_even_when_it_is_nothing() -> None:
+    known = {"cheap": 1.0, "strong": 2.0}.get
+    assert Abilities.of(known, NamedModel("cheap", 0.0), NamedModel("strong")) == Abilities(0.0, 2.0)
+    assert Abilities.of(known, NamedModel("cheap"), NamedModel("nobody's")) == Abilities(1.0, None)
