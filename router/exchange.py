@@ -86,7 +86,7 @@ class Dispatcher:
         return exchange
 
     def count_unopened(self) -> None:
-        """Note that a client went away before its request was opened."""
+        """Count a client that went away before its request was opened."""
         self._metrics.count_unopened()
 
     def _decide_saving_space(self, routed: Routed) -> Decision:

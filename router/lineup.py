@@ -107,7 +107,7 @@ def _price_ratio(prices: PriceBook, strong: ModelTarget, weak: ModelTarget, now_
 
 
 def _tier_booked(model: ModelSettings) -> Tier:
-    """An explicit model that is asked to think is booked as reasoning, any other as fast."""
+    """The tier that an explicit model is booked under: reasoning where it is asked to think, else fast."""
     return Tier.REASONING if model.max_thinking_tokens or model.effort not in (None, "none", "minimal") else Tier.FAST
 
 

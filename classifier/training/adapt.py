@@ -94,7 +94,7 @@ def adapt_to_examples(
 
 
 def gather_outcomes(examples: Sequence[Example]) -> KnownOutcomes:
-    """Outcomes and folds of examples."""
+    """Gather the outcomes and folds of examples."""
     outcomes = np.array([(e.fast or 0.0, e.reasoning or 0.0) for e in examples], np.float64)
     weights = np.array(
         [(e.fast_weight * (e.fast is not None), e.reasoning_weight * (e.reasoning is not None)) for e in examples],
@@ -104,7 +104,7 @@ def gather_outcomes(examples: Sequence[Example]) -> KnownOutcomes:
 
 
 def recalibrate(base: DifficultyModel, inherited_model: InheritedModel, known: KnownOutcomes, version: str) -> Adapted:
-    """The base at the abilities that the labels speak for, with a slope and a level of each tier's logits."""
+    """Take the base at the abilities that the labels speak for, with a slope and a level of each tier's logits."""
 
     def calibrate(tier: int, taught: Mask) -> tuple[float, Array, float, float]:
         right, weight = known.outcomes[:, tier], known.weights_for(tier, taught)

@@ -74,7 +74,7 @@ def assess_labels(trial: Trial, model: DifficultyModel, progress: Progress = lam
 def _split_by_novelty(
     tried: Sequence[Trial], corpus: Corpus, model: DifficultyModel
 ) -> tuple[list[Trial], list[Trial]]:
-    """Sources of the recipe's kinds, and new ones; to an adapted artefact nothing counts as new."""
+    """Split trials into sources of the recipe's kinds and new ones; to an adapted artefact nothing counts as new."""
     known_groups = {group_of(query.source) for query in corpus.queries if model.is_adapted or query.source in _KNOWN}
     known = [trial for trial in tried if trial.group in known_groups]
     return known, [trial for trial in tried if trial.group not in known_groups]

@@ -14,7 +14,7 @@ RANKINGS = ("classifier", "length only", "cost-matched shuffled", "random", "ora
 
 
 def leave_out_fitted(corpus: Corpus) -> Corpus:
-    """Rows that the shipped artefact was not fitted on: all but the tasks of the training split that may be learned."""
+    """Leave out what the shipped artefact was fitted on: the tasks of the training split that may be learned."""
     keep = [
         query.use != "lengths-only"
         and (query.split != "train" or query.is_holdout_task or query.use == "evaluate-only")
@@ -82,7 +82,7 @@ def table(results: Sequence[Trial]) -> list[str]:
 
 
 def format_ranking(trial: Trial, name: str) -> str:
-    """Cells of one ranking: need AUROC, APGR with intervals, and CPT."""
+    """Write the cells of one ranking: need AUROC, APGR with intervals, and CPT."""
     score, weak, strong = trial.rankings[name], trial.weak, trial.strong
     need = metrics.bootstrap(lambda rows: metrics.auroc(trial.need[rows], score[rows]), trial.clusters, draws=200)
     gap = metrics.bootstrap(lambda rows: metrics.apgr(score[rows], weak[rows], strong[rows]), trial.clusters, draws=200)

@@ -62,7 +62,7 @@ class HoldoutReport:
 
 
 def predict(examples: Sequence[Example], model: DifficultyModel, abilities: Abilities) -> Array:
-    """P(correct) of both tiers, examples x tiers."""
+    """Predict P(correct) of both tiers: examples x tiers."""
     judgements = [model.judge(example.seen, abilities) for example in examples]
     return np.array([(each.p_fast, each.p_reasoning) for each in judgements], np.float64).reshape(-1, 2)
 

@@ -49,7 +49,7 @@ class InheritedModel:
             self._at = np.array(chances).reshape(len(seen), len(_GRID))
 
     def place(self, tier: int, right: Array, weight: Array) -> Placed:
-        """The mean of the posterior over abilities, given outcomes in 0..1 of the examples that weigh anything."""
+        """Place a tier at the posterior mean of its ability, given outcomes (0..1) of the examples that have weight."""
         given, reference = self._given[tier], self._reference[tier]
         if self._at is None or not self._is_open[tier] or not weight.any():
             return Placed(reference if given is None else given, self._settled[:, tier])
@@ -77,14 +77,14 @@ class Word:
 
 
 def merge_vocabularies(own: Vocabulary, base: DifficultyModel) -> Vocabulary:
-    """One's own n-grams, then those that only the base knows."""
+    """Join two vocabularies: one's own n-grams, then those that only the base knows."""
     keys, idf = base.parameters.keys, base.parameters.idf
     is_new = ~np.isin(keys, own.keys[:-1])
     return Vocabulary(np.append(own.keys[:-1], keys[is_new]), np.append(own.idf[:-1], idf[is_new]))
 
 
 def words_of(base: DifficultyModel, vocabulary: Vocabulary, scales: Scales, surface_weight: float) -> list[Word]:
-    """Each expert's, laid out as `Design.rows` is; where signals are clipped they are only nearly the same."""
+    """The word of each expert, laid out as `Design.rows` is; where signals are clipped it is only nearly the same."""
     given = base.parameters
     knots = len(given.knots)
     order = np.argsort(given.keys)

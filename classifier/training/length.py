@@ -52,7 +52,7 @@ def fit_lines(falls: Array, kinds: Sequence[tuple[Array, Array]], own_level: flo
 
 
 def length_logits(line: Array, signals: Array) -> Array:
-    """Logits (rows x knots) that a line says of signals."""
+    """The logits (rows x knots) of a line for signals."""
     return np.asarray(line[:, 2] - signals[:, _SIGNALS] @ line[:, :2].T)
 
 

@@ -48,7 +48,7 @@ class KnownOutcomes:
         return np.asarray((gain(chances) - gain(self.outcomes))[self.is_paired] ** 2)
 
     def gain_error(self, chances: Array) -> float:
-        """Their mean."""
+        """The mean of `gain_errors`."""
         return float(np.mean(self.gain_errors(chances)))
 
     def weights_for(self, tier: int, rows: Mask) -> Array:
@@ -105,6 +105,6 @@ def level_and_slope(
 
 
 def fit_level(logits: Array, right: Array, weight: Array) -> tuple[float, float]:
-    """Slope and intercept from the rows that weigh anything; unchanged where none does."""
+    """Fit slope and intercept to the rows that weigh anything; unchanged where none does."""
     at = weight > 0
     return level_and_slope(logits[at], right[at], weight[at]) if at.any() else UNCHANGED

@@ -78,7 +78,7 @@ def own_ranking(documents: list[Features], known: KnownOutcomes, progress: Progr
 def mix_with_base(
     own: Ranking, base: DifficultyModel, inherited_model: InheritedModel, known: KnownOutcomes
 ) -> list[Ranking]:
-    """Mixtures with the word of the expert that the base speaks with here; none where no single one is heard."""
+    """Mix with the word of the expert that the base speaks with here; none where no single one is heard."""
     if base.is_adapted:
         return []
     count, grams = len(known.folds), len(own.vocabulary)

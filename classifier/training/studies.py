@@ -50,7 +50,7 @@ class Baseline:
 
 
 def with_baseline(trial: Trial) -> Baseline:
-    """TF-IDF and logistic regression."""
+    """Fit TF-IDF and logistic regression to a pair's own labels, out of fold."""
     folds = folds_of(trial.clusters)
     scores = np.zeros(len(trial.texts))
     texts = np.array(trial.texts, dtype=object)
@@ -208,7 +208,7 @@ def placement_errors_on(
     names: Sequence[str],
     counts: Sequence[int] = (10, 25, 50, 100),
 ) -> dict[int, tuple[float, float]]:
-    """The same for some models on some rows."""
+    """The errors of `placement_errors` for some models on some rows, by number of graded queries."""
     chance = placement.chances(base, [[Turn("user", corpus.queries[row].text)] for row in rows])
     columns = [corpus.column(name) for name in names]
     return {count: _mean_placement_errors(chance, corpus.scores[rows], columns, count) for count in counts}
@@ -237,7 +237,7 @@ def measure_flips(
     groups: Sequence[str] = HEADLINE,
     pairs_of: Mapping[str, Sequence[Pair]] = PAIRS,
 ) -> dict[str, dict[str, list[float]]]:
-    """Decisions changed by rewrites, per group, for the group's first pair."""
+    """Measure how many decisions rewrites change, per group, for the group's first pair."""
     shares = {}
     for group in groups:
         texts = [query.text for query in corpus.queries if group_of(query.source) == group]
@@ -251,7 +251,7 @@ _WORDS_READ = 60 * 750
 
 
 def measure_speed(model: DifficultyModel, texts: Sequence[str], rounds: int = 9) -> dict[int, tuple[float, float]]:
-    """CPU milliseconds of an estimate at about 20, 200 and 1,000 tokens of real text.
+    """Measure the CPU milliseconds of an estimate at about 20, 200 and 1,000 tokens of real text.
 
     The median of the quietest round, because cores are shared and change their clock; and the best single one.
     """

@@ -170,7 +170,7 @@ def pairs_in(corpus: Corpus, asked: Sequence[Pair] = ()) -> dict[str, tuple[Pair
 
 
 def pool(tried: Sequence[Trial], name: str) -> Array:
-    """One of the arrays of all trials, end to end."""
+    """Join one of the arrays of all trials, end to end."""
     return np.concatenate([getattr(trial, name) for trial in tried])
 
 

@@ -37,7 +37,7 @@ def invariances_of(
 
 
 def join(first: Features, second: Features) -> Features:
-    """Features of two texts one after the other."""
+    """Join the features of two texts, as if one came after the other."""
     grams, places = np.unique(np.concatenate((first.grams, second.grams)), return_inverse=True)
     counts = np.bincount(places, np.concatenate((_counts(first), _counts(second))), len(grams))
     a, b = (np.expm1(each.surface.astype(np.float64)) for each in (first, second))

@@ -28,13 +28,13 @@ class Asset:
 
 
 def names() -> frozenset[str]:
-    """Every name that there is."""
+    """The names of all files that are served."""
     return frozenset({PLOTLY} | {path.name for path in HERE.iterdir() if path.suffix in TYPES})
 
 
 @cache
 def digest() -> str:
-    """Changes whenever any of the files does."""
+    """The digest in every address; it changes whenever any of the files does."""
     total = hashlib.sha256(version("plotly").encode())
     for name in sorted(names() - {PLOTLY}):
         total.update(name.encode() + b"\0" + (HERE / name).read_bytes())

@@ -42,7 +42,7 @@ class Visit:
 
     @property
     def is_admin(self) -> bool:
-        """Whether changes are open to them."""
+        """Whether this operator may make changes."""
         return self.session.role is AdminRole.ADMIN
 
     @property

@@ -15,7 +15,7 @@ FLASH_FOR_S = 60
 
 
 def json_answer(content: object, status: int = 200) -> Response:
-    """Answer a script."""
+    """Answer a script with JSON."""
     return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
@@ -31,13 +31,13 @@ def sentence(error: Exception) -> str:
 
 
 def local(path: str) -> str:
-    """A path within the admin plane; anything else becomes its start."""
+    """Keep a path within the admin plane; anything else becomes the start page."""
     is_plain = path.startswith("/admin/") and not any(c in path for c in "\\\r\n") and "//" not in path
     return path if is_plain else START
 
 
 def flash(response: Response, request: Request, message: str) -> None:
-    """Have the next page say something, once."""
+    """Have the next page show a message, once."""
     read_flash = base64.urlsafe_b64encode(message[:LONGEST_FLASH].encode()).decode()
     access.set_cookie(response, request, access.FLASH_COOKIE, read_flash, FLASH_FOR_S)
 

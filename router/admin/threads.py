@@ -21,5 +21,5 @@ class Threads:
     async def run(
         self, work: Callable[Parameters, Result], *args: Parameters.args, **named: Parameters.kwargs
     ) -> Result:
-        """Do it in a thread."""
+        """Run blocking work in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(work, *args, **named))

@@ -61,7 +61,7 @@ class Authenticator:
         self._mode = mode
 
     async def admit(self, scope: Scope) -> Caller:
-        """Tell who calls."""
+        """Return who calls."""
         headers = _headers_of(scope)
         secret = _bearer(headers)
         may_be_keyless = self._mode == "auto" and is_local(scope, headers)

@@ -63,7 +63,7 @@ def against_at_most(bad: int, requests: int, at_most: float) -> float:
 
 
 def mix_evidence(log_evidence: Sequence[float] | Floats) -> float:
-    """The mean of e-values is an e-value: the log of it."""
+    """The log of the mean of e-values, which is an e-value too."""
     logs = np.asarray(log_evidence, dtype=np.float64)
     top = float(logs.max())
     return top + math.log(float(np.exp(logs - top).mean()))

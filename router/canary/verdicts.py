@@ -83,7 +83,7 @@ class GuardFinding:
         return GuardStatus.PASSED if self.high < self.harmful else GuardStatus.UNDECIDED
 
     def __str__(self) -> str:
-        """Say it to an operator."""
+        """Write the finding for an operator."""
         name = self.guard.value.replace("_", " ")
         odds = f"1 in {min(math.exp(min(max(self.evidence, 0.0), 50.0)), LONGEST_ODDS):,.0f}"
         return f"{name} {self.canary:.3f} where {self.control:.3f} is without it; by chance at most {odds}"
@@ -105,7 +105,7 @@ class Verdict:
         return max(breached, key=lambda finding: finding.evidence - finding.needed, default=None)
 
     def __str__(self) -> str:
-        """Say it to an operator, and to the log."""
+        """Write the verdict for an operator and for the log."""
         seen = f"{self.canary_requests:,} requests beside {self.control_requests:,}"
         if (finding := self.breached) is not None:
             return f"{finding} (after {seen})"

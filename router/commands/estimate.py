@@ -57,7 +57,7 @@ def estimate_lines(
     abilities: Abilities | None = None,
     tier_for: TierFor | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of output for lines of input, in order; raise LineError naming the first line that is no query.
+    """Estimate lines of input into rows of output, in order; raise LineError naming the first line that is no query.
 
     Without `abilities` the reference pair is assumed, and rows say so unless the artefact's heads were adapted.
     """

@@ -91,7 +91,7 @@ class AdLexicon:
 
 @cache
 def load_lexicon() -> AdLexicon:
-    """The lexicon of ads.toml."""
+    """Load the lexicon of ads.toml."""
     return AdLexicon(tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")))
 
 

@@ -70,7 +70,7 @@ def sum_settled(connection: Connection, since_us: int, until_us: int) -> dict[Ce
 
 
 def sum_under(budget: Budget, cells: Mapping[Cell, Settled]) -> Settled:
-    """What of it counts against a budget; a key's is told apart by nothing here."""
+    """Add up what counts against a budget; nothing does against that of a key, which is not known here."""
     match budget.scope:
         case BudgetScope.TOTAL:
             return total(cells.values())
@@ -88,7 +88,7 @@ def total(cells: Iterable[Settled]) -> Settled:
 
 
 def remaining_nanousd(connection: Connection, budget: Budget, start_us: int) -> int:
-    """What a budget still has in a period."""
+    """Read what a budget still has in a period."""
     here = (BudgetPeriod.budget_id == budget.id, BudgetPeriod.start_us == start_us)
     return budget.limit_nanousd - int(connection.scalar(select(BudgetPeriod.settled_nanousd).where(*here)) or 0)
 

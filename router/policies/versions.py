@@ -96,7 +96,7 @@ class PolicyBook:
         return self._view.trial
 
     def choose(self, bucket: int) -> Policy:
-        """The policy of a conversation, by its mark: 64 bits of a hash. The same one for as long as the trial lasts."""
+        """The policy of a conversation, by its bucket (64 bits of a hash): the same one while the trial lasts."""
         return self._view.choose(bucket)
 
     def shadow_of(self, bucket: int = 0) -> Policy | None:
@@ -109,7 +109,7 @@ class PolicyBook:
 
 
 def _read(engine: Engine, before: PolicySnapshot | None) -> PolicySnapshot:
-    """Read the view; a version that was known stays the same object, since versions never change."""
+    """Read what decides now; a version that was known stays the same object, since versions never change."""
     known = {policy.version: policy for policy in (before.active, before.trial) if policy} if before else {}
     with engine.connect() as connection:
         row = newest(connection, state=PolicyState.ACTIVE)

@@ -20,7 +20,7 @@ TRICKS = ("..", "\\", "%", "/", "\x00")
 
 
 class AuthEndpoints:
-    """What is there before, and around, the pages."""
+    """The endpoints around the pages: signing in and out, the time zone, and the files that pages load."""
 
     def __init__(self, visits: VisitReader, sign_in: SignIn, session_s: int) -> None:
         self._visits = visits
@@ -83,7 +83,7 @@ class AuthEndpoints:
         return Response(asset.body, headers=headers)
 
     async def nothing(self, request: Request) -> Response:
-        """There is no such page."""
+        """Answer an address that no page has."""
         if ".." in request.url.path or "%2e" in str(request.scope.get("raw_path", b"")).lower():
             await self._visits.note(request, "path trick", "there is no such page, and nothing else is served")
         raise NotFound("there is no such page")

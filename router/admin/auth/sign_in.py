@@ -41,7 +41,7 @@ class SignIn:
 
     @classmethod
     def of(cls, services: Services, environ: Mapping[str, str]) -> "SignIn":
-        """Make them from the settings; raises WrongSetting for a secret that could be a key of the data plane."""
+        """Build it from the settings; raises WrongSetting for a secret that could be a key of the data plane."""
         settings = services.settings
         for role in AdminRole:
             if environ.get(f"TIERWISE_{role.upper()}_SECRET", "").startswith(KEY_PREFIX):

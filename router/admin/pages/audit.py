@@ -15,7 +15,7 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 
 def feed(visit: Visit) -> object:
-    """The same as JSON."""
+    """Return the entries as JSON."""
     page = _read(visit)
     return {"entries": page.entries, "older_us": page.older_us}
 

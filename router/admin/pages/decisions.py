@@ -36,7 +36,7 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 
 def feed(visit: Visit) -> object:
-    """The same as JSON."""
+    """Return the requests as JSON."""
     page: DecisionPage = decisions.read(visit.services.engine, _read_filter(visit), visit.services.now_us())
     return {"requests": page.requests, "mean_cost_nanousd": page.means, "older": page.older}
 

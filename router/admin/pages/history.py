@@ -13,7 +13,7 @@ TRIALS_SHOWN = 30
 
 
 def show(visit: Visit) -> Mapping[str, object]:
-    """Show the newest first."""
+    """Show the acts on policies and the trials, newest first."""
     engine = visit.services.engine
     acts = lifecycle.history(engine, ACTS_SHOWN)
     came = {act.version for act in acts if act.act in (PolicyAction.ACTIVATED, PolicyAction.ROLLED_BACK)}
@@ -25,7 +25,7 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 
 def compare_realised(visit: Visit) -> object:
-    """What a version did beside what it was predicted to do; takes some seconds."""
+    """Compare what a version did with what it was predicted to do; takes some seconds."""
     version = visit.query.get("version", "")
     if not version.isascii() or not version.isdecimal() or len(version) > 9:
         raise NotDone("version: a whole number is expected")

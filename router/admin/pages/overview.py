@@ -14,7 +14,7 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 
 def by_time(visit: Visit) -> object:
-    """The same by day or hour, for the charts."""
+    """Return the figures by day or hour, for the charts."""
     span = overview.span_of(visit.query.get("span", ""))
     return overview.by_time(visit.services.engine, span, visit.zone, visit.services.now_us())
 

@@ -13,7 +13,7 @@ KINDS = ("input", "output", "cached_input", "cache_write", "thinking")
 
 
 def show(visit: Visit) -> Mapping[str, object]:
-    """Show the book."""
+    """Show the price book."""
     settings = visit.services.settings
     return {
         "book": prices.read(visit.services.engine, sorted(settings.model_names())),
@@ -23,7 +23,7 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 
 def feed(visit: Visit) -> object:
-    """The same as JSON."""
+    """Return the price book as JSON."""
     book = prices.read(visit.services.engine, sorted(visit.services.settings.model_names()))
     return {"current": book.current, "past": book.past, "unpriced": book.unpriced}
 

@@ -69,7 +69,7 @@ def state(visit: Visit) -> object:
 
 
 def preview(visit: Visit) -> object:
-    """What the dials in the body would do; viewers may look."""
+    """Preview what the dials in the body would do; open to viewers too."""
     given = _require_object(visit.body)
     services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today = in_force(services.engine)
@@ -85,7 +85,7 @@ def preview(visit: Visit) -> object:
 
 
 def backtest(visit: Visit) -> object:
-    """The same row by row, by segment too; takes some seconds."""
+    """Back-test the dials in the body row by row, by segment too; takes some seconds."""
     given = _require_object(visit.body)
     services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today = in_force(services.engine)
@@ -99,7 +99,7 @@ def backtest(visit: Visit) -> object:
 
 
 def solve(visit: Visit) -> object:
-    """The thresholds that meet the targets in the body; takes some seconds."""
+    """Find the thresholds that meet the targets in the body; takes some seconds."""
     given = _require_object(visit.body)
     services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today, limits = in_force(services.engine), _limits(given.get("targets"))

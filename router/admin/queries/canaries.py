@@ -42,7 +42,7 @@ def trial(
 
 
 def compare_realised(engine: Engine, version: int) -> dict[str, object]:
-    """What a version did beside what it was predicted to do; raises WrongPolicy where there is nothing to see."""
+    """Compare what a version did with what it was predicted to do; raises WrongPolicy where nothing is known of it."""
     comparison = predictions.read_realised(engine, version)
     predicted = comparison.predicted
     return {

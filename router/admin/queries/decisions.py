@@ -61,7 +61,7 @@ def before_time(text: str, zone: tzinfo) -> str:
 
 
 def read(engine: Engine, chosen: DecisionFilter, now_us: int) -> DecisionPage:
-    """Read one page."""
+    """Read one page of requests."""
     with engine.connect() as connection, connection.begin():
         labels = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
         bound = _oldest_id(connection, chosen)

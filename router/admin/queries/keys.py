@@ -31,7 +31,7 @@ class Spending:
 
 
 def read(engine: Engine, configured: Sequence[str], now_us: int) -> Spending:
-    """Read everything the page shows."""
+    """Read keys, segments and budgets, each with what it costs."""
     with reading(engine, Window((now_us - WEEK_US) // DAY_US * DAY_US, None, UTC)) as books:
         by_key, by_segment = sum_by(books, ["key"], {}), sum_by(books, ["segment"], {})
     made = keys.list_keys(engine)

@@ -54,7 +54,7 @@ def span_of(name: str) -> Span:
 
 
 def figures(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> Figures:
-    """Add up a span."""
+    """Add up the figures of a span."""
     with reading(engine, _window(span, zone, now_us)) as books:
         by_tier = sum_by(books, ["tier"], {})
         by_outcome, by_reason = sum_by(books, ["outcome"], {}), sum_by(books, ["reason"], {})

@@ -27,7 +27,7 @@ class Prices:
 
 
 def read(engine: Engine, configured: Sequence[str]) -> Prices:
-    """Read the book."""
+    """Read the price book."""
     with engine.connect() as connection, connection.begin():
         table = PriceRow.__table__
         rows = connection.execute(select(table).order_by(table.c.model, table.c.effective_from.desc())).all()

@@ -34,7 +34,7 @@ class RevenueOverview:
 
 
 def read(engine: Engine, now_us: int) -> RevenueOverview:
-    """Read everything the page shows."""
+    """Read the assumptions, their versions, and the last week under each scenario."""
     table = RevenueVersion.__table__
     with engine.connect() as connection:
         rows = connection.execute(select(table).order_by(table.c.version.desc()).limit(MOST_VERSIONS)).all()

@@ -83,7 +83,7 @@ def scores(preview: Preview, segment: str, thresholds: Sequence[float]) -> dict[
 
 
 def preview_dials(preview: Preview, today: Policy, proposed: Policy, segment: str) -> dict[str, object]:
-    """What other dials would do beside those in force and the controls, on the same requests."""
+    """Compare other dials with those in force and with the controls, on the same requests."""
     chosen = _segment(preview, segment)
     mix, old = preview.mix(proposed), preview.standing(today, chosen)
     new = preview.outcome(mix, chosen)
@@ -113,7 +113,7 @@ def figures(known: Figures, rated: Quality | None = None) -> dict[str, object]:
 def run_backtest(
     engine: Engine, previews: Previews, chosen: Window, today: Policy, proposed: Policy
 ) -> dict[str, object]:
-    """The full back-test, row by row; blocks for some seconds. Raises WrongPolicy when there is nothing to replay."""
+    """Run the back-test row by row; blocks for some seconds. Raises WrongPolicy when there is nothing to replay."""
     with previews.alone():
         traffic = _traffic(engine, chosen)
         tested = backtest.Backtest(traffic)
@@ -134,7 +134,7 @@ def run_backtest(
 def solve_thresholds(
     engine: Engine, previews: Previews, chosen: Window, today: Policy, limits: SolverTargets, segment: str | None
 ) -> Solution:
-    """The thresholds (of a segment) that meet a target; blocks for some seconds. Raises WrongPolicy without any."""
+    """Find thresholds (of a segment) that meet a target; blocks for some seconds. Raises WrongPolicy without any."""
     with previews.alone():
         traffic = _traffic(engine, chosen)
         try:
@@ -152,7 +152,7 @@ def proposal(today: Policy, given: Mapping[str, Any], wiring: Wiring) -> Policy:
 
 
 def describe_changes(before: Policy, after: Policy) -> list[dict[str, str]]:
-    """The changes between two policies, for people."""
+    """Write the changes between two policies for people."""
     changes = dials.differences(before, after)
     return [
         {"dial": name, "before": dials.format_dial(a), "after": dials.format_dial(b)}
@@ -200,7 +200,7 @@ def _segment(preview: Preview, segment: str) -> str | None:
 
 
 def _shares_above(preview: Preview, policy: Policy, segment: str) -> dict[str, float]:
-    """Which share of the queries has a score that reaches each threshold."""
+    """The share of the queries whose score reaches each threshold."""
     dialed = policy.for_segment(segment) if segment else policy
     shares = {}
     for name in ("reasoning_threshold", "parallel_threshold"):

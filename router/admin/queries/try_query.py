@@ -52,7 +52,7 @@ def try_policies(
 def estimate_costs(
     estimate: Estimate, tokens: int, tiers: TierSettings, prices: PriceBook, now_us: int
 ) -> dict[Tier, int | None]:
-    """Nano-dollars by tier for an answer of the expected length; None where a price is not known.
+    """Estimate nano-dollars by tier for an answer of the expected length; None where a price is not known.
 
     Of the parallel tier the samples of its first wave: a clear vote needs no more, an unclear one costs more.
     """
