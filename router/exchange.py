@@ -142,7 +142,7 @@ class Dispatcher:
             policy_version=decision.policy_version,
             classifier_version=estimate.version,
             answer_type=estimate.answer_type,
-            language=_language(user_texts),
+            language=language.guess_of_turns(user_texts),
             turn=routed.turn,
             streamed=request.streamed,
             ads_eligible=eligible,
@@ -205,12 +205,6 @@ class Dispatcher:
 
     def _budget_hold(self, payer: Payer, opened_at: int) -> BudgetHold | None:
         return self._leases.budget_hold(payer, opened_at) if self._leases else None
-
-
-def _language(texts: list[str]) -> str | None:
-    """The language of the last turn, or, where it does not tell, of the last ones together."""
-    guess = language.guess(texts[-1]) if texts else None
-    return guess or (language.guess("\n".join(texts)) if len(texts) > 1 else None)
 
 
 def _ignore_wait(wait_ms: float) -> None:

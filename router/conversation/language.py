@@ -1,12 +1,14 @@
 """Which language a text is in, guessed from its script, its commonest words and its letters, in microseconds.
 
-For reports, not for routing. It is a guess, and says nothing (None) where little speaks for one language: better no
-language in a report than a wrong one. The languages are those of language.toml and the scripts below.
+Reports group requests by it, and a turn in another language than the one before may still lean on it. It is a guess,
+and says nothing (None) where little speaks for one language: better no language than a wrong one. The languages are
+those of language.toml and the scripts below.
 """
 
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from router.conversation.phrases import words_of
@@ -66,6 +68,12 @@ def guess(text: str) -> str | None:
     most = max(hits.values(), default=0)
     best = [name for name, count in hits.items() if count == most]
     return best[0] if len(best) == 1 and most >= max(LEAST_HITS, LEAST_SHARE * len(words)) else None
+
+
+def guess_of_turns(texts: Sequence[str]) -> str | None:
+    """Guess the language of a conversation: of its last turn or, where that does not tell, of all turns together."""
+    latest = guess(texts[-1]) if texts else None
+    return latest or (guess("\n".join(texts)) if len(texts) > 1 else None)
 
 
 def _by_script(text: str) -> str | None:

@@ -45,9 +45,6 @@ _POLITE = (
 )
 _UNSPACED = "|".join(_LANGUAGES["zh"]["leaning"] + _LANGUAGES["ja"]["leaning"])
 
-LIGHT_BY_LANGUAGE = {
-    name: frozenset(words_of(language["light"])) for name, language in _LANGUAGES.items() if "light" in language
-}
 LIGHT = _words("light")
 FRESH = _words("fresh")
 REQUEST = _words("request")

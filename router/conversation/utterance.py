@@ -4,19 +4,17 @@ Pure. Nothing here knows of scores or of the rest of the conversation.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from classifier.types import Turn
-from router.conversation import phrases
+from router.conversation import language, phrases
 
 READ_CHARS = 1_000
 REPLY_CHARS = 600
 SHORT_CHARS = 240
 OPENING_CHARS = 160
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
-_KANA = re.compile(r"[\u3040-\u30ff]")
 
 
 @dataclass
@@ -130,7 +128,7 @@ class Utterance:
             return True
         if self.weight <= 1:
             return not phrases.FRESH & set(self.content)
-        mine, theirs = _language(self), _language(other)
+        mine, theirs = language.guess(self.text), language.guess(other.text)
         return mine is not None and theirs is not None and mine != theirs
 
 
@@ -158,16 +156,3 @@ def _stems(text: str) -> frozenset[str]:
         elif len(word) >= 3 and word not in phrases.LIGHT:
             stems.add(word[:6])
     return frozenset(stems)
-
-
-def _language(utterance: Utterance) -> str | None:
-    """Guess a language by its script and its small words; None when nothing tells."""
-    if _CJK.search(utterance.opening):
-        return "ja" if _KANA.search(utterance.opening) else "zh"
-    counts = _light_words(utterance.words[:60])
-    best = max(counts, key=counts.__getitem__)
-    return best if counts[best] >= 2 else None
-
-
-def _light_words(words: Sequence[str]) -> dict[str, int]:
-    return {name: sum(word in light for word in words) for name, light in phrases.LIGHT_BY_LANGUAGE.items()}

@@ -2,7 +2,9 @@
 
 import pytest
 
-from router.conversation.language import guess
+from classifier.types import Turn
+from router.conversation.language import guess, guess_of_turns
+from router.conversation.utterance import Utterance
 
 SAID = {
     "en": "What is the best way to cook rice without burning it?",
@@ -47,3 +49,30 @@ def test_a_foreign_word_does_not_change_the_language() -> None:
 
 def test_a_long_text_is_told_by_its_beginning() -> None:
     assert guess(SAID["de"] * 100_000) == "de"
+
+
+@pytest.mark.parametrize("language", sorted(SAID.keys() - {"en"}))
+def test_a_turn_in_another_language_may_lean_on_the_one_before(language: str) -> None:
+    said, before = (Utterance((Turn("user", SAID[name]),), None) for name in (language, "en"))
+    assert said.is_related_to(before)
+
+
+@pytest.mark.parametrize("language", ["en", "de", "ru", "ar", "hi"])
+def test_a_new_subject_in_the_same_language_does_not(language: str) -> None:
+    other = {
+        "en": "Which ships brought marble from Carrara to Rome?",
+        "de": "Welche Schiffe brachten den Marmor von Carrara nach Rom?",
+        "ru": "Почему корабли возили мрамор морем, а не по дорогам?",
+        "ar": "لماذا نقلت السفن الرخام عبر البحر؟",
+        "hi": "जहाज संगमरमर समुद्र के रास्ते क्यों लाते थे?",
+    }
+    said, before = (Utterance((Turn("user", text),), None) for text in (other[language], SAID[language]))
+    assert guess(other[language]) == language
+    assert not said.is_related_to(before)
+
+
+def test_the_last_turn_tells_and_where_it_does_not_all_do() -> None:
+    assert guess_of_turns([SAID["en"], SAID["de"]]) == "de"
+    assert guess_of_turns([SAID["de"], "ok"]) == "de"
+    assert guess_of_turns(["ok"]) is None
+    assert guess_of_turns([]) is None
