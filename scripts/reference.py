@@ -3,6 +3,7 @@
 Run with `.venv/bin/python -m scripts.reference [--check]`.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +12,14 @@ from typing import Any, get_args, get_origin
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from router.app import HTTP_ROUTES
 from router.cli import app
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial
+from router.reports.reference import tables
 from router.settings import ENV_PREFIX, Settings
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+DOCS = Path(__file__).parent.parent / "docs"
 MADE = "<!-- made by `python -m scripts.reference`; do not edit -->\n"
 
 
@@ -84,7 +85,7 @@ def _table_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _default(field: FieldInfo) -> str:
-    if field.default is PydanticUndefined:
+    if field.is_required():
         return "required"
     if field.default is None:
         return "unset"
@@ -112,19 +113,32 @@ def _commands(command: Any, name: str) -> Iterator[tuple[str, str]]:
     yield name, "\n".join(lines).strip()
 
 
-PAGES = {"settings.md": settings_page, "commands.md": commands_page, "http.md": http_page}
+def reports_page() -> str:
+    """Return docs/reports.md with its tables as the code has them: each stands where one with the same head stood."""
+    page = (DOCS / "reports.md").read_text()
+    for table in tables().values():
+        head = re.escape(table.partition("\n")[0])
+        page = re.sub(rf"^{head}\n(?:\|.*\n)+", lambda _, table=table: f"{table}\n", page, flags=re.MULTILINE)
+    return page
+
+
+PAGES = {
+    "reference/settings.md": settings_page,
+    "reference/commands.md": commands_page,
+    "reference/http.md": http_page,
+    "reports.md": reports_page,
+}
 
 
 def main() -> int:
     """Write the pages, or tell which of them have drifted."""
-    REFERENCE.mkdir(parents=True, exist_ok=True)
     drifted = []
     for name, page in PAGES.items():
-        path, text = REFERENCE / name, page()
+        path, text = DOCS / name, page()
         if "--check" not in sys.argv:
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:
-            drifted.append(f"docs/reference/{name}")
+            drifted.append(f"docs/{name}")
     if drifted:
         sys.stderr.write(f"drifted: {', '.join(drifted)}; run .venv/bin/python -m scripts.reference\n")
     return 1 if drifted else 0

@@ -19,6 +19,7 @@ from typing import Annotated
 import typer
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from router.admin.registry import PAGES
 from scripts.showcase.serving import announced
 
 TIERWISE = Path(sys.executable).with_name("tierwise")
@@ -39,7 +40,6 @@ models = ["scripted/solver"]
 [segments.plus]
 [segments.enterprise]
 """
-PAGES = ("overview", "thresholds", "history", "decisions", "try", "prices", "revenue", "keys", "health", "audit")
 LOOKS = {"desktop": (1280, 860), "phone": (390, 844)}
 SCHEMES = ("light", "dark")
 QUESTION = (
@@ -246,7 +246,7 @@ def looked_at(browser: Browser, url: str, directory: Path) -> list[str]:
         for scheme in SCHEMES:
             walk = Walk(browser, url, directory, look, scheme)
             walk.enter()
-            for name in PAGES:
+            for name in (page.address for page in PAGES):
                 walk.go(name)
                 walk.settled()
                 walk.page.wait_for_timeout(300)

@@ -24,7 +24,7 @@ def asked(running: Plane, admin: Visitor) -> str:
     return request_id
 
 
-@pytest.mark.parametrize("path", [*PAGES, "history"])
+@pytest.mark.parametrize("path", PAGES)
 def test_pages_read_well_with_empty_books(path: str, empty: Visitor) -> None:
     reply = empty.get(f"/admin/{path}")
     assert reply.status_code == 200
@@ -251,7 +251,7 @@ def test_everything_reads_well_on_postgresql(postgresql_engine: Engine, tmp_path
         eventually(lambda: visitor.json(f"decisions?id={request_id}")["requests"])
         visitor.post("/admin/keys/budget", {"scope": "total", "period": "month", "limit_usd": "9"})
         filtered = ("decisions?tier=fast&segment=default", "audit?refused=1&about=50%25")
-        statuses = {path: visitor.get(f"/admin/{path}").status_code for path in (*PAGES, "history", *filtered)}
+        statuses = {path: visitor.get(f"/admin/{path}").status_code for path in (*PAGES, *filtered)}
         statuses |= {f"api/{feed}": visitor.get(f"/admin/api/{feed}").status_code for feed in FEEDS}
         curve = visitor.json("keys/budgets")["budgets"][0]
     assert {path: status for path, status in statuses.items() if status != 200} == {}

@@ -12,13 +12,14 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.applications import Starlette
 
+from router.admin import registry
 from router.app import create
 from tests.api.service import settings_of
 
 SECRETS = {"TIERWISE_ADMIN_SECRET": "open sesame", "TIERWISE_VIEWER_SECRET": "only looking"}
 URL = "http://127.0.0.1:8080"
 CSRF = re.compile(r'name="csrf" content="([0-9a-f]+)"')
-PAGES = ("overview", "thresholds", "decisions", "try", "prices", "revenue", "keys", "health", "audit")
+PAGES = tuple(page.address for page in registry.PAGES)
 
 
 @dataclass(frozen=True, slots=True)
