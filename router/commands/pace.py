@@ -50,7 +50,7 @@ def pace(
             show([_step(step) for step in steps], STEPS, form, "the last moves")
 
 
-def realised(
+def compare_realised(
     version: Annotated[int | None, typer.Argument(help="A version; default the one in force.")] = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,

@@ -28,7 +28,7 @@ class Utterance:
     @cached_property
     def text(self) -> str:
         """The words as they are matched: case-folded, plain apostrophes, only the beginning of a long text."""
-        return folded("\n".join(turn.text for turn in self.turns))
+        return fold("\n".join(turn.text for turn in self.turns))
 
     @cached_property
     def words(self) -> list[str]:
@@ -123,7 +123,7 @@ class Utterance:
         stems = self.stems
         if (
             stems & other.stems
-            or len(stems & _stems(folded((self.reply or "")[:REPLY_CHARS]))) >= min(2, len(stems)) > 0
+            or len(stems & _stems(fold((self.reply or "")[:REPLY_CHARS]))) >= min(2, len(stems)) > 0
         ):
             return True
         if self.weight <= 1:
@@ -132,7 +132,7 @@ class Utterance:
         return mine is not None and theirs is not None and mine != theirs
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Fold a text for matching."""
     return text[:READ_CHARS].casefold().replace("’", "'").replace("‘", "'").strip()
 

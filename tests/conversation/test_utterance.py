@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifier.types import Turn
-from router.conversation.utterance import READ_CHARS, SHORT_CHARS, Utterance, folded
+from router.conversation.utterance import READ_CHARS, SHORT_CHARS, Utterance, fold
 
 ASKED_BACK = "Do you want it with or without nuts?"
 
@@ -15,7 +15,7 @@ def an_utterance(*texts: str, reply: str | None = None, attachments: int = 0) ->
 
 
 def test_words_are_matched_folded_and_only_the_beginning_is_read() -> None:
-    assert folded("  It’s ‘FINE’, STRASSE ") == "it's 'fine', strasse"
+    assert fold("  It’s ‘FINE’, STRASSE ") == "it's 'fine', strasse"
     assert an_utterance("Why?", "And HOW?").text == "why?\nand how?"
     assert len(an_utterance("x" * 10 * READ_CHARS).text) == READ_CHARS
 
