@@ -117,8 +117,8 @@ def reports_page() -> str:
     """Return docs/reports.md with its tables as the code has them: each stands where one with the same head stood."""
     page = (DOCS / "reports.md").read_text()
     for table in tables().values():
-        head = re.escape(table.partition("\n")[0])
-        page = re.sub(rf"^{head}\n(?:\|.*\n)+", lambda _, table=table: f"{table}\n", page, flags=re.MULTILINE)
+        [stood] = re.findall(rf"^{re.escape(table.splitlines()[0])}\n(?:\|.*\n)+", page, re.MULTILINE)
+        page = page.replace(stood, f"{table}\n")
     return page
 
 
