@@ -12,12 +12,12 @@ from router.policies.canaries import Canary, CanaryState, Mode
 from router.policies.versions import PolicySnapshot, view_of
 from router.tiers.base import Answer
 from router.types import Outcome, Tier
-from tests.builders.desks import NO_CAP, FixedModel, a_desk, an_ask
+from tests.builders.dispatchers import NO_CAP, FixedModel, a_dispatcher, an_inference_request
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
 
 
 async def opened(provider: FakeProvider, books: FakeBooks, model: str = "auto") -> Exchange:
-    return await a_desk(provider, books).open(an_ask(model=model))
+    return await a_dispatcher(provider, books).open(an_inference_request(model=model))
 
 
 def kinds(books: FakeBooks) -> list[type[Entry]]:
@@ -54,23 +54,23 @@ async def test_a_shadows_decision_is_booked_beside_the_one_that_acted() -> None:
     never = Policy(version=9, reasoning_threshold=1.5, parallel_threshold=1.5, explore=0)
     canary = Canary(1, 9, NO_CAP.version, Mode.SHADOW, 1, 0, None, "wait", CanaryState.RUNNING, None, "ada", "")
     books = FakeBooks()
-    dispatcher = a_desk(
+    dispatcher = a_dispatcher(
         FakeProvider(saying("hi")), books, model=FixedModel(0.3, 0.9), policies=view_of(NO_CAP, canary, never)
     )
-    await (await dispatcher.open(an_ask())).answer()
+    await (await dispatcher.open(an_inference_request())).answer()
     [opening] = [entry for entry in books.entries if isinstance(entry, Opening)]
     assert (opening.policy_version, opening.first_tier) == (3, Tier.REASONING)
     assert (opening.shadow_version, opening.shadow_tier) == (9, Tier.FAST)
 
 
 async def test_what_is_under_way_finishes_under_the_policy_that_decided_it() -> None:
-    books, dispatcher = FakeBooks(), a_desk(FakeProvider(saying("hi")), FakeBooks())
-    exchange = await dispatcher.open(an_ask())
+    books, dispatcher = FakeBooks(), a_dispatcher(FakeProvider(saying("hi")), FakeBooks())
+    exchange = await dispatcher.open(an_inference_request())
     routing = dispatcher._routing
     routing._policies = PolicySnapshot(Policy(version=8))
     exchange.settle(Outcome.OK, await exchange.answer())
     assert exchange.decision_headers()["x-tierwise-policy"] == "3"
-    assert (await dispatcher.open(an_ask("Another?"))).decision.policy_version == 8
+    assert (await dispatcher.open(an_inference_request("Another?"))).decision.policy_version == 8
     assert books.entries == []
 
 
@@ -82,9 +82,9 @@ async def test_how_long_a_client_waited_is_noted_for_the_tier(outcome: Outcome, 
         def note_wait(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
             seen.append((tier, streamed))
 
-    dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), waits=Seeing(lambda: 0.0))
+    dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), waits=Seeing(lambda: 0.0))
     for model in ("auto", "own"):
-        (await dispatcher.open(an_ask(model=model, streamed=True))).settle(outcome)
+        (await dispatcher.open(an_inference_request(model=model, streamed=True))).settle(outcome)
     assert seen == [(Tier.FAST, True)] * counts
 
 
@@ -129,7 +129,9 @@ async def test_the_explanation_names_who_answered_and_what_was_ignored() -> None
 
 
 async def test_the_decision_goes_out_as_headers() -> None:
-    exchange = await a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9)).open(an_ask())
+    exchange = await a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9)).open(
+        an_inference_request()
+    )
     headers = exchange.decision_headers()
     assert headers == {
         "x-tierwise-tier": "reasoning",
@@ -152,7 +154,7 @@ async def test_what_cannot_be_booked_is_not_sent() -> None:
 
 async def test_settled_requests_and_their_cost_are_counted() -> None:
     metrics = Metrics()
-    exchange = await a_desk(FakeProvider(saying("hi")), FakeBooks(), metrics=metrics).open(an_ask())
+    exchange = await a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), metrics=metrics).open(an_inference_request())
     exchange.settle(Outcome.OK, await exchange.answer())
     scraped = metrics.scrape().decode()
     assert 'tierwise_cost_nanousd_total{tier="fast"} 25000.0' in scraped
@@ -160,10 +162,10 @@ async def test_settled_requests_and_their_cost_are_counted() -> None:
 
 
 async def test_while_the_spool_has_little_room_only_fast_is_served() -> None:
-    dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9), is_low=lambda: True)
-    assert (await dispatcher.open(an_ask())).decision.tier is Tier.FAST
+    dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(0.3, 0.9), is_low=lambda: True)
+    assert (await dispatcher.open(an_inference_request())).decision.tier is Tier.FAST
     with pytest.raises(Unavailable, match="disk space"):
-        await dispatcher.open(an_ask(model="reasoning"))
+        await dispatcher.open(an_inference_request(model="reasoning"))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ async def test_language_and_a_place_for_ads_are_noted_but_no_topic(
     question: str, language: str | None, eligible: bool
 ) -> None:
     books = FakeBooks()
-    exchange = await a_desk(FakeProvider(saying("hi")), books).open(an_ask(question))
+    exchange = await a_dispatcher(FakeProvider(saying("hi")), books).open(an_inference_request(question))
     await exchange.answer()
     [opening] = [entry for entry in books.entries if isinstance(entry, Opening)]
     assert (opening.language, opening.ads_eligible) == (language, eligible)
@@ -182,8 +184,8 @@ async def test_language_and_a_place_for_ads_are_noted_but_no_topic(
 
 @pytest.mark.parametrize(("model", "pressed"), [("auto", 0.5), ("parallel", 0.0)])
 async def test_a_segments_price_presses_what_nobody_named(model: str, pressed: float) -> None:
-    dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks())
+    dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks())
     dispatcher._pressure = {"free": 0.5}.__getitem__
     dispatcher._tiers = {**dispatcher._tiers, Tier.PARALLEL: dispatcher._tiers[Tier.FAST]}
-    exchange = await dispatcher.open(an_ask(model=model, segment="free"))
+    exchange = await dispatcher.open(an_inference_request(model=model, segment="free"))
     assert exchange._query.pressure == pressed

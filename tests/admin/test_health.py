@@ -5,7 +5,7 @@ from typing import cast
 from classifier.model import DifficultyModel
 from router.admin.queries import health
 from router.database import schema
-from tests.builders.desks import FixedModel
+from tests.builders.dispatchers import FixedModel
 from tests.builders.traffics import a_world, store
 
 

@@ -5,7 +5,7 @@ from typing import cast
 from classifier.model import DifficultyModel
 from classifier.types import Abilities
 from router.decision.scorers import Scorers
-from tests.builders.desks import FixedModel
+from tests.builders.dispatchers import FixedModel
 
 
 def some_scorers(models: dict[str | None, FixedModel]) -> Scorers:

@@ -6,7 +6,7 @@ import pytest
 
 from router.decision.signals import LONGEST_RECONSIDERING_MS, MOST_REGENERATES, AnswerHistory
 from router.types import Signal, Tier
-from tests.builders.desks import FixedModel, a_routing, an_ask
+from tests.builders.dispatchers import FixedModel, a_routing, an_inference_request
 
 Messages = list[dict[str, Any]]
 ASKED: Messages = [{"role": "user", "content": "Which rivers flow through Vienna and Budapest?"}]
@@ -22,9 +22,12 @@ def said(*messages: str) -> Messages:
     return [*ASKED, REPLY, *({"role": "user", "content": text} for text in messages)]
 
 
-def signals(*asks: dict[str, Any]) -> list[tuple[Signal | None, str | None]]:
+def signals(*requests: dict[str, Any]) -> list[tuple[Signal | None, str | None]]:
     routing = a_routing(FixedModel(0.8, 0.82))
-    routed = [routing.route(an_ask(**{"request_id": an_id(place), **ask})) for place, ask in enumerate(asks)]
+    routed = [
+        routing.route(an_inference_request(**{"request_id": an_id(place), **changes}))
+        for place, changes in enumerate(requests)
+    ]
     return [(each.signal, each.previous_id) for each in routed]
 
 

@@ -17,7 +17,7 @@ from router.ledger.revenue import Assumption, RevenueBook
 from router.pacing.controller import apply_multiplier
 from router.pacing.multipliers import INTERVAL_US, LAG_US, Multipliers
 from router.types import Decision
-from tests.builders.desks import FixedModel, a_desk, an_ask
+from tests.builders.dispatchers import FixedModel, a_dispatcher, an_inference_request
 from tests.builders.traffics import a_world, store
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
 
@@ -27,9 +27,9 @@ SCORES = ((0.9, 0.95), (0.5, 0.65), (0.3, 0.9))
 
 
 async def decided(book: RevenueBook, country: str, chances: tuple[float, float]) -> tuple[Decision, int | None]:
-    dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
+    dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
     dispatcher._revenue = book
-    exchange = await dispatcher.open(an_ask(country=country))
+    exchange = await dispatcher.open(an_inference_request(country=country))
     return exchange.decision, exchange._expected_nanousd
 
 
@@ -52,9 +52,9 @@ async def test_what_may_carry_no_ads_earns_nothing_and_is_decided_by_its_score_a
     revenue.change(sqlite_engine, {"default": Assumption(25 * 10**9, 58_000, 1_000_000)}, {}, "test", "", 1)
     tiers = []
     for stakes, book in product((Stakes.LOW, Stakes.HIGH), (RevenueBook(), RevenueBook.load(sqlite_engine))):
-        dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances, stakes))
+        dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances, stakes))
         dispatcher._revenue = book
-        exchange = await dispatcher.open(an_ask())
+        exchange = await dispatcher.open(an_inference_request())
         tiers.append((stakes, exchange.decision.tier))
         if stakes is Stakes.HIGH and book.version is not None:
             assert exchange._expected_nanousd == 0
@@ -73,9 +73,9 @@ async def test_what_a_query_is_about_for_ads_never_changes_its_decision(
     revenue.change(sqlite_engine, {"default": assumption}, {}, "test", "", 1)
     found = []
     for lexicon in (AdLexicon({}), SENSITIVE, COMMERCIAL):
-        dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
+        dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
         dispatcher._revenue, dispatcher._ads = RevenueBook.load(sqlite_engine), lexicon
-        exchange = await dispatcher.open(an_ask(messages=[{"role": "user", "content": "hi"}]))
+        exchange = await dispatcher.open(an_inference_request(messages=[{"role": "user", "content": "hi"}]))
         found.append((exchange.decision, exchange._expected_nanousd))
     assert len({decision for decision, _ in found}) == 1
     assert [expected for _, expected in found] == [1_450_000, 0, 4_350_000]
@@ -88,10 +88,10 @@ async def test_pacing_moves_a_whole_segment_and_no_query_by_what_it_earns(
     found = []
     for ecpm, country in product((0, 10**15), ("US", "NG")):
         revenue.change(sqlite_engine, {"default": Assumption(ecpm, 58_000, 1_000_000)}, {}, "test", "", 1)
-        dispatcher = a_desk(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
+        dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
         dispatcher._revenue = RevenueBook.load(sqlite_engine)
         dispatcher._routing._paced = lambda policy, segment: apply_multiplier(policy, 1.5)
-        found.append((await dispatcher.open(an_ask(country=country))).decision)
+        found.append((await dispatcher.open(an_inference_request(country=country))).decision)
     assert len(set(found)) == 1
 
 

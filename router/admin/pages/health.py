@@ -60,7 +60,7 @@ def feed(visit: Visit) -> object:
     return {
         "alarms": [asdict(alarm) for alarm in _alarms(visit, state, providers, scores, calibration)],
         "providers": [asdict(provider) for provider in providers.models],
-        "scores": {name: getattr(scores, name) for name in ("edges", "found", "reference")},
+        "scores": {"edges": scores.edges, "found": scores.shares, "reference": scores.reference},
         "calibration": {"promised": calibration.promised, "kept": calibration.kept, "error": calibration.error},
         "spool": {"lag_entries": state.lag_entries, "lag_seconds": state.lag_seconds, "database": state.database_ok},
     }

@@ -62,7 +62,7 @@ class Scores:
 
     drift: Drift
     edges: Sequence[float]
-    found: Sequence[float]
+    shares: Sequence[float]
     reference: Sequence[float]
 
 
