@@ -40,10 +40,10 @@ def forget(engine: Engine, user: str, now_us: int) -> Forgotten:
         noted = (Feedback.key_id == key_id) & Feedback.note.is_not(None)
         return Forgotten(
             int(key_id),
-            _gone(connection, StoredResponseRow, StoredResponseRow.key_id == key_id),
+            _delete_rows(connection, StoredResponseRow, StoredResponseRow.key_id == key_id),
             connection.execute(update(Feedback).where(noted).values(note=None)).rowcount,
-            _gone(connection, RawUsage, _of_key(RawUsage.request_id, key_id)),
-            _gone(connection, FeatureRow, _of_key(FeatureRow.request_id, key_id)),
+            _delete_rows(connection, RawUsage, _of_key(RawUsage.request_id, key_id)),
+            _delete_rows(connection, FeatureRow, _of_key(FeatureRow.request_id, key_id)),
         )
 
 
@@ -51,5 +51,5 @@ def _of_key(request_id: InstrumentedAttribute[str], key_id: int) -> ColumnElemen
     return request_id.in_(select(Request.id).where(Request.key_id == key_id))
 
 
-def _gone(connection: Connection, table: type[Base], where: ColumnElement[bool]) -> int:
+def _delete_rows(connection: Connection, table: type[Base], where: ColumnElement[bool]) -> int:
     return connection.execute(delete(table).where(where)).rowcount

@@ -29,7 +29,7 @@ class Findings:
     notes: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
-    def broken(self, law: str, example: str) -> None:
+    def note_break(self, law: str, example: str) -> None:
         """Note that a law does not hold."""
         self.breaks[law] += 1
         examples = self.examples.setdefault(law, [])
@@ -67,11 +67,11 @@ def _check_calls(connection: Connection, prices: Mapping[int, Price], findings: 
         findings.calls += 1
         where = f"{line.request_id}/{line.call_no}"
         if line.booked_request is None:
-            findings.broken("every call belongs to a booked request", where)
+            findings.note_break("every call belongs to a booked request", where)
         if line.model is None:
-            findings.broken("every call names its model", where)
-        for law in _broken_laws(line, prices, services.get(line.service_id or 0)):
-            findings.broken(law, where)
+            findings.note_break("every call names its model", where)
+        for law in _breaks_of(line, prices, services.get(line.service_id or 0)):
+            findings.note_break(law, where)
         findings.notes["unpriced lines"] += line.cost_nanousd is None
         findings.notes["estimated lines"] += line.precision is Precision.ESTIMATED
         findings.notes["unknown lines (the hold is booked)"] += line.precision is Precision.UNKNOWN
@@ -79,7 +79,7 @@ def _check_calls(connection: Connection, prices: Mapping[int, Price], findings: 
         findings.notes["lines dearer than their hold"] += hold is not None and cost is not None and cost > hold
 
 
-def _broken_laws(line: Row[Any], prices: Mapping[int, Price], service: str | None) -> Iterator[str]:
+def _breaks_of(line: Row[Any], prices: Mapping[int, Price], service: str | None) -> Iterator[str]:
     price = prices.get(line.price_id) if line.price_id is not None else None
     if line.price_id is not None and price is None:
         yield "a price that a line names exists"
@@ -120,7 +120,7 @@ def _check_requests(connection: Connection, findings: Findings) -> None:
     for row in connection.execute(answered):
         findings.requests += 1
         if row.answer_call_no is not None and row.call_no is None:
-            findings.broken("the call that answered a request is booked", row.id)
+            findings.note_break("the call that answered a request is booked", row.id)
 
 
 def _check_ranges(prices: Mapping[int, Price], findings: Findings) -> None:
@@ -130,7 +130,7 @@ def _check_ranges(prices: Mapping[int, Price], findings: Findings) -> None:
     for model, timeline in by_model.items():
         for earlier, later in pairwise(timeline):
             if earlier.effective_to is None or earlier.effective_to > later.effective_from:
-                findings.broken("prices of a model do not overlap", f"{model}: {earlier.id} and {later.id}")
+                findings.note_break("prices of a model do not overlap", f"{model}: {earlier.id} and {later.id}")
 
 
 def _check_corrections(connection: Connection, findings: Findings) -> None:
@@ -149,12 +149,12 @@ def _check_corrections(connection: Connection, findings: Findings) -> None:
         stands[key] = (total + row.amount_nanousd, last)
     for (request_id, call_no), (total, last) in stands.items():
         if total != last:
-            findings.broken("a re-rated line stands at its new amount", f"{request_id}/{call_no}")
+            findings.note_break("a re-rated line stands at its new amount", f"{request_id}/{call_no}")
 
 
 def _check_spools(directory: Path, findings: Findings) -> None:
     if count := recovery.count_rejected(directory):
-        findings.broken("nothing is refused by the database", f"{count} in {directory / recovery.REJECTED}")
+        findings.note_break("nothing is refused by the database", f"{count} in {directory / recovery.REJECTED}")
     for path in recovery.list_damaged(directory):
-        findings.broken("no spool is damaged", path.name)
+        findings.note_break("no spool is damaged", path.name)
     findings.notes["spools not yet shipped"] = len(list(directory.glob(f"*{SPOOL_SUFFIX}")))

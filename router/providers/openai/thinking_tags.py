@@ -31,7 +31,7 @@ class ThinkingTags:
         self._held += content
         if self._at is _At.START and not self._take_opening_tag():
             return ("", "") if self._may_open() else (self._release(), "")
-        thought = self._thought() if self._at is _At.THINKING else ""
+        thought = self._take_thinking() if self._at is _At.THINKING else ""
         if self._at is _At.AFTERWARDS:
             self._held = self._held.lstrip()
             if self._held:
@@ -57,7 +57,7 @@ class ThinkingTags:
         text = self._held.lstrip()
         return any(tag.startswith(text) for tag in CLOSINGS)
 
-    def _thought(self) -> str:
+    def _take_thinking(self) -> str:
         """Take the thinking out of what is held, up to the closing tag or what may become one."""
         if not self._has_thought:
             self._held = self._held.lstrip("\n")
