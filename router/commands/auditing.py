@@ -1,4 +1,4 @@
-"""Witnesses for changes made from the command line: they stand in the audit log beside those of the pages."""
+"""Audit hooks for changes made from the command line: their entries stand in the audit log beside those of the pages."""
 
 import getpass
 from typing import TYPE_CHECKING, Any
