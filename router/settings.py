@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model, model_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -369,7 +368,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise WrongSetting(f"{path}: is not TOML: {error}") from None
 
 
-def _readable(error: ErrorDetails, path: Path | None) -> str:
+def _readable(error: Mapping[str, Any], path: Path | None) -> str:
     key = ".".join(str(part) for part in error["loc"] if part != "[key]")
     message = "unknown key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
     named = message if not key or message.startswith(key) else f"{key}: {message}"  # some name the very key

@@ -6,6 +6,7 @@ Nothing of these texts is shipped; only numbers fitted on rows whose `use` is "t
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,8 @@ class Corpus:
 
 def read(directory: Path) -> Corpus:
     """Read `queries.parquet` and `outcomes.parquet`, or raise CorpusMissing and say where the originals are."""
+    if find_spec("pyarrow") is None:
+        raise CorpusMissing("recorded outcomes are read with pyarrow, which is not installed")
     import pyarrow.parquet as parquet
 
     paths = [directory / "queries.parquet", directory / "outcomes.parquet"]

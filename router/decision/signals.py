@@ -7,11 +7,11 @@ follows. No text is kept. Who asks the same thing again and again is a program, 
 
 import hashlib
 import os
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from cachetools import LRUCache
 
 from router.conversation.turns import Kind
 from router.types import Decision, Reason, Signal, Tier
@@ -69,8 +69,7 @@ class AnswerHistory:
 
     def __init__(self, *, salt: bytes | None = None, size: int = REMEMBERED_CONVERSATIONS) -> None:
         self._salt = salt if salt is not None else os.urandom(16)
-        self._size = size
-        self._answered: OrderedDict[bytes, Answered] = OrderedDict()
+        self._answered: LRUCache[bytes, Answered] = LRUCache(size)
 
     def recall(self, key_id: int | None, messages: Sequence[Mapping[str, Any]], request_id: str) -> Match:
         """Look a conversation up; every message is hashed once. `request_id` tells the time."""
@@ -90,9 +89,6 @@ class AnswerHistory:
     def remember(self, earlier: Match, request_id: str, tier: Tier) -> None:
         """Note who answers a conversation now; the one not seen for longest is forgotten."""
         self._answered[earlier.mark] = Answered(request_id, tier, earlier.times + 1)
-        self._answered.move_to_end(earlier.mark)
-        if len(self._answered) > self._size:
-            self._answered.popitem(last=False)
 
 
 def _before_last_reply(messages: Sequence[Mapping[str, Any]]) -> int:

@@ -1,7 +1,9 @@
 """Remembers what the shadow slice saw, until a label arrives, and sums it up for the operator."""
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
+
+from cachetools import FIFOCache
 
 from router.ledger.coverage import Observed
 from router.tiers.parallel.coverage import Coverage, CoverageSummary, summarise
@@ -20,24 +22,20 @@ class CoverageLog:
     def __init__(self, keep: Callable[[Observed], None] = lambda observed: None) -> None:
         self._keep = keep
         self.observed = 0
-        self._waiting: OrderedDict[str, Coverage] = OrderedDict()
-        self._labelled: OrderedDict[str, tuple[Coverage, bool]] = OrderedDict()
+        self._waiting: FIFOCache[str, Coverage] = FIFOCache(REMEMBERED)
+        self._labelled: FIFOCache[str, tuple[Coverage, bool]] = FIFOCache(REMEMBERED)
 
     def note(self, coverage: Coverage) -> None:
         """Remember what was observed of a query."""
         self.observed += 1
         self._keep(count_votes(coverage))
         self._waiting[coverage.request_id] = coverage
-        if len(self._waiting) > REMEMBERED:
-            self._waiting.popitem(last=False)
 
     def label(self, request_id: str, correct: float) -> None:
         """Book a label (0 to 1) of a query that may have been observed."""
         coverage = self._waiting.pop(request_id, None)
         if coverage is not None:
             self._labelled[request_id] = (coverage, correct >= 0.5)
-            if len(self._labelled) > REMEMBERED:
-                self._labelled.popitem(last=False)
 
     def summary(self, k: int) -> CoverageSummary | None:
         """Return the means at k samples over the labelled queries; None when there are none."""

@@ -6,12 +6,12 @@ read again the last reading serves.
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cachetools import LRUCache
 from sqlalchemy.exc import SQLAlchemyError
 
 from router.decision.policy import Policy
@@ -59,16 +59,13 @@ class Previews:
         self._lock = threading.Lock()
         self._one_at_a_time = threading.Lock()
         self._heavy = threading.Lock()
-        self._readings: OrderedDict[str, CachedWindow] = OrderedDict()
+        self._readings: LRUCache[str, CachedWindow] = LRUCache(MOST_KEPT)
 
     def of(self, name: str, window: Window, in_force: Policy) -> CachedWindow:
         """Return the reading of a stretch of time by its name, begun or begun anew where that is due."""
         now_us = self._now_us()
         with self._lock:
             reading = self._readings.setdefault(name, CachedWindow())
-            self._readings.move_to_end(name)
-            while len(self._readings) > MOST_KEPT:
-                self._readings.popitem(last=False)
             kept_us = KEPT_US if reading.stage in (Stage.READY, Stage.READING) else RETRIED_US
             if not reading.is_under_way and now_us - reading.read_at_us > kept_us:
                 reading.is_under_way = True

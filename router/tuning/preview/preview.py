@@ -6,11 +6,11 @@ is a share of every cell for each tier. Against `router.tuning.backtest` two thi
 a bin cuts it in proportion, and the share cap is looked at in some moments of each block only.
 """
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from cachetools import LRUCache, cachedmethod
 
 from router.decision.policy import NEVER, Policy
 from router.tuning.backtest import FIGURES, Figures, shares_and_money
@@ -62,7 +62,7 @@ class Preview:
     """Measures policies on one stretch of traffic."""
 
     def __init__(self, cells: Cells) -> None:
-        self._standing: OrderedDict[tuple[Policy | None, str | None], MixOutcome] = OrderedDict()
+        self._standing: LRUCache[Hashable, MixOutcome] = LRUCache(MOST_STANDING)
         self._cells = cells
         self.requests = cells.requests
         self.others = cells.others
@@ -118,15 +118,10 @@ class Preview:
         """Measure a mix and judge its quality."""
         return MixOutcome(self._columns(mix, segment), self.quality(mix, segment))
 
+    @cachedmethod(lambda self: self._standing)
     def standing(self, policy: Policy | None, segment: str | None = None) -> MixOutcome:
         """Return (and remember) the outcome that others are compared with: of a policy in force, or of always fast."""
-        key = (policy, segment)
-        if (outcome := self._standing.get(key)) is None:
-            outcome = self.outcome(self.always() if policy is None else self.mix(policy), segment)
-            self._standing[key] = outcome
-            while len(self._standing) > MOST_STANDING:
-                self._standing.popitem(last=False)
-        return outcome
+        return self.outcome(self.always() if policy is None else self.mix(policy), segment)
 
     def _columns(self, mix: Mix, segment: str | None) -> dict[str, Floats]:
         """Return each figure as a column: its value, then that of each resampling."""
