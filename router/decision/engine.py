@@ -226,9 +226,9 @@ class DecisionEngine:
 
         return _PolicyJudgement(chosen, scorer, estimate, view, within, window.add)
 
-:    def _decide_in_shadow(
+    def _decide_in_shadow(
         self, prepared: _PreparedRequest, judgement: _PolicyJudgement, bucket: int
-    ) -> Decision | None::
+    ) -> Decision | None:
         """Decide by the policy in the shadow, if there is one; a window of its own takes the score too."""
         of = self._policies.shadow_of(bucket)
         if of is None:
