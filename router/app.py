@@ -49,7 +49,6 @@ from router.ledger.stored import StoredResponses
 from router.lineup import Lineup, agreement_file
 from router.metrics import Metrics
 from router.money import nano_from_usd
-from router.pacing import controller
 from router.pacing.multipliers import Multipliers
 from router.policies import versions
 from router.policies.versions import PolicyBook
@@ -113,7 +112,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         lineup.by_tier,
         lineup.explicit,
         waits=LatencyWindow(clock.ticks_ms),
-        paced=lambda policy, segment: controller.apply_multiplier(policy, paces.multiplier(segment)),
+        paced=paces.pace,
     )
     dispatcher = Dispatcher(
         routing=routing,
@@ -131,7 +130,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         is_low=lambda: spool.is_low,
         metrics=metrics,
         leases=leases,
-        pressure=lambda segment: controller.pressure(paces.multiplier(segment)),
+        pressure=paces.pressure,
         learning=Learning(duels if lineup.can_duel else None, settings.learning.keep_share),
     )
 

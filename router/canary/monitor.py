@@ -57,7 +57,8 @@ class CanaryMonitor:
         if self._next_us - EVERY_US <= now_us < self._next_us:  # a clock that was set back must not stop it
             return
         self._next_us = now_us + EVERY_US
-        canary, trial, active = self._book.canary, self._book.trial, self._book.active
+        snapshot = self._book.snapshot
+        canary, trial, active = snapshot.canary, snapshot.trial, snapshot.active
         if canary is None or trial is None or canary.mode is not Mode.CANARY:
             if self._reading is not None:
                 self._reading = self.verdict = None

@@ -1,4 +1,4 @@
-"""Audit hooks for changes made from the command line: their entries stand in the audit log beside those of the pages."""
+"""Audit hooks of changes from the command line: their entries stand in the audit log beside those of the pages."""
 
 import getpass
 from typing import TYPE_CHECKING, Any

@@ -37,12 +37,9 @@ MOST_TURNS = 32_767
 
 
 class Policies(Protocol):
-    """Which policy decides about a conversation, by its bucket, and which one beside it acts on nothing."""
+    """Which policy decides about a conversation, by its bucket, and which one beside it acts on nothing, if any."""
 
-    @property
-    def trial(self) -> Policy | None: ...
-    def choose(self, bucket: int) -> Policy: ...
-    def shadow_of(self, bucket: int = 0) -> Policy | None: ...
+    def assign(self, bucket: Callable[[], int]) -> tuple[Policy, Policy | None]: ...
 
 
 class Routed(msgspec.Struct, frozen=True):
@@ -137,12 +134,10 @@ class DecisionEngine:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
         earlier = self._memory.recall(query.key_id, query.messages, query.request_id)
         prepared = self._prepare(query, self._draw(), regenerated=earlier.is_regenerate)
-        # The bucket is worked out only while something is on trial.
-        is_tried = self._policies.trial is not None
-        bucket = bucket_of(query.key_id, query.conversation, query.messages) if is_tried else 0
-        judgement = self._judge(prepared, self._policies.choose(bucket))
+        policy, beside = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
+        judgement = self._judge(prepared, policy)
         decision = judgement.within(BudgetView())
-        shadow = self._decide_in_shadow(prepared, judgement, bucket)
+        shadow = self._decide_in_shadow(prepared, judgement, beside)
         self._note(prepared, judgement, decision)
         self._memory.remember(earlier, query.request_id, decision.tier)
         signal, previous_id = earlier.read_signal(prepared.view.kind, decision)
@@ -227,10 +222,9 @@ class DecisionEngine:
         return _PolicyJudgement(chosen, scorer, estimate, view, within, window.add)
 
     def _decide_in_shadow(
-        self, prepared: _PreparedRequest, judgement: _PolicyJudgement, bucket: int
+        self, prepared: _PreparedRequest, judgement: _PolicyJudgement, of: Policy | None
     ) -> Decision | None:
         """Decide by the policy in the shadow, if there is one; a window of its own takes the score too."""
-        of = self._policies.shadow_of(bucket)
         if of is None:
             return None
         shadow = self._judge(prepared, of, judgement)

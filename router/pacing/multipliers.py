@@ -15,7 +15,7 @@ from router.database.upsert import insert_or_nothing
 from router.decision.policy import Policy
 from router.ledger import budgets
 from router.ledger.budgets import Budget
-from router.pacing.controller import Rule
+from router.pacing.controller import Rule, apply_multiplier, pressure
 from router.pacing.steps import LIVE, Step, Stepping, budgets_covering
 from router.types import DAY_US
 
@@ -51,6 +51,14 @@ class Multipliers:
     def multiplier(self, segment: str) -> float:
         """By how much a segment's thresholds are multiplied now; 1 unless pacing is on and it has a target."""
         return self._multipliers.get(segment, 1.0)
+
+    def pace(self, policy: Policy, segment: str) -> Policy:
+        """Return the policy with its thresholds multiplied as the segment's multiplier asks."""
+        return apply_multiplier(policy, self.multiplier(segment))
+
+    def pressure(self, segment: str) -> float:
+        """How much pacing presses the parallel tier in a segment, from 0 to 1."""
+        return pressure(self.multiplier(segment))
 
     def follow(self) -> None:
         """Take the step that is due, if nobody else did, and read the multipliers; blocks. Raises SQLAlchemyError."""

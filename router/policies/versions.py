@@ -6,7 +6,7 @@ in `router.policies.lifecycle`, with trials in `router.policies.canary_lifecycle
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
@@ -69,6 +69,16 @@ class PolicySnapshot:
             return self.trial if self.choose(bucket) is self.active else self.active
         return self.trial if self.trial is not None and self._is_in(bucket, Mode.SHADOW) else None
 
+    def assign(self, bucket: Callable[[], int]) -> tuple[Policy, Policy | None]:
+        """The policy that answers a conversation, and the one that decides beside it and acts on nothing, if any.
+
+        The conversation's bucket is asked for only while something is on trial.
+        """
+        if self.trial is None:
+            return self.active, None
+        drawn = bucket()
+        return self.choose(drawn), self.shadow_of(drawn)
+
     def _is_in(self, bucket: int, mode: Mode) -> bool:
         return self.canary is not None and self.canary.mode is mode and (bucket * self.salt & MASK) < self.cut
 
@@ -78,34 +88,30 @@ class PolicyBook:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._view = _read(engine, None)
+        self.snapshot = _read(engine, None)
 
     @property
     def active(self) -> Policy:
         """The policy in force."""
-        return self._view.active
+        return self.snapshot.active
 
     @property
     def canary(self) -> Canary | None:
         """The open trial, canary or shadow."""
-        return self._view.canary
+        return self.snapshot.canary
 
     @property
     def trial(self) -> Policy | None:
         """The policy on trial."""
-        return self._view.trial
+        return self.snapshot.trial
 
-    def choose(self, bucket: int) -> Policy:
-        """The policy of a conversation, by its bucket (64 bits of a hash): the same one while the trial lasts."""
-        return self._view.choose(bucket)
-
-    def shadow_of(self, bucket: int = 0) -> Policy | None:
-        """The policy that decides beside the one in force and acts on nothing; None where none does."""
-        return self._view.shadow_of(bucket)
+    def assign(self, bucket: Callable[[], int]) -> tuple[Policy, Policy | None]:
+        """The policy that answers a conversation, and the one beside it, both of one moment; see `PolicySnapshot`."""
+        return self.snapshot.assign(bucket)
 
     def refresh(self) -> None:
         """Read what is in force and on trial again; blocks, so call it off the event loop."""
-        self._view = _read(self._engine, self._view)
+        self.snapshot = _read(self._engine, self.snapshot)
 
 
 def _read(engine: Engine, before: PolicySnapshot | None) -> PolicySnapshot:

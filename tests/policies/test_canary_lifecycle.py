@@ -51,15 +51,15 @@ def acts(engine: Engine) -> list[tuple[PolicyAction, int, str]]:
 
 def test_without_a_trial_the_version_in_force_decides_all(engine: Engine) -> None:
     book = PolicyBook(engine)
-    assert (book.canary, book.trial, book.shadow_of()) == (None, None, None)
-    assert {book.choose(mark).version for mark in (0, 1, MASK)} == {1}
+    assert (book.canary, book.trial, book.snapshot.shadow_of()) == (None, None, None)
+    assert {book.snapshot.choose(mark).version for mark in (0, 1, MASK)} == {1}
 
 
 def test_a_canary_gets_its_share_of_conversations_and_is_logged(engine: Engine) -> None:
     canary = started(engine, 0.25)
     book = PolicyBook(engine)
     marks = [mark * (MASK // 4_001) for mark in range(4_000)]
-    chosen = sum(book.choose(mark).version == canary.version for mark in marks)
+    chosen = sum(book.snapshot.choose(mark).version == canary.version for mark in marks)
     assert abs(chosen - 1_000) < 200
     assert book.active.version == 1
     log = lifecycle.history(engine)[0]
@@ -70,8 +70,8 @@ def test_a_canary_gets_its_share_of_conversations_and_is_logged(engine: Engine) 
 def test_a_shadow_decides_beside_the_version_in_force_and_answers_nobody(engine: Engine) -> None:
     canary = started(engine, 1.0, Mode.SHADOW)
     book = PolicyBook(engine)
-    assert {book.choose(mark).version for mark in (0, 1, MASK)} == {1}
-    shadow = book.shadow_of(MASK)
+    assert {book.snapshot.choose(mark).version for mark in (0, 1, MASK)} == {1}
+    shadow = book.snapshot.shadow_of(MASK)
     assert shadow is not None
     assert shadow.version == canary.version
     assert acts(engine)[0] == (PolicyAction.SHADOW_STARTED, 2, "ada")
@@ -81,9 +81,17 @@ def test_beside_either_arm_of_a_canary_the_other_ones_policy_decides_too(engine:
     canary = started(engine, 0.5)
     book = PolicyBook(engine)
     for mark in (number * (MASK // 40) for number in range(40)):
-        beside = book.shadow_of(mark)
+        beside = book.snapshot.shadow_of(mark)
         assert beside is not None
-        assert {book.choose(mark).version, beside.version} == {canary.control, canary.version}
+        assert {book.snapshot.choose(mark).version, beside.version} == {canary.control, canary.version}
+
+
+def test_nothing_is_drawn_while_nothing_is_on_trial(engine: Engine) -> None:
+    def draw() -> int:
+        raise AssertionError("nobody asks for the bucket")
+
+    active, beside = PolicyBook(engine).assign(draw)
+    assert (active, beside) == (PolicyBook(engine).active, None)
 
 
 @settings(max_examples=40, deadline=None)
@@ -284,12 +292,14 @@ def test_workers_on_one_database_follow_together(empty_url: str) -> None:
     here, there = schema.ready_engine(empty_url), schema.ready_engine(empty_url)
     import_dials(here, PolicySettings().model_dump(), 1)
     books = PolicyBook(here), PolicyBook(there)
-    held = books[1].choose(5)
+    held = books[1].snapshot.choose(5)
     canary = started(here, 0.9)
     for book in books:
         book.refresh()
     marks = random_marks(1, 500)
-    assert [books[0].choose(mark).version for mark in marks] == [books[1].choose(mark).version for mark in marks]
+    assert [books[0].snapshot.choose(mark).version for mark in marks] == [
+        books[1].snapshot.choose(mark).version for mark in marks
+    ]
     lifecycle.activate(there, canary.version, WIRING, BOB)
     for book in books:
         book.refresh()

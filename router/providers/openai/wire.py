@@ -19,7 +19,7 @@ FINISH_REASONS = {
 }
 
 
-class WireMessage(msgspec.Struct):
+class WireContent(msgspec.Struct):
     """What a message or a delta says. Backends name the thinking in three ways; content may come in parts."""
 
     content: str | list[Any] | None = None
@@ -34,8 +34,8 @@ class WireChoice(msgspec.Struct):
     """One choice, of a whole answer (`message`) or of a chunk (`delta`)."""
 
     index: int = 0
-    message: WireMessage | None = None
-    delta: WireMessage | None = None
+    message: WireContent | None = None
+    delta: WireContent | None = None
     finish_reason: str | None = None
     logprobs: dict[str, Any] | None = None
 
@@ -55,7 +55,7 @@ decode = msgspec.json.Decoder(WireAnswer).decode
 
 def choice_of(wire: WireChoice) -> Choice:
     """Return a whole choice in our shape."""
-    words = wire.message or WireMessage()
+    words = wire.message or WireContent()
     content, reasoning = text_and_thinking(words)
     return Choice(
         index=wire.index,
@@ -70,7 +70,7 @@ def choice_of(wire: WireChoice) -> Choice:
 
 def delta_of(wire: WireChoice) -> Delta:
     """Return one step of a choice in our shape."""
-    words = wire.delta or wire.message or WireMessage()
+    words = wire.delta or wire.message or WireContent()
     content, reasoning = text_and_thinking(words)
     return Delta(
         wire.index,
@@ -88,7 +88,7 @@ def finish_of(reason: str | None) -> str | None:
     return reason and FINISH_REASONS.get(reason.lower(), "stop")
 
 
-def text_and_thinking(words: WireMessage) -> tuple[str | None, str | None]:
+def text_and_thinking(words: WireContent) -> tuple[str | None, str | None]:
     """Return the visible text and the thinking."""
     reasoning = words.reasoning_content or words.reasoning or words.thinking
     if words.content is None or isinstance(words.content, str):
