@@ -215,7 +215,7 @@ def _judge(blocks: list[Block]) -> list[Block]:
     last = len(blocks) - 1
     ends = [at for at in (0, last) if at in heard and len(blocks[at].text) <= LONGEST_REQUEST]
     if 0 in ends and heard[0].wants_a_text:
-        material = _worked_on(blocks, heard)
+        material = _material_after_request(blocks, heard)
     elif last in ends and heard[last].wants_a_text:
         material = {
             at
@@ -229,13 +229,13 @@ def _judge(blocks: list[Block]) -> list[Block]:
     else:
         material = _foreign_to(ends, blocks, heard)
     if len(heard) < len(blocks):
-        material |= _labelled_and_between(blocks, heard)
+        material |= _material_beside_marks(blocks, heard)
     if len(material) == len(heard):
         return blocks
     return [Block(Form.PASTED, text) if at in material else Block(form, text) for at, (form, text) in enumerate(blocks)]
 
 
-def _worked_on(blocks: list[Block], heard: dict[int, Hearing]) -> set[int]:
+def _material_after_request(blocks: list[Block], heard: dict[int, Hearing]) -> set[int]:
     """After a request that takes a text: all to the last requests, but what is said behind a pasted part."""
     end = _requests_at_end(blocks, heard)
     behind = max((at for at in range(len(blocks)) if at not in heard), default=0) + 1
@@ -313,7 +313,7 @@ def _foreign_to(ends: list[int], blocks: list[Block], heard: dict[int, Hearing])
     return material
 
 
-def _labelled_and_between(blocks: list[Block], heard: dict[int, Hearing]) -> set[int]:
+def _material_beside_marks(blocks: list[Block], heard: dict[int, Hearing]) -> set[int]:
     """What goes on from a labelled block, and unasked lines between two pasted blocks."""
     material: set[int] = set()
     for at, words in heard.items():
