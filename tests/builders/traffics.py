@@ -39,7 +39,7 @@ def a_world(count: int = 4_000, seed: int = 1, policy: Policy = LOGGED, rated: f
     p_reasoning = np.minimum(p_fast + dice.beta(1, 6, count), 1.0)
     scores = np.round(p_reasoning - p_fast, 6)
     may_vote = (dice.random(count) < 0.4) & (p_fast >= 0.2)
-    chances = backtest.replayed(_blank(scores, may_vote), policy)
+    chances = backtest.replay(_blank(scores, may_vote), policy)
     tiers = (dice.random(count)[:, None] > chances.cumsum(axis=1)).sum(axis=1).clip(max=PARALLEL)
     promised = np.stack((p_fast, p_reasoning, (p_fast + p_reasoning) / 2), axis=1)
     correct = (dice.random((count, 3)) < promised).astype(np.float64)

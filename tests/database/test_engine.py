@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from router.database import schema
-from router.database.engine import DatabaseUnusable, check_writable, off_loop, open_engine, format_url
+from router.database.engine import DatabaseUnusable, check_writable, format_url, off_loop, open_engine
 from router.database.tables import RawUsage, StoredResponseRow
 from router.errors import Unavailable
 from router.ledger.retention import first_id_at, purge

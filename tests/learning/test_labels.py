@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, update
 
 from router.database.learning_tables import FeatureRow
 from router.database.tables import Feedback
-from router.learning.examples import MOST_INVERSE, posterior, examples_of, sources_of
+from router.learning.examples import MOST_INVERSE, examples_of, posterior, sources_of
 from router.learning.labels import TRUST, WEAK, DuelOutcome, Label, LabelledRequest, Source, read
 from router.reports.window import Window
 from router.types import Agreement, Outcome, Signal, Tier

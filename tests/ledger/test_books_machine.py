@@ -133,7 +133,7 @@ class Books(RuleBasedStateMachine):
     @rule()
     def ship_without_noticing(self) -> None:
         """The database took it, the worker died before it could delete the rows: everything is shipped again."""
-        self.shipper._reader = type(self.shipper._feed)(self.spool)
+        self.shipper._reader = type(self.shipper._reader)(self.spool)
         assert self.shipper.turn()
 
     @rule()
