@@ -8,7 +8,7 @@ import sys
 from collections.abc import Set
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
@@ -312,9 +312,10 @@ def test_more_need_never_means_less_thinking(
         assert policy.threshold(after.tier) >= policy.threshold(before.tier)
 
 
+@settings(max_examples=40)
 @given(estimates, policies, situations)
 def test_propensities_are_the_odds_of_the_draw(estimate: Estimate, policy: Policy, situation: dict) -> None:  # type: ignore[type-arg]
-    draws = 2_000
+    draws = 1_000
     del situation["draw"]
     try:
         decisions = [decided(estimate, policy, **situation, draw=(i + 0.5) / draws) for i in range(draws)]
