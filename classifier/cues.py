@@ -1,185 +1,399 @@
-"""Words and word pairs that tell the stakes of a question and the form of its answer.
+"""Words and signs that tell the form of an answer and the stakes of a question, found where they stand in it.
 
-Lexicons, not learned weights: they are readable, can be argued with, and cost one table look-up, because cues are
-found by the same hashes as the model's n-grams. Scripts without spaces between words are searched as text instead.
+The lexicon is `cues.toml`: readable, without weights, in seventeen languages. What the cues speak for is weighed by
+`forms`, from numbers that were learnt; `answer_type_of` and `stakes_of` decide by rules alone, where there are none.
 """
 
 import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-
-from classifier.features import Features, hash_phrase
 from classifier.types import AnswerType, Stakes
+
+HEAD_CHARS, TAIL_CHARS = 260, 200
+EARLIER_CHARS = 200
+_TAIL_WORDS = 7  # a mark at the end counts
+_TAIL_OF_UNSPACED = 6  # characters
+
+# A word by what it speaks for, and by what it speaks for together with the word behind it.
+_Entry = tuple[int, dict[str, int]]
+
+
+class Cues(NamedTuple):
+    """What an instruction says of the answer it wants: cues as bits by where they stand, and signs."""
+
+    anywhere: int  # within the instruction
+    first: int  # its first word
+    starts: int  # the first words of sentences
+    tail: int  # its last words
+    asked: int  # the first word of the last question
+    earlier: int  # anywhere in the turn before
+    signs: int
+
+
+_LEXICON: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+NAMES = tuple(_LEXICON)
 
 
 class Cue:
-    """What one word or pair of words speaks for: bits, as plain integers because every query tests most of them."""
+    """The bits of the cues; plain integers, because every query tests most of them."""
 
-    HIGH_STAKES = 1
-    NUMERIC = 2
-    DATE = 4
-    ENTITY = 8
-    JSON = 16
-    CODE = 32
-    FACTUAL = 64
-    OPEN = 128
-    CHOICE = 256
+    YES_NO, REQUEST, ALTERNATIVES, OR_NOT, BETTER, VERDICT, CLASSIFY = (1 << at for at in range(7))
+    HOW_MANY, CALCULATE, WHEN, WHO, WHAT, HOW_TO, WRITE, EDIT = (1 << at for at in range(7, 15))
+    EXPLAIN, PROVE, PLAN, IDEAS, LIST, JSON, CODE, CODE_MAKE = (1 << at for at in range(15, 23))
+    CODE_ASK, ROLEPLAY, CHAT, JUDGEMENT, SELF_HARM, MEDICINE, SYMPTOM = (1 << at for at in range(23, 30))
+    VULNERABLE, LEGAL, MONEY, HAZARD = (1 << at for at in range(30, 34))
 
 
-PHRASES: dict[int, str] = {
-    Cue.HIGH_STAKES: """
-        suicide, suicidal, kill myself, hurt myself, self harm, end my, overdose, overdosed, poisoned, poisoning,
-        chest pain, stroke, heart attack, seizure, seizures, unconscious, bleeding, pregnant, pregnancy, miscarriage,
-        dose, doses, dosage, dosages, medication, medications, medicine, medicines, antibiotics, antibiotic, insulin,
-        ibuprofen, paracetamol, acetaminophen, aspirin, warfarin, opioid, opioids, prescription, diagnosis, diagnosed,
-        symptom, symptoms, tumor, tumour, cancer, diabetes, diabetic, blood pressure, allergic reaction, anaphylaxis,
-        vaccine, vaccines, my doctor, side effects, chemotherapy, surgery, infection, fever, rash, depression,
-        antidepressant, antidepressants, my baby, my toddler, eating disorder, abuse, abused, assault, assaulted,
-        lawyer, lawyers, attorney, lawsuit, sue, sued, custody, divorce, eviction, evicted, evict, landlord, tenant,
-        visa, immigration, deported, deportation, asylum, arrested, bail, felony, misdemeanor, contract law, liable,
-        liability, of attorney, restraining order, legal advice, is illegal, is legal, legally, mortgage, bankruptcy,
-        foreclosure, debt, debts, tax, taxes, irs, pension, retirement savings, life savings, loan, loans, invest,
-        investing, investment, investments, payday loan, credit score, inheritance, insurance claim, carbon monoxide,
-        gas leak, electrocuted, electric shock, mix bleach, bleach, drain cleaner, rat poison, swallowed, choking, not
-        breathing, snake bite, concussion, sleeping pills, painkillers, blood thinner, blood thinners, withdrawal
-        symptoms, to die, wild mushrooms, domestic violence, my savings, one stock, single stock, in stocks, buy
-        stocks, into stocks, my portfolio, retirement fund, day trading, wire transfer, explosive, explosives,
-        wildfire, evacuate, suicidio, suicidarme, quitarme, matarme, dosis, medicamento, medicamentos, embarazada,
-        embarazo, fiebre, dolor pecho, el pecho, cáncer, diabetes, síntomas, síntoma, abogado, abogada, demanda,
-        divorcio, desalojo, hipoteca, impuestos, deuda, deudas, préstamo, invertir, bancarrota, sobredosis, pastillas,
-        presión arterial, suicide, suicider, médicament, médicaments, posologie, enceinte, grossesse, fièvre, cancer,
-        diabète, symptôme, symptômes, avocat, divorce, expulsion, hypothèque, impôts, impôt, dette, dettes, prêt,
-        investir, ordonnance, selbstmord, suizid, umbringen, dosierung, medikament, medikamente, tabletten, schwanger,
-        schwangerschaft, fieber, krebs, brustschmerzen, blutdruck, symptome, anwalt, rechtsanwalt, scheidung,
-        kündigung, räumung, hypothek, steuern, steuererklärung, schulden, kredit, insolvenz, überdosis, vergiftung,
-        herzinfarkt, suicídio, remédio, remédios, medicamento, grávida, gravidez, febre, advogado, divórcio, despejo,
-        imposto, impostos, dívida, dívidas, empréstimo, sintomas, uccidermi, farmaco, farmaci, incinta, gravidanza,
-        febbre, avvocato, divorzio, sfratto, mutuo, tasse, debito, debiti, sintomi, самоубийство, суицид, беременна,
-        беременность, лекарство, лекарства, дозировка, симптомы, адвокат, юрист, развод, выселение, ипотека, налоги,
-        налог, кредит, банкротство, температура ребенка, давление, انتحار, دواء, جرعة, حامل, محامي, طلاق, ضرائب,
-        आत्महत्या, दवा, गर्भवती, वकील, intihar, ilaç, hamile, avukat
-    """,
-    Cue.NUMERIC: """
-        how many, how much, how far, how long, how tall, how old, how fast, what percentage, what percent, what number,
-        calculate, compute, evaluate, the value, the sum, the product, the probability, the area, the volume, the
-        perimeter, the number, the total, the average, the remainder, find the, solve for, what fraction, the smallest,
-        the largest, the greatest, the least, the ratio, common divisor, common multiple, the determinant, expected
-        value, cuántos, cuántas, cuánto, cuánta, calcula, calcular, combien, calculer, calculez, wie viele, wie viel,
-        berechne, berechnen, quantos, quantas, quanto, calcule, quanti, quante, calcola, сколько, вычислите, найдите,
-        كم, kaç
-    """,
-    Cue.DATE: """
-        when did, when was, when is, when were, when will, what year, which year, what date, which date, what day, which
-        day, in what, date of, qué año, qué fecha, cuándo, quelle année, quelle date, quand, wann, welchem jahr, quando,
-        em que, которому году, каком году, когда
-    """,
-    Cue.ENTITY: """
-        who is, who was, who wrote, who won, who invented, who discovered, who painted, who directed, who founded,
-        whose, which country, which city, which company, which team, which person, which language, what city, what
-        country, capital of, the capital, the name, name of, quién, quien, capital de, la capital, qui est, qui était,
-        quelle ville, wer ist, wer war, wer hat, hauptstadt, quem, chi è, chi ha, кто, столица, где находится
-    """,
-    Cue.JSON: """
-        json, as json, json object, json array, json schema, valid json, in json
-    """,
-    Cue.CODE: """
-        write function, python function, python script, python code, python program, javascript function, sql query,
-        bash script, shell script, regular expression, regex, write program, code that, code to, function that, function
-        to, class that, script that, script to, program that, program to, implement, refactor, unit test, unit tests,
-        stack trace, typescript, dockerfile, html, css, write code, the code, this code, my code, fix this, debug,
-        pandas, numpy, leetcode, def, función que, código, fonction qui, une fonction, le code, eine funktion, funktion
-        die, den code, função que, функцию, код
-    """,
-    Cue.FACTUAL: """
-        what is, what are, what was, what were, what does, what do, where is, where was, where are, does the, is the, is
-        it, are there, is there, true or, or false, define, definition of, the meaning, meaning of, what causes, qué es,
-        qué son, dónde, qu est, est ce, où est, was ist, was sind, wo ist, ist es, que é, cos è, dove, что такое, где
-    """,
-    Cue.OPEN: """
-        write an, write me, write about, essay, poem, story, haiku, song, lyrics, blog post, email, cover letter, letter
-        to, brainstorm, ideas, ideas for, suggest, suggestions, recommend, recommendations, advice, explain, describe,
-        discuss, summarize, summarise, summary, rewrite, rephrase, paraphrase, translate, plan for, itinerary, recipe,
-        compare, outline, tips, help me, opinion, your thoughts, pros and, convince, persuade, imagine, roleplay,
-        escribe, poema, ensayo, explica, resume, traduce, écris, poème, explique, résume, traduis, schreibe, gedicht,
-        erkläre, fasse, übersetze, escreva, explique, traduza, scrivi, spiega, traduci, напиши, объясни, переведи
-    """,
-    Cue.CHOICE: """
-        which of, the following, correct option, correct answer, multiple choice, choose the, pick the, select the, true
-        or
-    """,
-}
+class Sign:
+    """The bits of what is no word."""
 
-_SHIFT = np.array(16, np.uint32)  # leaves the first half of a hash
-_UNSPACED_HIGH_STAKES = re.compile(
-    "自杀|自殺|怀孕|懷孕|妊娠|药量|剂量|用药|服用|处方|症状|癌症|胸痛|中毒|律师|律師|起诉|离婚|離婚|房贷|贷款|税务|报税|"
-    "投资|破产|死にたい|薬|服用量|弁護士|訴訟|住宅ローン|税金|投資|がん|약 |복용|임신|자살|변호사|이혼|세금|대출|투자|"
-    "ฆ่าตัวตาย|ยา|ตั้งครรภ์|ทนาย"
+    QUESTION, ENDS_IN_QUESTION, WORDLESS_QUESTION, OFFERS, ENDS_IN_COLON = (1 << at for at in range(5))
+    NUMBERS, MANY_NUMBERS, ARITHMETIC, ONLY_ARITHMETIC, MATHS, EQUALS = (1 << at for at in range(5, 11))
+    CURRENCY, LARGE_SUM, DOSE, CLOCK = (1 << at for at in range(11, 15))
+    CODE, CALL, BRACES, BRACKETS, QUOTES, COMMAS, SLASH, LINES = (1 << at for at in range(15, 23))
+    OPTIONS, MATERIAL, FOLLOWS, SHORT, LONG, VERY_LONG = (1 << at for at in range(23, 29))
+
+
+SIGNS = 29
+ZONES = len(Cues._fields) - 1
+ROWS = ZONES * len(NAMES) + SIGNS
+_ASKING = Cue.HOW_MANY | Cue.WHEN | Cue.WHO | Cue.WHAT | Cue.HOW_TO | Cue.REQUEST | Cue.BETTER
+
+_MARKS = r"\s,;()\[\]{}\"“”„«»‘`…،؛、；，（）「」『』|<>*"
+_TOKEN = re.compile(rf"[?？؟]|[.!。！।\n:：]+|[^{_MARKS}.!?:¿¡。！？：؟।]+")
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
+_QUESTION_MARKS, _ENDS = frozenset("?？؟"), frozenset("?？؟.!。！।\n:：")
+_DIGITS = frozenset("0123456789٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८९０１２３４５６７８９")
+_MATHS = frozenset("²³√∑∫π≤≥≡∈ℝ°^∞≠×÷")
+_CURRENCIES = frozenset("$€£¥₹₩₺₽%")
+_CODE_SIGNS = frozenset("_;<>\\`&|~@#")
+_COLONS, _BEHIND_OPTIONS = frozenset(":："), frozenset(").:")
+_SIGNS_OF_CHARACTERS = (
+    (_MATHS, Sign.MATHS),
+    (_CURRENCIES, Sign.CURRENCY),
+    (frozenset("="), Sign.EQUALS),
+    (_CODE_SIGNS, Sign.CODE),
+    (frozenset("{}"), Sign.BRACES),
+    (frozenset("[]"), Sign.BRACKETS),
+    (frozenset('"“«「'), Sign.QUOTES),
+    (frozenset("/"), Sign.SLASH),
+    (frozenset("\n"), Sign.LINES),
 )
-_OPTION = re.compile(r"\n[ \t]*\(?([a-e1-5])[.):]\)?[ \t]+\S")
-_OUTPUT_OF_CODE = "== ??"
-_EITHER = ("yes or no", "true or false", "yes/no", "true/false")
-# Digits of most scripts are listed: a list is searched for in half the time of a class of characters.
-_ARITHMETIC = re.compile(r"[0-9٠-٩۰-۹०-९০-৯๐-๙０-９]\s*[-+*/^=x×÷]\s*\(?-?\d")
+_NUMBER = re.compile(r"\d+")
+_ARITHMETIC = re.compile(r"\d\s*[-+*/^=x×÷·]\s*\(?-?\d")
+_ONLY_ARITHMETIC = re.compile(r"[\d\s+*/^=x×÷·%().,?!-]+")
+_LARGE_SUM = re.compile(
+    r"[$€£¥₹₺]\s?\d[\d.,]{3,}|\d\s?k\b|\d[\d.,\s]{3,}\s?(?:€|£|zł|tl\b|руб|₽|usd|eur)|\d\s?(?:万|लाख|ألف|만|jt\b|juta|triệu)"
+)
+_DOSE = re.compile(r"\d ?(?:mg|mcg|µg|ml|iu|mm)\b|\b\d{2,3}/\d{2,3}\b")
+_DOSES = ("mg", "ml", "mcg", "mm", "iu", "/")
+_CLOCK = re.compile(r"\d:\d\d\b|\d ?[ap]m\b|\d/\d+/\d|\d[月日년월일]")
+_CLOCKS = (":", "am", "pm", "/", "月", "월", "년")
+_CENTURIES = frozenset(("15", "16", "17", "18", "19", "20"))
+_CALL = re.compile(r"\w\(\w")
+_OPTION = re.compile(r"(?:^|\s)\(?([a-e])[.):]\)?\s")
 
 
-def table() -> dict[int, int]:
-    """Cue bits by n-gram hash."""
-    bits: dict[int, int] = {}
-    for cue, phrases in PHRASES.items():
-        for phrase in phrases.split(","):
-            key = hash_phrase(" ".join(phrase.split()))
-            bits[key] = bits.get(key, 0) | cue
-    return bits
+def sections() -> Iterator[tuple[str, str, str]]:
+    """Every phrase of the lexicon: the cue, `words` or `parts`, the phrase."""
+    for name, section in _LEXICON.items():
+        for key, phrases in section.items():
+            for phrase in phrases.split(","):
+                yield name, key, " ".join(phrase.split())
 
 
-class Cues:
-    """Finds the cues of a text by its n-gram hashes."""
+def _read_lexicon() -> tuple[dict[str, _Entry], dict[str, list[tuple[str, int]]]]:
+    """Words with what may stand behind them, and the parts of unspaced text by their first character."""
+    words: dict[str, _Entry] = {}
+    parts: dict[str, dict[str, int]] = {}
+    for name, key, phrase in sections():
+        bit = 1 << NAMES.index(name)
+        if key == "parts":
+            of_first = parts.setdefault(phrase[0], {})
+            of_first[phrase] = of_first.get(phrase, 0) | bit
+            continue
+        word, _, behind = phrase.partition(" ")
+        bits, pairs = words.get(word, (0, {}))
+        if behind:
+            pairs[behind] = pairs.get(behind, 0) | bit
+        else:
+            bits |= bit
+        words[word] = bits, pairs
+    return words, {first: list(of_first.items()) for first, of_first in parts.items()}
 
-    def __init__(self) -> None:
-        self._bits = table()
-        # Which first halves of hashes cues have: few n-grams of a text are left to be looked up.
-        self._may_be = np.zeros(1 << 16, np.bool_)
-        self._may_be[np.array(list(self._bits), np.uint32) >> _SHIFT] = True
 
-    def of(self, features: Features) -> int:
-        """All cues present."""
-        cues, grams = 0, features.grams
-        may_be = self._may_be.take(grams >> _SHIFT)
-        if np.count_nonzero(may_be):
-            for gram in grams[may_be].tolist():
-                cues |= self._bits.get(gram, 0)
-        return cues
+_WORDS, _PARTS = _read_lexicon()
 
 
-def stakes_of(text: str, cues: int, *, is_ascii: bool) -> Stakes:
-    """High when a word of a sensitive field is there, in any of the languages known here."""
-    if cues & Cue.HIGH_STAKES or (not is_ascii and _UNSPACED_HIGH_STAKES.search(text)):
+def read_cues(instruction: str, *, has_material: bool = False, earlier: str = "") -> Cues:
+    """Read the cues of an instruction; of a long one a head and a tail are read."""
+    text = instruction.strip()
+    if len(text) > HEAD_CHARS + TAIL_CHARS:
+        text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    lowered = text.lower().replace("’", "'")
+    anywhere, first, starts, tail, asked = _read_words(lowered)
+    if not lowered.isascii() and _UNSPACED.search(lowered):
+        anywhere, first, starts, tail, asked = map(
+            int.__or__, (anywhere, first, starts, tail, asked), _read_parts(lowered)
+        )
+    signs = _signs_of(text, lowered, len(instruction), anywhere, tail)
+    if has_material:
+        signs |= Sign.MATERIAL
+    before = 0
+    if earlier:
+        signs |= Sign.FOLLOWS
+        earlier = earlier[-EARLIER_CHARS:].lower()
+        before = _read_words(earlier)[0]
+        if not earlier.isascii() and _UNSPACED.search(earlier):
+            before |= _read_parts(earlier)[0]
+    return Cues(anywhere, first, starts, tail, asked, before, signs)
+
+
+def _read_words(lowered: str) -> tuple[int, int, int, int, int]:
+    """What whole words speak for: anywhere, first, at starts, at the end, at the start of the last question."""
+    tokens = _TOKEN.findall(lowered)
+    anywhere = starts = tail = asked = of_start = 0
+    first = -1
+    is_start = True
+    tail_at = len(tokens) - _TAIL_WORDS
+    behind_all = (*tokens[1:], "")
+    for at, token in enumerate(tokens):
+        entry = _WORDS.get(token)
+        if entry is None:
+            if token[0] in _ENDS:
+                if token in _QUESTION_MARKS:
+                    asked = of_start
+                is_start = True
+                continue
+            bits = 0
+        else:
+            bits, pairs = entry
+            if pairs:
+                bits |= pairs.get(behind_all[at], 0)
+            anywhere |= bits
+            if at >= tail_at:
+                tail |= bits
+        if is_start:
+            is_start, of_start = False, bits
+            starts |= bits
+            if first < 0:
+                first = bits
+    return anywhere, max(first, 0), starts, tail, asked
+
+
+def _read_parts(lowered: str) -> tuple[int, int, int, int, int]:
+    """The same of parts of text, for scripts that do not part words or write endings to them."""
+    anywhere = first = starts = tail = asked = 0
+    tail_at = len(lowered.rstrip(" ?？.。!！\n")) - _TAIL_OF_UNSPACED
+    asked_at = max(map(lowered.rstrip("?？").rfind, "。！？?!\n")) if lowered[-1] in _QUESTION_MARKS else len(lowered)
+    for character in set(lowered):
+        for part, bits in _PARTS.get(character, ()):
+            at = lowered.rfind(part)
+            if at >= 0:
+                anywhere |= bits
+                if at >= tail_at:
+                    tail |= bits
+                if at > asked_at:
+                    asked |= bits
+                if lowered.startswith(part):
+                    first |= bits
+                    starts |= bits
+    return anywhere, first, starts, tail, asked
+
+
+def _signs_of(text: str, lowered: str, length: int, anywhere: int, tail: int) -> int:
+    """What punctuation, numbers and length tell."""
+    signs, used, last = 0, frozenset(text), text[-1:]
+    if used & _QUESTION_MARKS:
+        signs |= Sign.QUESTION if anywhere & _ASKING else Sign.QUESTION | Sign.WORDLESS_QUESTION
+        if last in _QUESTION_MARKS:
+            signs |= Sign.ENDS_IN_QUESTION | (Sign.OFFERS if tail & Cue.ALTERNATIVES else 0)
+    elif last in _COLONS:
+        signs |= Sign.ENDS_IN_COLON
+    if used & _DIGITS:
+        signs |= _signs_of_numbers(lowered)
+    for characters, sign in _SIGNS_OF_CHARACTERS:
+        if used & characters:
+            signs |= sign
+    if "(" in used and ("()" in text or _CALL.search(text)):
+        signs |= Sign.CALL
+    if ("," in used and text.count(",") > 2) or (not text.isascii() and sum(map(text.count, "、，،")) > 2):
+        signs |= Sign.COMMAS
+    if used & _BEHIND_OPTIONS and len(set(_OPTION.findall(lowered))) > 1:
+        signs |= Sign.OPTIONS
+    if length < 40:
+        return signs | Sign.SHORT
+    return signs | (Sign.LONG | Sign.VERY_LONG if length > 600 else Sign.LONG if length > 200 else 0)
+
+
+def _signs_of_numbers(lowered: str) -> int:
+    signs, numbers = Sign.NUMBERS, _NUMBER.findall(lowered)
+    if len(numbers) > 3:
+        signs |= Sign.MANY_NUMBERS
+    if len(numbers) > 1 and _ARITHMETIC.search(lowered):
+        signs |= Sign.ARITHMETIC
+        if _ONLY_ARITHMETIC.fullmatch(lowered):
+            signs |= Sign.ONLY_ARITHMETIC
+    if _LARGE_SUM.search(lowered):
+        signs |= Sign.LARGE_SUM
+    if any(map(lowered.__contains__, _DOSES)) and _DOSE.search(lowered):
+        signs |= Sign.DOSE
+    if any(len(number) == 4 and number[:2] in _CENTURIES for number in numbers) or (
+        any(map(lowered.__contains__, _CLOCKS)) and _CLOCK.search(lowered)
+    ):
+        signs |= Sign.CLOCK
+    return signs
+
+
+def rows_of(cues: Cues) -> list[int]:
+    """Rows of a table of weights that the cues touch: the zones one after the other, then the signs."""
+    rows: list[int] = []
+    base = 0
+    for bits in cues:
+        while bits:
+            low = bits & -bits
+            rows.append(base + low.bit_length() - 1)
+            bits ^= low
+        base += len(NAMES)
+    return rows
+
+
+_STATES_OPEN = Cue.WRITE | Cue.EDIT | Cue.PLAN | Cue.IDEAS | Cue.EXPLAIN | Cue.PROVE
+_OF_CODE = Sign.CODE | Sign.CALL | Sign.BRACES
+
+
+def answer_type_of(cues: Cues) -> AnswerType:
+    """The most telling cue wins, from forms that an instruction states outright to those that it only suggests."""
+    anywhere, first, starts, asked, signs = cues.anywhere, cues.first, cues.starts, cues.asked, cues.signs
+    begins = first | asked
+    if signs & Sign.ONLY_ARITHMETIC:
+        return AnswerType.NUMERIC
+    if anywhere & Cue.JSON and not first & (Cue.WHAT | Cue.YES_NO):
+        return AnswerType.JSON
+    if (
+        (anywhere & Cue.OR_NOT and not first & _STATES_OPEN)
+        or first & Cue.CLASSIFY
+        or (signs & Sign.OPTIONS and signs & Sign.LINES and not anywhere & Cue.WRITE)
+    ):
+        return AnswerType.CHOICE
+    if first & Cue.CODE_MAKE and signs & _OF_CODE:
+        return AnswerType.CODE
+    if anywhere & Cue.CODE:
+        is_code = signs & _OF_CODE or (first | starts | asked) & Cue.CODE
+        if (anywhere & Cue.CODE_MAKE or first & Cue.WRITE) and not first & (Cue.WHAT | Cue.EXPLAIN):
+            return AnswerType.CODE
+        if anywhere & Cue.CODE_ASK and is_code:
+            return AnswerType.FACTUAL
+        if is_code and not first & (Cue.EXPLAIN | Cue.CHAT | Cue.EDIT | Cue.WHAT):
+            return AnswerType.CODE
+    if first & _STATES_OPEN or (starts & _STATES_OPEN and not starts & Cue.HOW_MANY):
+        return AnswerType.OPEN
+    if starts & Cue.WHEN or (
+        begins & Cue.WHAT and (cues.tail & Cue.WHEN or (anywhere & Cue.WHEN and signs & Sign.SHORT))
+    ):
+        return AnswerType.DATE
+    if _is_settled_by_yes(cues):
+        return AnswerType.CHOICE
+    if _asks_for_number(cues):
+        return AnswerType.NUMERIC
+    if signs & Sign.QUESTION:
+        return _answer_of_question(cues)
+    return _answer_of_wish(cues)
+
+
+def _asks_for_number(cues: Cues) -> bool:
+    """Whether a number is asked for by its words, or reckoned with."""
+    anywhere, signs = cues.anywhere, cues.signs
+    if (cues.starts | cues.asked | cues.tail) & Cue.HOW_MANY or (anywhere & Cue.HOW_MANY and signs & Sign.QUESTION):
+        is_beside_text = anywhere & (Cue.WRITE | Cue.PLAN | Cue.PROVE) and not cues.asked & Cue.HOW_MANY
+        if not is_beside_text:
+            return True
+    if (cues.starts | cues.tail) & Cue.CALCULATE and signs & (Sign.NUMBERS | Sign.MATHS):
+        return not (cues.first | cues.asked) & Cue.YES_NO
+    return bool(signs & Sign.ARITHMETIC and not anywhere & (Cue.EXPLAIN | Cue.PLAN | Cue.WRITE))
+
+
+def _is_settled_by_yes(cues: Cues) -> bool:
+    """Whether the last question is one of yes or no: by how it begins or, in many languages, by how it ends."""
+    asks_otherwise = Cue.HOW_MANY | Cue.WHO | Cue.WHEN | Cue.WHAT | Cue.HOW_TO | Cue.REQUEST
+    at_end = cues.tail if cues.signs & Sign.ENDS_IN_QUESTION else 0
+    return bool(
+        (cues.asked & Cue.YES_NO or (at_end & Cue.YES_NO and not at_end & asks_otherwise))
+        and not cues.asked & asks_otherwise
+        and not cues.first & (_STATES_OPEN | Cue.CHAT | asks_otherwise)
+    )
+
+
+def _answer_of_question(cues: Cues) -> AnswerType:
+    """What a question mark asks for: by how the last question begins, then by words anywhere."""
+    anywhere, asked, tail = cues.anywhere, cues.asked, cues.tail
+    if asked & Cue.BETTER and anywhere & Cue.WHO and not anywhere & Cue.ALTERNATIVES:
+        return AnswerType.ENTITY
+    if asked & Cue.HOW_TO and not asked & Cue.WHO:
+        return AnswerType.OPEN
+    if asked & Cue.WHO and not asked & Cue.YES_NO:
+        return AnswerType.ENTITY
+    if asked & Cue.BETTER:
+        return AnswerType.CHOICE
+    if asked & Cue.WHAT:
+        return AnswerType.ENTITY if anywhere & Cue.WHO else AnswerType.FACTUAL
+    if (anywhere | tail) & Cue.WHEN:
+        return AnswerType.DATE
+    if anywhere & Cue.WHO:
+        return AnswerType.ENTITY
+    if anywhere & Cue.VERDICT or cues.signs & Sign.OFFERS:
+        return AnswerType.CHOICE
+    if anywhere & Cue.HOW_TO:
+        return AnswerType.OPEN
+    if anywhere & Cue.WHAT:
+        return AnswerType.FACTUAL
+    if anywhere & (Cue.YES_NO | Cue.BETTER) and not anywhere & (Cue.REQUEST | Cue.CHAT):
+        return AnswerType.CHOICE
+    return AnswerType.OPEN
+
+
+def _answer_of_wish(cues: Cues) -> AnswerType:
+    """What is wanted where nobody put a question mark."""
+    anywhere, first = cues.anywhere, cues.first
+    if first & Cue.WHO or (first & Cue.BETTER and anywhere & Cue.WHO and not anywhere & Cue.ALTERNATIVES):
+        return AnswerType.ENTITY
+    if first & Cue.HOW_TO:
+        return AnswerType.OPEN
+    if anywhere & Cue.WHEN and cues.signs & Sign.SHORT:
+        return AnswerType.DATE
+    if first & (Cue.YES_NO | Cue.BETTER) and not anywhere & Cue.REQUEST:
+        return AnswerType.CHOICE
+    if first & Cue.WHAT and anywhere & Cue.HOW_MANY:
+        return AnswerType.NUMERIC
+    if first & Cue.WHAT or (anywhere & Cue.WHAT and cues.signs & Sign.SHORT):
+        return AnswerType.ENTITY if anywhere & Cue.WHO else AnswerType.FACTUAL
+    if anywhere & Cue.CLASSIFY:
+        return AnswerType.CHOICE
+    if cues.signs & Sign.SHORT and anywhere & Cue.WHO:
+        return AnswerType.ENTITY
+    return AnswerType.OPEN
+
+
+def stakes_of(cues: Cues) -> Stakes:
+    """High where two things come together, such as a medicine and who takes it; a threat to life is enough alone."""
+    anywhere, signs = cues.anywhere, cues.signs
+    asks = signs & Sign.QUESTION
+    begins_as_choice = (cues.first | cues.asked) & Cue.YES_NO
+    if anywhere & Cue.SELF_HARM:
+        return Stakes.HIGH
+    if anywhere & Cue.MEDICINE and (asks or signs & Sign.DOSE or anywhere & (Cue.SYMPTOM | Cue.VULNERABLE)):
+        return Stakes.HIGH
+    if anywhere & Cue.SYMPTOM and (
+        anywhere & Cue.VULNERABLE or (asks and anywhere & (Cue.JUDGEMENT | Cue.HAZARD)) or begins_as_choice
+    ):
+        return Stakes.HIGH
+    if anywhere & Cue.LEGAL and (asks or anywhere & Cue.MONEY) and not anywhere & (Cue.WRITE | Cue.CODE):
+        return Stakes.HIGH
+    if anywhere & (Cue.MONEY | Cue.LEGAL) and signs & Sign.LARGE_SUM:
+        return Stakes.HIGH
+    if anywhere & (Cue.MONEY | Cue.HAZARD) and begins_as_choice:
         return Stakes.HIGH
     return Stakes.LOW
-
-
-def _offers_two(lowered: str) -> bool:
-    return ("yes" in lowered or "true" in lowered) and any(map(lowered.__contains__, _EITHER))
-
-
-def answer_type_of(text: str, cues: int) -> AnswerType:
-    """The most telling cue wins, from forms that a text states outright to those it only suggests."""
-    lowered = text.lower()
-    options = len(set(_OPTION.findall("\n" + lowered))) if "\n" in text else 0
-    if options >= 3 or (options == 2 and cues & Cue.CHOICE) or _offers_two(lowered):
-        return AnswerType.CHOICE
-    if cues & Cue.JSON and not lowered.startswith(("what is", "explain")):
-        return AnswerType.JSON
-    if cues & Cue.CODE and _OUTPUT_OF_CODE not in text:
-        return AnswerType.CODE
-    if cues & Cue.OPEN and not cues & Cue.NUMERIC:
-        return AnswerType.OPEN
-    if cues & Cue.DATE:
-        return AnswerType.DATE
-    if cues & Cue.NUMERIC or _ARITHMETIC.search(text, 0, 400):
-        return AnswerType.NUMERIC
-    if cues & Cue.ENTITY:
-        return AnswerType.ENTITY
-    if cues & (Cue.FACTUAL | Cue.CHOICE) or _OUTPUT_OF_CODE in text:
-        return AnswerType.FACTUAL
-    return AnswerType.OPEN

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from classifier.abilities import canonical
 from classifier.conversation import summarise
-from classifier.cues import Cues, answer_type_of, stakes_of
+from classifier.cues import answer_type_of, read_cues, stakes_of
 from classifier.features import LONGEST_SENTENCE, QUESTION, Features, Floats, extract
 from classifier.rows import ReadFeatures
 from classifier.types import Abilities, Estimate, Forecast, Turn
@@ -112,7 +112,6 @@ class DifficultyModel:
         self.abilities = dict(abilities)
         self.is_adapted = is_adapted
         self.reference_scores: npt.NDArray[np.float64] = np.sort(parameters.reference_scores.astype(np.float64))
-        self._cues = Cues()
         knots = len(parameters.knots)
         self._knots, self._columns_count = knots, len(parameters.bias)
         self._experts = len(parameters.usual_coverage)
@@ -160,14 +159,14 @@ class DifficultyModel:
         summary = summarise(turns)
         features = extract(summary.text)
         seen = ReadFeatures(features, summary.burden)
-        judged, cues = self.judge(seen, abilities), self._cues.of(features)
+        judged, cues = self.judge(seen, abilities), read_cues(summary.text)
         p_fast, p_reasoning, uncertainty, output_fast, output_reasoning = judged
         return Estimate(
             p_fast,
             p_reasoning,
             uncertainty,
-            answer_type_of(summary.text, cues),
-            stakes_of(summary.text, cues, is_ascii=features.is_ascii),
+            answer_type_of(cues),
+            stakes_of(cues),
             output_fast,
             output_reasoning,
             self.version,

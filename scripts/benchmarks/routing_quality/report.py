@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from classifier import artifact
-from classifier.cues import Cues, answer_type_of
-from classifier.features import extract
+from classifier.cues import answer_type_of, read_cues
+from classifier.instruction import split
 from classifier.model import DifficultyModel
 from classifier.training import bars, corpus, evaluate, metrics, studies, trials
 from classifier.training.trials import HEADLINE, Trial
@@ -26,8 +26,8 @@ DRAWS = 5
 
 def by_answer_type(tried: Sequence[Trial]) -> list[str]:
     """Need AUROC and calibration by the kind of answer that the classifier sees."""
-    cues, lines = Cues(), ["| answer type | n | need AUROC | mean p_fast | true | ECE |", "|---|---|---|---|---|---|"]
-    kinds = [[answer_type_of(text, cues.of(extract(text))).value for text in trial.texts] for trial in tried]
+    lines = ["| answer type | n | need AUROC | mean p_fast | true | ECE |", "|---|---|---|---|---|---|"]
+    kinds = [[answer_type_of(read_cues(split(text).instruction)).value for text in trial.texts] for trial in tried]
     for kind in sorted({each for of_trial in kinds for each in of_trial}):
         at = [np.array([each == kind for each in of_trial]) for of_trial in kinds]
         weak, said = (
