@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 SinceOption = Annotated[str, typer.Option(help="First moment: a date, a time, or back from now (7d).")]
 UntilOption = Annotated[str | None, typer.Option(help="First moment no longer included; default now.")]
 ZoneOption = Annotated[str, typer.Option(help="Time zone of dates.")]
-ASSUMPTIONS = (
-    "a query keeps its own cost and time in the tier it took; elsewhere it has those of queries like it in that tier",
-    "the share cap is replayed as one worker's, and every tier is assumed able to take every query",
-    "what a longest wait, other samples or another classifier would do is not replayed: scores are those of the past",
-    "queries that no score decided (overrides, efforts, housekeeping) stay as they are and are not in these figures",
-)
 LINE = ("policy", "segment", "country", "figure", "value", "low", "high")
 IN_BRIEF = ("deep_share", "cost_usd_per_1k", "revenue_usd_per_1k", "contribution_usd_per_1k", "margin", "wait_mean_s")
 PERCENT = frozenset({"share_fast", "share_reasoning", "share_parallel", "deep_share", "margin"})
@@ -53,8 +47,7 @@ def backtest(
     from router.policies.versions import in_force
     from router.reports.window import window
     from router.tuning import predictions
-    from router.tuning.backtest import Backtest, Caps, always, countries_of, replay, segments_of, shuffle
-    from router.tuning.off_policy import quality
+    from router.tuning.comparison import ASSUMPTIONS, compare
 
     chosen, changes = window(since, until, zone, datetime.now(UTC)), dials.read(settings or ())
     if version is None and not changes:
@@ -64,21 +57,12 @@ def backtest(
         tested = dials.with_changes(version_of(engine, version).policy, changes)
         dials.require_fits(tested, configured.tiers)
         traffic = _read(engine, chosen)
-        measuring, caps = Backtest(traffic), Caps(traffic)
-        proposed = replay(traffic, tested, caps)
-        columns = {
-            "proposed": proposed,
-            "today": replay(traffic, today, caps),
-            "always fast": always(traffic),
-            "shuffled": shuffle(traffic, proposed),
-        }
-        results = {name: (measuring.figures(chances), quality(traffic, chances)) for name, chances in columns.items()}
+        compared = compare(traffic, tested, today)
+        proposed, by_segment, by_country = compared.proposed, compared.by_segment, compared.by_country
         if version is not None and not changes and predictions.was_in_force(engine, version) is None:
-            predictions.keep(
-                engine, version, "backtest", *results["proposed"], chosen, len(traffic), SystemClock().now_us()
-            )
-    by_segment = {name: measuring.figures(proposed, rows) for name, rows in segments_of(traffic)}
-    by_country = {name: measuring.figures(proposed, rows, quantiles=False) for name, rows in countries_of(traffic)}
+            predicted = (proposed.figures, proposed.quality)
+            predictions.keep(engine, version, "backtest", *predicted, chosen, len(traffic), SystemClock().now_us())
+    results = {name.replace("_", " "): (one.figures, one.quality) for name, one in compared.outcomes.items()}
     match form:
         case Format.JSON:
             report = {
@@ -113,7 +97,7 @@ def backtest(
             if len(by_country) > 1:
                 rows = [{"country": name} | _texts(figures) for name, figures in by_country.items()]
                 show(rows, ("country", *IN_BRIEF), form, "proposed, by country")
-            print(_footnotes(results["proposed"][1]))
+            print(_footnotes(proposed.quality))
 
 
 def solve(
@@ -192,6 +176,7 @@ def _describe_targets(limits: object) -> str:
 
 def _solution_fields(solution: "Solution", today: "Policy", made: int | None) -> dict[str, object]:
     from router.policies.dials import dials_of
+    from router.tuning.comparison import ASSUMPTIONS
 
     return {
         "against": today.version,
@@ -251,6 +236,8 @@ def format_interval(name: str, cell: "Interval") -> str:
 
 
 def _footnotes(of: "Quality") -> str:
+    from router.tuning.comparison import ASSUMPTIONS
+
     lines = ["95 % intervals in brackets; money in dollars per thousand of these queries.", *ASSUMPTIONS]
     if of.doubt is not None:
         lines.append(f"quality: not enough evidence, {of.doubt}")

@@ -1,9 +1,10 @@
 """What a policy would have done with the requests of the past: shares, cost, what is left, waiting time.
 
-Pure. Three assumptions, which every report of these figures repeats. A request keeps its own cost and time in the tier
-that it took; in another one it costs and takes what requests like it did there (`router.tuning.counterfactual`). The
-share cap sees one worker's window of scores, at first that of the first thousand. What was able to take a request then,
-was able to take it in any tier. Shadow calls are left out: no threshold moves them.
+Pure. Three assumptions, which every report of these figures repeats (`router.tuning.comparison`). A request keeps its
+own cost and time in the tier that it took; in another one it costs and takes what requests like it did there
+(`router.tuning.counterfactual`). The share cap sees one worker's window of scores, at first that of the first thousand.
+What was able to take a request then, was able to take it in any tier. Shadow calls are left out: no threshold moves
+them.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,14 @@
+import html
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from router.database import schema
+from tests.admin.operators import signed_in
+from tests.api.service import serving, settings_of
 from tests.builders.traffics import a_world, store
 from tests.commands.conftest import Command
 
@@ -103,6 +108,47 @@ def test_a_back_test_for_people_says_what_it_assumes(busy: Command) -> None:
     assert "always fast" in shown
     assert "keeps its own cost" in shown
     assert "by segment" in shown
+
+
+async def test_the_page_shows_the_figures_and_the_assumptions_of_the_command(
+    tierwise: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIERWISE_DATABASE_URL", f"sqlite:///{tmp_path}/books.db")
+    async with serving(settings_of(tmp_path)) as service:
+        store(service.engine, a_world(900).traffic, (int(time.time()) - 4_000) * 1_000)
+        ran = tierwise("policy", "backtest", "--set", "max_deep_share=0.1", "--format", "json")
+        ada = await signed_in(service)
+        page = (await ada.get("thresholds")).text
+        there = await ada.told("thresholds/backtest", {"span": "7d", "dials": {"max_deep_share": "0.1"}})
+    here = json.loads(ran.out)
+    assert html.unescape(page).split("What the figures rest on", 1)[1].split("</ul>", 1)[0].split("<li>")[1:] == [
+        f"{assumption}</li>" for assumption in here["assumptions"]
+    ]
+    assert there["requests"] == here["requests"] == 900
+    columns = {name.replace("_", " "): column for name, column in there["columns"].items()}
+    assert {name: of_the_page(column) for name, column in columns.items()} == {
+        name: of_the_command(column) for name, column in here["policies"].items()
+    }
+    for of_page, of_command in (("by_segment", "segments"), ("by_country", "countries")):
+        assert there[of_page] == {name: of_the_command(part) for name, part in here[of_command].items()}
+
+
+def of_the_page(column: dict[str, Any]) -> dict[str, Any]:
+    """A column of the page's back-test without its count of ratings, which it rounds."""
+    return {name: cell for name, cell in column.items() if name != "ratings"}
+
+
+def of_the_command(column: dict[str, Any]) -> dict[str, Any]:
+    """The same of the command's: of three estimates of quality the one that the page shows, unknown ones as null."""
+    known = {name: cell if cell["value"] is not None else None for name, cell in column.items() if is_figure(name)}
+    if "quality_dr" not in column:
+        return known
+    doubt = column["quality_doubt"]
+    return known | {"quality": None if doubt else column["quality_dr"], "doubt": doubt}
+
+
+def is_figure(name: str) -> bool:
+    return not name.startswith("quality_") and name not in {"ratings", "effective_ratings"}
 
 
 def test_quality_is_not_claimed_without_evidence(tierwise: Command) -> None:

@@ -14,6 +14,7 @@ from router.policies import canary_lifecycle, dials, lifecycle
 from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
 from router.policies.versions import in_force
+from router.tuning.comparison import ASSUMPTIONS
 from router.tuning.preview.cache import Busy
 from router.tuning.solver import SolverTargets
 from router.types import DEFAULT_SEGMENT
@@ -51,7 +52,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "versions": versions(services.engine, VERSIONS_SHOWN),
         "trial": canary_lifecycle.running(services.engine),
         "pace": canaries.pace(services.engine, today),
-        "assumptions": queries.ASSUMPTIONS,
+        "assumptions": ASSUMPTIONS,
     }
 
 

@@ -15,9 +15,10 @@ from router.policies import dials
 from router.policies.dials import Wiring, WrongPolicy
 from router.policies.versions import in_force
 from router.reports.window import Window, window
-from router.tuning import backtest, predictions
+from router.tuning import predictions
 from router.tuning.backtest import Figures
-from router.tuning.off_policy import Quality, quality
+from router.tuning.comparison import compare
+from router.tuning.off_policy import Quality
 from router.tuning.preview.cache import CachedWindow, Previews, Stage
 from router.tuning.preview.cells import OTHERS
 from router.tuning.preview.preview import Preview
@@ -31,12 +32,6 @@ BARS = 80
 LOWEST_SHOWN, HIGHEST_SHOWN = -0.1, 0.6
 SEEN_OUTSIDE = 0.001  # of the scores may lie beyond either end of the histogram
 MOST_REPLAYED = 200_000
-ASSUMPTIONS = (
-    "A query keeps its own cost and time in the tier it took; elsewhere it has what queries like it had there.",
-    "The share cap is replayed as one worker's, and every tier is assumed able to take every query.",
-    "Queries that no score decided (overrides, efforts, housekeeping) stay as they are and are not in these figures.",
-    "The number of samples, the confidence, the longest wait and pacing are not replayed: a canary shows them.",
-)
 
 
 def span_of(name: str) -> str:
@@ -116,19 +111,13 @@ def run_backtest(
     """Run the back-test row by row; blocks for some seconds. Raises WrongPolicy when there is nothing to replay."""
     with previews.alone():
         traffic = _traffic(engine, chosen)
-        tested = backtest.Backtest(traffic)
-        chances = backtest.replay(traffic, proposed)
-        columns = {
-            "proposed": chances,
-            "today": backtest.replay(traffic, today),
-            "always_fast": backtest.always(traffic),
-            "shuffled": backtest.shuffle(traffic, chances),
-        }
-        by_column = {name: figures(tested.figures(one), quality(traffic, one)) for name, one in columns.items()}
-        by_segment = {name: figures(tested.figures(chances, rows)) for name, rows in backtest.segments_of(traffic)}
-        countries = backtest.countries_of(traffic)
-        by_country = {name: figures(tested.figures(chances, rows, quantiles=False)) for name, rows in countries}
-    return {"requests": len(traffic), "columns": by_column, "by_segment": by_segment, "by_country": by_country}
+        compared = compare(traffic, proposed, today)
+    return {
+        "requests": compared.requests,
+        "columns": {name: figures(one.figures, one.quality) for name, one in compared.outcomes.items()},
+        "by_segment": {name: figures(one) for name, one in compared.by_segment.items()},
+        "by_country": {name: figures(one) for name, one in compared.by_country.items()},
+    }
 
 
 def solve_thresholds(

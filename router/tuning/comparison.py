@@ -1,0 +1,67 @@
+"""The back-test of a proposed policy beside today's and the controls, and what all of its figures rest on. Pure.
+
+The page Thresholds and `tierwise policy backtest` show what is worked out here; neither has figures of its own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from router.decision.policy import Policy
+from router.tuning.backtest import Backtest, Caps, Figures, always, countries_of, replay, segments_of, shuffle
+from router.tuning.off_policy import Quality, quality
+from router.tuning.traffic import Traffic
+
+ASSUMPTIONS = (
+    "A query keeps its own cost and time in the tier it took; elsewhere it has those of queries like it in that tier.",
+    "The share cap is replayed as one worker's window of scores, a rolling quantile; in service it refuses nothing as "
+    "long as the real deep share is below the cap, so that more queries may go deep than here.",
+    "Every tier is assumed able to take every query.",
+    "Queries that no score decided (overrides, efforts, housekeeping) stay as they are and are not in these figures.",
+    "The number of samples, the confidence, the longest wait, pacing and another classifier are not replayed: scores "
+    "are those of the past, and a canary shows the rest.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOutcome:
+    """What one policy comes to, and what ratings say of its answers."""
+
+    figures: Figures
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Outcomes on the same requests and resamplings: `proposed`, `today`, `always_fast`, and `shuffled`.
+
+    Shuffled gives as much of every tier as the proposed policy to queries at random. Segments and countries are the
+    proposed policy's; countries have no quantiles of waiting.
+    """
+
+    requests: int
+    outcomes: Mapping[str, PolicyOutcome]
+    by_segment: Mapping[str, Figures]
+    by_country: Mapping[str, Figures]
+
+    @property
+    def proposed(self) -> PolicyOutcome:
+        """The outcome of the proposed policy."""
+        return self.outcomes["proposed"]
+
+
+def compare(traffic: Traffic, proposed: Policy, today: Policy) -> Comparison:
+    """Back-test a proposed policy beside today's, always fast and shuffled; raises ValueError without requests."""
+    measuring, caps = Backtest(traffic), Caps(traffic)
+    chances = replay(traffic, proposed, caps)
+    columns = {
+        "proposed": chances,
+        "today": replay(traffic, today, caps),
+        "always_fast": always(traffic),
+        "shuffled": shuffle(traffic, chances),
+    }
+    return Comparison(
+        len(traffic),
+        {name: PolicyOutcome(measuring.figures(one), quality(traffic, one)) for name, one in columns.items()},
+        {name: measuring.figures(chances, rows) for name, rows in segments_of(traffic)},
+        {name: measuring.figures(chances, rows, quantiles=False) for name, rows in countries_of(traffic)},
+    )
