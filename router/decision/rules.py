@@ -84,7 +84,7 @@ def decide(
 ) -> Decision:
     """Choose the tier of one query; `draw` is uniform on [0, 1).
 
-    `lacks` says what each tier's models miss for this request. Raises Forbidden, InvalidRequest when no tier can take
+    `missing` says what each tier's models lack for this request. Raises Forbidden, InvalidRequest when no tier can take
     the request, QuotaExhausted when none that can is affordable.
     """
     if preference.tier is not None:

@@ -27,7 +27,7 @@ COLUMNS = tuple(Step.__dataclass_fields__)
 
 
 class Multipliers:
-    """The multiplier of each segment, as every worker follows it."""
+    """The multiplier of each segment, stored as `price`, as every worker follows it."""
 
     def __init__(
         self,

@@ -31,7 +31,10 @@ NANO = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a segment's multiplier (`price`); None is unknown. In a dry run `spent` is what would have been."""
+    """One step of a segment's multiplier, which is stored as `price`; None is unknown.
+
+    In a dry run `spent` is what would have been.
+    """
 
     segment: str
     interval: int

@@ -56,7 +56,7 @@ def rolling_cuts(scores: Floats, share: float) -> Floats:
 
 
 def greedy(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Ints:
-    """Return the open tier with the highest threshold, row by row, as `router.decision.policy.decide` takes it."""
+    """Return the open tier with the highest threshold, row by row, as `router.decision.rules.decide` takes it."""
     reasoning, parallel = policy.reasoning_threshold, policy.parallel_threshold
     is_open = scores >= np.maximum(reasoning, cuts)
     may_sample = (scores >= np.maximum(parallel, cuts)) & may_vote
