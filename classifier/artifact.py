@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from classifier.characters import BITS
+from classifier.consumer import WORD_BITS, ConsumerParameters
 from classifier.model import DifficultyModel, Parameters
 
 FORMAT = "tierwise-difficulty"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 MANIFEST, NUMBERS = "manifest.json", "numbers.npz"
 SHIPPED = Path(__file__).parent / "shipped"
-_HALF = ("gram_weights", "seen")
+_HALF = ("gram_weights", "seen", "consumer.words", "consumer.characters", "consumer.whole")
 _SCALARS = ("familiar_coverage",)
+_CONSUMER = "consumer."
+CONSUMER_SHAPES = [(1 << WORD_BITS, 4), (1 << BITS,), (1 << WORD_BITS,)]
 
 
 class ArtifactError(Exception):
@@ -28,11 +32,12 @@ class ArtifactError(Exception):
 def save(model: DifficultyModel, directory: Path, about: Mapping[str, Any]) -> None:
     """Write the artefact; the same model and the same `about` give the same bytes."""
     directory.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.asarray(value) for name, value in asdict(model.parameters).items()}
+    arrays = arrays_of(model.parameters)
     for name in _HALF:
-        arrays[name] = arrays[name].astype(np.float16)
+        if name in arrays:
+            arrays[name] = arrays[name].astype(np.float16)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **arrays)
     numbers = buffer.getvalue()
     (directory / NUMBERS).write_bytes(numbers)
     manifest = {
@@ -45,6 +50,17 @@ def save(model: DifficultyModel, directory: Path, about: Mapping[str, Any]) -> N
         **about,
     }
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def arrays_of(parameters: Parameters) -> dict[str, Any]:
+    """All numbers by name, those of the consumer head with a prefix."""
+    arrays: dict[str, Any] = {}
+    for name, value in asdict(parameters).items():
+        if isinstance(value, dict):
+            arrays |= {f"{name}.{inner}": np.asarray(each) for inner, each in value.items()}
+        elif value is not None:
+            arrays[name] = np.asarray(value)
+    return arrays
 
 
 def load(directory: Path | None = None) -> DifficultyModel:
@@ -87,14 +103,29 @@ def about(directory: Path) -> dict[str, Any]:
 def _parameters(directory: Path, numbers: bytes) -> Parameters:
     try:
         with np.load(io.BytesIO(numbers), allow_pickle=False) as stored:
-            arrays: dict[str, Any] = {field.name: stored[field.name] for field in fields(Parameters)}
+            arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
+        consumer = {name.removeprefix(_CONSUMER): arrays.pop(name) for name in list(arrays) if _CONSUMER in name}
+        arrays = {field.name: arrays[field.name] for field in fields(Parameters) if field.name != "consumer"}
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{directory}: {NUMBERS} does not hold a model: {error}") from error
-    for name in _HALF:
-        arrays[name] = arrays[name].astype(np.float32)
+    arrays["gram_weights"], arrays["seen"] = (
+        arrays["gram_weights"].astype(np.float32),
+        arrays["seen"].astype(np.float32),
+    )
     for name in _SCALARS:
         arrays[name] = float(arrays[name])
     rows, columns = len(arrays["keys"]), len(arrays["bias"])
     if arrays["gram_weights"].shape != (rows + 1, columns) or arrays["idf"].shape != (rows,):
         raise ArtifactError(f"{directory}: {NUMBERS} does not hold a model: its tables do not fit together")
-    return Parameters(**arrays)
+    return Parameters(**arrays, consumer=_consumer(directory, consumer) if consumer else None)
+
+
+def _consumer(directory: Path, arrays: Mapping[str, Any]) -> ConsumerParameters:
+    try:
+        found = {field.name: arrays[field.name] for field in fields(ConsumerParameters)}
+    except KeyError as error:
+        raise ArtifactError(f"{directory}: {NUMBERS} does not hold a model: {error} is missing") from error
+    if [found[name].shape for name in ("words", "characters", "whole")] != CONSUMER_SHAPES:
+        raise ArtifactError(f"{directory}: {NUMBERS} does not hold a model: its tables do not fit together")
+    spread = float(found.pop("spread"))
+    return ConsumerParameters(**{name: each.astype(np.float32) for name, each in found.items()}, spread=spread)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from classifier.features import clipped
+from classifier.instruction import split
 from classifier.types import Turn
 
 FOLLOW_UP_CHARS = 160
@@ -14,32 +15,41 @@ _LONGEST_BURDEN = 0.6  # of a logit
 
 
 class ConversationSummary(NamedTuple):
-    """The text to be judged, and how much the rest of the conversation is taken off both tiers' logits."""
+    """What is judged: a text, and how much the rest of the conversation is taken off both tiers' logits.
+
+    `instruction` is what the last user turn asks for, without the material it works on (`has_material`); `earlier` is
+    what the user turn before it asked for, where there was one.
+    """
 
     text: str
     burden: float
+    instruction: str
+    has_material: bool = False
+    earlier: str = ""
 
 
 def summarise(turns: Sequence[Turn]) -> ConversationSummary:
     """The last user turn; a short one is read together with the turns that it refers to."""
     if len(turns) == 1:
         only = turns[0]
-        return ConversationSummary(
-            clipped(only.text) if _is_asking(only) else "", _burden(0, 0, only.attachments, only.tool_calls)
-        )
+        text = clipped(only.text) if _is_asking(only) else ""
+        burden = _burden(0, 0, only.attachments, only.tool_calls)
+        parts = split(text)
+        return ConversationSummary(text, burden, parts.instruction, bool(parts.material))
     asked = [turn for turn in turns if _is_asking(turn)]
     if not asked:
-        return ConversationSummary("", 0.0)
+        return ConversationSummary("", 0.0, "")
     text = clipped(asked[-1].text)
-    for earlier in reversed(asked[:-1]):
+    for before in reversed(asked[:-1]):
         if len(text) > FOLLOW_UP_CHARS:
             break
-        text = f"{clipped(earlier.text)}\n{text}"
+        text = f"{clipped(before.text)}\n{text}"
     blocks = sum(turn.text.count("```") // 2 for turn in turns if turn.role in ("user", "assistant"))
     attachments = sum(turn.attachments for turn in asked)
-    return ConversationSummary(
-        clipped(text), _burden(len(asked) - 1, blocks, attachments, sum(turn.tool_calls for turn in turns))
-    )
+    burden = _burden(len(asked) - 1, blocks, attachments, sum(turn.tool_calls for turn in turns))
+    earlier = split(clipped(asked[-2].text)).instruction if len(asked) > 1 else ""
+    parts = split(clipped(asked[-1].text))
+    return ConversationSummary(clipped(text), burden, parts.instruction, bool(parts.material), earlier)
 
 
 def _is_asking(turn: Turn) -> bool:

@@ -121,7 +121,7 @@ SURFACE_NAMES = (
     "letters_of_question", "signs_of_question", "sentences", "longest_sentence", "last_sentence",
 )  # fmt: skip
 _PACKED = struct.Struct(f"{len(SURFACE_NAMES)}f").pack  # numpy takes bytes faster than numbers
-QUESTION, LONGEST_SENTENCE = SURFACE_NAMES.index("question"), SURFACE_NAMES.index("longest_sentence")
+QUESTION, OPTIONS, LONGEST_SENTENCE = map(SURFACE_NAMES.index, ("question", "options", "longest_sentence"))
 
 
 class Features(NamedTuple):

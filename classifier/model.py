@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.abilities import canonical
-from classifier.conversation import summarise
+from classifier.consumer import CERTAIN_ODDS, NOTHING, ConsumerHead, ConsumerParameters, ConsumerWord, chance_of
+from classifier.conversation import ConversationSummary, summarise
 from classifier.cues import answer_type_of, read_cues, stakes_of
 from classifier.features import LONGEST_SENTENCE, QUESTION, Features, Floats, extract
 from classifier.rows import ReadFeatures
-from classifier.types import Abilities, Estimate, Forecast, Turn
+from classifier.types import Z95, Abilities, Estimate, Forecast, Stakes, Turn
 from classifier.vocabulary import VocabularyTable
 
 SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
@@ -31,6 +32,7 @@ DOUBTFUL, TRUSTED = 0.0, 0.8  # chance of a known kind up to which experts do no
 _CERTAIN = 0.999
 _HARDLY = -4.6  # log-odds of one in a hundred
 NEAREST = 0.05  # added to the distance of signals before its logarithm is taken
+_LEAST_CHANCE = 0.002
 BEYOND_KNOTS = 2.0  # how far abilities are extrapolated
 
 
@@ -41,6 +43,7 @@ class Position(NamedTuple):
     low: float
     high: float
     lines: list[tuple[float, float, float]]  # fall of the logit by question and by sentence; its level
+    consumer: tuple[float, float]  # P(correct) for consumers' texts that need no thinking, and for those that do
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Parameters:
     length_quantiles: Floats  # 2, 3: factors on the expected length, per tier, for the 10, 50, 90 % points
     thinking: Floats  # 2: log of thinking tokens, at P(fast correct) of one, and what is added at zero
     reference_scores: Floats
+    consumer: ConsumerParameters | None = None
 
 
 class Judgement(NamedTuple):
@@ -112,6 +116,7 @@ class DifficultyModel:
         self.abilities = dict(abilities)
         self.is_adapted = is_adapted
         self.reference_scores: npt.NDArray[np.float64] = np.sort(parameters.reference_scores.astype(np.float64))
+        self._consumer = ConsumerHead(parameters.consumer) if parameters.consumer else None
         knots = len(parameters.knots)
         self._knots, self._columns_count = knots, len(parameters.bias)
         self._experts = len(parameters.usual_coverage)
@@ -158,34 +163,87 @@ class DifficultyModel:
         """Estimate a conversation for the models behind the tiers."""
         summary = summarise(turns)
         features = extract(summary.text)
-        seen = ReadFeatures(features, summary.burden)
-        judged, cues = self.judge(seen, abilities), read_cues(summary.text)
+        instruction = features if summary.instruction == summary.text else extract(summary.instruction)
+        seen = ReadFeatures(features, summary.burden, self._ask_consumer_head(summary, features, instruction))
+        judged = self.judge(seen, abilities)
+        cues = read_cues(summary.instruction, has_material=summary.has_material, earlier=summary.earlier)
         p_fast, p_reasoning, uncertainty, output_fast, output_reasoning = judged
         return Estimate(
             p_fast,
             p_reasoning,
             uncertainty,
             answer_type_of(cues),
-            stakes_of(cues),
+            self._stakes(stakes_of(cues), instruction, seen.consumer),
             output_fast,
             output_reasoning,
             self.version,
             seen,
         )
 
+    def read(self, turns: Sequence[Turn]) -> ReadFeatures:
+        """Read a conversation as `estimate` does, to keep or to learn from; the burden in whole hundredths."""
+        summary = summarise(turns)
+        features = extract(summary.text)
+        instruction = features if summary.instruction == summary.text else extract(summary.instruction)
+        return ReadFeatures(features, round(summary.burden, 2), self._ask_consumer_head(summary, features, instruction))
+
+    def _stakes(self, by_rules: Stakes, instruction: Features, word: ConsumerWord) -> Stakes:
+        """The rules' word on what is at stake, weighed with that of the head where a consumer asks."""
+        if self._consumer is None or word.odds < 0.0:
+            return by_rules
+        is_high = self._consumer.are_stakes_high(instruction, by_rules=by_rules is Stakes.HIGH)
+        return Stakes.HIGH if is_high else Stakes.LOW
+
+    def _ask_consumer_head(
+        self, summary: ConversationSummary, features: Features, instruction: Features
+    ) -> ConsumerWord:
+        if self._consumer is None:
+            return NOTHING
+        earlier = extract(summary.earlier) if summary.earlier else None
+        whole = features if summary.has_material else None
+        return self._consumer.read(summary.instruction, instruction, whole, summary.earlier, earlier)
+
     def judge(self, seen: ReadFeatures, abilities: Abilities = Abilities()) -> Judgement:  # noqa: B008 - frozen
         """What can be told from features alone: all of an estimate but the form of the answer and the stakes."""
-        features, burden = seen
+        features, burden, word = seen
+        fast, reasoning = self._position(abilities)
+        share = chance_of(word.odds) if self._consumer is not None else 0.0
+        if share and word.odds > CERTAIN_ODDS:
+            p_fast, p_reasoning, spread, log_length = self._judge_consumer(word, fast, reasoning)
+        else:
+            p_fast, p_reasoning, spread, log_length = self._judge_by_experts(features, fast, reasoning)
+            if share:
+                of_consumer = self._judge_consumer(word, fast, reasoning)
+                p_fast += share * (of_consumer[0] - p_fast)
+                p_reasoning += share * (of_consumer[1] - p_reasoning)
+                spread += share * (of_consumer[2] - spread)
+                log_length += share * (of_consumer[3] - log_length)
+        if burden or self._is_moved:
+            p_fast, p_reasoning = self._finish(0, p_fast, burden), self._finish(1, p_reasoning, burden)
+        return Judgement(p_fast, p_reasoning, min(1.0, Z95 * spread), *self._forecasts(log_length, p_fast))
+
+    def _judge_consumer(
+        self, word: ConsumerWord, fast: Position, reasoning: Position
+    ) -> tuple[float, float, float, float]:
+        """P(correct) of both tiers, standard error of the gain and log of the length, of a consumer's text."""
+        assert self._consumer is not None
+        need = self._consumer.need(word)
+        p_fast, p_reasoning = (easy + need * (hard - easy) for easy, hard in (fast.consumer, reasoning.consumer))
+        return p_fast, p_reasoning, self._consumer.parameters.spread, word.length
+
+    def _judge_by_experts(
+        self, features: Features, fast: Position, reasoning: Position
+    ) -> tuple[float, float, float, float]:
+        """The same of any other text, drawn to what is said where nothing is known."""
         reading = self._read(features)
-        p_fast, p_reasoning = self._chances(reading, *self._position(abilities))
+        p_fast, p_reasoning = self._chances(reading, fast, reasoning)
         familiarity = min(1.0, reading.known_grams[-1] / (reading.grams * self._familiar_coverage))
         if familiarity < 1.0:
             p_fast = self._prior_fast + familiarity * (p_fast - self._prior_fast)
             p_reasoning = self._prior_reasoning + familiarity * (p_reasoning - self._prior_reasoning)
-        if burden or self._is_moved:
-            p_fast, p_reasoning = self._finish(0, p_fast, burden), self._finish(1, p_reasoning, burden)
-        uncertainty = self._uncertainty(min(familiarity, reading.likeness))
-        return Judgement(p_fast, p_reasoning, uncertainty, *self._forecasts(reading.columns[-1], p_fast))
+        known, unknown = self._spread
+        spread = math.hypot(known, unknown * (1.0 - min(familiarity, reading.likeness)))
+        return p_fast, p_reasoning, spread, reading.columns[-1]
 
     def _standardising(self) -> tuple[Floats, Floats]:
         """Weights of one vector that holds the signals on every scale, of which each column reads its own; the bias."""
@@ -261,7 +319,13 @@ class DifficultyModel:
         share = (ability - knots[upper - 1]) / (knots[upper] - knots[upper - 1])
         general = self.parameters.general.astype(np.float64)
         lines = (1.0 - share) * general[:, upper - 1] + share * general[:, upper]
-        return Position(upper - 1, 1.0 - share, share, [(each[0], each[1], each[2]) for each in lines.tolist()])
+        consumer = (0.0, 0.0)
+        if self.parameters.consumer is not None:
+            low, high = self.parameters.consumer.chances[upper - 1 : upper + 1].astype(np.float64)
+            easy, hard = np.clip((1.0 - share) * low + share * high, _LEAST_CHANCE, 1.0 - _LEAST_CHANCE).tolist()
+            consumer = easy, hard
+        experts = [(each[0], each[1], each[2]) for each in lines.tolist()]
+        return Position(upper - 1, 1.0 - share, share, experts, consumer)
 
     def _chances(self, reading: "_Reading", *tiers: Position) -> tuple[float, ...]:
         """Mix the experts' chances by the gate; plain floats, the numbers are few."""
@@ -273,7 +337,7 @@ class DifficultyModel:
         question, sentence, knots = reading.question, reading.sentence, self._knots
         recalled = self._recall(reading)
         chances = []
-        for knot, low, high, lines in tiers:
+        for knot, low, high, lines, _ in tiers:
             chance = 0.0
             for expert, share in shares:
                 at = expert * knots + knot
@@ -304,10 +368,6 @@ class DifficultyModel:
         chance = min(max(chance, 1e-4), 1.0 - 1e-4)
         logit = slope * math.log(chance / (1.0 - chance)) + intercept - burden
         return _sigmoid(logit)
-
-    def _uncertainty(self, familiarity: float) -> float:
-        known, unknown = self._spread
-        return float(min(1.0, 1.96 * math.hypot(known, unknown * (1.0 - familiarity))))
 
     def _forecasts(self, log_length: float, p_fast: float) -> tuple[Forecast, Forecast]:
         length = math.exp(min(max(log_length, 0.0), 9.0))

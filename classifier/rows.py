@@ -5,19 +5,17 @@ of words can look each of them up; the hashes carry no salt, because the shipped
 """
 
 import struct
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from classifier.conversation import summarise
-from classifier.features import FEATURE_FORMAT, SURFACE_NAMES, Features, Floats, extract
-from classifier.types import Turn
+from classifier.consumer import NOTHING, ConsumerWord
+from classifier.features import FEATURE_FORMAT, SURFACE_NAMES, Features, Floats
 
-LAYOUT = 1
+LAYOUT = 2
 ROW_FORMAT = 100 * FEATURE_FORMAT + LAYOUT  # rows of another format are not comparable, or not readable
-_HEAD = struct.Struct("<BHB")  # ASCII or not, n-grams, the burden in hundredths
+_HEAD = struct.Struct("<BHB3d")  # ASCII or not, n-grams, the burden in hundredths, what the consumer head said
 _SIGNALS = len(SURFACE_NAMES)
 
 
@@ -26,16 +24,14 @@ class RowError(ValueError):
 
 
 class ReadFeatures(NamedTuple):
-    """All that is read of a conversation to tell its difficulty."""
+    """All that is read of a conversation to tell its difficulty.
+
+    What the consumer head read is kept as what it said: the runs of characters behind it are too many to keep.
+    """
 
     features: Features
     burden: float
-
-
-def read(turns: Sequence[Turn]) -> ReadFeatures:
-    """Read a conversation, as `DifficultyModel.estimate` does; the burden in whole hundredths."""
-    summary = summarise(turns)
-    return ReadFeatures(extract(summary.text), round(summary.burden, 2))
+    consumer: ConsumerWord = NOTHING
 
 
 def pack(seen: ReadFeatures) -> bytes:
@@ -43,7 +39,7 @@ def pack(seen: ReadFeatures) -> bytes:
     grams, frequencies, surface, is_ascii = seen.features
     return b"".join(
         (
-            _HEAD.pack(is_ascii, len(grams), round(seen.burden * 100)),
+            _HEAD.pack(is_ascii, len(grams), round(seen.burden * 100), *seen.consumer),
             *_sparse(surface, 0.0),
             grams.astype("<u4", copy=False).tobytes(),
             *_sparse(frequencies, 1.0),
@@ -54,7 +50,7 @@ def pack(seen: ReadFeatures) -> bytes:
 def unpack(row: bytes) -> ReadFeatures:
     """Unpack; raises RowError."""
     try:
-        is_ascii, count, burden = _HEAD.unpack_from(row)
+        is_ascii, count, burden, *said = _HEAD.unpack_from(row)
         surface, at = _dense(row, _HEAD.size, _SIGNALS, 0.0)
         grams = np.frombuffer(row, "<u4", count, at).astype(np.uint32, copy=False)
         frequencies, end = _dense(row, at + 4 * count, count, 1.0)
@@ -62,7 +58,7 @@ def unpack(row: bytes) -> ReadFeatures:
         raise RowError(f"not a feature row: {error}") from None
     if end != len(row):
         raise RowError(f"not a feature row: {len(row)} bytes instead of {end}")
-    return ReadFeatures(Features(grams, frequencies, surface, bool(is_ascii)), burden / 100)
+    return ReadFeatures(Features(grams, frequencies, surface, bool(is_ascii)), burden / 100, ConsumerWord(*said))
 
 
 def _sparse(values: Floats, usual: float) -> tuple[bytes, bytes]:

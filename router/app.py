@@ -42,6 +42,7 @@ from router.ledger.coverage import CoverageBook
 from router.ledger.feedback import FeedbackBook
 from router.ledger.leases import BudgetLeases
 from router.ledger.prices import PriceBook
+from router.ledger.recent import RecentDecisions
 from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
 from router.ledger.spool import Spool
@@ -114,6 +115,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         waits=LatencyWindow(clock.ticks_ms),
         paced=paces.pace,
     )
+    recent = RecentDecisions(engine, routing.take_recent)
+    recent.refresh()
+    shipper.follow(recent.refresh)
     dispatcher = Dispatcher(
         routing=routing,
         tiers={

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from classifier.model import DifficultyModel
-from classifier.rows import ReadFeatures, pack, read
+from classifier.rows import ReadFeatures, pack
 from classifier.training.design import folds_of
 from classifier.training.inherited import InheritedModel
 from classifier.training.labels import GradedConversation
@@ -57,7 +57,7 @@ class Adapted:
 
 def adapt(labels: Sequence[GradedConversation], base: DifficultyModel, version: str, progress: Progress) -> Adapted:
     """Fit to labelled conversations."""
-    examples = [Example(read(label.turns), label.fast, label.reasoning) for label in labels]
+    examples = [Example(base.read(label.turns), label.fast, label.reasoning) for label in labels]
     return adapt_to_examples(examples, base, version, progress)
 
 

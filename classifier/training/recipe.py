@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from classifier.features import LONGEST_SENTENCE, QUESTION, extract
 from classifier.model import Parameters
+from classifier.training.consumer_head import fit_consumer
 from classifier.training.corpus import Corpus
 from classifier.training.design import Scales, design, folds_of, invariances, scales_of
 from classifier.training.familiarity import Gate, fit_familiarity
@@ -192,6 +193,7 @@ def fit(
         length_quantiles=factors.astype(np.float32),
         thinking=np.array([np.log(300.0), np.log(20.0)], np.float32),
         reference_scores=np.zeros(1, np.float32),
+        consumer=fit_consumer(corpus, with_lengths=with_lengths),
     )
     return parameters, abilities
 

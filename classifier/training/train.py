@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,41 +13,39 @@ import numpy as np
 from classifier import artifact
 from classifier.model import DifficultyModel, Parameters
 from classifier.training import corpus, recipe
-from classifier.types import Turn
+from classifier.training.consumer_corpus import TRAIN, read_queries
+from classifier.training.natural_mix import quantiles_of, weights_of
 
 log = logging.getLogger("classifier.training.train")
-RECIPE_VERSION = "4"
+RECIPE_VERSION = "5"
+REFERENCE_SCORES = 2_000
 
 
 def fit(rows: corpus.Corpus, settings: recipe.RecipeSettings | None = None) -> DifficultyModel:
     """Fit on the training split, without the held-out tasks."""
     chosen = rows.of(split="train", holdout=False)
     parameters, abilities = recipe.fit(chosen, settings)
-    queries = _reference_queries(chosen)
     model = DifficultyModel(parameters, version="", abilities=abilities)
+    written = [query for query in read_queries() if query.split == TRAIN]
+    estimates, weights = [model.estimate(query.turns) for query in written], weights_of(written)
     # Text that tells nothing is taken for average traffic, neither easy nor hard.
-    familiar = [model.estimate([Turn("user", query.text)]) for query in queries if query.text.isascii()]
-    average = np.mean([(estimate.p_fast, estimate.p_reasoning) for estimate in familiar], axis=0)
-    parameters = replace(parameters, prior_logits=np.log(average / (1 - average)).astype(np.float32))
-    model = DifficultyModel(parameters, version="", abilities=abilities)
-    scores = [model.estimate([Turn("user", query.text)]).score for query in queries]
-    parameters = replace(parameters, reference_scores=np.sort(np.array(scores, np.float32)))
+    average = np.average([(each.p_fast, each.p_reasoning) for each in estimates], axis=0, weights=weights)
+    # What stands for traffic until there is some: consumer queries in their natural mix.
+    scores = quantiles_of(np.array([each.score for each in estimates]), weights, REFERENCE_SCORES)
+    parameters = replace(
+        parameters,
+        prior_logits=np.log(average / (1 - average)).astype(np.float32),
+        reference_scores=scores.astype(np.float32),
+    )
     return DifficultyModel(parameters, version=_version(parameters), abilities=abilities)
 
 
 def _version(parameters: Parameters) -> str:
     """The recipe's version and a digest of the numbers, so that two artefacts never share a name."""
     digest = hashlib.sha256()
-    for name, value in sorted(asdict(parameters).items()):
+    for name, value in sorted(artifact.arrays_of(parameters).items()):
         digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
     return f"{RECIPE_VERSION}-{digest.hexdigest()[:8]}"
-
-
-def _reference_queries(rows: corpus.Corpus) -> list[corpus.Query]:
-    """What stands for traffic until there is some: consumer prompts, with a fifth of exam and code questions."""
-    consumer = [query for query in rows.queries if query.use == "lengths-only"]
-    graded = [query for query in rows.queries if query.source in ("mmlu_pro", "zeroeval_crux", "zeroeval_math-l5")]
-    return consumer + graded[:: max(1, len(graded) // max(1, len(consumer) // 4))]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -121,10 +121,7 @@ class Utterance:
         if self.weight <= 3 and phrases.ANAPHORA.search(self.opening):
             return True
         stems = self.stems
-        if (
-            stems & other.stems
-            or len(stems & _stems(fold((self.reply or "")[:REPLY_CHARS]))) >= min(2, len(stems)) > 0
-        ):
+        if stems & other.stems or len(stems & _stems(fold((self.reply or "")[:REPLY_CHARS]))) >= min(2, len(stems)) > 0:
             return True
         if self.weight <= 1:
             return not phrases.FRESH & set(self.content)

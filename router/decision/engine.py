@@ -24,7 +24,7 @@ from router.decision.capabilities import Missing, Needs, missing_of
 from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
 from router.decision.rules import BudgetView, RoutingPreference
-from router.decision.scorers import Models, Scorer, Scorers
+from router.decision.scorers import NOTHING_RECENT, Models, Recent, Scorer, Scorers
 from router.decision.signals import AnswerHistory
 from router.errors import RequestError, UnknownModel
 from router.providers.base import ModelTarget
@@ -94,7 +94,7 @@ class _PolicyJudgement(msgspec.Struct, frozen=True):
     estimate: Estimate
     view: ConversationView
     within: Callable[[BudgetView], Decision]
-    feed: Callable[[float], None]  # takes a score into the window that its share cap looks at
+    feed: Callable[[float, bool], None]  # takes a score, and whether it went deep, into the window of its share cap
 
 
 class DecisionEngine:
@@ -121,9 +121,14 @@ class DecisionEngine:
         self._explicit = explicit
         self._scorers = Scorers(models, self._abilities)
         self._waits = waits
+        self._recent: Recent = NOTHING_RECENT
         self._paced = paced
         self._draw = draw
         self._memory = AnswerHistory(salt=salt)
+
+    def take_recent(self, recent: Recent) -> None:
+        """Begin the windows of share caps anew with what all workers decided; safe from another thread."""
+        self._recent = recent
 
     def drift(self, classifier: str | None) -> Drift:
         """How far the scores that a classifier gave here are from what it was made on."""
@@ -188,7 +193,7 @@ class DecisionEngine:
         """Remember what a query that a score decided adds: its score, and that its tier will be looked at."""
         if not rules.feeds_window(prepared.preference, judgement.view):
             return
-        judgement.feed(decision.score)
+        judgement.feed(decision.score, decision.tier is not Tier.FAST)
         judgement.scorer.stability.observe(decision.score)
         if judgement.policy.max_wait_s is not None and self._waits is not None:
             self._waits.note_sent(decision.tier, prepared.query.streamed)
@@ -203,8 +208,9 @@ class DecisionEngine:
         scorer = self._scorers.of(chosen.classifier)
         known = before is not None and before.scorer is scorer
         estimate, view = (before.estimate, before.view) if known and before else prepared.estimate_with(scorer)
-        window = scorer.window(segment if own is not None and own.max_deep_share is not None else None)
-        quantile, missing = window.cut(chosen.max_deep_share), self._missing(prepared, chosen)
+        has_own_cap = own is not None and own.max_deep_share is not None
+        window = scorer.window(segment if has_own_cap else None, self._recent, of.segments_apart)
+        quantile, missing = window.cap(chosen.max_deep_share), self._missing(prepared, chosen)
 
         def within(budget: BudgetView) -> Decision:
             return rules.decide(
@@ -233,7 +239,7 @@ class DecisionEngine:
         except RequestError:  # what a policy that acts on nothing cannot answer is refused to nobody
             return None
         if shadow.feed != judgement.feed and rules.feeds_window(prepared.preference, shadow.view):
-            shadow.feed(decision.score)
+            shadow.feed(decision.score, decision.tier is not Tier.FAST)
         return decision
 
     def _missing(self, prepared: _PreparedRequest, chosen: Policy) -> Mapping[Tier, Set[Missing]]:

@@ -170,6 +170,7 @@ class Policy:
     segments: Mapping[str, SegmentDials] = field(default_factory=dict, hash=False)
     _by_segment: Mapping[str, "Policy"] = field(init=False, repr=False, compare=False)
     _plain: "Policy" = field(init=False, repr=False, compare=False)
+    _apart: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _VERSION.require(self.version)
@@ -183,6 +184,13 @@ class Policy:
         object.__setattr__(self, "_plain", plain)
         by_segment = {name: replace(plain, **dials.own()) for name, dials in own.items()}  # type: ignore[arg-type]
         object.__setattr__(self, "_by_segment", by_segment)
+        apart = frozenset(name for name, dials in own.items() if dials.max_deep_share is not None)
+        object.__setattr__(self, "_apart", apart)
+
+    @property
+    def segments_apart(self) -> frozenset[str]:
+        """The segments whose deep share is capped by itself."""
+        return self._apart
 
     def for_segment(self, name: str) -> "Policy":
         """The policy as a segment has it, without segments of its own."""

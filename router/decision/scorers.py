@@ -3,18 +3,50 @@
 The scores are kept apart by segment where a segment has a share cap of its own: its cap is a share of its own queries.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from classifier.drift import ScoreStability
 from classifier.model import DifficultyModel
 from classifier.types import Abilities
-from router.decision.share_cap import ScoreWindow
+from router.decision.share_cap import WINDOW_SCORES, Decided, ScoreWindow
 
 Models = Callable[[str | None], DifficultyModel]
 
 
+class DecidedRow(Protocol):
+    """A decision of any worker, as the books have it."""
+
+    @property
+    def segment(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def is_deep(self) -> bool: ...
+
+
+class Recent(Protocol):
+    """The last decisions of all workers by classifier, oldest first; `generation` moves with every change."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def by_classifier(self) -> Mapping[str, Sequence[DecidedRow]]: ...
+
+
 @dataclass(frozen=True, slots=True)
+class NothingRecent:
+    """Where there are no books to begin from."""
+
+    generation: int = 0
+    by_classifier: Mapping[str, Sequence[DecidedRow]] = field(default_factory=dict)
+
+
+NOTHING_RECENT = NothingRecent()
+
+
+@dataclass(slots=True)
 class Scorer:
     """A classifier at work."""
 
@@ -22,12 +54,28 @@ class Scorer:
     abilities: Abilities
     stability: ScoreStability  # of the scores that decided something
     _windows: dict[str | None, ScoreWindow] = field(default_factory=dict)
+    _generation: int = 0
 
-    def window(self, segment: str | None) -> ScoreWindow:
-        """The last scores of a segment with a cap of its own, or of all others (None)."""
+    def window(
+        self, segment: str | None, recent: Recent = NOTHING_RECENT, apart: Set[str] = frozenset()
+    ) -> ScoreWindow:
+        """The last scores of a segment with a cap of its own, or of all others but those `apart` (None).
+
+        A window begins anew with what the books say whenever they say something new, so that a restart and a second
+        worker go on where others were.
+        """
+        if recent.generation != self._generation:
+            self._windows.clear()
+            self._generation = recent.generation
         window = self._windows.get(segment)
         if window is None:
-            window = self._windows[segment] = ScoreWindow(self.model.reference_scores.tolist())
+            decided = [
+                Decided(row.score, row.is_deep)
+                for row in recent.by_classifier.get(self.model.version, ())
+                if (row.segment not in apart if segment is None else row.segment == segment)
+            ]
+            reference = self.model.reference_scores.tolist()
+            window = self._windows[segment] = ScoreWindow(reference, recent=decided[-WINDOW_SCORES:])
         return window
 
 

@@ -3,35 +3,62 @@
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 WINDOW_SCORES = 1_000
 GOLDEN_RATIO = 0.6180339887498949
 
 
-class ScoreWindow:
-    """The last scores of `auto` queries, at first spread over the artefact's reference distribution.
+class Decided(NamedTuple):
+    """One `auto` query that a score decided: its score, and whether it went deep."""
 
-    Only queries that a score decided belong in it: no overrides, no efforts, no housekeeping.
+    score: float
+    is_deep: bool
+
+
+class ScoreWindow:
+    """The last scores of `auto` queries, filled up with the artefact's reference distribution where there are too few.
+
+    Only queries that a score decided belong in it: no overrides, no efforts, no housekeeping. While fewer of them went
+    deep than the cap allows, nothing is refused for its sake.
     """
 
-    def __init__(self, reference: Sequence[float], size: int = WINDOW_SCORES) -> None:
+    def __init__(self, reference: Sequence[float], size: int = WINDOW_SCORES, recent: Iterable[Decided] = ()) -> None:
+        """Begin with the reference, then take in what was decided before, oldest first."""
         ordered = sorted(reference)
         spread = [ordered[place * len(ordered) // size] for place in range(size)] if ordered else []
         # Low and high ones leave in turn, so that the distribution keeps its shape while real scores replace it.
         order = sorted(range(len(spread)), key=lambda place: place * GOLDEN_RATIO % 1.0)
         self._arrived = deque((spread[place] for place in order), maxlen=size)
         self._sorted = spread
+        self._went_deep: deque[bool] = deque(maxlen=size)
+        self._deep = 0
+        for decided in recent:
+            self.add(*decided)
 
     def __len__(self) -> int:
         return len(self._sorted)
 
-    def add(self, score: float) -> None:
-        """Take a score in; the oldest leaves a full window."""
+    @property
+    def deep_share(self) -> float:
+        """The share of real queries in the window that went deep; 0 where there are none."""
+        return self._deep / len(self._went_deep) if self._went_deep else 0.0
+
+    def add(self, score: float, is_deep: bool = False) -> None:
+        """Take a decided query in; the oldest leaves a full window."""
         if len(self._arrived) == self._arrived.maxlen:
             del self._sorted[bisect_left(self._sorted, self._arrived[0])]
         self._arrived.append(score)
         insort(self._sorted, score)
+        if len(self._went_deep) == self._went_deep.maxlen:
+            self._deep -= self._went_deep[0]
+        self._went_deep.append(is_deep)
+        self._deep += is_deep
+
+    def cap(self, share: float) -> float | None:
+        """The score below which the cap refuses at present; None while the deep share is below it."""
+        return None if self.deep_share < share else self.cut(share)
 
     def cut(self, share: float) -> float | None:
         """The (1 - share) quantile: the lowest score that at most this share of the window reaches; None is no cap."""

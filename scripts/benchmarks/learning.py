@@ -28,7 +28,6 @@ from classifier import artifact
 from classifier.features import SURFACE_NAMES
 from classifier.model import DifficultyModel
 from classifier.rows import ROW_FORMAT, pack
-from classifier.rows import read as read_turns
 from classifier.training import controls, metrics
 from classifier.training.adapt import FEWEST_FOR_RANKING, Example, adapt_to_examples
 from classifier.training.corpus import Corpus, CorpusMissing, read
@@ -188,7 +187,7 @@ def run(traffic: Traffic, base: DifficultyModel, count: int, seed: int, *, has_j
         engine.dispose()
     found = refit(labelled_requests, base, traffic.abilities, lambda line: None)
     later = slice(max(SIZES), None)
-    seen = [read_turns((Turn("user", text),)) for text in traffic.texts[later]]
+    seen = [base.read((Turn("user", text),)) for text in traffic.texts[later]]
     weak, strong = traffic.fast[later], traffic.reasoning[later]
 
     def chances(model: DifficultyModel) -> Array:
@@ -197,7 +196,7 @@ def run(traffic: Traffic, base: DifficultyModel, count: int, seed: int, *, has_j
 
     before, after = chances(base), chances(found.adapted.model)
     gains = after[:, 1] - after[:, 0]
-    taught = [read_turns((Turn("user", text),)) for text in traffic.texts[: int(count * 0.75)]]
+    taught = [base.read((Turn("user", text),)) for text in traffic.texts[: int(count * 0.75)]]
     given = [
         Example(each, float(fast), float(reasoning))
         for each, fast, reasoning in zip(taught, traffic.fast, traffic.reasoning, strict=False)
@@ -256,9 +255,9 @@ def table(found: dict[int, list[Run]]) -> list[str]:
 
 def sizes_of_rows(corpus: Corpus) -> str:
     """How many bytes rows of consumer prompts take, and how long packing one takes."""
-    parts = []
+    base, parts = artifact.load(), []
     for use, name in (("lengths-only", "Arena-Hard prompts"), ("evaluate-only", "AlpacaEval instructions")):
-        seen = [read_turns((Turn("user", query.text),)) for query in corpus.queries if query.use == use]
+        seen = [base.read((Turn("user", query.text),)) for query in corpus.queries if query.use == use]
         began = time.perf_counter()
         sizes = np.array([len(pack(each)) for each in seen])
         micros = (time.perf_counter() - began) / max(len(seen), 1) * 1e6

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from classifier.features import SURFACE_NAMES, extract
-from classifier.rows import pack, read, unpack
+from classifier.rows import pack, unpack
 from classifier.training.adapt import Adapted, Example, adapt, adapt_to_examples
 from classifier.training.wrapping import join
 from classifier.types import Abilities, Turn
@@ -23,7 +23,7 @@ def numbers_of(adapted: Adapted) -> dict[str, bytes]:
 @pytest.mark.parametrize("count", [60, 220])
 def test_texts_and_their_stored_rows_give_the_same_artefact(count: int) -> None:
     labels = some_labels(count, fast=0.5, reasoning=0.9)
-    stored = [pack(read(label.turns)) for label in labels]
+    stored = [pack(BASE.read(label.turns)) for label in labels]
     examples = [Example(unpack(row), label.fast, label.reasoning) for row, label in zip(stored, labels, strict=True)]
     of_texts, of_rows = adapt(labels, BASE, "test", quiet), adapt_to_examples(examples, BASE, "test", quiet)
     assert of_texts.method == of_rows.method
@@ -32,7 +32,7 @@ def test_texts_and_their_stored_rows_give_the_same_artefact(count: int) -> None:
 
 def test_a_tier_of_which_nothing_is_known_stays_as_it_is() -> None:
     labels = some_labels(80, fast=0.1, reasoning=0.9)
-    examples = [Example(read(label.turns), label.fast, None) for label in labels]
+    examples = [Example(BASE.read(label.turns), label.fast, None) for label in labels]
     adapted = adapt_to_examples(examples, BASE, "test", quiet)
     for label in labels[:5]:
         before, after = BASE.estimate(label.turns), adapted.model.estimate(label.turns)
@@ -42,7 +42,7 @@ def test_a_tier_of_which_nothing_is_known_stays_as_it_is() -> None:
 
 
 def test_what_weighs_little_moves_little() -> None:
-    seen = [read(label.turns) for label in some_labels(60, fast=0.5, reasoning=0.9)]
+    seen = [BASE.read(label.turns) for label in some_labels(60, fast=0.5, reasoning=0.9)]
 
     def level(weight: float) -> float:
         examples = [Example(each, 0.0, 1.0, weight, weight) for each in seen]
@@ -55,7 +55,8 @@ def test_what_weighs_little_moves_little() -> None:
 def test_partial_labels_teach_a_ranking_too() -> None:
     labels = some_labels(320, fast=0.5, reasoning=0.95)
     examples = [
-        Example(read(label.turns), label.fast, label.reasoning if at % 3 else None) for at, label in enumerate(labels)
+        Example(BASE.read(label.turns), label.fast, label.reasoning if at % 3 else None)
+        for at, label in enumerate(labels)
     ]
     adapted = adapt_to_examples(examples, BASE, "test", quiet)
     hard = [adapted.model.judge(e.seen) for e in examples[::2]]
@@ -66,7 +67,7 @@ def test_partial_labels_teach_a_ranking_too() -> None:
 
 def test_a_base_is_recalibrated_for_the_models_it_was_asked_about() -> None:
     labels = some_labels(50, fast=0.3, reasoning=0.8)
-    examples = [Example(read(label.turns), label.fast, label.reasoning) for label in labels]
+    examples = [Example(BASE.read(label.turns), label.fast, label.reasoning) for label in labels]
     strong = adapt_to_examples(examples, BASE, "test", quiet, abilities=Abilities(1.0, 2.0)).model
     assert strong.parameters.reference.tolist() == [1.0, 2.0]
 
@@ -82,5 +83,5 @@ def test_joined_features_are_those_of_the_joined_text() -> None:
 
 
 def test_what_reads_alike_is_one_cluster() -> None:
-    once, again = (Example(read((Turn("user", text),)), 1.0, None) for text in ("Is it so?", "IS IT SO?"))
+    once, again = (Example(BASE.read((Turn("user", text),)), 1.0, None) for text in ("Is it so?", "IS IT SO?"))
     assert once.cluster == again.cluster

@@ -86,11 +86,11 @@ def _peak_bytes(model: DifficultyModel, turns: tuple[Turn, ...]) -> int:
         tracemalloc.stop()
 
 
-def test_longer_talk_of_no_known_kind_is_harder(model: DifficultyModel) -> None:
+def test_talk_is_no_harder_for_being_longer(model: DifficultyModel) -> None:
     short, long = (
         model.estimate(a_conversation("tell me about gardens and weather in town " * times)) for times in (1, 12)
     )
-    assert long.p_fast < short.p_fast
+    assert abs(long.p_fast - short.p_fast) < 0.05
 
 
 def test_a_text_of_a_known_kind_is_judged_with_less_doubt(model: DifficultyModel) -> None:

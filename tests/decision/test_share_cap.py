@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.decision.share_cap import ScoreWindow
+from router.decision.share_cap import Decided, ScoreWindow
 
 SHARES = st.sampled_from([0.0, 0.01, 0.1, 0.29, 0.5, 0.9, 1.0])
 
@@ -53,3 +53,22 @@ def test_at_most_the_share_reaches_the_cut(reference: list[float], scores: list[
     cut = window.cut(share)
     if cut is not None and len(scores) >= 20:
         assert sum(score >= cut for score in scores[-20:]) <= share * 20 + 1e-9
+
+
+def test_nothing_is_refused_while_fewer_went_deep_than_the_cap_allows() -> None:
+    window = ScoreWindow([0.0, 0.1, 0.2])
+    assert window.cap(0.1) is None
+    window.add(0.9, is_deep=True)
+    assert window.cap(0.1) == window.cut(0.1)
+    for _ in range(10):
+        window.add(0.0)
+    assert window.deep_share == pytest.approx(1 / 11)
+    assert window.cap(0.1) is None
+    assert window.cap(0.0) == math.inf
+
+
+def test_it_begins_with_what_was_decided_before() -> None:
+    recent = [Decided(0.5, True)] * 200 + [Decided(0.0, False)] * 800
+    window = ScoreWindow([0.9], recent=recent)
+    assert window.deep_share == pytest.approx(0.2)
+    assert window.cut(0.1) == math.nextafter(0.5, 1.0)

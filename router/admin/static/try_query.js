@@ -19,7 +19,7 @@
   const WHY = {
     below_threshold: (d) => `its score ${d.score.toFixed(3)} is below every threshold`,
     above_threshold: (d) => `its score ${d.score.toFixed(3)} reaches ${d.threshold.toFixed(3)}`,
-    share_cap: (d) => `its score ${d.score.toFixed(3)} would do, but needier queries use up the share of ${d.max_deep_share}`,
+    share_cap: (d) => `its score ${d.score.toFixed(3)} would do, but of the last queries more than the share of ${d.max_deep_share} went deep, and this one is not among the neediest`,
     follow_up: () => "it follows up on a question that needs it",
     pushback: () => "the answer before was not accepted",
     capability: () => "the wanted tier cannot take it",

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.model import DifficultyModel
-from classifier.rows import ReadFeatures, read
+from classifier.rows import ReadFeatures
 from classifier.training import metrics, recipe
 from classifier.training.adapt import Example, adapt_to_examples, gather_outcomes, recalibrate
 from classifier.training.corpus import Corpus
 from classifier.training.inherited import InheritedModel
 from classifier.training.ranking import as_model, mix_with_base, own_ranking
 from classifier.training.trials import Pair, group_of
-from classifier.types import Abilities, Turn
+from classifier.types import Z95, Abilities, Turn
 
 Array = npt.NDArray[np.float64]
 Log = Callable[[str], None]
@@ -63,7 +63,7 @@ def compare(taught: Corpus, log: Log, draws: int = DRAWS) -> None:
                 values = np.array([each.get(name, each["own ranking"]) for each in found])
                 apart = values[:, 0] - np.array([each["own ranking"][0] for each in found])
                 gap, need = values.mean(axis=0)
-                error = 1.96 * apart.std(ddof=1) / len(apart) ** 0.5
+                error = Z95 * apart.std(ddof=1) / len(apart) ** 0.5
                 log(f"| {name} | {gap:.3f} | {need:.3f} | {apart.mean():+.3f} ± {error:.3f} |")
 
 
@@ -79,7 +79,7 @@ def _hidden(taught: Corpus, count: int, draw: int, pairs: Sequence[Pair]) -> lis
     parameters, abilities = recipe.fit(replace(taught, scores=scores).where(keep), with_lengths=False)
     base = DifficultyModel(parameters, version="trial", abilities=abilities)
     at = at[np.isfinite(taught.scores[np.ix_(at, columns)]).all(axis=1)]
-    seen = [read((Turn("user", taught.queries[row].text),)) for row in at]
+    seen = [base.read((Turn("user", taught.queries[row].text),)) for row in at]
     return [_Hidden(base, seen, *(taught.scores[at, taught.column(name)] for name in pair)) for pair in pairs]
 
 

@@ -17,11 +17,13 @@ from classifier.training import bars, corpus, evaluate, metrics, studies, trials
 from classifier.training.trials import HEADLINE, Trial
 from classifier.types import Turn
 from scripts.benchmarks.charts import Line, chart
-from scripts.benchmarks.routing_quality import choices_on_train, learning_curve
+from scripts.benchmarks.pages import RECORDED, put
+from scripts.benchmarks.routing_quality import chat_outcomes, choices_on_train, consumer, learning_curve
 from scripts.benchmarks.routing_quality.findings import INTRODUCTION, TRIED
 
 log = logging.getLogger("scripts.benchmarks.routing_quality.report")
 DRAWS = 5
+CONSUMER = "what people ask"
 
 
 def by_answer_type(tried: Sequence[Trial]) -> list[str]:
@@ -127,6 +129,8 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
         INTRODUCTION.format(version=model.version),
         "## Figures and bars\n",
         "\n".join(["| measure | found | bar | |", "|---|---|---|---|", *map(str, found_bars)]),
+        "\n## What people ask\n",
+        "\n".join((f"<!-- {CONSUMER} -->", consumer_section(model, rows), "<!-- end -->")),
         "\n## Cost against quality\n",
         "\n\n".join(draw(tried, directory)),
         "\n## Every pair, with controls (cross-fitted)\n",
@@ -150,6 +154,14 @@ def measure(rows: corpus.Corpus, model: DifficultyModel, docs: Path) -> str:
         "\n" + TRIED,
     ]
     return "\n".join(sections)
+
+
+def consumer_section(model: DifficultyModel, rows: corpus.Corpus) -> str:
+    """The written queries kept apart, AlpacaEval, and recorded outcomes of chat prompts."""
+    chat = RECORDED / "consumer"
+    parts = [consumer.INTRODUCTION, "\n".join(consumer.measure(model, chat / "prompts.parquet"))]
+    parts += [chat_outcomes.INTRODUCTION, "\n".join(chat_outcomes.measure(model, rows, chat))]
+    return "\n\n".join(parts)
 
 
 def _of_folds(tried: Sequence[Trial], baseline: Mapping[int, studies.Baseline]) -> list[str]:
@@ -211,9 +223,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--docs", type=Path, default=Path("docs/measured"), help="where the page and charts go")
     parser.add_argument(
         "--only",
-        choices=["cpu", "learning-curve"],
+        choices=["cpu", "learning-curve", "consumer"],
         help="write nothing; print what an estimate costs in CPU time, memory and loading, "
-        "or how the ranking grows with the queries taught",
+        "or how the ranking grows with the queries taught; or put what people ask into the page anew",
     )
     parser.add_argument(
         "--settle",
@@ -227,6 +239,9 @@ def main(arguments: list[str] | None = None) -> int:
     except corpus.CorpusMissing as error:
         log.error("%s", error)
         return 2
+    if options.only == "consumer":
+        put("routing-quality.md", CONSUMER, consumer_section(artifact.load(), rows))
+        return 0
     if options.only == "learning-curve":
         learning_curve.draw(rows, log.info)
         return 0

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_length_says_nothing_about_the_level() -> None:
 def test_every_level_occurs_at_every_length() -> None:
     lengths = np.array([len(query.asked) for query in QUERIES])
     edges = np.quantile(lengths, (0, 0.2, 0.4, 0.6, 0.8, 1))
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         levels = Counter(query.level for query, length in zip(QUERIES, lengths, strict=True) if low <= length <= high)
         assert min(levels[level] for level in range(5)) >= 30
 

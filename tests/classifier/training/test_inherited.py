@@ -3,7 +3,7 @@ import pytest
 
 from classifier import artifact
 from classifier.model import DifficultyModel
-from classifier.rows import ReadFeatures, read
+from classifier.rows import ReadFeatures
 from classifier.training.adapt import Example, adapt_to_examples, gather_outcomes
 from classifier.training.inherited import InheritedModel, merge_vocabularies, words_of
 from classifier.training.ranking import as_model, mix_with_base, own_ranking
@@ -24,7 +24,7 @@ def an_exam(count: int) -> list[ReadFeatures]:
     )
     options = "\nA. it rises\nB. it falls\nC. it stays the same\nD. none of the above"
     return [
-        read((Turn("user", f"Which of the following is true of the {asked[at % 4]} at {at} degrees?{options}"),))
+        BASE.read((Turn("user", f"Which of the following is true of the {asked[at % 4]} at {at} degrees?{options}"),))
         for at in range(count)
     ]
 

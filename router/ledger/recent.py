@@ -1,0 +1,76 @@
+"""The last real decisions that a score made, of all workers: what a share cap starts from and what it is held against.
+
+Made-up rows are no traffic and are left out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+from sqlalchemy import Engine, select
+
+from router.database.tables import LabelText, Request
+from router.types import Reason, Tier
+
+MOST_READ = 4_000
+# A client's wish or a budget decided the others; what a score decided and a cap refused was still an `auto` query.
+BY_SCORE = (
+    Reason.BELOW_THRESHOLD,
+    Reason.ABOVE_THRESHOLD,
+    Reason.SHARE_CAP,
+    Reason.BUDGET_SPENT,
+    Reason.CAPABILITY,
+    Reason.FOLLOW_UP,
+    Reason.PUSHBACK,
+    Reason.EXPLORED,
+    Reason.FALLBACK,
+)
+
+
+class RecentDecision(NamedTuple):
+    """One decision as the books have it."""
+
+    segment: str
+    score: float
+    is_deep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecentSnapshot:
+    """Decisions by the classifier that scored them, oldest first; `generation` moves with every change."""
+
+    generation: int = 0
+    by_classifier: Mapping[str, Sequence[RecentDecision]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class RecentDecisions:
+    """Follows the books from the shipping thread; `tell` takes each new snapshot."""
+
+    def __init__(self, engine: Engine, tell: Callable[[RecentSnapshot], None] = lambda snapshot: None) -> None:
+        self._engine = engine
+        self._tell = tell
+        self._last: str | None = None
+        self.snapshot = RecentSnapshot()
+
+    def refresh(self) -> None:
+        """Read the last decisions if there are new ones; raises SQLAlchemyError."""
+        newest = select(Request.id).order_by(Request.id.desc()).limit(1)
+        with self._engine.connect() as connection:
+            last = connection.scalar(newest)
+            if last == self._last:
+                return
+            labels = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
+            rows = connection.execute(
+                select(Request.segment_id, Request.classifier_id, Request.score, Request.first_tier)
+                .where(Request.synthetic.is_(False), Request.reason.in_(BY_SCORE))
+                .order_by(Request.id.desc())
+                .limit(MOST_READ)
+            ).all()
+        by_classifier: dict[str, list[RecentDecision]] = {}
+        for row in reversed(rows):
+            decided = RecentDecision(labels[row.segment_id], row.score, row.first_tier is not Tier.FAST)
+            by_classifier.setdefault(labels[row.classifier_id], []).append(decided)
+        self._last = last
+        self.snapshot = RecentSnapshot(self.snapshot.generation + 1, MappingProxyType(by_classifier))
+        self._tell(self.snapshot)
