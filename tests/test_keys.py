@@ -5,16 +5,16 @@ import pytest
 from sqlalchemy import Engine, create_engine, select
 
 from router import keys
-from router.database import schema
 from router.database.tables import ApiKey
 from router.errors import Unavailable
 from router.keys import KEY_PREFIX, NEW_KEY_SCOPES, KeyRing, Scope, WrongKey, hash_of
 from router.types import Tier
+from tests.builders.databases import open_books
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = schema.ready_engine(f"sqlite:///{tmp_path}/books.db")
+    made = open_books(f"sqlite:///{tmp_path}/books.db")
     yield made
     made.dispose()
 

@@ -4,7 +4,7 @@ from typing import cast
 
 from classifier.model import DifficultyModel
 from router.admin.queries import health
-from router.database import schema
+from tests.builders.databases import open_books
 from tests.builders.dispatchers import FixedModel
 from tests.builders.traffics import a_world, store
 
@@ -16,7 +16,7 @@ class Other(FixedModel):
 def test_scores_of_another_classifier_are_not_held_against_this_ones_reference(
     sqlite_url: str,
 ) -> None:
-    engine = schema.ready_engine(sqlite_url)
+    engine = open_books(sqlite_url)
     store(engine, a_world(300).traffic)
     counts = [health.scores(engine, cast(DifficultyModel, model)).drift.count for model in (Other(), FixedModel())]
     engine.dispose()

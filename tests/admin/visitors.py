@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from router.admin import registry
 from router.app import create
 from tests.api.service import settings_of
+from tests.builders.databases import lay_out
 
 SECRETS = {"TIERWISE_ADMIN_SECRET": "open sesame", "TIERWISE_VIEWER_SECRET": "only looking"}
 URL = "http://127.0.0.1:8080"
@@ -34,7 +35,9 @@ class Plane:
 @contextmanager
 def plane(directory: Path, **changes: Any) -> Iterator[Plane]:
     """Run the whole app with secrets of both roles, books in a directory."""
-    app = create(settings_of(directory, **changes), SECRETS)
+    settings = settings_of(directory, **changes)
+    lay_out(settings.database_url)
+    app = create(settings, SECRETS)
     lifespan = app.router.lifespan_context(app)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(lifespan):
         yield Plane(app, portal, directory)

@@ -21,6 +21,7 @@ from router.keys import NEW_KEY_SCOPES, Scope
 from router.ledger.export import COLUMNS, lines
 from router.settings import Settings
 from router.types import Tier
+from tests.builders.databases import lay_out
 from tests.waiting import PATIENCE_S, soon
 
 CHAT = "/v1/chat/completions"
@@ -122,6 +123,7 @@ class Service:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Service]:
     """Start a service, and stop it so that everything is booked."""
+    lay_out(settings.database_url)
     app = create(settings, {})
     engine = schema.ready_engine(settings.database_url)
     try:

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from router.database import schema
 from router.pacing.multipliers import INTERVAL_US, LAG_US, Multipliers
 from router.policies.versions import in_force
+from tests.builders.databases import open_books
 from tests.builders.traffics import a_world, store
 from tests.commands.conftest import Command
 
@@ -19,7 +19,7 @@ def paced(tierwise: Command) -> Command:
     """The command, after a minute in which the margin was missed."""
     tierwise("policy", "propose", "--set", "min_margin=0.9", "--set", "pacing=on")
     tierwise("policy", "activate", "2")
-    engine = schema.ready_engine("sqlite:///var/tierwise.db")
+    engine = open_books("sqlite:///var/tierwise.db")
     first_ms = 28_333_334 * 60_000
     store(engine, a_world(60).traffic, first_ms)
     policy, now_us = in_force(engine), first_ms * 1_000 + INTERVAL_US + LAG_US
@@ -50,7 +50,7 @@ def test_where_nothing_is_paced_nothing_is_shown(tierwise: Command) -> None:
 
 
 def test_a_solution_is_held_against_what_came(tierwise: Command) -> None:
-    engine = schema.ready_engine("sqlite:///books.db")
+    engine = open_books("sqlite:///books.db")
     store(engine, a_world(1_500).traffic)
     with open("tierwise.toml", "w") as file:
         file.write('database_url = "sqlite:///books.db"')

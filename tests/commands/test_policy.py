@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from router.database import schema
 from tests.admin.operators import signed_in
 from tests.api.service import serving, settings_of
+from tests.builders.databases import open_books
 from tests.builders.traffics import a_world, store
 from tests.commands.conftest import Command
 
@@ -83,7 +83,7 @@ def busy(tierwise: Command) -> Command:
     """The command, with a past to look at."""
     tierwise("policy", "propose", "--set", "reasoning_threshold=0.3", "--set", "parallel_threshold=0.15")
     tierwise("policy", "activate", "2")
-    engine = schema.ready_engine("sqlite:///var/tierwise.db")
+    engine = open_books("sqlite:///var/tierwise.db")
     store(engine, a_world(1_500).traffic)
     engine.dispose()
     return tierwise
@@ -152,7 +152,7 @@ def is_figure(name: str) -> bool:
 
 
 def test_quality_is_not_claimed_without_evidence(tierwise: Command) -> None:
-    engine = schema.ready_engine("sqlite:///books.db")
+    engine = open_books("sqlite:///books.db")
     store(engine, a_world(300, rated=0.1).traffic)
     engine.dispose()
     Path("tierwise.toml").write_text('database_url = "sqlite:///books.db"')

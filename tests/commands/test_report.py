@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from router.database import schema
 from router.ledger.export import COLUMNS
 from router.types import Tier
+from tests.builders.databases import open_books
 from tests.commands.conftest import Command
 from tests.reports.books import a_booked_request, book
 
@@ -32,7 +32,7 @@ FIGURES = {
 def books(here: Path) -> Iterator[Engine]:
     """Books where commands look for them."""
     (here / "var").mkdir()
-    engine = schema.ready_engine(f"sqlite:///{here}/var/tierwise.db")
+    engine = open_books(f"sqlite:///{here}/var/tierwise.db")
     fast = a_booked_request(segment="plus")
     deep = a_booked_request(tier=Tier.REASONING, costs=[20_000_000], models=["openai/big"])
     book(engine, here / "var", fast, deep)

@@ -13,11 +13,11 @@ from classifier import artifact
 from classifier.artifact import ArtifactError
 from classifier.model import DifficultyModel
 from classifier.types import Turn
-from router.database import schema
 from router.database.learning_tables import Artifact
 from router.learning.artifacts import Artifacts, blob_of, card_of, export, list_all, pack, store, unpack
 from router.policies import versions
 from tests.api.service import CHAT, Service, serving, settings_of
+from tests.builders.databases import open_books
 from tests.waiting import soon
 
 SHIPPED = artifact.load()
@@ -33,7 +33,7 @@ def an_adapted(version: str = "adapted-1", level: float = -2.0) -> DifficultyMod
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = schema.ready_engine(f"sqlite:///{tmp_path}/books.db")
+    engine = open_books(f"sqlite:///{tmp_path}/books.db")
     yield engine
     engine.dispose()
 

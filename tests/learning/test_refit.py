@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from classifier.training.holdout import FEWEST_PAIRS, HoldoutVerdict, compare_on_holdout
 from classifier.types import Abilities, Turn
 from router.cli import app
-from router.database import schema
 from router.decision.policy import Policy
 from router.learning import artifacts, labels
 from router.learning.examples import examples_of
@@ -22,6 +21,7 @@ from router.learning.refit import FEWEST_LABELS, NotEnoughEvidence, Refit, refit
 from router.learning.refit_card import card
 from router.policies import versions
 from router.reports.window import Window
+from tests.builders.databases import open_books
 from tests.builders.taught import BASE, NOON, Told, book, some_duels, some_texts
 
 EVERYTHING = Window(None, None, UTC)
@@ -29,7 +29,7 @@ EVERYTHING = Window(None, None, UTC)
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = schema.ready_engine(f"sqlite:///{tmp_path_factory.mktemp('taught')}/books.db")
+    engine = open_books(f"sqlite:///{tmp_path_factory.mktemp('taught')}/books.db")
     book(engine, some_duels(480))
     yield engine
     engine.dispose()
@@ -135,7 +135,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_the_command_stores_shows_and_proposes(config: Path, tmp_path: Path) -> None:
-    engine = schema.ready_engine(f"sqlite:///{tmp_path}/books.db")
+    engine = open_books(f"sqlite:///{tmp_path}/books.db")
     book(engine, some_duels(440))
     run = CliRunner()
     since = ["--since", "2027-01-01", "--config", str(config)]
@@ -158,7 +158,7 @@ def test_the_command_stores_shows_and_proposes(config: Path, tmp_path: Path) -> 
 
 
 def test_the_command_says_when_there_is_not_enough(config: Path, tmp_path: Path) -> None:
-    engine = schema.ready_engine(f"sqlite:///{tmp_path}/books.db")
+    engine = open_books(f"sqlite:///{tmp_path}/books.db")
     book(engine, [Told("How tall is it?", rating=1)], NOON)
     engine.dispose()
     done = CliRunner().invoke(app, ["train", "--from-ledger", "--since", "2027-01-01", "--config", str(config)])

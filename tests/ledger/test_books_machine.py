@@ -1,7 +1,6 @@
 """The law of the books: whatever happens, every announced call is booked once, with its amount or with its hold."""
 
 import tempfile
-from functools import cache
 from pathlib import Path
 
 from hypothesis import settings
@@ -9,26 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 from sqlalchemy import select
 
-from router.database import schema
 from router.database.tables import Call, Request
 from router.ledger.entries import CallResult, Entry
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from router.types import CallStatus, Outcome, Precision
+from tests.builders.databases import open_books
 from tests.ledger.builders import USAGE, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # crashes of a process, not of a disk: no need to sync one
 amounts = st.integers(min_value=0, max_value=10**15)
-
-
-@cache
-def empty_books() -> bytes:
-    """A migrated database, made once: an example should not wait for it."""
-    with tempfile.TemporaryDirectory(prefix="tierwise-machine") as folder:
-        path = Path(folder) / "books.db"
-        engine = schema.ready_engine(f"sqlite:///{path}")
-        engine.dispose()
-        return path.read_bytes()
 
 
 class Books(RuleBasedStateMachine):
@@ -42,8 +31,7 @@ class Books(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(prefix="tierwise-machine", dir=MEMORY)
         self.directory = Path(self.folder.name)
         self.clock = FakeClock()
-        (self.directory / "books.db").write_bytes(empty_books())
-        self.engine = schema.ready_engine(f"sqlite:///{self.directory}/books.db")
+        self.engine = open_books(f"sqlite:///{self.directory}/books.db")
         self.holds: dict[tuple[str, int], int | None] = {}
         self.results: dict[tuple[str, int], CallResult] = {}
         self.opened: set[str] = set()

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from router.commands import ledger, prices
-from router.database import schema
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
+from tests.builders.databases import open_books
 from tests.ledger.builders import FakeClock, spool_requests
 
 
@@ -27,7 +27,7 @@ class Operator:
 
 @pytest.fixture
 def operator(tmp_path: Path, sqlite_url: str, spool: Spool, clock: FakeClock) -> Iterator[Operator]:
-    engine = schema.ready_engine(sqlite_url)
+    engine = open_books(sqlite_url)
     spool_requests(spool, 2)
     Shipper(spool, engine, clock=clock).turn()
     config = tmp_path / "tierwise.toml"
@@ -50,7 +50,7 @@ def test_verify_says_sound_and_exits_with_zero(operator: Operator) -> None:
 
 
 def test_verify_exits_with_one_on_a_break(operator: Operator, sqlite_url: str) -> None:
-    engine = schema.ready_engine(sqlite_url)
+    engine = open_books(sqlite_url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE calls SET cost_nanousd = 0"))
     engine.dispose()

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from router.database import schema
 from router.database.engine import writing
 from router.ledger import lines
 from router.ledger.attribution import RevenueAttribution
 from router.ledger.cells import CALL_FACTS, REQUEST_KEYS
 from router.ledger.rows import CallRow, RequestRow
 from router.ledger.store import insert_new
+from tests.builders.databases import open_books
 
 NOON_MS = 1_780_000_000_000
 ID = bytes.fromhex(f"{NOON_MS:012x}7{0:019x}")
@@ -40,7 +40,7 @@ TOKENS = {
 
 @pytest.fixture
 def page(tmp_path: Path) -> lines.Lines:
-    engine = schema.ready_engine(f"sqlite:///{tmp_path}/books.db")
+    engine = open_books(f"sqlite:///{tmp_path}/books.db")
     try:
         return _page_of(engine)
     finally:

@@ -10,13 +10,13 @@ from sqlalchemy import Engine
 
 from classifier.types import Stakes
 from router.conversation.ads import AdLexicon
-from router.database import schema
 from router.decision.policy import Policy
 from router.ledger import revenue
 from router.ledger.revenue import Assumption, RevenueBook
 from router.pacing.controller import apply_multiplier
 from router.pacing.multipliers import INTERVAL_US, LAG_US, Multipliers
 from router.types import Decision
+from tests.builders.databases import open_books
 from tests.builders.dispatchers import FixedModel, a_dispatcher, an_inference_request
 from tests.builders.traffics import a_world, store
 from tests.tiers.fakes import FakeBooks, FakeProvider, saying
@@ -98,7 +98,7 @@ async def test_pacing_moves_a_whole_segment_and_no_query_by_what_it_earns(
 def test_the_price_of_a_dollar_knows_only_what_a_segment_earned_in_all(tmp_path: Path) -> None:
     found = []
     for name, earned in (("even", np.full(60, 1e-3)), ("one", np.where(np.arange(60) == 7, 60e-3, 0.0))):
-        engine = schema.ready_engine(f"sqlite:///{tmp_path}/{name}.db")
+        engine = open_books(f"sqlite:///{tmp_path}/{name}.db")
         traffic = replace(a_world(60).traffic, revenue_usd=earned, segments=np.zeros(60, np.int64))
         store(engine, traffic, first_ms=FIRST_MS)
         prices = Multipliers(engine, lambda: Policy(1, pacing="on", min_margin=0.3), lambda: MINUTE_LATER_US)

@@ -27,6 +27,7 @@ from router.reports.dimensions import DIMENSIONS
 from router.reports.queries import Filters, Report, costs, sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
+from tests.builders.databases import open_books
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -182,7 +183,7 @@ def same(one: Report, other: Report) -> None:
 @contextmanager
 def new_books(seed: int) -> Iterator[Books]:
     with tempfile.TemporaryDirectory() as directory:
-        engine = schema.ready_engine(f"sqlite:///{directory}/books.db")
+        engine = open_books(f"sqlite:///{directory}/books.db")
         yield Books(engine, seed)
         engine.dispose()
 

@@ -1,13 +1,11 @@
 """One worker moves a price, all follow it; what is not known moves nothing; a restart goes on where it was."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from sqlalchemy import Engine, delete, func, select
 
-from router.database import schema
 from router.database.engine import writing
 from router.database.pace_tables import PaceStep
 from router.database.tables import Call
@@ -22,13 +20,6 @@ from tests.builders.traffics import a_world, store
 MINUTE_US = INTERVAL_US
 FIRST = 28_333_334  # a minute of November 2023
 POLICY = Policy(5, pacing="on", min_margin=0.3)
-
-
-@pytest.fixture
-def engine(empty_url: str) -> Iterator[Engine]:
-    made = schema.ready_engine(empty_url)
-    yield made
-    made.dispose()
 
 
 def requests(cost_usd: float, count: int = 60, earned_usd: float = 1e-3) -> Traffic:

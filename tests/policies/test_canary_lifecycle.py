@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert, update
 
-from router.database import schema
 from router.database.engine import writing
 from router.database.learning_tables import Artifact
 from router.decision.policy import Policy
@@ -28,6 +27,7 @@ from router.policies.versions import (
     view_of,
 )
 from router.settings import PolicySettings, ReasoningSettings
+from tests.builders.databases import open_books
 from tests.builders.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
 REWIRED = WIRING.model_copy(update={"reasoning": ReasoningSettings(model="openai/larger")})
@@ -35,7 +35,7 @@ REWIRED = WIRING.model_copy(update={"reasoning": ReasoningSettings(model="openai
 
 @pytest.fixture
 def engine(sqlite_url: str) -> Iterator[Engine]:
-    made = schema.ready_engine(sqlite_url)
+    made = open_books(sqlite_url)
     import_dials(made, PolicySettings().model_dump(), 1)
     yield made
     made.dispose()
@@ -168,7 +168,7 @@ def test_what_is_in_force_or_unknown_or_too_late_is_not_tried(engine: Engine) ->
 
 
 def test_before_anything_is_in_force_there_is_nothing_to_compare_with(sqlite_url: str) -> None:
-    engine = schema.ready_engine(sqlite_url)
+    engine = open_books(sqlite_url)
     with pytest.raises(WrongPolicy, match="no version is in force"):
         canary_lifecycle.start(engine, proposed(engine), 0.1, WIRING, ADA)
     engine.dispose()
@@ -279,7 +279,7 @@ def test_a_canary_that_passed_under_another_configuration_waits(engine: Engine) 
 
 
 def test_of_many_who_start_at_once_one_does(empty_url: str) -> None:
-    engine = schema.ready_engine(empty_url)
+    engine = open_books(empty_url)
     import_dials(engine, PolicySettings().model_dump(), 1)
     versions = [proposed(engine, 0.4 + place / 100) for place in range(4)]
     done = all_at_once(lambda version: canary_lifecycle.start(engine, version, 0.1, WIRING, ADA), versions)
@@ -289,7 +289,7 @@ def test_of_many_who_start_at_once_one_does(empty_url: str) -> None:
 
 
 def test_workers_on_one_database_follow_together(empty_url: str) -> None:
-    here, there = schema.ready_engine(empty_url), schema.ready_engine(empty_url)
+    here, there = open_books(empty_url), open_books(empty_url)
     import_dials(here, PolicySettings().model_dump(), 1)
     books = PolicyBook(here), PolicyBook(there)
     held = books[1].snapshot.choose(5)

@@ -15,12 +15,13 @@ from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
 from router.policies.versions import PolicyAction, PolicyBook, PolicyState, import_dials, in_force
 from router.settings import ParallelSettings, PolicySettings
+from tests.builders.databases import open_books
 from tests.builders.proposals import ADA, BOB, WIRING, all_at_once, proposed
 
 
 @pytest.fixture
 def engine(sqlite_url: str) -> Iterator[Engine]:
-    made = schema.ready_engine(sqlite_url)
+    made = open_books(sqlite_url)
     import_dials(made, PolicySettings().model_dump(), 1)
     yield made
     made.dispose()
@@ -163,7 +164,7 @@ def test_acts_have_an_author_and_notes_an_end(actor: tuple[str, str]) -> None:
 
 
 def test_of_many_who_activate_at_once_one_does(empty_url: str) -> None:
-    engine = schema.ready_engine(empty_url)
+    engine = open_books(empty_url)
     import_dials(engine, PolicySettings().model_dump(), 1)
     versions = [proposed(engine, 0.4 + place / 100) for place in range(4)]
     done = all_at_once(lambda version: lifecycle.activate(engine, version, WIRING, ADA), versions)

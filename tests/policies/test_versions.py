@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from router.database import schema
 from router.database.engine import writing
 from router.database.tables import PolicyVersion
 from router.decision.policy import DIALS
@@ -22,6 +21,7 @@ from router.policies.versions import (
     policy_of_file,
 )
 from router.settings import PolicySettings
+from tests.builders.databases import open_books
 
 # As if `explore` had come in a later release than the others: new policies get .01, stored versions had none.
 LATER = {**DIALS, "explore": replace(DIALS["explore"], stored_default=0.0)}
@@ -29,7 +29,7 @@ LATER = {**DIALS, "explore": replace(DIALS["explore"], stored_default=0.0)}
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = schema.ready_engine(f"sqlite:///{tmp_path}/books.db")
+    made = open_books(f"sqlite:///{tmp_path}/books.db")
     yield made
     made.dispose()
 

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from router.cli import app
 from router.commands.report import report as report_command
-from router.database import schema
 from router.ledger import rollups
 from router.reports import page as pages
 from router.reports.costs import Costs, middle_nanousd
@@ -24,6 +23,7 @@ from router.reports.figures import definitions
 from router.reports.standing import FullReport, full_report
 from router.reports.window import Window
 from router.types import DAY_US, Tier
+from tests.builders.databases import open_books
 from tests.ledger.builders import NOON
 from tests.reports.books import a_booked_request, book, earn
 
@@ -109,7 +109,7 @@ def test_unknown_is_said_with_its_reason_and_never_shown_as_nothing(sqlite_engin
 
 
 def test_empty_books_and_future_windows_read_well(books: Engine, tmp_path: Path) -> None:
-    empty = schema.ready_engine(f"sqlite:///{tmp_path}/empty.db")
+    empty = open_books(f"sqlite:///{tmp_path}/empty.db")
     assert "no requests in this window" in html(empty)
     empty.dispose()
     future = Window(NOON + 400 * DAY_US, NOON + 500 * DAY_US, UTC)

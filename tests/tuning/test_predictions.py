@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import Engine
 
 from classifier.types import Interval
-from router.database import schema
 from router.policies import lifecycle
 from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
@@ -19,6 +18,7 @@ from router.settings import TierSettings
 from router.tuning import backtest, off_policy, predictions
 from router.tuning.backtest import Backtest
 from router.tuning.traffic import Traffic
+from tests.builders.databases import open_books
 from tests.builders.traffics import LOGGED, a_world, store
 
 BEFORE_MS, AFTER_MS = 1_700_000_000_000, 1_700_100_000_000
@@ -27,7 +27,7 @@ TIERS = TierSettings()
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    return schema.ready_engine(f"sqlite:///{tmp_path}/books.db")
+    return open_books(f"sqlite:///{tmp_path}/books.db")
 
 
 def proposed(engine: Engine, traffic: Traffic) -> int:

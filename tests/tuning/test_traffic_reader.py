@@ -1,6 +1,5 @@
 """What was booked comes back as it was, from either database."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC
 
@@ -9,7 +8,6 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from classifier.types import AnswerType
-from router.database import schema
 from router.database.engine import writing
 from router.database.tables import Adjustment, Run
 from router.reports.window import Window
@@ -19,13 +17,6 @@ from tests.builders.traffics import a_world, store
 
 EVER = Window(None, None, UTC)
 FIRST_MS = 1_700_000_000_000
-
-
-@pytest.fixture
-def engine(empty_url: str) -> Iterator[Engine]:
-    made = schema.ready_engine(empty_url)
-    yield made
-    made.dispose()
 
 
 def test_what_was_booked_is_read_and_shadows_are_not(engine: Engine) -> None:
