@@ -13,7 +13,7 @@ from classifier.rows import ROW_FORMAT, unpack
 from router.database.learning_tables import Duel, DuelDay, FeatureRow
 from tests.api.service import CHAT, Service, serving, settings_of
 
-SUM = [{"role": "user", "content": "What is 17 + 25?"}]
+SUM = [{"role": "user", "content": "My quokka likes mangosteen. What is 17 + 25?"}]
 AGREEING = {
     "fast": {"model": "scripted/solver"},
     "reasoning": {"model": "scripted/solver-think-60ms"},

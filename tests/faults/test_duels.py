@@ -13,7 +13,7 @@ from router.types import CallKind, CallStatus
 from scripts.benchmarks.faults.served import Instance, Place
 from tests.waiting import soon
 
-QUESTION = {"model": "auto", "messages": [{"role": "user", "content": "How much is 17 + 25?"}]}
+QUESTION = {"model": "auto", "messages": [{"role": "user", "content": "What is 17 + 25?"}]}
 
 
 def duelling(directory: Path) -> Place:
