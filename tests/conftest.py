@@ -26,8 +26,30 @@ GROUPS = {
     "classifier/training/test_assessment.py": "assessment",
     "tuning/preview/test_preview.py": "preview",
 }
-# No tests of these places are fast: they start servers, load a model or fit one.
-SLOW = ("e2e", "faults", "providers/embedded", "providers/litellm", "classifier/training", "learning/test_refit.py")
+# No tests of these places are fast: they start servers, load a model, fit one, or compute for a second or more each.
+SLOW = (
+    "admin/test_thresholds.py",
+    "admin/test_try_query.py",
+    "classifier/test_commands.py",
+    "classifier/test_examples.py",
+    "classifier/training",
+    "commands/test_pace.py",
+    "commands/test_policy.py",
+    "commands/test_trials.py",
+    "e2e",
+    "faults",
+    "learning/test_artifacts.py",
+    "learning/test_refit.py",
+    "ledger/test_books_machine.py",
+    "ledger/test_workers.py",
+    "providers/embedded",
+    "providers/litellm",
+    "showcase",
+    "test_house.py",
+    "tuning/preview/test_preview.py",
+    "tuning/test_predictions.py",
+    "tuning/test_solver.py",
+)
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")

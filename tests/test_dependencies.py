@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from zipfile import ZipFile
@@ -38,11 +39,11 @@ def declared(requirements: list[str]) -> set[str]:
     return {canonical(re.split(r"[\[=<>~ ;]", requirement)[0]) for requirement in requirements}
 
 
-def modules_imported(*directories: str) -> set[str]:
-    """The top-level modules of others; environments of real clients have their own."""
-    paths = [path for name in directories for path in (ROOT / name).rglob("*.py") if "isolated" not in path.parts]
-    imported = {module for path in paths for module in _imports(ast.parse(path.read_text(encoding="utf-8")))}
-    return imported - OWN - sys.stdlib_module_names
+@cache
+def modules_imported(directory: str) -> set[str]:
+    """The top-level modules; environments of real clients have their own."""
+    paths = [path for path in (ROOT / directory).rglob("*.py") if "isolated" not in path.parts]
+    return {module for path in paths for module in _imports(ast.parse(path.read_text(encoding="utf-8")))}
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
@@ -53,9 +54,12 @@ def _imports(tree: ast.AST) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
+owners_of_modules = cache(packages_distributions)
+
+
 def distributions_imported(*directories: str) -> set[str]:
-    owners = packages_distributions()
-    return {canonical(owners[module][0]) for module in modules_imported(*directories)}
+    owners, modules = owners_of_modules(), set().union(*map(modules_imported, directories))
+    return {canonical(owners[module][0]) for module in modules - OWN - sys.stdlib_module_names}
 
 
 SERVING = declared(PROJECT["project"]["dependencies"])
@@ -77,8 +81,7 @@ def test_every_declared_package_is_imported_or_needed_for_a_reason() -> None:
 
 
 def test_tests_are_no_library_of_scripts() -> None:
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "scripts").rglob("*.py")]
-    assert "tests" not in {module for tree in trees for module in _imports(tree)}
+    assert "tests" not in modules_imported("scripts")
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-test.lock"])
@@ -94,6 +97,7 @@ def test_a_lock_holds_every_declared_package_with_hashes_and_names_no_index(lock
     assert not re.search("://|index-url", text)
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_what_serves_and_no_texts_tests_or_scripts(tmp_path: Path) -> None:
     for name in SHIPPED:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -60,6 +60,7 @@ def test_thumbs_down_that_come_late_count() -> None:
     assert breached(judge(arms, 0.1, LIMITS)) is Guard.THUMBS_DOWN
 
 
+@pytest.mark.slow
 def test_an_innocent_canary_is_let_be_at_every_look() -> None:
     for seed in range(20):
         dice, arms = np.random.default_rng(seed), Arms()

@@ -56,6 +56,7 @@ def only_row(report: Report) -> dict[str, Any]:
     return row
 
 
+@pytest.mark.slow
 def test_by_any_dimensions_the_rows_add_up_to_the_same_totals(books: Engine) -> None:
     expected = costs(books, ["tier"], ALWAYS).totals().figures()
     assert expected["requests"] == 40

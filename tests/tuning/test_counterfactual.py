@@ -30,6 +30,7 @@ def all_in(traffic: Traffic, rows: np.ndarray, place: int = REASONING) -> Floats
     return np.where(rows[:, None], np.eye(len(TIERS))[place], 0.0)
 
 
+@pytest.mark.slow
 def test_what_moves_across_the_threshold_costs_what_it_costs_and_not_the_mean_of_its_tier() -> None:
     off, missed, naive = [], 0, []
     for seed in range(20):

@@ -24,6 +24,7 @@ def test_the_logging_policy_is_as_good_as_its_ratings() -> None:
     assert found.snips.value == pytest.approx(np.nanmean(world.traffic.rewards), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth() -> None:
     hits = {"ips": 0, "snips": 0, "doubly_robust": 0}
     truth = np.mean([w.truth(backtest.replay(w.traffic, ELSEWHERE))[0] for w in (a_world(20_000, s) for s in (91, 92))])

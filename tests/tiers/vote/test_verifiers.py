@@ -45,6 +45,7 @@ async def test_the_schema_verifier_is_as_good_as_it_says(pool: CheckerPool) -> N
     assert await measured(SchemaVerifier(pool), objects()) == SchemaVerifier.rates
 
 
+@pytest.mark.slow
 async def test_a_pattern_that_never_ends_is_killed_and_rejects_nothing() -> None:
     pool = CheckerPool(timeout_s=2.0)
     assert await pool.fits_schema("a" * 50 + "!", {"type": "string", "pattern": "^(a+)+$"}) is None
