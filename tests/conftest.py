@@ -26,48 +26,71 @@ GROUPS = {
     "classifier/training/test_assessment.py": "assessment",
     "tuning/preview/test_preview.py": "preview",
 }
-# No tests of these places are fast: they start servers, load a model, fit one, or compute for a second or more each.
+# No tests of these places are fast: they start servers, load a model or fit one, or compute for seconds.
 SLOW = (
-    "admin/test_thresholds.py",
-    "admin/test_try_query.py",
+    "admin",
+    "benchmarks",
+    "canary/test_monitor.py",
     "classifier/test_commands.py",
     "classifier/test_examples.py",
     "classifier/training",
-    "commands/test_pace.py",
-    "commands/test_policy.py",
-    "commands/test_trials.py",
+    "commands",
     "e2e",
     "faults",
     "learning/test_artifacts.py",
     "learning/test_refit.py",
     "ledger/test_books_machine.py",
+    "ledger/test_rollups.py",
     "ledger/test_workers.py",
+    "migrations",
+    "policies/test_canary_lifecycle.py",
     "providers/embedded",
     "providers/litellm",
+    "reports/test_formats.py",
     "showcase",
+    "test_dependencies.py",
     "test_house.py",
+    "test_said_once.py",
     "tuning/preview/test_preview.py",
+    "tuning/test_backtest.py",
     "tuning/test_predictions.py",
     "tuning/test_solver.py",
 )
+# Nor is a test that asks for one of these: a whole service, or two.
+SERVICES = {"fresh", "service", "workers"}
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("house")
+settings.register_profile("fast", settings.get_profile("house"), max_examples=25)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples of each law where it has to go fast."""
+    settings.load_profile("fast" if config.option.markexpr == "fast" else "house")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what a run of the fast tests leaves out."""
+    return True if config.option.markexpr == "fast" and place_of(collection_path).startswith(SLOW) else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is fast, and what must stay together."""
     for item in items:
-        place = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
+        place = place_of(item.path)
         if group := next((group for start, group in GROUPS.items() if place.startswith(start)), None):
             item.add_marker(pytest.mark.xdist_group(group))
-        if not (place.startswith(SLOW) or item.get_closest_marker("slow") or needs_postgresql(item)):
+        if not (place.startswith(SLOW) or item.get_closest_marker("slow") or needs_a_server(item)):
             item.add_marker("fast")
 
 
-def needs_postgresql(item: pytest.Item) -> bool:
-    """Tell whether a test has a server started: it asks for one, or is run once on each kind of database."""
-    asked, callspec = getattr(item, "fixturenames", ()), getattr(item, "callspec", None)
+def place_of(path: Path) -> str:
+    """Where a file is below this directory."""
+    return path.relative_to(HERE).as_posix() if path.is_relative_to(HERE) else ""
+
+
+def needs_a_server(item: pytest.Item) -> bool:
+    """Tell whether a test needs a whole service, or PostgreSQL: by name, or as one of two kinds of database."""
+    asked, callspec = set(getattr(item, "fixturenames", ())), getattr(item, "callspec", None)
     parameters = callspec.params.values() if callspec is not None else ()
-    return "postgresql" in parameters or any("postgresql" in name for name in asked)
+    return bool(asked & SERVICES) or "postgresql" in parameters or any("postgresql" in name for name in asked)

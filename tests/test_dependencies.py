@@ -97,7 +97,6 @@ def test_a_lock_holds_every_declared_package_with_hashes_and_names_no_index(lock
     assert not re.search("://|index-url", text)
 
 
-@pytest.mark.slow
 def test_a_wheel_holds_what_serves_and_no_texts_tests_or_scripts(tmp_path: Path) -> None:
     for name in SHIPPED:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

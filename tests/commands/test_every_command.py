@@ -4,6 +4,7 @@ import pytest
 import typer
 
 from router.cli import app
+from tests.builders.databases import lay_out
 from tests.commands.conftest import Command
 
 COMMANDS = {
@@ -42,6 +43,11 @@ COMMANDS = {
     "db/upgrade",
     "db/check",
 }
+
+
+@pytest.fixture(autouse=True)
+def books(here: Path) -> None:
+    lay_out("sqlite:///var/tierwise.db")
 
 
 def known() -> set[str]:

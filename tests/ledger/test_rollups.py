@@ -220,7 +220,6 @@ def step(books: Books, what: str, value: int) -> None:
             rollups.refresh(books.engine, books.dice.choice([(SPRING_MS + DAY_MS) * 1_000, LONG_AFTER_US]), value)
 
 
-@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, min_size=3, max_size=25), st.integers(0, 2**32))
 def test_reports_equal_the_lines_whatever_happens_and_however_often_it_is_refreshed(

@@ -104,7 +104,6 @@ def test_another_policy_costs_what_it_would_have(changes: dict[str, float]) -> N
     assert figure.low <= world.truth(chances)[1] <= figure.high
 
 
-@pytest.mark.slow
 def test_intervals_of_cost_cover_the_truth() -> None:
     policy, hits = replace(LOGGED, reasoning_threshold=0.2), 0
     # The truth of requests of the same kind, not of these very ones.
