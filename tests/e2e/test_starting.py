@@ -55,10 +55,13 @@ class Place:
             if limit_bytes is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
+        known = environment() | env
+        if limit_bytes is not None:
+            known.pop("COVERAGE_PROCESS_CONFIG", None)  # what is measured would be too large a file too
         return subprocess.run(
             [TIERWISE, *command],
             cwd=self.directory,
-            env=environment() | env,
+            env=known,
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,

@@ -22,7 +22,7 @@ def test_every_page_looks_right(open_page: Callable[..., Page], demo: Demo, widt
     found = []
     for listed in PAGES:
         page.emulate_media(color_scheme="light")
-        page.goto(f"{demo.url}/admin/{listed.name}")
+        page.goto(f"{demo.url}/admin/{listed.address}")
         settled(page)
         found += [f"{listed.name}: {problem}" for problem in (*_grave(page), *_too_wide(page), *said)]
         page.emulate_media(color_scheme="dark")
