@@ -68,7 +68,11 @@ class Metered(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct):
-    """One answer of a completion; `tool_calls` and `logprobs` in OpenAI's shape."""
+    """One answer of a completion; `tool_calls` and `logprobs` in OpenAI's shape.
+
+    `thinking_blocks` is signed thinking that its family wants back as it was (`router.providers.thinking_blocks`);
+    the same thinking is in `reasoning` as text.
+    """
 
     index: int = 0
     content: str | None = None
@@ -77,6 +81,8 @@ class Choice(msgspec.Struct):
     tool_calls: list[dict[str, Any]] | None = None
     logprobs: dict[str, Any] | None = None
     finish_reason: str = "stop"
+    thinking_blocks: list[dict[str, Any]] | None = None
+    stop_sequence: str | None = None  # the client's word that ended it, where the provider says which
 
 
 class Completion(msgspec.Struct):
@@ -92,7 +98,10 @@ class Completion(msgspec.Struct):
 
 
 class Delta(msgspec.Struct):
-    """One step of a streamed answer; every field may be empty. Usage may come with or without other content."""
+    """One step of a streamed answer; every field may be empty. Usage may come with or without other content.
+
+    `thinking_blocks` are pieces: a block's text beside `reasoning`, then its signature, which ends it.
+    """
 
     index: int = 0
     content: str | None = None
@@ -106,6 +115,8 @@ class Delta(msgspec.Struct):
     service_tier: str | None = None
     system_fingerprint: str | None = None
     dropped: list[str] | None = None
+    thinking_blocks: list[dict[str, Any]] | None = None
+    stop_sequence: str | None = None
 
 
 class Provider(Protocol):

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from router.providers.base import Choice, Completion, Delta
+from router.providers.thinking_blocks import add_pieces
 
 
 async def collect(deltas: AsyncIterator[Delta], provider_model: str) -> Completion:
@@ -21,10 +22,21 @@ def fold(deltas: Iterable[Delta], provider_model: str) -> Completion:
         completion.service_tier = delta.service_tier or completion.service_tier
         completion.system_fingerprint = delta.system_fingerprint or completion.system_fingerprint
         completion.dropped = delta.dropped or completion.dropped
-        if delta.content or delta.reasoning or delta.refusal or delta.tool_calls or delta.finish_reason:
+        if _says_anything(delta):
             _add(choices.setdefault(delta.index, Choice(index=delta.index)), delta)
     completion.choices = [choices[index] for index in sorted(choices)]
     return completion
+
+
+def _says_anything(delta: Delta) -> bool:
+    return bool(
+        delta.content
+        or delta.reasoning
+        or delta.refusal
+        or delta.tool_calls
+        or delta.finish_reason
+        or delta.thinking_blocks
+    )
 
 
 def _add(choice: Choice, delta: Delta) -> None:
@@ -39,6 +51,10 @@ def _add(choice: Choice, delta: Delta) -> None:
         _add_tool_call(choice.tool_calls, part)
     if delta.logprobs:
         _add_logprobs(choice, delta.logprobs)
+    if delta.thinking_blocks:
+        choice.thinking_blocks = choice.thinking_blocks or []
+        add_pieces(choice.thinking_blocks, delta.thinking_blocks)
+    choice.stop_sequence = delta.stop_sequence or choice.stop_sequence
     choice.finish_reason = delta.finish_reason or choice.finish_reason
 
 
