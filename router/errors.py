@@ -26,8 +26,32 @@ never carry secrets, prompts or stack traces.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 CONTEXT_TOO_LONG = "context_length_exceeded"  # the `code` of a conversation that no model can take
+CONTENT_FILTER = "content_filter"  # the `code` of what a provider does not answer on grounds of policy
+
+
+class Cause(StrEnum):
+    """Why a call failed: a closed list, stored with the call."""
+
+    CREDENTIALS = "credentials"  # the key, or what it may be used for
+    NO_CREDIT = "no_credit"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    BAD_REQUEST = "bad_request"
+    NOT_FOUND = "not_found"  # the model, or the address
+    CONTENT_FILTER = "content_filter"
+    CONTEXT_TOO_LONG = "context_too_long"
+    UNREACHABLE = "unreachable"
+    TIMEOUT_CONNECT = "timeout_connect"
+    TIMEOUT_FIRST_BYTE = "timeout_first_byte"
+    TIMEOUT_IDLE = "timeout_idle"
+    TIMEOUT_TOTAL = "timeout_total"
+    BROKEN_OFF = "broken_off"
+    NONSENSE = "nonsense"  # an answer, or a call in it, that cannot be read
+    BREAKER_OPEN = "breaker_open"
+    UNKNOWN = "unknown"  # it failed and does not say why
 
 
 class RouterError(Exception):
@@ -147,12 +171,14 @@ class ProviderError(RouterError):
     """A provider failed.
 
     `retryable`: another model may do better. `dispatched`: the provider may have worked, and may bill.
+    `provider_status` is the HTTP status it answered with, None where no answer came.
     """
 
     status = 502
     type = "provider_error"
     code = "provider_error"
     retryable = True
+    cause = Cause.UNKNOWN
 
     def __init__(
         self,
@@ -163,8 +189,11 @@ class ProviderError(RouterError):
         param: str | None = None,
         code: str | None = None,
         retry_after_seconds: int | None = None,
+        cause: Cause | None = None,
     ) -> None:
         super().__init__(message, param=param, code=code)
+        if cause is not None:
+            self.cause = cause
         self.dispatched = dispatched
         self.provider_status = provider_status
         self.retry_after_seconds = retry_after_seconds
@@ -180,16 +209,18 @@ class ProviderRefused(ProviderError):
     type = "invalid_request_error"
     code = "provider_refused"
     retryable = False
+    cause = Cause.BAD_REQUEST
 
 
 class ProviderOverloaded(ProviderError):
-    """The provider limits our rate (429) or is out of capacity (its 503 or 529 is our 503)."""
+    """The provider limits our rate (429), or is out of capacity (503)."""
 
     code = "provider_overloaded"
+    cause = Cause.RATE_LIMITED
 
     @property
     def status(self) -> int:  # type: ignore[override]
-        return 503 if self.provider_status in (503, 529) else 429
+        return 503 if self.cause is Cause.OVERLOADED or self.provider_status in (503, 529) else 429
 
     @property
     def type(self) -> str:  # type: ignore[override]
@@ -204,6 +235,7 @@ class ProviderTimeout(ProviderError):
 
     status = 504
     code = "provider_timeout"
+    cause = Cause.TIMEOUT_TOTAL
 
 
 class ProviderUnreachable(ProviderError):
@@ -211,9 +243,10 @@ class ProviderUnreachable(ProviderError):
 
     status = 502
     code = "provider_unreachable"
+    cause = Cause.UNREACHABLE
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, dispatched=False)
+    def __init__(self, message: str, *, cause: Cause | None = None) -> None:
+        super().__init__(message, dispatched=False, cause=cause)
 
 
 class Unavailable(RouterError):
