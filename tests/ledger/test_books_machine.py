@@ -137,11 +137,12 @@ class Books(RuleBasedStateMachine):
 
     @rule(hours=st.integers(1, 3))
     def wait(self, hours: int) -> None:
-        """Long enough, and what is open expires: a lost hold never stays open."""
+        """Long enough, and what is open expires, a call of a closed request as well: a lost hold never stays open."""
         self.clock.advance(hours * 3600)
         self.shipper.turn()
         if hours > 2:
-            for request_id in self.opened - self.closed:
+            unfinished = {request_id for request_id, _ in self.holds.keys() - self.results.keys()}
+            for request_id in (self.opened - self.closed) | unfinished:
                 self.generation[request_id] = -1
 
     @invariant()
