@@ -1,7 +1,8 @@
 """The vote of one request: each sample is read once, checked, and counted.
 
-Short answers vote by their key. Factual text without keys votes by semantic cluster; open text has no vote, its medoid
-is the answer. Neither of the latter two is ever more than low confidence.
+Short answers vote by their key. What does not answer never votes; refusals and questions back are counted together, and
+win only where they are more than half of all samples. Factual text without keys votes by semantic cluster; open text
+has no vote, its medoid is the answer. Neither of the latter two is ever more than low confidence.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,8 @@ from router.providers.base import Choice
 from router.tiers.parallel.fanout import Fate, Sample
 from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.clusters import Cluster, VoteTally, in_order, token_confidence
-from router.tiers.vote.keys import Asked, VoteKey, vote_key
+from router.tiers.vote.keys import Asked, Reading, VoteKey, read_sample
+from router.tiers.vote.readings import Readings, Said
 from router.tiers.vote.similarity import Vector, clusters, embed, medoid
 from router.tiers.vote.verifiers import Ruling, Verifier
 
@@ -31,7 +33,10 @@ class Vote:
         self.question = question
         self.tally = VoteTally()
         self.verified: Sample | None = None
-        self.readable: list[Sample] = []
+        self.readable: list[Sample] = []  # what came with text or calls, whatever it says
+        self.answering: list[Sample] = []  # of these, what answers
+        self.asides: list[Sample] = []  # of these, refusals and questions back
+        self.readings = Readings()
         self._checkers = checkers
         self._verifiers = [v for v in verifiers if v.applies(question)]
         self._tests = tests
@@ -43,7 +48,7 @@ class Vote:
         """Tell whether votes are counted by key: always, unless most of what could be read has none."""
         if self.question.answer_type not in (AnswerType.FACTUAL, AnswerType.OPEN):
             return True
-        return 2 * self.tally.valid >= len(self.readable) and self.tally.valid > 0
+        return 2 * self.tally.valid >= len(self.answering) and self.tally.valid > 0
 
     @property
     def is_open(self) -> bool:
@@ -52,16 +57,20 @@ class Vote:
 
     @property
     def top(self) -> tuple[int, int]:
-        """The two largest counts."""
+        """The counts of the leader and of the strongest other; refusals and questions back are one other."""
         if self.is_keyed:
-            return self.tally.top
-        groups = self._semantic()
-        return len(groups[0]) if groups else 0, len(groups[1]) if len(groups) > 1 else 0
+            v1, v2 = self.tally.top
+        else:
+            groups = self._semantic()
+            v1, v2 = len(groups[0]) if groups else 0, len(groups[1]) if len(groups) > 1 else 0
+        if self.readings.are_mostly_asides:
+            return len(self.asides), v1
+        return v1, max(v2, len(self.asides))
 
     @property
     def voters(self) -> int:
-        """How many samples have voted."""
-        return self.tally.valid if self.is_keyed else len(self.readable)
+        """How many samples have voted, refusals and questions back among them."""
+        return (self.tally.valid if self.is_keyed else len(self.answering)) + len(self.asides)
 
     @property
     def top_answers(self) -> list[str]:
@@ -73,42 +82,67 @@ class Vote:
         choice = sample.choice
         if choice is None:
             return
+        reading = self._read(choice)
+        if reading.said in (Said.ANSWER, Said.UNREADABLE) and await self._is_rejected(sample, choice):
+            sample.fate = Fate.REJECTED
+            self.readings.note(Said.REJECTED)
+            return
+        self.readings.note(reading.said)
+        if choice.content or choice.tool_calls:
+            self.readable.append(sample)
+        sample.fate = _FATES[reading.said]
+        if reading.said.is_aside:
+            self.asides.append(sample)
+        elif reading.said is not Said.NON_ANSWER:
+            self.answering.append(sample)
+        if reading.key is not None:
+            await self._add(sample, choice, reading.key)
+
+    def ranking(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Return the samples that may answer, best first; what does not answer comes last, rejected ones not at all.
+
+        Only where nothing else came are rejected ones returned.
+        """
+        if self.verified is not None:
+            best = [self.verified]
+        elif self.readings.are_mostly_asides:
+            best = [*self.asides]
+        elif self.is_keyed and self.tally.clusters:
+            best = [samples[i] for i in in_order(self.tally)]
+        elif groups := self._semantic():
+            best = [self.answering[medoid(self._vectors, groups[0])]]
+        else:
+            best = []
+        ranked = dict.fromkeys((*best, *self.answering, *self.asides, *self.readable))
+        return list(ranked) or [s for s in samples if s.choice is not None]
+
+    def _read(self, choice: Choice) -> Reading:
+        if self._tests is not None:
+            bits = self._tests(self.question, choice)
+            if bits or read_sample(choice, self.question).said in (Said.ANSWER, Said.UNREADABLE):
+                return Reading(Said.ANSWER, VoteKey("tests", bits)) if bits else Reading(Said.UNREADABLE)
+        return read_sample(choice, self.question)
+
+    async def _is_rejected(self, sample: Sample, choice: Choice) -> bool:
+        """Have the verifiers rule on an answer; the first that is proved right is the verified one."""
         for verifier in self._verifiers:
             ruling = await verifier.rule(choice, self.question)
             if ruling is Ruling.WRONG:
-                sample.fate = Fate.REJECTED
-                return
+                return True
             if ruling is Ruling.RIGHT and self.verified is None:
                 self.verified = sample
-        if choice.content or choice.tool_calls:
-            self.readable.append(sample)
-        sample.fate = Fate.INVALID
-        bits = self._tests(self.question, choice) if self._tests else None
-        if bits:
-            sample.key = VoteKey("tests", bits)
-        elif self._tests is None:
-            sample.key = vote_key(choice, self.question)
-        if sample.key is not None:
-            sample.fate = Fate.VOTED
-            weight = token_confidence(choice.logprobs)
-            self.tally.add(
-                sample.index,
-                sample.key,
-                1.0 if weight is None else weight,
-                bits.count("1") if bits else None,
-                await self._equal_cluster(sample.key),
-            )
+        return False
 
-    def ranking(self, samples: Sequence[Sample]) -> list[Sample]:
-        """Return the samples that may answer, best first; rejected ones only where there is nothing else."""
-        if self.verified is not None:
-            return [self.verified, *(s for s in self.readable if s is not self.verified)]
-        if self.is_keyed and self.tally.clusters:
-            return [samples[i] for i in in_order(self.tally, [s.index for s in self.readable])]
-        if groups := self._semantic():
-            best = medoid(self._vectors, groups[0])
-            return [self.readable[best], *(s for n, s in enumerate(self.readable) if n != best)]
-        return [s for s in samples if s.choice is not None]
+    async def _add(self, sample: Sample, choice: Choice, key: VoteKey) -> None:
+        sample.key = key
+        weight = token_confidence(choice.logprobs)
+        self.tally.add(
+            sample.index,
+            key,
+            1.0 if weight is None else weight,
+            key.value.count("1") if key.kind == "tests" else None,
+            await self._equal_cluster(key),
+        )
 
     async def _equal_cluster(self, key: VoteKey) -> Cluster | None:
         """Find the cluster that computer algebra holds equal to a key that spelling finds no place for."""
@@ -122,9 +156,19 @@ class Vote:
         return None
 
     def _semantic(self) -> list[list[int]]:
-        if len(self._vectors) < len(self.readable):
-            for sample in self.readable[len(self._vectors) :]:
+        if len(self._vectors) < len(self.answering):
+            for sample in self.answering[len(self._vectors) :]:
                 assert sample.choice is not None
                 self._vectors.append(embed(sample.choice.content or ""))
             self._groups = clusters(self._vectors)
         return self._groups
+
+
+_FATES = {
+    Said.ANSWER: Fate.VOTED,
+    Said.UNREADABLE: Fate.INVALID,
+    Said.NON_ANSWER: Fate.NON_ANSWER,
+    Said.REFUSAL: Fate.REFUSAL,
+    Said.QUESTION_BACK: Fate.QUESTION_BACK,
+    Said.REJECTED: Fate.REJECTED,
+}

@@ -14,8 +14,10 @@ from typing import Any
 from classifier.types import AnswerType
 from router.providers.base import Choice
 from router.tiers.vote.amounts import LAST_NUMBER, amount, plain
+from router.tiers.vote.asides import aside_of
 from router.tiers.vote.dates import date_key, last_date
 from router.tiers.vote.programs import program_key
+from router.tiers.vote.readings import Said
 from router.tiers.vote.structures import json_key, tools_key
 
 LONGEST_ANSWER = 120
@@ -77,24 +79,77 @@ def text_of(content: object) -> str:
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a sample says, with its vote key where it has one."""
+
+    said: Said
+    key: VoteKey | None = None
+
+
+UNREADABLE = Reading(Said.UNREADABLE)
+CLOSED = frozenset({AnswerType.NUMERIC, AnswerType.CHOICE, AnswerType.DATE, AnswerType.ENTITY})
+
+
 def vote_key(choice: Choice, question: Asked) -> VoteKey | None:
-    """Return what a sample votes for, None when that cannot be told."""
+    """Return what a sample votes for, None when that cannot be told or it does not answer."""
+    return read_sample(choice, question).key
+
+
+def read_sample(choice: Choice, question: Asked) -> Reading:
+    """Tell what a sample says: an answer with its key, or why it has none."""
     if choice.tool_calls:
         value = tools_key(choice.tool_calls)
-        return VoteKey("tools", value) if value else None
-    if choice.refusal or choice.finish_reason == "content_filter" or not choice.content:
-        return None
-    text, is_whole = choice.content, choice.finish_reason != "length"
-    if question.answer_type is AnswerType.JSON:
-        value = json_key(text) if is_whole else None
-        return VoteKey("json", value) if value else None
-    if question.answer_type is AnswerType.CODE:
-        value = program_key(text) if is_whole else None
-        return VoteKey("code", value) if value else None
+        return _reading(VoteKey("tools", value) if value else None)
+    if choice.refusal or choice.finish_reason == "content_filter":
+        return Reading(Said.REFUSAL)
+    text, is_whole = choice.content or "", choice.finish_reason != "length"
+    if not text.strip():
+        return Reading(Said.NON_ANSWER)
+    match question.answer_type:
+        case AnswerType.JSON:
+            value = json_key(text) if is_whole else None
+            return Reading(Said.ANSWER, VoteKey("json", value)) if value else _without_key(text, question, is_whole)
+        case AnswerType.CODE:
+            value = program_key(text) if is_whole else None
+            return Reading(Said.ANSWER, VoteKey("code", value)) if value else _without_key(text, question, is_whole)
+        case _:
+            return _read_text(text, question, is_whole)
+
+
+def _read_text(text: str, question: Asked, is_whole: bool) -> Reading:
+    is_closed = question.answer_type in CLOSED
     if (final := find_marked_answer(text)) is not None:
-        return answer_key(final, question)
+        key = answer_key(final, question)
+        if key is not None and key.kind != "entity":
+            return Reading(Said.ANSWER, key)
+        if aside := aside_of(final, question.question, is_closed=is_closed):
+            return Reading(aside.said)
+        return _reading(key)
     if not is_whole:
-        return None
+        return Reading(Said.UNREADABLE if question.answer_type is AnswerType.OPEN else Said.NON_ANSWER)
+    aside = aside_of(text, question.question, is_closed=is_closed)
+    if aside is not None and not aside.guesses:
+        return Reading(aside.said)
+    key = _unmarked_key(text, question)
+    if aside is not None and (key is None or key.kind == "entity"):
+        return Reading(aside.said)
+    return _reading(key)
+
+
+def _without_key(text: str, question: Asked, is_whole: bool) -> Reading:
+    """Say of a text without the JSON or the program that was asked for what it is instead."""
+    aside = aside_of(text, question.question, is_closed=False)
+    if aside is not None:
+        return Reading(aside.said)
+    return UNREADABLE if is_whole else Reading(Said.NON_ANSWER)
+
+
+def _reading(key: VoteKey | None) -> Reading:
+    return Reading(Said.ANSWER, key) if key else UNREADABLE
+
+
+def _unmarked_key(text: str, question: Asked) -> VoteKey | None:
     is_short = len(text.strip()) <= 60 and "\n" not in text.strip()
     key = answer_key(text, question) if is_short else None
     if key is None or key.kind == "entity":
