@@ -16,11 +16,14 @@ from classifier.drift import CalibrationMonitor
 from router.admin import site as admin
 from router.admin.services import Services
 from router.api.admission import AdmissionControl
+from router.api.aliases import Aliases
 from router.api.auth import Authenticator
 from router.api.chat.endpoint import Chat
+from router.api.cors import cross_origin
 from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
 from router.api.health import Live, Ready, Scrape
+from router.api.messages.endpoint import CountTokens, Messages
 from router.api.models import ModelListing, Models
 from router.api.responses.endpoint import Responses
 from router.api.responses.store import ResponseStore, StoredEndpoint
@@ -74,7 +77,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     # A classifier before the policy it is for.
     # The shipping thread says when the database is away.
     refresher = Refresher((keys.refresh, artifacts.follow, policy_book.refresh), quiet=(SQLAlchemyError,))
-    providers, lineup = Providers(), Lineup.of(settings, environ)
+    providers, lineup = Providers(trust_env=settings.trust_env), Lineup.of(settings, environ)
 
     spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
     shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days)
@@ -147,12 +150,16 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     admission = AdmissionControl(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
     response_store = ResponseStore(StoredResponses(engine), server.stored_response_days, clock.now_us)
     stored = StoredEndpoint(response_store, authenticator)
-    models = Models(ModelListing.of_lineup(lineup), authenticator, clock.now_us() // 1_000_000)
+    aliases = Aliases(settings.aliases)
+    listed = ModelListing.of_lineup(lineup, aliases)
+    models, names = Models(listed, authenticator, clock.now_us() // 1_000_000), {model.id for model in listed}
     endpoints: dict[tuple[str, str], ASGIApp] = {
-        ("POST", "/v1/chat/completions"): Chat(dispatcher, authenticator, admission, server),
+        ("POST", "/v1/chat/completions"): Chat(dispatcher, authenticator, admission, server, aliases),
         ("POST", "/v1/responses"): Responses(
-            dispatcher, authenticator, admission, server, response_store, clock.now_us
+            dispatcher, authenticator, admission, server, response_store, clock.now_us, aliases
         ),
+        ("POST", "/v1/messages"): Messages(dispatcher, authenticator, admission, server, aliases),
+        ("POST", "/v1/messages/count_tokens"): CountTokens(authenticator, server, aliases, names.__contains__),
         ("GET", "/v1/responses/{response_id}"): stored,
         ("DELETE", "/v1/responses/{response_id}"): stored,
         ("GET", "/v1/models"): models,
@@ -203,7 +210,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             spool.close()
             engine.dispose()
 
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=HANDLERS)
+    middleware = cross_origin(server.cors_origins)
+    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
 def _open_books(settings: Settings, clock: SystemClock) -> tuple[Engine, PriceBook, RevenueBook]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import multiprocessing
 import os
 import signal
@@ -11,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,32 @@ from uvicorn.supervisors import Multiprocess
 
 from router import settings
 from router.app import create
+from router.errors import RequestError
 from router.settings import ENV_PREFIX, Settings
 
 READY_TIMEOUT_S = 120.0
 HUNG_AFTER_S = 30  # a worker that says nothing for so long is replaced; a busy machine takes a while to start one
 GARBAGE_THRESHOLDS = (10_000, 10, 10)  # a request leaves no cycles: look for some after a hundred, not after eight
 
-HEAD_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+def refusal(status: HTTPStatus, message: str, code: str) -> bytes:
+    """Write the response to a head that no request can be made of: an error as any other, and the end."""
+    error = RequestError(message, code=code)
+    body = json.dumps(error.body()).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+NOT_HTTP = refusal(HTTPStatus.BAD_REQUEST, "this is no HTTP request that can be read", "invalid_http")
+HEAD_TOO_SLOW = refusal(HTTPStatus.REQUEST_TIMEOUT, "the head did not arrive in time", "request_timeout")
+HEAD_TOO_LARGE = refusal(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "the request's head is larger than this server accepts",
+    "head_too_large",
+)
 
 
 class ListeningConfig(uvicorn.Config):
@@ -85,6 +105,11 @@ class BoundedHead(HttpToolsProtocol):
             self._refuse(HEAD_TOO_LARGE)
             return
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be read as a request: an address, a header or a line that is none."""
+        self._stop_head_timer()
+        self._refuse(NOT_HTTP)
 
     def _expect_head(self, otherwise: bytes) -> None:
         self._stop_head_timer()

@@ -4,9 +4,10 @@ The file owns the wiring: server, tiers, models, prices of the models it names. 
 only carried here on their way into the database. A wrong or unknown key is a `WrongSetting` that names it.
 """
 
+import codecs
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -28,10 +29,14 @@ from router.types import Effort, Tier
 
 ENV_PREFIX = "TIERWISE_"
 DEFAULT_MODEL = "embedded/smollm2"
+INVISIBLE = " \t\r\n\v\f\0\u00a0\u200b\u2060\ufeff"  # around a key: line ends, no-break spaces, byte order marks
 RESERVED_NAMES = frozenset({"auto", *Tier})
 
 SegmentName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/\S+$", description="PROVIDER/MODEL, a LiteLLM model string")]
+Origin = Annotated[
+    str, Field(pattern=r"^(?:\*|[a-z][a-z0-9+.-]*://[^/\s]+/?)$", description="scheme://host[:port], or *")
+]
 Capability = Literal["images", "tools", "schema", "thinking"]
 
 
@@ -67,6 +72,12 @@ class ServerSettings(ConfigTable):
     queue_timeout_s: float = Field(30.0, gt=0, description="longest wait for a place")
     stored_response_days: int = Field(30, ge=1, le=3650, description="how long responses with store: true are kept")
     shutdown_timeout_s: float = Field(20.0, ge=0, description="time requests under way have to finish at shutdown")
+    keep_alive_s: float = Field(
+        15.0, ge=0, le=3600, description="a stream that says nothing for so long sends a comment; 0: none"
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        (), description='origins whose web pages may call `/v1/` with a key, as `https://chat.example.org`; `"*"`: all'
+    )
 
 
 class AdminSettings(ConfigTable):
@@ -104,6 +115,7 @@ class CallSettings(ConfigTable):
             key = environ.get(self.api_key_env)
         elif key is None and self.api_base is None:  # a provider's own key goes to that provider only
             key = catalog.key_of(model.partition("/")[0], environ)
+        key = key and _trim_key(key, self.api_key_env or f"the key of {model}")
         return ModelTarget(
             name=model,
             api_base=self.api_base,
@@ -115,6 +127,14 @@ class CallSettings(ConfigTable):
             capabilities=frozenset(self.capabilities) if self.capabilities is not None else None,
             context_length=self.context_length,
         )
+
+
+def _trim_key(key: str, named: str) -> str | None:
+    """Take off what editors and secret stores leave around a key; raises WrongSetting for what no header can carry."""
+    trimmed = key.strip(INVISIBLE)
+    if not all("!" <= character <= "~" for character in trimmed):
+        raise WrongSetting(f"{named}: is no key: there are spaces, line ends or letters in it that no key has")
+    return trimmed or None
 
 
 class ModelSettings(CallSettings):
@@ -272,10 +292,16 @@ class Settings(BaseSettings):
     durability: Literal["normal", "full"] = Field("normal", description="full also survives a power cut, slower")
     artifact: Path | None = Field(None, description="classifier made by `tierwise train`; unset: shipped")
     require_prices: bool = Field(False, description="refuse to start while a configured model has no price")
+    trust_env: bool = Field(
+        True, description="reach providers through the proxies of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`"
+    )
     server: ServerSettings = ServerSettings()
     admin: AdminSettings = AdminSettings()
     tiers: TierSettings = TierSettings()
     models: dict[str, ModelSettings] = Field({}, description="explicit models under names of their own")
+    aliases: dict[str, str] = Field(
+        {}, description="other services' names for models of ours; one that ends in `*`: all that begin so"
+    )
     fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field({}, description="who stands in when a model fails")
     policy: PolicySettings = PolicySettings()
     learning: LearningSettings = LearningSettings()
@@ -288,6 +314,7 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if taken := RESERVED_NAMES & self.models.keys():
             raise ValueError(f"models.{min(taken)}: this name is taken by Tierwise itself")
+        _check_aliases(self.aliases, RESERVED_NAMES | self.models.keys())
         dials, sampled = self.policy.model_dump(), self.tiers.parallel
         samples, confidence = dials["parallel_samples"], dials["parallel_confidence"]
         try:
@@ -307,6 +334,15 @@ class Settings(BaseSettings):
     def uses_embedded(self) -> bool:
         """Tell whether any callable model runs inside this process."""
         return any(name.startswith("embedded/") for name in self.model_names())
+
+
+def _check_aliases(aliases: Mapping[str, str], ours: Set[str]) -> None:
+    """Raise ValueError for an alias that hides a name of ours, or stands for none."""
+    for name, model in aliases.items():
+        if name in ours or not name.strip("*"):
+            raise ValueError(f"aliases.{name}: this name is taken")
+        if model not in ours:
+            raise ValueError(f"aliases.{name}: no model goes by the name {model!r}")
 
 
 def config_path(explicit: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -359,13 +395,19 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_decode(path.read_bytes()))
     except OSError as error:
         raise WrongSetting(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise WrongSetting(f"{path}: is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise WrongSetting(f"{path}: is not TOML: {error}") from None
+
+
+def _decode(content: bytes) -> str:
+    """Decode a file as its byte order mark says, and as UTF-8 where there is none."""
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_utf_16 else "utf-8-sig").replace("\r\n", "\n")
 
 
 def _readable(error: Mapping[str, Any], path: Path | None) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from router.settings import Settings, WrongSetting, config_path, load, unknown_variables
+from router.settings import CallSettings, Settings, WrongSetting, config_path, load, unknown_variables
 
 FULL = """
 database_url = "sqlite:///elsewhere.db"
@@ -217,3 +217,31 @@ def test_settings_cannot_be_changed_once_read() -> None:
 
 def test_the_whole_example_has_no_key_that_is_unknown() -> None:
     assert tomllib.loads(FULL).keys() <= Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b""])
+def test_a_byte_order_mark_and_windows_line_ends_are_read_over(mark: bytes) -> None:
+    Path("tierwise.toml").write_bytes(mark + b"[server]\r\nport = 81\r\n")
+    assert load(Path("tierwise.toml")).server.port == 81
+
+
+def test_a_file_in_utf_16_is_read_by_its_mark() -> None:
+    Path("tierwise.toml").write_bytes("[server]\nport = 81\n".encode("utf-16"))
+    assert load(Path("tierwise.toml")).server.port == 81
+
+
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {}\t", "\ufeff{}", "\u200b{}\u00a0"])
+def test_what_stands_around_a_key_is_taken_off(around: str) -> None:
+    held = around.format("sk-good")
+    by_variable = CallSettings(api_key_env="K").target_of("openai/m", {"K": held})
+    of_family = CallSettings().target_of("openai/m", {"OPENAI_API_KEY": held})
+    written = CallSettings(api_key=held).target_of("openai/m", {})  # type: ignore[arg-type]
+    assert by_variable.api_key == of_family.api_key == written.api_key == "sk-good"
+    assert CallSettings(api_key_env="K").target_of("openai/m", {"K": " \n"}).api_key is None
+
+
+@pytest.mark.parametrize("held", ["sk-a\nsk-b", "sk good", "sk-gööd"])
+def test_a_key_that_no_header_can_carry_stops_the_start_and_is_not_shown(held: str) -> None:
+    with pytest.raises(WrongSetting, match=r"^KEY: is no key") as caught:
+        CallSettings(api_key_env="KEY").target_of("openai/m", {"KEY": held})
+    assert held not in str(caught.value)

@@ -17,6 +17,7 @@ STREAM_HEADERS = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+KEEP_ALIVE = b": keep-alive\n\n"  # a comment: no client takes it for output
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -34,7 +35,13 @@ async def send_json(send: Send, status: int, body: bytes, headers: RawHeaders) -
 
 async def send_error(send: Send, error: RouterError, headers: RawHeaders) -> None:
     """Send an error as OpenAI shapes it."""
-    await send_json(send, error.status, msgspec.json.encode(error.body()), [*headers, *raw_headers(error.headers())])
+    status, body = openai_error(error)
+    await send_json(send, status, body, [*headers, *raw_headers(error.headers())])
+
+
+def openai_error(error: RouterError) -> tuple[int, bytes]:
+    """The status and the body of an error as OpenAI shapes it."""
+    return error.status, msgspec.json.encode(error.body())
 
 
 @asynccontextmanager

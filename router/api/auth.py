@@ -63,10 +63,13 @@ class Authenticator:
     async def admit(self, scope: Scope) -> Caller:
         """Return who calls."""
         headers = _headers_of(scope)
-        secret = _bearer(headers)
+        secrets = _secrets(headers)
         may_be_keyless = self._mode == "auto" and is_local(scope, headers)
+        key = None
         try:
-            key = await self._keys.find(secret) if secret else None
+            for secret in secrets:
+                if (key := await self._keys.find(secret)) is not None:
+                    break
         except Unavailable:
             if not may_be_keyless:
                 raise
@@ -76,7 +79,8 @@ class Authenticator:
         if may_be_keyless:
             named = headers.get(CONVERSATION_HEADER)
             return LOCAL_CALLER if named is None else replace(LOCAL_CALLER, conversation=named)
-        raise Unauthenticated("the API key is unknown" if secret else "an API key is needed: Authorization: Bearer KEY")
+        needed = "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY"
+        raise Unauthenticated("the API key is unknown" if secrets else needed)
 
 
 def is_local(scope: Scope, headers: Mapping[str, str]) -> bool:
@@ -96,9 +100,11 @@ def _headers_of(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
-def _bearer(headers: Mapping[str, str]) -> str | None:
-    scheme, _, secret = headers.get("authorization", "").partition(" ")
-    return secret.strip() or None if scheme.lower() == "bearer" else None
+def _secrets(headers: Mapping[str, str]) -> list[str]:
+    """What a request may be known by: its bearer, and what clients of Anthropic's API send instead or besides."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    given = (bearer if scheme.lower() == "bearer" else "", headers.get("x-api-key", ""))
+    return [secret for text in given if (secret := text.strip())]
 
 
 def host_of(host: str) -> str:

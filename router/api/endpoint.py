@@ -9,14 +9,26 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from time import monotonic
 from typing import Protocol
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from router.api.admission import AdmissionControl
-from router.api.asgi import STREAM_HEADERS, DisconnectWatcher, RawHeaders, raw_headers, send_error, send_json
+from router.api.aliases import Aliases
+from router.api.asgi import (
+    KEEP_ALIVE,
+    STREAM_HEADERS,
+    DisconnectWatcher,
+    RawHeaders,
+    openai_error,
+    raw_headers,
+    send_json,
+)
 from router.api.auth import Authenticator, Caller
 from router.api.body import ClientGone, read_body
+from router.api.keep_alive import SENDING, KeepAlive
 from router.clock import SystemClock, request_id
 from router.errors import ProviderError, RouterError
 from router.exchange import Dispatcher, Exchange
@@ -28,6 +40,7 @@ from router.tiers.base import Answer
 from router.types import Outcome, Tier
 
 CLIENT_ID = b"x-client-request-id"
+ID_HEADERS = (b"x-request-id",)  # the headers that carry our id
 INTERNAL = "an internal error; the server's log tells more"
 _SENDABLE = re.compile(rb"[\x21-\x7e]{1,512}")
 
@@ -60,18 +73,50 @@ class Dialect(Protocol):
         """Write the end of a stream that failed."""
         ...
 
+    def refusal(self, error: RouterError) -> tuple[int, bytes]:
+        """Write an error as a response: its status and its body."""
+        ...
+
+    def keep_alive(self) -> bytes:
+        """Write what tells that a silent answer is still on its way, and is no output."""
+        ...
+
+
+class OpenAIReply:
+    """What the dialects of OpenAI's APIs have in common."""
+
+    def refusal(self, error: RouterError) -> tuple[int, bytes]:
+        """Write an error as a response."""
+        return openai_error(error)
+
+    def keep_alive(self) -> bytes:
+        """Write what tells that a silent answer is still on its way: a comment."""
+        return KEEP_ALIVE
+
 
 class ResponseWriter:
-    """The way back for one request: its headers, then a body, an error or a stream."""
+    """The way back for one request: its headers, then a body, an error or a stream.
 
-    def __init__(self, send: Send, request_id: str, admission: AdmissionControl, clock: SystemClock) -> None:
+    `spoke_at` is when the last piece went out, in seconds of the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        request_id: str,
+        admission: AdmissionControl,
+        clock: SystemClock,
+        id_headers: tuple[bytes, ...] = ID_HEADERS,
+    ) -> None:
         self.request_id = request_id
         self.has_started = False
+        self.spoke_at = SENDING
+        self.beat: asyncio.Task[None] | None = None
         self._send = send
         self._admission = admission
         self._clock = clock
         self._began_ms = clock.ticks_ms()
-        self._headers: RawHeaders = [(b"x-request-id", request_id.encode())]
+        self._headers: RawHeaders = [(name, request_id.encode()) for name in id_headers]
         self._decision: Callable[[], Mapping[str, str]] = dict
 
     def note(self, headers: RawHeaders) -> None:
@@ -86,9 +131,15 @@ class ResponseWriter:
         """Send a whole answer."""
         await send_json(self._send, 200, body, self._head())
 
-    async def error(self, error: RouterError) -> None:
+    async def error(self, error: RouterError, status: int, body: bytes) -> None:
         """Send an error as a response."""
-        await send_error(self._send, error, self._head())
+        await send_json(self._send, status, body, [*self._head(), *raw_headers(error.headers())])
+
+    async def is_under_way(self) -> bool:
+        """Tell whether the head of a stream is out, after a sign of life that is on its way."""
+        if self.beat is not None:
+            await self.beat
+        return self.has_started
 
     async def start_stream(self) -> None:
         """Send the head of a stream."""
@@ -96,8 +147,20 @@ class ResponseWriter:
         await self._send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *self._head()]})
 
     async def piece(self, piece: bytes, *, more: bool) -> None:
-        """Send a piece of a stream."""
+        """Send a piece of a stream, after a sign of life that is on its way."""
+        if self.beat is not None:
+            await self.beat
+        self.spoke_at = SENDING
         await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+        self.spoke_at = monotonic()
+
+    async def say_alive(self, piece: bytes) -> None:
+        """Send a sign of life, and the head of the stream before the first."""
+        self.spoke_at = SENDING
+        if not self.has_started:
+            await self.start_stream()
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        self.spoke_at = monotonic()
 
     def _head(self) -> RawHeaders:
         took_ms = self._clock.ticks_ms() - self._began_ms
@@ -108,6 +171,8 @@ class ResponseWriter:
 class InferenceEndpoint:
     """An endpoint that answers queries, as an ASGI application."""
 
+    id_headers: tuple[bytes, ...] = ID_HEADERS
+
     def __init__(
         self,
         dispatcher: Dispatcher,
@@ -115,17 +180,20 @@ class InferenceEndpoint:
         admission: AdmissionControl,
         server: ServerSettings,
         dialect: Callable[[str, int], Dialect],
+        aliases: Aliases,
     ) -> None:
         self._dispatcher = dispatcher
         self._authenticator = authenticator
         self._admission = admission
         self._server = server
         self._dialect = dialect
+        self._aliases = aliases
+        self._keep_alive = KeepAlive(server.keep_alive_s)
         self._clock = SystemClock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         now_us = self._clock.now_us()
-        writer = ResponseWriter(send, request_id(now_us), self._admission, self._clock)
+        writer = ResponseWriter(send, request_id(now_us), self._admission, self._clock, self.id_headers)
         writer.note(_client_id(scope))
         dialect = self._dialect(writer.request_id, now_us // 1_000_000)
         try:
@@ -145,6 +213,8 @@ class InferenceEndpoint:
         body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
         arrived_ms = self._clock.ticks_ms()
         request = await dialect.read(body, caller)
+        if self._aliases and (model := self._aliases.resolve(request.model)) != request.model:
+            request = msgspec.structs.replace(request, model=model)
         disconnect = DisconnectWatcher(receive)
         exchange = None
         try:
@@ -152,7 +222,7 @@ class InferenceEndpoint:
                 exchange = await self._dispatcher.open(request)
                 writer.note_decision(exchange.decision_headers)
                 writer.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
-                await _answer(exchange, request, writer, dialect)
+                await _answer(exchange, request, writer, dialect, self._keep_alive)
             exchange.follow_up()
         except asyncio.CancelledError:
             if not disconnect.is_gone:
@@ -166,16 +236,19 @@ class InferenceEndpoint:
 async def _fail(error: RouterError, writer: ResponseWriter, dialect: Dialect) -> None:
     """Send an error: as a response while there is none, as the last piece of a stream."""
     error.param = dialect.parameter_names.get(error.param or "", error.param)
-    if writer.has_started:
+    if await writer.is_under_way():
         await writer.piece(dialect.failure(error), more=False)
     else:
-        await writer.error(error)
+        await writer.error(error, *dialect.refusal(error))
 
 
-async def _answer(exchange: Exchange, request: InferenceRequest, writer: ResponseWriter, dialect: Dialect) -> None:
+async def _answer(
+    exchange: Exchange, request: InferenceRequest, writer: ResponseWriter, dialect: Dialect, keep_alive: KeepAlive
+) -> None:
     """Answer a request and settle it before the last byte; a cancelled answer settles as cancelled."""
     try:
         if request.streamed:
+            keep_alive.add(writer, dialect.keep_alive)
             await _stream(exchange, writer, dialect)
         else:
             answer = await exchange.answer()
@@ -191,15 +264,19 @@ async def _answer(exchange: Exchange, request: InferenceRequest, writer: Respons
         exchange.settle(Outcome.ERROR)
         raise
     finally:
+        keep_alive.discard(writer)
         exchange.settle(Outcome.CANCELLED)
 
 
 async def _stream(exchange: Exchange, writer: ResponseWriter, dialect: Dialect) -> None:
+    has_begun = False
     async with aclosing(exchange.stream()) as steps:
         async for step in steps:
-            if not writer.has_started:
+            if not has_begun:
+                has_begun = True
                 exchange.calls.mark_first_byte()
-                await writer.start_stream()
+                if not await writer.is_under_way():
+                    await writer.start_stream()
             if isinstance(step, Answer):
                 exchange.settle(Outcome.OK, step)
                 await writer.piece(await dialect.end(exchange, step), more=False)

@@ -1,7 +1,9 @@
 """GET /v1/models: the tiers, `auto`, and the explicitly configured models."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -13,6 +15,8 @@ from router.decision.engine import AUTO
 from router.errors import UnknownModel
 from router.lineup import Lineup
 from router.providers.base import ModelTarget
+
+ANTHROPIC_VERSION = b"anthropic-version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,13 @@ class ModelListing:
         return cls(name, max(lengths, default=None), capabilities)
 
     @classmethod
-    def of_lineup(cls, lineup: Lineup) -> "list[ModelListing]":
-        """What clients may ask for by name."""
+    def of_lineup(cls, lineup: Lineup, aliases: Iterable[tuple[str, str]] = ()) -> "list[ModelListing]":
+        """What clients may ask for by name, the names of other services that stand for one among it."""
         listed = [cls.of(AUTO, [model for models in lineup.by_tier.values() for model in models])]
         listed += [cls.of(tier, models) for tier, models in lineup.by_tier.items()]
-        return listed + [cls.of(name, model.targets) for name, model in lineup.explicit.items()]
+        listed += [cls.of(name, model.targets) for name, model in lineup.explicit.items()]
+        by_name = {model.id: model for model in listed}
+        return listed + [replace(by_name[model], id=name) for name, model in aliases]
 
 
 class WireModel(msgspec.Struct):
@@ -51,7 +57,7 @@ class WireModel(msgspec.Struct):
 
 
 class Models:
-    """Lists the models, or one of them."""
+    """Lists the models, or one of them: in Anthropic's form for who names a version of its API."""
 
     def __init__(self, listed: Sequence[ModelListing], authenticator: Authenticator, started_at: int) -> None:
         self._listed = {m.id: WireModel(m.id, m.context_length, m.capabilities, started_at) for m in listed}
@@ -60,10 +66,30 @@ class Models:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
             await self._authenticator.admit(scope)
+            is_anthropic = any(name == ANTHROPIC_VERSION for name, _ in scope["headers"])
             wanted = scope["path_params"].get("model")
-            body: object = {"object": "list", "data": list(self._listed.values())}
+            models: Mapping[str, object] = self._listed
+            if is_anthropic:
+                models = {name: _anthropic_model(model) for name, model in self._listed.items()}
+            body: object = {"object": "list", "data": list(models.values())}
+            if is_anthropic:
+                ends = {"first_id": next(iter(models)), "last_id": next(reversed(list(models)))}
+                body = {"data": list(models.values()), "has_more": False, **ends}
             if wanted is not None:
-                if wanted not in self._listed:
+                if wanted not in models:
                     raise UnknownModel(f"no model goes by the name {wanted[:256]!r}", param="model")
-                body = self._listed[wanted]
+                body = models[wanted]
             await send_json(send, 200, encode_body(body), headers)
+
+
+def _anthropic_model(model: WireModel) -> dict[str, Any]:
+    """Write a model as Anthropic's API lists its own."""
+    created_at = datetime.fromtimestamp(model.created, UTC).isoformat().replace("+00:00", "Z")
+    return {
+        "type": "model",
+        "id": model.id,
+        "display_name": model.id,
+        "created_at": created_at,
+        "lifecycle": "active",
+        "max_input_tokens": model.context_length,
+    }

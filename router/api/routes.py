@@ -18,6 +18,8 @@ ROUTES = (
     HttpRoute("POST", "/v1/responses", "chat", "Answer in the form of the Responses API, streamed or whole."),
     HttpRoute("GET", "/v1/responses/{response_id}", "chat", "Show a response that the same key stored."),
     HttpRoute("DELETE", "/v1/responses/{response_id}", "chat", "Delete a response that the same key stored."),
+    HttpRoute("POST", "/v1/messages", "chat", "Answer in the form of Anthropic's Messages API, streamed or whole."),
+    HttpRoute("POST", "/v1/messages/count_tokens", "chat", "Count the input tokens of such a request, as an estimate."),
     HttpRoute("GET", "/v1/models", "any", "List the models: auto, the tiers, the explicitly configured ones."),
     HttpRoute("GET", "/v1/models/{model}", "any", "Show one model."),
     HttpRoute("POST", "/v1/feedback", "feedback", "Rate an answer of the same key."),

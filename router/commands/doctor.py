@@ -124,13 +124,13 @@ def _models(configured: "Settings", environ: Mapping[str, str], *, ask: bool) ->
     ]
     if not unpriced:
         findings.append(CheckResult("prices", OK, f"all of {len(models)} models have one"))
-    return findings + (asyncio.run(_answers(models)) if ask else [])
+    return findings + (asyncio.run(_answers(models, trust_env=configured.trust_env)) if ask else [])
 
 
-async def _answers(models: Sequence["ModelTarget"]) -> list[CheckResult]:
+async def _answers(models: Sequence["ModelTarget"], *, trust_env: bool) -> list[CheckResult]:
     from router.providers.clients import Providers
 
-    providers = Providers()
+    providers = Providers(trust_env=trust_env)
     try:
         return list(await asyncio.gather(*(_answer(providers, model) for model in models)))
     finally:

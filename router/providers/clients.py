@@ -13,9 +13,13 @@ from router.providers.scripted.client import ScriptedProvider
 
 
 class Providers:
-    """All providers of this process. Nothing is loaded or connected before a model asks for it."""
+    """All providers of this process. Nothing is loaded or connected before a model asks for it.
 
-    def __init__(self, scripted: ScriptedProvider | None = None) -> None:
+    `trust_env`: they are reached through the proxies that the environment names.
+    """
+
+    def __init__(self, scripted: ScriptedProvider | None = None, *, trust_env: bool = True) -> None:
+        self._trust_env = trust_env
         self._made: dict[str, Provider] = {} if scripted is None else {"scripted": scripted}
         self._of_target: dict[ModelTarget, Provider] = {}
 
@@ -53,17 +57,17 @@ class Providers:
 
     def _family(self, family: str) -> Provider:
         if family not in self._made:
-            self._made[family] = _make(family)
+            self._made[family] = _make(family, trust_env=self._trust_env)
         return self._made[family]
 
 
-def _make(family: str) -> Provider:
+def _make(family: str, *, trust_env: bool) -> Provider:
     match family:
         case "embedded":
             return EmbeddedProvider()
         case "scripted":
             return ScriptedProvider()
         case "openai":
-            return OpenAICompatible()
+            return OpenAICompatible(trust_env=trust_env)
         case _:
-            return LiteLLMProvider()
+            return LiteLLMProvider(trust_env=trust_env)

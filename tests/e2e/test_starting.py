@@ -228,6 +228,23 @@ def test_a_head_that_is_too_large_is_refused(place: Place) -> None:
         assert server.ask()["object"] == "chat.completion"
 
 
+def test_what_cannot_be_read_as_a_request_is_told_in_our_form(place: Place) -> None:
+    def answer_to(line: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE_S) as connection:
+            connection.sendall(line + b"\r\nhost: localhost\r\n\r\n")
+            answered = b""
+            while piece := connection.recv(1000):
+                answered += piece
+        return answered
+
+    with place.serving() as server:
+        for line in (b"GET /\xff\xfe HTTP/1.1", b"GET http:// HTTP/1.1", b"nonsense", b"GET / HTTP/9.9"):
+            head, _, body = answer_to(line).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 ")
+            assert b"content-type: application/json" in head
+            assert json.loads(body)["error"]["code"] == "invalid_http"
+
+
 def test_a_head_that_does_not_come_in_time_is_refused(place: Place) -> None:
     place.configure(BASIC.replace("port = 0", "port = 0\nread_timeout_s = 2"))
     with place.serving() as server:

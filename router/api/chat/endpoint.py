@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from router.api.admission import AdmissionControl
+from router.api.aliases import Aliases
 from router.api.auth import Authenticator, Caller
 from router.api.chat.request import ChatRequest, params_of, parse_chat
 from router.api.chat.response import (
@@ -18,7 +19,7 @@ from router.api.chat.response import (
     wire_delta,
     wire_logprobs,
 )
-from router.api.endpoint import InferenceEndpoint
+from router.api.endpoint import InferenceEndpoint, OpenAIReply
 from router.errors import RouterError
 from router.exchange import Dispatcher, Exchange
 from router.providers.base import Delta
@@ -33,14 +34,20 @@ class Chat(InferenceEndpoint):
     """The chat completions endpoint, as an ASGI application."""
 
     def __init__(
-        self, dispatcher: Dispatcher, authenticator: Authenticator, admission: AdmissionControl, server: ServerSettings
+        self,
+        dispatcher: Dispatcher,
+        authenticator: Authenticator,
+        admission: AdmissionControl,
+        server: ServerSettings,
+        aliases: Aliases,
     ) -> None:
-        super().__init__(
-            dispatcher, authenticator, admission, server, lambda id_, created: ChatReply(id_, created, server.strict)
-        )
+        def dialect(request_id: str, created: int) -> ChatReply:
+            return ChatReply(request_id, created, server.strict)
+
+        super().__init__(dispatcher, authenticator, admission, server, dialect, aliases)
 
 
-class ChatReply:
+class ChatReply(OpenAIReply):
     """One chat completion on its way: the request as read, and what the client has seen so far."""
 
     parameter_names: Mapping[str, str] = {}

@@ -8,14 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from router.api.admission import AdmissionControl
+from router.api.aliases import Aliases
 from router.api.auth import Authenticator, Caller
 from router.api.chat.response import encode_body
-from router.api.endpoint import InferenceEndpoint
+from router.api.endpoint import InferenceEndpoint, OpenAIReply
 from router.api.responses.events import Events
 from router.api.responses.items import input_items, messages_of
 from router.api.responses.output import Output
 from router.api.responses.request import PARAMETER_NAMES, ResponsesRequest, params_of, parse_responses
-from router.api.responses.response import INCOMPLETE, ResponseBody, response_to, status_of, usage_body
+from router.api.responses.response import DEFAULT_SERVICE, INCOMPLETE, ResponseBody, response_to, status_of, usage_body
 from router.api.responses.store import ResponseStore
 from router.errors import RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
@@ -38,14 +39,15 @@ class Responses(InferenceEndpoint):
         server: ServerSettings,
         store: ResponseStore,
         now_us: Callable[[], int],
+        aliases: Aliases,
     ) -> None:
         def dialect(request_id: str, created: int) -> ResponseReply:
             return ResponseReply(request_id, created, server.strict, store, now_us)
 
-        super().__init__(dispatcher, authenticator, admission, server, dialect)
+        super().__init__(dispatcher, authenticator, admission, server, dialect, aliases)
 
 
-class ResponseReply:
+class ResponseReply(OpenAIReply):
     """One response on its way: the request as read, and the output so far."""
 
     parameter_names: Mapping[str, str] = PARAMETER_NAMES
@@ -70,6 +72,7 @@ class ResponseReply:
     async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
         """Check the body and find what it refers to; raises RequestError or Unavailable."""
         self._request = request = parse_responses(body, strict=self._strict)
+        self._output = Output(self._request_id, self._events.emit, free_text=request.custom_names)
         self._response = response_to(request, f"resp_{self._request_id}", self._created)
         self._key_id = caller.key_id
         given = input_items(request.input)
@@ -103,7 +106,7 @@ class ResponseReply:
     async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write a settled answer as one body."""
         [choice, *_] = answer.choices
-        self._output = Output(self._request_id)
+        self._output = Output(self._request_id, free_text=self._request.custom_names)
         self._output.add_whole(choice)
         await self._complete(exchange, answer, choice.finish_reason)
         return encode_body(self._response)
@@ -125,6 +128,7 @@ class ResponseReply:
 
     def failure(self, error: RouterError) -> bytes:
         """Write an error and the response as far as it came."""
+        self._announce()
         response = self._response
         self._output.finish("incomplete")
         response.status, response.output, response.store = "failed", self._output.items, False
@@ -149,9 +153,10 @@ class ResponseReply:
             response.completed_at = self._now_us() // 1_000_000
         else:
             response.incomplete_details = {"reason": INCOMPLETE[finish_reason]}
-        response.service_tier = answer.service_tier
+        response.service_tier = answer.service_tier or DEFAULT_SERVICE
         response.usage = usage_body(exchange.calls.usage)
-        response.x_tierwise = exchange.explanation(answer, self._request.ignored)
+        explanation = exchange.explanation(answer, self._request.ignored)
+        response.x_tierwise = explanation | {"dropped": [*explanation["dropped"], *self._request.left_out]}
         if response.store:
             await self._keep(response, response.x_tierwise)
 

@@ -2,8 +2,19 @@
 
 from typing import Any, Protocol
 
+import msgspec
+
 from router.api.chat.response import encode_body
-from router.api.responses.response import FunctionCallItem, MessageItem, OutputText, ReasoningItem, Refusal, SummaryText
+from router.api.responses.request import FREE_TEXT
+from router.api.responses.response import (
+    CustomCallItem,
+    FunctionCallItem,
+    MessageItem,
+    OutputText,
+    ReasoningItem,
+    Refusal,
+    SummaryText,
+)
 
 
 class Emit(Protocol):
@@ -137,3 +148,35 @@ class Calling:
         named = {"name": item.name, "arguments": item.arguments}
         self._emit("response.function_call_arguments.done", **self._at, **named)
         self._emit("response.output_item.done", output_index=self._at["output_index"], item=item)
+
+
+class FreeCalling:
+    """A call of a tool with free text: its input is known once the arguments of its function are complete."""
+
+    def __init__(self, item: CustomCallItem, output_index: int, emit: Emit) -> None:
+        self._item = item
+        self._emit = emit
+        self._at = {"item_id": item.id, "output_index": output_index}
+        self._pieces: list[str] = []
+
+    def add(self, arguments: str) -> None:
+        """Add a piece of the arguments."""
+        self._pieces.append(arguments)
+
+    def close(self, status: str) -> None:
+        """End the item."""
+        item = self._item
+        item.input, item.status = _free_text("".join(self._pieces)), status
+        self._emit("response.custom_tool_call_input.delta", **self._at, delta=item.input)
+        self._emit("response.custom_tool_call_input.done", **self._at, input=item.input)
+        self._emit("response.output_item.done", output_index=self._at["output_index"], item=item)
+
+
+def _free_text(arguments: str) -> str:
+    """The text in a function's arguments; where there is none, the arguments are the text."""
+    try:
+        decoded = msgspec.json.decode(arguments)
+    except (msgspec.MsgspecError, RecursionError):
+        return arguments
+    text = decoded.get(FREE_TEXT) if isinstance(decoded, dict) else decoded
+    return text if isinstance(text, str) else arguments

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from router.api.chat.messages import MOST_MESSAGES, check_image_url
+from router.api.chat.response import encode_body
+from router.api.responses.request import FREE_TEXT
 from router.errors import InvalidRequest
 
 ROLES = ("user", "assistant", "system", "developer")
@@ -40,7 +42,9 @@ def messages_of(items: Sequence[Any], path: str = "input") -> list[Message]:
                 continue
             case "function_call":
                 _add_call(messages, item, at)
-            case "function_call_output":
+            case "custom_tool_call":
+                _add_call(messages, _function_call(item), at)
+            case "function_call_output" | "custom_tool_call_output":
                 messages.append(_call_output(item, at))
             case str():
                 raise InvalidRequest(
@@ -115,6 +119,11 @@ def _add_call(messages: list[Message], item: dict[str, Any], at: str) -> None:
     function = {"name": item["name"], "arguments": item["arguments"]}
     call = {"id": item["call_id"], "type": "function", "function": function}
     messages[-1].setdefault("tool_calls", []).append(call)
+
+
+def _function_call(item: dict[str, Any]) -> dict[str, Any]:
+    """A call with free text as the call of the function that stands for the tool."""
+    return {**item, "arguments": encode_body({FREE_TEXT: item.get("input") or ""}).decode()}
 
 
 def _call_output(item: dict[str, Any], at: str) -> Message:

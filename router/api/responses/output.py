@@ -1,10 +1,11 @@
 """The output of a response: steps of an answer in, items out, with their events where somebody listens."""
 
+from collections.abc import Set
 from typing import Any
 
 from router.api.chat.response import whole_call, wire_logprobs
-from router.api.responses.events import Calling, Emit, Saying, Thinking
-from router.api.responses.response import FunctionCallItem, Item, MessageItem, ReasoningItem, Status
+from router.api.responses.events import Calling, Emit, FreeCalling, Saying, Thinking
+from router.api.responses.response import CustomCallItem, FunctionCallItem, Item, MessageItem, ReasoningItem, Status
 from router.providers.base import Choice, Delta
 
 
@@ -13,14 +14,18 @@ def silence(kind: str, **fields: Any) -> None:
 
 
 class Output:
-    """The items of one response. Thinking and text follow each other; function calls may grow side by side."""
+    """The items of one response. Thinking and text follow each other; function calls may grow side by side.
 
-    def __init__(self, request_id: str, emit: Emit = silence) -> None:
+    `free_text` names the tools that take free text.
+    """
+
+    def __init__(self, request_id: str, emit: Emit = silence, *, free_text: Set[str] = frozenset()) -> None:
         self.items: list[Item] = []
         self._request_id = request_id
         self._emit = emit
         self._open: Thinking | Saying | None = None
-        self._calls: dict[int, Calling] = {}
+        self._free_text = free_text
+        self._calls: dict[int, Calling | FreeCalling] = {}
 
     def add(self, delta: Delta) -> None:
         """Add one step of the answer."""
@@ -76,10 +81,16 @@ class Output:
         call = whole_call({**part, "type": "function"}, f"call_{self._request_id}{place:02x}")
         if place not in self._calls:
             self._close("completed")
-            item = FunctionCallItem(self._next_id("fc"), "in_progress", call["id"], call["function"]["name"], "")
-            self._calls[place] = Calling(item, self._add_item(item), self._emit)
+            self._calls[place] = self._begin_call(call["id"], call["function"]["name"])
         if arguments := call["function"]["arguments"]:
             self._calls[place].add(arguments)
+
+    def _begin_call(self, call_id: str, name: str) -> Calling | FreeCalling:
+        if name in self._free_text:
+            custom = CustomCallItem(self._next_id("ctc"), "in_progress", call_id, name, "")
+            return FreeCalling(custom, self._add_item(custom), self._emit)
+        item = FunctionCallItem(self._next_id("fc"), "in_progress", call_id, name, "")
+        return Calling(item, self._add_item(item), self._emit)
 
     def _next_id(self, prefix: str) -> str:
         return f"{prefix}_{self._request_id}{len(self.items):02x}"

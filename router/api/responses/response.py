@@ -9,6 +9,8 @@ from router.api.responses.request import ResponsesRequest
 from router.types import Usage
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
+DEFAULT_SERVICE = "default"
+NO_FUNCTION = {"parameters": None, "strict": None, "description": None}
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -51,7 +53,7 @@ class ReasoningItem(msgspec.Struct):
     id: str
     status: str
     summary: list[SummaryText]
-    encrypted_content: str | None = None
+    encrypted_content: str | UnsetType = UNSET
     type: str = "reasoning"
 
 
@@ -66,11 +68,22 @@ class FunctionCallItem(msgspec.Struct):
     type: str = "function_call"
 
 
-Item = MessageItem | ReasoningItem | FunctionCallItem
+class CustomCallItem(msgspec.Struct):
+    """A tool the client is asked to call with free text."""
+
+    id: str
+    status: str
+    call_id: str
+    name: str
+    input: str
+    type: str = "custom_tool_call"
+
+
+Item = MessageItem | ReasoningItem | FunctionCallItem | CustomCallItem
 
 
 class ResponseBody(msgspec.Struct):
-    """A response as the client sees it."""
+    """A response as the client sees it; what was not asked for is as OpenAI says it is then."""
 
     id: str
     created_at: int
@@ -88,13 +101,13 @@ class ResponseBody(msgspec.Struct):
     prompt_cache_retention: str | None
     reasoning: dict[str, str | None]
     safety_identifier: str | None
-    temperature: float | None
+    temperature: float
     text: dict[str, Any]
     tool_choice: str | dict[str, Any]
     tools: list[dict[str, Any]]
-    top_logprobs: int | None
-    top_p: float | None
-    user: str | None
+    top_logprobs: int
+    top_p: float
+    user: str | UnsetType
     object: str = "response"
     background: bool = False
     completed_at: int | None = None
@@ -102,7 +115,9 @@ class ResponseBody(msgspec.Struct):
     error: dict[str, str] | None = None
     incomplete_details: dict[str, str] | None = None
     prompt: None = None
-    service_tier: str | None = None
+    service_tier: str = DEFAULT_SERVICE
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
     truncation: str = "disabled"
     usage: dict[str, Any] | None = None
     x_tierwise: dict[str, Any] | UnsetType = UNSET
@@ -131,13 +146,13 @@ def response_to(request: ResponsesRequest, response_id: str, created: int) -> Re
             "summary": (reasoning.summary or reasoning.generate_summary) if reasoning else None,
         },
         safety_identifier=request.safety_identifier,
-        temperature=request.temperature,
+        temperature=1.0 if request.temperature is None else request.temperature,
         text={"format": {"type": "text"}} | (msgspec.to_builtins(text) if text else {}),
         tool_choice=request.tool_choice if request.tool_choice is not None else "auto",
-        tools=[{"parameters": None, "strict": None, "description": None, **tool} for tool in request.tools or ()],
-        top_logprobs=request.top_logprobs,
-        top_p=request.top_p,
-        user=request.user,
+        tools=[{**(NO_FUNCTION if tool["type"] == "function" else {}), **tool} for tool in request.tools or ()],
+        top_logprobs=request.top_logprobs or 0,
+        top_p=1.0 if request.top_p is None else request.top_p,
+        user=UNSET if request.user is None else request.user,
     )
 
 

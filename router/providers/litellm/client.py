@@ -17,6 +17,7 @@ from router.errors import CONTEXT_TOO_LONG, ProviderError, ProviderRefused, Prov
 from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
 from router.providers.litellm.arguments import arguments_of
 from router.providers.openai.wire import WireAnswer, choice_of, delta_of
+from router.providers.proxies import except_this_machine
 from router.providers.refusals import error_for, retry_after_seconds
 from router.providers.usage import normalise
 
@@ -31,9 +32,13 @@ UNREACHABLE = {
 
 
 class LiteLLMProvider:
-    """Anthropic, Gemini, Bedrock, Vertex and all the others that litellm translates."""
+    """Anthropic, Gemini, Bedrock, Vertex and all the others that litellm translates.
 
-    def __init__(self) -> None:
+    `trust_env`: through the proxies that the environment names.
+    """
+
+    def __init__(self, *, trust_env: bool = True) -> None:
+        self._trust_env = trust_env
         self._module: Any = None
 
     async def load(self) -> None:
@@ -98,11 +103,11 @@ class LiteLLMProvider:
 
     async def _litellm(self) -> Any:
         if self._module is None:
-            self._module = await asyncio.to_thread(_load)
+            self._module = await asyncio.to_thread(_load, self._trust_env)
         return self._module
 
 
-def _load() -> Any:
+def _load(trust_env: bool) -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # read at import: the bundled map, no download
     # About litellm's own classes, when they are first used: nothing an operator could act upon.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"pydantic\.")
@@ -112,6 +117,9 @@ def _load() -> Any:
     litellm.turn_off_message_logging = True
     litellm.drop_params = False
     litellm.num_retries = 0
+    litellm.disable_aiohttp_trust_env = not trust_env
+    if trust_env:
+        os.environ["no_proxy"] = except_this_machine()
     for callbacks in ("callbacks", "input_callback", "success_callback", "failure_callback", "service_callback"):
         setattr(litellm, callbacks, [])
     return litellm

@@ -100,7 +100,9 @@ def address_of(target: ModelTarget) -> str:
     if base is None:
         raise ProviderError(f"{target.name} needs an api_base", dispatched=False, code="not_configured")
     base = base.rstrip("/")
-    if target.provider == "ollama" and not urlsplit(base).path:  # the native address is configured: /v1 lies below
+    if (
+        target.provider == "ollama" and not urlsplit(base).path and "?" not in base
+    ):  # the native address is configured: /v1 lies below
         base += "/v1"
     return base
 

@@ -7,7 +7,7 @@ can do without is left out, tried once more, and remembered.
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 import msgspec
@@ -17,17 +17,20 @@ from yarl import URL
 from router.errors import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
 from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
 from router.providers.openai import wire
+from router.providers.openai.addresses import bases_of, call_at
 from router.providers.openai.backends import address_of, speaks_openai
 from router.providers.openai.body import body_of, is_for_good, unknown_parameter
 from router.providers.openai.sse import EventLines, EventTooLong
 from router.providers.openai.stream import ChunkReader, error_of_chunk
 from router.providers.openai.thinking_tags import ThinkingTags
+from router.providers.proxies import proxy_for
 from router.providers.refusals import error_of
 from router.providers.usage import normalise
 
 CONNECT_SECONDS = 10.0
 PING_SECONDS = 10.0
 MOST_RETRIES = 3  # of refused parameters, each left out for good
+NO_SUCH_PLACE = (404, 405)
 DRAIN_SECONDS = 0.25  # after [DONE]: the connection is fit for the next request once its last bytes are read
 
 _encode = msgspec.json.Encoder().encode
@@ -35,22 +38,42 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Endpoint:
-    """What is known of one target: where it is, how it is addressed, what it was found to refuse."""
+    """What is known of one target: where it is, how it is addressed, what it was found to refuse.
+
+    `elsewhere` is the other address where it may be, while its configured one does not tell.
+    """
 
     target: ModelTarget
-    chat: URL
-    models: URL
+    base: URL
+    elsewhere: URL | None
+    proxy: URL | None
     headers: CIMultiDict[str]
     timeout: aiohttp.ClientTimeout
     secret: str | None
     splits_thinking: bool
     refused: frozenset[str] = frozenset()
+    chat: URL = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chat = call_at(self.base, "chat/completions")
+
+    def move(self) -> bool:
+        """Go to the other address, and back the next time; False where there is none."""
+        if self.elsewhere is None:
+            return False
+        self.base, self.elsewhere = self.elsewhere, self.base
+        self.chat = call_at(self.base, "chat/completions")
+        return True
 
 
 class OpenAICompatible:
-    """Speaks OpenAI's chat completions with any number of backends."""
+    """Speaks OpenAI's chat completions with any number of backends.
 
-    def __init__(self) -> None:
+    `trust_env`: through the proxies that the environment names.
+    """
+
+    def __init__(self, *, trust_env: bool = True) -> None:
+        self._trust_env = trust_env
         self._session: aiohttp.ClientSession | None = None
         self._endpoints: dict[ModelTarget, Endpoint] = {}
 
@@ -108,7 +131,8 @@ class OpenAICompatible:
         timeout = aiohttp.ClientTimeout(total=PING_SECONDS, sock_connect=PING_SECONDS)
         with _translate_failures(endpoint):
             session = self._session_now()
-            async with session.get(endpoint.models, headers=endpoint.headers, timeout=timeout) as response:
+            models = call_at(endpoint.base, "models")
+            async with session.get(models, headers=endpoint.headers, timeout=timeout, proxy=endpoint.proxy) as response:
                 if response.status >= 400 and response.status != 404:  # not all of them have such a list
                     raise _refusal(endpoint, response.status, await response.read(), response.headers)
 
@@ -128,14 +152,15 @@ class OpenAICompatible:
     def _endpoint(self, target: ModelTarget) -> Endpoint:
         endpoint = self._endpoints.get(target)
         if endpoint is None:
-            base, key = address_of(target), target.api_key
+            (base, *others), key = bases_of(address_of(target)), target.api_key
             headers = CIMultiDict({"content-type": "application/json", "accept-encoding": "gzip, deflate"})
             if key:
                 headers["authorization"] = f"Bearer {key}"
             endpoint = self._endpoints[target] = Endpoint(
                 target,
-                URL(f"{base}/chat/completions"),
-                URL(f"{base}/models"),
+                base,
+                others[0] if others else None,
+                proxy_for(base) if self._trust_env else None,
                 headers,
                 aiohttp.ClientTimeout(total=target.timeout_s, sock_connect=min(CONNECT_SECONDS, target.timeout_s)),
                 key,
@@ -152,6 +177,7 @@ class OpenAICompatible:
         """Send a request and give its successful response; the connection is closed unless it was read to its end."""
         session = self._session_now()
         refused = endpoint.refused
+        has_moved = False
         with _translate_failures(endpoint):
             for attempt in range(MOST_RETRIES + 1):
                 body, dropped = body_of(request, stream=stream, refused=refused)
@@ -161,6 +187,7 @@ class OpenAICompatible:
                     headers=endpoint.headers,
                     timeout=endpoint.timeout,
                     allow_redirects=False,
+                    proxy=endpoint.proxy,
                 )
                 try:
                     if response.status == 200:
@@ -170,6 +197,11 @@ class OpenAICompatible:
                 finally:
                     response.close() if not response.content.at_eof() else response.release()
                 error = _refusal(endpoint, response.status, body_of_refusal, response.headers)
+                if response.status in NO_SUCH_PLACE and b"model" not in body_of_refusal and endpoint.move():
+                    if has_moved:  # it is in neither place
+                        raise error
+                    has_moved = True
+                    continue
                 may_retry = isinstance(error, ProviderRefused) and attempt < MOST_RETRIES
                 culprit = unknown_parameter(error.message, error.param, body.keys()) if may_retry else None
                 if culprit is None or culprit in refused:
@@ -199,7 +231,12 @@ def _translate_failures(endpoint: Endpoint) -> Iterator[None]:
     name = endpoint.target.name
     try:
         yield
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+    except (
+        aiohttp.ClientConnectorError,
+        aiohttp.ClientHttpProxyError,
+        aiohttp.ConnectionTimeoutError,
+        aiohttp.InvalidURL,
+    ) as error:
         raise ProviderUnreachable(f"{name} could not be reached") from error
     except TimeoutError as error:
         raise ProviderTimeout(f"{name} did not answer in time") from error

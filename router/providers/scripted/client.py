@@ -137,7 +137,7 @@ class Performance:
 
     def _choice(self, index: int, reply: Reply) -> list[Delta]:
         request, script = self._request, self._script
-        thinking, visible, finish = _cut_to_limits(request, reply)
+        thinking, visible, finish, stop_word = _cut_to_limits(request, reply)
         steps = []
         for piece in _pieces(thinking, script.chunks):
             steps.append(self._count(Delta(index, reasoning="".join(piece)), reasoning=len(piece)))
@@ -151,7 +151,7 @@ class Performance:
             if wants_logprobs:
                 delta.logprobs = {"content": [_logprob(t, request.params.get("top_logprobs") or 0) for t in piece]}
             steps.append(self._count(delta, visible=len(piece)))
-        return [*steps, Delta(index, finish_reason=finish)]
+        return [*steps, Delta(index, finish_reason=finish, stop_sequence=stop_word)]
 
     def _call(self, index: int, call: dict[str, Any]) -> Iterator[Delta]:
         """Yield a tool call in parts: its name first, then its arguments."""
@@ -167,11 +167,13 @@ class Performance:
         return delta
 
 
-def _cut_to_limits(request: ProviderRequest, reply: Reply) -> tuple[list[str], list[str], str]:
-    """Cut thinking and text at stop words and limits; tell how it ends."""
+def _cut_to_limits(request: ProviderRequest, reply: Reply) -> tuple[list[str], list[str], str, str | None]:
+    """Cut thinking and text at stop words and limits; tell how it ends, and which stop word ended it."""
     text, stop = reply.text, request.params.get("stop") or []
+    stop_word = None
     for word in [stop] if isinstance(stop, str) else stop:
-        text = text.partition(word)[0] if word else text
+        if word and word in text:
+            text, stop_word = text.partition(word)[0], word
     thinking, visible, finish = tokens_of(reply.thinking), tokens_of(text), "stop"
     thinking = thinking[: request.target.max_thinking_tokens]
     if request.max_output_tokens is not None:
@@ -181,8 +183,8 @@ def _cut_to_limits(request: ProviderRequest, reply: Reply) -> tuple[list[str], l
         limits.append(request.max_output_tokens - len(thinking))
     limit = min((one for one in limits if one is not None), default=None)
     if limit is not None and len(visible) > limit:
-        visible, finish = visible[:limit], "length"
-    return thinking, visible, finish
+        visible, finish, stop_word = visible[:limit], "length", None
+    return thinking, visible, finish, stop_word
 
 
 def _pieces(tokens: list[str], chunks: int | None) -> Iterator[list[str]]:

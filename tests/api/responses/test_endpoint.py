@@ -38,10 +38,53 @@ async def refused(service: Service, **changes: Any) -> dict[str, Any]:
 async def test_a_response_has_every_key_of_the_schema(service: Service) -> None:
     body = await answered(service)
     required = set(ResponseBody.__struct_fields__)
-    assert body.keys() == required
+    assert body.keys() == required - {"user"}
     assert (body["object"], body["status"], body["model"]) == ("response", "completed", "fast")
     assert body["output"][0]["content"] == [
         {"type": "output_text", "text": "Say hello", "annotations": [], "logprobs": []}
+    ]
+
+
+async def test_what_was_not_asked_for_is_as_the_schema_has_it_and_never_null(service: Service) -> None:
+    plain, named = await answered(service), await answered(service, user="u", temperature=0.5)
+    assert "user" not in plain
+    assert named["user"] == "u"
+    numbers = ("temperature", "top_p", "top_logprobs", "presence_penalty", "frequency_penalty", "service_tier")
+    assert [plain[name] for name in numbers] == [1.0, 1.0, 0, 0.0, 0.0, "default"]
+    assert named["temperature"] == 0.5
+
+
+async def test_tools_that_are_run_nowhere_here_are_left_out_and_named(service: Service) -> None:
+    tools = [WEATHER, {"type": "web_search"}, {"type": "image_generation"}]
+    body = await answered(service, tools=tools, tool_choice={"type": "web_search"}, input="The weather in Paris?")
+    assert [tool["type"] for tool in body["tools"]] == ["function"]
+    assert body["x_tierwise"]["dropped"] == ["tools[1] (web_search)", "tools[2] (image_generation)"]
+    assert (await answered(service, tools=[{"type": "web_search"}], tool_choice="required"))["status"] == "completed"
+
+
+GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"}
+CUSTOM = {"type": "custom", "name": "apply_patch", "format": GRAMMAR}
+
+
+async def test_a_tool_with_free_text_is_called_and_answered(service: Service) -> None:
+    asked = {"tools": [CUSTOM], "tool_choice": {"type": "custom", "name": "apply_patch"}}
+    [call] = (await answered(service, **asked))["output"]
+    assert (call["type"], call["name"], call["status"]) == ("custom_tool_call", "apply_patch", "completed")
+    assert isinstance(call["input"], str)
+    result = {"type": "custom_tool_call_output", "call_id": call["call_id"], "output": "done"}
+    turns = [{"role": "user", "content": "patch it"}, call, result]
+    assert (await answered(service, tools=[CUSTOM], input=turns))["status"] == "completed"
+
+
+async def test_a_tool_with_free_text_streams_its_input_once_it_is_known(service: Service) -> None:
+    asked = a_request(stream=True, tools=[CUSTOM], tool_choice={"type": "custom", "name": "apply_patch"})
+    response = await service.local.post(RESPONSES, json=asked)
+    kinds = [line.removeprefix("event: ") for line in response.text.splitlines() if line.startswith("event: ")]
+    assert kinds[2:6] == [
+        "response.output_item.added",
+        "response.custom_tool_call_input.delta",
+        "response.custom_tool_call_input.done",
+        "response.output_item.done",
     ]
 
 
@@ -133,7 +176,8 @@ async def test_a_strict_server_refuses_unknown_keys(tmp_path: Path) -> None:
         ({"input": [{"role": "user", "content": [{"type": "video"}]}]}, "input[0].content[0].type"),
         ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "input[0].content[0]"),
         ({"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
-        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"tools": [{"name": "f"}]}, "tools[0].type"),
+        ({"tools": [{"type": "custom"}]}, "tools[0].name"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": {"type": "mcp"}}, "tool_choice"),

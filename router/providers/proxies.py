@@ -1,0 +1,61 @@
+"""The proxy that the environment names for an address, as other programs read it.
+
+`HTTP_PROXY`, `HTTPS_PROXY` and `ALL_PROXY`, in capitals or not, each for its scheme; hosts, domains and networks in
+`NO_PROXY` are reached directly, and so is this machine itself. Read once for each model, not for each request.
+"""
+
+import ipaddress
+from urllib.request import getproxies_environment, proxy_bypass
+
+from yarl import URL
+
+from router.errors import ProviderError
+
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+SUPPORTED = ("http", "https")
+
+
+def proxy_for(address: URL) -> URL | None:
+    """Return the proxy of an address, None where it is reached directly; raises ProviderError for other kinds."""
+    host = address.host
+    if not host or _is_this_machine(host):
+        return None
+    proxies = getproxies_environment()
+    named = proxies.get(address.scheme) or proxies.get("all")
+    if not named or proxy_bypass(f"{host}:{address.port}") or _is_in(host, proxies.get("no", "")):
+        return None
+    proxy = URL(named if "://" in named else f"http://{named}")
+    if proxy.scheme not in SUPPORTED:
+        message = f"the proxy for {host} is of a kind that is not supported: {proxy.scheme}"
+        raise ProviderError(message, dispatched=False, code="not_configured")
+    return proxy
+
+
+def except_this_machine() -> str:
+    """Return `NO_PROXY` with this machine in it, for libraries that would not see to that themselves."""
+    excepted = getproxies_environment().get("no", "")
+    return ",".join(filter(None, (excepted, *THIS_MACHINE))) if excepted.strip() != "*" else excepted
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_in(host: str, excepted: str) -> bool:
+    """Tell whether an address is in one of the networks among what is reached directly."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for one in excepted.split(","):
+        try:
+            if address in ipaddress.ip_network(one.strip(), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False

@@ -1,0 +1,71 @@
+import pytest
+from yarl import URL
+
+from router.errors import ProviderError
+from router.providers.base import ModelTarget, ProviderRequest
+from router.providers.openai.addresses import bases_of, call_at
+from router.providers.openai.client import OpenAICompatible
+from tests.providers.upstream import an_upstream, says
+
+WHOLE = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "fine"}, "finish_reason": "stop"}]}
+HELLO = [{"role": "user", "content": "Hi"}]
+NOWHERE = says({"detail": "Not Found"}, 404)
+
+
+def asked_at(base: str) -> ProviderRequest:
+    return ProviderRequest(ModelTarget("openai/m", api_base=base), HELLO, {})
+
+
+@pytest.mark.parametrize(
+    ("base", "first"),
+    [
+        ("https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions"),
+        ("https://h/v1/", "https://h/v1/chat/completions"),
+        ("http://h:8000", "http://h:8000/v1/chat/completions"),
+        ("http://h:8000/?key=a%2Bb", "http://h:8000/v1/chat/completions?key=a%2Bb"),
+        ("https://h/v1/chat/completions", "https://h/v1/chat/completions"),
+        (
+            "https://h/openai/deployments/gpt?api-version=1",
+            "https://h/openai/deployments/gpt/chat/completions?api-version=1",
+        ),
+        ("https://h/v1beta/openai/", "https://h/v1beta/openai/chat/completions"),
+        ("https://h/a%2Fb/v1", "https://h/a%2Fb/v1/chat/completions"),
+        (" https://h/v1\n", "https://h/v1/chat/completions"),
+    ],
+)
+def test_an_address_is_taken_as_people_copy_it(base: str, first: str) -> None:
+    assert call_at(bases_of(base)[0], "chat/completions") == URL(first, encoded=True)
+
+
+async def test_where_no_version_is_named_the_other_place_is_tried_and_remembered() -> None:
+    async with an_upstream(NOWHERE, says(WHOLE), says(WHOLE)) as upstream:
+        provider = OpenAICompatible()
+        base = f"http://127.0.0.1:{upstream.port}/proxy?tenant=7"
+        for _ in range(2):
+            answer = await provider.complete(asked_at(base))
+            assert answer.choices[0].content == "fine"
+        await provider.close()
+    assert upstream.paths == [
+        "/proxy/chat/completions",
+        "/proxy/v1/chat/completions",
+        "/proxy/v1/chat/completions",
+    ]
+
+
+async def test_a_server_that_is_in_neither_place_is_asked_in_both_each_time() -> None:
+    async with an_upstream(NOWHERE) as upstream:
+        provider = OpenAICompatible()
+        for _ in range(2):
+            with pytest.raises(ProviderError):
+                await provider.complete(asked_at(f"http://127.0.0.1:{upstream.port}"))
+        await provider.close()
+    assert upstream.paths == ["/v1/chat/completions", "/chat/completions"] * 2
+
+
+async def test_a_model_that_is_not_there_is_not_looked_for_elsewhere() -> None:
+    async with an_upstream(says({"error": {"message": "The model m does not exist"}}, 404)) as upstream:
+        provider = OpenAICompatible()
+        with pytest.raises(ProviderError):
+            await provider.complete(asked_at(f"http://127.0.0.1:{upstream.port}"))
+        await provider.close()
+    assert upstream.paths == ["/v1/chat/completions"]
