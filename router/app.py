@@ -32,16 +32,18 @@ from router.canary.monitor import CanaryMonitor
 from router.canary.verdicts import HarmLimits
 from router.clock import SystemClock
 from router.database import schema
+from router.database.learning_tables import DuelDay
 from router.decision.engine import DecisionEngine
 from router.decision.latency import LatencyWindow
 from router.exchange import Dispatcher
 from router.keys import KeyRing
-from router.learning.allowance import DuelAllowance
 from router.learning.artifacts import Artifacts
 from router.learning.duels import Duels
 from router.learning.selection import Learning
 from router.ledger import pricelist, revenue, rollups
-from router.ledger.coverage import CoverageBook
+from router.ledger.agreements import EvidenceFollower, VoteEvidence
+from router.ledger.allowance import DayAllowance
+from router.ledger.coverage import CoverageBook, CoverageBudget
 from router.ledger.feedback import FeedbackBook
 from router.ledger.leases import BudgetLeases
 from router.ledger.prices import PriceBook
@@ -50,7 +52,7 @@ from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
 from router.ledger.spool import Spool
 from router.ledger.stored import StoredResponses
-from router.lineup import Lineup, agreement_file
+from router.lineup import Lineup
 from router.metrics import Metrics
 from router.money import nano_from_usd
 from router.pacing.multipliers import Multipliers
@@ -58,8 +60,11 @@ from router.policies import versions
 from router.policies.versions import PolicyBook
 from router.providers.clients import Providers
 from router.refresher import Refresher
+from router.reports.coverage import RecentCoverage
 from router.settings import Settings, WrongSetting
-from router.tiers.parallel.coverage_log import CoverageLog
+from router.tiers.parallel.calibration import CalibrationTable
+from router.tiers.parallel.coverage import count_votes
+from router.tiers.parallel.shadow import ShadowSlice
 from router.types import DEFAULT_SEGMENT, Tier
 
 HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES))
@@ -100,11 +105,23 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     ):
         shipper.follow(follow)
 
-    calibration_monitor, coverage = CalibrationMonitor(), CoverageLog(votes.note)
-    parallel = lineup.parallel(settings, prices, coverage, clock)
+    calibration_monitor, coverage = CalibrationMonitor(), RecentCoverage(engine, clock.now_us)
+    sampled = settings.tiers.parallel
+    shadow = ShadowSlice(
+        sampled.coverage_share,
+        CoverageBudget(engine, nano_from_usd(sampled.coverage_usd_per_day), clock.now_us),
+        lambda seen: votes.note(count_votes(seen)),
+    )
+    parallel = lineup.parallel(settings, prices, shadow, clock)
+
+    def take_evidence(evidence: VoteEvidence) -> None:
+        parallel.calibration = CalibrationTable.from_evidence(evidence)
+
+    shipper.follow(coverage.follow)
+    shipper.follow(EvidenceFollower(engine, clock.now_us, take_evidence).follow)
     duels = Duels(
         lineup.rivals,
-        DuelAllowance(engine, nano_from_usd(settings.learning.duel_usd_per_day)),
+        DayAllowance(engine, DuelDay, nano_from_usd(settings.learning.duel_usd_per_day)),
         parallel.checkers,
         clock.now_us,
         judges=lineup.judges,
@@ -142,8 +159,6 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     )
 
     def learn(request_id: str, promised: float, correct: float) -> None:
-        parallel.learn(request_id, correct)
-        coverage.label(request_id, correct)
         calibration_monitor.observe(promised, correct)
 
     server, authenticator, stopping = settings.server, Authenticator(keys, settings.server.auth), asyncio.Event()
@@ -173,7 +188,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             lambda: shipper.state,
             lambda: routing.drift(policy_book.active.classifier),
             calibration_monitor,
-            coverage,
+            lambda: coverage.figures,
             authenticator,
         ),
     }
@@ -200,7 +215,6 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             yield
         finally:
             stopping.set()
-            parallel.calibration.save(agreement_file(settings))
             await duels.close()
             await parallel.close()
             await providers.close()

@@ -2,19 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from router import modelmap
 from router.clock import SystemClock
 from router.decision.engine import Explicit
 from router.ledger.prices import PriceBook
-from router.money import nano_from_usd
 from router.providers.base import ModelTarget
 from router.providers.embedded.client import CONTEXT_TOKENS
 from router.settings import CallSettings, ModelSettings, Settings, WrongSetting
 from router.tiers.base import TierRunner
-from router.tiers.parallel.calibration import CalibrationTable
-from router.tiers.parallel.coverage_log import CoverageLog, DailyAllowance
 from router.tiers.parallel.shadow import ShadowSlice
 from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.single import SingleTier
@@ -32,7 +28,8 @@ class Lineup:
 
     by_tier: Mapping[Tier, tuple[ModelTarget, ...]]
     explicit: Mapping[str, Explicit]
-    judges: tuple[ModelTarget, ...]
+    judges: tuple[ModelTarget, ...]  # of duels
+    vote_judges: tuple[ModelTarget, ...]  # of contested votes
     every: tuple[ModelTarget, ...]  # each distinct model that can be called, once
 
     @classmethod
@@ -48,7 +45,8 @@ class Lineup:
                 name: Explicit(_tier_booked(settings.models[name]), models)
                 for name, models in explicit_targets(settings, environ).items()
             },
-            judges=judge_targets(settings, environ),
+            judges=judge_targets(settings.learning.judge, environ),
+            vote_judges=judge_targets(settings.tiers.parallel.judge, environ),
             every=tuple(all_targets(settings, environ)),
         )
 
@@ -71,31 +69,28 @@ class Lineup:
         return {name: SingleTier(model.tier, model.targets) for name, model in self.explicit.items()}
 
     def parallel(
-        self, settings: Settings, prices: PriceBook, coverage: CoverageLog, clock: SystemClock
+        self, settings: Settings, prices: PriceBook, shadow: ShadowSlice | None, clock: SystemClock
     ) -> ParallelTier:
         """The runner of the parallel tier; raises WrongSetting for a confidence that its samples cannot reach."""
         parallel, sampling_targets = settings.tiers.parallel, self.by_tier[Tier.PARALLEL]
-        allowance = DailyAllowance(nano_from_usd(parallel.coverage_usd_per_day))
-        shadow = ShadowSlice(
-            parallel.coverage_share, lambda nanousd: allowance.affords(nanousd, clock.now_us()), coverage.note
-        )
         try:
             chosen = ParallelOptions(
                 sampling_targets,
                 parallel.max_samples,
                 parallel.confidence,
                 self.single(Tier.REASONING) if parallel.escalate_to else None,
+                confidence_by_type=parallel.confidence_by_type,
+                judges=self.vote_judges,
                 price_ratio=_price_ratio(prices, self.by_tier[Tier.REASONING][0], sampling_targets[0], clock.now_us()),
+                at_once=parallel.at_once,
+                at_once_overall=parallel.at_once_overall,
+                sample_timeout_s=parallel.sample_timeout_s,
+                least_wait_s=parallel.least_wait_s,
+                open_samples=parallel.open_samples,
             )
         except ValueError as error:
             raise WrongSetting(str(error)) from None
-        table = CalibrationTable.load(agreement_file(settings))
-        return ParallelTier(chosen, calibration=table, shadow=shadow if parallel.coverage_share else None)
-
-
-def agreement_file(settings: Settings) -> Path:
-    """Where what agreement among samples is worth is kept between starts."""
-    return settings.state_dir / "agreement.json"
+        return ParallelTier(chosen, shadow=shadow)
 
 
 def _price_ratio(prices: PriceBook, strong: ModelTarget, weak: ModelTarget, now_us: int) -> float:
@@ -134,9 +129,8 @@ def explicit_targets(settings: Settings, environ: Mapping[str, str]) -> dict[str
     return {name: with_fallbacks(settings, model, environ) for name, model in settings.models.items()}
 
 
-def judge_targets(settings: Settings, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
-    """Return who may decide duels: one model, or nobody."""
-    judge = settings.learning.judge
+def judge_targets(judge: ModelSettings | None, environ: Mapping[str, str]) -> tuple[ModelTarget, ...]:
+    """Return who may decide between two answers: one model, or nobody."""
     return () if judge is None else (complete_target(judge.target(environ)),)
 
 
@@ -147,7 +141,8 @@ def all_targets(settings: Settings, environ: Mapping[str, str]) -> list[ModelTar
         *with_fallbacks(settings, settings.tiers.reasoning, environ),
         *sampling_targets(settings, environ),
         *(target for targets in explicit_targets(settings, environ).values() for target in targets),
-        *judge_targets(settings, environ),
+        *judge_targets(settings.learning.judge, environ),
+        *judge_targets(settings.tiers.parallel.judge, environ),
     ]
     return list({(target.name, target.api_base): target for target in targets}.values())
 

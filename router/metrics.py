@@ -9,10 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from classifier.drift import Drift
 from router.canary.verdicts import Verdict
 from router.ledger.shipping import ShippingState
-from router.tiers.parallel.coverage_log import CoverageLog
+from router.reports.coverage import CoverageFigures
 from router.types import Decision, Outcome, Tier
 
-COVERAGE_K = 4
 Labelled = TypeVar("Labelled", Counter, Histogram)
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 
@@ -109,18 +108,21 @@ class Metrics:
         self.alarm.labels("scores").set(scores.is_alarming)
         self.alarm.labels("calibration").set(calibration.is_alarming)
 
-    def set_coverage(self, log: CoverageLog) -> None:
+    def set_coverage(self, figures: CoverageFigures) -> None:
         """Set the gauges of coverage: low efficiency calls for a verifier, low pass for another model."""
-        summary = log.summary(COVERAGE_K)
-        self.coverage_queries.labels("no").set(log.observed - (summary.queries if summary else 0))
-        self.coverage_queries.labels("yes").set(summary.queries if summary else 0)
-        if summary is not None:
-            self.coverage.labels("accuracy_at_1").set(summary.accuracy_at_1)
-            self.coverage.labels("majority").set(summary.majority_at_k)
-            self.coverage.labels("selected").set(summary.selected_at_k)
-            self.coverage.labels("pass").set(summary.pass_at_k)
-            self.coverage.labels("efficiency").set(nan if summary.efficiency is None else summary.efficiency)
-            self.coverage.labels("invalid").set(summary.invalid_rate)
+        self.coverage_queries.labels("no").set(figures.observed - figures.labelled)
+        self.coverage_queries.labels("yes").set(figures.labelled)
+        shares = {
+            "accuracy_at_1": figures.accuracy_at_1,
+            "majority": figures.majority_at_k,
+            "selected": figures.selected_at_k,
+            "pass": figures.pass_at_k,
+            "efficiency": figures.efficiency,
+            "invalid": figures.unreadable,
+        }
+        if figures.labelled:
+            for name, share in shares.items():
+                self.coverage.labels(name).set(nan if share is None else share)
 
     def count_duel(self, ending: str, cost_nanousd: int) -> None:
         """Count a duel: how it ended, or why it did not take place."""

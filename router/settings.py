@@ -21,6 +21,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from classifier.types import AnswerType
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial
 from router.providers import catalog
 from router.providers.base import ModelTarget
@@ -162,12 +163,29 @@ class ParallelSettings(CallSettings):
     coverage_share: float = Field(
         0.01, ge=0, le=1, description="share of queries that are sampled to the end, to see what stopping misses"
     )
-    coverage_usd_per_day: Decimal = Field(Decimal(1), ge=0, description="what that may cost a day, per worker")
-    escalate_to: Literal["reasoning", ""] = Field("reasoning", description="who takes hopeless votes; empty: nobody")
+    coverage_usd_per_day: Decimal = Field(
+        Decimal(1), ge=0, description="what that and a judge on trial may cost a day, over all workers"
+    )
+    escalate_to: Literal["reasoning", ""] = Field(
+        "reasoning", description="who takes votes that are not accepted; empty: nobody"
+    )
+    confidence_by_type: dict[AnswerType, Annotated[float, Field(gt=0.5, lt=1)]] = Field(
+        {}, description="confidence of single answer types, such as { date = 0.99 }; others: `confidence`"
+    )
+    judge: ModelSettings | None = Field(
+        None, description="who decides between two leaders once labels show that it can; unset: nobody"
+    )
+    at_once: int = Field(16, ge=1, le=64, description="samples of one query in flight")
+    at_once_overall: int = Field(64, ge=1, description="samples in flight, per worker")
+    sample_timeout_s: float = Field(120.0, gt=0, description="longest wait for one sample")
+    least_wait_s: float = Field(1.0, ge=0, description="least time given to the slowest of a wave")
+    open_samples: int = Field(4, ge=1, le=64, description="samples of a query whose answers cannot be counted")
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
         require_reachable(self.confidence, self.max_samples)
+        for answer_type, confidence in self.confidence_by_type.items():
+            require_reachable(confidence, self.max_samples, f"tiers.parallel ({answer_type})")
         return self
 
 
@@ -327,8 +345,7 @@ class Settings(BaseSettings):
         """Every model string that can be called."""
         named = {self.tiers.fast.model, self.tiers.reasoning.model, *self.tiers.parallel.models}
         named |= {m.model for m in self.models.values()}
-        if self.learning.judge is not None:
-            named.add(self.learning.judge.model)
+        named |= {judge.model for judge in (self.learning.judge, self.tiers.parallel.judge) if judge is not None}
         return frozenset(named.union(*(self.fallbacks.get(name, ()) for name in named)))
 
     def uses_embedded(self) -> bool:

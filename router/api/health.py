@@ -11,7 +11,7 @@ from router.api.chat.response import encode_body
 from router.keys import Scope as KeyScope
 from router.ledger.shipping import ShippingState
 from router.metrics import Metrics
-from router.tiers.parallel.coverage_log import CoverageLog
+from router.reports.coverage import CoverageFigures
 
 METRICS_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
@@ -55,7 +55,7 @@ class Scrape:
         shipping: Callable[[], ShippingState],
         scores: Callable[[], Drift],
         calibration: CalibrationMonitor,
-        coverage: CoverageLog,
+        coverage: Callable[[], CoverageFigures],
         authenticator: Authenticator,
     ) -> None:
         self._metrics = metrics
@@ -70,7 +70,7 @@ class Scrape:
             (await self._authenticator.admit(scope)).require(KeyScope.METRICS)
             self._metrics.set_shipping(self._shipping())
             self._metrics.set_drift(self._scores(), self._calibration.gap(), self._calibration.ece())
-            self._metrics.set_coverage(self._coverage)
+            self._metrics.set_coverage(self._coverage())
             body = self._metrics.scrape()
             sized = [METRICS_TYPE, (b"content-length", str(len(body)).encode()), *headers]
             await send({"type": "http.response.start", "status": 200, "headers": sized})

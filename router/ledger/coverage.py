@@ -1,17 +1,23 @@
-"""Keeps what whole votes looked like until the shipping thread writes them into the books.
+"""Keeps what whole votes looked like until the shipping thread writes them into the books, and what they may cost.
 
 Evidence, not money: what does not fit into memory while the database is away is left out, and counted.
 """
 
+import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from router.database.coverage_tables import CoverageRow
+from router.database.coverage_tables import CoverageDay, CoverageRow
 from router.database.engine import writing
 from router.database.upsert import insert_or_nothing
+from router.ledger.allowance import DayAllowance
+
+log = logging.getLogger(__name__)
 
 MOST_WAITING = 10_000
 AT_ONCE = 500
@@ -54,3 +60,25 @@ class CoverageBook:
                 insert_or_nothing(connection, CoverageRow, rows)
             for _ in chosen:
                 self._waiting.popleft()
+
+
+class CoverageBudget:
+    """What sampling to the end may cost a day, over all workers; while the database is away nothing is sampled on."""
+
+    def __init__(self, engine: Engine, nanousd_per_day: int, now_us: Callable[[], int]) -> None:
+        self._allowance = DayAllowance(engine, CoverageDay, nanousd_per_day)
+        self._now_us = now_us
+
+    async def take(self, bound_nanousd: int) -> int | None:
+        """Take the most that samples may cost; the day it is taken from, None where it does not fit."""
+        try:
+            return await asyncio.to_thread(self._allowance.take, bound_nanousd, self._now_us())
+        except SQLAlchemyError:
+            return None
+
+    async def give_back(self, unspent_nanousd: int, day: int) -> None:
+        """Return what was not spent."""
+        try:
+            await asyncio.to_thread(self._allowance.give_back, unspent_nanousd, day)
+        except SQLAlchemyError:
+            log.warning("%d nano-dollars of the day's coverage stay taken: the database is away", unspent_nanousd)

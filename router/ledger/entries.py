@@ -118,4 +118,41 @@ class DuelVerdict(msgspec.Struct, frozen=True, tag="duel", array_like=True):
     cost_nanousd: int | None
 
 
-Entry = Opening | CallIntent | CallResult | Closing | KeptFeatures | DuelVerdict
+class VoteEnding(msgspec.Struct, frozen=True, tag="vote", array_like=True):
+    """How a vote of the parallel tier ended, written with the closing: what a later label is evidence of. No text.
+
+    Of the `samples` sent, `voters` voted and `unreadable` came without a vote; `leader` and `second` are the largest
+    counts. `agrees` tells whether a stronger tier's answer is the leader's, None where none was asked or there is no
+    leader. `confidence` is the P(right) that the client was told. `judge_accepts`: a judge on trial chose what the
+    client got.
+    """
+
+    request_id: str
+    models: str  # joined by "+", in order
+    answer_type: str
+    stop_reason: str
+    samples: int
+    voters: int
+    unreadable: int
+    leader: int
+    second: int
+    is_escalated: bool
+    agrees: bool | None
+    confidence: float
+    p_sampled: float  # P(correct) of one sample and of the stronger tier, as they were estimated
+    p_strong: float
+    judge: str | None = None
+    judge_accepts: bool | None = None
+
+    @property
+    def key(self) -> str:
+        """The models and the answer type: what agreements are compared within."""
+        return f"{self.models}|{self.answer_type}"
+
+    @property
+    def share(self) -> float:
+        """The leader's share of the votes."""
+        return self.leader / self.voters if self.voters else 0.0
+
+
+Entry = Opening | CallIntent | CallResult | Closing | KeptFeatures | DuelVerdict | VoteEnding

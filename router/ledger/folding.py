@@ -5,7 +5,7 @@ The first word on anything stands: an entry that comes twice, or contradicts an 
 
 from collections.abc import Sequence
 
-from router.ledger.entries import CallIntent, CallResult, Closing, DuelVerdict, Entry, KeptFeatures, Opening
+from router.ledger.entries import CallIntent, CallResult, Closing, DuelVerdict, Entry, KeptFeatures, Opening, VoteEnding
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 
 
@@ -17,6 +17,7 @@ class RequestRecord:
 
     __slots__ = (
         "closing", "features", "intents", "is_queued", "opening", "request_id", "results", "rows", "strays", "verdict",
+        "vote",
     )  # fmt: skip
 
     def __init__(self, request_id: str) -> None:
@@ -27,6 +28,7 @@ class RequestRecord:
         self.closing: Closing | None = None
         self.features: KeptFeatures | None = None
         self.verdict: DuelVerdict | None = None
+        self.vote: VoteEnding | None = None
         self.rows: list[int] = []
         self.strays = 0
         self.is_queued = False
@@ -49,6 +51,8 @@ class RequestRecord:
                 self.features = self.features or entry
             case DuelVerdict():
                 self.verdict = self.verdict or entry
+            case VoteEnding():
+                self.vote = self.vote or entry
 
     @property
     def is_closed(self) -> bool:

@@ -1,8 +1,9 @@
-"""What goes after its time: raw usage, feature rows, stored responses. The books themselves stay."""
+"""What goes after its time: raw usage, feature rows, how votes ended, stored responses. The books themselves stay."""
 
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from router.database.coverage_tables import CoverageDay, StoredVote
 from router.database.engine import writing
 from router.database.learning_tables import DuelDay, FeatureRow
 from router.database.tables import RawUsage, StoredResponseRow
@@ -10,6 +11,7 @@ from router.types import DAY_US
 
 RAW_USAGE_DAYS = 30
 FEATURE_DAYS = 90
+VOTE_DAYS = 400
 BATCH = 5_000
 
 
@@ -22,7 +24,9 @@ def purge(engine: Engine, now_us: int, feature_days: int = FEATURE_DAYS) -> int:
     """Delete what is past its time, in short transactions; returns the number of rows."""
     gone = _purge_before(engine, RawUsage.request_id, first_id_at(now_us - RAW_USAGE_DAYS * DAY_US))
     gone += _purge_before(engine, FeatureRow.request_id, first_id_at(now_us - feature_days * DAY_US))
+    gone += _purge_before(engine, StoredVote.request_id, first_id_at(now_us - VOTE_DAYS * DAY_US))
     with writing(engine) as connection:
+        connection.execute(delete(CoverageDay).where(CoverageDay.day < now_us // DAY_US - feature_days))
         connection.execute(delete(DuelDay).where(DuelDay.day < now_us // DAY_US - feature_days))
         return (
             gone + connection.execute(delete(StoredResponseRow).where(StoredResponseRow.expires_at < now_us)).rowcount

@@ -10,11 +10,11 @@ from router.database.tables import LabelText
 from router.database.upsert import insert_or_nothing, insert_structs_or_nothing
 from router.ledger import budgets
 from router.ledger.folding import RequestRecord
-from router.ledger.learning_rows import DuelRow, FeatureRowRow, duel_row, feature_row
+from router.ledger.learning_rows import DuelRow, FeatureRowRow, VoteRow, duel_row, feature_row, vote_row
 from router.ledger.rows import CallRow, RawUsageRow, RequestRow, call_row, request_row
 
 TABLES: dict[type[msgspec.Struct], str] = {RequestRow: "requests", CallRow: "calls", RawUsageRow: "raw_usage"}
-TABLES |= {FeatureRowRow: "feature_rows", DuelRow: "duels"}
+TABLES |= {FeatureRowRow: "feature_rows", DuelRow: "duels", VoteRow: "votes"}
 MOST_LABELS = 30_000  # labels are small integers; whatever comes after so many counts as one
 OTHER = "(other)"
 
@@ -37,6 +37,7 @@ class Store:
         raw: list[RawUsageRow] = []
         features: list[FeatureRowRow] = []
         duels: list[DuelRow] = []
+        votes: list[VoteRow] = []
         self._learn_labels(records)
         for record in records:
             key = bytes.fromhex(record.request_id) if self._is_sqlite else record.request_id
@@ -46,6 +47,8 @@ class Store:
                 features.append(feature_row(key, record.features, self._is_sqlite))
             if record.verdict:
                 duels.append(duel_row(key, record.verdict))
+            if record.vote:
+                votes.append(vote_row(key, record.vote, self._labels))
             for intent, result in record.calls_with_results():
                 calls.append(call_row(key, intent, result, recorded_at, self._labels))
                 if result.raw_usage is not None:
@@ -57,6 +60,7 @@ class Store:
             insert_new(connection, raw)
             insert_new(connection, features)
             insert_new(connection, duels)
+            insert_new(connection, votes)
             budgets.settle(connection, due, owner)
 
     def _learn_labels(self, records: Iterable[RequestRecord]) -> None:
@@ -66,6 +70,8 @@ class Store:
                 wanted |= {o.segment, o.country, o.requested_model, o.classifier_version, o.answer_type}
                 if o.language is not None:
                     wanted.add(o.language)
+            if v := record.vote:
+                wanted |= {v.models, v.answer_type, v.stop_reason} | ({v.judge} if v.judge is not None else set())
             wanted.update(intent.provider_model for intent in record.intents.values())
             wanted.update(result.service for result in record.results.values() if result.service is not None)
         if new := wanted - self._labels.keys():

@@ -4,17 +4,23 @@ Of queries that were sampled to the end and got feedback. Where the selected ans
 one was right: such a query counts as not covered, so pass@k is a lower bound, and the efficiency an upper one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from math import comb
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from router.database import ids
 from router.ledger.feedback import RIGHT_FROM, correctness
-from router.reports.reading import BooksSnapshot
+from router.reports.reading import BooksSnapshot, reading
+from router.reports.window import Window
+from router.types import DAY_US
 
 K = 4
+RECENT_US = 30 * DAY_US
+FIGURES_EVERY_US = 15_000_000
 OBSERVED = """
 SELECT COUNT(*), COALESCE(SUM(used), 0), COALESCE(SUM(samples), 0), COALESCE(SUM(samples - valid), 0)
 FROM coverage WHERE {between}
@@ -89,3 +95,21 @@ def _add_ratings(plain: CoverageFigures, labelled: list[tuple[Any, bool]]) -> Co
         covered,
         (chosen - at_1) / (covered - at_1) if covered - at_1 > 1e-9 else None,
     )
+
+
+class RecentCoverage:
+    """The figures of the last thirty days, over all workers, read anew every fifteen seconds."""
+
+    def __init__(self, engine: Engine, now_us: Callable[[], int]) -> None:
+        self.figures = CoverageFigures(0, 0, None, None)
+        self._engine = engine
+        self._now_us = now_us
+        self._looked_us = 0
+
+    def follow(self) -> None:
+        """Read them when it is time. Raises SQLAlchemyError."""
+        now_us = self._now_us()
+        if now_us - self._looked_us >= FIGURES_EVERY_US:
+            self._looked_us = now_us
+            with reading(self._engine, Window(now_us - RECENT_US, None, UTC)) as books:
+                self.figures = coverage(books)

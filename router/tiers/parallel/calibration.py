@@ -1,116 +1,154 @@
-"""How often an agreement is right: counted per models and answer type, shrunk to the curve over all.
+"""How often an agreement is right, and a strong answer after it: a prior curve, moved by what labels say.
 
 Eight of eight agreeing is right .92 of the time on one task and .50 on another, so no global number is used alone.
-Labels come from feedback and from the shadow slice. The same counts tell when a weak model is not worth sampling.
+Each (models, answer type) has a logistic curve of its own, which starts from that over all and from there follows its
+own labels. The same evidence tells when a weak model is not worth sampling. Pure; evidence comes from the books.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from math import sqrt
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import exp, log, sqrt
 from typing import Any, Self
 
-from router.tiers.vote.rates import wilson
+import numpy as np
+
+from router.ledger.agreements import GradedVote, VoteEvidence
+from router.ledger.entries import VoteEnding
+from router.ledger.feedback import RIGHT_FROM
+from router.tiers.vote.rates import VerifierRates, wilson
+
+# P(the leader is right) by its smoothed share of all that came, unreadable ones too, as recorded votes have it.
+CURVE_SHARES = (0.0, 0.25, 0.5, 0.73, 0.92, 1.0)
+CURVE_RIGHT = (0.08, 0.25, 0.47, 0.76, 0.90, 0.94)
+USUAL_SHARE = 0.6  # of one imagined sample
+OF_THE_MODEL = 0.25  # how far the estimate of the sampled model moves the curve, on the scale of log-odds
+NO_AGREEMENT = -0.3  # the questions that a strong model is asked are the harder ones
+AGREES, DIFFERS = 0.8, -0.9
+SPREAD_ALL = np.array([1.2, 0.6])  # standard deviations of a curve's offset and slope, over all rows
+SPREAD_ROW = np.array([0.9, 0.6])  # and of one row's around them
+OUTVOTED = 0.3  # P(the leader was right) where a strong answer that was wrong said otherwise
+MOST_GRADED = 500  # labels of a row that count: questions and models change
 
 SHARES = (0.4, 0.6, 0.8, 0.999)  # upper edges of all share bins but the last, which is full agreement
-PRIOR = (0.35, 0.5, 0.65, 0.8, 0.9)
-PRIOR_WEIGHT = 10.0  # how many graded queries the next wider curve counts for
 LEAST_GRADED = 10
-ENOUGH_EVIDENCE = 20  # queries like one, from which on what is known of them says how likely its answer is right
-WINDOW = 500  # queries of a row after which its economics are halved
+ENOUGH_EVIDENCE = 20  # labels of a row, from which on they decide
+PRIOR_WEIGHT = 10.0
 DOUBT = 0.84  # standard errors by which kept answers get the benefit of the doubt
-SAVING_PER_POINT = 0.05  # accuracy that may be lost for one strong call saved
-
-
-@dataclass(frozen=True, slots=True)
-class VoteEnding:
-    """How a vote ended: what a later label is booked under. Kept: the samples answered, not a strong tier."""
-
-    models: str
-    answer_type: str
-    share: float
-    samples: int
-    was_kept: bool
-    was_escalated: bool = False
-
-    @property
-    def key(self) -> str:
-        """The row of the table."""
-        return f"{self.models}|{self.answer_type}"
+SAVING_PER_POINT = 0.05  # accuracy that may be lost for one strong call saved, of the price of 30 samples
+USUAL_RATIO = 30.0
 
 
 def agreement_key(models: Sequence[str], answer_type: str) -> str:
     """Return the row that votes of these models on this answer type belong to."""
-    return f"{'+'.join(sorted(set(models)))}|{answer_type}"
+    return f"{join_names(models)}|{answer_type}"
+
+
+def join_names(models: Iterable[str]) -> str:
+    """Return the models as one text, whatever their order."""
+    return "+".join(sorted(set(models)))
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """A probability, and its standard error on the scale of log-odds."""
+
+    logit: float
+    error: float
+
+    @property
+    def p(self) -> float:
+        """The probability."""
+        return _chance(self.logit)
+
+    def p_at(self, errors: float) -> float:
+        """The probability so many standard errors away."""
+        return _chance(self.logit + errors * self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Offset and slope of log-odds, and the covariance that what they were fitted on leaves."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    def at(self, base: float, slope_of: float) -> Belief:
+        """Return what it makes of a prior's log-odds."""
+        x = np.array([1.0, slope_of])
+        return Belief(base + float(self.mean @ x), sqrt(max(0.0, float(x @ self.covariance @ x))))
 
 
 @dataclass(slots=True)
-class Row:
-    """Counts of one (models, answer type): per share bin, and of what became of the queries."""
-
-    right: list[float] = field(default_factory=lambda: [0.0] * len(PRIOR))
-    graded: list[int] = field(default_factory=lambda: [0] * len(PRIOR))
-    queries: float = 0
-    samples: float = 0
-    kept: float = 0
-    kept_graded: float = 0
-    kept_right: float = 0
-    strong_graded: float = 0
-    strong_right: float = 0
-
-    def halve(self) -> None:
-        """Let what was seen long ago count less: questions and models change."""
-        for name in ("queries", "samples", "kept", "kept_graded", "kept_right", "strong_graded", "strong_right"):
-            setattr(self, name, getattr(self, name) / 2)
+class _Row:
+    queries: int = 0
+    samples: int = 0
+    kept: int = 0
+    graded: list[GradedVote] = field(default_factory=list)
 
 
 class CalibrationTable:
-    """Agreement share to P(correct), and whether sampling pays."""
+    """What votes are worth: P(right) of leaders and of strong answers, and whether sampling pays."""
 
-    def __init__(self, rows: Mapping[str, Row] | None = None) -> None:
-        self._rows: dict[str, Row] = dict(rows or {})
-        self._all = Row()
+    def __init__(self, evidence: VoteEvidence | None = None) -> None:
+        self._rows: dict[str, _Row] = {}
+        for counts in evidence.counts if evidence else ():
+            row = self._rows.setdefault(f"{counts.models}|{counts.answer_type}", _Row())
+            row.queries, row.samples, row.kept = counts.queries, counts.samples, counts.kept
+        for vote in evidence.graded if evidence else ():
+            self._rows.setdefault(vote.ending.key, _Row()).graded.append(vote)
         for row in self._rows.values():
-            for b in range(len(PRIOR)):
-                self._all.right[b] += row.right[b]
-                self._all.graded[b] += row.graded[b]
+            del row.graded[:-MOST_GRADED]
+        self._leaders: dict[str, Curve] | None = None
+        self._strong: dict[str, Curve] = {}
+
+    @classmethod
+    def from_evidence(cls, evidence: VoteEvidence) -> Self:
+        """Return a table that has its curves ready, so that no request waits for them."""
+        table = cls(evidence)
+        table._fit()
+        return table
 
     def saw(self, ended: VoteEnding) -> None:
         """Count a vote, graded or not: how many samples it took and whether its answer was kept."""
-        row = self._rows.setdefault(ended.key, Row())
-        if row.queries >= WINDOW:
-            row.halve()
+        row = self._rows.setdefault(ended.key, _Row())
         row.queries += 1
         row.samples += ended.samples
-        row.kept += ended.was_kept
+        row.kept += not ended.is_escalated
 
     def learn(self, ended: VoteEnding, correct: float) -> None:
-        """Book a label (0 to 1) of the answer that the client got."""
-        row = self._rows.setdefault(ended.key, Row())
-        if ended.was_escalated:
-            row.strong_graded += 1
-            row.strong_right += correct
-            return
-        b = share_bin(ended.share)
-        for counts in (row, self._all):
-            counts.right[b] += correct
-            counts.graded[b] += 1
-        if ended.was_kept:
-            row.kept_graded += 1
-            row.kept_right += correct
+        """Add a label (0 to 1) of the answer that the client got."""
+        row = self._rows.setdefault(ended.key, _Row())
+        row.graded.append(GradedVote(ended, correct))
+        del row.graded[:-MOST_GRADED]
+        self._leaders = None
 
-    def probability(self, key: str, share: float) -> float:
-        """Return P(correct) of an answer with this share of the votes."""
-        b = share_bin(share)
-        overall = _shrunk(self._all.right[b], self._all.graded[b], PRIOR[b])
-        row = self._rows.get(key)
-        return _shrunk(row.right[b], row.graded[b], overall) if row else overall
+    def leader(self, ended: VoteEnding) -> Belief:
+        """Return P(the leader of a vote is right)."""
+        curves = self._fit()
+        return curves.get(ended.key, curves[""]).at(_leader_base(ended), _leader_slope(ended))
 
-    def evidence(self, key: str, share: float) -> int:
-        """Return how many graded answers of this row and share bin there are."""
+    def strong(self, ended: VoteEnding) -> Belief:
+        """Return P(the strong tier's answer is right), given whether it agrees with the leader."""
+        self._fit()
+        return self._strong.get(ended.key, self._strong[""]).at(_strong_base(ended), _strong_slope(ended))
+
+    def labels(self, key: str) -> int:
+        """Return how many graded answers of this row there are."""
         row = self._rows.get(key)
-        return row.graded[share_bin(share)] if row else 0
+        return len(row.graded) if row else 0
+
+    def is_worth_keeping(self, ended: VoteEnding, price_ratio: float) -> bool | None:
+        """Tell whether labels say that the leader is worth as much as a strong answer; None where they do not tell.
+
+        An accepted leader is given the benefit of the doubt, one that was not accepted is not.
+        """
+        if self.labels(ended.key) < ENOUGH_EVIDENCE:
+            return None
+        leader, strong = self.leader(ended), self.strong(ended)
+        allowed = SAVING_PER_POINT * min(1.0, price_ratio / USUAL_RATIO)
+        if strong.p - leader.p_at(DOUBT) > allowed:
+            return False
+        return True if leader.p_at(-DOUBT) >= strong.p - allowed else None
 
     def is_worth_sampling(self, key: str, p_strong: float, price_ratio: float) -> bool:
         """Tell whether sampling first, a strong call costing `price_ratio` samples, beats asking the strong tier.
@@ -125,64 +163,160 @@ class CalibrationTable:
         saved = share - row.samples / row.queries / price_ratio
         if saved + DOUBT * _error(share, row.queries) <= 0:
             return False
-        if row.kept_graded < LEAST_GRADED:
+        kept = [vote.correct for vote in row.graded if not vote.ending.is_escalated]
+        if len(kept) < LEAST_GRADED:
             return True
-        strong = _shrunk(row.strong_right, row.strong_graded, p_strong)
-        kept = _shrunk(row.kept_right, row.kept_graded, strong)
-        lost = share * (strong - kept - DOUBT * _error(kept, row.kept_graded))
+        asked = [vote.correct for vote in row.graded if vote.ending.is_escalated]
+        strong = _shrunk(sum(asked), len(asked), p_strong)
+        right = _shrunk(sum(kept), len(kept), strong)
+        lost = share * (strong - right - DOUBT * _error(right, len(kept)))
         return lost <= max(0.0, saved) * SAVING_PER_POINT
 
+    def judge_rates(self, judge: str) -> VerifierRates:
+        """Return how often a judge on trial chose what the client got, where that was right and where it was wrong."""
+        asked = [
+            (vote.correct >= RIGHT_FROM, vote.ending.judge_accepts)
+            for row in self._rows.values()
+            for vote in row.graded
+            if vote.ending.judge == judge and vote.ending.judge_accepts is not None
+        ]
+        right = [accepts for is_right, accepts in asked if is_right]
+        wrong = [accepts for is_right, accepts in asked if not is_right]
+        return VerifierRates(sum(right), len(right), sum(wrong), len(wrong))
+
+    def may_judge(self, judge: str) -> bool:
+        """Tell whether labels have shown that a judge tells right answers from wrong ones."""
+        rates = self.judge_rates(judge)
+        is_enough = rates.right + rates.wrong >= ENOUGH_EVIDENCE
+        return is_enough and rates.true_positive.low > rates.false_positive.high
+
     def rows(self) -> list[dict[str, Any]]:
-        """Return the table for operators: one line per (models, answer type, share bin) that was ever graded."""
+        """Return the table for operators: a line for each (models, answer type, share of the leader) with labels."""
         lines = []
         for key, row in sorted(self._rows.items()):
             models, _, answer_type = key.rpartition("|")
-            for b, (low, high) in enumerate(zip((0.0, *SHARES), (*SHARES, 1.0), strict=True)):
-                if row.graded[b]:
-                    interval = wilson(row.right[b], row.graded[b])
-                    p = self.probability(key, high)
-                    lines.append(
-                        {
-                            "models": models,
-                            "answer_type": answer_type,
-                            "share_from": round(low, 2),
-                            "share_to": round(high, 2),
-                            "graded": row.graded[b],
-                            "right": round(interval.value, 3),
-                            "low": round(interval.low, 3),
-                            "high": round(interval.high, 3),
-                            "p_correct": round(p, 3),
-                        }
-                    )
+            for at, (low, high) in enumerate(zip((0.0, *SHARES), (*SHARES, 1.0), strict=True)):
+                found = [(vote, right) for vote, right in _leaders_graded(row.graded) if share_bin(vote.share) == at]
+                if not found:
+                    continue
+                interval = wilson(sum(right for _, right in found), len(found))
+                lines.append(
+                    {
+                        "models": models,
+                        "answer_type": answer_type,
+                        "share_from": round(low, 2),
+                        "share_to": round(high, 2),
+                        "labels": len(found),
+                        "right": round(interval.value, 4),
+                        "low": round(interval.low, 4),
+                        "high": round(interval.high, 4),
+                        "p_right": round(sum(self.leader(vote).p for vote, _ in found) / len(found), 4),
+                    }
+                )
         return lines
 
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values to store."""
-        return {key: asdict(row) for key, row in self._rows.items()}
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Read what `as_json` gave."""
-        return cls({key: Row(**row) for key, row in stored.items()})
-
-    def save(self, file: Path) -> None:
-        """Keep the table in a file; the last of several workers to stop wins."""
-        draft = file.with_suffix(".draft")
-        draft.write_text(json.dumps(self.as_json()))
-        draft.replace(file)
-
-    @classmethod
-    def load(cls, file: Path) -> Self:
-        """Read what `save` kept; an absent or damaged file is an empty table, for labels will fill it again."""
-        try:
-            return cls.from_json(json.loads(file.read_text()))
-        except (OSError, ValueError, TypeError, AttributeError):
-            return cls()
+    def _fit(self) -> Mapping[str, Curve]:
+        """Fit the curves where labels came; the one over all has the key "" and is what a new row starts from."""
+        if self._leaders is None:
+            leaders = {
+                key: [(_leader_base(vote), _leader_slope(vote), right) for vote, right in _leaders_graded(row.graded)]
+                for key, row in self._rows.items()
+            }
+            strong = {
+                key: [
+                    (_strong_base(vote.ending), _strong_slope(vote.ending), vote.correct)
+                    for vote in row.graded
+                    if vote.ending.is_escalated
+                ]
+                for key, row in self._rows.items()
+            }
+            self._strong = _curves(strong)
+            self._leaders = _curves(leaders)
+        return self._leaders
 
 
 def share_bin(share: float) -> int:
     """Return the bin of an agreement share; the last is full agreement."""
     return sum(share > edge for edge in SHARES)
+
+
+def _leaders_graded(graded: Iterable[GradedVote]) -> list[tuple[VoteEnding, float]]:
+    """Return the votes of which a label tells how right the leader was, with that.
+
+    A right strong answer that says what the leader says makes it right, one that says otherwise wrong. Where the strong
+    answer was wrong and differs, the leader is given what such leaders usually are.
+    """
+    found = []
+    for vote in graded:
+        ended = vote.ending
+        if not ended.leader:
+            continue
+        if not ended.is_escalated or ended.agrees:
+            found.append((ended, vote.correct))
+        elif ended.agrees is False:
+            found.append((ended, OUTVOTED * (1 - vote.correct)))
+    return found
+
+
+def _leader_base(ended: VoteEnding) -> float:
+    right = float(np.interp(_smooth_share(ended), CURVE_SHARES, CURVE_RIGHT))
+    return _logit(right) + OF_THE_MODEL * _logit(ended.p_sampled)
+
+
+def _leader_slope(ended: VoteEnding) -> float:
+    return 4.0 * (_smooth_share(ended) - 0.75)
+
+
+def _smooth_share(ended: VoteEnding) -> float:
+    return (ended.leader + USUAL_SHARE) / (ended.voters + ended.unreadable + 1)
+
+
+def _strong_base(ended: VoteEnding) -> float:
+    base = _logit(ended.p_strong)
+    return base + (NO_AGREEMENT if ended.agrees is None else AGREES if ended.agrees else DIFFERS)
+
+
+def _strong_slope(ended: VoteEnding) -> float:
+    return 0.0 if ended.agrees is None else 1.0 if ended.agrees else -1.0
+
+
+Graded = tuple[float, float, float]  # log-odds of the prior, what the slope applies to, how right
+
+
+def _curves(graded: Mapping[str, Sequence[Graded]]) -> dict[str, Curve]:
+    everything = [each for of_row in graded.values() for each in of_row]
+    overall = _curve(everything, np.zeros(2), np.diag(SPREAD_ALL**2))
+    prior = overall.covariance + np.diag(SPREAD_ROW**2)
+    curves = {key: _curve(of_row, overall.mean, prior) for key, of_row in graded.items() if of_row}
+    return {"": Curve(overall.mean, prior), **curves}
+
+
+def _curve(graded: Sequence[Graded], mean: np.ndarray, covariance: np.ndarray) -> Curve:
+    """Find the posterior mode of a logistic curve by Newton's steps, and the covariance around it."""
+    if not graded:
+        return Curve(mean, covariance)
+    table = np.array(graded)
+    base, right = table[:, 0], table[:, 2]
+    features = np.column_stack([np.ones(len(table)), table[:, 1]])
+    precision = np.linalg.inv(covariance)
+    weights, hessian = mean.copy(), precision
+    for _ in range(8):
+        p = 1 / (1 + np.exp(-np.clip(base + features @ weights, -30, 30)))
+        hessian = precision + (features * (p * (1 - p))[:, None]).T @ features
+        step = np.linalg.solve(hessian, features.T @ (right - p) - precision @ (weights - mean))
+        weights = weights + np.clip(step, -1.0, 1.0)
+        if float(np.abs(step).max()) < 1e-4:
+            break
+    return Curve(weights, np.linalg.inv(hessian))
+
+
+def _logit(p: float) -> float:
+    p = min(max(p, 0.02), 0.98)
+    return log(p / (1 - p))
+
+
+def _chance(logit: float) -> float:
+    return 1 / (1 + exp(-min(max(logit, -30.0), 30.0)))
 
 
 def _shrunk(right: float, graded: float, towards: float) -> float:

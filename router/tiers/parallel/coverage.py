@@ -3,9 +3,12 @@
 Low selection efficiency with high coverage says "buy a verifier", low coverage says "buy a stronger model".
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
+
+from router.ledger.coverage import Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,19 @@ class CoverageSummary:
     invalid_rate: float
     samples_used: float
     k: int
+
+
+def count_votes(coverage: Coverage) -> Observed:
+    """Count the votes, without what was voted for."""
+    votes = Counter(vote for vote in coverage.votes if vote is not None)
+    return Observed(
+        request_id=coverage.request_id,
+        samples=len(coverage.votes),
+        valid=votes.total(),
+        selected=votes[coverage.selected] if coverage.selected is not None else 0,
+        largest=max(votes.values(), default=0),
+        used=coverage.used,
+    )
 
 
 def pass_at(k: int, right: int, samples: int) -> float:

@@ -7,32 +7,42 @@ from typing import Any
 import msgspec
 
 from router.errors import ProviderError, QuotaExhausted, RouterError
+from router.ledger.entries import VoteEnding
 from router.providers.base import Choice, Delta
 from router.tiers.base import Answer, TierRequest
-from router.tiers.parallel.calibration import ENOUGH_EVIDENCE, CalibrationTable, VoteEnding
-from router.tiers.parallel.fanout import Sample
+from router.tiers.parallel.calibration import ENOUGH_EVIDENCE, CalibrationTable
+from router.tiers.parallel.fanout import Fate, Sample
 from router.tiers.parallel.sampling import Progress, Sampling, StopReason, agreement_of, share_of
+from router.tiers.parallel.voting import Vote
+from router.tiers.vote.clusters import Cluster
 from router.tiers.vote.keys import vote_key
 from router.types import Tier
 
 DECIDED = frozenset({StopReason.ACCEPTED, StopReason.VERIFIED})
-ANSWERED = DECIDED | {StopReason.SETTLED, StopReason.NO_VOTE_KEY, StopReason.COST_CAP}
+ANSWERED = DECIDED | {StopReason.TRUSTED, StopReason.ASIDE, StopReason.NO_VOTE_KEY, StopReason.COST_CAP}
 VERIFIED_CONFIDENCE = 0.99
 LOW_CONFIDENCE = 0.5
 GOOD_AGREEMENT = 0.95
+UNREADABLE = frozenset({Fate.INVALID, Fate.REJECTED, Fate.NON_ANSWER})
 PIECE = 400
 
 
 @dataclass(slots=True)
 class VoteOutcome:
-    """The end of sampling. `escalates` and `judged` are settled by the tier afterwards."""
+    """The end of sampling. `escalates` and what a judge said are settled by the tier afterwards.
+
+    `models` are those sampled, as one text; `judge` has said whether it `accepts` what the client gets.
+    """
 
     query: TierRequest
     sampling: Sampling
     calibration: CalibrationTable
-    key: str
+    models: str
     escalates: bool = False
     judged: Sample | None = None
+    judge: str | None = None
+    judge_accepts: bool | None = None
+    strong_agrees: bool | None = None  # with the leader
 
     @property
     def is_undecided(self) -> bool:
@@ -59,35 +69,45 @@ class VoteOutcome:
         samples = self.sampling.fan.samples
         return samples[ranked[0].members[0]], samples[ranked[1].members[0]]
 
-    @property
-    def agreement(self) -> VoteEnding:
-        """How the vote ended, to book a label under."""
-        models, _, answer_type = self.key.rpartition("|")
+    def ending(self, confidence: float = 0.0) -> VoteEnding:
+        """How the vote ended, as the books keep it."""
+        vote, estimate = self.sampling.vote, self.query.estimate
+        v1, v2 = vote.top
         return VoteEnding(
-            models,
-            answer_type,
-            share_of(self.sampling.vote),
-            len(self.sampling.fan.samples),
-            was_kept=not self.escalates,
-            was_escalated=self.escalates,
+            request_id=self.query.request_id,
+            models=self.models,
+            answer_type=row_of(vote),
+            stop_reason=self.sampling.reason,
+            samples=len(self.sampling.fan.samples),
+            voters=vote.voters,
+            unreadable=sum(s.fate in UNREADABLE for s in self.sampling.fan.samples) if vote.is_keyed else 0,
+            leader=v1,
+            second=v2,
+            is_escalated=self.escalates,
+            agrees=self.strong_agrees,
+            confidence=confidence,
+            p_sampled=estimate.p_fast,
+            p_strong=estimate.p_reasoning,
+            judge=self.judge,
+            judge_accepts=self.judge_accepts,
         )
 
     @property
     def confidence(self) -> float:
-        """How sure the answer is: the agreement, or less where labels have shown it to mean less."""
-        vote, share = self.sampling.vote, share_of(self.sampling.vote)
-        agreed, p_correct = agreement_of(vote), self.calibration.probability(self.key, share)
+        """P(the answer of the samples is right), as far as labels tell; how far it leads is another figure."""
         if self.sampling.reason is StopReason.VERIFIED:
             return VERIFIED_CONFIDENCE
-        if not vote.is_keyed:
-            return min(LOW_CONFIDENCE, agreed, p_correct)
-        if self.sampling.reason is StopReason.ACCEPTED:
-            return agreed if self.calibration.evidence(self.key, share) < ENOUGH_EVIDENCE else min(agreed, p_correct)
-        return min(agreed, p_correct)
+        ending = self.ending()
+        p = self.calibration.leader(ending).p
+        if not self.sampling.vote.is_keyed and self.calibration.labels(ending.key) < ENOUGH_EVIDENCE:
+            return min(LOW_CONFIDENCE, p)
+        return p
 
     @property
     def is_low(self) -> bool:
-        """Tell whether the vote was not accepted, nor settled by as good an agreement."""
+        """Tell whether the vote was not accepted, nor settled by as good an agreement, nor trusted by labels."""
+        if self.sampling.reason in (StopReason.TRUSTED, StopReason.ASIDE):
+            return False
         if self.sampling.reason is StopReason.SETTLED:
             return agreement_of(self.sampling.vote) < min(GOOD_AGREEMENT, self.sampling.plan.confidence)
         return self.sampling.reason not in DECIDED or not self.sampling.vote.is_keyed
@@ -124,14 +144,16 @@ class VoteOutcome:
 
     def mark_escalated(self, answer: Answer, texts: Sequence[str | None]) -> Answer:
         """Mark the stronger tier's answer: where it agrees with the vote it is surer than where it stands alone."""
-        agrees = any(self._agrees(text) for text in texts if text)
-        p = self.query.estimate.p_reasoning
-        answer.confidence = round(p if agrees or not self.hints else min(p, LOW_CONFIDENCE), 4)
+        named = self._clusters_named(texts)
+        leaders = [c for c in self.sampling.vote.tally.ranked if c.votes == self.sampling.vote.top[0]]
+        self.strong_agrees = any(cluster in leaders for cluster in named) if self.hints else None
+        is_hint = any(cluster in self.sampling.vote.tally.ranked[:2] for cluster in named)
+        answer.confidence = round(self.calibration.strong(self.ending()).p, 4)
         answer.trace = {
             **self.trace(None),
             "escalated": True,
-            "escalation_agrees": agrees,
-            "low_confidence": bool(self.hints) and not agrees,
+            "escalation_agrees": is_hint,
+            "low_confidence": bool(self.hints) and not is_hint,
         }
         return answer
 
@@ -147,7 +169,7 @@ class VoteOutcome:
             "valid": vote.voters,
             "waves": sampling.waves_sent,
             "agreement": round(agreement_of(vote), 4),
-            "p_correct": round(self.calibration.probability(self.key, share_of(vote)), 4),
+            "p_correct": round(self.calibration.leader(self.ending()).p, 4),
             "confidence_needed": round(sampling.plan.confidence, 4),
             "low_confidence": self.is_low,
             "semantic": not vote.is_keyed,
@@ -155,11 +177,18 @@ class VoteOutcome:
             "escalated": False,
         }
 
-    def _agrees(self, text: str) -> bool:
+    def _clusters_named(self, texts: Sequence[str | None]) -> list[Cluster]:
+        """The clusters that a stronger tier's answers belong to."""
         vote = self.sampling.vote
-        key = vote_key(Choice(content=text), vote.question)
-        cluster = vote.tally.find(key) if key else None
-        return cluster is not None and cluster in vote.tally.ranked[:2]
+        keys = [vote_key(Choice(content=text), vote.question) for text in texts if text]
+        clusters = [vote.tally.find(key) for key in keys if key is not None]
+        return [cluster for cluster in clusters if cluster is not None]
+
+
+def row_of(vote: Vote) -> str:
+    """Name the kind of agreement a vote is: by its answer type, apart where texts only resemble each other."""
+    answer_type = str(vote.question.answer_type)
+    return answer_type if vote.is_keyed else f"{answer_type}, similar texts"
 
 
 def progress_text(progress: Progress) -> str:

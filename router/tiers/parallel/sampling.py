@@ -13,14 +13,18 @@ from router.providers.base import ProviderRequest
 from router.tiers.calls import Calls
 from router.tiers.parallel.fanout import FanOut, Fate, Sample
 from router.tiers.parallel.planning import cost_so_far
-from router.tiers.parallel.stopping import Stop, agreement, check, is_hopeless, waves
+from router.tiers.parallel.stopping import Stop, agreement, can_be_accepted, check, is_hopeless, waves
 from router.tiers.parallel.voting import Vote
 
+FEW_READINGS = 3  # samples, before which more than half of them says little
 PATIENCE = 3.0  # times as long as half of a wave took
 
 
 class StopReason(StrEnum):
-    """Why sampling ended; an operator reads it in the trace."""
+    """Why sampling ended; an operator reads it in the trace.
+
+    Aside: most samples refuse or ask back. Silent: most do not answer at all.
+    """
 
     ACCEPTED = "accepted"
     VERIFIED = "verified"
@@ -33,6 +37,9 @@ class StopReason(StrEnum):
     UPSTREAM_FAILED = "upstream_failed"
     NOT_WORTH_SAMPLING = "not_worth_sampling"
     DISTRUSTED = "distrusted"
+    TRUSTED = "trusted"
+    ASIDE = "aside"
+    SILENT = "silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +140,17 @@ class Sampling:
 
     def _judge(self, *, at_wave_end: bool) -> StopReason | None:
         plan, vote = self.plan, self.vote
-        if len(vote.readable) >= plan.least_usable:
+        usable = len(vote.answering) + len(vote.asides)
+        if at_wave_end and vote.readings.all >= FEW_READINGS:
+            if vote.readings.are_mostly_asides and usable >= plan.least_usable:
+                return StopReason.ASIDE
+            if vote.readings.are_mostly_silent and plan.can_escalate():
+                return StopReason.SILENT
+        if usable >= plan.least_usable:
             if vote.verified is not None:
                 return StopReason.VERIFIED
             if vote.is_open:
-                return StopReason.NO_VOTE_KEY if len(vote.readable) >= plan.open_samples else None
+                return StopReason.NO_VOTE_KEY if usable >= plan.open_samples else None
             remaining = plan.max_samples - self.ended
             v1, v2 = vote.top
             may_escalate = at_wave_end and plan.can_escalate()
@@ -146,7 +159,7 @@ class Sampling:
                     return StopReason.ACCEPTED
                 case Stop.FUTILE:
                     return StopReason.FUTILE if remaining else StopReason.EXHAUSTED
-                case Stop.SETTLED:
+                case Stop.SETTLED if not (plan.can_escalate() and can_be_accepted(v1, v2, remaining, plan.confidence)):
                     return StopReason.SETTLED
                 case _:
                     pass

@@ -3,17 +3,31 @@
 They are booked as shadow calls, which the client neither waits for in its text nor pays.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from router.errors import Unavailable
 from router.providers.base import ProviderRequest
 from router.tiers.calls import Calls
 from router.tiers.parallel.coverage import Coverage
 from router.tiers.parallel.fanout import FanOut, Fate, Sample, Slots
-from router.tiers.parallel.outcome import VoteOutcome
+from router.tiers.parallel.outcome import VoteOutcome, row_of
 from router.tiers.parallel.voting import Vote
 from router.types import CallKind, Tier
+
+
+class ShadowBudget(Protocol):
+    """What observing may cost, over all workers."""
+
+    async def take(self, bound_nanousd: int) -> int | None:
+        """Take the most that calls may cost; the day it is taken from, None where it does not fit."""
+        ...
+
+    async def give_back(self, unspent_nanousd: int, day: int) -> None:
+        """Return what was not spent."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +35,24 @@ class ShadowSlice:
     """Which queries are observed (`share` of them, by request id), what that may cost, and who is told."""
 
     share: float
-    affords: Callable[[int], bool]
+    budget: ShadowBudget
     on_coverage: Callable[[Coverage], None]
 
     def holds(self, request_id: str) -> bool:
         """Tell whether a request is in the slice; the end of its id is random."""
         return int(request_id[-8:], 16) / 2**32 < self.share
+
+    @asynccontextmanager
+    async def paying(self, calls: Calls, bound_nanousd: int) -> AsyncGenerator[bool]:
+        """Hold the most that what comes next may cost, and give back what it did not; False where it does not fit."""
+        day = await self.budget.take(bound_nanousd)
+        made = len(calls.made)
+        try:
+            yield day is not None
+        finally:
+            unspent = bound_nanousd - sum(call.cost_nanousd or 0 for call in calls.made[made:])
+            if day is not None and unspent > 0:
+                await self.budget.give_back(unspent, day)
 
 
 async def observe(
@@ -37,17 +63,17 @@ async def observe(
     seen = [s for s in sampling.fan.samples if s.choice is not None]
     first = len(sampling.fan.samples)
     missing = [sampling.plan.request(first + i) for i in range(sampling.plan.max_samples - len(seen))]
-    if not shadow.affords(
-        sum(calls.worst_case(request, sampling.plan.input_bound_tokens) or 0 for _, request in missing)
-    ):
-        return
+    bound = sum(calls.worst_case(request, sampling.plan.input_bound_tokens) or 0 for _, request in missing)
     fan = FanOut(
         calls, Tier.PARALLEL, slots, sampling.plan.max_samples, timeout_s, sampling.plan.input_bound_tokens, first
     )
-    try:
-        extra = await _all(fan, missing)
-    except Unavailable:
-        return
+    async with shadow.paying(calls, bound) as is_paid:
+        if not is_paid:
+            return
+        try:
+            extra = await _all(fan, missing)
+        except Unavailable:
+            return
     for sample in [*seen, *extra]:
         await vote.count(sample)
     name = {index: c.key.value for c in vote.tally.clusters for index in c.members}
@@ -57,8 +83,8 @@ async def observe(
     shadow.on_coverage(
         Coverage(
             outcome.query.request_id,
-            outcome.agreement.models,
-            outcome.agreement.answer_type,
+            outcome.models,
+            row_of(vote),
             tuple(name.get(s.index) for s in [*seen, *extra]),
             name.get(leader[0].members[0]) if leader else None,
             first,

@@ -43,11 +43,16 @@ def check(v1: int, v2: int, remaining: int, confidence: float, *, at_wave_end: b
     """
     if v1 and v1 >= votes_needed(v2, confidence):
         return Stop.ACCEPTED
-    if at_wave_end and v1 + remaining < votes_needed(v2, confidence):
+    if at_wave_end and not can_be_accepted(v1, v2, remaining, confidence):
         return Stop.FUTILE
     if v1 - v2 > remaining:
         return Stop.SETTLED
     return Stop.CONTINUE
+
+
+def can_be_accepted(v1: int, v2: int, remaining: int, confidence: float) -> bool:
+    """Tell whether a unanimous remainder would still have the leader accepted."""
+    return v1 + remaining >= votes_needed(v2, confidence)
 
 
 @lru_cache(maxsize=8192)

@@ -1,7 +1,7 @@
 """The parallel tier: many samples, one answer.
 
-Samples are buffered: a stream shows the role and progress at once, then the winner's text. A hopeless vote is handed
-to the escalation tier with its two most frequent answers as hints; without one it is answered and flagged.
+Samples are buffered: a stream shows the role and progress at once, then the winner's text. What is not accepted is
+handed to the escalation tier with its two most frequent answers as hints; without one it is answered and flagged.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -15,12 +15,12 @@ from router.errors import ProviderError
 from router.providers.base import Delta, ModelTarget
 from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
-from router.tiers.parallel.calibration import ENOUGH_EVIDENCE, CalibrationTable, VoteEnding, agreement_key
-from router.tiers.parallel.fanout import FanOut, Slots
+from router.tiers.parallel.calibration import CalibrationTable, agreement_key, join_names
+from router.tiers.parallel.fanout import FanOut, Sample, Slots
 from router.tiers.parallel.outcome import VoteOutcome, deltas_of, drop_streamed_text, progress_text
 from router.tiers.parallel.planning import HINT_TOKENS, cost_so_far, sample_bound, sample_requests, worst_case
 from router.tiers.parallel.prompts import with_hints
-from router.tiers.parallel.sampling import Progress, Sampling, SamplingPlan, StopReason, share_of
+from router.tiers.parallel.sampling import Progress, Sampling, SamplingPlan, StopReason
 from router.tiers.parallel.shadow import ShadowSlice, observe
 from router.tiers.parallel.stopping import least_unanimous, reachable, require_reachable, under_pressure
 from router.tiers.parallel.voting import TestVector, Vote
@@ -30,12 +30,13 @@ from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.keys import read_question
 from router.tiers.vote.rates import worthwhile_samples
 from router.tiers.vote.verifiers import Verifier, default_verifiers
-from router.types import Tier
+from router.types import CallKind, Tier
 
 HIGH_STAKES_CONFIDENCE = 0.99
+WEIGHED = frozenset(
+    {StopReason.ACCEPTED, StopReason.SETTLED, StopReason.FUTILE, StopReason.HOPELESS, StopReason.EXHAUSTED}
+)
 HARD_QUESTION = 0.05  # P(correct) for which more samples must still be worth it
-TRUSTED = frozenset({StopReason.ACCEPTED, StopReason.SETTLED})
-TRUSTED_LOSS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,6 @@ class ParallelTier:
         self._tests = tests
         self._shadow = shadow
         self._slots = Slots(settings.at_once_overall)
-        self._ended: dict[str, VoteEnding] = {}
 
     async def answer(self, query: TierRequest, calls: Calls) -> Answer:
         """Return the winner, or what the escalation tier says; raises ProviderError when nothing came back."""
@@ -94,7 +94,7 @@ class ParallelTier:
             async for step in steps:
                 if isinstance(step, VoteOutcome):
                     answer = await self._answer(query, calls, step)
-                    await self._observe(query, calls, step)
+                    await self._book(query, calls, step, answer)
                     return answer
         raise AssertionError("unreachable: sampling ends in an outcome")
 
@@ -107,7 +107,7 @@ class ParallelTier:
                     async with aclosing(self._answer_stream(query, calls, step)) as deltas:
                         async for delta in deltas:
                             if isinstance(delta, Answer):
-                                await self._observe(query, calls, step)
+                                await self._book(query, calls, step, delta)
                             yield delta
                     return
                 if not sent:
@@ -124,18 +124,6 @@ class ParallelTier:
         worst = sum(calls.worst_case(request(i)[1]) or 0 for i in samples)
         return worst + worst_case(self.settings.escalation, query, calls)
 
-    def learn(self, request_id: str, correct: float) -> bool:
-        """Book a label (0 to 1) of an answer that this process gave; False when it is not remembered."""
-        ended = self._ended.pop(request_id, None)
-        if ended is not None:
-            self.calibration.learn(ended, correct)
-        return ended is not None
-
-    @property
-    def remembered(self) -> tuple[str, ...]:
-        """The requests that a label can still be booked for, the oldest first."""
-        return tuple(self._ended)
-
     async def close(self) -> None:
         """End the checker processes."""
         await self.checkers.close()
@@ -149,7 +137,8 @@ class ParallelTier:
         )
         key = agreement_key([t.name for t in settings.targets], question.answer_type)
         sampling = Sampling(self._plan(query, calls), vote, fan, calls)
-        outcome = VoteOutcome(query, sampling, self.calibration, key)
+        models = join_names(t.name for t in settings.targets)
+        outcome = VoteOutcome(query, sampling, self.calibration, models)
         if self._skips(query, calls, key):
             sampling.reason = StopReason.NOT_WORTH_SAMPLING
             yield Progress(0, 0, 0)
@@ -157,10 +146,8 @@ class ParallelTier:
             async with aclosing(sampling.run()) as steps:
                 async for step in steps:
                     yield step
-            if self._distrusts(query, calls, outcome):
-                sampling.reason = StopReason.DISTRUSTED
+            self._follow_labels(query, calls, outcome)
         outcome.escalates = outcome.is_undecided and self._can_escalate(query, calls)
-        self._remember(outcome)
         yield outcome
 
     def _plan(self, query: TierRequest, calls: Calls) -> SamplingPlan:
@@ -200,6 +187,12 @@ class ParallelTier:
                 tpr, fpr = verifier.rates.true_positive.value, verifier.rates.false_positive.high
                 few = worthwhile_samples(min(query.estimate.p_fast, HARD_QUESTION), tpr, fpr, most)
                 most = min(most, max(least_unanimous(confidence), few))
+        chosen = judge.choose_judge(self.settings.judges, self.settings.targets)
+        if self.settings.escalation is None and chosen is not None and self.calibration.may_judge(chosen.name):
+            rates = self.calibration.judge_rates(chosen.name)
+            tpr, fpr = rates.true_positive.value, rates.false_positive.high
+            few = worthwhile_samples(min(query.estimate.p_fast, HARD_QUESTION), tpr, fpr, most)
+            most = min(most, max(least_unanimous(confidence), few))
         return most
 
     async def _answer(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> Answer:
@@ -239,18 +232,41 @@ class ParallelTier:
         yield drop_streamed_text(answer)
 
     async def _from_samples(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> Answer:
-        """Answer from what is there; a judge decides a contested top two."""
+        """Answer from what is there; a judge that labels have shown to be able decides a contested top two."""
+        outcome.escalates = False
         if not outcome.has_answer:
             raise outcome.failure()
-        contested = outcome.contested
-        if contested is not None and self.settings.judges:
-            chosen = judge.choose_judge(self.settings.judges, self.settings.targets)
-            texts = tuple(s.choice.content or "" for s in contested if s.choice)
-            if chosen is not None and len(texts) == 2:
-                question = outcome.sampling.vote.question.question
-                won = await judge.decide(calls, Tier.PARALLEL, chosen, question, (texts[0], texts[1]))
-                outcome.judged = None if won is None else contested[won]
+        ballot = self._ballot(outcome)
+        if ballot is not None and not self._is_on_trial(query, ballot.judge):
+            won = await judge.decide(calls, Tier.PARALLEL, ballot.judge, ballot.question, ballot.texts)
+            outcome.judged = None if won is None else ballot.samples[won]
         return outcome.answer()
+
+    def _ballot(self, outcome: VoteOutcome) -> "_Ballot | None":
+        """Return what a judge would be asked, where there is one and the top two are close."""
+        contested = outcome.contested
+        chosen = judge.choose_judge(self.settings.judges, self.settings.targets)
+        if contested is None or chosen is None:
+            return None
+        first, second = (s.choice.content or "" if s.choice else "" for s in contested)
+        return _Ballot(chosen, outcome.sampling.vote.question.question, contested, (first, second))
+
+    def _is_on_trial(self, query: TierRequest, chosen: ModelTarget) -> bool:
+        """Tell whether a judge is only watched: until labels speak for it, and on a tenth of the queries ever after."""
+        return _is_of_a_tenth(query) or not self.calibration.may_judge(chosen.name)
+
+    async def _try_judge(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> None:
+        """Ask a judge on trial about what the client gets, so that a label will tell how good it is."""
+        ballot = None if outcome.escalates else self._ballot(outcome)
+        if ballot is None or self._shadow is None or not self._is_on_trial(query, ballot.judge):
+            return
+        bound = judge.worst_case(calls, ballot.judge, ballot.question, ballot.texts) or 0
+        async with self._shadow.paying(calls, bound) as is_paid:
+            if is_paid:
+                asked = (ballot.judge, ballot.question, ballot.texts)
+                won = await judge.decide(calls, Tier.PARALLEL, *asked, CallKind.SHADOW)
+                outcome.judge = ballot.judge.name
+                outcome.judge_accepts = None if won is None else won == 0
 
     def _can_escalate(self, query: TierRequest, calls: Calls) -> bool:
         """Tell whether there is a stronger tier and what is left of the request's cap pays for it."""
@@ -265,25 +281,26 @@ class ParallelTier:
 
         An explicit choice is still honoured, and a tenth of the queries is sampled on, or nothing more were learnt.
         """
-        if query.explicit or int(query.request_id[-8:], 16) % 10 == 0 or not self._can_escalate(query, calls):
+        if query.explicit or _is_of_a_tenth(query) or not self._can_escalate(query, calls):
             return False
         return not self.calibration.is_worth_sampling(key, query.estimate.p_reasoning, self.settings.price_ratio)
 
-    def _distrusts(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> bool:
-        """Tell whether labels have shown that such an agreement is worth less than a strong answer."""
-        share = share_of(outcome.sampling.vote)
-        if outcome.sampling.reason not in TRUSTED or not self._can_escalate(query, calls):
-            return False
-        if self.calibration.evidence(outcome.key, share) < ENOUGH_EVIDENCE:
-            return False
-        return self.calibration.probability(outcome.key, share) < query.estimate.p_reasoning - TRUSTED_LOSS
+    def _follow_labels(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> None:
+        """Let labels distrust an agreement that was accepted, or trust one that was not, against a strong answer."""
+        sampling = outcome.sampling
+        if sampling.reason not in WEIGHED or not sampling.vote.top[0] or not self._can_escalate(query, calls):
+            return
+        is_worth_keeping = self.calibration.is_worth_keeping(outcome.ending(), self.settings.price_ratio)
+        if is_worth_keeping is False and sampling.reason is StopReason.ACCEPTED:
+            sampling.reason = StopReason.DISTRUSTED
+        elif is_worth_keeping and sampling.reason is not StopReason.ACCEPTED:
+            sampling.reason = StopReason.TRUSTED
 
-    def _remember(self, outcome: VoteOutcome) -> None:
-        ended = outcome.agreement
-        self.calibration.saw(ended)
-        self._ended[outcome.query.request_id] = ended
-        if len(self._ended) > 10_000:
-            self._ended.pop(next(iter(self._ended)))
+    async def _book(self, query: TierRequest, calls: Calls, outcome: VoteOutcome, answer: Answer) -> None:
+        """Keep for the books how the vote ended, and look at coverage on the shadow slice."""
+        await self._observe(query, calls, outcome)
+        await self._try_judge(query, calls, outcome)
+        calls.note(outcome.ending(answer.confidence or 0.0))
 
     async def _observe(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> None:
         """On the shadow slice, take the samples that stopping early saved."""
@@ -291,6 +308,21 @@ class ParallelTier:
             return
         vote = Vote(outcome.sampling.vote.question, self.checkers, self._verifiers, self._tests)
         await observe(self._shadow, outcome, vote, calls, self._slots, self.settings.sample_timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ballot:
+    """Two answers to one question, put to a judge; the first is what the votes chose."""
+
+    judge: ModelTarget
+    question: str
+    samples: tuple[Sample, Sample]
+    texts: tuple[str, str]
+
+
+def _is_of_a_tenth(query: TierRequest) -> bool:
+    """Choose a tenth of the queries, by the end of the request id, which is random."""
+    return int(query.request_id[-8:], 16) % 10 == 0
 
 
 def _add_hints(query: TierRequest, outcome: VoteOutcome) -> TierRequest:

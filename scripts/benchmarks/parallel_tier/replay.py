@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from classifier.types import Estimate, Forecast, Stakes
 from router.clock import SystemClock, request_id
-from router.ledger.entries import CallIntent, Entry, Opening
+from router.ledger.entries import CallIntent, Entry, Opening, VoteEnding
 from router.ledger.prices import PriceBook
 from router.providers.base import Choice, Completion, Delta, Metered, ModelTarget, ProviderRequest
 from router.providers.collecting import collect
@@ -23,7 +23,7 @@ from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.clusters import VoteTally
 from router.tiers.vote.keys import Asked, VoteKey, read_question
 from router.tiers.vote.verifiers import Verifier
-from router.types import CallKind, CallStatus, Precision, Reason, Tier, Usage
+from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier, Usage
 from scripts.benchmarks.parallel_tier.pools import Item
 
 CHEAP, STRONG = ModelTarget("recorded/cheap"), ModelTarget("recorded/strong")
@@ -54,11 +54,15 @@ class RecordedProvider:
         return None
 
 
-class NoBooks:
-    """Books nobody reads."""
+class VoteBooks:
+    """Books in which only how the vote ended is read."""
+
+    ending: VoteEnding | None = None
 
     def write(self, entries: Sequence[Entry]) -> None:
-        return None
+        for entry in entries:
+            if isinstance(entry, VoteEnding):
+                self.ending = entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Run:
     escalated: bool
     accepted: bool
     reason: str
+    ending: VoteEnding
 
 
 PRICES = PriceBook()
@@ -111,10 +116,13 @@ async def replay(tier: ParallelTier, item: Item, order: Sequence[int], p_strong:
         0.4, 0.5, p_strong, 1.0, 1, "bench", item.answer_type, None, 1, False, False, None, None,
     )  # fmt: skip
     provider = RecordedProvider(texts)
-    calls = Calls(opening, NoBooks(), PRICES, lambda _: provider, CLOCK, 100)
+    books = VoteBooks()
+    calls = Calls(opening, books, PRICES, lambda _: provider, CLOCK, 100)
     query = TierRequest(made_id, [{"role": "user", "content": item.question}], {}, estimate, 100, max_output_tokens=100)
     answer = await tier.answer(query, calls)
+    calls.close(answer.final_tier, Outcome.OK, answer.call_no)
     assert answer.trace is not None
+    assert books.ending is not None
     escalated = answer.final_tier is Tier.REASONING
     samples = sum(c.status is not CallStatus.NOT_SENT for c in calls.made) - escalated
     reason = str(answer.trace["stop_reason"])
@@ -122,7 +130,7 @@ async def replay(tier: ParallelTier, item: Item, order: Sequence[int], p_strong:
         right = item.strong or 0.0
     else:
         right = float(item.correct[order[texts.index(answer.choices[0].content or "")]])
-    return Run(right, samples, escalated, reason in ("accepted", "verified"), reason)
+    return Run(right, samples, escalated, reason in ("accepted", "verified"), reason, books.ending)
 
 
 async def replay_all(
@@ -139,7 +147,10 @@ async def replay_all(
         for order in orders(item, most, shuffles):
             if not learns:
                 tier.calibration = CalibrationTable()
-            runs[-1].append(await replay(tier, item, order, p_strong))
+            run = await replay(tier, item, order, p_strong)
+            runs[-1].append(run)
+            if learns and run.ending.samples:
+                tier.calibration.saw(run.ending)
         samples += sum(run.samples for run in runs[-1])
     return runs, (time.process_time() - began) * 1000 / max(1, samples)
 

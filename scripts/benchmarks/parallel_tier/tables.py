@@ -132,8 +132,7 @@ async def _after_labels(pool: Pool, checkers: CheckerPool, n: int, shuffles: int
         tier = a_tier(n, checkers, escalates=True, with_tests=pool.with_tests)
         for item in pool.items[1 - half :: 2][:50]:
             [[run]], _ = await replay_all(tier, [item], n, 1, learns=True)
-            for request in tier.remembered:
-                tier.learn(request, run.right)
+            tier.calibration.learn(run.ending, run.right)
         found, _ = await replay_all(tier, pool.items[half::2], n, shuffles, learns=True)
         runs |= dict(zip((item.id for item in pool.items[half::2]), found, strict=True))
     return [runs[item.id] for item in pool.items]
@@ -201,8 +200,7 @@ async def _graded_until_noticed(
             if runs[0][0].reason == "not_worth_sampling":
                 noticed = graded
                 break
-            for request in list(tier.remembered):
-                tier.learn(request, runs[0][0].right)
+            tier.calibration.learn(runs[0][0].ending, runs[0][0].right)
         needed.append(noticed)
     middle = float(np.median(needed))
     return "never" if middle == float("inf") else f"{middle:.0f}"

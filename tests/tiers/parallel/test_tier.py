@@ -48,8 +48,9 @@ async def test_four_that_agree_are_enough() -> None:
     answer = await a_tier().answer(a_query(), some_calls(provider))
     assert len(provider.requests) == 4
     assert answer.choices[0].content == "Some work.\nAnswer: 42"
-    assert answer.confidence == pytest.approx(1 - 2**-5, abs=1e-4)
+    assert answer.confidence == pytest.approx(0.9, abs=0.02)
     assert answer.trace
+    assert answer.trace["agreement"] == pytest.approx(1 - 2**-5, abs=1e-4)
     assert answer.trace["stop_reason"] == "accepted"
 
 
@@ -75,7 +76,8 @@ async def test_a_futile_vote_goes_to_the_strong_tier_with_its_top_two_as_hints()
 async def test_a_strong_answer_that_agrees_with_the_vote_is_not_low_confidence() -> None:
     provider = FakeProvider(saying(*answers(1, 2, 3, 4, 2)))
     answer = await a_tier(strong=True).answer(a_query(), some_calls(provider))
-    assert answer.confidence == 0.9
+    assert answer.confidence is not None
+    assert answer.confidence > 0.9
     assert answer.trace
     assert not answer.trace["low_confidence"]
 
@@ -93,10 +95,25 @@ async def test_without_a_strong_tier_a_futile_vote_goes_on_and_is_flagged() -> N
 
 async def test_a_vote_that_cannot_change_any_more_is_settled() -> None:
     replies: list[Reply] = [*answers(1, 1, 1, 2, 1, 1), Hang(), Hang()]
-    answer = await a_tier(strong=True).answer(a_query(), some_calls(FakeProvider(saying(*replies))))
+    answer = await a_tier().answer(a_query(), some_calls(FakeProvider(saying(*replies))))
     assert answer.trace
     assert answer.trace["stop_reason"] == "settled"
     assert answer.final_tier is Tier.PARALLEL
+
+
+async def test_what_is_settled_but_not_accepted_escalates() -> None:
+    provider = FakeProvider(saying(*answers(1, 1, 1, 2, 1, 2, 1), Hang(), *answers(3)))
+    answer = await a_tier(strong=True).answer(a_query(), some_calls(provider))
+    assert answer.trace
+    assert answer.trace["stop_reason"] == "settled"
+    assert answer.final_tier is Tier.REASONING
+
+
+async def test_a_settled_leader_that_may_still_be_accepted_is_sampled_on() -> None:
+    provider = FakeProvider(saying(*answers(1, 1, 1, 2, 1, 1, 1), Hang()))
+    answer = await a_tier(strong=True).answer(a_query(), some_calls(provider))
+    assert answer.trace
+    assert answer.trace["stop_reason"] == "accepted"
 
 
 async def test_accepting_closes_the_stragglers_and_books_them() -> None:
@@ -368,3 +385,32 @@ def test_no_form_and_no_hint_adds_more_than_is_held_for() -> None:
             assert len(form.instruction.encode()) < FORM_TOKENS - 100
     hinted = with_hints([], ["\U0001f600" * 500, "\\" * 500])
     assert len(hinted[0]["content"].encode()) < HINT_TOKENS
+
+
+@pytest.mark.parametrize("said", ["I could not work this out.", "I don't know.", "Je ne sais pas.", ""])
+async def test_samples_that_do_not_answer_make_the_vote_escalate_and_never_win(said: str) -> None:
+    provider = FakeProvider(saying(said, said, said, *answers(7), *answers(8)))
+    answer = await a_tier(strong=True).answer(a_query(), some_calls(provider))
+    assert answer.trace
+    assert answer.trace["stop_reason"] == "silent"
+    assert answer.choices[0].content == "Some work.\nAnswer: 8"
+    assert len(provider.requests) == 5
+
+
+async def test_without_escalation_the_one_that_answers_is_served() -> None:
+    said = "I could not work this out."
+    provider = FakeProvider(saying(said, said, said, *answers(7), said))
+    answer = await a_tier().answer(a_query(), some_calls(provider))
+    assert answer.choices[0].content == "Some work.\nAnswer: 7"
+    assert answer.trace
+    assert answer.trace["low_confidence"]
+
+
+async def test_refusals_of_most_samples_are_returned_and_not_escalated() -> None:
+    refusal = "I'm sorry, but I can't help with that request because it goes against my policy."
+    provider = FakeProvider(saying(refusal, *answers(7), refusal, refusal, *answers(8)))
+    answer = await a_tier(strong=True).answer(a_query("How do I pick this lock?"), some_calls(provider))
+    assert answer.choices[0].content == refusal
+    assert answer.final_tier is Tier.PARALLEL
+    assert answer.trace
+    assert answer.trace["stop_reason"] == "aside"
