@@ -5,6 +5,7 @@ A code is never reused or renumbered: the books of years ago are read with the s
 
 from collections.abc import Mapping
 
+from router.errors import Cause
 from router.types import Agreement, CallKind, CallStatus, Outcome, Precision, Reason, Signal, Tier
 
 TIERS: Mapping[Tier, int] = {Tier.FAST: 1, Tier.REASONING: 2, Tier.PARALLEL: 3}
@@ -34,3 +35,22 @@ REASONS: Mapping[Reason, int] = {
     Reason.FALLBACK: 12,
 }
 AGREEMENTS: Mapping[Agreement, int] = {Agreement.SAME: 1, Agreement.DIFFERS: 2, Agreement.UNCLEAR: 3}
+CAUSES: Mapping[Cause, int] = {
+    Cause.CREDENTIALS: 1,
+    Cause.NO_CREDIT: 2,
+    Cause.RATE_LIMITED: 3,
+    Cause.OVERLOADED: 4,
+    Cause.BAD_REQUEST: 5,
+    Cause.NOT_FOUND: 6,
+    Cause.CONTENT_FILTER: 7,
+    Cause.CONTEXT_TOO_LONG: 8,
+    Cause.UNREACHABLE: 9,
+    Cause.TIMEOUT_CONNECT: 10,
+    Cause.TIMEOUT_FIRST_BYTE: 11,
+    Cause.TIMEOUT_IDLE: 12,
+    Cause.TIMEOUT_TOTAL: 13,
+    Cause.BROKEN_OFF: 14,
+    Cause.NONSENSE: 15,
+    Cause.BREAKER_OPEN: 16,
+    Cause.UNKNOWN: 17,
+}

@@ -27,6 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import REAL, TypeDecorator, TypeEngine
 
 from router.database import codes
+from router.errors import Cause
 from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Signal, Tier
 
 
@@ -167,6 +168,8 @@ class Call(Base):
     precision: Mapped[Precision] = mapped_column(Coded(codes.PRECISIONS))
     provider_model_id: Mapped[int] = mapped_column(SmallInteger)
     service_id: Mapped[int | None] = mapped_column(SmallInteger)
+    cause: Mapped[Cause | None] = mapped_column(Coded(codes.CAUSES))  # why it failed
+    http_status: Mapped[int | None] = mapped_column(SmallInteger)  # that its provider failed it with
 
 
 class RawUsage(Base):
@@ -300,6 +303,7 @@ class ApiKey(Base):
     allowed_tiers: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[int] = mapped_column(BigInteger)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
+    max_cost_nanousd: Mapped[int | None] = mapped_column(BigInteger)  # of one request
 
 
 class Feedback(Base):

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from router.errors import Cause
 from router.types import Agreement, CallKind, CallStatus, Outcome, Precision, Reason, Signal, Tier, Usage
 
 
@@ -77,6 +78,8 @@ class CallResult(msgspec.Struct, frozen=True, tag="result", array_like=True):
     duration_ms: int | None
     raw_usage: dict[str, Any] | None = None
     service: str | None = None  # the provider's service tier (flex, priority, batch) when it is not the standard one
+    cause: Cause | None = None  # why it failed
+    http_status: int | None = None  # that the provider failed it with; 200 where the error came in an answer
 
 
 class Closing(msgspec.Struct, frozen=True, tag="close", array_like=True):

@@ -75,6 +75,8 @@ class CallRow(msgspec.Struct):
     precision: int
     provider_model_id: int
     service_id: int | None
+    cause: int | None = None
+    http_status: int | None = None
 
 
 class RawUsageRow(msgspec.Struct):
@@ -155,6 +157,8 @@ def call_row(key: Key, i: CallIntent, r: CallResult, recorded_at: int, label: Ma
         precision=codes.PRECISIONS[r.precision],
         provider_model_id=label[i.provider_model],
         service_id=None if r.service is None else label[r.service],
+        cause=None if r.cause is None else codes.CAUSES[r.cause],
+        http_status=r.http_status,
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select, text
 
 from router.database.engine import writing
 from router.database.tables import Call, RawUsage, Request
-from router.errors import Unavailable
+from router.errors import Cause, Unavailable
 from router.ledger import recovery, store
 from router.ledger.shipping import INTERVAL_S, Shipper
 from router.ledger.spool import Spool
@@ -79,6 +79,16 @@ def test_what_arrives_is_what_was_written(shipper: Shipper, spool: Spool, engine
     )
     assert (line.cost_nanousd, line.input_cached, line.output_visible) == (183_500, 700, 350)
     assert raw.body == '{"prompt_tokens":1500}'
+
+
+@pytest.mark.parametrize("view", ["call_lines", "v_calls"])
+def test_why_a_call_failed_stands_beside_it(shipper: Shipper, spool: Spool, engine: Engine, view: str) -> None:
+    spool_requests(spool, 1, status=CallStatus.ERROR, cause=Cause.NO_CREDIT, http_status=402)
+    spool_requests(spool, 1)
+    shipper.turn()
+    with engine.connect() as connection:
+        found = connection.execute(text(f"SELECT status, cause, http_status FROM {view}"))  # noqa: S608
+        assert sorted(map(tuple, found)) == [("error", "no_credit", 402), ("ok", None, None)]
 
 
 def test_an_open_request_waits(shipper: Shipper, spool: Spool, engine: Engine) -> None:

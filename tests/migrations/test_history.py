@@ -74,7 +74,16 @@ def test_a_newer_schema_is_refused(empty_engine: Engine, empty_url: str) -> None
 
 @pytest.mark.parametrize(
     "codes_of",
-    [codes.TIERS, codes.KINDS, codes.STATUSES, codes.PRECISIONS, codes.OUTCOMES, codes.REASONS, codes.SIGNALS],
+    [
+        codes.TIERS,
+        codes.KINDS,
+        codes.STATUSES,
+        codes.PRECISIONS,
+        codes.OUTCOMES,
+        codes.REASONS,
+        codes.SIGNALS,
+        codes.CAUSES,
+    ],
 )
 def test_the_views_know_every_code(empty_engine: Engine, codes_of: dict[str, int]) -> None:
     schema.migrate(empty_engine)

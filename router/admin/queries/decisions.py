@@ -211,6 +211,8 @@ def _call(call: Any, labels: Mapping[int, str]) -> dict[str, Any]:
         "tier": call.tier,
         "model": labels.get(call.provider_model_id),
         "status": call.status,
+        "cause": call.cause,
+        "http_status": call.http_status,
         "precision": call.precision,
         "input_tokens": _sum(call.input_fresh, call.input_cached, call.input_cache_write),
         "output_tokens": _sum(call.output_visible, call.output_reasoning),
