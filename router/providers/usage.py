@@ -22,10 +22,12 @@ class _Reader:
         self.is_sane = True
 
     def count(self, *path: str) -> int:
-        """Return the count at a path; 0 where it is absent or nonsense."""
+        """Return the count at a path; 0 where it is absent or nonsense. Some write it as text."""
         value: Any = self.raw
         for key in path:
             value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:
+            value = int(value)
         if value is None or value == 0:
             return 0
         if type(value) is int and 0 < value < MOST_TOKENS:
@@ -56,7 +58,7 @@ class _Reader:
 
 def normalise(raw: dict[str, Any] | None) -> Metered | None:
     """Return the usage in a provider's JSON, told apart by its keys; None when there is none in it."""
-    if not raw:
+    if not raw or not isinstance(raw, dict):
         return None
     reader = _Reader(raw)
     if "prompt_tokens" in raw or "completion_tokens" in raw:
@@ -72,28 +74,77 @@ def normalise(raw: dict[str, Any] | None) -> Metered | None:
     if "prompt_eval_count" in raw or "eval_count" in raw:
         reader.require("eval_count")  # a fully cached prompt may be left out
         return reader.build(reader.count("prompt_eval_count"), 0, 0, reader.count("eval_count"), 0)
+    if "predicted_n" in raw:  # llama.cpp's timings: what was in the cache stands beside what was read
+        cached = reader.count("cache_n")
+        return reader.build(reader.count("prompt_n") + cached, cached, 0, reader.count("predicted_n"), 0)
+    if raw.keys() & _SAME.keys():
+        renamed = normalise({_SAME.get(key, key): value for key, value in raw.items() if key not in _SAME.values()})
+        return renamed and Metered(renamed.usage, renamed.precision, raw)
     return None
 
 
 def _openai(reader: _Reader) -> Metered:
+    """Read the counts of OpenAI's dialect. The total tells whether cached input and thinking stand inside or beside."""
     reader.require("prompt_tokens", "completion_tokens")
     prompt, completion = reader.count("prompt_tokens"), reader.count("completion_tokens")
-    cached = _first(reader, ("prompt_tokens_details", "cached_tokens"), ("prompt_cache_hit_tokens",), _ANTHROPIC_READ)
-    details = "prompt_tokens_details"
-    written = _first(reader, (details, "cache_write_tokens"), (details, "cache_creation_tokens"), _ANTHROPIC_WRITE)
-    reasoning = _first(reader, ("completion_tokens_details", "reasoning_tokens"), ("reasoning_tokens",))
-    total = reader.count("total_tokens")
-    if reasoning and total == prompt + completion + reasoning:  # xAI counts thinking beside the completion
-        return reader.build(prompt, cached, written, completion, reasoning)
-    if not reasoning and completion and total > prompt + completion:  # Gemini's OpenAI dialect leaves thoughts out
-        reasoning = total - prompt - completion
-        return reader.build(prompt, cached, written, completion, reasoning)
+    cached, written, reasoning = _first(reader, *_CACHED), _first(reader, *_WRITTEN), _first(reader, *_REASONING)
+    written = written or sum(reader.count("cache_creation", key) for key in _WRITTEN_BY_LIFE)
+    beside = reader.count("total_tokens") - prompt - completion
+    if beside > 0:
+        if beside in (reasoning, reasoning + cached + written) and reasoning:  # xAI counts thinking beside
+            whole = prompt + beside - reasoning
+            return reader.build(whole, cached, written, completion, reasoning)
+        if beside == cached + written:  # Anthropic's way of counting, kept by a gateway
+            reasoning = reader.part(reasoning, completion)
+            return reader.build(prompt + beside, cached, written, completion - reasoning, reasoning)
+        if not reasoning and completion:  # Gemini's OpenAI dialect leaves thoughts out
+            return reader.build(prompt, cached, written, completion, beside)
+        reader.is_sane = False
+    elif beside < 0 and reader.raw.get("total_tokens") and beside != -cached - written:
+        reader.is_sane = False
     reasoning = reader.part(reasoning, completion)
     return reader.build(prompt, cached, written, completion - reasoning, reasoning)
 
 
 _ANTHROPIC_READ = ("cache_read_input_tokens",)
 _ANTHROPIC_WRITE = ("cache_creation_input_tokens",)
+_INPUT_DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details")
+_OUTPUT_DETAILS = ("completion_tokens_details", "completion_token_details", "output_tokens_details")
+_CACHED = (
+    *((details, key) for details in _INPUT_DETAILS for key in ("cached_tokens", "cache_read_tokens")),
+    ("cached_tokens",),
+    ("prompt_cache_hit_tokens",),
+    ("num_cached_tokens",),
+    ("cached_prompt_tokens",),
+    ("cached_prompt_text_tokens",),
+    ("cache_read_tokens",),
+    _ANTHROPIC_READ,
+)
+_WRITTEN = (
+    *((details, key) for details in _INPUT_DETAILS for key in ("cache_write_tokens", "cache_creation_tokens")),
+    ("cache_write_tokens",),
+    ("prompt_cache_write_tokens",),
+    _ANTHROPIC_WRITE,
+)
+_WRITTEN_BY_LIFE = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_REASONING = (
+    *((details, key) for details in _OUTPUT_DETAILS for key in ("reasoning_tokens", "thinking_tokens")),
+    ("reasoning_tokens",),
+    ("thinking_tokens",),
+    ("reasoning_output_tokens",),
+)
+# Names that say the same as OpenAI's, each with it.
+_SAME = {
+    "promptTokens": "prompt_tokens",
+    "completionTokens": "completion_tokens",
+    "totalTokens": "total_tokens",
+    "prompt_token_count": "prompt_tokens",
+    "completion_token_count": "completion_tokens",
+    "candidates_token_count": "completion_tokens",
+    "total_token_count": "total_tokens",
+    "thoughts_token_count": "reasoning_tokens",
+    "cached_content_token_count": "cached_tokens",
+}
 
 
 def _openai_responses(reader: _Reader) -> Metered:
@@ -134,3 +185,13 @@ def _gemini(reader: _Reader) -> Metered:
 def _first(reader: _Reader, *paths: tuple[str, ...]) -> int:
     """Return the first count that is not zero: the same number may stand in several places."""
     return next(filter(None, (reader.count(*path) for path in paths)), 0)
+
+
+def later(before: Metered | None, now: Metered) -> Metered:
+    """Return the usage to believe of two that a stream reported: running totals grow, and zeros overwrite nothing."""
+    if before is None:
+        return now
+    if before.precision is Precision.EXACT and now.precision is not Precision.EXACT:
+        return before
+    grew = now.usage.input_tokens + now.usage.output_tokens >= before.usage.input_tokens + before.usage.output_tokens
+    return now if grew or (now.precision is Precision.EXACT is not before.precision) else before

@@ -11,12 +11,13 @@ from contextlib import aclosing
 from typing import Protocol
 
 from router.clock import Clock
-from router.errors import ProviderError
+from router.errors import Cause, ProviderError
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
 from router.ledger.prices import STANDARD_NAMES, Price, PriceBook
 from router.providers.base import Completion, Delta, Metered, ModelTarget, Provider, ProviderRequest
-from router.providers.counting import count_input_tokens, count_tokens
+from router.providers.plausibility import estimate_cut, estimate_usage, hold_against
 from router.providers.thinking import THINKING_FLOOR_TOKENS, thinking_budget
+from router.providers.usage import later
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier, Usage
 
 
@@ -47,7 +48,10 @@ class Hold(Protocol):
 class ProviderCall:
     """One call under way, or ended: what the trace and the totals show of it."""
 
-    __slots__ = ("began_ms", "cost_nanousd", "first_token_ms", "intent", "metered", "price", "service", "status")
+    __slots__ = (
+        "began_ms", "cause", "cost_nanousd", "first_token_ms", "http_status", "intent", "metered", "price", "service",
+        "status",
+    )  # fmt: skip
 
     def __init__(self, intent: CallIntent, price: Price | None, began_ms: float) -> None:
         self.intent = intent
@@ -56,6 +60,8 @@ class ProviderCall:
         self.first_token_ms: int | None = None
         self.status: CallStatus | None = None
         self.metered: Metered | None = None
+        self.cause: Cause | None = None  # why it failed, and the HTTP status that it failed with
+        self.http_status: int | None = None
         self.service: str | None = None  # the service tier that the provider says it used
         self.cost_nanousd: int | None = None
 
@@ -63,6 +69,11 @@ class ProviderCall:
     def call_no(self) -> int:
         """The number of the call within its request, from 0."""
         return self.intent.call_no
+
+    def note_failure(self, error: ProviderError) -> None:
+        """Keep why the call failed, for the books."""
+        status = error.provider_status
+        self.cause, self.http_status = error.cause, status if status and 100 <= status < 1_000 else None
 
 
 class Calls:
@@ -135,18 +146,23 @@ class Calls:
         try:
             completion = await self._provider_of(request.target).complete(request)
         except ProviderError as error:
-            self._end(call, *_status_of_failure(error))
+            call.note_failure(error)
+            self._fail(call, request, error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
-            self._end(call, CallStatus.CANCELLED, None)
+            self._end(call, CallStatus.CANCELLED, self._estimate_cut(call, request))
             raise
         except BaseException:
-            self._end(call, CallStatus.ERROR, None)
+            self._end(call, CallStatus.ERROR, self._estimate_cut(call, request))
             raise
-        metered = completion.metered
-        if metered is None:
-            metered = estimate_usage(request, [_text_of(completion)], [c.reasoning or "" for c in completion.choices])
+        visible, thinking = [_text_of(completion)], [c.reasoning or "" for c in completion.choices]
+        metered = self._judge(call, request, completion.metered, visible, thinking)
         call.service = completion.service_tier
+        if not completion.choices:
+            nothing = ProviderError(f"{request.target.name} returned no answer", cause=Cause.NONSENSE)
+            call.note_failure(nothing)
+            self._end(call, CallStatus.ERROR, metered)
+            raise nothing
         self._end(call, CallStatus.OK, metered)
         return completion
 
@@ -155,6 +171,7 @@ class Calls:
         visible: list[str] = []
         thinking: list[str] = []
         metered: Metered | None = None
+        failure: ProviderError | None = None
         status = CallStatus.ERROR
         try:
             async with aclosing(_generator(self._provider_of(request.target).stream(request))) as deltas:
@@ -165,25 +182,31 @@ class Calls:
                         visible.append(delta.content)
                     if delta.reasoning:
                         thinking.append(delta.reasoning)
+                    if delta.refusal:
+                        visible.append(delta.refusal)
                     if delta.tool_calls:
                         visible.append(_tool_text(delta.tool_calls))
                     if delta.metered:
-                        metered = delta.metered
+                        metered = later(metered, delta.metered)
                     if delta.service_tier:
                         call.service = delta.service_tier
                     yield delta
             status = CallStatus.OK
         except ProviderError as error:
-            status, refused = _status_of_failure(error)
-            metered = metered or refused
+            failure = error
+            call.note_failure(error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             status = CallStatus.CANCELLED
             raise
         finally:
-            if metered is None and (visible or thinking or status is CallStatus.OK):
-                metered = estimate_usage(request, visible, thinking)
-            self._end(call, status, metered)
+            is_empty = not (visible or thinking or (metered and metered.usage.output_tokens))
+            if failure is not None and is_empty:
+                self._fail(call, request, failure)
+            elif status is CallStatus.OK or metered:
+                self._end(call, status, self._judge(call, request, metered, visible, thinking))
+            else:
+                self._end(call, status, self._estimate_cut(call, request, visible, thinking))
 
     def mark_first_byte(self) -> None:
         """Note that the client is being sent its first byte."""
@@ -256,6 +279,37 @@ class Calls:
         if self._budget_hold and bound is not None:
             self._budget_hold.settle(bound, cost)
 
+    def _fail(self, call: ProviderCall, request: ProviderRequest, error: ProviderError) -> None:
+        """Book a call of which nothing came: free where the provider refused it, estimated where it may have worked."""
+        if not error.dispatched:
+            self._end(call, CallStatus.NOT_SENT, None)
+        elif is_refusal(error):
+            self._end(call, CallStatus.ERROR, Metered(Usage(), Precision.EXACT))
+        else:
+            self._end(call, CallStatus.ERROR, self._estimate_cut(call, request))
+
+    def _judge(
+        self,
+        call: ProviderCall,
+        request: ProviderRequest,
+        reported: Metered | None,
+        visible: Sequence[str],
+        thinking: Sequence[str],
+    ) -> Metered:
+        if reported is None:
+            return estimate_usage(request, visible, thinking)
+        seconds = (self._clock.ticks_ms() - call.began_ms) / 1_000
+        return hold_against(reported, request, visible, thinking, body_bytes=self._input_bound_tokens, seconds=seconds)
+
+    def _estimate_cut(
+        self, call: ProviderCall, request: ProviderRequest, visible: Sequence[str] = (), thinking: Sequence[str] = ()
+    ) -> Metered:
+        silent_ms = call.first_token_ms
+        if silent_ms is None:
+            silent_ms = round(self._clock.ticks_ms() - call.began_ms)
+        most = output_bound(request)
+        return estimate_cut(request, visible, thinking, most_output=most, silent_seconds=silent_ms / 1_000)
+
     def _end(self, call: ProviderCall, status: CallStatus, metered: Metered | None) -> None:
         call.status, call.metered = status, metered
         precision, cost = Precision.UNKNOWN, call.intent.hold_nanousd
@@ -265,6 +319,8 @@ class Calls:
             precision, cost = metered.precision, call.price.cost(metered.usage, call.service) if call.price else None
         call.cost_nanousd = cost
         self._give_back(call.intent.hold_nanousd, cost or 0)
+        if status is CallStatus.ERROR and call.cause is None:  # a fault of our own
+            call.cause = Cause.UNKNOWN
         self._unwritten.append(
             CallResult(
                 self.request_id,
@@ -278,6 +334,8 @@ class Calls:
                 round(self._clock.ticks_ms() - call.began_ms),
                 metered.raw if metered else None,
                 None if call.service in STANDARD_NAMES else call.service,
+                call.cause,
+                call.http_status,
             )
         )
 
@@ -288,7 +346,8 @@ class Calls:
             self._unwritten.clear()
 
 
-OVERLOADED = (503, 529)  # no room: nothing was generated
+WORKED_PERHAPS = (408, 499, 504, 524)  # statuses of a provider that may have worked, and gave up or was given up
+CUT = (Cause.TIMEOUT_FIRST_BYTE, Cause.TIMEOUT_IDLE, Cause.TIMEOUT_TOTAL, Cause.BROKEN_OFF, Cause.NONSENSE)
 UNLIMITED_OUTPUT_TOKENS = 131_072  # more than any model of today says in one answer
 
 
@@ -308,23 +367,10 @@ def output_bound(request: ProviderRequest) -> int:
     return most * n
 
 
-def estimate_usage(request: ProviderRequest, visible: Sequence[str], thinking: Sequence[str]) -> Metered:
-    """Count what a provider did not report; the result is flagged as estimated."""
-    usage = Usage(
-        input_fresh=count_input_tokens(request.messages),
-        output_visible=count_tokens("".join(visible)),
-        output_reasoning=count_tokens("".join(thinking)),
-    )
-    return Metered(usage, Precision.ESTIMATED)
-
-
-def _status_of_failure(error: ProviderError) -> tuple[CallStatus, Metered | None]:
-    """Tell how a failed call is booked: one refused at the door cost nothing, what broke later may be billed."""
-    if not error.dispatched:
-        return CallStatus.NOT_SENT, None
+def is_refusal(error: ProviderError) -> bool:
+    """Tell whether a provider said that it failed: by an HTTP status, or an error in place of an answer."""
     status = error.provider_status
-    was_refused = status is not None and (400 <= status < 500 or status in OVERLOADED)
-    return CallStatus.ERROR, Metered(Usage(), Precision.EXACT) if was_refused else None
+    return status is not None and status not in WORKED_PERHAPS and error.cause not in CUT
 
 
 def _text_of(completion: Completion) -> str:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.providers.usage import normalise
+from router.providers.base import Metered
+from router.providers.usage import later, normalise
 from router.types import Precision, Usage
 
 GOLDEN: dict[str, tuple[dict[str, Any], Usage]] = {
@@ -123,6 +124,58 @@ GOLDEN: dict[str, tuple[dict[str, Any], Usage]] = {
         },
         Usage(input_fresh=10, input_cached=15, input_cache_write=5, output_visible=4),
     ),
+    "moonshot, together, zhipu: cached at the top": (
+        {"prompt_tokens": 29_534, "completion_tokens": 10, "total_tokens": 29_544, "cached_tokens": 29_000},
+        Usage(input_fresh=534, input_cached=29_000, output_visible=10),
+    ),
+    "mistral: cached under a name of its own": (
+        {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "num_cached_tokens": 64},
+        Usage(input_fresh=36, input_cached=64, output_visible=5),
+    ),
+    "claude behind a gateway: the total tells that cached stands beside": (
+        {
+            "prompt_tokens": 12,
+            "completion_tokens": 40,
+            "total_tokens": 2_547,
+            "prompt_tokens_details": {"cached_tokens": 2_495},
+        },
+        Usage(input_fresh=12, input_cached=2_495, output_visible=40),
+    ),
+    "claude behind a gateway: reads and writes beside": (
+        {
+            "prompt_tokens": 3_000,
+            "completion_tokens": 40,
+            "total_tokens": 3_340,
+            "cache_read_input_tokens": 200,
+            "cache_creation_input_tokens": 100,
+        },
+        Usage(input_fresh=3_000, input_cached=200, input_cache_write=100, output_visible=40),
+    ),
+    "a total that leaves cached input out": (
+        {
+            "prompt_tokens": 2_012,
+            "completion_tokens": 90,
+            "total_tokens": 302,
+            "prompt_tokens_details": {"cached_tokens": 1_800},
+        },
+        Usage(input_fresh=212, input_cached=1_800, output_visible=90),
+    ),
+    "counts as text": (
+        {"prompt_tokens": "12", "completion_tokens": "5", "total_tokens": "17"},
+        Usage(input_fresh=12, output_visible=5),
+    ),
+    "perplexity: thinking at the top": (
+        {"prompt_tokens": 9, "completion_tokens": 50, "total_tokens": 59, "reasoning_tokens": 30},
+        Usage(input_fresh=9, output_visible=20, output_reasoning=30),
+    ),
+    "names in camel case": (
+        {"promptTokens": 9, "completionTokens": 50, "totalTokens": 59},
+        Usage(input_fresh=9, output_visible=50),
+    ),
+    "llama.cpp: timings": (
+        {"cache_n": 236, "prompt_n": 4, "prompt_ms": 30.9, "predicted_n": 35, "predicted_ms": 661.0},
+        Usage(input_fresh=4, input_cached=236, output_visible=35),
+    ),
     "an explicit zero stays zero": ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, Usage()),
 }
 
@@ -150,6 +203,10 @@ NONSENSE: dict[str, tuple[dict[str, Any], Usage]] = {
     "words": ({"prompt_tokens": "many", "completion_tokens": 5}, Usage(output_visible=5)),
     "a truth value": ({"prompt_tokens": True, "completion_tokens": 5}, Usage(output_visible=5)),
     "half a token": ({"prompt_tokens": 1.5, "completion_tokens": 5}, Usage(output_visible=5)),
+    "a total below its parts": (
+        {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 7},
+        Usage(input_fresh=100, output_visible=50),
+    ),
     "beyond measure": ({"prompt_tokens": 1e30, "completion_tokens": 5}, Usage(output_visible=5)),
 }
 
@@ -189,3 +246,22 @@ def test_whatever_comes_no_bucket_is_negative(raw: dict[str, Any], details: dict
         buckets = (usage.input_fresh, usage.input_cached, usage.input_cache_write, usage.output_visible)
         assert min(*buckets, usage.output_reasoning) >= 0
         assert all(isinstance(bucket, int) for bucket in buckets)
+
+
+def metered(tokens: int, precision: Precision = Precision.EXACT) -> Metered:
+    return Metered(Usage(input_fresh=5, output_visible=tokens), precision)
+
+
+def test_running_totals_grow_and_the_last_counts() -> None:
+    assert later(later(None, metered(1)), metered(2)) == metered(2)
+
+
+def test_zeros_overwrite_nothing() -> None:
+    zeros = Metered(Usage(), Precision.EXACT)
+    assert later(metered(2), zeros) == metered(2)
+    assert later(zeros, metered(2)) == metered(2)
+
+
+def test_what_makes_sense_is_not_overwritten_by_what_does_not() -> None:
+    assert later(metered(2), metered(9, Precision.ESTIMATED)) == metered(2)
+    assert later(metered(9, Precision.ESTIMATED), metered(2)) == metered(2)
