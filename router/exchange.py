@@ -3,7 +3,7 @@
 `Dispatcher` holds what all exchanges share and opens them; an `Exchange` is one of them. Knows no HTTP.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -30,6 +30,8 @@ from router.tiers.calls import Books, Calls
 from router.types import CallKind, Decision, Outcome, Reason, Tier
 
 IMAGE_BOUND_TOKENS = 3_000
+COST_CAP = "cost cap of the request"
+TOO_DEAR = "what this request may cost (max_cost_usd) does not cover an answer of the chosen tier"
 
 
 class Dispatcher:
@@ -78,16 +80,25 @@ class Dispatcher:
         decision = routed.decision if not self._is_low() else self._decide_saving_space(routed)
         exchange, short = await self._hold_worst_case(request, routed, decision)
         if short is not None and decision.tier is not Tier.FAST:
-            degraded = routed.within(BudgetView(deep_available=False))
+            degraded = self._degrade(routed, short)
             if degraded.tier is Tier.FAST:
                 exchange, short = await self._hold_worst_case(request, routed, degraded)
         if short is not None:
-            raise QuotaExhausted(f"the {short} is used up")
+            raise QuotaExhausted(TOO_DEAR if short == COST_CAP else f"the {short} is used up")
         return exchange
 
     def count_unopened(self) -> None:
         """Count a client that went away before its request was opened."""
         self._metrics.count_unopened()
+
+    def _degrade(self, routed: Routed, short: str) -> Decision:
+        """Decide again without the deep tiers; raises QuotaExhausted for who asked for one by name."""
+        try:
+            return routed.within(BudgetView(deep_available=False))
+        except QuotaExhausted:
+            if short == COST_CAP:
+                raise QuotaExhausted(TOO_DEAR) from None
+            raise
 
     def _decide_saving_space(self, routed: Routed) -> Decision:
         """Decide while the spool has little room left: the deep tiers, which write most, stop first."""
@@ -109,6 +120,8 @@ class Dispatcher:
         payer = Payer(request.key_id, request.segment, decision.tier)
         budget_hold = self._budget_hold(payer, opened_at)
         exchange = self._exchange(request, routed, decision, opened_at, budget_hold)
+        if not exchange.is_within_cap:
+            return exchange, COST_CAP
         return exchange, await budget_hold.hold(exchange.worst_case()) if budget_hold else None
 
     def _exchange(
@@ -168,11 +181,16 @@ class Dispatcher:
             pressure=0.0 if request.model == Tier.PARALLEL else self._pressure(request.segment),
             max_samples=routed.policy.parallel_samples,
             confidence=routed.policy.parallel_confidence,
+            confidence_by_type=routed.policy.confidence_by_type,
         )
         calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound, budget_hold)
         tier = self._explicit.get(request.model) or self._tiers[decision.tier]
+        cap = least_cap(request.max_cost_nanousd, routed.policy.max_cost_nanousd)
+        capped = tier.within_cap(query, calls, cap) if cap is not None and isinstance(tier, Bounded) else query
+        query = query if capped is None else capped
         duel = self._duel(request, routed, decision, query, calls, opened_at)
         exchange = Exchange(decision, estimate, query, tier, calls, expected, self._metrics, duel)
+        exchange.is_within_cap = capped is not None
         if request.model not in self._explicit:
             exchange.note_wait = partial(self._routing.note_wait, decision.tier, request.streamed)
         return exchange
@@ -207,6 +225,11 @@ class Dispatcher:
         return self._leases.budget_hold(payer, opened_at) if self._leases else None
 
 
+def least_cap(*caps: int | None) -> int | None:
+    """Return the least of several limits, None where there is none."""
+    return min((cap for cap in caps if cap is not None), default=None)
+
+
 def _ignore_wait(wait_ms: float) -> None:
     """Do nothing: the waits of explicit models are not noted."""
 
@@ -236,6 +259,7 @@ class Exchange:
         self._duel = duel
         self._answer: Answer | None = None
         self._is_settled = False
+        self.is_within_cap = True
 
     def worst_case(self) -> int:
         """Bound what the answer costs, in nano-dollars."""
@@ -295,8 +319,11 @@ class Exchange:
             "x-tierwise-policy": str(decision.policy_version),
         }
 
-    def explanation(self, answer: Answer, ignored: list[str]) -> dict[str, Any]:
-        """Say why and by whom the request was answered: the `x_tierwise` object."""
+    def explanation(self, answer: Answer, ignored: list[str], dropped: Sequence[str] = ()) -> dict[str, Any]:
+        """Say why and by whom the request was answered: the `x_tierwise` object.
+
+        `ignored` and `dropped` is what the endpoint made nothing of, or left out.
+        """
         decision = self.decision
         fields: dict[str, Any] = {
             "request_id": self._query.request_id,
@@ -317,7 +344,7 @@ class Exchange:
             "calls": len(self.calls.made),
             "samples": [],
             "cost_nanousd": self.calls.cost_nanousd,
-            "dropped": answer.dropped,
+            "dropped": list(dict.fromkeys([*dropped, *answer.dropped])),
             "ignored": ignored,
         }
         if answer.confidence is not None:

@@ -50,6 +50,7 @@ class KnownKey:
     segment: str = DEFAULT_SEGMENT
     scopes: frozenset[Scope] = frozenset(NEW_KEY_SCOPES)
     allowed_tiers: frozenset[Tier] = field(default_factory=lambda: frozenset(Tier))
+    max_cost_nanousd: int | None = None  # of one request
 
 
 class KeyRing:
@@ -100,6 +101,7 @@ def valid_keys(engine: Engine) -> dict[str, KnownKey]:
             row.segment,
             frozenset(Scope(scope) for scope in row.scopes),
             frozenset(Tier(tier) for tier in row.allowed_tiers),
+            row.max_cost_nanousd,
         )
         for row in rows
     }
@@ -114,6 +116,7 @@ def create(
     allowed_tiers: Sequence[Tier],
     now_us: int,
     hook: AuditHook | None = None,
+    max_cost_nanousd: int | None = None,
 ) -> str:
     """Make a key and return its secret, which is stored nowhere; raises WrongKey."""
     if not name or len(name) > 128:
@@ -122,6 +125,8 @@ def create(
         raise WrongKey(f"segment {segment!r}: 1 to 64 of a-z 0-9 _ -")
     if not allowed_tiers:
         raise WrongKey("a key without any tier opens nothing")
+    if max_cost_nanousd is not None and max_cost_nanousd <= 0:
+        raise WrongKey("what one request may cost is above 0")
     secret = KEY_PREFIX + secrets.token_urlsafe(32)
     row = {
         "name": name,
@@ -131,12 +136,20 @@ def create(
         "scopes": sorted(set(scopes)),
         "allowed_tiers": sorted(set(allowed_tiers)),
         "created_at": now_us,
+        "max_cost_nanousd": max_cost_nanousd,
     }
     try:
         with writing(engine) as connection:
             connection.execute(insert(ApiKey).values(**row))
             if hook is not None:
-                hook(connection, None, {name: row[name] for name in ("prefix", "segment", "scopes", "allowed_tiers")})
+                told = (
+                    "prefix",
+                    "segment",
+                    "scopes",
+                    "allowed_tiers",
+                    *(["max_cost_nanousd"] if max_cost_nanousd else []),
+                )
+                hook(connection, None, {name: row[name] for name in told})
     except IntegrityError:
         raise WrongKey(f"there is a key named {name!r} already") from None
     return secret

@@ -32,3 +32,4 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     surface: str = ""  # where it was asked, as far as assumptions of revenue tell surfaces apart
     conversation: str | None = None  # as the client names it
     allowed_tiers: frozenset[Tier] = frozenset(Tier)
+    max_cost_nanousd: int | None = None  # by the key or a header; the policy may have another

@@ -22,10 +22,10 @@ from pydantic_settings import (
 )
 
 from classifier.types import AnswerType
-from router.decision.policy import DIALS, SEGMENT_DIALS, Dial
+from router.decision.policy import DIALS, SEGMENT_DIALS, Dial, read_confidences
 from router.providers import catalog
 from router.providers.base import ModelTarget
-from router.tiers.parallel.stopping import require_allowed, require_reachable
+from router.tiers.parallel.stopping import require_allowed, require_reachable, require_types_allowed
 from router.types import Effort, Tier
 
 ENV_PREFIX = "TIERWISE_"
@@ -337,6 +337,8 @@ class Settings(BaseSettings):
         samples, confidence = dials["parallel_samples"], dials["parallel_confidence"]
         try:
             require_allowed(samples, confidence, sampled.max_samples, sampled.confidence)
+            by_type = dials["parallel_confidence_by_type"]
+            require_types_allowed(samples, read_confidences(by_type) if by_type else None, sampled.max_samples)
         except ValueError as error:
             raise ValueError(f"policy.{error}") from None
         return self

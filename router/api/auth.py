@@ -16,10 +16,12 @@ from starlette.types import Scope
 from router.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
 from router.keys import KeyRing, KnownKey
 from router.keys import Scope as KeyScope
+from router.money import NotMoney, nano_from_usd
 from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY, Tier
 
 CONVERSATION_KEY = "conversation_id"
 CONVERSATION_HEADER = "x-tierwise-conversation"
+MAX_COST_HEADER = "x-tierwise-max-cost-usd"
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")
 FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip")
 
@@ -38,6 +40,7 @@ class Caller:
     allowed_tiers: frozenset[Tier]
     conversation: str | None = None
     surface: str = ""
+    max_cost_nanousd: int | None = None  # of one request
 
     def conversation_of(self, metadata: Mapping[str, str] | None) -> str | None:
         """The conversation that a request belongs to, as its metadata or else a header name it."""
@@ -77,8 +80,10 @@ class Authenticator:
         if key is not None:
             return _caller_of(key, headers)
         if may_be_keyless:
-            named = headers.get(CONVERSATION_HEADER)
-            return LOCAL_CALLER if named is None else replace(LOCAL_CALLER, conversation=named)
+            named, cap = headers.get(CONVERSATION_HEADER), _max_cost(headers)
+            if named is None and cap is None:
+                return LOCAL_CALLER
+            return replace(LOCAL_CALLER, conversation=named, max_cost_nanousd=cap)
         needed = "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY"
         raise Unauthenticated("the API key is unknown" if secrets else needed)
 
@@ -136,4 +141,19 @@ def _caller_of(key: KnownKey, headers: Mapping[str, str]) -> Caller:
         surface = headers.get("x-tierwise-surface", surface)
         if surface and not SEGMENT_NAME.fullmatch(surface):
             raise InvalidRequest("a surface is 1 to 64 of a-z 0-9 _ -", param="x-tierwise-surface")
-    return Caller(key.id, segment, country, key.scopes, key.allowed_tiers, headers.get(CONVERSATION_HEADER), surface)
+    named, cap = headers.get(CONVERSATION_HEADER), _max_cost(headers, key.max_cost_nanousd)
+    return Caller(key.id, segment, country, key.scopes, key.allowed_tiers, named, surface, cap)
+
+
+def _max_cost(headers: Mapping[str, str], of_the_key: int | None = None) -> int | None:
+    """Return what one request may cost, in nano-dollars: the least that header and key say. Raises InvalidRequest."""
+    given = headers.get(MAX_COST_HEADER)
+    if given is None:
+        return of_the_key
+    try:
+        asked = nano_from_usd(given)
+    except NotMoney as error:
+        raise InvalidRequest(f"an amount of dollars such as 0.002: {error}", param=MAX_COST_HEADER) from None
+    if asked <= 0:
+        raise InvalidRequest("an amount of dollars above 0", param=MAX_COST_HEADER)
+    return asked if of_the_key is None else min(asked, of_the_key)

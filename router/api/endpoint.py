@@ -215,6 +215,8 @@ class InferenceEndpoint:
         request = await dialect.read(body, caller)
         if self._aliases and (model := self._aliases.resolve(request.model)) != request.model:
             request = msgspec.structs.replace(request, model=model)
+        if caller.max_cost_nanousd is not None:
+            request = msgspec.structs.replace(request, max_cost_nanousd=caller.max_cost_nanousd)
         disconnect = DisconnectWatcher(receive)
         exchange = None
         try:

@@ -63,10 +63,9 @@ class ArmsReader:
         self._disliked: set[bytes] = set()
         self._last_rating = 0
         trial, active = policies
-        self._parallel_differs = (trial.parallel_samples, trial.parallel_confidence) != (
-            active.parallel_samples,
-            active.parallel_confidence,
-        )
+        samples = ("parallel_samples", "parallel_confidence", "parallel_confidence_by_type")
+        self._parallel_differs = any(getattr(trial, name) != getattr(active, name) for name in samples)
+        self._cap_differs = _cost_caps(trial) != _cost_caps(active)
         dialect = engine.dialect.name
         columns = COLUMNS.format(id=ids.as_bytes(dialect, "r.id"), previous=ids.as_bytes(dialect, "r.previous_id"))
         fixed = {"columns": columns, "between": ids.between(dialect, "r.id"), "shadow": codes.KINDS[CallKind.SHADOW]}
@@ -154,7 +153,7 @@ class ArmsReader:
         if row.shadow_version != other or row.shadow_tier is None:
             return Stratum(segment)
         tiers = (row.shadow_tier, row.first_tier) if is_canary else (row.first_tier, row.shadow_tier)
-        differs = tiers[0] != tiers[1] or (tiers[0] == PARALLEL and self._parallel_differs)
+        differs = tiers[0] != tiers[1] or self._cap_differs or (tiers[0] == PARALLEL and self._parallel_differs)
         return Stratum(segment, TIER_OF[tiers[0]], TIER_OF[tiers[1]], differs)
 
     def _read_ratings(self, connection: Connection) -> None:
@@ -169,3 +168,8 @@ class ArmsReader:
                 self._disliked.add(id_)
                 is_canary = row.policy_version == self.canary.version
                 self.arms.tally(self._stratum(row), is_canary=is_canary).thumbs_down += 1
+
+
+def _cost_caps(policy: Policy) -> tuple[object, ...]:
+    """What requests may cost by a policy, in all segments."""
+    return (policy.max_cost_usd, *((name, dials.max_cost_usd) for name, dials in sorted(policy.segments.items())))

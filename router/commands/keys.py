@@ -14,7 +14,7 @@ from router.types import DEFAULT_SEGMENT, Tier
 Member = TypeVar("Member", bound=StrEnum)
 
 app = typer.Typer(help="API keys of the data plane.", no_args_is_help=True)
-COLUMNS = ("id", "name", "prefix", "segment", "scopes", "allowed_tiers", "created_at", "revoked_at")
+COLUMNS = ("id", "name", "prefix", "segment", "scopes", "allowed_tiers", "max_cost_usd", "created_at", "revoked_at")
 
 
 @app.command()
@@ -24,6 +24,9 @@ def create(
     scope: Annotated[list[str] | None, typer.Option(help="chat, feedback, revenue, metrics, assign; repeat.")] = None,
     scopes: Annotated[str | None, typer.Option(help="The same as one comma-separated list.")] = None,
     allowed_tiers: Annotated[str | None, typer.Option(help="Comma-separated tiers; default all.")] = None,
+    max_cost_usd: Annotated[
+        str | None, typer.Option(help="Dollars that one request may cost; default no limit.")
+    ] = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -31,9 +34,14 @@ def create(
     from router import keys
     from router.clock import SystemClock
     from router.commands.opening import open_books
+    from router.money import NotMoney, nano_from_usd
 
     wanted = [*(scope or ()), *_split(scopes)]
     tiers = _split(allowed_tiers)
+    try:
+        cap = None if max_cost_usd is None else nano_from_usd(max_cost_usd)
+    except NotMoney as error:
+        raise typer.BadParameter(str(error)) from None
     with open_books(config) as (_, engine):
         secret = keys.create(
             engine,
@@ -43,6 +51,7 @@ def create(
             allowed_tiers=[_member(Tier, t) for t in tiers] or list(Tier),
             now_us=SystemClock().now_us(),
             hook=hook("key created", name),
+            max_cost_nanousd=cap,
         )
     match form:
         case Format.JSON:
@@ -61,7 +70,8 @@ def list_keys(config: ConfigOption = None, form: FormatOption = Format.TABLE) ->
 
     with open_books(config) as (_, engine):
         rows = keys.list_keys(engine)
-    show([{**row, **{at: _when(row[at]) for at in ("created_at", "revoked_at")}} for row in rows], COLUMNS, form)
+    shown = [{**row, **{at: _when(row[at]) for at in ("created_at", "revoked_at")}} for row in rows]
+    show([{**row, "max_cost_usd": _usd(row["max_cost_nanousd"])} for row in shown], COLUMNS, form)
 
 
 @app.command()
@@ -86,6 +96,12 @@ def _member(closed: type[Member], value: str) -> Member:
     except ValueError:
         known = ", ".join(closed)
         raise typer.BadParameter(f"{value!r} is not one of {known}") from None
+
+
+def _usd(nanousd: object) -> str | None:
+    from router.money import usd_text
+
+    return usd_text(nanousd) if isinstance(nanousd, int) else None
 
 
 def _when(us: object) -> str | None:

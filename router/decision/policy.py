@@ -8,15 +8,18 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, cast, get_args, get_type_hints
 
+from classifier.types import AnswerType
 from router.types import SEGMENT_NAME, Tier
 
 NEVER = 1.1  # no score is higher; a threshold above it switches a tier off
 
 
 DialValue = float | str | None
+_TYPE_AND_CONFIDENCE = rf"({'|'.join(AnswerType)})=0\.\d{{1,6}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class SegmentDials:
     parallel_threshold: float | None = None
     reasoning_threshold: float | None = None
     max_deep_share: float | None = None
+    max_cost_usd: float | None = None
     min_margin: float | None = None
 
     def __post_init__(self) -> None:
@@ -136,6 +140,27 @@ class Policy:
             unset="tiers.parallel.confidence",
         ),
     ] = None
+    parallel_confidence_by_type: Annotated[
+        str | None,
+        Dial(
+            "Confidence by type",
+            "confidence of votes on single answer types, such as date=0.99,numeric=0.9; others: parallel_confidence",
+            pattern=rf"{_TYPE_AND_CONFIDENCE}(,{_TYPE_AND_CONFIDENCE})*",
+            noun="answer types with a confidence each, such as date=0.99,numeric=0.9",
+            unset="tiers.parallel.confidence_by_type",
+        ),
+    ] = None
+    max_cost_usd: Annotated[
+        float | None,
+        Dial(
+            "Cost of a request, at most ($)",
+            "what one request may cost; its output and its samples are limited to what that covers",
+            low=0.000001,
+            high=1000,
+            unit="$",
+            unset="no limit",
+        ),
+    ] = None
     max_wait_s: Annotated[
         float | None,
         Dial(
@@ -196,6 +221,18 @@ class Policy:
         """The policy as a segment has it, without segments of its own."""
         return self._by_segment.get(name, self._plain)
 
+    @property
+    def max_cost_nanousd(self) -> int | None:
+        """What one request may cost, in nano-dollars."""
+        return None if self.max_cost_usd is None else round(self.max_cost_usd * 1e9)
+
+    @property
+    def confidence_by_type(self) -> Mapping[AnswerType, float] | None:
+        """The confidence of votes on single answer types, where the policy has its own."""
+        if self.parallel_confidence_by_type is None:
+            return None
+        return read_confidences(self.parallel_confidence_by_type)
+
     def threshold(self, tier: Tier) -> float:
         """The score from which a tier is open; fast always is."""
         match tier:
@@ -205,6 +242,13 @@ class Policy:
                 return self.reasoning_threshold
             case Tier.PARALLEL:
                 return self.parallel_threshold
+
+
+@cache
+def read_confidences(text: str) -> Mapping[AnswerType, float]:
+    """Read `date=0.99,numeric=0.9`."""
+    pairs = (part.partition("=") for part in text.split(","))
+    return {AnswerType(name): float(confidence) for name, _, confidence in pairs}
 
 
 def _read_declarations() -> dict[str, Dial]:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from router.decision.policy import DIALS, NEVER, SEGMENT_DIALS, DialValue, Policy, SegmentDials
-from router.tiers.parallel.stopping import require_allowed
+from router.tiers.parallel.stopping import require_allowed, require_types_allowed
 
 IN_SEGMENT = "segments."
 NONE = "none"
@@ -145,6 +145,7 @@ def require_fits(policy: Policy, wiring: Wiring) -> None:
     sampled = wiring.parallel
     try:
         require_allowed(policy.parallel_samples, policy.parallel_confidence, sampled.max_samples, sampled.confidence)
+        require_types_allowed(policy.parallel_samples, policy.confidence_by_type, sampled.max_samples)
     except ValueError as error:
         raise WrongPolicy(str(error)) from None
 

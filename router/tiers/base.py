@@ -1,11 +1,11 @@
 """What every tier takes and gives: a `TierRequest` in, an `Answer` out, `Delta`s in between when streamed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from classifier.types import Estimate
+from classifier.types import AnswerType, Estimate
 from router.providers.base import Choice, Delta
 from router.tiers.calls import Calls
 from router.types import Tier
@@ -16,7 +16,8 @@ class TierRequest(msgspec.Struct, frozen=True):
 
     `input_bound_tokens` is a true upper bound on the input tokens (the size of the body in bytes, plus images).
     `explicit` is True when the client named the tier. `pressure` (0 to 1) lowers what the parallel tier spends;
-    `max_samples` and `confidence` are the policy's for it, where it has them.
+    `max_samples`, `confidence` and `confidence_by_type` are the policy's for it, where it has them. `cost_cap_nanousd`
+    is what the whole request may cost.
     """
 
     request_id: str
@@ -32,6 +33,7 @@ class TierRequest(msgspec.Struct, frozen=True):
     pressure: float = 0.0
     max_samples: int | None = None
     confidence: float | None = None
+    confidence_by_type: Mapping[AnswerType, float] | None = None
     cost_cap_nanousd: int | None = None
 
 
@@ -71,4 +73,8 @@ class Bounded(Protocol):
 
     def worst_case(self, query: TierRequest, calls: Calls) -> int:
         """Bound the cost in nano-dollars; 0 where there is no price."""
+        ...
+
+    def within_cap(self, query: TierRequest, calls: Calls, cap_nanousd: int) -> TierRequest | None:
+        """Return the query as it can be answered for so much at most, None where it cannot."""
         ...

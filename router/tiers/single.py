@@ -12,6 +12,7 @@ from router.errors import CONTEXT_TOO_LONG, ProviderError
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
 from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls
+from router.tiers.caps import LEAST_ANSWER_TOKENS, LEAST_THOUGHT_TOKENS, fit_output
 from router.types import CallKind, Tier
 
 
@@ -47,6 +48,11 @@ class SingleTier:
             except ProviderError as error:
                 if has_begun or target is self.targets[-1] or not another_may_do(error):
                     raise
+
+    def within_cap(self, query: TierRequest, calls: Calls, cap_nanousd: int) -> TierRequest | None:
+        """Lower the output limit to what so much covers; None where that is too little for an answer."""
+        least = LEAST_THOUGHT_TOKENS if self.tier is Tier.REASONING else LEAST_ANSWER_TOKENS
+        return fit_output(query, lambda asked: self.worst_case(asked, calls), cap_nanousd, least)
 
     def worst_case(self, query: TierRequest, calls: Calls) -> int:
         """Bound what an answer of the first model costs; 0 where it has no price."""

@@ -66,11 +66,16 @@ class Service:
         return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080", headers=named)
 
     def key(
-        self, name: str = "app", *scopes: Scope, tiers: tuple[Tier, ...] = tuple(Tier), segment: str = "default"
+        self,
+        name: str = "app",
+        *scopes: Scope,
+        tiers: tuple[Tier, ...] = tuple(Tier),
+        segment: str = "default",
+        **limits: Any,
     ) -> str:
         """Make a key and return its secret."""
         wanted = scopes or NEW_KEY_SCOPES
-        return keys.create(self.engine, name, segment=segment, scopes=wanted, allowed_tiers=tiers, now_us=1)
+        return keys.create(self.engine, name, segment=segment, scopes=wanted, allowed_tiers=tiers, now_us=1, **limits)
 
     def with_key(self, name: str = "app", *scopes: Scope, peer: str = "10.0.0.9", **limits: Any) -> httpx.AsyncClient:
         """A client elsewhere that has a new key."""

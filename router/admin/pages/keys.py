@@ -33,7 +33,7 @@ def burn_down(visit: Visit) -> object:
 
 def create(visit: Visit) -> DoneInPlace:
     """Make a key; this answer is the only one that shows it."""
-    name = visit.text("name", 128)
+    name, cap = visit.text("name", 128), visit.text("max_cost_usd", 40)
     secret = keys.create(
         visit.services.engine,
         name,
@@ -42,6 +42,7 @@ def create(visit: Visit) -> DoneInPlace:
         allowed_tiers=[tier for tier in Tier if visit.given.get(f"tier_{tier}")],
         now_us=visit.services.now_us(),
         hook=visit.hook("key created", name),
+        max_cost_nanousd=nano_from_usd(cap) if cap else None,
     )
     return DoneInPlace(
         {"secret": secret, "notice": f"The key {name} is made. It opens the data plane within two seconds."}

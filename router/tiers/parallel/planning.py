@@ -7,6 +7,7 @@ import msgspec
 from router.providers.base import ModelTarget, ProviderRequest
 from router.tiers.base import TierRequest, TierRunner
 from router.tiers.calls import Calls
+from router.tiers.caps import fit_output
 from router.tiers.parallel.prompts import forms_for, put
 from router.tiers.single import SingleTier
 from router.tiers.vote.keys import read_question
@@ -14,6 +15,7 @@ from router.tiers.vote.keys import read_question
 LEAST_TEMPERATURE = 0.3  # what is colder gives identical samples, which are no evidence
 FORM_TOKENS = 800  # more than any form adds, in bytes
 HINT_TOKENS = 3000  # more than two hints of 200 characters add, in bytes
+LEAST_SAMPLE_TOKENS = 256  # under a cap; what leaves less is asked for fewer samples instead
 NOT_PASSED_ON = frozenset({"n", "seed", "temperature"})
 
 Requests = Callable[[int], tuple[str, ProviderRequest]]
@@ -55,6 +57,31 @@ def sample_bound(query: TierRequest) -> int:
 def cost_so_far(calls: Calls) -> int:
     """Return what the request has cost so far, calls in flight at their worst case."""
     return sum((c.intent.hold_nanousd if c.status is None else c.cost_nanousd) or 0 for c in calls.made)
+
+
+def within_sample_cap(query: TierRequest, targets: Sequence[ModelTarget], calls: Calls, samples: int) -> TierRequest:
+    """Lower the output limit so far that the request's cap covers so many samples, where that leaves room to answer."""
+    cap = query.cost_cap_nanousd
+    if cap is None:
+        return query
+    fitted = fit_output(query, lambda asked: samples_bound(asked, targets, calls, samples), cap, LEAST_SAMPLE_TOKENS)
+    return fitted or query
+
+
+def samples_bound(query: TierRequest, targets: Sequence[ModelTarget], calls: Calls, samples: int) -> int:
+    """Bound what so many samples cost; 0 where there is no price."""
+    request = sample_requests(query, targets)
+    return sum(calls.worst_case(request(i)[1], sample_bound(query)) or 0 for i in range(samples))
+
+
+def escalation_query(escalation: TierRunner | None, query: TierRequest, calls: Calls) -> TierRequest | None:
+    """Return the query as the escalation tier can answer it for what is left of the cap; None where it cannot."""
+    if escalation is None:
+        return None
+    hinted = msgspec.structs.replace(query, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)
+    if query.cost_cap_nanousd is None or not isinstance(escalation, SingleTier):
+        return hinted
+    return escalation.within_cap(hinted, calls, query.cost_cap_nanousd - cost_so_far(calls))
 
 
 def worst_case(escalation: TierRunner | None, query: TierRequest, calls: Calls) -> int:

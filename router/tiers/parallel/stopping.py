@@ -4,9 +4,11 @@ The rule is the Beta criterion of adaptive consistency (arXiv 2305.11860) in clo
 the published rules lack: a vote that cannot be won any more should not burn the rest of its budget.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from math import comb
+from typing import Any
 
 WAVES = (4, 4, 8, 8, 16)
 FORECAST_AFTER = 8
@@ -123,6 +125,17 @@ def require_allowed(samples: int | None, confidence: float | None, most: int, us
             f"parallel_confidence: {confidence:g} needs at least {needed} agreeing samples, "
             f"but parallel_samples is {samples}"
         )
+
+
+def require_types_allowed(samples: int | None, by_type: Mapping[Any, float] | None, most: int) -> None:
+    """Refuse a policy's confidence of an answer type that its samples cannot reach; raises ValueError naming it."""
+    samples = most if samples is None else samples
+    for answer_type, confidence in (by_type or {}).items():
+        if not 0.5 < confidence < 1 or least_unanimous(confidence) > samples:
+            raise ValueError(
+                f"parallel_confidence_by_type: {answer_type}={confidence:g} is not above 0.5, or needs more agreeing"
+                f" samples than the {samples} of parallel_samples"
+            )
 
 
 def waves(max_samples: int) -> list[int]:

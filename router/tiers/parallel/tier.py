@@ -18,7 +18,15 @@ from router.tiers.calls import Calls
 from router.tiers.parallel.calibration import CalibrationTable, agreement_key, join_names
 from router.tiers.parallel.fanout import FanOut, Sample, Slots
 from router.tiers.parallel.outcome import VoteOutcome, deltas_of, drop_streamed_text, progress_text
-from router.tiers.parallel.planning import HINT_TOKENS, cost_so_far, sample_bound, sample_requests, worst_case
+from router.tiers.parallel.planning import (
+    cost_so_far,
+    escalation_query,
+    sample_bound,
+    sample_requests,
+    samples_bound,
+    within_sample_cap,
+    worst_case,
+)
 from router.tiers.parallel.prompts import with_hints
 from router.tiers.parallel.sampling import Progress, Sampling, SamplingPlan, StopReason
 from router.tiers.parallel.shadow import ShadowSlice, observe
@@ -27,7 +35,7 @@ from router.tiers.parallel.voting import TestVector, Vote
 from router.tiers.single import says_something
 from router.tiers.vote import judge
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.keys import read_question
+from router.tiers.vote.keys import Asked, read_question
 from router.tiers.vote.rates import worthwhile_samples
 from router.tiers.vote.verifiers import Verifier, default_verifiers
 from router.types import CallKind, Tier
@@ -119,10 +127,16 @@ class ParallelTier:
 
     def worst_case(self, query: TierRequest, calls: Calls) -> int:
         """Bound what an answer costs: all samples and an escalation."""
-        request = sample_requests(query, self.settings.targets)
-        samples = range(max(self._most(query), query.n))
-        worst = sum(calls.worst_case(request(i)[1]) or 0 for i in samples)
-        return worst + worst_case(self.settings.escalation, query, calls)
+        worst = samples_bound(query, self.settings.targets, calls, max(self._most(query), query.n))
+        worst += worst_case(self.settings.escalation, query, calls)
+        return worst if query.cost_cap_nanousd is None else min(worst, query.cost_cap_nanousd)
+
+    def within_cap(self, query: TierRequest, calls: Calls, cap_nanousd: int) -> TierRequest | None:
+        """Return the query under a cap that the tier keeps to; None where it does not cover what can be accepted."""
+        capped = msgspec.structs.replace(query, cost_cap_nanousd=cap_nanousd)
+        least = max(least_unanimous(self.settings.confidence), query.n)
+        fitted = within_sample_cap(capped, self.settings.targets, calls, least)
+        return capped if samples_bound(fitted, self.settings.targets, calls, least) <= cap_nanousd else None
 
     async def close(self) -> None:
         """End the checker processes."""
@@ -136,7 +150,7 @@ class ParallelTier:
             calls, Tier.PARALLEL, self._slots, settings.at_once, settings.sample_timeout_s, sample_bound(query)
         )
         key = agreement_key([t.name for t in settings.targets], question.answer_type)
-        sampling = Sampling(self._plan(query, calls), vote, fan, calls)
+        sampling = Sampling(self._plan(query, calls, question), vote, fan, calls)
         models = join_names(t.name for t in settings.targets)
         outcome = VoteOutcome(query, sampling, self.calibration, models)
         if self._skips(query, calls, key):
@@ -150,17 +164,22 @@ class ParallelTier:
         outcome.escalates = outcome.is_undecided and self._can_escalate(query, calls)
         yield outcome
 
-    def _plan(self, query: TierRequest, calls: Calls) -> SamplingPlan:
+    def _confidence(self, query: TierRequest, question: Asked) -> float:
+        """Return the confidence asked of a vote: of its answer type, else of all; the policy's, else as configured."""
+        by_type = {**self.settings.confidence_by_type, **(query.confidence_by_type or {})}
+        overall = self.settings.confidence if query.confidence is None else query.confidence
+        return by_type.get(question.answer_type, overall)
+
+    def _plan(self, query: TierRequest, calls: Calls, question: Asked) -> SamplingPlan:
         """Decide what may be spent."""
         settings, most = self.settings, self._most(query)
-        confidence = query.confidence
-        if confidence is None:
-            confidence = settings.confidence_by_type.get(query.estimate.answer_type, settings.confidence)
+        confidence = self._confidence(query, question)
         if query.estimate.stakes is Stakes.HIGH:
             confidence = max(confidence, HIGH_STAKES_CONFIDENCE)
         # A policy may be older than the configuration: what its samples cannot reach is not asked of them.
         confidence, most = under_pressure(min(confidence, reachable(most)), most, query.pressure)
-        most = max(self._worthwhile(query, most, confidence), query.n)
+        most = max(self._worthwhile(query, question, most, confidence), query.n)
+        sampled = within_sample_cap(query, settings.targets, calls, max(least_unanimous(confidence), query.n))
         return SamplingPlan(
             max_samples=most,
             confidence=confidence,
@@ -170,7 +189,7 @@ class ParallelTier:
             least_wait_s=settings.least_wait_s,
             cost_cap_nanousd=query.cost_cap_nanousd,
             input_bound_tokens=sample_bound(query),
-            request=sample_requests(query, self.settings.targets),
+            request=sample_requests(sampled, settings.targets),
             can_escalate=lambda: self._can_escalate(query, calls),
         )
 
@@ -179,9 +198,8 @@ class ParallelTier:
         most = self.settings.max_samples
         return most if query.max_samples is None else min(query.max_samples, most)
 
-    def _worthwhile(self, query: TierRequest, most: int, confidence: float) -> int:
+    def _worthwhile(self, query: TierRequest, question: Asked, most: int, confidence: float) -> int:
         """Cap the samples where a verifier that selects is too weak for more to help."""
-        question = read_question(query.estimate.answer_type, query.messages, query.params)
         for verifier in self._verifiers:
             if verifier.proves and verifier.applies(question):
                 tpr, fpr = verifier.rates.true_positive.value, verifier.rates.false_positive.high
@@ -196,9 +214,10 @@ class ParallelTier:
         return most
 
     async def _answer(self, query: TierRequest, calls: Calls, outcome: VoteOutcome) -> Answer:
-        if outcome.escalates and self.settings.escalation is not None:
+        strong = self._escalation_query(query, calls) if outcome.escalates else None
+        if strong is not None and self.settings.escalation is not None:
             try:
-                answer = await self.settings.escalation.answer(_add_hints(query, outcome), calls)
+                answer = await self.settings.escalation.answer(_add_hints(strong, outcome), calls)
                 return outcome.mark_escalated(answer, [c.content for c in answer.choices])
             except ProviderError:
                 if not outcome.has_answer:
@@ -208,10 +227,11 @@ class ParallelTier:
     async def _answer_stream(
         self, query: TierRequest, calls: Calls, outcome: VoteOutcome
     ) -> AsyncGenerator[Delta | Answer]:
-        if outcome.escalates and self.settings.escalation is not None:
+        asked = self._escalation_query(query, calls) if outcome.escalates else None
+        if asked is not None and self.settings.escalation is not None:
             has_begun, texts = False, [""] * query.n
             yield Delta(reasoning="No agreement: asking a stronger model.\n")
-            strong = self.settings.escalation.stream(_add_hints(query, outcome), calls)
+            strong = self.settings.escalation.stream(_add_hints(asked, outcome), calls)
             assert isinstance(strong, AsyncGenerator)
             try:
                 async with aclosing(strong) as steps:
@@ -238,6 +258,8 @@ class ParallelTier:
             raise outcome.failure()
         ballot = self._ballot(outcome)
         if ballot is not None and not self._is_on_trial(query, ballot.judge):
+            if not self._affords(query, calls, ballot):
+                return outcome.answer()
             won = await judge.decide(calls, Tier.PARALLEL, ballot.judge, ballot.question, ballot.texts)
             outcome.judged = None if won is None else ballot.samples[won]
         return outcome.answer()
@@ -250,6 +272,11 @@ class ParallelTier:
             return None
         first, second = (s.choice.content or "" if s.choice else "" for s in contested)
         return _Ballot(chosen, outcome.sampling.vote.question.question, contested, (first, second))
+
+    def _affords(self, query: TierRequest, calls: Calls, ballot: "_Ballot") -> bool:
+        """Tell whether what is left of the request's cap pays for a judge."""
+        bound = judge.worst_case(calls, ballot.judge, ballot.question, ballot.texts) or 0
+        return query.cost_cap_nanousd is None or cost_so_far(calls) + bound <= query.cost_cap_nanousd
 
     def _is_on_trial(self, query: TierRequest, chosen: ModelTarget) -> bool:
         """Tell whether a judge is only watched: until labels speak for it, and on a tenth of the queries ever after."""
@@ -270,11 +297,10 @@ class ParallelTier:
 
     def _can_escalate(self, query: TierRequest, calls: Calls) -> bool:
         """Tell whether there is a stronger tier and what is left of the request's cap pays for it."""
-        if self.settings.escalation is None:
-            return False
-        if query.cost_cap_nanousd is None:
-            return True
-        return cost_so_far(calls) + worst_case(self.settings.escalation, query, calls) <= query.cost_cap_nanousd
+        return self._escalation_query(query, calls) is not None
+
+    def _escalation_query(self, query: TierRequest, calls: Calls) -> TierRequest | None:
+        return escalation_query(self.settings.escalation, query, calls)
 
     def _skips(self, query: TierRequest, calls: Calls, key: str) -> bool:
         """Tell whether labels have shown that sampling first does not pay.
@@ -326,5 +352,4 @@ def _is_of_a_tenth(query: TierRequest) -> bool:
 
 
 def _add_hints(query: TierRequest, outcome: VoteOutcome) -> TierRequest:
-    messages = with_hints(query.messages, outcome.hints)
-    return msgspec.structs.replace(query, messages=messages, input_bound_tokens=query.input_bound_tokens + HINT_TOKENS)
+    return msgspec.structs.replace(query, messages=with_hints(query.messages, outcome.hints))
