@@ -12,7 +12,7 @@ from router.providers.base import Choice
 from router.tiers.parallel.fanout import Fate, Sample
 from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.clusters import Cluster, VoteTally, in_order, token_confidence
-from router.tiers.vote.keys import Asked, Reading, VoteKey, read_sample
+from router.tiers.vote.keys import Asked, SampleReading, VoteKey, read_sample
 from router.tiers.vote.readings import Readings, Said
 from router.tiers.vote.similarity import Vector, clusters, embed, medoid
 from router.tiers.vote.verifiers import Ruling, Verifier
@@ -116,11 +116,11 @@ class Vote:
         ranked = dict.fromkeys((*best, *self.answering, *self.asides, *self.readable))
         return list(ranked) or [s for s in samples if s.choice is not None]
 
-    def _read(self, choice: Choice) -> Reading:
+    def _read(self, choice: Choice) -> SampleReading:
         if self._tests is not None:
             bits = self._tests(self.question, choice)
             if bits or read_sample(choice, self.question).said in (Said.ANSWER, Said.UNREADABLE):
-                return Reading(Said.ANSWER, VoteKey("tests", bits)) if bits else Reading(Said.UNREADABLE)
+                return SampleReading(Said.ANSWER, VoteKey("tests", bits)) if bits else SampleReading(Said.UNREADABLE)
         return read_sample(choice, self.question)
 
     async def _is_rejected(self, sample: Sample, choice: Choice) -> bool:

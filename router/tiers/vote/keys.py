@@ -1,33 +1,52 @@
 """Vote keys: what a sample's text answers, in a spelling that equal answers share. Pure.
 
-What cannot be extracted has no key: it costs and never votes. Nothing generated is executed. A key is found by the
-form of the answer first (a date is a date whatever the classifier thought); the answer type decides what is read
-where no final answer is marked.
+What does not answer has no key and never votes; what cannot be extracted costs and never votes. Nothing generated is
+executed. A key is found by the form of the answer and by what the question asks for (a date is a date whatever the
+classifier thought); the answer type decides what is read where no final answer is marked.
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 from classifier.types import AnswerType
 from router.providers.base import Choice
-from router.tiers.vote.amounts import LAST_NUMBER, amount, plain
-from router.tiers.vote.asides import aside_of
-from router.tiers.vote.dates import date_key, last_date
+from router.tiers.vote.amounts import USUAL, NumberStyle, amount, last_amount, spell
+from router.tiers.vote.asides import Aside, aside_of
+from router.tiers.vote.choices import (
+    choice_of,
+    letter_in,
+    only_option_in,
+    opening_verdict,
+    read_options,
+    verdict_of,
+)
+from router.tiers.vote.dates import date_key, last_date, last_time, time_key, weekday
+from router.tiers.vote.marks import find_marked_answer
+from router.tiers.vote.names import name_key, without_copula
 from router.tiers.vote.programs import program_key
 from router.tiers.vote.readings import Said
+from router.tiers.vote.series import bare_series_key, range_key, series_key, tidy
 from router.tiers.vote.structures import json_key, tools_key
+from router.tiers.vote.wanted import NOTHING, Wanted, read_wanted
+from router.tiers.vote.words import even
 
-LONGEST_ANSWER = 120
+LONGEST_ANSWER = 240
+LONGEST_NAME = 120
+SHORT = 60  # characters of a text that is an answer as a whole
 
 
 @dataclass(frozen=True, slots=True)
 class VoteKey:
-    """What a vote is counted by. `bare` joins "18" to "18 hours"; maths keys are equal only after Math-Verify."""
+    """What a vote is counted by. `bare` joins "18" to "18 hours"; maths keys are equal only after Math-Verify.
 
-    kind: str  # number | date | choice | entity | maths | formula | json | tools | code
+    Kinds: number, date, time, range, choice, set, list, pair, interval, ratio, formula, maths, entity, json, tools,
+    code.
+    """
+
+    kind: str
     value: str
     bare: str = field(default="", compare=False)
 
@@ -51,22 +70,42 @@ class Asked:
     day_first: bool = False
     schema: dict[str, Any] | None = None
     tools: Mapping[str, dict[str, Any]] | None = None
+    wanted: Wanted = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReading:
+    """What a sample says, with its vote key where it has one."""
+
+    said: Said
+    key: VoteKey | None = None
+
+
+UNREADABLE = SampleReading(Said.UNREADABLE)
+CLOSED = frozenset({AnswerType.NUMERIC, AnswerType.CHOICE, AnswerType.DATE, AnswerType.ENTITY})
+_MISTAKEN_FOR_OTHERS = frozenset({AnswerType.NUMERIC, AnswerType.FACTUAL, AnswerType.ENTITY})
 
 
 def read_question(answer_type: AnswerType, messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> Asked:
-    """Read from a request what matters for its answers."""
+    """Read from a request what matters for its answers; a question that asks for a date is of that type."""
     question = next((text_of(m.get("content")) for m in reversed(messages) if m.get("role") == "user"), "")
     form = params.get("response_format")
     wants_json = isinstance(form, Mapping) and form.get("type") in ("json_object", "json_schema")
     functions = [t["function"] for t in params.get("tools") or () if isinstance(t.get("function"), Mapping)]
+    wanted, options = read_wanted(question), read_options(question)
+    if wants_json:
+        answer_type = AnswerType.JSON
+    elif wanted.date and options is None and answer_type in _MISTAKEN_FOR_OTHERS and not wanted.set:
+        answer_type = AnswerType.DATE
     return Asked(
-        AnswerType.JSON if wants_json else answer_type,
+        answer_type,
         question,
-        _options(question),
+        options,
         wants_json,
-        day_first=bool(re.search(r"\bDD[-/.]MM", question)),
+        day_first=wanted.day_first,
         schema=(form.get("json_schema") or {}).get("schema") if isinstance(form, Mapping) else None,
         tools={f.get("name", ""): f.get("parameters") or {} for f in functions} or None,
+        wanted=wanted,
     )
 
 
@@ -79,216 +118,309 @@ def text_of(content: object) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a sample says, with its vote key where it has one."""
-
-    said: Said
-    key: VoteKey | None = None
-
-
-UNREADABLE = Reading(Said.UNREADABLE)
-CLOSED = frozenset({AnswerType.NUMERIC, AnswerType.CHOICE, AnswerType.DATE, AnswerType.ENTITY})
-
-
 def vote_key(choice: Choice, question: Asked) -> VoteKey | None:
     """Return what a sample votes for, None when that cannot be told or it does not answer."""
     return read_sample(choice, question).key
 
 
-def read_sample(choice: Choice, question: Asked) -> Reading:
+def read_sample(choice: Choice, question: Asked) -> SampleReading:
     """Tell what a sample says: an answer with its key, or why it has none."""
     if choice.tool_calls:
         value = tools_key(choice.tool_calls)
         return _reading(VoteKey("tools", value) if value else None)
     if choice.refusal or choice.finish_reason == "content_filter":
-        return Reading(Said.REFUSAL)
+        return SampleReading(Said.REFUSAL)
     text, is_whole = choice.content or "", choice.finish_reason != "length"
     if not text.strip():
-        return Reading(Said.NON_ANSWER)
+        return SampleReading(Said.NON_ANSWER)
     match question.answer_type:
         case AnswerType.JSON:
             value = json_key(text) if is_whole else None
-            return Reading(Said.ANSWER, VoteKey("json", value)) if value else _without_key(text, question, is_whole)
+            return (
+                SampleReading(Said.ANSWER, VoteKey("json", value)) if value else _without_key(text, question, is_whole)
+            )
         case AnswerType.CODE:
             value = program_key(text) if is_whole else None
-            return Reading(Said.ANSWER, VoteKey("code", value)) if value else _without_key(text, question, is_whole)
+            return (
+                SampleReading(Said.ANSWER, VoteKey("code", value)) if value else _without_key(text, question, is_whole)
+            )
         case _:
             return _read_text(text, question, is_whole)
 
 
-def _read_text(text: str, question: Asked, is_whole: bool) -> Reading:
-    is_closed = question.answer_type in CLOSED
-    if (final := find_marked_answer(text)) is not None:
-        key = answer_key(final, question)
-        if key is not None and key.kind != "entity":
-            return Reading(Said.ANSWER, key)
-        if aside := aside_of(final, question.question, is_closed=is_closed):
-            return Reading(aside.said)
-        return _reading(key)
-    if not is_whole:
-        return Reading(Said.UNREADABLE if question.answer_type is AnswerType.OPEN else Said.NON_ANSWER)
-    aside = aside_of(text, question.question, is_closed=is_closed)
-    if aside is not None and not aside.guesses:
-        return Reading(aside.said)
-    key = _unmarked_key(text, question)
-    if aside is not None and (key is None or key.kind == "entity"):
-        return Reading(aside.said)
-    return _reading(key)
-
-
-def _without_key(text: str, question: Asked, is_whole: bool) -> Reading:
-    """Say of a text without the JSON or the program that was asked for what it is instead."""
-    aside = aside_of(text, question.question, is_closed=False)
-    if aside is not None:
-        return Reading(aside.said)
-    return UNREADABLE if is_whole else Reading(Said.NON_ANSWER)
-
-
-def _reading(key: VoteKey | None) -> Reading:
-    return Reading(Said.ANSWER, key) if key else UNREADABLE
-
-
-def _unmarked_key(text: str, question: Asked) -> VoteKey | None:
-    is_short = len(text.strip()) <= 60 and "\n" not in text.strip()
-    key = answer_key(text, question) if is_short else None
-    if key is None or key.kind == "entity":
-        is_name = question.answer_type is not AnswerType.OPEN and len(text.split()) <= 6
-        return _read_unmarked_answer(text, question) or (key if is_name else None)
-    return key
-
-
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{")
-_MARKS = re.compile(
-    r"(?:^|\n)[ \t>*#_-]*(?:final\s+answer|final|answer|ans)[*_ \t]*(?:\(.{0,20}\))?\s*[:=]"
-    r"[*_]*[ \t]*\n?(?P<line>[^\n]+)"
-    r"|\banswer(?:\s+to\s+[^.\n]{1,60}?)?\s*(?:is|would\s+be|:|=)\s*:?\s*(?P<said>[^\n]+)"
-    r"|(?:^|\n)\s*####\s*(?P<hashes>[^\n]+)",
-    re.IGNORECASE,
-)
-
-
-def find_marked_answer(text: str) -> str | None:
-    """Return the answer that the text marks as its final one: boxed, after "Answer:", "the answer is" or "####"."""
-    match = None
-    for match in _MARKS.finditer(text):  # noqa: B007
-        pass
-    boxed = _last_boxed(text)
-    if boxed is not None and (match is None or boxed[0] >= match.start()):
-        return boxed[1]
-    if match is None:
-        return boxed[1] if boxed else None
-    answer = match["line"] or match["hashes"] or _sentence(match["said"])
-    if inner := _last_boxed(answer):
-        return inner[1]
-    return answer.strip() or None
-
-
 def answer_key(answer: str, question: Asked) -> VoteKey | None:
     """Return the key of a short final answer by its form."""
+    style = _style_of(answer, question)
     answer = _strip_markup(answer)
+    if (
+        _PLAIN.fullmatch(answer)
+        and question.options is None
+        and style == USUAL
+        and question.answer_type not in _LETTERED
+    ):
+        number = spell(Fraction(answer))
+        return VoteKey("number", number, number)
     if not answer or len(answer) > LONGEST_ANSWER or answer.casefold() in _NOTHING:
         return None
-    if date := date_key(answer, day_first=question.day_first):
-        return VoteKey("date", date)
-    if question.options and (letter := _choice(answer, question.options)):
-        return VoteKey("choice", letter)
-    if word := _YES_NO.get(answer.casefold().rstrip(".!")):
-        return VoteKey("choice", word)
-    if question.answer_type is AnswerType.CHOICE:
-        if letter := _choice(answer, {}):
-            return VoteKey("choice", letter)
-        if opening := _OPENING.match(answer):
-            return VoteKey("choice", _YES_NO[opening[1].casefold()])
+    wanted = question.wanted
+    if key := _choice_key(answer, question) or _calendar_key(answer, question):
+        return key
+    if value := _formula(answer, question):
+        return VoteKey("formula", value)
+
+    def part(text: str) -> str | None:
+        return _part(text, question)
+
     is_numeric = question.answer_type is AnswerType.NUMERIC
-    if formula := _formula(answer, question):
-        return VoteKey("formula", formula)
-    value = _right_side(answer)
-    if read := amount(value, any_unit=is_numeric):
+    side = _right_side(answer)
+    if not wanted.ratio and (read := amount(side, any_unit=is_numeric, style=style)):
         return VoteKey("number", read.canonical, read.bare)
-    if _looks_like_maths(value, is_numeric):
-        return VoteKey("maths", re.sub(r"\s+", "", value))
-    entity = _entity(answer)
+    if series := series_key(side if "=" in answer else answer, wanted, part) or bare_series_key(answer, wanted, part):
+        return VoteKey(*series)
+    if spread := range_key(answer, lambda text: _point(text, question)):
+        return VoteKey("range", spread)
+    if wanted.ratio and (read := amount(side, any_unit=is_numeric, style=wanted.numbers)):
+        return VoteKey("number", read.canonical, read.bare)
+    if extreme := _EXTREMES.get(answer.casefold().strip("\\ ")):
+        return VoteKey("entity", extreme)
+    if _looks_like_maths(side, is_numeric):
+        return VoteKey("maths", re.sub(r"\s+", "", side))
+    entity = name_key(answer, is_name=wanted.name) if len(answer) <= LONGEST_NAME else ""
     return VoteKey("entity", entity) if entity else None
 
 
-_YES_NO = {
-    "yes": "yes", "true": "yes", "no": "no", "false": "no", "correct": "yes", "incorrect": "no",
-    "uncertain": "uncertain", "unknown": "uncertain", "cannot be determined": "uncertain",
-}  # fmt: skip
+_PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{1,3})?")
+_LETTERED = frozenset({AnswerType.CHOICE})
 _NOTHING = frozenset(("none", "n/a", "null", "nan", "error", "i don't know", "i do not know"))
-_LETTER = re.compile(r"^(?:option|choice|answer)?\s*[(\[]?\s*([A-Za-z])\s*(?:[)\].:,-].*)?$", re.IGNORECASE | re.DOTALL)
-_OPTION = re.compile(r"(?:^|[\n\s])\(?([A-J])[).:]\s+(.+?)(?=\s+\(?[A-J][).:]\s|\n|$)")
-_OPENING = re.compile(r"^\W*(yes|no|true|false)\b", re.IGNORECASE)
-_LETTER_IN_LINE = re.compile(r"\(([A-J])\)|\b(?:option|choice)\s+\(?([A-J])\b|(?:^|\s)\**([A-J])(?:[.)]\**\s*$|\**$)")
+_EXTREMES = {
+    "infinity": "infinity", "∞": "infinity", "infty": "infinity", "unendlich": "infinity", "infini": "infinity",
+    "infinito": "infinity", "infinitely many": "infinitely many", "infinite": "infinitely many",
+    "infinitely many solutions": "infinitely many", "unendlich viele": "infinitely many",
+    "no solution": "no solution", "no solutions": "no solution", "no real solution": "no solution",
+    "no real solutions": "no solution", "keine lösung": "no solution", "aucune solution": "no solution",
+    "sin solución": "no solution", "nessuna soluzione": "no solution", "sem solução": "no solution",
+    "нет решений": "no solution", "无解": "no solution", "解なし": "no solution", "해가 없다": "no solution",
+    "does not exist": "does not exist", "dne": "does not exist", "undefined": "does not exist", "∅": "no solution",
+    "emptyset": "no solution", "vô nghiệm": "no solution", "brak rozwiązań": "no solution", "çözüm yok": "no solution",
+}  # fmt: skip
 
 
-def _read_unmarked_answer(text: str, question: Asked) -> VoteKey | None:
+_EXTREME_VALUES = frozenset(_EXTREMES.values())
+_DIGIT = re.compile(r"\d")
+
+
+def _read_text(text: str, question: Asked, is_whole: bool) -> SampleReading:
+    if (final := find_marked_answer(text)) is not None:
+        key = answer_key(final, question)
+        if key is not None and key.kind != "entity" and not _misses_number(key, question):
+            return SampleReading(Said.ANSWER, key)
+        if (key is None or key.value not in _EXTREME_VALUES) and (aside := _aside(final, question)):
+            return SampleReading(aside.said)
+        if key is not None or len(final) <= LONGEST_ANSWER:
+            return SampleReading(Said.NON_ANSWER) if key and _misses_number(key, question) else _reading(key)
+    if not is_whole:
+        return SampleReading(Said.UNREADABLE if question.answer_type is AnswerType.OPEN else Said.NON_ANSWER)
+    aside = _aside(text, question)
+    if aside is not None and not aside.guesses:
+        return SampleReading(aside.said)
+    key = _key_of_text(text, question)
+    if aside is not None and (key is None or key.kind == "entity"):
+        return SampleReading(aside.said)
+    if question.answer_type is AnswerType.NUMERIC and (key is None or _misses_number(key, question)):
+        return SampleReading(Said.NON_ANSWER)
+    return _reading(key)
+
+
+def _without_key(text: str, question: Asked, is_whole: bool) -> SampleReading:
+    """Say of a text without the JSON or the program that was asked for what it is instead."""
+    if aside := aside_of(text, question.question, is_closed=False):
+        return SampleReading(aside.said)
+    return UNREADABLE if is_whole else SampleReading(Said.NON_ANSWER)
+
+
+def _aside(text: str, question: Asked) -> Aside | None:
+    return aside_of(text, question.question, is_closed=question.answer_type in CLOSED)
+
+
+def _misses_number(key: VoteKey, question: Asked) -> bool:
+    """Tell whether a question that asks how much is answered by a word."""
+    if question.answer_type is not AnswerType.NUMERIC or not question.wanted.count:
+        return False
+    is_word = key.kind == "entity" and key.value not in _EXTREME_VALUES and not _DIGIT.search(key.value)
+    return is_word or (key.kind == "choice" and question.options is None)
+
+
+def _reading(key: VoteKey | None) -> SampleReading:
+    return SampleReading(Said.ANSWER, key) if key else UNREADABLE
+
+
+def _key_of_text(text: str, question: Asked) -> VoteKey | None:
     """Read the answer of a text that does not mark it, as far as its type allows."""
-    last_line = next((line for line in reversed(text.splitlines()) if line.strip()), "")
+    stripped = text.strip()
+    is_short = len(stripped) <= SHORT and "\n" not in stripped
+    key = answer_key(text, question) if is_short else None
+    if key is None or key.kind == "entity":
+        is_name = question.answer_type is not AnswerType.OPEN and len(stripped.split()) <= 6
+        return _key_within(stripped, question) or (key if is_name else None)
+    return key
+
+
+def _key_within(text: str, question: Asked) -> VoteKey | None:
+    last_line = text[text.rfind("\n") + 1 :][-1500:]
+    wanted = question.wanted
     match question.answer_type:
-        case AnswerType.NUMERIC:
-            if numbers := LAST_NUMBER.findall(plain(last_line)) or LAST_NUMBER.findall(plain(text)):
-                read = amount(numbers[-1], any_unit=True)
-                return VoteKey("number", read.canonical, read.bare) if read else None
         case AnswerType.DATE:
-            if date := last_date(text, day_first=question.day_first):
-                return VoteKey("date", date)
+            return _last_date_key(last_line, question) or _last_date_key(text, question)
+        case AnswerType.NUMERIC:
+            if wanted.time and (clock := last_time(last_line)):
+                return VoteKey("time", clock.value, clock.bare)
+            if not wanted.count and (key := _last_date_key(last_line, question)):
+                return key
+            read = last_amount(last_line, wanted.numbers) or last_amount(text[-2000:], wanted.numbers)
+            return VoteKey("number", read.canonical, read.bare) if read else None
         case AnswerType.CHOICE:
-            if letters := _LETTER_IN_LINE.findall(last_line):
-                return VoteKey("choice", "".join(letters[-1]).upper())
-            if word := _OPENING.match(text):
-                return VoteKey("choice", _YES_NO[word[1].casefold()])
+            if letter := letter_in(last_line):
+                return VoteKey("choice", letter)
+            if question.options and (option := only_option_in(last_line, question.options)):
+                return VoteKey("choice", option)
+            if verdict := opening_verdict(text):
+                return VoteKey("choice", verdict)
         case _:
-            pass
+            if wanted.date:
+                return _last_date_key(last_line, question)
     return None
 
 
-def _last_boxed(text: str) -> tuple[int, str] | None:
-    starts = list(_BOXED.finditer(text))
-    if not starts:
+def _last_date_key(text: str, question: Asked) -> VoteKey | None:
+    date = last_date(text, day_first=question.day_first, is_asked=question.wanted.date)
+    return VoteKey("date", date) if date else None
+
+
+def _choice_key(answer: str, question: Asked) -> VoteKey | None:
+    if question.options and (letter := choice_of(answer, question.options)):
+        return VoteKey("choice", letter)
+    if verdict := verdict_of(answer):
+        is_offered = question.answer_type is AnswerType.CHOICE or question.wanted.verdict
+        return VoteKey("choice", verdict) if verdict != "uncertain" or is_offered else None
+    if question.answer_type is AnswerType.CHOICE:
+        if letter := choice_of(answer, {}):
+            return VoteKey("choice", letter)
+        if verdict := opening_verdict(answer):
+            return VoteKey("choice", verdict)
+    return None
+
+
+def _calendar_key(answer: str, question: Asked) -> VoteKey | None:
+    """Read a date, a time, a weekday, or a range of them."""
+    answer = tidy(answer) if "\\" in answer else answer
+    has_digit = _DIGIT.search(answer) is not None
+    if has_digit and (date := _date(answer, question)):
+        return VoteKey("date", date)
+    if (
+        (has_digit or len(answer) < 12)
+        and not question.wanted.ratio
+        and (clock := time_key(answer, is_asked=question.wanted.time))
+    ):
+        return VoteKey("time", clock.value, clock.bare)
+    if not has_digit:
+        day = weekday(answer)
+        return VoteKey("date", day) if day else None
+    if _TIED.search(answer) and (spread := _calendar_range(answer, question)):
+        return VoteKey("range", spread)
+    return None
+
+
+_TIED = re.compile(r"[–—~～至到까]|\d-\d|\s-\s|\s(?:to|and|bis|à|al|tot|do|до|until|through|hasta|até|fino)\s|から")
+_TIE = re.compile(
+    r"\s*(?:–|—|~|～|\s-\s|\s(?:to|and|bis|à|au|al|a|tot|do|до|until|through|hasta|até|fino al?)\s"
+    r"|から|至|到)\s*(?:the\s)?"
+)
+_FROM = re.compile(r"^(?:from|between|von|vom|du|de|del|dal|van|od|от|с|từ|dari)\s+", re.IGNORECASE)
+
+
+def _calendar_range(answer: str, question: Asked) -> str | None:
+    parts = _TIE.split(re.sub(r"(?<=\d)-(?=\d)", "–", answer) if answer.count("-") == 1 else answer)
+    if len(parts) != 2:
         return None
-    depth, begin = 1, starts[-1].end()
-    for at in range(begin, min(len(text), begin + 1000)):
-        depth += (text[at] == "{") - (text[at] == "}")
-        if depth == 0:
-            return starts[-1].start(), text[begin:at]
+    first, last = _FROM.sub("", parts[0]).strip(), parts[1].strip(" .")
+    end = _date(last, question)
+    if end is not None:
+        begin = _date(first, question)
+        year = re.search(r"\d{4}", last)
+        if (begin is None or begin.startswith("--")) and year:
+            month = re.sub(r"\d+(?:st|nd|rd|th|\.)?[\s,]*", " ", last.replace(year[0], "")).strip(" ,.")
+            begin = _date(f"{first} {year[0]}", question) or _date(f"{month} {first} {year[0]}", question)
+        return f"{begin}/{end}" if begin else None
+    start = time_key(first)
+    if start is not None and (stop := time_key(last)):
+        return f"{start.value}/{stop.value}"
+    if (month_first := re.fullmatch(r"([^\W\d]+\.?\s+)\d{1,2}", first)) and (
+        end := _date(f"{month_first[1]}{last}", question)
+    ):
+        year = re.search(r"\d{4}", last)
+        begin = _date(f"{first}, {year[0]}" if year else first, question)
+        return f"{begin}/{end}" if begin else None
     return None
 
 
-def _sentence(text: str) -> str:
-    """Cut at the end of the sentence, which is no point inside a number or an abbreviation."""
-    return re.split(r"(?<=[^\d\s.])[.!?](?=\s|$)|(?<=\d)\.(?=\s|$)|(?<=[.!?])\s", text, maxsplit=1)[0]
+def _style_of(answer: str, question: Asked) -> NumberStyle:
+    """Return how numbers are written; with a sign of dollars a number is none of cents."""
+    style = question.wanted.numbers
+    if style.unit == "cent" and (answer.count("$") == 1 or "\\$" in answer):
+        return replace(style, given="dollar")
+    return style
+
+
+def _date(text: str, question: Asked) -> str | None:
+    return date_key(text, day_first=question.day_first, is_asked=question.wanted.date)
+
+
+def _point(text: str, question: Asked) -> str | None:
+    """Read an end of a range: a number, with its unit."""
+    read = amount(text, any_unit=question.answer_type is AnswerType.NUMERIC, style=question.wanted.numbers)
+    return read.canonical if read else None
+
+
+def _part(text: str, question: Asked) -> str | None:
+    """Read one of several parts of an answer."""
+    text = text.strip(" .*_`\"'$")
+    if not text:
+        return None
+    if any(sign.isdigit() for sign in text):
+        if date := _date(text, question):
+            return date
+        if read := amount(text, any_unit=False, style=question.wanted.numbers):
+            return read.canonical
+    if re.search(r"[\\^={}<>]|\d[a-z]|\b[a-z]\b.*[-+*/]", text):
+        return None
+    return name_key(text) or None
+
+
+_QUOTES = "*_`$ \t\"'“”„«»「」『』"
+_MATHS_BRACKET = re.compile(r"^\\[(\[]|\\[)\]]$")
+_TEXT_BOX = re.compile(r"\\(?:text|textbf|mathrm)\{([^{}]*)\}")
 
 
 def _strip_markup(answer: str) -> str:
-    answer = unicodedata.normalize("NFKC", answer).strip()
-    answer = re.sub(r"^\\[(\[]|\\[)\]]$", "", answer.strip("*_`$ \t\"'“”")).strip("*_`$ \t\"'“”")
-    return re.sub(r"^\\(?:text|textbf|mathrm)\{([^{}]*)\}$", r"\1", answer).rstrip(".;, ")
-
-
-def _options(question: str) -> dict[str, str] | None:
-    options = {letter.upper(): text.strip() for letter, text in _OPTION.findall(question)}
-    return options if len(options) >= 2 and "A" in options else None
-
-
-def _choice(answer: str, options: Mapping[str, str]) -> str | None:
-    if match := _LETTER.match(answer):
-        letter = match[1].upper()
-        if letter in options or (not options and letter <= "J"):
-            return letter
-    folded = _entity(answer)
-    return next((letter for letter, text in options.items() if folded and _entity(text) == folded), None)
+    answer = even(answer).strip().strip(_QUOTES)
+    if "\\" in answer:
+        answer = _MATHS_BRACKET.sub("", answer).strip(_QUOTES)
+        if match := _TEXT_BOX.fullmatch(answer):
+            answer = match[1]
+    return without_copula(answer.rstrip(".;, 。！!"))
 
 
 def _formula(answer: str, question: Asked) -> str | None:
     """Take the left side of an equation whose value the question names already: there the formula is the answer."""
     left, equals, right = answer.rpartition("=")
-    if equals and re.fullmatch(r"[-+*/×÷() \d.]*\d\D*[-+*/×÷][-+*/×÷() \d.]*", left):
+    if equals and len(left) <= 120 and _FORMULA.fullmatch(left):
         read = amount(right, any_unit=True)
         if read and re.search(rf"(?<![\d.]){re.escape(read.bare)}(?!\d|\.\d)", question.question):
             return re.sub(r"\s+", "", left)
     return None
+
+
+_FORMULA = re.compile(r"[-+*/×÷() \d.]*\d\D*[-+*/×÷][-+*/×÷() \d.]*")
 
 
 def _right_side(answer: str) -> str:
@@ -306,10 +438,3 @@ def _looks_like_maths(answer: str, is_numeric: bool) -> bool:
     return bool(re.search(r"[-+*/=()\[\]]", answer) and re.search(r"\d|^[a-z]\b", answer)) or (
         is_numeric and bool(re.fullmatch(r"-?\d*\s*[a-z]", answer))
     )
-
-
-def _entity(text: str) -> str:
-    folded = unicodedata.normalize("NFKD", text.casefold())
-    folded = "".join(c for c in folded if not unicodedata.combining(c))
-    folded = re.sub(r"[^\w\s+#%/&.-]", " ", folded)
-    return re.sub(r"^(?:the|a|an)\s+|[\s.-]+$", "", re.sub(r"\s+", " ", folded).strip())

@@ -13,7 +13,8 @@ from typing import Protocol
 from router.providers.base import Choice
 from router.tiers.vote.amounts import NUMBER
 from router.tiers.vote.checkers import CheckerPool
-from router.tiers.vote.keys import Asked, find_marked_answer
+from router.tiers.vote.keys import Asked
+from router.tiers.vote.marks import find_marked_answer
 from router.tiers.vote.rates import VerifierRates
 from router.tiers.vote.structures import NoJson, parse_json
 
