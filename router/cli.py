@@ -7,6 +7,7 @@ import typer
 from classifier.artifact import ArtifactError
 from router.commands import (
     admin,
+    agreement,
     artifacts,
     budget,
     db,
@@ -63,6 +64,7 @@ app.command()(doctor.doctor)
 app.command()(estimate.estimate)
 app.command()(report.report)
 app.command()(whatif.whatif)
+app.command()(agreement.agreement)
 app.command()(replay.replay)
 app.command()(train.train)
 app.command()(evaluate.evaluate)

@@ -1,13 +1,26 @@
 """The pages there are, in the order of the navigation."""
 
 from router.admin.page import Page
-from router.admin.pages import audit, decisions, health, history, keys, overview, prices, revenue, thresholds, try_query
+from router.admin.pages import (
+    agreement,
+    audit,
+    decisions,
+    health,
+    history,
+    keys,
+    overview,
+    prices,
+    revenue,
+    thresholds,
+    try_query,
+)
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
     thresholds.PAGE,
     history.PAGE,
     decisions.PAGE,
+    agreement.PAGE,
     try_query.PAGE,
     prices.PAGE,
     revenue.PAGE,

@@ -8,10 +8,11 @@ own labels. The same evidence tells when a weak model is not worth sampling. Pur
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log, sqrt
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
+from classifier.types import Interval
 from router.ledger.agreements import GradedVote, VoteEvidence
 from router.ledger.entries import VoteEnding
 from router.ledger.feedback import RIGHT_FROM
@@ -76,6 +77,43 @@ class Curve:
         """Return what it makes of a prior's log-odds."""
         x = np.array([1.0, slope_of])
         return Belief(base + float(self.mean @ x), sqrt(max(0.0, float(x @ self.covariance @ x))))
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementShare:
+    """Leaders with a share of the votes above `low`, up to `high`: how many were right, and how many are said to be."""
+
+    models: str
+    answer_type: str
+    low: float
+    high: float
+    labels: int
+    right: Interval
+    said: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementSummary:
+    """The votes of one (models, answer type): what they took, how many escalated, how right both kinds of answer were.
+
+    `error` is the expected calibration error of the confidence that clients were told. None where nothing is known.
+    """
+
+    models: str
+    answer_type: str
+    votes: int
+    samples: float | None
+    escalated: float | None
+    kept_labels: int
+    kept_right: Interval | None
+    strong_labels: int
+    strong_right: Interval | None
+    error: float | None
+
+    @property
+    def labels(self) -> int:
+        """All answers that were graded."""
+        return self.kept_labels + self.strong_labels
 
 
 @dataclass(slots=True)
@@ -190,30 +228,46 @@ class CalibrationTable:
         is_enough = rates.right + rates.wrong >= ENOUGH_EVIDENCE
         return is_enough and rates.true_positive.low > rates.false_positive.high
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the table for operators: a line for each (models, answer type, share of the leader) with labels."""
+    def shares(self) -> list[AgreementShare]:
+        """Return how right leaders were: for each (models, answer type) a line for each share of theirs with labels."""
         lines = []
         for key, row in sorted(self._rows.items()):
             models, _, answer_type = key.rpartition("|")
             for at, (low, high) in enumerate(zip((0.0, *SHARES), (*SHARES, 1.0), strict=True)):
                 found = [(vote, right) for vote, right in _leaders_graded(row.graded) if share_bin(vote.share) == at]
-                if not found:
-                    continue
-                interval = wilson(sum(right for _, right in found), len(found))
-                lines.append(
-                    {
-                        "models": models,
-                        "answer_type": answer_type,
-                        "share_from": round(low, 2),
-                        "share_to": round(high, 2),
-                        "labels": len(found),
-                        "right": round(interval.value, 4),
-                        "low": round(interval.low, 4),
-                        "high": round(interval.high, 4),
-                        "p_right": round(sum(self.leader(vote).p for vote, _ in found) / len(found), 4),
-                    }
-                )
+                if found:
+                    right = wilson(sum(right for _, right in found), len(found))
+                    said = sum(self.leader(vote).p for vote, _ in found) / len(found)
+                    lines.append(AgreementShare(models, answer_type, low, high, len(found), right, said))
         return lines
+
+    def summaries(self) -> list[AgreementSummary]:
+        """Return what became of the votes of each (models, answer type), those with the most labels first."""
+        found = []
+        for key, row in self._rows.items():
+            models, _, answer_type = key.rpartition("|")
+            told = [(vote.ending.confidence, vote.correct) for vote in row.graded]
+            strong = [vote.correct for vote in row.graded if vote.ending.is_escalated]
+            kept = [vote.correct for vote in row.graded if not vote.ending.is_escalated]
+            found.append(
+                AgreementSummary(
+                    models,
+                    answer_type,
+                    row.queries,
+                    row.samples / row.queries if row.queries else None,
+                    1 - row.kept / row.queries if row.queries else None,
+                    len(kept),
+                    wilson(sum(kept), len(kept)) if kept else None,
+                    len(strong),
+                    wilson(sum(strong), len(strong)) if strong else None,
+                    calibration_error(told),
+                )
+            )
+        return sorted(found, key=lambda each: (-each.labels, each.models, each.answer_type))
+
+    def judges(self) -> list[str]:
+        """Return the judges that labels tell of."""
+        return sorted({v.ending.judge for row in self._rows.values() for v in row.graded if v.ending.judge})
 
     def _fit(self) -> Mapping[str, Curve]:
         """Fit the curves where labels came; the one over all has the key "" and is what a new row starts from."""
@@ -233,6 +287,16 @@ class CalibrationTable:
             self._strong = _curves(strong)
             self._leaders = _curves(leaders)
         return self._leaders
+
+
+def calibration_error(told: Sequence[tuple[float, float]], bins: int = 10) -> float | None:
+    """Return the expected calibration error of (what was said, how right it was), by bins of equal width."""
+    if not told:
+        return None
+    said, right = np.array(told).T
+    at = np.minimum((said * bins).astype(int), bins - 1)
+    gaps = [abs(float((said[at == b] - right[at == b]).sum())) for b in range(bins)]
+    return sum(gaps) / len(told)
 
 
 def share_bin(share: float) -> int:

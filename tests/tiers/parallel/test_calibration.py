@@ -7,7 +7,7 @@ import pytest
 
 from router.ledger.agreements import GradedVote, VoteCounts, VoteEvidence
 from router.ledger.entries import VoteEnding
-from router.tiers.parallel.calibration import CalibrationTable, agreement_key
+from router.tiers.parallel.calibration import CalibrationTable, agreement_key, calibration_error
 from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.single import SingleTier
 from router.types import Outcome, Tier
@@ -94,9 +94,10 @@ def test_evidence_of_the_books_is_what_was_seen_and_learnt() -> None:
         table.learn(an_ending(), 1.0)
     evidence = VoteEvidence([VoteCounts("a+b", "numeric", 12, 48, 12)], [GradedVote(an_ending(), 1.0)] * 12)
     again = CalibrationTable.from_evidence(evidence)
-    assert again.rows() == table.rows()
+    assert again.shares() == table.shares()
+    assert again.summaries() == table.summaries()
     assert again.leader(an_ending()) == table.leader(an_ending())
-    assert [(r["labels"], r["right"]) for r in again.rows()] == [(12, 1.0)]
+    assert [(line.labels, line.right.value) for line in again.shares()] == [(12, 1.0)]
 
 
 def test_sampling_is_given_up_within_fifty_labels_where_kept_answers_are_wrong() -> None:
@@ -126,6 +127,11 @@ def test_sampling_that_is_hardly_ever_kept_does_not_pay() -> None:
         table.saw(ended)
         table.learn(ended, 1.0)
     assert not table.is_worth_sampling(KEY, 0.9, 30)
+
+
+def test_the_error_of_what_was_told_is_the_gap_between_said_and_right() -> None:
+    assert calibration_error([]) is None
+    assert calibration_error([(0.9, 1.0), (0.9, 0.0), (0.3, 0.0), (0.3, 1.0)]) == pytest.approx((0.8 + 0.4) / 4)
 
 
 def test_a_judge_may_decide_once_labels_say_that_it_tells_right_from_wrong() -> None:
