@@ -19,7 +19,9 @@ from router.api.admission import AdmissionControl
 from router.api.aliases import Aliases
 from router.api.auth import Authenticator
 from router.api.chat.endpoint import Chat
+from router.api.completions import Completions
 from router.api.cors import cross_origin
+from router.api.embeddings import Embeddings
 from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
 from router.api.health import Live, Ready, Scrape
@@ -146,6 +148,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             Tier.PARALLEL: parallel,
         },
         explicit=lineup.explicit_runners(),
+        relays=lineup.relay_runners(),
         books=spool,
         prices=prices,
         revenue=earnings,
@@ -177,6 +180,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("POST", "/v1/messages/count_tokens"): CountTokens(authenticator, server, aliases, names.__contains__),
         ("GET", "/v1/responses/{response_id}"): stored,
         ("DELETE", "/v1/responses/{response_id}"): stored,
+        ("POST", "/v1/embeddings"): Embeddings(dispatcher, authenticator, admission, server, aliases),
+        ("POST", "/v1/completions"): Completions(dispatcher, authenticator, admission, server, aliases),
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{model:path}"): models,
         ("POST", "/v1/feedback"): FeedbackEndpoint(feedback, authenticator, server, clock.now_us, learn),

@@ -24,10 +24,11 @@ from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider
+from router.providers.relay import RelayProvider
 from router.request import InferenceRequest
 from router.tiers.base import Answer, Bounded, TierRequest, TierRunner
 from router.tiers.calls import Books, Calls
-from router.types import CallKind, Decision, Outcome, Reason, Tier
+from router.types import CallKind, Decision, Outcome, Reason, RelayedCall, Tier
 
 IMAGE_BOUND_TOKENS = 3_000
 COST_CAP = "cost cap of the request"
@@ -54,6 +55,7 @@ class Dispatcher:
         learning: Learning | None = None,
         pressure: Callable[[str], float] = lambda segment: 0.0,
         ads: AdLexicon | None = None,
+        relays: Mapping[str, TierRunner] | None = None,
     ) -> None:
         self._ads = ads or load_lexicon()
         self._learning = learning or Learning()
@@ -63,6 +65,7 @@ class Dispatcher:
         self._routing = routing
         self._tiers = tiers
         self._explicit = explicit
+        self._relays = relays or {}
         self._books = books
         self._prices = prices
         self._revenue = revenue
@@ -76,7 +79,7 @@ class Dispatcher:
         What it may cost is held against hard budgets. Raises RequestError, or Unavailable where a budget cannot be
         checked.
         """
-        routed = self._routing.route(request)
+        routed = self._routing.route(request) if request.relay is None else self._routing.route_relay(request)
         decision = routed.decision if not self._is_low() else self._decide_saving_space(routed)
         exchange, short = await self._hold_worst_case(request, routed, decision)
         if short is not None and decision.tier is not Tier.FAST:
@@ -133,7 +136,7 @@ class Dispatcher:
         budget_hold: BudgetHold | None,
     ) -> "Exchange":
         estimate = routed.estimate
-        user_texts = last_user_texts(request.messages)
+        user_texts = last_user_texts(request.messages) if request.relay is None else []
         ad_view = self._ads.view(user_texts)
         eligible = routed.ads_eligible and not ad_view.is_sensitive
         version, expected = self._revenue.estimate_revenue(
@@ -183,7 +186,12 @@ class Dispatcher:
             confidence=routed.policy.parallel_confidence,
             confidence_by_type=routed.policy.confidence_by_type,
         )
-        calls = Calls(opening, self._books, self._prices, self._provider_of, self._clock, bound, budget_hold)
+        calls = Calls(
+            opening, self._books, self._prices, self._provider_for(request.relay), self._clock, bound, budget_hold
+        )
+        if request.relay is not None:
+            tier = self._relays[request.model]
+            return Exchange(decision, estimate, query, tier, calls, expected, self._metrics)
         tier = self._explicit.get(request.model) or self._tiers[decision.tier]
         cap = least_cap(request.max_cost_nanousd, routed.policy.max_cost_nanousd)
         capped = tier.within_cap(query, calls, cap) if cap is not None and isinstance(tier, Bounded) else query
@@ -194,6 +202,11 @@ class Dispatcher:
         if request.model not in self._explicit:
             exchange.note_wait = partial(self._routing.note_wait, decision.tier, request.streamed)
         return exchange
+
+    def _provider_for(self, relay: RelayedCall | None) -> Callable[[ModelTarget], Provider]:
+        """Who serves a model; through a relay where the call is passed on as it is."""
+        provider_of = self._provider_of
+        return provider_of if relay is None else lambda target: RelayProvider(provider_of(target), relay)
 
     def _duel(
         self,

@@ -13,6 +13,7 @@ from router.settings import CallSettings, ModelSettings, Settings, WrongSetting
 from router.tiers.base import TierRunner
 from router.tiers.parallel.shadow import ShadowSlice
 from router.tiers.parallel.tier import ParallelOptions, ParallelTier
+from router.tiers.relay import RelayTier
 from router.tiers.single import SingleTier
 from router.types import Tier, Usage
 
@@ -67,6 +68,10 @@ class Lineup:
     def explicit_runners(self) -> dict[str, TierRunner]:
         """The runners of the explicit models, by the name clients ask for."""
         return {name: SingleTier(model.tier, model.targets) for name, model in self.explicit.items()}
+
+    def relay_runners(self) -> dict[str, TierRunner]:
+        """The runners that pass calls through to explicit models, by the name clients ask for."""
+        return {name: RelayTier(model.tier, model.targets[0]) for name, model in self.explicit.items()}
 
     def parallel(
         self, settings: Settings, prices: PriceBook, shadow: ShadowSlice | None, clock: SystemClock

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from router.types import DEFAULT_SEGMENT, UNKNOWN_COUNTRY, Tier
+from router.types import DEFAULT_SEGMENT, UNKNOWN_COUNTRY, RelayedCall, Tier
 
 
 class InferenceRequest(msgspec.Struct, frozen=True):
@@ -33,3 +33,4 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     conversation: str | None = None  # as the client names it
     allowed_tiers: frozenset[Tier] = frozenset(Tier)
     max_cost_nanousd: int | None = None  # by the key or a header; the policy may have another
+    relay: RelayedCall | None = None  # passed through to an explicit model; its body stands among the parameters

@@ -51,6 +51,13 @@ class Reason(StrEnum):
     FALLBACK = "fallback"
 
 
+class RelayedCall(StrEnum):
+    """What is passed through to a provider as it is, by the last part of its address."""
+
+    EMBEDDINGS = "embeddings"
+    COMPLETIONS = "completions"
+
+
 class CallKind(StrEnum):
     """What a paid call was for."""
 

@@ -20,6 +20,8 @@ ROUTES = (
     HttpRoute("DELETE", "/v1/responses/{response_id}", "chat", "Delete a response that the same key stored."),
     HttpRoute("POST", "/v1/messages", "chat", "Answer in the form of Anthropic's Messages API, streamed or whole."),
     HttpRoute("POST", "/v1/messages/count_tokens", "chat", "Count the input tokens of such a request, as an estimate."),
+    HttpRoute("POST", "/v1/embeddings", "chat", "Pass texts on to an explicit model, for their vectors."),
+    HttpRoute("POST", "/v1/completions", "chat", "Pass a prompt on to an explicit model, as in OpenAI's older API."),
     HttpRoute("GET", "/v1/models", "any", "List the models: auto, the tiers, the explicitly configured ones."),
     HttpRoute("GET", "/v1/models/{model}", "any", "Show one model."),
     HttpRoute("POST", "/v1/feedback", "feedback", "Rate an answer of the same key."),

@@ -15,7 +15,7 @@ import msgspec
 from classifier.drift import UNREAD, Drift
 from classifier.messages import turns_of
 from classifier.model import DifficultyModel
-from classifier.types import Abilities, AnswerType, Estimate, NamedModel, Stakes
+from classifier.types import Abilities, AnswerType, Estimate, NamedModel, Stakes, Turn
 from router.conversation import turns as conversation
 from router.conversation.turns import ConversationView, Kind
 from router.decision import rules
@@ -158,6 +158,46 @@ class DecisionEngine:
             signal=signal,
             previous_id=previous_id,
             within=judgement.within,
+        )
+
+    def route_relay(self, query: InferenceRequest) -> Routed:
+        """Route a call that is passed through to the explicit model it names; nothing is read of it or remembered.
+
+        Raises UnknownModel, Forbidden or QuotaExhausted.
+        """
+        named = self._explicit.get(query.model)
+        if named is None:
+            message = f"{query.model!r} is no model that was configured under a name of its own"
+            raise UnknownModel(message, param="model")
+        policy, _ = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
+        chosen = policy.for_segment(query.segment)
+        scorer, silent = self._scorers.of(chosen.classifier), (Turn("user", ""),)
+        estimate = scorer.model.estimate(silent, scorer.abilities)
+
+        def within(budget: BudgetView) -> Decision:
+            return rules.decide(
+                estimate,
+                chosen,
+                preference=RoutingPreference(tier=named.tier),
+                conversation=ConversationView(Kind.NEW, (silent,)),
+                missing={named.tier: frozenset()},
+                allowed=query.allowed_tiers,
+                budget=budget,
+                share_cap_quantile=None,
+                draw=math.nextafter(1.0, 0.0),
+            )
+
+        return Routed(
+            within(BudgetView()),
+            estimate,
+            chosen,
+            shadow=None,
+            turn=0,
+            attachments=0,
+            ads_eligible=False,
+            signal=None,
+            previous_id=None,
+            within=within,
         )
 
     def try_policy(self, query: InferenceRequest, of: Policy) -> tuple[Decision, Estimate]:

@@ -1,6 +1,6 @@
 """Our request as arguments of litellm's `acompletion`: nothing goes in that is not named here. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from router.errors import ProviderRefused
@@ -39,6 +39,21 @@ def arguments_of(
     if stream:
         arguments["stream_options"] = {"include_usage": True}
     return arguments, dropped
+
+
+def embedding_arguments(target: ModelTarget, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of litellm's `aembedding`."""
+    wanted = ("dimensions", "encoding_format", "user", "input_type")
+    return {
+        "model": target.name,
+        "input": body["input"],
+        "api_base": target.api_base,
+        "api_key": target.api_key or _withheld(target),
+        "timeout": target.timeout_s,
+        "max_retries": 0,
+        "drop_params": True,
+        **{key: body[key] for key in wanted if key in body},
+    }
 
 
 def _withheld(target: ModelTarget) -> str | None:

@@ -15,11 +15,12 @@ import msgspec
 
 from router.errors import CONTEXT_TOO_LONG, ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
 from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
-from router.providers.litellm.arguments import arguments_of
+from router.providers.litellm.arguments import arguments_of, embedding_arguments
 from router.providers.openai.wire import WireAnswer, choice_of, delta_of
 from router.providers.proxies import except_this_machine
 from router.providers.refusals import error_for, retry_after_seconds
 from router.providers.usage import normalise
+from router.types import RelayedCall
 
 # Exceptions of the HTTP libraries below litellm that mean: nothing was sent.
 UNREACHABLE = {
@@ -90,6 +91,21 @@ class LiteLLMProvider:
             await chunks.aclose()
         if unfinished or not has_finished:
             raise ProviderError(f"{request.target.name} broke off its answer")
+
+    async def relay(self, target: ModelTarget, call: str, body: dict[str, Any]) -> bytes:
+        """Pass texts on for their vectors and return the whole answer; raises ProviderError, also for other calls."""
+        if call != RelayedCall.EMBEDDINGS:
+            message = f"{target.name} takes no {call}"
+            raise ProviderRefused(message, dispatched=False, param="model", code="unsupported_value")
+        litellm = await self._litellm()
+        with _translate_failures(target):
+            async with asyncio.timeout(target.timeout_s):
+                response = await litellm.aembedding(**embedding_arguments(target, body))
+        return msgspec.json.encode(response.model_dump())
+
+    async def relay_events(self, target: ModelTarget, call: str, body: dict[str, Any]) -> AsyncGenerator[bytes]:
+        """Raise ProviderRefused: nothing that is streamed is passed on."""
+        yield await self.relay(target, call, body)
 
     async def ping(self, target: ModelTarget) -> None:
         """Ask for one token, the cheapest question all of them answer; raises ProviderError."""

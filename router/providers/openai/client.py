@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -125,6 +126,23 @@ class OpenAICompatible:
             if is_done and not content.at_eof():
                 await _drain(content)
 
+    async def relay(self, target: ModelTarget, call: str, body: dict[str, Any]) -> bytes:
+        """Pass a call on and return the whole answer; raises ProviderError."""
+        async with self._post(target, call, body) as response:
+            return await response.read()
+
+    async def relay_events(self, target: ModelTarget, call: str, body: dict[str, Any]) -> AsyncGenerator[bytes]:
+        """Pass a call on and yield the payloads of its events up to `[DONE]`; raises ProviderError."""
+        async with self._post(target, call, body) as response:
+            lines = EventLines()
+            while received := await response.content.readany():
+                for event in lines.feed(received):
+                    if event == b"[DONE]":
+                        await _drain(response.content)
+                        return
+                    if event:
+                        yield event
+
     async def ping(self, target: ModelTarget) -> None:
         """Ask for the list of models, which costs nothing; raises ProviderError."""
         endpoint = self._endpoint(target)
@@ -169,6 +187,33 @@ class OpenAICompatible:
                 or not speaks_openai(target.provider),
             )
         return endpoint
+
+    @asynccontextmanager
+    async def _post(
+        self, target: ModelTarget, call: str, body: dict[str, Any]
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Send a body as it is, and give the successful response."""
+        endpoint, session = self._endpoint(target), self._session_now()
+        with _translate_failures(endpoint):
+            for is_last in (False, True):
+                response = await session.post(
+                    call_at(endpoint.base, call),
+                    data=_encode(body),
+                    headers=endpoint.headers,
+                    timeout=endpoint.timeout,
+                    allow_redirects=False,
+                    proxy=endpoint.proxy,
+                )
+                try:
+                    if response.status == 200:
+                        yield response
+                        return
+                    body_of_refusal = await response.read()
+                finally:
+                    response.close() if not response.content.at_eof() else response.release()
+                is_elsewhere = response.status in NO_SUCH_PLACE and b"model" not in body_of_refusal and endpoint.move()
+                if is_last or not is_elsewhere:
+                    raise _refusal(endpoint, response.status, body_of_refusal, response.headers)
 
     @asynccontextmanager
     async def _send(

@@ -22,6 +22,7 @@ from router.providers.counting import count_input_tokens, count_tokens, tokens_o
 from router.providers.refusals import error_for
 from router.providers.scripted.json_instances import Impossible
 from router.providers.scripted.names import Script, script_of
+from router.providers.scripted.relay import answer_to_relay, events_to_relay
 from router.providers.scripted.replies import Reply, reply_to
 from router.providers.scripted.tally import Tally
 from router.providers.usage import normalise
@@ -79,6 +80,19 @@ class ScriptedProvider:
         finally:
             if not is_noted and performance.has_begun:
                 self.tally.add(request.target.name, performance.usage, is_whole=False)
+
+    async def relay(self, target: ModelTarget, call: str, body: dict[str, Any]) -> bytes:
+        """Answer a call that is passed through; raises ProviderError where the script says so."""
+        await _fail_at_once(script_of(target.model).fault, target.name)
+        return msgspec.json.encode(answer_to_relay(target.model, call, body))
+
+    async def relay_events(self, target: ModelTarget, call: str, body: dict[str, Any]) -> AsyncGenerator[bytes]:
+        """Answer in events, one for each token; raises ProviderError where the script says so."""
+        fault = script_of(target.model).fault
+        await _fail_at_once(fault, target.name)
+        events = events_to_relay(target.model, body)
+        for event in events[: len(events) // 2] if fault == "midstream" else events:
+            yield msgspec.json.encode(event)
 
     async def ping(self, target: ModelTarget) -> None:
         """Fail as a call would fail at once; raises ProviderError."""
