@@ -185,6 +185,7 @@ class Dispatcher:
             max_samples=routed.policy.parallel_samples,
             confidence=routed.policy.parallel_confidence,
             confidence_by_type=routed.policy.confidence_by_type,
+            conversation=request.conversation,
         )
         calls = Calls(
             opening, self._books, self._prices, self._provider_for(request.relay), self._clock, bound, budget_hold

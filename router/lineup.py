@@ -92,6 +92,7 @@ class Lineup:
                 sample_timeout_s=parallel.sample_timeout_s,
                 least_wait_s=parallel.least_wait_s,
                 open_samples=parallel.open_samples,
+                token_confidence=parallel.token_confidence,
             )
         except ValueError as error:
             raise WrongSetting(str(error)) from None

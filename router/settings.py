@@ -179,6 +179,12 @@ class ParallelSettings(CallSettings):
     at_once_overall: int = Field(64, ge=1, description="samples in flight, per worker")
     sample_timeout_s: float = Field(120.0, gt=0, description="longest wait for one sample")
     least_wait_s: float = Field(1.0, ge=0, description="least time given to the slowest of a wave")
+    token_confidence: float | None = Field(
+        None,
+        gt=0.5,
+        le=1,
+        description="mean token probability at which one sample is enough, or two that agree near it; unset: off",
+    )
     open_samples: int = Field(4, ge=1, le=64, description="samples of a query whose answers cannot be counted")
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ class TierRequest(msgspec.Struct, frozen=True):
     `input_bound_tokens` is a true upper bound on the input tokens (the size of the body in bytes, plus images).
     `explicit` is True when the client named the tier. `pressure` (0 to 1) lowers what the parallel tier spends;
     `max_samples`, `confidence` and `confidence_by_type` are the policy's for it, where it has them. `cost_cap_nanousd`
-    is what the whole request may cost.
+    is what the whole request may cost, `conversation` how the client names it.
     """
 
     request_id: str
@@ -35,6 +35,7 @@ class TierRequest(msgspec.Struct, frozen=True):
     confidence: float | None = None
     confidence_by_type: Mapping[AnswerType, float] | None = None
     cost_cap_nanousd: int | None = None
+    conversation: str | None = None
 
 
 class Answer(msgspec.Struct):

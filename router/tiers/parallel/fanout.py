@@ -122,6 +122,7 @@ class FanOut:
         self._timeout_s = timeout_s
         self._input_bound_tokens = input_bound_tokens
         self._running: dict[asyncio.Task[None], Sample] = {}
+        self._begun = asyncio.Event()
 
     @property
     def running(self) -> int:
@@ -158,6 +159,17 @@ class FanOut:
             task.result()
         return sorted(ended, key=lambda sample: sample.index)
 
+    async def lead(self, grace_s: float) -> list[Sample]:
+        """Wait for the first samples to end, or so long after one of them has begun to answer; returns those ended."""
+        if not self._running:
+            return []
+        begun = asyncio.create_task(self._begun.wait())
+        try:
+            await asyncio.wait([*self._running, begun], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            begun.cancel()
+        return await self.arrivals(grace_s)
+
     async def room(self) -> None:
         """Wait until another sample may be sent."""
         await self._slots.wait()
@@ -188,6 +200,7 @@ class FanOut:
             ):
                 async for delta in stream:
                     deltas.append(delta)
+                    self._begun.set()
             if not any(delta.finish_reason for delta in deltas):
                 raise ProviderError(f"{sample.request.target.name} broke off its answer")
             sample.completion = fold(deltas, sample.request.target.name)

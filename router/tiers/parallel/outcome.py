@@ -18,7 +18,7 @@ from router.tiers.vote.clusters import Cluster
 from router.tiers.vote.keys import vote_key
 from router.types import Tier
 
-DECIDED = frozenset({StopReason.ACCEPTED, StopReason.VERIFIED})
+DECIDED = frozenset({StopReason.ACCEPTED, StopReason.VERIFIED, StopReason.SURE})
 ANSWERED = DECIDED | {StopReason.TRUSTED, StopReason.ASIDE, StopReason.NO_VOTE_KEY, StopReason.COST_CAP}
 VERIFIED_CONFIDENCE = 0.99
 LOW_CONFIDENCE = 0.5
@@ -76,7 +76,7 @@ class VoteOutcome:
         return VoteEnding(
             request_id=self.query.request_id,
             models=self.models,
-            answer_type=row_of(vote),
+            answer_type=row_of(vote, is_sure=self.sampling.reason is StopReason.SURE),
             stop_reason=self.sampling.reason,
             samples=len(self.sampling.fan.samples),
             voters=vote.voters,
@@ -127,7 +127,8 @@ class VoteOutcome:
         choices: list[Choice] = []
         for sample in ranking[: self.query.n]:
             assert sample.choice is not None
-            choices.append(msgspec.structs.replace(sample.choice, index=len(choices)))
+            logprobs = sample.choice.logprobs if self.query.params.get("logprobs") else None
+            choices.append(msgspec.structs.replace(sample.choice, index=len(choices), logprobs=logprobs))
         winner = ranking[0]
         assert winner.completion is not None
         return Answer(
@@ -185,9 +186,11 @@ class VoteOutcome:
         return [cluster for cluster in clusters if cluster is not None]
 
 
-def row_of(vote: Vote) -> str:
-    """Name the kind of agreement a vote is: by its answer type, apart where texts only resemble each other."""
+def row_of(vote: Vote, *, is_sure: bool = False) -> str:
+    """Name the kind of agreement a vote is: by its answer type, apart where it is not one of spelled answers."""
     answer_type = str(vote.question.answer_type)
+    if is_sure:
+        return f"{answer_type}, sure of itself"
     return answer_type if vote.is_keyed else f"{answer_type}, similar texts"
 
 

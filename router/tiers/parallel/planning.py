@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from router.providers.base import ModelTarget, ProviderRequest
+from router.providers.state import state_family
 from router.tiers.base import TierRequest, TierRunner
 from router.tiers.calls import Calls
 from router.tiers.caps import fit_output
-from router.tiers.parallel.prompts import forms_for, put
+from router.tiers.parallel.prompts import ends_with_user, forms_for, has_cache_marks, put
+from router.tiers.parallel.warmth import cache_key
 from router.tiers.single import SingleTier
 from router.tiers.vote.keys import read_question
 
@@ -16,30 +18,45 @@ LEAST_TEMPERATURE = 0.3  # what is colder gives identical samples, which are no 
 FORM_TOKENS = 800  # more than any form adds, in bytes
 HINT_TOKENS = 3000  # more than two hints of 200 characters add, in bytes
 LEAST_SAMPLE_TOKENS = 256  # under a cap; what leaves less is asked for fewer samples instead
+KEYED_CACHES = frozenset({"openai", "azure"})  # who sends requests of one key to one cache
 NOT_PASSED_ON = frozenset({"n", "seed", "temperature"})
 
 Requests = Callable[[int], tuple[str, ProviderRequest]]
 
 
-def sample_requests(query: TierRequest, targets: Sequence[ModelTarget]) -> Requests:
-    """Return what makes the i-th sample's form and request: models, forms and seeds take turns."""
+def sample_requests(
+    query: TierRequest, targets: Sequence[ModelTarget], *, wants_logprobs: bool = False, is_long: bool = False
+) -> Requests:
+    """Return what makes the i-th sample's form and request: models, forms and seeds take turns.
+
+    Samples of a long prompt are to share a provider's cache: one key for the conversation, and a mark where the
+    provider wants one and the client set none.
+    """
     question = read_question(query.estimate.answer_type, query.messages, query.params)
-    forms = forms_for(question, has_tools=bool(query.params.get("tools")))
-    messages = [put(query.messages, form) for form in forms]
+    has_tools, is_users = bool(query.params.get("tools")), ends_with_user(query.messages)
+    forms = forms_for(question, has_tools=has_tools, ends_with_user=is_users)
+    marks_allowed = is_long and not has_cache_marks(query.messages)
+    prompts = {
+        marks: [put(query.messages, form, marks_cache=marks) for form in forms] for marks in {False, marks_allowed}
+    }
     params = {k: v for k, v in query.params.items() if k not in NOT_PASSED_ON}
     temperature = query.params.get("temperature")
     if isinstance(temperature, int | float) and temperature >= LEAST_TEMPERATURE:
         params["temperature"] = temperature
+    if wants_logprobs:
+        params["logprobs"] = True
     asked_seed = query.params.get("seed")
     seed = asked_seed if isinstance(asked_seed, int) else int(query.request_id[-7:], 16)
+    key = {"prompt_cache_key": cache_key(query.conversation, query.messages)}
 
     def request(i: int) -> tuple[str, ProviderRequest]:
         target = targets[i % len(targets)]
         f = (i + (i // len(targets) if len(targets) > 1 else 0)) % len(forms)
+        keyed = {**key, **params} if target.provider in KEYED_CACHES else params
         return forms[f].name, ProviderRequest(
             target,
-            messages[f],
-            {**params, "seed": (seed + i) % 2**31},
+            prompts[marks_allowed and state_family(target).marks_cache][f],
+            {**keyed, "seed": (seed + i) % 2**31},
             effort=target.effort,
             think=target.max_thinking_tokens is not None or target.effort not in (None, "none", "minimal"),
             max_visible_tokens=query.max_visible_tokens,

@@ -1,7 +1,7 @@
 """Prompt forms: the ways in which one question is put, so that samples do not all fail in the same way.
 
-Mixed forms beat any one form at equal samples. A form only adds to the system message: the client's own messages stay
-as they are, and what they ask for (a format, a language) comes before the form.
+Mixed forms beat any one form at equal samples. A form only adds to the end: the client's own messages stay as they are,
+the samples share them as one prefix that providers cache, and what they ask for (a format, a language) comes first.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from classifier.types import AnswerType
-from router.tiers.vote.keys import Asked, text_of
+from router.providers.state import CACHE_CONTROL
+from router.tiers.vote.keys import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class PromptForm:
     name: str
     instruction: str = ""
 
+
+EPHEMERAL = {"type": "ephemeral"}
 
 _FINAL = (
     " Unless the user asks for another format, end with a line of its own that reads `Answer:` and then only the final"
@@ -47,27 +50,57 @@ _PLAIN = (
 )
 
 
-def forms_for(question: Asked, *, has_tools: bool) -> tuple[PromptForm, ...]:
-    """Return at least two forms that suit the answer type; those with a vote on short answers ask for a final line."""
+def forms_for(question: Asked, *, has_tools: bool, ends_with_user: bool = True) -> tuple[PromptForm, ...]:
+    """Return the forms that suit the answer type; those with a vote on short answers ask for a final line.
+
+    At least two, unless the conversation does not end with the user: nothing is said after a tool's result.
+    """
+    if not ends_with_user:
+        return _PLAIN[:1]
     what = _WHAT.get(question.answer_type)
     if what is None or has_tools or question.wants_json:
         return _PLAIN
     return tuple(PromptForm(way.name, way.instruction + _FINAL.format(what=what)) for way in _WAYS)
 
 
-def put(messages: Sequence[dict[str, Any]], form: PromptForm) -> list[dict[str, Any]]:
-    """Return the messages with the form's instruction at the end of the first system message, or in one of its own."""
-    if not form.instruction:
-        return list(messages)
-    if messages and messages[0].get("role") in ("system", "developer"):
-        first = messages[0]
-        joined = f"{text_of(first.get('content'))}\n\n{form.instruction}".strip()
-        return [{**first, "content": joined}, *messages[1:]]
-    return [{"role": "system", "content": form.instruction}, *messages]
+def ends_with_user(messages: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether the last word is the user's."""
+    return not messages or messages[-1].get("role") == "user"
+
+
+def put(messages: Sequence[dict[str, Any]], form: PromptForm, *, marks_cache: bool = False) -> list[dict[str, Any]]:
+    """Return the messages with the form's instruction at their very end, so that all before it is one prefix.
+
+    It is the end of the user's last message, or a message of its own after another's. What the client marked for
+    caching stays as it is; with `marks_cache` the client's last text is marked where nothing is.
+    """
+    *before, last = messages or [{"role": "user", "content": ""}]
+    if last.get("role") != "user":
+        added = [{"role": "user", "content": form.instruction}] if form.instruction else []
+        return [*messages, *added]
+    content = last.get("content")
+    if marks_cache and isinstance(content, str) and content and CACHE_CONTROL not in last:
+        content = [{"type": "text", "text": content, CACHE_CONTROL: EPHEMERAL}]
+    if isinstance(content, list):
+        content = [*content, {"type": "text", "text": form.instruction}] if form.instruction else content
+    elif form.instruction:
+        content = f"{content}\n\n{form.instruction}" if content else form.instruction
+    return [*before, {**last, "content": content}] if messages or form.instruction else []
+
+
+def has_cache_marks(messages: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether the client said itself what is to be cached."""
+    parts = (part for message in messages for part in _parts(message))
+    return any(CACHE_CONTROL in part for part in (*messages, *parts))
+
+
+def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
+    content = message.get("content")
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
 def with_hints(messages: Sequence[dict[str, Any]], hints: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the messages with the answers that a hopeless vote was torn between, as hints and as data."""
+    """Return the messages with the answers that a vote was torn between at their end, as hints and as data."""
     if not hints:
         return list(messages)
     quoted = "; ".join(repr(hint[:200]) for hint in hints)

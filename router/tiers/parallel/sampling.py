@@ -15,8 +15,10 @@ from router.tiers.parallel.fanout import FanOut, Fate, Sample
 from router.tiers.parallel.planning import cost_so_far
 from router.tiers.parallel.stopping import Stop, agreement, can_be_accepted, check, is_hopeless, waves
 from router.tiers.parallel.voting import Vote
+from router.tiers.vote.clusters import token_confidence
 
 FEW_READINGS = 3  # samples, before which more than half of them says little
+LEAD_GRACE_S = 1.0  # after the first sample has begun to answer: by then its prompt is in the cache
 PATIENCE = 3.0  # times as long as half of a wave took
 
 
@@ -40,11 +42,16 @@ class StopReason(StrEnum):
     TRUSTED = "trusted"
     ASIDE = "aside"
     SILENT = "silent"
+    SURE = "sure"
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingPlan:
-    """What one request may spend, and what it asks for. `request` makes the form's name and the call of sample i."""
+    """What one request may spend, and what it asks for. `request` makes the form's name and the call of sample i.
+
+    The first `leads` samples go ahead of the first wave's others, which find their prompt in the provider's cache.
+    From a mean token probability of `token_confidence` on the first one is enough, or two that agree and are nearly so.
+    """
 
     max_samples: int
     confidence: float
@@ -56,6 +63,8 @@ class SamplingPlan:
     input_bound_tokens: int
     request: Callable[[int], tuple[str, ProviderRequest]]
     can_escalate: Callable[[], bool]
+    leads: int = 0
+    token_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,7 @@ class Sampling:
         self.ended = 0
         self._calls = calls
         self._to_send: list[tuple[str, ProviderRequest]] = []
+        self._held: list[tuple[str, ProviderRequest]] = []
         self._first = 0
         self._size = 0
         self._began = 0.0
@@ -99,7 +109,7 @@ class Sampling:
                         self.ended += 1
                         self._note_half()
                         yield self._progress()
-                        is_last = sample is batch[-1] and not self._to_send and not self.fan.running
+                        is_last = sample is batch[-1] and not (self._to_send or self._held or self.fan.running)
                         if not is_last and self._is_over(at_wave_end=False):
                             return
                 if self._is_over(at_wave_end=True):
@@ -114,6 +124,8 @@ class Sampling:
         self._first = len(self.fan.samples)
         self._size = self._affordable(size)
         self._to_send = [self.plan.request(self._first + i) for i in range(self._size)]
+        if self._first == 0 and self.plan.leads:
+            self._to_send, self._held = self._to_send[: self.plan.leads], self._to_send[self.plan.leads :]
         self._began = asyncio.get_running_loop().time()
         self._half_s = None
         self.waves_sent += self._size > 0
@@ -122,6 +134,15 @@ class Sampling:
 
     async def _next_ended(self) -> list[Sample] | None:
         """Wait for samples to end; None when the wave has ended, or only stragglers of it are left."""
+        if self._held:
+            if not self.fan.running:
+                await self.fan.room()
+                self._send()
+            ended = await self.fan.lead(LEAD_GRACE_S)
+            if self.ended + len(ended) >= self.plan.leads or not self.plan.token_confidence:
+                self._release()
+            if ended:
+                return ended
         while self._to_send or self.fan.running:
             if not self.fan.running:
                 await self.fan.room()
@@ -131,6 +152,11 @@ class Sampling:
             if self.fan.running and not self._to_send:
                 return None
         return None
+
+    def _release(self) -> None:
+        """Send the others of the first wave too; its time begins with them."""
+        self._to_send, self._held = [*self._to_send, *self._held], []
+        self._began, self._half_s = asyncio.get_running_loop().time(), None
 
     def _is_over(self, *, at_wave_end: bool) -> bool:
         reason = self._judge(at_wave_end=at_wave_end)
@@ -149,6 +175,8 @@ class Sampling:
         if usable >= plan.least_usable:
             if vote.verified is not None:
                 return StopReason.VERIFIED
+            if plan.token_confidence is not None and self._is_sure(plan.token_confidence):
+                return StopReason.SURE
             if vote.is_open:
                 return StopReason.NO_VOTE_KEY if usable >= plan.open_samples else None
             remaining = plan.max_samples - self.ended
@@ -169,6 +197,16 @@ class Sampling:
         if at_wave_end and wave and all(s.fate is Fate.FAILED for s in wave):
             return StopReason.UPSTREAM_FAILED
         return None
+
+    def _is_sure(self, least: float) -> bool:
+        """Tell whether the first sample, or the first two that agree, are said with such confidence as is enough."""
+        first = [s for s in self.fan.samples if s.key is not None][:2]
+        sure = [p for s in first if s.choice and (p := token_confidence(s.choice.logprobs)) is not None]
+        if len(first) != self.ended or len(sure) != len(first):
+            return False
+        if len(sure) == 1:
+            return sure[0] >= least
+        return self.vote.top[0] == 2 and min(sure) >= 1 - 2 * (1 - least)
 
     def _affordable(self, wanted: int) -> int:
         """Return how many more samples fit under the cap even if each costs its worst case."""

@@ -4,6 +4,7 @@ Samples are buffered: a stream shows the role and progress at once, then the win
 handed to the escalation tier with its two most frequent answers as hints; without one it is answered and flagged.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from router.tiers.parallel.sampling import Progress, Sampling, SamplingPlan, Sto
 from router.tiers.parallel.shadow import ShadowSlice, observe
 from router.tiers.parallel.stopping import least_unanimous, reachable, require_reachable, under_pressure
 from router.tiers.parallel.voting import TestVector, Vote
+from router.tiers.parallel.warmth import LONG_BYTES, PrefixWarmth
 from router.tiers.single import says_something
 from router.tiers.vote import judge
 from router.tiers.vote.checkers import CheckerPool
@@ -63,6 +65,7 @@ class ParallelOptions:
     sample_timeout_s: float = 120.0
     least_wait_s: float = 1.0  # given to a straggler before the vote goes on without it
     open_samples: int = 4
+    token_confidence: float | None = None
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -95,6 +98,7 @@ class ParallelTier:
         self._tests = tests
         self._shadow = shadow
         self._slots = Slots(settings.at_once_overall)
+        self._warmth = PrefixWarmth()
 
     async def answer(self, query: TierRequest, calls: Calls) -> Answer:
         """Return the winner, or what the escalation tier says; raises ProviderError when nothing came back."""
@@ -179,6 +183,7 @@ class ParallelTier:
         # A policy may be older than the configuration: what its samples cannot reach is not asked of them.
         confidence, most = under_pressure(min(confidence, reachable(most)), most, query.pressure)
         most = max(self._worthwhile(query, question, most, confidence), query.n)
+        is_long = query.input_bound_tokens >= LONG_BYTES
         sampled = within_sample_cap(query, settings.targets, calls, max(least_unanimous(confidence), query.n))
         return SamplingPlan(
             max_samples=most,
@@ -189,9 +194,21 @@ class ParallelTier:
             least_wait_s=settings.least_wait_s,
             cost_cap_nanousd=query.cost_cap_nanousd,
             input_bound_tokens=sample_bound(query),
-            request=sample_requests(sampled, settings.targets),
+            request=sample_requests(
+                sampled, settings.targets, wants_logprobs=settings.token_confidence is not None, is_long=is_long
+            ),
             can_escalate=lambda: self._can_escalate(query, calls),
+            leads=self._leads(query, is_long=is_long),
+            token_confidence=settings.token_confidence,
         )
+
+    def _leads(self, query: TierRequest, *, is_long: bool) -> int:
+        """Return how many samples go ahead: one of each model that would read a long prompt anew, or a lone first."""
+        targets, now_s = self.settings.targets, asyncio.get_running_loop().time()
+        cold = [t for t in targets if self._warmth.is_cold(t.name, query.messages, now_s)] if is_long else []
+        if cold:
+            return len(targets)
+        return 0 if self.settings.token_confidence is None else 1
 
     def _most(self, query: TierRequest) -> int:
         """Return the samples that the policy allows, and never more than the configuration does."""

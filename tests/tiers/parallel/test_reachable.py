@@ -31,6 +31,7 @@ SETTINGS = {
     "sample_timeout_s": "sample_timeout_s",
     "least_wait_s": "least_wait_s",
     "open_samples": "open_samples",
+    "token_confidence": "token_confidence",
 }
 BY_PRICES = {"price_ratio"}
 OF_THE_CALLS = {"api_base", "api_key", "api_key_env", "effort", "max_thinking_tokens", "timeout_s", "ability"}
@@ -56,6 +57,7 @@ OTHER = {
     "sample_timeout_s": 30,
     "least_wait_s": 0.5,
     "open_samples": 3,
+    "token_confidence": 0.95,
 }
 
 
@@ -80,7 +82,7 @@ def test_what_a_request_tells_the_tier_is_a_dial() -> None:
     assert set(DIALS_OF_REQUESTS.values()) <= DIALS.keys()
     assert {
         "request_id", "messages", "params", "estimate", "input_bound_tokens", "n", "effort", "max_visible_tokens",
-        "max_output_tokens", "explicit",
+        "max_output_tokens", "explicit", "conversation",
     } == OF_THE_REQUEST  # fmt: skip
 
 

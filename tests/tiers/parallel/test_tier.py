@@ -66,7 +66,7 @@ async def test_a_futile_vote_goes_to_the_strong_tier_with_its_top_two_as_hints()
     answer = await a_tier(strong=True).answer(a_query(), some_calls(provider))
     assert len(provider.requests) == 5
     assert provider.requests[4].target == STRONG
-    assert "'1'; '2'" in provider.requests[4].messages[0]["content"]
+    assert "'1'; '2'" in provider.requests[4].messages[-1]["content"]
     assert answer.final_tier is Tier.REASONING
     assert answer.trace
     assert answer.trace["stop_reason"] == "futile"
@@ -192,8 +192,9 @@ async def test_a_wave_mixes_models_and_forms_and_leaves_the_clients_messages_alo
     await a_tier(CHEAP, OTHER).answer(a_query(params={"temperature": 0}), some_calls(provider))
     first = provider.requests[:4]
     assert {r.target for r in first} == {CHEAP, OTHER}
-    assert len({r.messages[0]["content"] for r in first}) >= 2
-    assert all(r.messages[-1] == {"role": "user", "content": "How much is it?"} for r in first)
+    assert len({r.messages[-1]["content"] for r in first}) >= 2
+    assert all(len(r.messages) == 1 for r in first)
+    assert all(r.messages[0]["content"].startswith("How much is it?\n\n") for r in first)
     assert len({r.params["seed"] for r in first}) == 4
     assert all("temperature" not in r.params for r in first)
 
