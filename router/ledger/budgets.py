@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, and_, case, delete, func, insert, select, text, update
 
 from router.database.engine import AuditHook, writing
-from router.database.tables import ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, LabelText, Request
+from router.database.tables import Adjustment, ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, LabelText, Request
 from router.database.upsert import insert_or_nothing, insert_or_update
 from router.errors import InvalidRequest
 from router.ledger.folding import RequestRecord
@@ -251,6 +251,31 @@ def settle(connection: Connection, due: Charges, owner: str) -> None:
         _settle(connection, budget_id, start_us, owner, cost)
 
 
+def correct(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Let the budgets follow a run of adjustments: what it frees may be spent again, what it adds is spent.
+
+    Rows that name a request count where it counted. Those of a day and a model count for budgets of everything, by the
+    day or the month: whose they are is not known.
+    """
+    budgets, rows = in_force(connection), list(rows)
+    if not budgets:
+        return
+    payers = _find_payers(connection, [row["request_id"] for row in rows if row["request_id"] is not None])
+    due: dict[tuple[int, int], int] = {}
+    for row in rows:
+        payer, at_us = payers.get(row["request_id"], (None, int(row["effective_at"])))
+        for budget in budgets:
+            is_everyones = budget.scope is BudgetScope.TOTAL and budget.period is not Period.HOUR
+            if budget.covers(payer) if payer is not None else row["request_id"] is None and is_everyones:
+                place = (budget.id, budget.period.start_us(at_us))
+                due[place] = due.get(place, 0) + int(row["amount_nanousd"])
+    for (budget_id, start_us), amount in sorted(due.items()):
+        after = BudgetPeriod.settled_nanousd + amount
+        here = (BudgetPeriod.budget_id == budget_id, BudgetPeriod.start_us == start_us)
+        settled = update(BudgetPeriod).where(*here).values(settled_nanousd=case((after < 0, 0), else_=after))
+        connection.execute(settled)
+
+
 def standing(engine: Engine, now_us: int) -> list[dict[str, Any]]:
     """Tell how every budget stands in the period under way."""
     rows: list[dict[str, Any]] = []
@@ -314,11 +339,17 @@ def _payers(connection: Connection, records: Iterable[RequestRecord]) -> Mapping
             payers[record.request_id] = (payer, opening.opened_at)
         else:
             late.append(record.request_id)
-    for place in range(0, len(late), 500):
+    return payers | _find_payers(connection, late)
+
+
+def _find_payers(connection: Connection, request_ids: Sequence[str]) -> dict[str, tuple[Payer, int]]:
+    """Look up in the books who pays for requests, and when they were opened."""
+    payers: dict[str, tuple[Payer, int]] = {}
+    for place in range(0, len(request_ids), 500):
         query = (
             select(Request.id, Request.key_id, LabelText.text, Request.first_tier, Request.opened_at)
             .join(LabelText, LabelText.id == Request.segment_id)
-            .where(Request.id.in_(late[place : place + 500]))
+            .where(Request.id.in_(request_ids[place : place + 500]))
         )
         for id_, key_id, segment, tier, opened_at in connection.execute(query):
             payers[id_] = (Payer(key_id, segment, tier), opened_at)
@@ -353,7 +384,10 @@ def _sum_spending(connection: Connection, budget: Budget, start_us: int) -> int:
             query = query.where(Request.segment_id == of_segment)
         case BudgetScope.TIER:
             query = query.where(Request.first_tier == Tier(budget.subject))
-    return int(connection.scalar(query) or 0)
+    corrections = query.with_only_columns(func.sum(Adjustment.amount_nanousd)).join(
+        Adjustment, and_(Adjustment.request_id == Call.request_id, Adjustment.call_no == Call.call_no)
+    )
+    return int(connection.scalar(query) or 0) + int(connection.scalar(corrections) or 0)
 
 
 def _lock(connection: Connection, *, shared: bool) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Row, and_, func, insert, select
 
 from router.database.engine import exclusive
 from router.database.tables import Adjustment, Call, LabelText, Run
+from router.ledger import budgets
 from router.ledger.prices import PriceBook
 from router.types import Precision, Usage
 
@@ -82,12 +83,13 @@ def rerate(engine: Engine, changes: Sequence[Rerated], author: str, note: str, n
 def book_run(
     connection: Connection, kind: str, rows: Iterable[dict[str, Any]], author: str, note: str, now_us: int
 ) -> int:
-    """Write a run with its adjustments; returns its id."""
+    """Write a run with its adjustments, and let the budgets follow; returns its id."""
     made = connection.execute(insert(Run).values(kind=kind, created_at=now_us, author=author, note=note))
     assert made.inserted_primary_key is not None
     run_id = int(made.inserted_primary_key[0])
     if adjustments := [{**row, "run_id": run_id} for row in rows]:
         connection.execute(insert(Adjustment), adjustments)
+        budgets.correct(connection, adjustments)
     return run_id
 
 

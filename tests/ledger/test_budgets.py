@@ -16,11 +16,13 @@ from router.database.tables import BudgetLease, BudgetPeriod, Call
 from router.errors import InvalidRequest, QuotaExhausted, Unavailable
 from router.ledger import budgets
 from router.ledger.budgets import Budget, BudgetScope, Payer, Period
+from router.ledger.correction import Rerated, rerate
 from router.ledger.leases import BudgetLeases
+from router.ledger.reconcile import DayOfModel, book
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from router.types import HOUR_US, Tier
-from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening
+from tests.ledger.builders import MODEL, NOON, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening
 from tests.ledger.hammering import Hammer
 from tests.waiting import eventually
 
@@ -193,6 +195,37 @@ def test_a_budget_set_in_the_middle_counts_what_was_spent(engine: Engine, spool:
     Shipper(spool, engine).turn()
     a_budget(engine, scope=BudgetScope.SEGMENT, subject="plus")
     assert booked_of(engine) == (700, 0)
+
+
+def test_what_a_correction_frees_the_budget_gets_back(engine: Engine, spool: Spool) -> None:
+    a_budget(engine)
+    of_others = a_budget(engine, scope=BudgetScope.SEGMENT, subject="nobody")
+    request_id = spend(spool, 600)
+    Shipper(spool, engine).turn()
+    before = booked_of(engine)[0]
+    change = Rerated(request_id, 0, MODEL, NOON, 600, 250, 1)
+    rerate(engine, [change], "operator", "the price was wrong", NOON)
+    assert booked_of(engine)[0] == before - 350
+    with engine.connect() as connection:
+        settled = connection.scalar(select(BudgetPeriod.settled_nanousd).where(BudgetPeriod.budget_id == of_others.id))
+    assert settled == 0
+
+
+def test_a_bill_that_is_lower_than_the_books_frees_the_budget_of_everything(engine: Engine, spool: Spool) -> None:
+    a_budget(engine)
+    spend(spool, 600)
+    Shipper(spool, engine).turn()
+    row = DayOfModel("2027-01-15", MODEL, 600, 0, 100, 1, 0)
+    book(engine, [row], "operator", "the bill", NOON)
+    assert booked_of(engine)[0] == 100
+
+
+def test_a_budget_set_after_a_correction_counts_what_stands(engine: Engine, spool: Spool) -> None:
+    request_id = spend(spool, 600)
+    Shipper(spool, engine).turn()
+    rerate(engine, [Rerated(request_id, 0, MODEL, NOON, 600, 250, 1)], "operator", "the price was wrong", NOON)
+    a_budget(engine)
+    assert booked_of(engine)[0] == 250
 
 
 async def test_a_lowered_limit_counts_from_the_next_lease(engine: Engine) -> None:
