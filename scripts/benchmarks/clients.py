@@ -17,7 +17,9 @@ from rich.table import Table
 
 from scripts.benchmarks.client_results import Run, compatibility, read_junit, read_tap
 from scripts.benchmarks.pages import DOCS, ROOT
-from scripts.showcase.serving import Instance, serve
+from scripts.benchmarks.strict_claude import KEY as CLAUDE_KEY
+from scripts.benchmarks.strict_claude import strict_claude
+from scripts.showcase.serving import CONFIG, Instance, serve
 
 SUITES: dict[str, dict[str, list[str]]] = tomllib.loads(
     Path(__file__).with_name("client_suites.toml").read_text("utf-8")
@@ -26,6 +28,19 @@ PAGE = DOCS / "compatibility.md"
 ISOLATED = ROOT / "tests" / "e2e" / "clients" / "isolated"
 PYTEST = ("pytest", "pytest-asyncio")
 SUITE_TIMEOUT_S = 900
+# What only these suites need: names of other services for models, and models behind Anthropic's own dialect.
+ALIASES = """
+[aliases]
+"claude-sonnet-4-5" = "auto"
+"claude-haiku-*" = "fast"
+"""
+CLAUDE = """
+[models.{name}]
+model = "anthropic/{model}"
+api_base = "{url}"
+api_key = "{key}"
+"""
+CLAUDES = {"claude": "claude-sonnet-4-5", "claude-adaptive": "claude-sonnet-4-6"}
 console = Console()
 
 
@@ -37,13 +52,21 @@ def main() -> None:
     for name in names:
         with console.status(f"environment of {name}"):
             _prepare(cache / name.replace(" ", "-"), SUITES[name], upgrade=arguments.upgrade)
-    with tempfile.TemporaryDirectory(prefix="tierwise-clients-") as directory, serve(Path(directory)) as instance:
-        runs = [_run(name, cache / name.replace(" ", "-"), Path(directory), instance) for name in names]
+    with tempfile.TemporaryDirectory(prefix="tierwise-clients-") as directory, strict_claude() as claude:
+        os.environ["TIERWISE_TEST_CLAUDE_URL"] = claude.url
+        with serve(Path(directory), _config(claude.url)) as instance:
+            runs = [_run(name, cache / name.replace(" ", "-"), Path(directory), instance) for name in names]
     _show(runs)
     if not arguments.clients:
         PAGE.write_text(compatibility(runs), encoding="utf-8")
         console.print(f"written: {PAGE.relative_to(ROOT)}")
     sys.exit(0 if all(run.is_green for run in runs) else 1)
+
+
+def _config(claude_url: str) -> str:
+    """The configuration of the instance: that of all end-to-end tests, and what these suites need besides."""
+    claudes = [CLAUDE.format(name=name, model=model, url=claude_url, key=CLAUDE_KEY) for name, model in CLAUDES.items()]
+    return CONFIG + ALIASES + "".join(claudes)
 
 
 def _arguments() -> argparse.Namespace:
@@ -84,7 +107,11 @@ def _call(*command: str, cwd: Path | None = None) -> None:
 
 def _run(name: str, place: Path, directory: Path, instance: Instance) -> Run:
     suite = SUITES[name]
-    environment = _environment() | {"TIERWISE_TEST_URL": instance.url, "TIERWISE_TEST_KEY": instance.key}
+    environment = _environment() | {
+        "TIERWISE_TEST_URL": instance.url,
+        "TIERWISE_TEST_KEY": instance.key,
+        "TIERWISE_TEST_CLAUDE_URL": os.environ["TIERWISE_TEST_CLAUDE_URL"],
+    }
     with console.status(f"running {name}"):
         if "npm" in suite:
             return Run(name, _npm_version(place, suite["npm"][0]), read_tap(_node(suite["files"], place, environment)))
