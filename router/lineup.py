@@ -93,6 +93,7 @@ class Lineup:
                 least_wait_s=parallel.least_wait_s,
                 open_samples=parallel.open_samples,
                 token_confidence=parallel.token_confidence,
+                runs_code=parallel.runs_code,
             )
         except ValueError as error:
             raise WrongSetting(str(error)) from None

@@ -179,6 +179,9 @@ class ParallelSettings(CallSettings):
     at_once_overall: int = Field(64, ge=1, description="samples in flight, per worker")
     sample_timeout_s: float = Field(120.0, gt=0, description="longest wait for one sample")
     least_wait_s: float = Field(1.0, ge=0, description="least time given to the slowest of a wave")
+    runs_code: bool = Field(
+        False, description="run programs on the tests that their question brings, shut in by the kernel (Linux only)"
+    )
     token_confidence: float | None = Field(
         None,
         gt=0.5,

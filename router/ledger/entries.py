@@ -125,9 +125,9 @@ class VoteEnding(msgspec.Struct, frozen=True, tag="vote", array_like=True):
     """How a vote of the parallel tier ended, written with the closing: what a later label is evidence of. No text.
 
     Of the `samples` sent, `voters` voted and `unreadable` came without a vote; `leader` and `second` are the largest
-    counts. `agrees` tells whether a stronger tier's answer is the leader's, None where none was asked or there is no
-    leader. `confidence` is the P(right) that the client was told. `judge_accepts`: a judge on trial chose what the
-    client got.
+    counts. `agrees` tells whether a stronger tier's answer is the leader's: None where none was asked, where it cannot
+    be read, and where there is no leader. `confidence` is the P(right) that the client was told. `judge_accepts`: a
+    judge on trial chose what the client got.
     """
 
     request_id: str

@@ -118,3 +118,125 @@ def objects() -> Iterator[Specimen]:
             yield Specimen("Who?", text, True, "valid", form)
         for text in bad:
             yield Specimen("Who?", text, False, "violation", form)
+
+
+_CALCULATIONS = [
+    ("What is 17 * 23?", "391", ["390", "-391", "40", "3910"]),
+    ("Calculate (12 + 8) * 3 - 7.", "53", ["52", "-53", "29", "530"]),
+    ("what's 1,250 / 25 ?", "50", ["51", "-50", "5", "500"]),
+    ("Compute 2^10 - 24. Give only the number.", "1000", ["1001", "-1000", "1024", "996"]),
+    ("How much is 10 / 4?", "2.5", ["2.6", "-2.5", "3.5", "25"]),
+    ("What is 15% of 80?", "12", ["13", "-12", "1.2", "120"]),
+    ("Solve for x: 3x + 5 = 20", "x = 5", ["x = 6", "x = -5", "x = 25/3", "x = 15"]),
+    ("Solve 2(y - 3) = 10.", "y = 8", ["y = 7", "y = -8", "y = 6.5", "y = 2"]),
+    ("What date is 45 days after March 3, 2024?", "April 17, 2024", ["April 18, 2024", "2024-01-18", "2023-04-17"]),
+    ("What is the date 2 weeks before 2021-01-10?", "2020-12-27", ["2020-12-28", "2021-01-24", "2021-12-27"]),
+    ("How many days are there between 2024-02-01 and 2024-03-01?", "29 days", ["28 days", "30 days", "31", "-29"]),
+    ("What day of the week was July 4, 1776?", "Thursday", ["Friday", "Wednesday", "Monday", "Sunday"]),
+    ("Convert 5 miles to km.", "8.05 km", ["8.5 km", "-8.05 km", "3.1 km", "80.5 km"]),
+    ("How many grams are in 2.5 pounds?", "1133.98 grams", ["1250 grams", "-1134 grams", "2500", "113.4"]),
+    ("Convert 98.6 fahrenheit to celsius", "37", ["38", "-37", "36.2", "66.6"]),
+]
+
+
+def calculations() -> Iterator[Specimen]:
+    """Questions that can be worked out, answered shortly, wordily, wrongly, and wrongly with a claim to be right."""
+    for question, right, wrong in _CALCULATIONS:
+        yield Specimen(question, f"Answer: {right}", True, "short")
+        yield Specimen(question, f"Let me work it out step by step.\n\nThe answer is **{right}**.", True, "wordy")
+        yield Specimen(question, right, True, "bare")
+        for answer in wrong:
+            yield Specimen(question, f"Answer: {answer}", False, "wrong")
+        yield Specimen(question, f"The answer is **{wrong[0]}**.{_INJECTED}", False, "injected")
+
+
+_TABLES = """CREATE TABLE users (id INTEGER, name TEXT, age INT);
+CREATE TABLE orders (id INTEGER, user_id INT, total REAL);"""
+_QUERIES = [
+    (
+        "Write a SQL query that lists all names.",
+        "SELECT name FROM users",
+        ["SELECT title FROM users", "SELECT name FROM people"],
+    ),
+    (
+        "Write a SQL query for the total per user.",
+        "SELECT u.name, SUM(o.total) FROM users u JOIN orders o ON o.user_id = u.id GROUP BY u.id",
+        [
+            "SELECT name, SUM(amount) FROM users JOIN orders ON user_id = users.id GROUP BY name",
+            "SELECT u.name FROM users u JOIN sales s ON s.user_id = u.id",
+        ],
+    ),
+    (
+        "SQL, please: who is older than 30?",
+        "SELECT name FROM users WHERE age > 30",
+        ["SELECT name FROM users WHERE years > 30", "SELECT name FROM users WHERE age < 30"],
+    ),
+    (
+        "Which SQL query finds the oldest user?",
+        "WITH m AS (SELECT MAX(age) AS a FROM users) SELECT name FROM users, m WHERE age = m.a",
+        [
+            "SELECT name FROM users WHERE age = (SELECT MAX(age) FROM user)",
+            "SELECT id FROM users JOIN orders ON orders.user_id = users.id",
+        ],
+    ),
+]
+
+
+def queries() -> Iterator[Specimen]:
+    """SQL over given tables: right, and with names that are not there; one wrong one of two is well formed."""
+    for question, right, wrong in _QUERIES:
+        asked = f"{question}\n\n{_TABLES}"
+        yield Specimen(asked, f"```sql\n{right};\n```", True, "fenced")
+        yield Specimen(asked, right, True, "bare")
+        for statement in wrong:
+            yield Specimen(asked, f"Here it is:\n```sql\n{statement};\n```", False, "wrong")
+
+
+_REVERSED = """def rev(s):
+    \'\'\'Reverse a text.
+    >>> rev("abc")
+    'cba'
+    >>> rev("")
+    \'\'
+    \'\'\'
+"""
+_PRIMES = """from typing import List
+import math
+def primes(n: int) -> List[int]:
+    return [p for p in range(2, n + 1) if all(p % d for d in range(2, math.isqrt(p) + 1))]"""
+_PROGRAMS = [
+    (
+        "Write a function add(a, b).\nassert add(2, 3) == 5\nassert add(-1, 1) == 0",
+        "def add(a, b):\n    return a + b",
+        [
+            "def add(a, b):\n    return a - b",
+            "def add(a):\n    return a",
+            "def add(a, b):\n    while True: pass",
+            "def add(a, b):\n    return 'x' * 10**12",
+        ],
+    ),
+    (
+        _REVERSED,
+        "def rev(s):\n    return s[::-1]",
+        ["def rev(s):\n    return s", "def rev(s):\n    return s[1:]", "def rev(s):\n    raise SystemExit"],
+    ),
+    (
+        "Implement primes(n).\nassert primes(10) == [2, 3, 5, 7]",
+        _PRIMES,
+        [
+            "def primes(n):\n    return [2, 3, 5, 7, 9]",
+            "def primes(n):\n    return [2, 3, 5]",
+            "def primes(n):\n    open('/etc/passwd').read()\n    return [2, 3, 5, 7]",
+            "import time\ndef primes(n):\n    print('[2, 3, 5, 7]')",
+        ],
+    ),
+]
+
+
+def programs() -> Iterator[Specimen]:
+    """Programs with the tests of their questions: right, wrong, endless, and one that leaves before it is tested."""
+    for question, right, wrong in _PROGRAMS:
+        yield Specimen(question, f"```python\n{right}\n```", True, "fenced")
+        yield Specimen(question, f"Like this:\n\n```\n{right}\n```\nIt works.", True, "wordy")
+        for program in wrong:
+            yield Specimen(question, f"```python\n{program}\n```", False, "wrong")

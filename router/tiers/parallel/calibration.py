@@ -20,7 +20,7 @@ from router.tiers.vote.rates import VerifierRates, wilson
 
 # P(the leader is right) by its smoothed share of all that came, unreadable ones too, as recorded votes have it.
 CURVE_SHARES = (0.0, 0.25, 0.5, 0.73, 0.92, 1.0)
-CURVE_RIGHT = (0.08, 0.25, 0.47, 0.76, 0.90, 0.94)
+CURVE_RIGHT = (0.08, 0.25, 0.47, 0.77, 0.92, 0.95)
 USUAL_SHARE = 0.6  # of one imagined sample
 OF_THE_MODEL = 0.25  # how far the estimate of the sampled model moves the curve, on the scale of log-odds
 NO_AGREEMENT = -0.3  # the questions that a strong model is asked are the harder ones

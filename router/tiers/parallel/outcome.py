@@ -14,7 +14,6 @@ from router.tiers.parallel.calibration import ENOUGH_EVIDENCE, CalibrationTable
 from router.tiers.parallel.fanout import Fate, Sample
 from router.tiers.parallel.sampling import Progress, Sampling, StopReason, agreement_of, share_of
 from router.tiers.parallel.voting import Vote
-from router.tiers.vote.clusters import Cluster
 from router.tiers.vote.keys import vote_key
 from router.types import Tier
 
@@ -145,10 +144,12 @@ class VoteOutcome:
 
     def mark_escalated(self, answer: Answer, texts: Sequence[str | None]) -> Answer:
         """Mark the stronger tier's answer: where it agrees with the vote it is surer than where it stands alone."""
-        named = self._clusters_named(texts)
-        leaders = [c for c in self.sampling.vote.tally.ranked if c.votes == self.sampling.vote.top[0]]
-        self.strong_agrees = any(cluster in leaders for cluster in named) if self.hints else None
-        is_hint = any(cluster in self.sampling.vote.tally.ranked[:2] for cluster in named)
+        vote = self.sampling.vote
+        keys = [key for text in texts if text and (key := vote_key(Choice(content=text), vote.question)) is not None]
+        named = [cluster for key in keys if (cluster := vote.tally.find(key)) is not None]
+        leaders = [c for c in vote.tally.ranked if c.votes == vote.top[0]]
+        self.strong_agrees = any(cluster in leaders for cluster in named) if keys and self.hints else None
+        is_hint = any(cluster in vote.tally.ranked[:2] for cluster in named)
         answer.confidence = round(self.calibration.strong(self.ending()).p, 4)
         answer.trace = {
             **self.trace(None),
@@ -177,13 +178,6 @@ class VoteOutcome:
             "judged": self.judged is not None,
             "escalated": False,
         }
-
-    def _clusters_named(self, texts: Sequence[str | None]) -> list[Cluster]:
-        """The clusters that a stronger tier's answers belong to."""
-        vote = self.sampling.vote
-        keys = [vote_key(Choice(content=text), vote.question) for text in texts if text]
-        clusters = [vote.tally.find(key) for key in keys if key is not None]
-        return [cluster for cluster in clusters if cluster is not None]
 
 
 def row_of(vote: Vote, *, is_sure: bool = False) -> str:

@@ -66,6 +66,7 @@ class ParallelOptions:
     least_wait_s: float = 1.0  # given to a straggler before the vote goes on without it
     open_samples: int = 4
     token_confidence: float | None = None
+    runs_code: bool = False
 
     def __post_init__(self) -> None:
         if not self.targets:
@@ -94,7 +95,11 @@ class ParallelTier:
         self.settings = settings
         self.checkers = checkers or CheckerPool()
         self.calibration = calibration or CalibrationTable()
-        self._verifiers = tuple(verifiers) if verifiers is not None else default_verifiers(self.checkers)
+        self._verifiers = (
+            tuple(verifiers)
+            if verifiers is not None
+            else default_verifiers(self.checkers, runs_code=settings.runs_code)
+        )
         self._tests = tests
         self._shadow = shadow
         self._slots = Slots(settings.at_once_overall)

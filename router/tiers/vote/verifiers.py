@@ -1,9 +1,8 @@
-"""Exact checkers of single answers, behind one protocol. None of them executes generated code.
+"""Exact checkers of single answers, behind one protocol. None executes generated code unless it was asked to.
 
 `rates` is what a verifier was measured to do on the labelled bank in tests/tiers; a test keeps the numbers true.
 """
 
-import ast
 import re
 from collections.abc import Sequence
 from enum import StrEnum
@@ -12,10 +11,15 @@ from typing import Protocol
 
 from router.providers.base import Choice
 from router.tiers.vote.amounts import NUMBER
+from router.tiers.vote.calculations import agrees, work_out
 from router.tiers.vote.checkers import CheckerPool
+from router.tiers.vote.dates import date_key, weekday
+from router.tiers.vote.formulas import evaluate
 from router.tiers.vote.keys import Asked
 from router.tiers.vote.marks import find_marked_answer
 from router.tiers.vote.rates import VerifierRates
+from router.tiers.vote.sandbox import Sandbox, examples_in, program_in
+from router.tiers.vote.statements import is_broken, statement_in, tables_in
 from router.tiers.vote.structures import NoJson, parse_json
 
 
@@ -120,9 +124,112 @@ class PuzzleVerifier:
         return Ruling.RIGHT if is_right else Ruling.WRONG
 
 
-def default_verifiers(pool: CheckerPool) -> tuple[Verifier, ...]:
-    """Return the verifiers that every deployment has."""
-    return (SchemaVerifier(pool), PuzzleVerifier(), ArithmeticVerifier())
+class CalculationVerifier:
+    """Works the question out itself where all of it is arithmetic, an equation, a span of dates or a conversion."""
+
+    name = "calculation"
+    rates = VerifierRates(right_accepted=45, right=45, wrong_accepted=3, wrong=73)
+    proves = True
+
+    def applies(self, question: Asked) -> bool:
+        """Tell whether the question can be worked out."""
+        return not question.wants_json and work_out(question.question) is not None
+
+    async def rule(self, choice: Choice, question: Asked) -> Ruling:
+        """Rule by what the answer says; what cannot be read is left alone."""
+        found = work_out(question.question)
+        if found is None:
+            return Ruling.UNSURE
+        text = said_answer(choice.content or "")
+        if found.weekday is not None:
+            named = weekday(text.strip(" .*$"))
+            return Ruling.UNSURE if named is None else _ruling(named == found.weekday)
+        if found.day is not None:
+            readings = {date_key(text, day_first=first) for first in (False, True)} - {None}
+            return Ruling.UNSURE if len(readings) != 1 else _ruling(readings == {found.day.isoformat()})
+        values = numbers_of(text)
+        if not values:
+            return Ruling.UNSURE
+        if found.fulfils is None:
+            return _ruling(len(values) == 1 and agrees(found, *values[0])) if len(values) == 1 else Ruling.UNSURE
+        if not all(found.fulfils(value) for value, _ in values):
+            exact = all(decimals is None or decimals < 2 for _, decimals in values)
+            return Ruling.WRONG if exact else Ruling.UNSURE
+        return Ruling.RIGHT if found.has_one_solution and len(values) == 1 else Ruling.UNSURE
+
+
+class StatementVerifier:
+    """Rejects SQL that cannot run on the tables which the question gives."""
+
+    name = "sql"
+    rates = VerifierRates(right_accepted=8, right=8, wrong_accepted=1, wrong=8)
+    proves = False
+
+    def applies(self, question: Asked) -> bool:
+        """Tell whether the question gives tables and asks for a query."""
+        return "create table" in question.question.casefold() and tables_in(question.question) is not None
+
+    async def rule(self, choice: Choice, question: Asked) -> Ruling:
+        """Call a query wrong that names what is not there."""
+        statement, tables = statement_in(choice.content or ""), tables_in(question.question)
+        if statement is None or tables is None or not is_broken(statement, tables, question.question):
+            return Ruling.UNSURE
+        return Ruling.WRONG
+
+
+class ProgramVerifier:
+    """Rejects a Python program that fails the tests which its question brings; one that passes all is no proof."""
+
+    name = "program"
+    rates = VerifierRates(right_accepted=6, right=6, wrong_accepted=0, wrong=11)
+    proves = False
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def applies(self, question: Asked) -> bool:
+        """Tell whether the question brings tests."""
+        return not question.wants_json and bool(examples_in(question.question))
+
+    async def rule(self, choice: Choice, question: Asked) -> Ruling:
+        """Run the program on the tests."""
+        program, examples = program_in(choice.content or ""), examples_in(question.question)
+        has_failed = program is not None and await self._sandbox.passes(program, examples) is False
+        return Ruling.WRONG if has_failed else Ruling.UNSURE
+
+
+def default_verifiers(pool: CheckerPool, *, runs_code: bool = False) -> tuple[Verifier, ...]:
+    """Return the verifiers that every deployment has; programs are run only where that was asked for."""
+    usual = (SchemaVerifier(pool), PuzzleVerifier(), CalculationVerifier(), StatementVerifier(), ArithmeticVerifier())
+    return (*usual, ProgramVerifier(Sandbox())) if runs_code else usual
+
+
+def _ruling(is_right: bool) -> Ruling:
+    return Ruling.RIGHT if is_right else Ruling.WRONG
+
+
+_SIGNED = re.compile(r"(?<![\w.])[-\u2212]?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?(?![\d/])")
+
+
+def numbers_of(text: str) -> list[tuple[Fraction, int | None]]:
+    """Return the numbers of a short answer with how many decimals each has, None where one is a fraction."""
+    found = []
+    for match in _SIGNED.finditer(re.sub(r"(?<=\d)\s(?=\d{3}\b)", "", text[:200]).replace("\\frac", " ")):
+        value = evaluate(match[0])
+        if value is not None:
+            whole, _, part = match[0].partition(".")
+            found.append((value, None if "/" in whole else len(part)))
+    return found
+
+
+def said_answer(text: str) -> str:
+    """Return what the text says is the answer: the last line that speaks of one and has a number, else the last."""
+    marked = find_marked_answer(text)
+    if marked and re.search(r"\d", marked):
+        return marked
+    lines = [line for line in text[-1_000:].splitlines() if line.strip()]
+    said = [line for line in lines if "answer" in line.casefold() and re.search(r"\d", line)]
+    return said[-1] if said else marked or (lines[-1] if lines else "")
 
 
 _RESULT = re.compile(rf"=\s*\$?({NUMBER})(?![\d.,]*\d|[\w^\\(/%]|\s*[-+*/×÷=^])")
@@ -154,37 +261,6 @@ def last_claim(text: str) -> tuple[str, str] | None:
         if is_whole and re.search(r"\d\)*\s*[-+*/×÷]", formula):
             return formula, match[1]
     return None
-
-
-def evaluate(formula: str) -> Fraction | None:
-    """Calculate + - * / and brackets over numbers exactly; None for anything else."""
-    formula = re.sub(r"(?<=\d),(?=\d{3}\b)", "", formula).replace("×", "*").replace("÷", "/").replace("$", "")
-    if len(formula) > 300:
-        return None
-    try:
-        return _value(ast.parse(formula.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
-        return None
-
-
-def _value(node: ast.expr) -> Fraction:
-    match node:
-        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return Fraction(str(number))
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value(operand)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _value(operand)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _value(left) + _value(right)
-        case ast.BinOp(left=left, op=ast.Sub(), right=right):
-            return _value(left) - _value(right)
-        case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            return _value(left) * _value(right)
-        case ast.BinOp(left=left, op=ast.Div(), right=right):
-            return _value(left) / _value(right)
-        case _:
-            raise ValueError("not plain arithmetic")
 
 
 def _arguments(call: dict[str, object], question: Asked) -> tuple[object, dict[str, object]]:

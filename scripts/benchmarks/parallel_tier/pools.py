@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from classifier.types import AnswerType
-from router.tiers.vote.verifiers import evaluate
+from router.tiers.vote.formulas import evaluate
 
 ORIGINALS = """\
 codet_humaneval  microsoft/CodeT (HumanEval, 100 CodeGen-16B programs a task, model-written tests)
@@ -21,7 +21,10 @@ rgym_samples     open-thought/reasoning-gym-eval (three scored samples per quest
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question and its recorded samples. `strong` is whether the strong answer is right, where there is one."""
+    """One question and its recorded samples. `strong` is whether the strong answer is right, where there is one.
+
+    `strong_marks` are its single samples, where there are some and an answer can be told apart from others.
+    """
 
     id: str
     question: str
@@ -30,6 +33,7 @@ class Item:
     answer_type: AnswerType
     strong: float | None = None
     bits: dict[str, str] = field(default_factory=dict)
+    strong_marks: tuple[bool, ...] = ()
 
 
 def qwen_maths(root: Path) -> list[Item]:
@@ -106,8 +110,8 @@ def reasoning_gym(cheap: list[str], strong: str, *, wrong_agree: bool) -> Callab
             texts = [
                 "Answer: right" if ok else f"Answer: wrong {'' if wrong_agree else n}" for n, ok in enumerate(correct)
             ]
-            right = sum(s >= 0.999 for s in by_model[strong]) / 3
-            items.append(Item(query, query, texts, correct, AnswerType.ENTITY, right))
+            marks = tuple(s >= 0.999 for s in by_model[strong])
+            items.append(Item(query, query, texts, correct, AnswerType.ENTITY, sum(marks) / 3, strong_marks=marks))
         return items
 
     return load

@@ -33,12 +33,13 @@ METERED = Metered(Usage(input_fresh=1, output_visible=1), Precision.EXACT)
 class RecordedProvider:
     """Hands out the next recorded sample each time it is asked."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], strong: str = "strong") -> None:
         self._texts = texts
+        self._strong = strong
         self._next = 0
 
     async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
-        text = "strong"
+        text = self._strong
         if request.target == CHEAP:
             text = self._texts[self._next]
             self._next += 1
@@ -115,7 +116,9 @@ async def replay(tier: ParallelTier, item: Item, order: Sequence[int], p_strong:
         made_id, CLOCK.now_us(), None, "default", "ZZ", "auto", Tier.PARALLEL, Reason.ABOVE_THRESHOLD,
         0.4, 0.5, p_strong, 1.0, 1, "bench", item.answer_type, None, 1, False, False, None, None,
     )  # fmt: skip
-    provider = RecordedProvider(texts)
+    mark = item.strong_marks[order[0] % len(item.strong_marks)] if item.strong_marks else None
+    said = "Answer: right" if mark else "Answer: wrong, the strong one"
+    provider = RecordedProvider(texts, "strong" if mark is None else said)
     books = VoteBooks()
     calls = Calls(opening, books, PRICES, lambda _: provider, CLOCK, 100)
     query = TierRequest(made_id, [{"role": "user", "content": item.question}], {}, estimate, 100, max_output_tokens=100)
@@ -127,7 +130,7 @@ async def replay(tier: ParallelTier, item: Item, order: Sequence[int], p_strong:
     samples = sum(c.status is not CallStatus.NOT_SENT for c in calls.made) - escalated
     reason = str(answer.trace["stop_reason"])
     if escalated:
-        right = item.strong or 0.0
+        right = (item.strong or 0.0) if mark is None else float(mark)
     else:
         right = float(item.correct[order[texts.index(answer.choices[0].content or "")]])
     return Run(right, samples, escalated, reason in ("accepted", "verified"), reason, books.ending)

@@ -17,7 +17,7 @@ from router.tiers.parallel.warmth import PrefixWarmth, cache_key
 from router.tiers.single import SingleTier
 from router.tiers.vote.keys import read_question
 from router.types import Precision, Tier, Usage
-from tests.tiers.fakes import CHEAP, OTHER, STRONG, FakeProvider, a_query, saying, some_calls
+from tests.tiers.fakes import CHEAP, OTHER, STRONG, FakeProvider, Reply, a_query, saying, some_calls
 
 FORM = PromptForm("form", "Think first.")
 TURNS: list[dict[str, Any]] = [
@@ -98,7 +98,7 @@ async def test_a_short_prompt_waits_for_nobody() -> None:
 
 
 async def test_a_first_sample_that_fails_lets_the_others_go() -> None:
-    failing = [RuntimeError("gone"), *["Answer: 1"] * 4]
+    failing: list[Reply] = [RuntimeError("gone"), *["Answer: 1"] * 4]
     provider = FakeProvider(lambda _, index: failing[min(index, 4)])
     answer = await ParallelTier(ParallelOptions((CHEAP,))).answer(long_query(), some_calls(provider))
     assert answer.choices[0].content == "Answer: 1"

@@ -32,6 +32,7 @@ SETTINGS = {
     "least_wait_s": "least_wait_s",
     "open_samples": "open_samples",
     "token_confidence": "token_confidence",
+    "runs_code": "runs_code",
 }
 BY_PRICES = {"price_ratio"}
 OF_THE_CALLS = {"api_base", "api_key", "api_key_env", "effort", "max_thinking_tokens", "timeout_s", "ability"}
@@ -58,6 +59,7 @@ OTHER = {
     "least_wait_s": 0.5,
     "open_samples": 3,
     "token_confidence": 0.95,
+    "runs_code": True,
 }
 
 

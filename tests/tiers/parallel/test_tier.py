@@ -48,7 +48,7 @@ async def test_four_that_agree_are_enough() -> None:
     answer = await a_tier().answer(a_query(), some_calls(provider))
     assert len(provider.requests) == 4
     assert answer.choices[0].content == "Some work.\nAnswer: 42"
-    assert answer.confidence == pytest.approx(0.9, abs=0.02)
+    assert answer.confidence == pytest.approx(0.92, abs=0.02)
     assert answer.trace
     assert answer.trace["agreement"] == pytest.approx(1 - 2**-5, abs=1e-4)
     assert answer.trace["stop_reason"] == "accepted"
