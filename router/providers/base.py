@@ -71,7 +71,8 @@ class Choice(msgspec.Struct):
     """One answer of a completion; `tool_calls` and `logprobs` in OpenAI's shape.
 
     `thinking_blocks` is signed thinking that its family wants back as it was (`router.providers.thinking_blocks`);
-    the same thinking is in `reasoning` as text.
+    the same thinking is in `reasoning` as text. `state` is what else a family wants back, by the key that it has on
+    an assistant's message (`router.providers.state`).
     """
 
     index: int = 0
@@ -83,6 +84,7 @@ class Choice(msgspec.Struct):
     finish_reason: str = "stop"
     thinking_blocks: list[dict[str, Any]] | None = None
     stop_sequence: str | None = None  # the client's word that ended it, where the provider says which
+    state: dict[str, Any] | None = None
 
 
 class Completion(msgspec.Struct):
@@ -117,6 +119,7 @@ class Delta(msgspec.Struct):
     dropped: list[str] | None = None
     thinking_blocks: list[dict[str, Any]] | None = None
     stop_sequence: str | None = None
+    state: dict[str, Any] | None = None
 
 
 class Provider(Protocol):

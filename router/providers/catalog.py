@@ -27,8 +27,15 @@ FAMILIES: Mapping[str, Family] = {
     "azure_ai": Family(),
     "cohere": Family(key_variables=("COHERE_API_KEY", "CO_API_KEY")),
     "sagemaker": Family(),
+    "sagemaker_chat": Family(),
     "watsonx": Family(),
+    # Other names of litellm's for the same, with the keys of their families.
+    "cohere_chat": Family(),
+    "ollama_chat": Family(),
+    "vertex_ai_beta": Family(),
 }
+# Who they are: the key of the one is not sent to another server under the name of the other either.
+RELATIVES = {"cohere_chat": "cohere", "ollama_chat": "ollama"}
 # Families with a dialect of their own, wherever their server stands.
 NATIVE = frozenset(name for name, family in FAMILIES.items() if family.address is None)
 KEY_VARIABLES = frozenset(name for family in FAMILIES.values() for name in family.key_variables)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from router.providers.base import Choice, Completion, Delta
+from router.providers.state import joined_state
 from router.providers.thinking_blocks import add_pieces
 
 
@@ -36,6 +37,7 @@ def _says_anything(delta: Delta) -> bool:
         or delta.tool_calls
         or delta.finish_reason
         or delta.thinking_blocks
+        or delta.state
     )
 
 
@@ -54,20 +56,25 @@ def _add(choice: Choice, delta: Delta) -> None:
     if delta.thinking_blocks:
         choice.thinking_blocks = choice.thinking_blocks or []
         add_pieces(choice.thinking_blocks, delta.thinking_blocks)
+    if delta.state:
+        choice.state = joined_state(choice.state, delta.state)
     choice.stop_sequence = delta.stop_sequence or choice.stop_sequence
     choice.finish_reason = delta.finish_reason or choice.finish_reason
 
 
 def _add_tool_call(calls: list[dict[str, Any]], part: dict[str, Any]) -> None:
-    """Join a part to the call it continues: the one at its index."""
+    """Join a part to the call it continues: the one at its index. What is no text of it is taken as it comes."""
     index = part.get("index", len(calls))
     while len(calls) <= index:
-        calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
-    call, function = calls[index], part.get("function") or {}
+        calls.append({"id": "", "type": ""})
+    call = calls[index]
     call["id"] = part.get("id") or call["id"]
-    call["type"] = part.get("type") or call["type"]
-    call["function"]["name"] += function.get("name") or ""
-    call["function"]["arguments"] += function.get("arguments") or ""
+    call["type"] = part.get("type") or call["type"] or ("custom" if "custom" in part else "function")
+    kind, text = ("custom", "input") if call["type"] == "custom" else ("function", "arguments")
+    said, more = call.setdefault(kind, {"name": "", text: ""}), part.get(kind) or {}
+    said["name"] += more.get("name") or ""
+    said[text] += more.get(text) or ""
+    call.update((key, value) for key, value in part.items() if key not in ("index", "id", "type", kind))
 
 
 def _add_logprobs(choice: Choice, logprobs: dict[str, Any]) -> None:

@@ -5,7 +5,9 @@
 """
 
 import ipaddress
-from urllib.request import getproxies_environment, proxy_bypass
+from contextlib import closing
+from http.client import HTTPResponse
+from urllib.request import ProxyHandler, build_opener, getproxies_environment, proxy_bypass
 
 from yarl import URL
 
@@ -29,6 +31,11 @@ def proxy_for(address: URL) -> URL | None:
         message = f"the proxy for {host} is of a kind that is not supported: {proxy.scheme}"
         raise ProviderError(message, dispatched=False, code="not_configured")
     return proxy
+
+
+def open_directly(address: str, timeout_s: float) -> "closing[HTTPResponse]":
+    """Ask an address of this machine, through no proxy; raises OSError."""
+    return closing(build_opener(ProxyHandler({})).open(address, timeout=timeout_s))
 
 
 def except_this_machine() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from router.providers.base import Metered
 from router.types import Precision, Usage
 
+MOST_KEYS, MOST_LEVELS, LONGEST_TEXT, MOST_NUMBER = 64, 4, 200, 1 << 62  # of usage that is kept beside the books
 MOST_TOKENS = 1 << 31  # more than any call can have: a provider's bug, not a count
 
 
@@ -60,6 +61,10 @@ def normalise(raw: dict[str, Any] | None) -> Metered | None:
     """Return the usage in a provider's JSON, told apart by its keys; None when there is none in it."""
     if not raw or not isinstance(raw, dict):
         return None
+    if raw.keys() <= _USUAL and (metered := _usual(raw)) is not None:
+        return metered
+    if not _is_storable(raw):
+        raw = _storable(raw)
     reader = _Reader(raw)
     if "prompt_tokens" in raw or "completion_tokens" in raw:
         return _openai(reader)
@@ -81,6 +86,67 @@ def normalise(raw: dict[str, Any] | None) -> Metered | None:
         renamed = normalise({_SAME.get(key, key): value for key, value in raw.items() if key not in _SAME.values()})
         return renamed and Metered(renamed.usage, renamed.precision, raw)
     return None
+
+
+def _is_storable(value: Any, level: int = 0) -> bool:
+    """Tell whether usage is of a few small values, as it always is."""
+    match value:
+        case None | bool() | float():
+            return True
+        case int():
+            return -MOST_NUMBER < value < MOST_NUMBER
+        case str():
+            return len(value) <= LONGEST_TEXT
+        case dict() | list() if level < MOST_LEVELS and len(value) <= MOST_KEYS:
+            inner = value.values() if isinstance(value, dict) else value
+            return all((type(one) is int and -1 < one < MOST_TOKENS) or _is_storable(one, level + 1) for one in inner)
+        case _:
+            return False
+
+
+def _storable(value: Any, level: int = 0) -> Any:
+    """Return what of usage can be kept beside the books; numbers without end become text, which is no count."""
+    match value:
+        case dict() if level < MOST_LEVELS:
+            return {key[:LONGEST_TEXT]: _storable(one, level + 1) for key, one in list(value.items())[:MOST_KEYS]}
+        case list() if level < MOST_LEVELS:
+            return [_storable(one, level + 1) for one in value[:MOST_KEYS]]
+        case int() if not -MOST_NUMBER < value < MOST_NUMBER:
+            return "without end"
+        case str():
+            return value[:LONGEST_TEXT]
+        case dict() | list():
+            return None
+        case _:
+            return value
+
+
+def _usual(raw: dict[str, Any]) -> Metered | None:
+    """Read usage just as OpenAI reports it, which most of it is; None where it is anything else."""
+    prompt, completion, total = raw.get("prompt_tokens"), raw.get("completion_tokens"), raw.get("total_tokens")
+    if not (type(prompt) is type(completion) is type(total) is int and total == prompt + completion):
+        return None
+    inside, thought = raw.get("prompt_tokens_details") or {}, raw.get("completion_tokens_details") or {}
+    if not (type(inside) is type(thought) is dict and _are_counts(inside) and _are_counts(thought)):
+        return None
+    cached, reasoning = inside.get("cached_tokens") or 0, thought.get("reasoning_tokens") or 0
+    if not (type(cached) is type(reasoning) is int and 0 <= cached <= prompt and 0 <= reasoning <= completion):
+        return None
+    if total >= MOST_TOKENS or any(inside.get(key) for key in _KEYS_OF_WRITTEN):
+        return None
+    return Metered(Usage(prompt - cached, cached, 0, completion - reasoning, reasoning), Precision.EXACT, raw)
+
+
+def _are_counts(details: dict[str, Any]) -> bool:
+    return len(details) <= MOST_KEYS and all(
+        count is None or (type(count) is int and 0 <= count < MOST_TOKENS) for count in details.values()
+    )
+
+
+_USUAL = frozenset(
+    {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
+)
+_KEYS_OF_WRITTEN = ("cache_write_tokens", "cache_creation_tokens")
 
 
 def _openai(reader: _Reader) -> Metered:
@@ -121,7 +187,7 @@ _CACHED = (
     _ANTHROPIC_READ,
 )
 _WRITTEN = (
-    *((details, key) for details in _INPUT_DETAILS for key in ("cache_write_tokens", "cache_creation_tokens")),
+    *((details, key) for details in _INPUT_DETAILS for key in _KEYS_OF_WRITTEN),
     ("cache_write_tokens",),
     ("prompt_cache_write_tokens",),
     _ANTHROPIC_WRITE,

@@ -99,6 +99,23 @@ def streams(
     return answer
 
 
+def breaks(*chunks: object) -> Answer:
+    """Stream these chunks, with their lengths, and break the connection off in the middle of the next."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        for chunk in chunks:
+            await response.write(b"data: " + msgspec.json.encode(chunk) + b"\n\n")
+        await asyncio.sleep(0.05)
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    return answer
+
+
 def hangs(*chunks: object) -> Answer:
     """Send these chunks, if any, and then nothing more."""
 

@@ -59,7 +59,7 @@ class ChatReply(OpenAIReply):
         self._strict = strict
         self._request: ChatRequest
         self._begun: set[int] = set()
-        self._last: list[WireChunk] = []
+        self._last: dict[int, WireChunk] = {}  # the end of each choice
 
     async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
         """Check the body; raises RequestError."""
@@ -75,7 +75,7 @@ class ChatReply(OpenAIReply):
             model=self._request.model,
             choices=[wire_choice(choice, legacy_functions=legacy) for choice in answer.choices],
             usage=usage_body(exchange.calls.usage),
-            x_tierwise=exchange.explanation(answer, self._request.ignored),
+            x_tierwise=exchange.explanation(answer, self._request.ignored, self._request.dropped),
             service_tier=answer.service_tier,
             system_fingerprint=answer.system_fingerprint,
         )
@@ -94,16 +94,16 @@ class ChatReply(OpenAIReply):
         if delta.finish_reason is not None:
             legacy = self._request.functions is not None and delta.finish_reason == "tool_calls"
             reason = "function_call" if legacy else delta.finish_reason
-            self._last.append(self._chunk([WireChunkChoice(delta.index, WireDelta(), None, reason)], delta))
+            self._last[delta.index] = self._chunk([WireChunkChoice(delta.index, WireDelta(), None, reason)], delta)
         return piece
 
     async def end(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write the finish reasons, the usage where it was asked for, and the end mark."""
-        last = self._last
+        last = list(self._last.values())
         if self._wants_usage():
             last.append(self._chunk([], answer))
             last[-1].usage = usage_body(exchange.calls.usage)
-        last[-1].x_tierwise = exchange.explanation(answer, self._request.ignored)
+        last[-1].x_tierwise = exchange.explanation(answer, self._request.ignored, self._request.dropped)
         return b"".join(map(sse, last)) + SSE_DONE
 
     def failure(self, error: RouterError) -> bytes:

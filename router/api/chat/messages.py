@@ -1,12 +1,14 @@
 """The messages of a chat request: checked, and cut down to allow-listed keys.
 
-Legacy `function` messages become tool messages, so that everything behind the API knows one form.
+Legacy `function` messages become tool messages, so that everything behind the API knows one form. State that a
+provider wants back passes (`router.providers.state`); what does not pass is named.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from router.errors import InvalidRequest
+from router.providers.state import CACHE_CONTROL, cache_mark, clean_call_state, clean_state
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 PART_KEYS = {
@@ -16,11 +18,24 @@ PART_KEYS = {
     "input_audio": "input_audio",
     "file": "file",
 }
+THINKING_PARTS = {"thinking": ("thinking", "signature"), "redacted_thinking": ("data",)}  # of an assistant's content
+# What clients give back of our answers or of other services', and nothing is made of.
+NOT_NAMED = frozenset(
+    {
+        "role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations",
+        "reasoning", "reasoning_content", "reasoning_details", "extra_content", "reasoning_opaque", "thinking_blocks",
+        "provider_specific_fields", "id", "index", "images", CACHE_CONTROL,
+    }
+)  # fmt: skip
 MOST_MESSAGES = 100_000
 
 
-def clean_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the messages with allow-listed keys only; raises InvalidRequest naming `messages[i]...`."""
+def clean_messages(messages: Sequence[Any], dropped: set[str] | None = None) -> list[dict[str, Any]]:
+    """Return the messages with allow-listed keys only; raises InvalidRequest naming `messages[i]...`.
+
+    What is left out and might be missed is named in `dropped`.
+    """
+    lost = set() if dropped is None else dropped
     if not messages:
         raise InvalidRequest("messages must not be empty", param="messages", code="invalid_value")
     if len(messages) > MOST_MESSAGES:
@@ -39,9 +54,11 @@ def clean_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
         content = _clean_content(message.get("content"), f"{path}.content")
         if isinstance(name := message.get("name"), str):
             clean["name"] = name
+        if not message.keys() <= NOT_NAMED:
+            lost.update(f"messages.{str(key)[:64]}" for key in message.keys() - NOT_NAMED if message[key] is not None)
         match role:
             case "assistant":
-                last_function_id = _take_assistant(message, clean, content, path, position) or last_function_id
+                last_function_id = _take_assistant(message, clean, content, path, position, lost) or last_function_id
             case "function":
                 clean = {"role": "tool", "tool_call_id": last_function_id or f"call_{position}"}
             case "tool":
@@ -54,50 +71,69 @@ def clean_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
             if role != "function":
                 raise InvalidRequest("content is missing", param=f"{path}.content", code="missing_required_parameter")
             content = ""
+        if content and CACHE_CONTROL in message and (mark := cache_mark(message[CACHE_CONTROL])) is not None:
+            content = _marked(content, mark)
         clean["content"] = content
         checked.append(clean)
     return checked
 
 
+def _marked(content: str | list[dict[str, Any]], mark: dict[str, Any]) -> list[dict[str, Any]]:
+    """Put a message's own cache mark where parts have it: on the last one."""
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return [*parts[:-1], {**parts[-1], CACHE_CONTROL: mark}]
+
+
 def _take_assistant(
-    message: dict[str, Any], clean: dict[str, Any], content: Any, path: str, position: int
+    message: dict[str, Any], clean: dict[str, Any], content: Any, path: str, position: int, dropped: set[str]
 ) -> str | None:
     """Copy an assistant's own keys; returns the id given to a legacy function call, if there is one."""
     calls = message.get("tool_calls")
     legacy = message.get("function_call")
     function_id = None
     if calls is not None:
-        clean["tool_calls"] = _clean_calls(calls, f"{path}.tool_calls")
+        if cleaned := _clean_calls(calls, f"{path}.tool_calls", dropped):
+            clean["tool_calls"] = cleaned
     elif isinstance(legacy, dict):
         if not isinstance(legacy.get("name"), str) or not isinstance(legacy.get("arguments", ""), str):
             where = f"{path}.function_call"
             raise InvalidRequest("a function call has a name and arguments, both text", param=where)
         function_id = f"call_{position}"
-        clean["tool_calls"] = _clean_calls([{"id": function_id, "type": "function", "function": legacy}], path)
+        clean["tool_calls"] = _clean_calls([{"id": function_id, "type": "function", "function": legacy}], path, dropped)
+    clean |= clean_state(message, dropped)
     for key in ("refusal", "reasoning_content", "reasoning"):
         if isinstance(message.get(key), str):
             clean[key] = message[key]
-    if content is None and not clean.keys() & {"tool_calls", "refusal"} and message.get("audio") is None:
+    if (
+        content is None
+        and calls is None
+        and not clean.keys() & {"tool_calls", "refusal"}
+        and message.get("audio") is None
+    ):
         raise InvalidRequest("content is missing", param=f"{path}.content", code="missing_required_parameter")
     return function_id
 
 
-def _clean_calls(calls: Any, path: str) -> list[dict[str, Any]]:
+def _clean_calls(calls: Any, path: str, dropped: set[str]) -> list[dict[str, Any]]:
     if not isinstance(calls, list):
         raise InvalidRequest("tool_calls is a list", param=path, code="invalid_type")
-    clean = []
-    for position, call in enumerate(calls):
-        function = call.get("function") if isinstance(call, dict) else None
-        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            where = f"{path}[{position}].function.name"
-            raise InvalidRequest("a tool call needs a function name", param=where, code="invalid_value")
-        arguments = function.get("arguments", "")
-        if not isinstance(arguments, str) or not isinstance(call.get("id", ""), str):
-            where = f"{path}[{position}].function.arguments"
-            raise InvalidRequest("id and arguments are strings", param=where, code="invalid_type")
-        named = {"name": function["name"], "arguments": arguments}
-        clean.append({"id": call.get("id", f"call_{position}"), "type": "function", "function": named})
-    return clean
+    return [_clean_call(call, f"{path}[{position}]", position, dropped) for position, call in enumerate(calls)]
+
+
+def _clean_call(call: Any, path: str, position: int, dropped: set[str]) -> dict[str, Any]:
+    """Check a call of a function, or of a free-form tool."""
+    is_custom = isinstance(call, dict) and call.get("type") == "custom"
+    kind, text_key = ("custom", "input") if is_custom else ("function", "arguments")
+    body = call.get(kind) if isinstance(call, dict) else None
+    if not isinstance(body, dict) or not isinstance(body.get("name"), str):
+        message = f"a tool call needs a {'tool' if is_custom else 'function'} name"
+        raise InvalidRequest(message, param=f"{path}.{kind}.name", code="invalid_value")
+    text = body.get(text_key, "")
+    if not isinstance(text, str) or not isinstance(call.get("id", ""), str):
+        where = f"{path}.{kind}.{text_key}"
+        raise InvalidRequest(f"id and {text_key} are strings", param=where, code="invalid_type")
+    clean = {"id": call.get("id", f"call_{position}"), "type": kind, kind: {"name": body["name"], text_key: text}}
+    return clean | clean_call_state(call, dropped) if len(call) > 3 else clean
 
 
 def _clean_content(content: Any, path: str) -> str | list[dict[str, Any]] | None:
@@ -108,6 +144,10 @@ def _clean_content(content: Any, path: str) -> str | list[dict[str, Any]] | None
     parts = []
     for position, part in enumerate(content):
         kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(kind, str) and kind in THINKING_PARTS:
+            keys = ("type", *THINKING_PARTS[kind])
+            parts.append({key: part[key] for key in keys if key in part})
+            continue
         key = PART_KEYS.get(kind) if isinstance(kind, str) else None
         if key is None:
             known = ", ".join(PART_KEYS)
@@ -118,7 +158,10 @@ def _clean_content(content: Any, path: str) -> str | list[dict[str, Any]] | None
             raise InvalidRequest(f"{key} is missing or of the wrong type", param=f"{path}[{position}].{key}")
         if isinstance(value, dict) and kind == "image_url":
             check_image_url(value.get("url"), f"{path}[{position}].image_url.url")
-        parts.append({"type": kind, key: value})
+        clean = {"type": kind, key: value}
+        if CACHE_CONTROL in part and (mark := cache_mark(part[CACHE_CONTROL])) is not None:
+            clean[CACHE_CONTROL] = mark
+        parts.append(clean)
     return parts
 
 

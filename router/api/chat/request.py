@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from router.api.chat.messages import clean_messages
 from router.errors import InvalidRequest
+from router.providers.state import CACHE_CONTROL, cache_mark
 from router.types import Effort
 
 Unit = Annotated[float, Meta(ge=0, le=1)]
@@ -76,6 +77,7 @@ class ChatRequest(msgspec.Struct):
     prompt_cache_retention: str | None = None
 
     ignored: list[str] = []
+    dropped: list[str] = []
 
 
 PASSED = (
@@ -105,7 +107,7 @@ PASSED = (
 )
 FUNCTION_KEYS = ("name", "description", "parameters", "strict")
 STEERING = frozenset({"api_base", "api_key", "base_url", "extra_headers", "extra_body", "model_list"})
-KNOWN = frozenset(ChatRequest.__struct_fields__) - {"ignored"}
+KNOWN = frozenset(ChatRequest.__struct_fields__) - {"ignored", "dropped"}
 DEEPEST = 200
 TOO_DEEP = "the body is nested too deeply"
 _decode = msgspec.json.Decoder().decode
@@ -160,7 +162,9 @@ def chat_of(decoded: dict[str, Any], *, strict: bool) -> ChatRequest:
     request = convert({name: value for name, value in decoded.items() if name in KNOWN}, ChatRequest)
     request.ignored = ignored
     _translate_functions(request)
-    request.messages = clean_messages(request.messages)
+    lost: set[str] = set()
+    request.messages = clean_messages(request.messages, lost)
+    request.dropped = sorted(lost)
     _check_together(request)
     return request
 
@@ -209,6 +213,8 @@ def _clean_tool(tool: dict[str, Any], path: str) -> dict[str, Any]:
     kind = tool.get("type")
     if not isinstance(kind, str):
         raise InvalidRequest("a tool needs a type", param=f"{path}.type", code="missing_required_parameter")
+    if kind == "custom" and not (isinstance(body := tool.get(kind), dict) and isinstance(body.get("name"), str)):
+        raise InvalidRequest("a tool needs a name", param=f"{path}.custom.name", code="missing_required_parameter")
     if kind != "function":
         return {key: value for key, value in tool.items() if key not in STEERING}
     function = tool.get("function")
@@ -218,7 +224,10 @@ def _clean_tool(tool: dict[str, Any], path: str) -> dict[str, Any]:
         )
     if not isinstance(function.get("parameters"), (dict, type(None))):
         raise InvalidRequest("parameters is a JSON schema", param=f"{path}.function.parameters", code="invalid_type")
-    return {"type": kind, "function": {key: function[key] for key in FUNCTION_KEYS if key in function}}
+    clean = {"type": kind, "function": {key: function[key] for key in FUNCTION_KEYS if key in function}}
+    if (mark := cache_mark(tool.get(CACHE_CONTROL) or function.get(CACHE_CONTROL))) is not None:
+        clean[CACHE_CONTROL] = mark
+    return clean
 
 
 def _check_response_format(wanted: dict[str, Any]) -> None:

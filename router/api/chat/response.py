@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from router.providers.base import Choice, Delta
+from router.providers.state import EXTRA_CONTENT
 from router.types import Usage
 
 SSE_DONE = b"data: [DONE]\n\n"
@@ -26,6 +27,10 @@ class WireMessage(msgspec.Struct):
     reasoning: str | UnsetType = UNSET
     tool_calls: list[dict[str, Any]] | UnsetType = UNSET
     function_call: dict[str, Any] | UnsetType = UNSET
+    thinking_blocks: list[dict[str, Any]] | UnsetType = UNSET
+    reasoning_details: list[Any] | UnsetType = UNSET
+    extra_content: dict[str, Any] | UnsetType = UNSET
+    reasoning_opaque: str | UnsetType = UNSET
 
 
 class ChatChoice(msgspec.Struct):
@@ -47,6 +52,10 @@ class WireDelta(msgspec.Struct, omit_defaults=True):
     reasoning: str | None = None
     tool_calls: list[dict[str, Any]] | None = None
     function_call: dict[str, Any] | None = None
+    thinking_blocks: list[dict[str, Any]] | None = None
+    reasoning_details: list[Any] | None = None
+    extra_content: dict[str, Any] | None = None
+    reasoning_opaque: str | None = None
 
 
 class WireChunkChoice(msgspec.Struct):
@@ -111,6 +120,10 @@ def wire_choice(choice: Choice, *, legacy_functions: bool) -> ChatChoice:
     message = WireMessage(choice.content, choice.refusal)
     if choice.reasoning:
         message.reasoning_content = message.reasoning = choice.reasoning
+    if choice.thinking_blocks:
+        message.thinking_blocks = choice.thinking_blocks
+    for key, value in (choice.state or {}).items():
+        setattr(message, key, value)
     finish_reason = choice.finish_reason
     if choice.tool_calls:
         calls = [whole_call(call, f"call_{place}") for place, call in enumerate(choice.tool_calls)]
@@ -127,6 +140,11 @@ def wire_delta(delta: Delta, *, legacy_functions: bool) -> WireDelta:
     written = WireDelta(content=delta.content, refusal=delta.refusal)
     if delta.reasoning:
         written.reasoning_content = written.reasoning = delta.reasoning
+    if delta.thinking_blocks:
+        written.thinking_blocks = delta.thinking_blocks
+    if delta.state:
+        for key, value in delta.state.items():
+            setattr(written, key, value)
     if delta.tool_calls:
         if not legacy_functions:
             written.tool_calls = delta.tool_calls
@@ -141,7 +159,8 @@ def whole_call(call: dict[str, Any], otherwise_id: str) -> dict[str, Any]:
         return call
     function = call.get("function") or {}
     named = {"name": function.get("name") or "", "arguments": function.get("arguments") or ""}
-    return {"id": call.get("id") or otherwise_id, "type": "function", "function": named}
+    whole = {"id": call.get("id") or otherwise_id, "type": "function", "function": named}
+    return {**whole, EXTRA_CONTENT: call[EXTRA_CONTENT]} if EXTRA_CONTENT in call else whole
 
 
 def wire_logprobs(logprobs: dict[str, Any] | None) -> dict[str, Any] | None:

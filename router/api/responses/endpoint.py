@@ -72,15 +72,14 @@ class ResponseReply(OpenAIReply):
     async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
         """Check the body and find what it refers to; raises RequestError or Unavailable."""
         self._request = request = parse_responses(body, strict=self._strict)
-        self._output = Output(self._request_id, self._events.emit, free_text=request.custom_names)
         self._response = response_to(request, f"resp_{self._request_id}", self._created)
         self._key_id = caller.key_id
         given = input_items(request.input)
         self._items = await self._store.resolve_references(given, caller.key_id)
-        messages = messages_of(self._items)
+        messages = messages_of(self._items, dropped=request.dropped)
         if request.previous_response_id is not None:
             earlier = await self._store.conversation(request.previous_response_id, caller.key_id)
-            messages = [*messages_of(earlier), *messages]
+            messages = [*messages_of(earlier, dropped=request.dropped), *messages]
         if request.instructions is not None:
             messages.insert(0, {"role": "system", "content": request.instructions})
         if request.store:
@@ -106,7 +105,7 @@ class ResponseReply(OpenAIReply):
     async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write a settled answer as one body."""
         [choice, *_] = answer.choices
-        self._output = Output(self._request_id, free_text=self._request.custom_names)
+        self._output = Output(self._request_id)
         self._output.add_whole(choice)
         await self._complete(exchange, answer, choice.finish_reason)
         return encode_body(self._response)
@@ -155,8 +154,7 @@ class ResponseReply(OpenAIReply):
             response.incomplete_details = {"reason": INCOMPLETE[finish_reason]}
         response.service_tier = answer.service_tier or DEFAULT_SERVICE
         response.usage = usage_body(exchange.calls.usage)
-        explanation = exchange.explanation(answer, self._request.ignored)
-        response.x_tierwise = explanation | {"dropped": [*explanation["dropped"], *self._request.left_out]}
+        response.x_tierwise = exchange.explanation(answer, self._request.ignored, self._request.dropped)
         if response.store:
             await self._keep(response, response.x_tierwise)
 

@@ -2,10 +2,7 @@
 
 from typing import Any, Protocol
 
-import msgspec
-
 from router.api.chat.response import encode_body
-from router.api.responses.request import FREE_TEXT
 from router.api.responses.response import (
     CustomCallItem,
     FunctionCallItem,
@@ -58,10 +55,12 @@ class Thinking:
         self._pieces.append(text)
         self._emit("response.reasoning_summary_text.delta", **self._at, delta=text)
 
-    def close(self, status: str) -> None:
-        """End the item."""
+    def close(self, status: str, sealed: str | None = None) -> None:
+        """End the item; `sealed` is what its provider wants back with it."""
         part = SummaryText("".join(self._pieces))
         self._item.summary, self._item.status = [part], status
+        if sealed is not None:
+            self._item.encrypted_content = sealed
         self._emit("response.reasoning_summary_text.done", **self._at, text=part.text)
         self._emit("response.reasoning_summary_part.done", **self._at, part=part)
         self._emit("response.output_item.done", output_index=self._at["output_index"], item=self._item)
@@ -128,55 +127,29 @@ class Saying:
 
 
 class Calling:
-    """A function call whose arguments grow."""
+    """A call of a function, or of a free-form tool, whose text grows."""
 
-    def __init__(self, item: FunctionCallItem, output_index: int, emit: Emit) -> None:
+    def __init__(self, item: FunctionCallItem | CustomCallItem, output_index: int, emit: Emit) -> None:
         self._item = item
         self._emit = emit
         self._at = {"item_id": item.id, "output_index": output_index}
         self._pieces: list[str] = []
+        self._kind = "function_call_arguments" if isinstance(item, FunctionCallItem) else "custom_tool_call_input"
 
-    def add(self, arguments: str) -> None:
-        """Add a piece of the arguments."""
-        self._pieces.append(arguments)
-        self._emit("response.function_call_arguments.delta", **self._at, delta=arguments)
-
-    def close(self, status: str) -> None:
-        """End the item."""
-        item = self._item
-        item.arguments, item.status = "".join(self._pieces), status
-        named = {"name": item.name, "arguments": item.arguments}
-        self._emit("response.function_call_arguments.done", **self._at, **named)
-        self._emit("response.output_item.done", output_index=self._at["output_index"], item=item)
-
-
-class FreeCalling:
-    """A call of a tool with free text: its input is known once the arguments of its function are complete."""
-
-    def __init__(self, item: CustomCallItem, output_index: int, emit: Emit) -> None:
-        self._item = item
-        self._emit = emit
-        self._at = {"item_id": item.id, "output_index": output_index}
-        self._pieces: list[str] = []
-
-    def add(self, arguments: str) -> None:
-        """Add a piece of the arguments."""
-        self._pieces.append(arguments)
+    def add(self, text: str) -> None:
+        """Add a piece of the arguments, or of the input."""
+        self._pieces.append(text)
+        self._emit(f"response.{self._kind}.delta", **self._at, delta=text)
 
     def close(self, status: str) -> None:
         """End the item."""
-        item = self._item
-        item.input, item.status = _free_text("".join(self._pieces)), status
-        self._emit("response.custom_tool_call_input.delta", **self._at, delta=item.input)
-        self._emit("response.custom_tool_call_input.done", **self._at, input=item.input)
+        item, text = self._item, "".join(self._pieces)
+        item.status = status
+        if isinstance(item, FunctionCallItem):
+            item.arguments = text
+            said = {"name": item.name, "arguments": text}
+        else:
+            item.input = text
+            said = {"input": text}
+        self._emit(f"response.{self._kind}.done", **self._at, **said)
         self._emit("response.output_item.done", output_index=self._at["output_index"], item=item)
-
-
-def _free_text(arguments: str) -> str:
-    """The text in a function's arguments; where there is none, the arguments are the text."""
-    try:
-        decoded = msgspec.json.decode(arguments)
-    except (msgspec.MsgspecError, RecursionError):
-        return arguments
-    text = decoded.get(FREE_TEXT) if isinstance(decoded, dict) else decoded
-    return text if isinstance(text, str) else arguments

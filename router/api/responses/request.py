@@ -9,22 +9,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from router.api.chat.request import (
-    FUNCTION_KEYS,
-    LOGGED_TEXT,
-    Limit,
-    Unit,
-    convert,
-    find_unknown_keys,
-    parse_object,
-    require_keys,
-)
+from router.api.chat.request import LOGGED_TEXT, Limit, Unit, convert, find_unknown_keys, parse_object, require_keys
 from router.errors import InvalidRequest
 from router.types import Effort
 
 LOGPROBS = "message.output_text.logprobs"
-RUN_BY_CLIENTS = ("function", "custom")
-FREE_TEXT = "input"  # the one parameter of a function that stands for a tool with free text
+SEALED_THINKING = "reasoning.encrypted_content"
+OWN_TOOLS = ("function", "custom")  # that the client runs; all others would have to be run here
 REFUSED = ("conversation", "prompt", "moderation")
 PASSED = (
     "temperature",
@@ -96,15 +87,10 @@ class ResponsesRequest(msgspec.Struct):
     moderation: Any = None
 
     ignored: list[str] = []
-    left_out: list[str] = []  # tools that are run nowhere here
-
-    @property
-    def custom_names(self) -> frozenset[str]:
-        """The tools that take free text."""
-        return frozenset(tool["name"] for tool in self.tools or () if tool["type"] == "custom")
+    dropped: list[str] = []
 
 
-KNOWN = frozenset(ResponsesRequest.__struct_fields__) - {"ignored", "left_out"}
+KNOWN = frozenset(ResponsesRequest.__struct_fields__) - {"ignored", "dropped"}
 
 
 def parse_responses(body: bytes, *, strict: bool) -> ResponsesRequest:
@@ -122,7 +108,9 @@ def parse_responses(body: bytes, *, strict: bool) -> ResponsesRequest:
     request = convert({name: value for name, value in decoded.items() if name in KNOWN}, ResponsesRequest)
     request.ignored = ignored
     _note_ignored(request)
-    _take_tools(request)
+    for position, tool in enumerate(request.tools or ()):
+        _check_tool(tool, f"tools[{position}]")
+    _leave_out_hosted(request)
     if request.text is not None and request.text.format is not None:
         _check_format(request.text.format)
     _check_tool_choice(request)
@@ -158,66 +146,57 @@ def _tool_params(tools: list[dict[str, Any]], choice: str | dict[str, Any] | Non
     """Flat tools as nested ones; a list of allowed tools becomes the list of tools."""
     wanted: Any
     match choice:
-        case {"type": "function" | "custom", "name": name}:
-            wanted = {"type": "function", "function": {"name": name}}
+        case {"type": "function" | "custom" as kind, "name": name}:
+            wanted = {"type": kind, kind: {"name": name}}
         case {"type": "allowed_tools", "tools": [*allowed], **rest}:
             names = {tool.get("name") for tool in allowed}
             tools, wanted = [tool for tool in tools if tool["name"] in names], rest.get("mode", "auto")
         case _:
             wanted = choice
-    params: dict[str, Any] = {"tools": [{"type": "function", "function": _function(tool)} for tool in tools]}
+    params: dict[str, Any] = {"tools": [_nested(tool) for tool in tools]}
     return params if wanted is None else params | {"tool_choice": wanted}
 
 
-def _function(tool: dict[str, Any]) -> dict[str, Any]:
-    """A tool as a function; one that takes free text is a function of one text, which any model can call."""
-    if tool["type"] == "function":
-        return {key: tool[key] for key in FUNCTION_KEYS if tool.get(key) is not None}
-    described = [text for text in (tool.get("description"), _grammar(tool.get("format"))) if isinstance(text, str)]
-    text = {"type": "string", "description": "the tool's whole input, as free text"}
-    schema = {"type": "object", "properties": {FREE_TEXT: text}, "required": [FREE_TEXT]}
-    return {"name": tool["name"], "description": "\n\n".join(described), "parameters": schema}
+def _nested(tool: dict[str, Any]) -> dict[str, Any]:
+    """Write a tool as chat completions do."""
+    if tool["type"] == "custom":
+        custom = {key: tool[key] for key in ("name", "description") if tool.get(key) is not None}
+        match tool.get("format"):
+            case {"type": "grammar", **grammar}:
+                named = {key: grammar[key] for key in ("syntax", "definition") if key in grammar}
+                custom["format"] = {"type": "grammar", "grammar": named}
+            case {"type": "text"}:
+                custom["format"] = {"type": "text"}
+        return {"type": "custom", "custom": custom}
+    keys = ("name", "description", "parameters", "strict")
+    return {"type": "function", "function": {key: tool[key] for key in keys if tool.get(key) is not None}}
 
 
-def _grammar(wanted: Any) -> str | None:
-    match wanted:
-        case {"type": "grammar", "definition": str(definition), **rest}:
-            return f"The input keeps to this grammar ({rest.get('syntax', 'lark')}):\n{definition}"
-    return None
+def _leave_out_hosted(request: ResponsesRequest) -> None:
+    """Leave out tools that a service would have to run itself, and name them."""
+    hosted = [tool["type"] for tool in request.tools or () if tool["type"] not in OWN_TOOLS]
+    if hosted:
+        request.dropped += [f"tools.{kind[:64]}" for kind in dict.fromkeys(hosted)]
+        request.tools = [tool for tool in request.tools or () if tool["type"] in OWN_TOOLS] or None
 
 
 def _note_ignored(request: ResponsesRequest) -> None:
     """Note what is accepted and has no effect here."""
     if request.truncation == "auto":
         request.ignored.append("truncation")
-    request.ignored += [f"include.{name[:64]}" for name in request.include or () if name != LOGPROBS]
-
-
-def _take_tools(request: ResponsesRequest) -> None:
-    """Keep the tools that the client runs; those that OpenAI's servers run are left out and named."""
-    if request.tools is None:
-        return
-    kept = []
-    for position, tool in enumerate(request.tools):
-        path, kind = f"tools[{position}]", tool.get("type")
-        if not isinstance(kind, str):
-            raise InvalidRequest("a tool needs a type", param=f"{path}.type", code="missing_required_parameter")
-        if kind not in RUN_BY_CLIENTS:
-            request.left_out.append(f"{path} ({kind[:64]})")
-            continue
-        _check_tool(tool, path)
-        kept.append(tool)
-    request.tools = kept
-    match request.tool_choice:
-        case {"type": str(kind)} if kind not in (*RUN_BY_CLIENTS, "allowed_tools"):
-            request.tool_choice = None
-        case "required" if not kept and request.left_out:
-            request.tool_choice = None
+    request.ignored += [
+        f"include.{name[:64]}" for name in request.include or () if name not in (LOGPROBS, SEALED_THINKING)
+    ]
 
 
 def _check_tool(tool: dict[str, Any], path: str) -> None:
+    kind = tool.get("type")
+    if not isinstance(kind, str):
+        raise InvalidRequest("a tool needs a type", param=f"{path}.type", code="missing_required_parameter")
+    if kind not in OWN_TOOLS:
+        return
     if not isinstance(tool.get("name"), str) or not tool["name"]:
-        raise InvalidRequest("a function needs a name", param=f"{path}.name", code="missing_required_parameter")
+        raise InvalidRequest(f"a {kind} tool needs a name", param=f"{path}.name", code="missing_required_parameter")
     if not isinstance(tool.get("parameters"), (dict, type(None))):
         raise InvalidRequest("parameters is a JSON schema", param=f"{path}.parameters", code="invalid_type")
 
@@ -234,7 +213,7 @@ def _check_tool_choice(request: ResponsesRequest) -> None:
             if rest.get("mode", "auto") not in ("auto", "required"):
                 raise InvalidRequest("mode is auto or required", param="tool_choice.mode", code="invalid_value")
         case _:
-            message = "tool_choice is none, auto, required, a function or a list of allowed tools"
+            message = "tool_choice is none, auto, required, a function, a custom tool or a list of allowed tools"
             raise InvalidRequest(message, param="tool_choice", code="invalid_value")
     if not request.tools:
         raise InvalidRequest("tool_choice needs tools", param="tool_choice", code="invalid_value")

@@ -10,7 +10,6 @@ from router.types import Usage
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 DEFAULT_SERVICE = "default"
-NO_FUNCTION = {"parameters": None, "strict": None, "description": None}
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -69,7 +68,7 @@ class FunctionCallItem(msgspec.Struct):
 
 
 class CustomCallItem(msgspec.Struct):
-    """A tool the client is asked to call with free text."""
+    """A free-form tool the client is asked to call."""
 
     id: str
     status: str
@@ -149,11 +148,18 @@ def response_to(request: ResponsesRequest, response_id: str, created: int) -> Re
         temperature=1.0 if request.temperature is None else request.temperature,
         text={"format": {"type": "text"}} | (msgspec.to_builtins(text) if text else {}),
         tool_choice=request.tool_choice if request.tool_choice is not None else "auto",
-        tools=[{**(NO_FUNCTION if tool["type"] == "function" else {}), **tool} for tool in request.tools or ()],
+        tools=[_shown(tool) for tool in request.tools or ()],
         top_logprobs=request.top_logprobs or 0,
         top_p=1.0 if request.top_p is None else request.top_p,
         user=UNSET if request.user is None else request.user,
     )
+
+
+def _shown(tool: dict[str, Any]) -> dict[str, Any]:
+    """A tool with the keys that clients rely on."""
+    if tool["type"] == "custom":
+        return {key: tool[key] for key in ("type", "name", "description", "format") if tool.get(key) is not None}
+    return {"parameters": None, "strict": None, "description": None, **tool}
 
 
 def status_of(finish_reason: str) -> Status:

@@ -4,7 +4,7 @@ litellm's own levels are not relied upon: its "high" is 4096 tokens, and its "mi
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from router.providers.base import ProviderRequest
@@ -15,6 +15,7 @@ from router.providers.thinking import (
     output_limit,
     thinking_budget,
 )
+from router.providers.thinking_blocks import KEY as THINKING_BLOCKS
 
 CLAUDE_VISIBLE_TOKENS = 16_384  # room for the answer where nobody set a limit: Anthropic insists on one
 GEMINI_BUDGETS = {"pro": (128, 32_768), "flash-lite": (512, 24_576), "flash": (0, 24_576)}  # lowest, highest
@@ -29,11 +30,13 @@ def claude_version(model: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2] or 0)) if match else None
 
 
-def thinking_arguments(request: ProviderRequest, supported: Collection[str]) -> dict[str, Any]:
-    """Return the arguments that ask for thinking and bound the output."""
+def thinking_arguments(
+    request: ProviderRequest, supported: Collection[str], messages: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Return the arguments that ask for thinking and bound the output; `messages` as they go out."""
     model = request.target.model
     if (version := claude_version(model)) is not None:
-        return _claude(request, version)
+        return _claude(request, version, messages)
     if (match := _GEMINI.search(model)) is not None:
         return _gemini(request, int(match[1]), match[3] or "flash")
     budget = thinking_budget(request)
@@ -43,8 +46,10 @@ def thinking_arguments(request: ProviderRequest, supported: Collection[str]) -> 
     return arguments
 
 
-def _claude(request: ProviderRequest, version: tuple[int, int]) -> dict[str, Any]:
-    budget = thinking_budget(request) if _may_think(request, version) else 0
+def _claude(
+    request: ProviderRequest, version: tuple[int, int], messages: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    budget = thinking_budget(request) if _may_think(request, version, messages) else 0
     limit = output_limit(request, budget)
     if not budget:
         return _limit(limit)
@@ -60,12 +65,24 @@ def _claude(request: ProviderRequest, version: tuple[int, int]) -> dict[str, Any
     return {"thinking": {"type": "enabled", "budget_tokens": budget}, **_limit(limit)}
 
 
-def _may_think(request: ProviderRequest, version: tuple[int, int]) -> bool:
-    """Tell whether it may think: not an old one, with a demanded tool, or after a call whose thinking we lack."""
+def _may_think(request: ProviderRequest, version: tuple[int, int], messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether it may think: not an old one, nor with a demanded tool, nor amid calls whose thinking we lack."""
     choice = request.params.get("tool_choice")
     is_demanded = choice == "required" or isinstance(choice, dict)
-    has_called = any(message.get("tool_calls") for message in request.messages)
-    return version >= (3, 7) and not is_demanded and not has_called
+    return version >= (3, 7) and not is_demanded and not _lacks_thinking(messages)
+
+
+def _lacks_thinking(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the results of calls are waiting whose turn does not begin with the thinking that led to them."""
+    for message in reversed(messages):
+        match message["role"]:
+            case "tool":
+                continue
+            case "assistant":
+                return bool(message.get("tool_calls")) and not message.get(THINKING_BLOCKS)
+            case _:
+                return False
+    return False
 
 
 def _limit_with_budget(request: ProviderRequest, budget: int) -> int:

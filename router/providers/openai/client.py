@@ -15,22 +15,25 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from router.errors import ProviderError, ProviderRefused, ProviderTimeout, ProviderUnreachable
+from router.errors import Cause, ProviderError, ProviderTimeout, ProviderUnreachable
 from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
-from router.providers.openai import wire
+from router.providers.custom_tools import complete_with_functions, needs_functions, stream_with_functions
 from router.providers.openai.addresses import bases_of, call_at
+from router.providers.openai.answer import AnswerReader
 from router.providers.openai.backends import address_of, speaks_openai
-from router.providers.openai.body import body_of, is_for_good, unknown_parameter
-from router.providers.openai.sse import EventLines, EventTooLong
-from router.providers.openai.stream import ChunkReader, error_of_chunk
-from router.providers.openai.thinking_tags import ThinkingTags
+from router.providers.openai.body import body_of
+from router.providers.openai.lessons import NOTHING_LEARNT, Lessons
+from router.providers.openai.sse import DONE, EventLines, EventTooLong
+from router.providers.openai.stream import ChunkReader
+from router.providers.openai.tool_calls import asked_of
 from router.providers.proxies import proxy_for
 from router.providers.refusals import error_of
-from router.providers.usage import normalise
 
 CONNECT_SECONDS = 10.0
 PING_SECONDS = 10.0
-MOST_RETRIES = 3  # of refused parameters, each left out for good
+MOST_RETRIES = 4  # after refusals that teach something
+GRACE_SECONDS = 1.0  # after the end and the usage: for [DONE]
+LONG_GRACE_SECONDS = 5.0  # after the end: for the usage, or other choices
 NO_SUCH_PLACE = (404, 405)
 DRAIN_SECONDS = 0.25  # after [DONE]: the connection is fit for the next request once its last bytes are read
 
@@ -39,7 +42,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Endpoint:
-    """What is known of one target: where it is, how it is addressed, what it was found to refuse.
+    """What is known of one target: where it is, how it is addressed, what its refusals taught.
 
     `elsewhere` is the other address where it may be, while its configured one does not tell.
     """
@@ -52,7 +55,8 @@ class Endpoint:
     timeout: aiohttp.ClientTimeout
     secret: str | None
     splits_thinking: bool
-    refused: frozenset[str] = frozenset()
+    opens_in_prompt: bool = False  # thinking whose opening tag its template writes into the prompt
+    lessons: Lessons = NOTHING_LEARNT
     chat: URL = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,49 +84,47 @@ class OpenAICompatible:
 
     async def complete(self, request: ProviderRequest) -> Completion:
         """Return the whole answer; raises ProviderError."""
+        if needs_functions(request):
+            return await complete_with_functions(self, request)
         endpoint = self._endpoint(request.target)
         async with self._send(endpoint, request, stream=False) as (response, dropped):
             body = await response.read()
-        try:
-            answer = wire.decode(body)
-        except msgspec.MsgspecError as error:
-            raise ProviderError(f"{request.target.name} sent no valid answer") from error
-        if answer.error is not None and not answer.choices:
-            raise error_of_chunk(request.target.name, answer.error, endpoint.secret)
-        choices = [wire.choice_of(choice) for choice in answer.choices or ()]
-        for choice in choices if endpoint.splits_thinking else ():
-            if choice.content and not choice.reasoning:
-                tags = ThinkingTags()
-                parts = [tags.split(choice.content), tags.end()]
-                choice.content = "".join(visible for visible, _ in parts)
-                choice.reasoning = "".join(thought for _, thought in parts) or None
-        metered = normalise(answer.usage)
-        name = request.target.name
-        return Completion(choices, metered, name, answer.service_tier, answer.system_fingerprint, dropped)
+            asked = asked_of(request.params, request.messages)
+            name, secret = request.target.name, endpoint.secret
+            return AnswerReader(name, secret, dropped, endpoint.splits_thinking, asked, response.charset).read(body)
 
-    async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
+    def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
         """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
+        return stream_with_functions(self, request) if needs_functions(request) else self._stream(request)
+
+    async def _stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
         endpoint = self._endpoint(request.target)
         async with self._send(endpoint, request, stream=True) as (response, dropped):
             reader = ChunkReader(
-                request.target.name, endpoint.secret, dropped, splits_thinking=endpoint.splits_thinking
+                request.target.name,
+                endpoint.secret,
+                dropped,
+                splits_thinking=endpoint.splits_thinking,
+                opens_in_prompt=endpoint.opens_in_prompt,
+                asked=asked_of(request.params, request.messages),
+                charset=response.charset,
             )
             lines, content, is_done = EventLines(), response.content, False
-            if response.content_type == "application/json":  # it does not stream: its whole answer is one chunk
-                for delta in reader.read(await response.read()):
-                    yield delta
-            while not is_done and (received := await content.readany()):
+            patience = EndPatience(reader, request.params.get("n") or 1)
+            while not is_done and (received := await patience.receive(content)):
                 for event in lines.feed(received):
-                    if event == b"[DONE]":
+                    if event == DONE:
                         is_done = True
                         break
                     for delta in reader.read(event):
                         yield delta
             for event in lines.end() if not is_done else ():
-                for delta in reader.read(event) if event != b"[DONE]" else ():
+                is_done = is_done or event == DONE
+                for delta in reader.read(event) if not is_done else ():
                     yield delta
-            for delta in reader.end():
+            for delta in reader.end(is_done=is_done):
                 yield delta
+            endpoint.opens_in_prompt = reader.opens_in_prompt
             if is_done and not content.at_eof():
                 await _drain(content)
 
@@ -221,11 +223,17 @@ class OpenAICompatible:
     ) -> AsyncGenerator[tuple[aiohttp.ClientResponse, list[str]]]:
         """Send a request and give its successful response; the connection is closed unless it was read to its end."""
         session = self._session_now()
-        refused = endpoint.refused
+        heeded = known = endpoint.lessons
         has_moved = False
         with _translate_failures(endpoint):
             for attempt in range(MOST_RETRIES + 1):
-                body, dropped = body_of(request, stream=stream, refused=refused)
+                body, dropped = body_of(
+                    request,
+                    stream=stream,
+                    refused=heeded.refused,
+                    wanted=heeded.wanted,
+                    most_tokens=heeded.most_tokens,
+                )
                 response = await session.post(
                     endpoint.chat,
                     data=_encode(body),
@@ -236,6 +244,8 @@ class OpenAICompatible:
                 )
                 try:
                     if response.status == 200:
+                        if attempt:
+                            endpoint.lessons |= known
                         yield response, dropped
                         return
                     body_of_refusal = await response.read()
@@ -247,13 +257,38 @@ class OpenAICompatible:
                         raise error
                     has_moved = True
                     continue
-                may_retry = isinstance(error, ProviderRefused) and attempt < MOST_RETRIES
-                culprit = unknown_parameter(error.message, error.param, body.keys()) if may_retry else None
-                if culprit is None or culprit in refused:
+                learnt = heeded.after(error, body) if attempt < MOST_RETRIES else None
+                if learnt is None:
                     raise error
-                refused = refused | {culprit}
-                if is_for_good(error.message):
-                    endpoint.refused |= {culprit}
+                heeded, for_good = learnt
+                known |= for_good
+
+
+class EndPatience:
+    """Waits for more of a stream: for as long as the answer is not complete, and a moment longer.
+
+    Some servers leave the connection open after the end, or break it off there. Comments are no sign of more to come.
+    """
+
+    def __init__(self, reader: ChunkReader, wanted: int) -> None:
+        self._reader = reader
+        self._wanted = wanted
+        self._until: float | None = None
+
+    async def receive(self, content: aiohttp.StreamReader) -> bytes:
+        """Return the next bytes; none at the end."""
+        reader = self._reader
+        if not reader.is_complete:
+            self._until = None
+            return await content.readany()
+        now = asyncio.get_running_loop().time()
+        grace = GRACE_SECONDS if reader.has_usage and reader.ended >= self._wanted else LONG_GRACE_SECONDS
+        self._until = now + grace if self._until is None else min(self._until, now + grace)
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await content.readany()
+        except (TimeoutError, aiohttp.ClientError):
+            return b""
 
 
 async def _drain(content: aiohttp.StreamReader) -> None:
@@ -266,7 +301,8 @@ async def _drain(content: aiohttp.StreamReader) -> None:
 
 def _refusal(endpoint: Endpoint, status: int, body: bytes, headers: Mapping[str, str]) -> ProviderError:
     if status < 400:
-        return ProviderError(f"{endpoint.target.name} answered with status {status}", provider_status=status)
+        message = f"{endpoint.target.name} answered with status {status}"
+        return ProviderError(message, provider_status=status, cause=Cause.NONSENSE)
     return error_of(endpoint.target.name, status, body, headers, endpoint.secret)
 
 
@@ -282,10 +318,12 @@ def _translate_failures(endpoint: Endpoint) -> Iterator[None]:
         aiohttp.ConnectionTimeoutError,
         aiohttp.InvalidURL,
     ) as error:
-        raise ProviderUnreachable(f"{name} could not be reached") from error
+        timed_out = isinstance(error, aiohttp.ConnectionTimeoutError)
+        cause = Cause.TIMEOUT_CONNECT if timed_out else Cause.UNREACHABLE
+        raise ProviderUnreachable(f"{name} could not be reached", cause=cause) from error
     except TimeoutError as error:
-        raise ProviderTimeout(f"{name} did not answer in time") from error
+        raise ProviderTimeout(f"{name} did not answer in time", cause=Cause.TIMEOUT_TOTAL) from error
     except EventTooLong as error:
-        raise ProviderError(f"{name} sent a broken stream") from error
+        raise ProviderError(f"{name} sent a broken stream", provider_status=200, cause=Cause.NONSENSE) from error
     except aiohttp.ClientError as error:
-        raise ProviderError(f"{name} broke off its answer") from error
+        raise ProviderError(f"{name} broke off its answer", cause=Cause.BROKEN_OFF) from error

@@ -71,7 +71,7 @@ def ending_of(reason: str | None, *, has_calls: bool, names_tool: bool = False) 
 
     `tool_calls` and calls belong together. `stop` beside calls stays where the client named the tool, as at OpenAI.
     """
-    ending = ENDINGS.get(_spelt(reason), STOP) if reason and reason != STOP else STOP
+    ending = reason if reason in _WEIGHT else ENDINGS.get(_spelt(reason), STOP)
     if ending == TOOL_CALLS or (ending == STOP and has_calls):
         keeps_stop = names_tool and (not reason or reason == STOP)
         return TOOL_CALLS if has_calls and not keeps_stop else STOP
@@ -88,6 +88,8 @@ def heavier(one: str | None, other: str) -> str:
 
 def is_failure(reason: str, *, has_said: bool) -> bool:
     """Tell whether a finish reason means that the provider failed."""
+    if reason in _WEIGHT:
+        return False
     spelt = _spelt(reason)
     return spelt in FAILURES or (not has_said and spelt in EMPTY_HANDED)
 

@@ -56,7 +56,10 @@ class EventLines:
             raise EventTooLong
         events: list[bytes] = []
         for line in lines:
-            self._take(line, events)
+            if not self._open and line.startswith(b"data: {") and line.endswith(b"}"):
+                events.append(line[6:])
+            elif line or self._open:
+                self._take(line, events)
         return events
 
     def end(self) -> list[bytes]:

@@ -1,8 +1,16 @@
-"""Thinking that a local model writes into its answer, between <think> and </think> at the very start."""
+"""Thinking that a local model writes into its answer, between <think> and </think> at the very start.
 
+Some templates write the opening tag into the prompt, so that only the closing one comes back: decision 18.
+"""
+
+import re
 from enum import Enum, auto
 
+LONE_CLOSING = "</think>"
 CLOSINGS = {"<think>": "</think>", "<thinking>": "</thinking>"}
+
+
+_LONE_CLOSING = re.compile(r"(?<!`)</think(?:ing)?>[ \t]*\n")
 
 
 class _At(Enum):
@@ -15,10 +23,12 @@ class _At(Enum):
 class ThinkingTags:
     """Takes one choice's content piece by piece and says which of it is thinking."""
 
-    __slots__ = ("_at", "_closing", "_has_thought", "_held", "is_decided")
+    __slots__ = ("_at", "_closing", "_has_thought", "_held", "_opens_in_prompt", "_thoughts", "is_decided")
 
-    def __init__(self) -> None:
+    def __init__(self, *, opens_in_prompt: bool = False) -> None:
         self._at = _At.START
+        self._opens_in_prompt = opens_in_prompt
+        self._thoughts: list[str] = []  # that nobody announced: without a closing tag they are the answer
         self._held = ""
         self._closing = ""
         self._has_thought = False
@@ -30,8 +40,14 @@ class ThinkingTags:
             return content, ""
         self._held += content
         if self._at is _At.START and not self._take_opening_tag():
-            return ("", "") if self._may_open() else (self._release(), "")
+            if self._may_open():
+                return "", ""
+            if not self._opens_in_prompt:
+                return self._release(), ""
+            self._at, self._closing = _At.THINKING, LONE_CLOSING
         thought = self._take_thinking() if self._at is _At.THINKING else ""
+        if self._opens_in_prompt and self._at is _At.THINKING:
+            self._thoughts.append(thought)
         if self._at is _At.AFTERWARDS:
             self._held = self._held.lstrip()
             if self._held:
@@ -41,7 +57,9 @@ class ThinkingTags:
     def end(self) -> tuple[str, str]:
         """Return what is still held back at the end of the answer."""
         was, held = self._at, self._release()
-        return ("", held) if was is _At.THINKING else (held if was is _At.START else "", "")
+        if was is _At.THINKING:
+            return "".join([*self._thoughts, held]) if self._opens_in_prompt else "", held
+        return held if was is _At.START else "", ""
 
     def _take_opening_tag(self) -> bool:
         """Take the opening tag off, if it is there."""
@@ -75,3 +93,18 @@ class ThinkingTags:
         """Give out all that is held, as the answer that it must be."""
         held, self._held, self._at, self.is_decided = self._held, "", _At.ANSWER, True
         return held
+
+
+def split_thinking(content: str) -> tuple[str, str]:
+    """Return (visible, thinking) of a whole answer, also of one with nothing but the closing tag.
+
+    A lone closing tag counts where a line ends with it, outside of quoted code, and an answer follows.
+    """
+    tags = ThinkingTags()
+    parts = [tags.split(content), tags.end()]
+    visible, thought = ("".join(part) for part in zip(*parts, strict=True))
+    if thought or (lone := _LONE_CLOSING.search(visible)) is None:
+        return visible, thought
+    before, after = visible[: lone.start()], visible[lone.end() :].lstrip()
+    is_quoted = before.count("```") % 2 == 1 or "<think" in before
+    return (visible, "") if is_quoted or not after else (after, before.strip("\n"))

@@ -54,40 +54,6 @@ async def test_what_was_not_asked_for_is_as_the_schema_has_it_and_never_null(ser
     assert named["temperature"] == 0.5
 
 
-async def test_tools_that_are_run_nowhere_here_are_left_out_and_named(service: Service) -> None:
-    tools = [WEATHER, {"type": "web_search"}, {"type": "image_generation"}]
-    body = await answered(service, tools=tools, tool_choice={"type": "web_search"}, input="The weather in Paris?")
-    assert [tool["type"] for tool in body["tools"]] == ["function"]
-    assert body["x_tierwise"]["dropped"] == ["tools[1] (web_search)", "tools[2] (image_generation)"]
-    assert (await answered(service, tools=[{"type": "web_search"}], tool_choice="required"))["status"] == "completed"
-
-
-GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": "start: /.+/"}
-CUSTOM = {"type": "custom", "name": "apply_patch", "format": GRAMMAR}
-
-
-async def test_a_tool_with_free_text_is_called_and_answered(service: Service) -> None:
-    asked = {"tools": [CUSTOM], "tool_choice": {"type": "custom", "name": "apply_patch"}}
-    [call] = (await answered(service, **asked))["output"]
-    assert (call["type"], call["name"], call["status"]) == ("custom_tool_call", "apply_patch", "completed")
-    assert isinstance(call["input"], str)
-    result = {"type": "custom_tool_call_output", "call_id": call["call_id"], "output": "done"}
-    turns = [{"role": "user", "content": "patch it"}, call, result]
-    assert (await answered(service, tools=[CUSTOM], input=turns))["status"] == "completed"
-
-
-async def test_a_tool_with_free_text_streams_its_input_once_it_is_known(service: Service) -> None:
-    asked = a_request(stream=True, tools=[CUSTOM], tool_choice={"type": "custom", "name": "apply_patch"})
-    response = await service.local.post(RESPONSES, json=asked)
-    kinds = [line.removeprefix("event: ") for line in response.text.splitlines() if line.startswith("event: ")]
-    assert kinds[2:6] == [
-        "response.output_item.added",
-        "response.custom_tool_call_input.delta",
-        "response.custom_tool_call_input.done",
-        "response.output_item.done",
-    ]
-
-
 async def test_usage_is_the_honest_total(service: Service) -> None:
     response = await service.local.post(RESPONSES, json=a_request("reasoning"))
     usage, [call] = response.json()["usage"], await service.calls(response.headers["x-request-id"])
@@ -151,9 +117,21 @@ async def test_log_probabilities_come_when_they_are_included(service: Service) -
 
 
 async def test_what_has_no_effect_is_noted(service: Service) -> None:
-    body = await answered(service, truncation="auto", include=["reasoning.encrypted_content"], glitter=1)
-    assert body["x_tierwise"]["ignored"] == ["glitter", "truncation", "include.reasoning.encrypted_content"]
+    body = await answered(service, truncation="auto", include=["web_search_call.results"], glitter=1)
+    assert body["x_tierwise"]["ignored"] == ["glitter", "truncation", "include.web_search_call.results"]
     assert body["truncation"] == "disabled"
+
+
+async def test_tools_that_would_have_to_run_here_are_left_out_and_named(service: Service) -> None:
+    earlier = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
+    body = await answered(
+        service,
+        input=[earlier, {"role": "user", "content": "Hi"}],
+        tools=[WEATHER, {"type": "web_search"}],
+        tool_choice="none",
+    )
+    assert body["x_tierwise"]["dropped"] == ["tools.web_search", "input.web_search_call"]
+    assert [tool["type"] for tool in body["tools"]] == ["function"]
 
 
 async def test_a_strict_server_refuses_unknown_keys(tmp_path: Path) -> None:
@@ -178,6 +156,9 @@ async def test_a_strict_server_refuses_unknown_keys(tmp_path: Path) -> None:
         ({"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
         ({"tools": [{"name": "f"}]}, "tools[0].type"),
         ({"tools": [{"type": "custom"}]}, "tools[0].name"),
+        ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "tool_choice"),
+        ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "input[0].type"),
+        ({"input": [{"type": "custom_tool_call", "call_id": "c", "name": "f"}]}, "input[0].input"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tool_choice": {"type": "mcp"}}, "tool_choice"),

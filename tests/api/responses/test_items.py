@@ -1,12 +1,15 @@
 import json
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.api.responses.items import ROLES, input_items, messages_of
 from router.api.responses.output import Output
 from router.api.responses.request import KNOWN, params_of, parse_responses
+from router.api.responses.sealed import unseal
 from router.errors import InvalidRequest
 from router.providers.base import Choice, Delta
 from tests.api.responses.test_endpoint import WEATHER, a_request
@@ -17,7 +20,19 @@ JSON: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-KINDS = st.sampled_from(["message", "reasoning", "function_call", "function_call_output", "input_image", None, 1])
+KINDS = st.sampled_from(
+    [
+        "message",
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        "custom_tool_call",
+        "web_search_call",
+        "x",
+        None,
+        1,
+    ]
+)
 KEYS = st.sampled_from(["role", "content", "summary", "call_id", "name", "arguments", "output", "text", "image_url"])
 
 
@@ -59,9 +74,57 @@ def test_what_an_assistant_said_thought_and_called_is_one_message() -> None:
     ]
 
 
-def test_thinking_that_nobody_can_read_is_left_out() -> None:
+def test_thinking_that_nobody_can_read_is_left_out_and_named() -> None:
     encrypted = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "xyz"}
-    assert messages_of([encrypted, CALL])[0].keys() == {"role", "content", "tool_calls"}
+    dropped: list[str] = []
+    assert messages_of([encrypted, CALL], dropped=dropped)[0].keys() == {"role", "content", "tool_calls"}
+    assert dropped == ["input.reasoning.encrypted_content"]
+
+
+def test_a_custom_call_and_its_output_are_a_message_and_a_result() -> None:
+    call = {"type": "custom_tool_call", "call_id": "c1", "name": "patch", "input": "*** Begin"}
+    output = {"type": "custom_tool_call_output", "call_id": "c1", "output": "done"}
+    assert messages_of([call, output]) == [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c1", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}}],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "done"},
+    ]
+
+
+SIGNED = {"google": {"thought_signature": "c2ln"}}
+BLOCKS = [{"type": "thinking", "thinking": "Hm.", "signature": "sig"}]
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+def test_what_a_provider_wants_back_comes_back_with_the_items(is_streamed: bool) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}, "extra_content": SIGNED}
+    output = Output("r1")
+    if is_streamed:
+        for delta in (
+            Delta(reasoning="Hm.", thinking_blocks=[{"type": "thinking", "thinking": "Hm."}]),
+            Delta(thinking_blocks=[{"type": "thinking", "thinking": "", "signature": "sig"}]),
+            Delta(content="Let me see"),
+            Delta(tool_calls=[{**call, "index": 0}]),
+            Delta(state={"reasoning_details": [{"type": "reasoning.encrypted", "data": "b3Bh"}]}),
+        ):
+            output.add(delta)
+    else:
+        state = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "b3Bh"}]}
+        output.add_whole(Choice(0, "Let me see", "Hm.", tool_calls=[call], thinking_blocks=BLOCKS, state=state))
+    output.finish("completed")
+    [message] = messages_of(msgspec.to_builtins(output.items))
+    assert message["thinking_blocks"] == BLOCKS
+    assert message["reasoning_details"] == [{"type": "reasoning.encrypted", "data": "b3Bh"}]
+    assert message["tool_calls"] == [call]
+    assert message["content"] == "Let me see"
+
+
+@pytest.mark.parametrize("text", ["tw1.", "tw1.!!", "tw1.e30=", "gAAAA", "tw1." + "A" * 3_000_000, None, 5])
+def test_what_was_not_sealed_here_carries_nothing(text: object) -> None:
+    assert not unseal(text)
 
 
 def test_flat_tools_become_nested_ones() -> None:

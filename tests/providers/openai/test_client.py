@@ -13,10 +13,11 @@ from router.errors import (
 )
 from router.providers.base import Delta
 from router.providers.collecting import fold
+from router.providers.openai import client
 from router.providers.openai.client import OpenAICompatible
 from router.types import Precision, Usage
 from tests.providers.shapes import a_chunk, a_request, a_usage_chunk, an_answer
-from tests.providers.upstream import an_upstream, closes, hangs, says, says_text, streams
+from tests.providers.upstream import an_upstream, breaks, closes, hangs, says, says_text, streams
 from tests.waiting import PATIENCE_S
 
 
@@ -65,9 +66,9 @@ async def test_a_stream_reads_the_same_however_it_is_cut_into_packets(provider: 
 async def test_usage_beside_a_choice_counts(provider: OpenAICompatible) -> None:
     chunk = a_chunk("Hi", "stop", usage={"prompt_tokens": 3, "completion_tokens": 1})
     async with an_upstream(streams(chunk)) as upstream:
-        [delta] = await deltas_of(provider, a_request(api_base=upstream.base))
-    assert delta.metered is not None
-    assert delta.metered.usage == Usage(input_fresh=3, output_visible=1)
+        answer = fold(await deltas_of(provider, a_request(api_base=upstream.base)), "m")
+    assert answer.metered is not None
+    assert answer.metered.usage == Usage(input_fresh=3, output_visible=1)
 
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
@@ -154,11 +155,57 @@ async def test_a_stream_cut_before_its_end_hands_on_the_usage_that_came(provider
     assert seen[-1].metered is not None
 
 
-@pytest.mark.parametrize("done", [True, False])
-async def test_a_stream_that_ends_without_a_finish_reason_is_an_error(provider: OpenAICompatible, done: bool) -> None:
-    async with an_upstream(streams(a_chunk("Hel"), done=done)) as upstream:
+async def test_a_stream_without_a_finish_reason_or_an_end_mark_is_an_error(provider: OpenAICompatible) -> None:
+    async with an_upstream(streams(a_chunk("Hel"), done=False)) as upstream:
         with pytest.raises(ProviderError, match="broke off"):
             await deltas_of(provider, a_request(api_base=upstream.base))
+
+
+@pytest.mark.parametrize("ends", [[a_chunk("Hi", "stop")], [a_chunk("Hi", "stop"), a_usage_chunk()]])
+async def test_a_stream_that_stays_open_after_its_end_is_not_waited_for(
+    provider: OpenAICompatible, ends: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LONG_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(client, "GRACE_SECONDS", 0.1)
+    async with an_upstream(hangs(*ends)) as upstream:
+        request = a_request(api_base=upstream.base, timeout_s=3_600)
+        async with asyncio.timeout(PATIENCE_S):
+            answer = fold(await deltas_of(provider, request), "m")
+    assert answer.choices[0].content == "Hi"
+
+
+async def test_a_connection_that_breaks_after_the_end_breaks_nothing(provider: OpenAICompatible) -> None:
+    async with an_upstream(breaks(a_chunk("Hi"), a_chunk(None, "stop"))) as upstream:
+        answer = fold(await deltas_of(provider, a_request(api_base=upstream.base)), "m")
+    assert (answer.choices[0].content, answer.choices[0].finish_reason) == ("Hi", "stop")
+
+
+async def test_a_connection_that_breaks_before_the_end_is_an_error(provider: OpenAICompatible) -> None:
+    async with an_upstream(breaks(a_chunk("Hi"))) as upstream:
+        with pytest.raises(ProviderError, match="broke off"):
+            await deltas_of(provider, a_request(api_base=upstream.base))
+
+
+async def test_thinking_that_opens_in_the_prompt_is_learnt_from_the_first_stream(provider: OpenAICompatible) -> None:
+    chunks = [a_chunk("Let me see."), a_chunk("\n</think>\n"), a_chunk("\nParis."), a_chunk(None, "stop")]
+    async with an_upstream(streams(*chunks)) as upstream:
+        request = a_request("hosted_vllm/r1", api_base=upstream.base)
+        [first] = fold(await deltas_of(provider, request), "m").choices
+        [second] = fold(await deltas_of(provider, request), "m").choices
+    assert first.content == "Let me see.\n</think>\n\nParis."
+    assert (second.content, second.reasoning) == ("Paris.", "Let me see.\n")
+
+
+async def test_what_was_taken_for_thinking_and_never_ended_is_the_answer_too(provider: OpenAICompatible) -> None:
+    taught = streams(a_chunk("Hm."), a_chunk("</think>\n"), a_chunk("Paris."), a_chunk(None, "stop"))
+    plain = streams(a_chunk("Oslo"), a_chunk("."), a_chunk(None, "stop"))
+    async with an_upstream(taught, plain) as upstream:
+        request = a_request("hosted_vllm/r1", api_base=upstream.base)
+        await deltas_of(provider, request)
+        [unexpected] = fold(await deltas_of(provider, request), "m").choices
+        [unlearnt] = fold(await deltas_of(provider, request), "m").choices
+    assert unexpected.content == "Oslo."
+    assert (unlearnt.content, unlearnt.reasoning) == ("Oslo.", None)
 
 
 async def test_a_broken_event_is_an_error(provider: OpenAICompatible) -> None:
