@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -26,6 +25,7 @@ from uvicorn.supervisors import Multiprocess
 from router import settings
 from router.app import create
 from router.errors import RequestError
+from router.providers.proxies import open_directly
 from router.settings import ENV_PREFIX, Settings
 
 READY_TIMEOUT_S = 120.0
@@ -191,7 +191,7 @@ def _announce_when_ready(url: str, announce: Callable[[str], None]) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{url}/health/live", timeout=1):
+            with open_directly(f"{url}/health/live", 1.0):
                 announce(url)
                 return
         except OSError:

@@ -1,7 +1,7 @@
 """Sending: JSON bodies, errors and event streams over raw ASGI, and noticing a client that went away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -19,6 +19,7 @@ STREAM_HEADERS = (
 )
 KEEP_ALIVE = b": keep-alive\n\n"  # a comment: no client takes it for output
 RawHeaders = list[tuple[bytes, bytes]]
+Refusal = Callable[[RouterError, str], tuple[int, bytes]]  # an error and the request's id: the status and the body
 
 
 def raw_headers(headers: Mapping[str, str]) -> RawHeaders:
@@ -33,27 +34,23 @@ async def send_json(send: Send, status: int, body: bytes, headers: RawHeaders) -
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_error(send: Send, error: RouterError, headers: RawHeaders) -> None:
-    """Send an error as OpenAI shapes it."""
-    status, body = openai_error(error)
-    await send_json(send, status, body, [*headers, *raw_headers(error.headers())])
-
-
 def openai_error(error: RouterError) -> tuple[int, bytes]:
     """The status and the body of an error as OpenAI shapes it."""
     return error.status, msgspec.json.encode(error.body())
 
 
 @asynccontextmanager
-async def answering(send: Send) -> AsyncIterator[RawHeaders]:
-    """Give a short request its id, and turn the errors of our tree into responses."""
-    headers: RawHeaders = [(b"x-request-id", request_id(SystemClock().now_us()).encode())]
+async def answering(send: Send, refusal: Refusal | None = None) -> AsyncIterator[RawHeaders]:
+    """Give a short request its id, and turn errors of our tree into responses, in OpenAI's form or another."""
+    id_ = request_id(SystemClock().now_us())
+    headers: RawHeaders = [(b"x-request-id", id_.encode())]
     try:
         yield headers
     except ClientGone:
         return
     except RouterError as error:
-        await send_error(send, error, headers)
+        status, body = openai_error(error) if refusal is None else refusal(error, id_)
+        await send_json(send, status, body, [*headers, *raw_headers(error.headers())])
 
 
 class DisconnectWatcher:

@@ -1,4 +1,7 @@
-"""Errors that Starlette finds before any endpoint of ours runs (no such route, wrong method), in our shape."""
+"""Errors that Starlette finds before any endpoint of ours runs (no such route, wrong method), in our shape.
+
+Who speaks Anthropic's dialect, by the version it names or the address it asks, gets Anthropic's.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router.api.chat.response import encode_body
+from router.api.messages.errors import error_body, is_anthropic, status_of
 from router.clock import SystemClock, request_id
 from router.errors import MethodNotAllowed, NotFound, RequestError, RouterError
 
@@ -18,22 +22,27 @@ async def http_error(request: Request, error: Exception) -> Response:
     answer: RouterError
     match error.status_code:
         case 404:
-            answer = NotFound(f"there is no {request.url.path[:256]}", code="unknown_url")
+            answer = NotFound(f"there is no {request.scope['path'][:256]}", code="unknown_url")
         case 405:
             answer = MethodNotAllowed(f"{request.method} is not allowed here")
         case _:
             answer = RequestError(error.detail)
             answer.status = error.status_code
-    return _response(answer, dict(error.headers or {}))
+    return _response(request, answer, dict(error.headers or {}))
 
 
 async def internal_error(request: Request, error: Exception) -> Response:
     """Answer an error nobody foresaw without showing what it was; the server's log has it."""
-    return _response(RouterError("an internal error; the server's log tells more", code="internal_error"), {})
+    unforeseen = RouterError("an internal error; the server's log tells more", code="internal_error")
+    return _response(request, unforeseen, {})
 
 
-def _response(error: RouterError, headers: dict[str, str]) -> Response:
-    headers |= {"x-request-id": request_id(SystemClock().now_us())}
+def _response(request: Request, error: RouterError, headers: dict[str, str]) -> Response:
+    id_ = request_id(SystemClock().now_us())
+    headers |= {"x-request-id": id_}
+    if is_anthropic(request.scope):
+        headers |= {"request-id": id_}
+        return Response(encode_body(error_body(error, id_)), status_of(error), headers, "application/json")
     return Response(encode_body(error.body()), error.status, headers, "application/json")
 
 

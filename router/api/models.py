@@ -11,12 +11,11 @@ from starlette.types import Receive, Scope, Send
 from router.api.asgi import answering, send_json
 from router.api.auth import Authenticator
 from router.api.chat.response import encode_body
+from router.api.messages.errors import is_anthropic, refusal_of
 from router.decision.engine import AUTO
 from router.errors import UnknownModel
 from router.lineup import Lineup
 from router.providers.base import ModelTarget
-
-ANTHROPIC_VERSION = b"anthropic-version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +63,15 @@ class Models:
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with answering(send) as headers:
+        in_anthropics_form = is_anthropic(scope)
+        async with answering(send, refusal_of if in_anthropics_form else None) as headers:
             await self._authenticator.admit(scope)
-            is_anthropic = any(name == ANTHROPIC_VERSION for name, _ in scope["headers"])
             wanted = scope["path_params"].get("model")
             models: Mapping[str, object] = self._listed
-            if is_anthropic:
+            if in_anthropics_form:
                 models = {name: _anthropic_model(model) for name, model in self._listed.items()}
             body: object = {"object": "list", "data": list(models.values())}
-            if is_anthropic:
+            if in_anthropics_form:
                 ends = {"first_id": next(iter(models)), "last_id": next(reversed(list(models)))}
                 body = {"data": list(models.values()), "has_more": False, **ends}
             if wanted is not None:

@@ -3,7 +3,6 @@
 import json
 import os
 import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +69,10 @@ def local(models: Sequence[tuple[str, int]]) -> Proposal | None:
 
 def ollama_models() -> list[tuple[str, int]]:
     """Ask a local Ollama for its models; none where it does not answer."""
+    from router.providers.proxies import open_directly
+
     try:
-        with urllib.request.urlopen(f"{OLLAMA}/api/tags", timeout=PROBE_TIMEOUT_S) as response:
+        with open_directly(f"{OLLAMA}/api/tags", PROBE_TIMEOUT_S) as response:
             reply = json.load(response)
     except (urllib.error.URLError, OSError, ValueError):
         return []

@@ -10,20 +10,20 @@ from typing import Any
 
 import msgspec
 
+from router.providers.state import EXTRA_CONTENT, clean_call_state, clean_state, joined_state
 from router.providers.thinking_blocks import LARGEST_OPAQUE
 
 UNSIGNED = "tierwise-unsigned"
 STATE = "tierwise-state-"
-DETAILS = "reasoning_details"
-EXTRA = "extra_content"
-CALLS = "calls"
+ON_MESSAGE, ON_CALLS = "message", "calls"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def state_block(state: dict[str, Any]) -> dict[str, str] | None:
-    """Pack the state of another family into a block; None where there is none, or too much of it."""
-    if not state:
+def state_block(message: dict[str, Any] | None, calls: dict[str, Any] | None = None) -> dict[str, str] | None:
+    """Pack what a family wants back on its message and on calls by their ids; None where there is none, or too much."""
+    state = {ON_MESSAGE: message or {}, ON_CALLS: calls or {}}
+    if not message and not calls:
         return None
     data = STATE + urlsafe_b64encode(_encode(state)).decode()
     return {"type": "redacted_thinking", "data": data} if len(data) <= LARGEST_OPAQUE else None
@@ -35,7 +35,7 @@ def state_in(data: str) -> dict[str, Any] | None:
         return None
     try:
         return _decode(urlsafe_b64decode(data.removeprefix(STATE)))
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         return {}
 
 
@@ -44,13 +44,12 @@ def is_unsigned(signature: str) -> bool:
     return not signature or signature.startswith(UNSIGNED)
 
 
-def restore(message: dict[str, Any], state: dict[str, Any]) -> None:
-    """Put unpacked state back where the family that made it looks for it."""
-    if isinstance(details := state.get(DETAILS), list):
-        message[DETAILS] = [*message.get(DETAILS, ()), *details]
-    if isinstance(extra := state.get(EXTRA), dict):
-        message[EXTRA] = extra
-    if isinstance(calls := state.get(CALLS), dict):
+def restore(message: dict[str, Any], state: dict[str, Any], dropped: set[str]) -> None:
+    """Put unpacked state back where the family that made it looks for it; what cannot be is named in `dropped`."""
+    if isinstance(given := state.get(ON_MESSAGE), dict):
+        cleaned = clean_state(given, dropped)
+        message |= joined_state({key: message[key] for key in cleaned if key in message}, cleaned)
+    if isinstance(calls := state.get(ON_CALLS), dict):
         for call in message.get("tool_calls", ()):
-            if isinstance(extra := calls.get(call["id"]), dict):
-                call[EXTRA] = extra
+            if call["id"] in calls:
+                call |= clean_call_state({EXTRA_CONTENT: calls[call["id"]]}, dropped)

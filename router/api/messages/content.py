@@ -96,8 +96,10 @@ class _Translation:
             message["reasoning_content"] = said
         if blocks := clean_blocks(signed):
             message[THINKING_BLOCKS] = blocks
+        dropped: set[str] = set()
         for state in states:
-            restore(message, state)
+            restore(message, state, dropped)
+        self.left_out += sorted(dropped)
         self.messages.append(message)
 
     def _result(self, block: Message, at: str) -> Message:
@@ -105,10 +107,11 @@ class _Translation:
         if not isinstance(call_id, str) or not call_id:
             raise InvalidRequest("Field required", param=f"{at}.tool_use_id", code="missing_required_parameter")
         parts = [part for one, place in _blocks(content or "", f"{at}.content") for part in self._parts(one, place)]
-        plain = _plain(parts)
-        if block.get("is_error") is True and isinstance(plain, str) and not plain.lstrip().lower().startswith("error"):
-            plain = f"Error: {plain}" if plain else "Error"
-        return {"role": "tool", "tool_call_id": call_id, "content": plain, **_mark(block)}
+        if block.get("is_error") is True:
+            _say_it_failed(parts)
+        if (mark := _mark(block)) and parts:
+            parts[-1] = {**parts[-1], **mark}
+        return {"role": "tool", "tool_call_id": call_id, "content": _plain(parts)}
 
     def _parts(self, block: Message, at: str) -> list[Message]:
         """Translate a block that says or shows something to the parts it is worth."""
@@ -164,6 +167,14 @@ def _blocks(content: Any, at: str) -> list[tuple[Message, str]]:
         if not isinstance(block, dict):
             raise InvalidRequest("a block is an object with a type", param=f"{at}.{position}", code="invalid_type")
     return [(block, f"{at}.{position}") for position, block in enumerate(content)]
+
+
+def _say_it_failed(parts: list[Message]) -> None:
+    """Say in words that a call failed: only Anthropic's models are told beside them."""
+    if not parts or parts[0]["type"] != "text":
+        parts.insert(0, {"type": "text", "text": "Error"})
+    elif not parts[0]["text"].lstrip().lower().startswith("error"):
+        parts[0] = {**parts[0], "text": f"Error: {parts[0]['text']}"}
 
 
 def _plain(parts: list[Message]) -> str | list[Message]:

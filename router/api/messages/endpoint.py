@@ -8,12 +8,12 @@ from starlette.types import Receive, Scope, Send
 
 from router.api.admission import AdmissionControl
 from router.api.aliases import Aliases
-from router.api.asgi import KEEP_ALIVE, RawHeaders, raw_headers, send_json
+from router.api.asgi import KEEP_ALIVE, answering, send_json
 from router.api.auth import Authenticator, Caller
-from router.api.body import ClientGone, read_body
+from router.api.body import read_body
 from router.api.chat.response import encode_body
 from router.api.endpoint import InferenceEndpoint
-from router.api.messages.errors import error_body, status_of
+from router.api.messages.errors import error_body, refusal_of
 from router.api.messages.output import MessageEvents, StreamedContent, event, stop_reason_of, whole_content
 from router.api.messages.request import (
     PARAMETER_NAMES,
@@ -24,7 +24,6 @@ from router.api.messages.request import (
     parse_messages,
     session_of,
 )
-from router.clock import SystemClock, request_id
 from router.decision.engine import BYTES_PER_TOKEN
 from router.errors import RouterError, UnknownModel
 from router.exchange import Dispatcher, Exchange
@@ -143,7 +142,7 @@ class MessageReply:
 
     def refusal(self, error: RouterError) -> tuple[int, bytes]:
         """Write an error as a response."""
-        return status_of(error), encode_body(error_body(error, self._request_id))
+        return refusal_of(error, self._request_id)
 
     def keep_alive(self) -> bytes:
         """Write what tells that the answer is still on its way: a ping, once the message has begun."""
@@ -189,16 +188,9 @@ class CountTokens:
         self._is_known = is_known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        id_ = request_id(SystemClock().now_us())
-        try:
+        async with answering(send, refusal_of) as headers:
             counted = await self._count(scope, receive)
-        except ClientGone:
-            return
-        except RouterError as error:
-            headers = [*_headers(id_), *raw_headers(error.headers())]
-            await send_json(send, status_of(error), encode_body(error_body(error, id_)), headers)
-            return
-        await send_json(send, 200, encode_body({"input_tokens": counted}), _headers(id_))
+            await send_json(send, 200, encode_body({"input_tokens": counted}), headers)
 
     async def _count(self, scope: Scope, receive: Receive) -> int:
         (await self._authenticator.admit(scope)).require(KeyScope.CHAT)
@@ -228,7 +220,3 @@ def _count_request(request: MessagesRequest) -> int:
 
 def _event_of(error: RouterError, request_id: str) -> dict[str, Any]:
     return {"kind": "error", **{key: value for key, value in error_body(error, request_id).items() if key != "type"}}
-
-
-def _headers(id_: str) -> RawHeaders:
-    return [(name, id_.encode()) for name in Messages.id_headers]

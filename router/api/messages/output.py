@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import msgspec
 
 from router.api.chat.response import encode_body
-from router.api.messages.carried import CALLS, DETAILS, EXTRA, UNSIGNED, state_block
+from router.api.messages.carried import UNSIGNED, state_block
 from router.providers.base import Choice, Delta
+from router.providers.state import EXTRA_CONTENT, joined_state
 
 INVALID_JSON = "INVALID_JSON"  # the key that Anthropic gives arguments that are no JSON object
 Block = dict[str, Any]
@@ -58,6 +59,7 @@ class StreamedContent:
         self._arguments = ""
         self._ended_calls: set[int] = set()
         self._waiting: list[Delta] = []
+        self._state: dict[str, Any] = {}  # what the family wants back and no block holds yet
 
     def add(self, delta: Delta) -> None:
         """Add one step of the answer."""
@@ -73,8 +75,8 @@ class StreamedContent:
             self._think(delta.reasoning)
         for piece in delta.thinking_blocks or ():
             self._sign(piece)
-        if state := _state_of(delta):
-            self._add_whole(state)
+        if delta.state:
+            self._state = joined_state(self._state, delta.state)
         if delta.content:
             self._say(delta.content)
         if delta.refusal:
@@ -88,6 +90,7 @@ class StreamedContent:
         while self._waiting:  # of several unfinished calls one is closed in each round
             self._add_waiting()
         self._close()
+        self._add_state({})
 
     def _add_waiting(self) -> None:
         """Close the open call, and add what waited for that; what waits for another call waits on."""
@@ -101,8 +104,7 @@ class StreamedContent:
         parts = delta.tool_calls
         if parts:
             return all((part.get("index") or 0) == self._call for part in parts)
-        says = delta.content or delta.reasoning or delta.refusal or delta.thinking_blocks
-        return not (says or getattr(delta, DETAILS, None))
+        return not (delta.content or delta.reasoning or delta.refusal or delta.thinking_blocks)
 
     def _think(self, text: str) -> None:
         if self._open != "thinking" or self._signature:
@@ -130,13 +132,17 @@ class StreamedContent:
                 return
             name = function.get("name") or ""
             call_id = part.get("id") or f"toolu_{self._request_id}{place:02x}"
-            if state := _state_of_call(part, call_id):
-                self._add_whole(state)
+            self._add_state(_state_of_call(part, call_id))
             self._begin("tool_use", {"type": "tool_use", "id": call_id, "name": name, "input": {}})
             self.has_called, self._call, self._arguments = True, place, ""
         if arguments := function.get("arguments"):
             self._arguments += arguments
             self._delta(type="input_json_delta", partial_json=arguments)
+
+    def _add_state(self, calls: dict[str, Any]) -> None:
+        state, self._state = self._state, {}
+        if block := state_block(state, calls):
+            self._add_whole(block)
 
     def _begin(self, kind: str, block: Block) -> None:
         self._close()
@@ -167,16 +173,18 @@ def whole_content(choice: Choice, request_id: str) -> list[Block]:
     blocks: list[Block] = [dict(block) for block in choice.thinking_blocks or ()]
     if choice.reasoning and not any(block.get("thinking") for block in blocks):
         blocks.append({"type": "thinking", "thinking": choice.reasoning, "signature": UNSIGNED})
-    if state := _state_of(choice):
-        blocks.append(state)
     blocks += [{"type": "text", "text": text} for text in (choice.content, choice.refusal) if text]
+    state = choice.state
     for place, call in enumerate(choice.tool_calls or ()):
         function = call.get("function") or {}
         call_id = call.get("id") or f"toolu_{request_id}{place:02x}"
-        if state := _state_of_call(call, call_id):
-            blocks.append(state)
+        if carried := state_block(state, _state_of_call(call, call_id)):
+            blocks.append(carried)
+        state = None
         given = _input(function.get("arguments") or "")
         blocks.append({"type": "tool_use", "id": call_id, "name": function.get("name") or "", "input": given})
+    if carried := state_block(state):
+        blocks.append(carried)
     return blocks
 
 
@@ -221,12 +229,6 @@ def _in_order_of_calls(waiting: list[Delta]) -> list[Delta]:
     return [*(Delta(tool_calls=[part]) for parts in calls.values() for part in parts), *others]
 
 
-def _state_of(answer: Choice | Delta) -> Block | None:
-    """What the family wants back beside its message, in a block of ours."""
-    details = getattr(answer, DETAILS, None)
-    return state_block({DETAILS: details}) if details else None
-
-
-def _state_of_call(call: dict[str, Any], call_id: str) -> Block | None:
-    extra = call.get(EXTRA)
-    return state_block({CALLS: {call_id: extra}}) if isinstance(extra, dict) and extra else None
+def _state_of_call(call: dict[str, Any], call_id: str) -> dict[str, Any]:
+    extra = call.get(EXTRA_CONTENT)
+    return {call_id: extra} if isinstance(extra, dict) and extra else {}

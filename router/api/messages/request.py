@@ -15,6 +15,7 @@ from router.api.chat.request import Limit, Unit, convert, find_unknown_keys, par
 from router.api.messages.content import messages_of
 from router.api.messages.tools import function_tools, tool_choice_of
 from router.decision.engine import AUTO
+from router.decision.rules import TIERS
 from router.errors import InvalidRequest
 from router.providers.thinking import BUDGET_TOKENS
 from router.types import Effort
@@ -25,6 +26,7 @@ PARAMETER_NAMES = {
     "reasoning_effort": "thinking",
     "stop": "stop_sequences",
 }
+ADAPTIVE_EFFORT: Effort = "high"
 _SESSION = re.compile(r"""session(?:_id)?[_"':\s]+([0-9A-Za-z-]{8,64})""")
 
 
@@ -113,7 +115,8 @@ def params_of(request: MessagesRequest) -> dict[str, Any]:
 def effort_of(request: MessagesRequest, model: str) -> Effort | None:
     """How much thinking is asked for; None where the choice is left to us or the model.
 
-    Adaptive thinking leaves it to the model whether to think: for `auto` that is our choice, whatever the effort.
+    Adaptive thinking leaves it to the model whether to think. For `auto` that is our choice, whatever the effort; a
+    tier thinks as it is set to, and a model by its own name as Anthropic's do where nothing is said.
     """
     thinking = request.thinking
     effort = request.output_config.effort if request.output_config else None
@@ -122,7 +125,7 @@ def effort_of(request: MessagesRequest, model: str) -> Effort | None:
     if thinking.type == "disabled":
         return "none"
     if thinking.type == "adaptive":
-        return None if model == AUTO else effort
+        return None if model == AUTO else effort or (None if model in TIERS else ADAPTIVE_EFFORT)
     return effort or _effort_for(thinking.budget_tokens or 0)
 
 

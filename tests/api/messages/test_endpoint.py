@@ -292,3 +292,20 @@ async def test_models_are_listed_in_anthropics_form_for_its_clients(service: Ser
     assert (listed["has_more"], listed["first_id"]) == (False, "auto")
     assert (await service.local.get("/v1/models/fast", headers=headers)).json()["display_name"] == "fast"
     assert (await service.local.get("/v1/models/fast")).json()["object"] == "model"
+
+
+async def test_where_nothing_is_and_what_is_not_allowed_is_told_in_anthropics_form_too(service: Service) -> None:
+    headers = {"anthropic-version": "2023-06-01"}
+    asked = {
+        404: [
+            ("GET", "/v1/messages/batches", {}),
+            ("GET", "/v1/nowhere", headers),
+            ("GET", "/v1/models/gpt-9", headers),
+        ],
+        405: [("GET", MESSAGES, {})],
+    }
+    for status, requests in asked.items():
+        for method, path, given in requests:
+            response = await service.local.request(method, path, headers=given)
+            assert (response.status_code, response.json()["type"]) == (status, "error")
+    assert (await service.local.get("/v1/nowhere")).json()["error"]["code"] == "unknown_url"

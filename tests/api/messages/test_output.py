@@ -70,7 +70,20 @@ def test_the_state_that_other_families_want_back_travels_before_its_call() -> No
     call = {"index": 0, "id": "c", "function": {"name": "look", "arguments": "{}"}, "extra_content": extra}
     for blocks in (spelled(Delta(tool_calls=[call])), whole_content(Choice(tool_calls=[call]), "r")):
         assert [block["type"] for block in blocks] == ["redacted_thinking", "tool_use"]
-        assert state_in(blocks[0]["data"]) == {"calls": {"c": extra}}
+        assert state_in(blocks[0]["data"]) == {"message": {}, "calls": {"c": extra}}
+
+
+def test_pieces_of_state_are_joined_before_they_travel() -> None:
+    pieces = [{"type": "reasoning.text", "index": 0, "text": text} for text in ("Hm", ".")]
+    joined_pieces = [{"type": "reasoning.text", "index": 0, "text": "Hm."}]
+    deltas = [Delta(state={"reasoning_details": [piece]}) for piece in pieces]
+    for steps in ((*deltas, Delta(content="Well")), (Delta(content="Well"), *deltas)):
+        [said, carried] = spelled(*steps)
+        assert said["text"] == "Well"
+        assert state_in(carried["data"]) == {"message": {"reasoning_details": joined_pieces}, "calls": {}}
+    [carried, called] = spelled(*deltas, part(0, "{}", "look"))
+    assert called["type"] == "tool_use"
+    assert state_in(carried["data"])["message"] == {"reasoning_details": joined_pieces}  # type: ignore[index]
 
 
 def test_arguments_that_are_no_object_are_kept_as_they_came() -> None:
