@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from classifier.types import AnswerType
 from router.providers.base import Choice
 from router.tiers.parallel.fanout import Fate, Sample
-from router.tiers.vote.checkers import CheckerPool
+from router.tiers.vote.checkers import CheckBudget, CheckerPool
 from router.tiers.vote.clusters import Cluster, VoteTally, in_order, token_confidence
 from router.tiers.vote.keys import Asked, SampleReading, VoteKey, read_sample
 from router.tiers.vote.readings import Readings, Said
@@ -38,6 +38,7 @@ class Vote:
         self.asides: list[Sample] = []  # of these, refusals and questions back
         self.readings = Readings()
         self._checkers = checkers
+        self._budget = CheckBudget()
         self._verifiers = [v for v in verifiers if v.applies(question)]
         self._tests = tests
         self._vectors: list[Vector] = []
@@ -148,10 +149,14 @@ class Vote:
         """Find the cluster that computer algebra holds equal to a key that spelling finds no place for."""
         if self.tally.find(key) is not None or key.kind not in ("maths", "number"):
             return None
+        if key.is_maths:
+            self._checkers.warm()
         for cluster in self.tally.ranked:
             other = cluster.key
             comparable = other.kind in ("maths", "number") and (key.is_maths or other.is_maths)
-            if comparable and await self._checkers.same_maths(key.bare or key.value, other.bare or other.value):
+            if comparable and await self._checkers.same_maths(
+                key.bare or key.value, other.bare or other.value, self._budget
+            ):
                 return cluster
         return None
 

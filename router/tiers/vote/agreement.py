@@ -10,7 +10,9 @@ from router.tiers.vote.keys import Asked, VoteKey, vote_key
 from router.types import Agreement
 
 # Forms in which one answer has one spelling: only of these does another key mean another answer.
-TELLING = frozenset({"number", "date", "choice", "maths", "formula"})
+TELLING = frozenset(
+    {"number", "date", "time", "range", "choice", "set", "list", "pair", "interval", "ratio", "maths", "formula"}
+)
 WHOLE = frozenset({"stop", "tool_calls"})
 
 

@@ -5,6 +5,7 @@ only when a question needs them.
 """
 
 import json
+import os
 import resource
 import signal
 import sys
@@ -58,7 +59,8 @@ def answer(question: dict[str, Any]) -> bool | None:
             case "schema":
                 return fits_schema(question["value"], question["schema"])
             case "load" if question["kind"] == "maths":
-                return same_maths("1", "1")
+                # Whatever is built at the first expression of a kind is built here.
+                return same_maths(r"\frac{(x+1)^2}{\sqrt{2}}", r"\frac{x^2+2x+1}{\sqrt{2}}")
             case "load":
                 return fits_schema(1, {})
             case _:
@@ -71,9 +73,14 @@ def main() -> None:
     """Answer until stdin ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     answers, sys.stdout = sys.stdout, sys.stderr
+    is_modest = False
     for line in sys.stdin:
         signal.alarm(LAST_RESORT_SECONDS)
-        answers.write(json.dumps(answer(json.loads(line))) + "\n")
+        question = json.loads(line)
+        if question["op"] != "load" and not is_modest:
+            os.nice(4)  # answering and loading come before checking
+            is_modest = True
+        answers.write(json.dumps(answer(question)) + "\n")
         answers.flush()
         signal.alarm(0)
 

@@ -9,6 +9,7 @@ from router.tiers.vote.words import LEXICON
 
 LONGEST_LINE = 600
 LONGEST_BOX = 1000
+MOST_TRIES = 64  # words that might be marks are looked at from the end
 
 _WORDS = tuple(" ".join(word.split()) for word in LEXICON["marks"]["words"].split(",") if word.strip())
 _ASCII_WORDS = tuple(word for word in _WORDS if word.isascii())
@@ -70,7 +71,9 @@ def _last_line(text: str) -> tuple[int, str] | None:
         best = (at, rest) if rest else None
     for word in _ASCII_WORDS if text.isascii() else _WORDS:
         start = lowered.rfind(word, 0 if best is None else best[0] + 1)
-        while start >= 0:
+        for _ in range(MOST_TRIES):
+            if start < 0:
+                break
             if (found := _behind(text, lowered, start, word)) is not None:
                 best = found
                 break

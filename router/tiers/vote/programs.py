@@ -8,21 +8,21 @@ import hashlib
 import re
 import warnings
 
+from router.tiers.vote.fences import blocks
+
 LONGEST = 50_000
-_FENCE = re.compile(r"```[ \t]*([\w+#.-]*)[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _COMMENTS = re.compile(
     r"/\*(?:[^*]|\*(?!/))*(?:\*/|\Z)|//[^\n]*|(?:^|(?<=\s))#(?!include|define|if|endif)[^\n]*|(?:^|(?<=\s))--\s[^\n]*",
     re.DOTALL,
 )
-_TOKENS = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`[^`]*`|\w+|[^\w\s]")
+# What is quoted ends where its line does, if not before: a quote without an end must not be sought for again and again.
+_TOKENS = re.compile(r"\"(?:\\.|[^\"\\\n])*+\"?|'(?:\\.|[^'\\\n])*+'?|`[^`]*+`?|\w+|[^\w\s]")
 
 
 def program_of(text: str) -> tuple[str, str] | None:
     """Return (language, source) of the longest fenced block, or of a text that is itself Python."""
-    blocks = _FENCE.findall(text)
-    if blocks:
-        language, source = max(blocks, key=lambda block: len(block[1]))
-        return language.casefold(), source
+    if fenced := blocks(text):
+        return max(fenced, key=lambda block: len(block[1]))
     return ("python", text) if _parse(text) is not None else None
 
 

@@ -1,12 +1,12 @@
 """JSON answers and tool calls as canonical objects: key order and number spelling do not matter. Pure."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from router.tiers.vote.fences import closed_blocks
+
 LONGEST = 200_000
-_FENCED = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
 
 
 class NoJson(ValueError):
@@ -17,9 +17,12 @@ def parse_json(text: str) -> Any:
     """Read the JSON value of an answer, fenced or bare; raises NoJson."""
     if len(text) > LONGEST:
         raise NoJson
-    fenced = _FENCED.findall(text)
+    fenced = closed_blocks(text)
+    body = fenced[-1].lstrip() if fenced else text
+    if fenced and body[:4].casefold() == "json":
+        body = body[4:]
     try:
-        return json.loads(fenced[-1] if fenced else text, parse_constant=_refuse)
+        return json.loads(body, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise NoJson from None
 
@@ -50,7 +53,10 @@ def tools_key(tool_calls: Sequence[Mapping[str, Any]]) -> str | None:
             return None
         if not isinstance(arguments, dict):
             return None
-        calls.append(canonical([function["name"], arguments]))
+        try:
+            calls.append(canonical([function["name"], arguments]))
+        except RecursionError:
+            return None
     return "[" + ",".join(sorted(calls)) + "]"
 
 

@@ -84,8 +84,8 @@ def _is_day_first(folded: str, order: re.Match[str] | None, comma: bool) -> bool
 
 
 _PLACES = re.compile(
-    r"(?P<count>\d|[^\W\d]+)[\s-](?:decimal|nachkomma|dezimal|décimal|casas? decima|cifre decimali|dígitos decima"
-    r"|cijfers|miejsc|знак|ondalık|chữ số thập phân|desimal|angka (?:di )?belakang|places)"
+    r"(?<!\w)(?P<count>\d|[^\W\d]{1,14})[\s-](?:decimal|nachkomma|dezimal|décimal|casas? decima|cifre decimali"
+    r"|dígitos decima|cijfers|miejsc|знак|ondalık|chữ số thập phân|desimal|angka (?:di )?belakang|places)"
     r"|(?P<places>[\d一二两三四])\s?位(?:有效)?小数|小数(?:点)?(?:后|第|点以下)?\s?(?P<place>[\d一二两三四])\s?位"
     r"|소수점?\s?(?:이하\s?)?(?P<korean>첫째|둘째|셋째|\d)\s?자리"
 )
