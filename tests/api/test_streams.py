@@ -105,10 +105,10 @@ async def test_whoever_leaves_an_answer_that_is_not_streamed_cancels_the_call(fr
     await connection.leave()
     [booked] = await fresh.until(fresh.requests)
     [call] = await fresh.calls(booked["request_id"])
-    assert (booked["outcome"], call["status"], call["precision"]) == ("cancelled", "cancelled", "unknown")
+    assert (booked["outcome"], call["status"], call["precision"]) == ("cancelled", "cancelled", "estimated")
 
 
-async def test_an_unknown_cost_keeps_its_upper_bound(fresh: Service) -> None:
+async def test_a_call_that_is_cancelled_in_silence_is_estimated_and_not_free(fresh: Service) -> None:
     connection = Connection(fresh, a_chat("hang", max_tokens=10))
     await fresh.until(fresh.spooled)
     await connection.leave()

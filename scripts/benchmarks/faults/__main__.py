@@ -87,8 +87,8 @@ class Figures:
         self._say(
             "SIGKILL under load",
             f"promise held {found.held} of {found.rounds}; {found.sent} requests, {found.answered} answered, "
-            f"{last.exact} exact + {last.estimated} estimated <= {last.served} served <= {last.lines} lines "
-            f"({last.unknown} unknown, {last.not_sent} not sent); exact {last.exact_nanousd} = {last.tally_nanousd} "
+            f"{last.exact} exact <= {last.served} served <= {last.lines} lines ({last.estimated} estimated, "
+            f"{last.unknown} unknown, {last.not_sent} not sent); exact {last.exact_nanousd} = {last.tally_nanousd} "
             f"nano-dollars; verify {found.breaks or 'sound'}",
             "all",
             is_met=found.held == found.rounds and not found.breaks and last.served > 0,

@@ -31,8 +31,11 @@ class Account:
 
     @property
     def holds(self) -> bool:
-        """exact + estimated <= served <= all lines, amounts to the nano-dollar, no answer lost."""
-        is_bounded = self.exact + self.estimated <= self.served <= self.lines
+        """exact <= served <= all lines, amounts to the nano-dollar, no answer lost.
+
+        Of a call that was cut off before a word nobody knows whether it was served: it is estimated either way.
+        """
+        is_bounded = self.exact <= self.served <= self.lines
         is_equal = self.exact_nanousd == self.tally_nanousd and not self.unmatched_exact
         return is_bounded and is_equal and not self.lost_answers
 
