@@ -23,6 +23,7 @@ from router.providers.state import (
 PLAIN_KEYS = frozenset({"role", "content", "name", "tool_calls", "refusal", "audio", "function_call"})
 CALL_KEYS = frozenset({"id", "type", "function", "custom"})
 THINKING_PARTS = frozenset({"thinking", "redacted_thinking"})
+SHOWN_BELOW = "The result is shown below."
 DEVELOPER = "developer"  # a role that only OpenAI's own models know for sure
 # About ourselves: nobody made it, nobody wants it back.
 _NOT_STATE = frozenset({"reasoning"})
@@ -62,7 +63,8 @@ class Shaper:
 
     def shape(self, messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the messages and the names of what they lost."""
-        shaped = []
+        shaped: list[dict[str, Any]] = []
+        pictures: list[dict[str, Any]] = []  # of results of tools, until all results of the turn are there
         for message in messages:
             match message["role"]:
                 case "assistant":
@@ -73,7 +75,15 @@ class Shaper:
                     message = {**message, "role": "system"}
             if type(message.get("content")) is list:
                 message = self._parts(message)
+            if pictures and message["role"] != "tool":
+                shaped.append({"role": "user", "content": pictures})
+                pictures = []
+            if not self._family.marks_cache and type(message.get("content")) is list:
+                message, beside = _without_parts(message)
+                pictures += beside
             shaped.append(message)
+        if pictures:
+            shaped.append({"role": "user", "content": pictures})
         return shaped, sorted(self._dropped)
 
     def _assistant(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +105,11 @@ class Shaper:
 
     def _call(self, call: dict[str, Any], place: int) -> dict[str, Any]:
         shaped = {key: value for key, value in call.items() if key in CALL_KEYS}
+        if CACHE_CONTROL in call:
+            if self._family.marks_cache and CACHE_CONTROL not in self._refused:
+                shaped[CACHE_CONTROL] = call[CACHE_CONTROL]
+            else:
+                self._dropped.add(f"messages.{CACHE_CONTROL}")
         given = call.get("id")
         if isinstance(given, str):
             shaped["id"] = self._ids.of_call(given)
@@ -129,3 +144,18 @@ class Shaper:
                 part = {key: value for key, value in part.items() if key != CACHE_CONTROL}
             parts.append(part)
         return {**message, "content": parts or ""}
+
+
+def _without_parts(message: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Write a content of texts alone as one text, which every backend takes; and take pictures out of a tool's result.
+
+    The pictures are to be shown by the user, after the results: only Anthropic's family takes them where they were.
+    """
+    content = message["content"]
+    texts = [part["text"] for part in content if part["type"] == "text" and part.keys() == {"type", "text"}]
+    if len(texts) == len(content):
+        return {**message, "content": "\n".join(texts)}, []
+    if message["role"] != "tool":
+        return message, []
+    beside = [part for part in content if part["type"] != "text"]
+    return {**message, "content": "\n".join(texts) or SHOWN_BELOW}, beside

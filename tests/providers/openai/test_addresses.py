@@ -1,7 +1,7 @@
 import pytest
 from yarl import URL
 
-from router.errors import ProviderError
+from router.errors import ProviderError, ProviderUnreachable
 from router.providers.base import ModelTarget, ProviderRequest
 from router.providers.openai.addresses import bases_of, call_at
 from router.providers.openai.client import OpenAICompatible
@@ -69,3 +69,18 @@ async def test_a_model_that_is_not_there_is_not_looked_for_elsewhere() -> None:
             await provider.complete(asked_at(f"http://127.0.0.1:{upstream.port}"))
         await provider.close()
     assert upstream.paths == ["/v1/chat/completions"]
+
+
+async def test_a_provider_is_asked_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with an_upstream(says(WHOLE)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        for trust_env in (True, False):
+            provider = OpenAICompatible(trust_env=trust_env)
+            request = asked_at("http://provider.invalid/v1")
+            if trust_env:
+                assert (await provider.complete(request)).choices[0].content == "fine"
+            else:
+                with pytest.raises(ProviderUnreachable):
+                    await provider.complete(request)
+            await provider.close()
+    assert [headers["Host"] for headers in proxy.headers] == ["provider.invalid"]
