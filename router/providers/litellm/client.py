@@ -22,13 +22,11 @@ from router.providers.litellm.arguments import arguments_of, embedding_arguments
 from router.providers.litellm.failures import error_of
 from router.providers.litellm.mended import mend
 from router.providers.openai.answer import AnswerReader
-from router.providers.openai.lessons import NOTHING_LEARNT, Lessons
+from router.providers.openai.lessons import MOST_RETRIES, NOTHING_LEARNT, Lessons
 from router.providers.openai.stream import ChunkReader
-from router.providers.openai.tool_calls import asked_of
+from router.providers.openai.tool_calls import expectation_of
 from router.providers.proxies import except_this_machine
 from router.types import RelayedCall
-
-MOST_RETRIES = 4  # after refusals that teach something
 
 
 class LiteLLMProvider:
@@ -55,8 +53,8 @@ class LiteLLMProvider:
         response, dropped = await self._call(request, deadline, stream=False)
         with _translate_failures(target, has_answered=True):
             answer = wire_answer(response, dropped)
-            asked = asked_of(request.params, request.messages)
-            return AnswerReader(target.name, target.api_key, dropped, asked=asked).completion_of(answer)
+            expected = expectation_of(request.params, request.messages)
+            return AnswerReader(target.name, target.api_key, dropped, expected=expected).completion_of(answer)
 
     def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
         """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
@@ -66,7 +64,9 @@ class LiteLLMProvider:
         target = request.target
         deadline = asyncio.get_running_loop().time() + target.timeout_s
         (chunk, chunks), dropped = await self._call(request, deadline, stream=True)
-        reader = ChunkReader(target.name, target.api_key, dropped, asked=asked_of(request.params, request.messages))
+        reader = ChunkReader(
+            target.name, target.api_key, dropped, expected=expectation_of(request.params, request.messages)
+        )
         try:
             while chunk is not None:
                 for delta in reader.add(wire_answer(chunk, dropped)):
@@ -116,7 +116,7 @@ class LiteLLMProvider:
             arguments, dropped = arguments_of(request, supported, heeded, stream=stream)
             try:
                 async with asyncio.timeout_at(deadline):
-                    response = await _asked(litellm, target, arguments, stream=stream)
+                    response = await _ask(litellm, target, arguments, stream=stream)
             except TimeoutError as error:
                 raise ProviderTimeout(f"{target.name} did not answer in time", cause=Cause.TIMEOUT_TOTAL) from error
             except ProviderError as error:
@@ -137,7 +137,7 @@ class LiteLLMProvider:
         return self._module
 
 
-async def _asked(litellm: Any, target: ModelTarget, arguments: dict[str, Any], *, stream: bool) -> Any:
+async def _ask(litellm: Any, target: ModelTarget, arguments: dict[str, Any], *, stream: bool) -> Any:
     """Return litellm's answer, or the first chunk and its stream: some are asked only when it is read."""
     with _translate_failures(target):
         response = await litellm.acompletion(**arguments)

@@ -12,7 +12,7 @@ from router.providers.openai.salvage import answer_of, objects_in
 from router.providers.openai.sse import DONE, EventLines
 from router.providers.openai.stream import ChunkReader, error_of_choice, error_of_chunk, raise_failure_in
 from router.providers.openai.thinking_tags import split_thinking
-from router.providers.openai.tool_calls import NOTHING_ASKED, UNREADABLE, Asked
+from router.providers.openai.tool_calls import ANY_ANSWER, UNREADABLE, Expectation
 from router.providers.usage import normalise
 
 
@@ -23,7 +23,7 @@ class AnswerReader(msgspec.Struct, frozen=True):
     secret: str | None
     dropped: list[str]
     splits_thinking: bool = False
-    asked: Asked = NOTHING_ASKED
+    expected: Expectation = ANY_ANSWER
     charset: str | None = None
 
     def read(self, body: bytes) -> Completion:
@@ -40,22 +40,22 @@ class AnswerReader(msgspec.Struct, frozen=True):
             raise error_of_chunk(self.name, answer.error, self.secret)
         choices, failed = [], None
         for place, found in enumerate(answer.choices or ()):
-            choice = wire.choice_of(found, place, self.asked)
+            choice = wire.choice_of(found, place, self.expected)
             if found.logprobs is not None or type(found.words.content) is list:
                 wire.note_losses(found, self.dropped)
             if found.error or is_failure(found.finish_reason or "", has_said=_says_anything(choice)):
                 failed = failed or error_of_choice(self.name, found, self.secret)
             else:
-                choices.append(self._mended(choice, is_odd=is_odd))
+                choices.append(self._mend(choice, is_odd=is_odd))
         if not choices:
             raise failed or ProviderError(f"{self.name} returned no answer", provider_status=200, cause=Cause.NONSENSE)
-        if len(choices) > self.asked.choices:
-            choices = _merged(choices, self.asked.choices)
+        if len(choices) > self.expected.choices:
+            choices = _merge(choices, self.expected.choices)
         metered = normalise(wire.usage_of(answer))
         dropped = list(dict.fromkeys(self.dropped)) if self.dropped else self.dropped
         return Completion(choices, metered, self.name, answer.service_tier, answer.system_fingerprint, dropped)
 
-    def _mended(self, choice: Choice, *, is_odd: bool) -> Choice:
+    def _mend(self, choice: Choice, *, is_odd: bool) -> Choice:
         if is_odd:
             choice.content, choice.reasoning, choice.refusal = (
                 whole_letters(text) if text else text for text in (choice.content, choice.reasoning, choice.refusal)
@@ -68,19 +68,19 @@ class AnswerReader(msgspec.Struct, frozen=True):
     def _read_odd(self, body: bytes) -> Completion:
         found = objects_in(body, self.charset)
         if not found or len(found) > 1 or _is_chunk(found[0]):
-            return self._joined(body, found)
+            return self._join(body, found)
         if not found[0].get("choices"):
             raise_failure_in(self.name, found[0], self.secret)
         return self.completion_of(answer_of(found[0], self.dropped), is_odd=True)
 
-    def _joined(self, body: bytes, found: list[dict[str, object]]) -> Completion:
+    def _join(self, body: bytes, found: list[dict[str, object]]) -> Completion:
         """Join a stream that came where a whole answer was asked for."""
         reader = ChunkReader(
             self.name,
             self.secret,
             self.dropped,
             splits_thinking=self.splits_thinking,
-            asked=self.asked,
+            expected=self.expected,
             charset=self.charset,
         )
         deltas = [delta for one in found for delta in reader.add(answer_of(one, self.dropped), is_odd=True)]
@@ -97,7 +97,7 @@ class AnswerReader(msgspec.Struct, frozen=True):
         return fold(deltas, self.name)
 
 
-def _merged(choices: list[Choice], wanted: int) -> list[Choice]:
+def _merge(choices: list[Choice], wanted: int) -> list[Choice]:
     """Return as many choices as were asked for; some providers put text and tool calls of one answer into two."""
     kept, more = choices[:wanted], choices[wanted:]
     for extra in more if wanted == 1 else ():

@@ -140,7 +140,7 @@ def unknown_parameter(message: str, param: str | None, sent: Json) -> str | None
     if "stream_options" in sent and ("stream_options" in message or "include_usage" in message):
         return "stream_options"
     is_unknown = _UNKNOWN.search(message) is not None
-    if is_unknown and (within := _refused_within(message, param)) is not None:
+    if is_unknown and (within := _culprit_within(message, param)) is not None:
         return within
     if not is_unknown and not _WRONG_VALUE.search(message):
         return None
@@ -159,7 +159,7 @@ def unknown_parameter(message: str, param: str | None, sent: Json) -> str | None
     return culprit
 
 
-def wanted_state(message: str) -> str | None:
+def state_in_demand(message: str) -> str | None:
     """Find the state that a backend insists on; None where it does not speak of any."""
     if not _INSISTS.search(message) or _UNKNOWN.search(message):
         return None
@@ -177,7 +177,7 @@ def most_tokens_in(message: str, sent: Json) -> int | None:
     return max((number for number in numbers if 1 < number < ours), default=None)
 
 
-def _refused_within(message: str, param: str | None) -> str | None:
+def _culprit_within(message: str, param: str | None) -> str | None:
     """Find the key within messages or tools that is not taken."""
     if _names(message, DEVELOPER) and _names(message, "role|variant|developer"):
         return DEVELOPER

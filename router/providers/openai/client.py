@@ -22,16 +22,15 @@ from router.providers.openai.addresses import bases_of, call_at
 from router.providers.openai.answer import AnswerReader
 from router.providers.openai.backends import address_of, speaks_openai
 from router.providers.openai.body import body_of
-from router.providers.openai.lessons import NOTHING_LEARNT, Lessons
+from router.providers.openai.lessons import MOST_RETRIES, NOTHING_LEARNT, Lessons
 from router.providers.openai.sse import DONE, EventLines, EventTooLong
 from router.providers.openai.stream import ChunkReader
-from router.providers.openai.tool_calls import asked_of
+from router.providers.openai.tool_calls import expectation_of
 from router.providers.proxies import proxy_for
 from router.providers.refusals import error_of
 
 CONNECT_SECONDS = 10.0
 PING_SECONDS = 10.0
-MOST_RETRIES = 4  # after refusals that teach something
 GRACE_SECONDS = 1.0  # after the end and the usage: for [DONE]
 LONG_GRACE_SECONDS = 5.0  # after the end: for the usage, or other choices
 NO_SUCH_PLACE = (404, 405)
@@ -89,9 +88,9 @@ class OpenAICompatible:
         endpoint = self._endpoint(request.target)
         async with self._send(endpoint, request, stream=False) as (response, dropped):
             body = await response.read()
-            asked = asked_of(request.params, request.messages)
+            expected = expectation_of(request.params, request.messages)
             name, secret = request.target.name, endpoint.secret
-            return AnswerReader(name, secret, dropped, endpoint.splits_thinking, asked, response.charset).read(body)
+            return AnswerReader(name, secret, dropped, endpoint.splits_thinking, expected, response.charset).read(body)
 
     def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
         """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
@@ -106,7 +105,7 @@ class OpenAICompatible:
                 dropped,
                 splits_thinking=endpoint.splits_thinking,
                 opens_in_prompt=endpoint.opens_in_prompt,
-                asked=asked_of(request.params, request.messages),
+                expected=expectation_of(request.params, request.messages),
                 charset=response.charset,
             )
             lines, content, is_done = EventLines(), response.content, False

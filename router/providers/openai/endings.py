@@ -1,6 +1,8 @@
 """Why an answer ended: the words of many vendors as the four that OpenAI's clients know. Pure."""
 
-STOP, LENGTH, TOOL_CALLS, CONTENT_FILTER = "stop", "length", "tool_calls", "content_filter"
+from router.errors import CONTENT_FILTER
+
+STOP, LENGTH, TOOL_CALLS = "stop", "length", "tool_calls"
 
 # Spelt in lower case with underscores, without the name of an enumeration in front. What is not here is `stop`.
 ENDINGS = {

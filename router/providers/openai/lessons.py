@@ -3,9 +3,10 @@
 import msgspec
 
 from router.errors import Cause, ProviderError
-from router.providers.openai.body import is_for_good, most_tokens_in, unknown_parameter, wanted_state
+from router.providers.openai.body import is_for_good, most_tokens_in, unknown_parameter
 from router.types import Json
 
+MOST_RETRIES = 4  # of one request, after refusals that teach something
 # An error of the server may hide a refusal: some answer 500 to a key that they do not know.
 TEACHES = frozenset({Cause.BAD_REQUEST, Cause.NOT_FOUND, Cause.UNKNOWN, Cause.CONTEXT_TOO_LONG})
 
@@ -22,7 +23,7 @@ class Lessons(msgspec.Struct, frozen=True):
         if error.cause not in TEACHES or not error.provider_status or error.provider_status < 400:
             return None
         message = error.message
-        if (state := wanted_state(message)) is not None and state not in self.wanted | self.refused:
+        if (state := state_in_demand(message)) is not None and state not in self.wanted | self.refused:
             return self | (lesson := Lessons(wanted=frozenset({state}))), lesson
         if (most := most_tokens_in(message, sent)) is not None and (
             self.most_tokens is None or most < self.most_tokens

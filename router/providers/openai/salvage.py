@@ -43,7 +43,7 @@ def objects_in(raw: bytes, charset: str | None = None) -> list[dict[str, Any]]:
         found = list(_documents(found[0]))
     if len(found) == 1 and isinstance(found[0], list):
         found = found[0]
-    return [_unwrapped(_clean(one, 0)) for one in found if isinstance(one, dict)]
+    return [_unwrap(_clean(one, 0)) for one in found if isinstance(one, dict)]
 
 
 def answer_of(found: dict[str, Any], dropped: list[str]) -> WireAnswer:
@@ -163,7 +163,7 @@ def _clean(found: Any, level: int, key: str = "") -> Any:
             return found
 
 
-def _unwrapped(found: dict[str, Any]) -> dict[str, Any]:
+def _unwrap(found: dict[str, Any]) -> dict[str, Any]:
     if not found.get("choices"):
         for key in WRAPPERS:
             inner = found.get(key)

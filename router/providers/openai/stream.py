@@ -14,7 +14,7 @@ from router.providers.openai.letters import LetterJoiner
 from router.providers.openai.salvage import UNREAD_CHUNK, answer_of, objects_in
 from router.providers.openai.sse import LONGEST_EVENT
 from router.providers.openai.thinking_tags import LONE_CLOSING, ThinkingTags, split_thinking
-from router.providers.openai.tool_calls import NOTHING_ASKED, UNREADABLE, Asked, ToolCallPieces
+from router.providers.openai.tool_calls import ANY_ANSWER, UNREADABLE, Expectation, ToolCallPieces
 from router.providers.refusals import error_for, failure_in, parse_decoded
 from router.providers.usage import later, normalise
 
@@ -27,8 +27,23 @@ class ChunkReader:
     """
 
     __slots__ = (
-        "_asked", "_calls", "_charset", "_dropped", "_endings", "_goes_on", "_has_usage_last", "_is_calm",
-        "_is_damaged", "_letters", "_metered", "_name", "_said", "_secret", "_splits_thinking", "_tags", "_unread",
+        "_calls",
+        "_charset",
+        "_dropped",
+        "_endings",
+        "_expected",
+        "_goes_on",
+        "_has_usage_last",
+        "_is_calm",
+        "_is_damaged",
+        "_letters",
+        "_metered",
+        "_name",
+        "_said",
+        "_secret",
+        "_splits_thinking",
+        "_tags",
+        "_unread",
         "opens_in_prompt",
     )  # fmt: skip
 
@@ -40,7 +55,7 @@ class ChunkReader:
         *,
         splits_thinking: bool = False,
         opens_in_prompt: bool = False,
-        asked: Asked = NOTHING_ASKED,
+        expected: Expectation = ANY_ANSWER,
         charset: str | None = None,
     ) -> None:
         self._name = name
@@ -48,7 +63,7 @@ class ChunkReader:
         self._dropped = dropped
         self._splits_thinking = splits_thinking
         self.opens_in_prompt = opens_in_prompt  # as this answer shows it
-        self._asked = asked
+        self._expected = expected
         self._charset = charset
         self._tags: dict[int, ThinkingTags] = {}
         self._calls: dict[int, ToolCallPieces] = {}
@@ -107,7 +122,7 @@ class ChunkReader:
         for place, choice in enumerate(chunk.choices or ()):
             if choice.error:
                 raise error_of_choice(self._name, choice, self._secret)
-            delta = wire.delta_of(choice, place, self._asked.choices)
+            delta = wire.delta_of(choice, place, self._expected.choices)
             if choice.logprobs is not None or type(choice.words.content) is list:
                 wire.note_losses(choice, self._dropped)
             self._mend(delta, choice, is_odd=is_odd)
@@ -166,10 +181,10 @@ class ChunkReader:
             raise ProviderError(f"{self._name} sent a broken stream", provider_status=200, cause=Cause.NONSENSE)
         if not (self._endings or self._said) or (unfinished and not is_end):
             raise ProviderError(f"{self._name} broke off its answer", provider_status=200, cause=Cause.BROKEN_OFF)
-        deltas = self._held_back()
+        deltas = self._release()
         for index in sorted(self._said | self._endings.keys()):
             calls = self._calls.get(index)
-            ending = ending_of(self._endings.get(index), has_calls=bool(calls), names_tool=self._asked.names_tool)
+            ending = ending_of(self._endings.get(index), has_calls=bool(calls), names_tool=self._expected.names_tool)
             deltas.append(Delta(index, tool_calls=(calls.end() or None) if calls else None, finish_reason=ending))
         if self._dropped:
             deltas[-1].dropped, self._dropped = self._dropped, []
@@ -192,7 +207,7 @@ class ChunkReader:
         if delta.tool_calls is not None:
             calls = self._calls.get(index)
             if calls is None:
-                calls = self._calls[index] = ToolCallPieces(self._asked)
+                calls = self._calls[index] = ToolCallPieces(self._expected)
             delta.tool_calls = calls.add(delta.tool_calls) or None
             self._said.add(index)
         if delta.content is not None or delta.reasoning is not None or delta.refusal is not None:
@@ -269,7 +284,7 @@ class ChunkReader:
                 setattr(delta, field, joiner.join(text) or None)
                 self._said.add(delta.index)
 
-    def _held_back(self) -> list[Delta]:
+    def _release(self) -> list[Delta]:
         held = []
         for (index, field), joiner in self._letters.items():
             if rest := joiner.end():

@@ -21,7 +21,7 @@ NO_ARGUMENTS = "{}"
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what decoding raises
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Expectation(msgspec.Struct, frozen=True):
     """What a request says about its answer: how many choices, and of tool calls the names of the tools, whether it
     names one, and the ids that the conversation has."""
 
@@ -31,23 +31,23 @@ class Asked(msgspec.Struct, frozen=True):
     ids: frozenset[str] = frozenset()
 
 
-def asked_of(params: Mapping[str, Any], messages: Iterable[Mapping[str, Any]]) -> Asked:
+def expectation_of(params: Mapping[str, Any], messages: Iterable[Mapping[str, Any]]) -> Expectation:
     """Read it out of a request's parameters and messages."""
     tools, choices = params.get("tools"), params.get("n") or 1
     if not tools:
-        return ASKED_FOR_ONE if choices == 1 else Asked(choices)
+        return ONE_CHOICE if choices == 1 else Expectation(choices)
     names = (name_in(tool.get(tool.get("type"))) for tool in tools)
     ids = (call.get("id") for message in messages for call in message.get("tool_calls") or ())
     names_tool = isinstance(params.get("tool_choice"), dict)
-    return Asked(choices, frozenset(filter(None, names)), names_tool, frozenset(filter(None, ids)))
+    return Expectation(choices, frozenset(filter(None, names)), names_tool, frozenset(filter(None, ids)))
 
 
-NOTHING_ASKED, ASKED_FOR_ONE = Asked(), Asked(1)
+ANY_ANSWER, ONE_CHOICE = Expectation(), Expectation(1)
 
 
-def whole_calls(calls: Iterable[dict[str, Any]], asked: Asked = NOTHING_ASKED) -> list[dict[str, Any]]:
+def whole_calls(calls: Iterable[dict[str, Any]], expected: Expectation = ANY_ANSWER) -> list[dict[str, Any]]:
     """Mend the calls of a whole answer, without numbers; what is no call is left out."""
-    mended, ids = [], set(asked.ids)
+    mended, ids = [], set(expected.ids)
     for call in calls:
         kind, body = body_of_call(call)
         name, text = name_in(body), text_in(body, TEXT_OF[kind])
@@ -67,14 +67,14 @@ def whole_calls(calls: Iterable[dict[str, Any]], asked: Asked = NOTHING_ASKED) -
 class ToolCallPieces:
     """Mends the pieces of one choice's calls as they come."""
 
-    __slots__ = ("_asked", "_by_id", "_by_number", "_calls", "_ids")
+    __slots__ = ("_by_id", "_by_number", "_calls", "_expected", "_ids")
 
-    def __init__(self, asked: Asked = NOTHING_ASKED) -> None:
-        self._asked = asked
+    def __init__(self, expected: Expectation = ANY_ANSWER) -> None:
+        self._expected = expected
         self._calls: list[GrowingCall] = []
         self._by_id: dict[str, GrowingCall] = {}
         self._by_number: dict[int, GrowingCall] = {}
-        self._ids = set(asked.ids)
+        self._ids = set(expected.ids)
 
     def __bool__(self) -> bool:
         """Tell whether there is a call."""
@@ -89,7 +89,7 @@ class ToolCallPieces:
             call = self._find(piece, name, text, place if len(pieces) > 1 else len(self._calls) - 1)
             if call is None:
                 call = self._begin(piece, kind)
-            if (own := call.take(name, text, _rest_of(piece), self._asked.tools)) is not None:
+            if (own := call.take(name, text, _rest_of(piece), self._expected.tools)) is not None:
                 mended.append(own)
         return mended
 
@@ -134,7 +134,7 @@ class ToolCallPieces:
         if own_id:
             return call.is_whole
         if name != call.name:  # until arguments come, it may be the rest of a name
-            return bool(call.length) or {name, call.name} <= self._asked.tools
+            return bool(call.length) or {name, call.name} <= self._expected.tools
         return bool(text) and call.is_whole and text != call.text
 
     def _begin(self, piece: dict[str, Any], kind: str) -> "GrowingCall":
@@ -225,7 +225,7 @@ class GrowingCall:
 
     def end(self) -> dict[str, Any] | None:
         """Return what is left to go out."""
-        text = self._letters.end() + self._settled()
+        text = self._letters.end() + self._settle()
         if self.kind == FUNCTION and not text and not self.text.strip():
             text = NO_ARGUMENTS if self.name else ""
         self._pieces.append(text)
@@ -238,7 +238,7 @@ class GrowingCall:
         """Tell whether a piece begins with all there is: some providers send the arguments so far each time."""
         return 0 < self.length <= len(text) and self.kind == FUNCTION and text.startswith(self.text)
 
-    def _settled(self) -> str:
+    def _settle(self) -> str:
         """Return what the pieces that were held back add: nothing where they said the same again."""
         if not self._held:
             return ""

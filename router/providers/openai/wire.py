@@ -9,7 +9,7 @@ import msgspec
 
 from router.providers.base import Choice, Delta
 from router.providers.openai.endings import ending_of
-from router.providers.openai.tool_calls import MOST_CHOICES, NOTHING_ASKED, Asked, whole_calls
+from router.providers.openai.tool_calls import ANY_ANSWER, MOST_CHOICES, Expectation, whole_calls
 from router.providers.state import state_of
 from router.providers.thinking_blocks import clean_blocks
 
@@ -44,6 +44,7 @@ class WireChoice(msgspec.Struct):
     logprobs: dict[str, Any] | None = None
     error: Any = None
     usage: dict[str, Any] | None = None
+    stop_reason: Any = None  # vLLM's: the stop word that ended it, or the number of a token
 
     @property
     def words(self) -> WireContent:
@@ -141,11 +142,11 @@ def index_of(wire: WireChoice, place: int, choices: int) -> int:
     return index if index is not None and 0 <= index < choices else min(place, choices - 1)
 
 
-def choice_of(wire: WireChoice, place: int = 0, asked: Asked = NOTHING_ASKED) -> Choice:
+def choice_of(wire: WireChoice, place: int = 0, expected: Expectation = ANY_ANSWER) -> Choice:
     """Return a whole choice in our shape."""
     words = wire.words
     content, reasoning = text_and_thinking(words)
-    calls = whole_calls(calls_in(words), asked) if words.tool_calls or words.function_call else None
+    calls = whole_calls(calls_in(words), expected) if words.tool_calls or words.function_call else None
     return Choice(
         index=index_of(wire, place, MOST_CHOICES),
         content=content,
@@ -153,9 +154,10 @@ def choice_of(wire: WireChoice, place: int = 0, asked: Asked = NOTHING_ASKED) ->
         refusal=words.refusal,
         tool_calls=calls or None,
         logprobs=None if wire.logprobs is None else logprobs_of(wire.logprobs),
-        finish_reason=ending_of(wire.finish_reason, has_calls=bool(calls), names_tool=asked.names_tool),
+        finish_reason=ending_of(wire.finish_reason, has_calls=bool(calls), names_tool=expected.names_tool),
         thinking_blocks=clean_blocks(words.thinking_blocks) if words.thinking_blocks else None,
         state=state_of(words.reasoning_details, words.extra_content, words.reasoning_opaque, []),
+        stop_sequence=wire.stop_reason if isinstance(wire.stop_reason, str) else None,
     )
 
 
@@ -172,6 +174,8 @@ def delta_of(wire: WireChoice, place: int = 0, choices: int = MOST_CHOICES) -> D
         None if wire.logprobs is None else logprobs_of(wire.logprobs),
         wire.finish_reason or None,
     )
+    if wire.stop_reason is not None and isinstance(wire.stop_reason, str):
+        delta.stop_sequence = wire.stop_reason
     if words.reasoning_details or words.extra_content or words.reasoning_opaque:
         delta.state = state_of(words.reasoning_details, words.extra_content, words.reasoning_opaque, [])
     if words.thinking_blocks and isinstance(words.thinking_blocks, list):
@@ -190,16 +194,18 @@ def text_and_thinking(words: WireContent) -> tuple[str | None, str | None]:
     """Return the visible text and the thinking."""
     content, reasoning = words.content, words.reasoning_content or words.reasoning or words.thinking
     if reasoning is not None and not isinstance(reasoning, str):
-        reasoning = _said(reasoning)
+        reasoning = _text_of(reasoning)
     if content is None or isinstance(content, str):
         return content, reasoning
     visible, thoughts = [], []
     for part in content:
         match part:
             case {"type": "thinking" | "reasoning" | "reasoning_content" as kind}:
-                thoughts.append(_said(part.get(kind) or part.get("summary") or part.get("text") or part.get("content")))
+                thoughts.append(
+                    _text_of(part.get(kind) or part.get("summary") or part.get("text") or part.get("content"))
+                )
             case _:
-                visible.append(_said(part))
+                visible.append(_text_of(part))
     return "".join(visible) or None, "".join(thoughts) or reasoning
 
 
@@ -234,23 +240,23 @@ def _are_tokens(tokens: Any) -> bool:
 def _has_words(part: Any) -> bool:
     """Tell whether a part is of text or thinking, be it empty."""
     match part:
-        case {"type": str(kind)} if kind not in WORDY and not _said(part):
+        case {"type": str(kind)} if kind not in WORDY and not _text_of(part):
             return False
         case _:
             return part is None or isinstance(part, (str, list, dict))
 
 
-def _said(part: Any) -> str:
+def _text_of(part: Any) -> str:
     """Return the text in a part of a message, however deep it lies."""
     match part:
         case str():
             return part
         case list():
-            return "".join(map(_said, part))
+            return "".join(map(_text_of, part))
         case {"text": str() | dict() | list() as inner} | {"content": str() | list() as inner}:
-            return _said(inner)
+            return _text_of(inner)
         case {"thinking": str() | list() as inner} | {"summary": str() | list() as inner}:
-            return _said(inner)
+            return _text_of(inner)
         case {"value": str(inner)} | {"refusal": str(inner)}:
             return inner
         case _:

@@ -13,12 +13,12 @@ from router.providers.collecting import fold
 from router.providers.openai.answer import AnswerReader
 from router.providers.openai.sse import DONE, EventLines
 from router.providers.openai.stream import ChunkReader
-from router.providers.openai.tool_calls import Asked
+from router.providers.openai.tool_calls import Expectation
 from tests.providers.shapes import a_chunk, a_usage_chunk, an_answer
 
 PAGE = Path(__file__).parents[3] / "docs" / "mending.md"
 ROWS = re.compile(r"^\| (.+?) \| (mended|dropped|error)\b(.*?) \|$", re.M)
-ASKED = Asked(tools=frozenset({"now", "weather"}), ids=frozenset({"taken"}))
+EXPECTED = Expectation(tools=frozenset({"now", "weather"}), ids=frozenset({"taken"}))
 SAID = "Paris."
 END = a_chunk(None, "stop")
 
@@ -31,7 +31,9 @@ class Whole:
         self.charset = charset
 
     def read(self) -> Completion:
-        return AnswerReader("p/m", None, [], splits_thinking=True, asked=ASKED, charset=self.charset).read(self.body)
+        return AnswerReader("p/m", None, [], splits_thinking=True, expected=EXPECTED, charset=self.charset).read(
+            self.body
+        )
 
 
 class Stream:
@@ -43,7 +45,7 @@ class Stream:
 
     def read(self) -> Completion:
         reader, lines, deltas, is_done = (
-            ChunkReader("p/m", None, [], splits_thinking=True, asked=ASKED),
+            ChunkReader("p/m", None, [], splits_thinking=True, expected=EXPECTED),
             EventLines(),
             [],
             False,

@@ -15,11 +15,11 @@ from router.providers.collecting import fold
 from router.providers.openai.answer import AnswerReader
 from router.providers.openai.sse import DONE, EventLines
 from router.providers.openai.stream import ChunkReader
-from router.providers.openai.tool_calls import Asked
+from router.providers.openai.tool_calls import Expectation
 from router.types import Precision, Usage
 from tests.providers.shapes import USAGE, a_chunk, a_usage_chunk, an_answer
 
-ASKED = Asked(tools=frozenset({"look", "ask"}))
+EXPECTED = Expectation(tools=frozenset({"look", "ask"}))
 TEXTS = st.text(max_size=40)
 ARGUMENTS = st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=6) | st.none(), max_size=3)
 CALLS = st.lists(st.tuples(st.sampled_from(["look", "ask"]), ARGUMENTS), max_size=3)
@@ -27,7 +27,7 @@ CALLS = st.lists(st.tuples(st.sampled_from(["look", "ask"]), ARGUMENTS), max_siz
 
 def joined(body: bytes, packets: Random | None = None) -> list[Choice]:
     """Read a stream, in random packets, and join it."""
-    reader, lines, deltas, at = ChunkReader("p/m", None, [], asked=ASKED), EventLines(), list[Delta](), 0
+    reader, lines, deltas, at = ChunkReader("p/m", None, [], expected=EXPECTED), EventLines(), list[Delta](), 0
     events: list[bytes] = []
     while at < len(body):
         size = packets.randint(1, 60) if packets else len(body)
@@ -67,7 +67,7 @@ def test_the_joined_stream_is_the_whole_answer(
         chunks.append(a_chunk(**random.choice([queue for queue in queues if queue]).pop(0)))
     chunks += [a_chunk(None, random.choice(["stop", "tool_calls"])), a_usage_chunk()]
     body = b"".join(b"data: " + json.dumps(one, ensure_ascii=ascii_only).encode() + b"\n\n" for one in chunks)
-    [read] = AnswerReader("p/m", None, [], asked=ASKED).read(json.dumps(whole).encode()).choices
+    [read] = AnswerReader("p/m", None, [], expected=EXPECTED).read(json.dumps(whole).encode()).choices
     read.content, read.reasoning = read.content or None, read.reasoning or None
     assert joined(body + b"data: [DONE]\n\n", random) == [read]
 
@@ -155,7 +155,7 @@ def test_an_error_in_the_middle_is_told_and_so_is_its_cause() -> None:
 
 def test_choices_that_nobody_asked_for_are_part_of_the_one() -> None:
     chunks = [a_chunk("Hi"), a_chunk(" there", index=7), a_chunk(None, "stop")]
-    reader = ChunkReader("p/m", None, [], asked=Asked(1))
+    reader = ChunkReader("p/m", None, [], expected=Expectation(1))
     deltas = [d for chunk in chunks for d in reader.read(json.dumps(chunk).encode())] + reader.end(is_done=True)
     [choice] = fold(deltas, "m").choices
     assert choice.content == "Hi there"
@@ -167,7 +167,7 @@ def test_text_and_calls_in_two_choices_of_one_answer_are_one() -> None:
     body["choices"].append(
         {"index": 1, "message": {"content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}
     )
-    [choice] = AnswerReader("p/m", None, [], asked=Asked(1)).read(json.dumps(body).encode()).choices
+    [choice] = AnswerReader("p/m", None, [], expected=Expectation(1)).read(json.dumps(body).encode()).choices
     assert (choice.content, choice.finish_reason, len(choice.tool_calls or ())) == ("Let me see.", "tool_calls", 1)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from router.providers.base import Delta
 from router.providers.collecting import fold
-from router.providers.openai.tool_calls import Asked, ToolCallPieces, asked_of, whole_calls
+from router.providers.openai.tool_calls import Expectation, ToolCallPieces, expectation_of, whole_calls
 
 Call = tuple[str, str, str]  # id, name, arguments
 OSLO: Call = ("call_a", "weather", '{"city":"Oslo"}')
@@ -29,7 +29,7 @@ def whole_piece(call: Call, index: int | None = 0, *, has_id: bool = True) -> di
 
 def joined(*chunks: list[dict[str, Any]], tools: tuple[str, ...] = ("weather",)) -> list[dict[str, Any]]:
     """What a client has in the end, from the pieces in these chunks."""
-    pieces = ToolCallPieces(Asked(tools=frozenset(tools)))
+    pieces = ToolCallPieces(Expectation(tools=frozenset(tools)))
     mended = [pieces.add(chunk) for chunk in chunks] + [pieces.end()]
     for one in (one for chunk in mended for one in chunk):
         assert None not in {**one, **one.get("function", {})}.values()
@@ -151,7 +151,7 @@ def test_pieces_make_the_calls_that_were_meant(chunks: list[list[dict[str, Any]]
 
 
 def test_a_name_is_sent_once_and_at_once() -> None:
-    pieces = ToolCallPieces(Asked(tools=frozenset({"weather"})))
+    pieces = ToolCallPieces(Expectation(tools=frozenset({"weather"})))
     [first] = pieces.add([piece(0, id="call_a", name="weather", arguments="")])
     assert first == {
         "index": 0,
@@ -171,13 +171,13 @@ def test_a_function_without_arguments_gets_the_empty_object(arguments: Any) -> N
 
 
 def test_ids_are_made_where_they_are_missing_doubled_or_taken_in_the_conversation() -> None:
-    asked = asked_of(
+    expected = expectation_of(
         {"tools": [{"type": "function", "function": {"name": "weather"}}]},
         [{"role": "assistant", "tool_calls": [{"id": "weather:0"}]}],
     )
     calls = [("weather:0", *OSLO[1:]), ("same", *ROME[1:]), ("same", "weather", "{}"), ("", "weather", "{}")]
     pieces = [whole_piece(call, None) for call in calls]
-    ids = [call["id"] for call in whole_calls(pieces, asked)]
+    ids = [call["id"] for call in whole_calls(pieces, expected)]
     assert ids[1] == "same"
     assert len({*ids, "weather:0"}) == 5
 
