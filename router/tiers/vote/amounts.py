@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
-from router.tiers.vote.words import UNITS, even, han_number, number_in_words
+from router.tiers.vote.words import HAN_NUMBER, UNITS, even, han_number, number_in_words
 
 NUMBER = r"[-+]?(?:\d{1,3}(?:[,\u00a0\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
 LAST_NUMBER = re.compile(NUMBER + r"(?:\s*/\s*\d+(?:\.\d+)?)?")
@@ -229,11 +229,11 @@ def plain(text: str) -> str:
     if "\\" in text:
         text = _TEXT.sub(r" \1 ", text.replace("\\$", "").replace("\\%", "%").replace("\\circ", "circ"))
         text = _TIMES.sub("×", text)
-        text = text.replace("^{circ}", " degree").replace("^circ", " degree")
+        text = text.replace("^{circ}", " degree ").replace("^circ", " degree ")
         text = _LATEX_FRACTION.sub(lambda m: f"{m[1] or m[3]}/{m[2] or m[4]}", _NOISE.sub("", text))
     else:
         text = _NOISE.sub("", text)
-    text = text.replace("°", " degree").replace("{,}", ",").strip().rstrip(".;,!").strip()
+    text = text.replace("°", " degree ").replace("{,}", ",").strip().rstrip(".;,!").strip()
     for _ in range(3):
         if (stripped := _HEDGE.sub("", text)) == text:
             break
@@ -315,6 +315,13 @@ def _in_words(text: str) -> Fraction | None:
     text = text.casefold()
     if (whole := number_in_words(text)) is not None or (whole := han_number(text)) is not None:
         return Fraction(whole)
+    if (
+        (match := HAN_NUMBER.match(text))
+        and len(text) - match.end() <= 2
+        and text[match.end() :] not in ("月", "日", "年")
+    ):
+        whole = han_number(match[0])
+        return None if whole is None else Fraction(whole)
     number, _, part = text.replace("-", " ").rpartition(" ")
     if part in _HALVES:
         count = number_in_words(number.removesuffix(" a").strip()) if number not in ("", "a", "an", "die", "la") else 1
@@ -400,6 +407,9 @@ def _unit(text: str) -> str:
         return unit
     if unit in UNITS:
         return UNITS[unit]
+    first, _, rest = unit.partition(" ")
+    if rest and (both := f"{UNITS.get(first, first)} {rest}") in _UNITS:
+        return both
     if unit not in _UNITS and unit.endswith("s") and (unit[:-1] in _UNITS or len(unit) > 3):
         unit = unit[:-1]
     return UNITS.get(unit, unit)

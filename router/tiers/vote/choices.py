@@ -25,7 +25,7 @@ _SEVERAL = re.compile(r"[(\[]?([A-Ja-j])[)\]]?(?:\s*(?:,|and|&|und|et|y|e|en|i|�
 _OPENING = re.compile(r"^[\W_]*([^\W\d_]+)(?=[\W_]|$)")
 _LETTER_IN_LINE = re.compile(
     r"\(([A-J])\)|\b(?:option|choice|opción|opção|opzione|antwort|réponse|вариант)\s+\(?([A-J])\b"
-    r"|选项?\s?([A-J])|([A-J])(?:です|입니다|选项)|(?:^|\s)\**([A-J])(?:[.)]\**\s*$|\**$)"
+    r"|选项?\s?([A-J])|([A-J])(?:です|입니다|选项)|(?:^|\s)\**([A-J])\**[.)]?\**\s*$"
 )
 
 

@@ -207,6 +207,7 @@ _EXTREMES = {
 
 _EXTREME_VALUES = frozenset(_EXTREMES.values())
 _DIGIT = re.compile(r"\d")
+_LETTER = re.compile(r"[^\W\d_]")
 
 
 def _read_text(text: str, question: Asked, is_whole: bool) -> SampleReading:
@@ -220,13 +221,15 @@ def _read_text(text: str, question: Asked, is_whole: bool) -> SampleReading:
             return SampleReading(Said.NON_ANSWER) if key and _misses_number(key, question) else _reading(key)
     if not is_whole:
         return SampleReading(Said.UNREADABLE if question.answer_type is AnswerType.OPEN else Said.NON_ANSWER)
+    if question.answer_type is AnswerType.CHOICE and (verdict := verdict_of(text)):
+        return SampleReading(Said.ANSWER, VoteKey("choice", verdict))
     aside = _aside(text, question)
     if aside is not None and not aside.guesses:
         return SampleReading(aside.said)
     key = _key_of_text(text, question)
     if aside is not None and (key is None or key.kind == "entity"):
         return SampleReading(aside.said)
-    if question.answer_type is AnswerType.NUMERIC and (key is None or _misses_number(key, question)):
+    if question.answer_type is AnswerType.NUMERIC and (key is None or _is_talk(key) or _misses_number(key, question)):
         return SampleReading(Said.NON_ANSWER)
     return _reading(key)
 
@@ -250,6 +253,12 @@ def _misses_number(key: VoteKey, question: Asked) -> bool:
     return is_word or (key.kind == "choice" and question.options is None)
 
 
+def _is_talk(key: VoteKey) -> bool:
+    """Tell whether a key is a sentence rather than a name."""
+    is_word = key.kind == "entity" and key.value not in _EXTREME_VALUES and not _DIGIT.search(key.value)
+    return is_word and key.value.count(" ") > 2
+
+
 def _reading(key: VoteKey | None) -> SampleReading:
     return SampleReading(Said.ANSWER, key) if key else UNREADABLE
 
@@ -259,7 +268,7 @@ def _key_of_text(text: str, question: Asked) -> VoteKey | None:
     stripped = text.strip()
     is_short = len(stripped) <= SHORT and "\n" not in stripped
     key = answer_key(text, question) if is_short else None
-    if key is None or key.kind == "entity":
+    if key is None or key.kind == "entity" or (key.kind in ("set", "list") and _LETTER.search(key.value)):
         is_name = question.answer_type is not AnswerType.OPEN and len(stripped.split()) <= 6
         return _key_within(stripped, question) or (key if is_name else None)
     return key
@@ -314,7 +323,7 @@ def _calendar_key(answer: str, question: Asked) -> VoteKey | None:
     """Read a date, a time, a weekday, or a range of them."""
     answer = tidy(answer) if "\\" in answer else answer
     has_digit = _DIGIT.search(answer) is not None
-    if has_digit and (date := _date(answer, question)):
+    if (has_digit or "月" in answer) and (date := _date(answer, question)):
         return VoteKey("date", date)
     if (
         (has_digit or len(answer) < 12)
@@ -353,7 +362,7 @@ def _calendar_range(answer: str, question: Asked) -> str | None:
         return f"{begin}/{end}" if begin else None
     start = time_key(first)
     if start is not None and (stop := time_key(last)):
-        return f"{start.value}/{stop.value}"
+        return f"{start.value:0>5}/{stop.value:0>5}"
     if (month_first := re.fullmatch(r"([^\W\d]+\.?\s+)\d{1,2}", first)) and (
         end := _date(f"{month_first[1]}{last}", question)
     ):

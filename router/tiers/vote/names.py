@@ -44,7 +44,9 @@ def name_key(text: str, *, is_name: bool = False) -> str:
     folded = _TITLE.sub("", folded, count=1)
     if not folded.isascii():
         folded = unicodedata.normalize("NFKD", folded)
-        folded = "".join(c for c in folded if not unicodedata.combining(c) or c > "\u0590")
+        folded = unicodedata.normalize(
+            "NFC", "".join(c for c in folded if not unicodedata.combining(c) or c > "\u0590")
+        )
     folded = re.sub(r"(?<=[^\W\d_])'(?=[^\W\d_])", "", folded)
     folded = re.sub(r"(?<=[^\W\d_])[-.](?=[^\W\d_])|(?<=[^\W\d_])\.(?=\s)", " ", folded)
     folded = re.sub(r"[^\w\s+#%/&.-]|_", " ", folded) if not _MARKED.search(folded) else folded

@@ -21,6 +21,7 @@ STARTING_S = 4.0
 LONGEST = 40_000
 MOST_TESTS = 50
 
+_QUOTES = re.compile(r'^[ \t]*(?:"""|\'\'\')[ \t]*$', re.MULTILINE)  # that end a docstring, and no example
 _FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 
 
@@ -65,7 +66,7 @@ def examples_in(question: str) -> list[str]:
     """Return the tests that a question brings: `assert` lines, and examples in the form of a Python prompt."""
     tests = [line for raw in question.splitlines() if (line := raw.strip().strip("`")).startswith("assert ")]
     try:
-        examples = doctest.DocTestParser().get_examples(question)
+        examples = doctest.DocTestParser().get_examples(_QUOTES.sub("", question))
     except ValueError:
         examples = []
     for example in examples:

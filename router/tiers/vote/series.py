@@ -81,8 +81,8 @@ def bare_series_key(answer: str, wanted: Wanted, part: Part) -> _Key | None:
     keys = [part(p) for p in parts]
     if any(key is None for key in keys):
         return None
-    is_listed = wanted.set or wanted.order or len(parts) >= 3
-    if not is_listed or any(len(p.split()) > 6 for p in parts):
+    is_listed = wanted.set or wanted.order or (len(parts) >= 3 and not wanted.date)
+    if not is_listed or any(len(p.split()) > (5 if wanted.set or wanted.order else 3) for p in parts):
         return None
     return _of(parts, [key for key in keys if key is not None], wanted)
 

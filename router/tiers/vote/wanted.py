@@ -80,7 +80,7 @@ def _is_day_first(folded: str, order: re.Match[str] | None, comma: bool) -> bool
     for first, second in _WRITTEN_DATE.findall(folded):
         if int(first) > 12 or int(second) > 12:
             return int(first) > 12
-    return comma
+    return comma or any("\u0600" <= sign <= "\u097f" for sign in folded)
 
 
 _PLACES = re.compile(
@@ -125,12 +125,13 @@ def _unit_of_answer(folded: str) -> str:
 
 
 _VAGUE = frozenset(("%", "percent", "degree", "m", "s", "in", "l", "g", "h", "w", "mm", "mw", "mb", "dollar", "usd"))
-_POINT = frozenset("the of is what how many and to does are was which if a has".split())  # noqa: SIM905
+_POINT = frozenset("the of is what how many and to does are was which if has in".split())  # noqa: SIM905
 _COMMA = frozenset(
     [
         "der",
         "die",
         "das",
+        "den",
         "und",
         "ist",
         "wie",
@@ -139,6 +140,9 @@ _COMMA = frozenset(
         "ein",
         "eine",
         "ergibt",
+        "gib",
+        "auf",
+        "wert",
         "le",
         "les",
         "est",
@@ -182,6 +186,14 @@ _COMMA = frozenset(
         "jest",
         "jaki",
         "jaka",
+        "podaj",
+        "wynik",
+        "kto",
+        "czy",
+        "z",
+        "do",
+        "na",
+        "się",
         "ve",
         "bir",
         "kaç",
@@ -205,4 +217,5 @@ def _has_decimal_comma(folded: str) -> bool:
     words = set(re.findall(r"[^\W\d_]+", folded))
     if any("\u0400" <= word[0] <= "\u04ff" for word in words):
         return True
-    return len(words & _COMMA) > len(words & _POINT)
+    foreign = not folded.isascii() and any("\u00c0" <= sign <= "\u024f" for sign in folded)
+    return len(words & _COMMA) + foreign > len(words & _POINT)

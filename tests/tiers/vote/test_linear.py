@@ -10,8 +10,9 @@ from router.tiers.vote.keys import read_question, read_sample
 
 LENGTH = 40_000
 PIECES = [
-    "\n", " ", "\t", "answer ", "the answer is ", "answer: ", "answer is\n", "answer (", "answer to ", "final: ", "####",
-    "\\boxed{", "\\boxed ", "\\frac{", "\\text{", "`", "```", "```\n", "```json\n", "``` ", '"', '\\"', "'", "/*", "# ",
+    "\n", " ", "\t", "answer ", "the answer is ", "answer: ", "answer is\n", "answer (", "answer to ", "final: ",
+    "####", "\\boxed{", "\\boxed ", "\\frac{", "\\text{", "`", "```", "```\n", "```json\n", "``` ", '"', '\\"',
+    "'", "/*", "# ",
     "1 ", "1,", "1/", "9", ". ", "(", "{", "[", '{"a":', "=", "x = 2, ", "x<", "± ", "about ", "A) ", "A) x ", "2 and ",
     "05/01/2021 ", "May 4 ", "4:3", "十", "年", "i don't know ", "Could you? ", "Error: ", "-", "\u00a0", "²", "yes ",
 ]  # fmt: skip
