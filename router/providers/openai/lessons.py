@@ -3,7 +3,7 @@
 import msgspec
 
 from router.errors import Cause, ProviderError
-from router.providers.openai.body import is_for_good, most_tokens_in, unknown_parameter
+from router.providers.openai.body import is_for_good, most_tokens_in, state_in_demand, unknown_parameter
 from router.types import Json
 
 MOST_RETRIES = 4  # of one request, after refusals that teach something
