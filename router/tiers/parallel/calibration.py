@@ -21,6 +21,7 @@ from router.tiers.vote.rates import VerifierRates, wilson
 # P(the leader is right) by its smoothed share of all that came, unreadable ones too, as recorded votes have it.
 CURVE_SHARES = (0.0, 0.25, 0.5, 0.73, 0.92, 1.0)
 CURVE_RIGHT = (0.08, 0.25, 0.47, 0.77, 0.92, 0.95)
+VERIFIED, VERIFIED_RIGHT = "verified", 0.99  # by an exact check, whatever the others say
 USUAL_SHARE = 0.6  # of one imagined sample
 OF_THE_MODEL = 0.25  # how far the estimate of the sampled model moves the curve, on the scale of log-odds
 NO_AGREEMENT = -0.3  # the questions that a strong model is asked are the harder ones
@@ -323,12 +324,14 @@ def _leaders_graded(graded: Iterable[GradedVote]) -> list[tuple[VoteEnding, floa
 
 
 def _leader_base(ended: VoteEnding) -> float:
+    if ended.stop_reason == VERIFIED:
+        return log(VERIFIED_RIGHT / (1 - VERIFIED_RIGHT))
     right = float(np.interp(_smooth_share(ended), CURVE_SHARES, CURVE_RIGHT))
     return _logit(right) + OF_THE_MODEL * _logit(ended.p_sampled)
 
 
 def _leader_slope(ended: VoteEnding) -> float:
-    return 4.0 * (_smooth_share(ended) - 0.75)
+    return 0.0 if ended.stop_reason == VERIFIED else 4.0 * (_smooth_share(ended) - 0.75)
 
 
 def _smooth_share(ended: VoteEnding) -> float:

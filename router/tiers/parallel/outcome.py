@@ -19,7 +19,6 @@ from router.types import Tier
 
 DECIDED = frozenset({StopReason.ACCEPTED, StopReason.VERIFIED, StopReason.SURE})
 ANSWERED = DECIDED | {StopReason.TRUSTED, StopReason.ASIDE, StopReason.NO_VOTE_KEY, StopReason.COST_CAP}
-VERIFIED_CONFIDENCE = 0.99
 LOW_CONFIDENCE = 0.5
 GOOD_AGREEMENT = 0.95
 UNREADABLE = frozenset({Fate.INVALID, Fate.REJECTED, Fate.NON_ANSWER})
@@ -75,7 +74,7 @@ class VoteOutcome:
         return VoteEnding(
             request_id=self.query.request_id,
             models=self.models,
-            answer_type=row_of(vote, is_sure=self.sampling.reason is StopReason.SURE),
+            answer_type=row_of(vote, self.sampling.reason),
             stop_reason=self.sampling.reason,
             samples=len(self.sampling.fan.samples),
             voters=vote.voters,
@@ -94,11 +93,10 @@ class VoteOutcome:
     @property
     def confidence(self) -> float:
         """P(the answer of the samples is right), as far as labels tell; how far it leads is another figure."""
-        if self.sampling.reason is StopReason.VERIFIED:
-            return VERIFIED_CONFIDENCE
         ending = self.ending()
         p = self.calibration.leader(ending).p
-        if not self.sampling.vote.is_keyed and self.calibration.labels(ending.key) < ENOUGH_EVIDENCE:
+        is_similar = not self.sampling.vote.is_keyed and self.sampling.reason not in DECIDED - {StopReason.ACCEPTED}
+        if is_similar and self.calibration.labels(ending.key) < ENOUGH_EVIDENCE:
             return min(LOW_CONFIDENCE, p)
         return p
 
@@ -180,10 +178,12 @@ class VoteOutcome:
         }
 
 
-def row_of(vote: Vote, *, is_sure: bool = False) -> str:
+def row_of(vote: Vote, reason: StopReason = StopReason.EXHAUSTED) -> str:
     """Name the kind of agreement a vote is: by its answer type, apart where it is not one of spelled answers."""
     answer_type = str(vote.question.answer_type)
-    if is_sure:
+    if reason is StopReason.VERIFIED:
+        return f"{answer_type}, verified"
+    if reason is StopReason.SURE:
         return f"{answer_type}, sure of itself"
     return answer_type if vote.is_keyed else f"{answer_type}, similar texts"
 
@@ -212,6 +212,8 @@ def deltas_of(answer: Answer) -> Iterator[Delta]:
             yield Delta(index=at, refusal=choice.refusal)
         if choice.tool_calls:
             yield Delta(index=at, tool_calls=[{**call, "index": i} for i, call in enumerate(choice.tool_calls)])
+        if choice.thinking_blocks or choice.state:
+            yield Delta(index=at, thinking_blocks=choice.thinking_blocks, state=choice.state)
         yield Delta(index=at, finish_reason=choice.finish_reason)
 
 

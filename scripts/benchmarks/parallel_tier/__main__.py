@@ -10,8 +10,8 @@ from pathlib import Path
 from router.tiers.vote.checkers import CheckerPool
 from scripts.benchmarks.charts import Line, chart
 from scripts.benchmarks.pages import RECORDED
-from scripts.benchmarks.parallel_tier import embedded, tables
-from scripts.benchmarks.parallel_tier.pools import CASCADES, ORIGINALS, VOTED
+from scripts.benchmarks.parallel_tier import embedded, labels, non_answers, recorded_verifiers, tables
+from scripts.benchmarks.parallel_tier.pools import CASCADES, ORIGINALS, VOTED, humaneval_with_tests
 from scripts.benchmarks.parallel_tier.report import write, write_embedded
 from scripts.benchmarks.parallel_tier.tables import Pool, Table
 
@@ -50,6 +50,7 @@ async def bench(data: Path, shuffles: int, items: int | None, *, print_only: boo
     for name, load in CASCADES.items():
         found = load(data)
         cascades.append(Pool(name, found[: items or 600], 9, with_tests=False))
+    tested = Pool("HumanEval, two tests in the question", humaneval_with_tests(data)[:items], 8, with_tests=False)
     for pool in (*voted, *cascades):
         await pool.read(checkers)
     sys.stderr.write(f"read {len(voted) + len(cascades)} pools in {time.monotonic() - began:.0f} s\n")
@@ -60,8 +61,12 @@ async def bench(data: Path, shuffles: int, items: int | None, *, print_only: boo
     games = [p for p in voted if p.name.startswith("game")]
     made += [await tables.hopeless(games, checkers, shuffles), await tables.checked(games, checkers, shuffles)]
     made.append(await tables.cascade(cascades, checkers, max(1, shuffles // 5)))
+    made.append(await labels.cascade_after_labels(cascades, checkers, max(1, shuffles // 10)))
+    made.append(await labels.told(voted, cascades, checkers, max(1, shuffles // 10)))
+    made.append(await non_answers.not_an_answer(checkers))
     grown, curves = tables.growth(voted, shuffles)
     made += [grown, tables.coverage(voted, shuffles), tables.agreement_curves(voted, shuffles), tables.verifiers()]
+    made.append(await recorded_verifiers.recorded([*voted, tested], checkers))
     await checkers.close()
     for table in made:
         say(table)

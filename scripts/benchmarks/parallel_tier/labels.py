@@ -46,8 +46,8 @@ async def cascade_after_labels(
     """Measure the cascade beside both of its ends, without labels and with fifty."""
     table = Table(
         f"The cascade after {CASCADE_LABELS} labels",
-        f"One strong call at the price of {ratio:g} samples; `always sample` votes on all of them. Labels are of queries"
-        " of the other half of the pool; points are against the better end, cost is in strong calls.",
+        f"One strong call at the price of {ratio:g} samples; `always sample` votes on all of them. Labels are of"
+        " queries of the other half of the pool; points are against the better end, cost is in strong calls.",
         ["pool", "always strong", "always sample", "no labels", "cost", "points", "labels", "cost", "points"],
     )
     for pool in pools:

@@ -5,7 +5,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -74,9 +74,10 @@ def humaneval(root: Path) -> list[Item]:
     written = [json.loads(line) for line in _text(folder / name).splitlines()]
     runs = [json.loads(line) for part in (0, 1) for line in _text(folder / f"exec_{part}.jsonl").splitlines()]
     by_task = {r["task_id"]: r for r in runs}
+    tasks = {row["prompt"]: row["task_id"] for row in _tasks(root)}  # the programs stand in another order
     items = []
-    for number, row in enumerate(written):
-        run = by_task.get(f"HumanEval/{number}")
+    for row in written:
+        run = by_task.get(tasks[row["prompt"]])
         if run is None:
             continue
         unique = [run["unique"][u] for u in run["sample_to_unique"]]
@@ -86,6 +87,29 @@ def humaneval(root: Path) -> list[Item]:
             Item(run["task_id"], row["prompt"], texts, [bool(u["gold"]) for u in unique], AnswerType.CODE, None, bits)
         )
     return items
+
+
+def _tasks(root: Path) -> list[dict[str, str]]:
+    """The tasks of HumanEval, with their tests."""
+    text = _text(root / "codet_humaneval/HumanEval_for_code_generation.jsonl")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def humaneval_with_tests(root: Path) -> list[Item]:
+    """The same programs, their questions with two of the tests that decide whether a program is right."""
+    rows = [
+        json.loads(line) for line in _text(root / "codet_humaneval/HumanEval_for_code_generation.jsonl").splitlines()
+    ]
+    brought = {}
+    for row in rows:
+        lines = [line.strip() for line in row["test"].splitlines()]
+        tests = [line.replace("candidate(", f"{row['entry_point']}(") for line in lines if _IS_TEST.fullmatch(line)]
+        brought[row["prompt"]] = tests[:2]
+    return [
+        replace(item, question="\n".join([item.question, "It has to pass:", *brought[item.question]]))
+        for item in humaneval(root)
+        if brought.get(item.question)
+    ]
 
 
 def reasoning_gym(cheap: list[str], strong: str, *, wrong_agree: bool) -> Callable[[Path], list[Item]]:
@@ -117,6 +141,7 @@ def reasoning_gym(cheap: list[str], strong: str, *, wrong_agree: bool) -> Callab
     return load
 
 
+_IS_TEST = re.compile(r"assert candidate\(.*")
 WEAK = ["google_gemma-3-27b-it", "mistralai_mistral-small-3.1-24b-instruct", "meta-llama_llama-3.3-70b-instruct"]
 MIDDLE = ["meta-llama_llama-4-maverick", "anthropic_claude-3.5-sonnet", "anthropic_claude-sonnet-4"]
 STRONG = "openai_o3-mini"

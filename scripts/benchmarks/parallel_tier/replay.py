@@ -11,7 +11,7 @@ from router.ledger.entries import CallIntent, Entry, Opening, VoteEnding
 from router.ledger.prices import PriceBook
 from router.providers.base import Choice, Completion, Delta, Metered, ModelTarget, ProviderRequest
 from router.providers.collecting import collect
-from router.tiers.base import TierRequest
+from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls, ProviderCall
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.fanout import Sample
@@ -105,35 +105,52 @@ def _bits(_: Asked, choice: Choice) -> str | None:
     return _bits_of.get(choice.content or "")
 
 
-async def replay(tier: ParallelTier, item: Item, order: Sequence[int], p_strong: float = 0.9) -> Run:
-    """Answer one question from its samples in this order."""
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One query answered from recorded samples, and the calls and the entry that it left."""
+
+    answer: Answer
+    calls: Calls
+    ending: VoteEnding
+
+
+async def replay_answer(
+    tier: ParallelTier, item: Item, texts: Sequence[str], p_strong: float = 0.9, strong: str = "strong"
+) -> Replayed:
+    """Answer one question from these samples, and from a strong model that says `strong`."""
     _bits_of.clear()
     _bits_of.update(item.bits)
-    texts = [item.texts[i] for i in order]
     estimate = Estimate(0.5, p_strong, 0.1, item.answer_type, Stakes.LOW, Forecast(1, 1, 1), Forecast(1, 1, 1), "bench")
     made_id = request_id(CLOCK.now_us())
     opening = Opening(
         made_id, CLOCK.now_us(), None, "default", "ZZ", "auto", Tier.PARALLEL, Reason.ABOVE_THRESHOLD,
         0.4, 0.5, p_strong, 1.0, 1, "bench", item.answer_type, None, 1, False, False, None, None,
     )  # fmt: skip
-    mark = item.strong_marks[order[0] % len(item.strong_marks)] if item.strong_marks else None
-    said = "Answer: right" if mark else "Answer: wrong, the strong one"
-    provider = RecordedProvider(texts, "strong" if mark is None else said)
-    books = VoteBooks()
+    provider, books = RecordedProvider(texts, strong), VoteBooks()
     calls = Calls(opening, books, PRICES, lambda _: provider, CLOCK, 100)
     query = TierRequest(made_id, [{"role": "user", "content": item.question}], {}, estimate, 100, max_output_tokens=100)
     answer = await tier.answer(query, calls)
     calls.close(answer.final_tier, Outcome.OK, answer.call_no)
-    assert answer.trace is not None
     assert books.ending is not None
+    return Replayed(answer, calls, books.ending)
+
+
+async def replay(tier: ParallelTier, item: Item, order: Sequence[int], p_strong: float = 0.9) -> Run:
+    """Answer one question from its samples in this order."""
+    texts = [item.texts[i] for i in order]
+    mark = item.strong_marks[order[0] % len(item.strong_marks)] if item.strong_marks else None
+    said = "strong" if mark is None else "Answer: right" if mark else "Answer: wrong, the strong one"
+    found = await replay_answer(tier, item, texts, p_strong, said)
+    answer, trace = found.answer, found.answer.trace
+    assert trace is not None
     escalated = answer.final_tier is Tier.REASONING
-    samples = sum(c.status is not CallStatus.NOT_SENT for c in calls.made) - escalated
-    reason = str(answer.trace["stop_reason"])
+    samples = sum(c.status is not CallStatus.NOT_SENT for c in found.calls.made) - escalated
+    reason = str(trace["stop_reason"])
     if escalated:
         right = (item.strong or 0.0) if mark is None else float(mark)
     else:
         right = float(item.correct[order[texts.index(answer.choices[0].content or "")]])
-    return Run(right, samples, escalated, reason in ("accepted", "verified"), reason, books.ending)
+    return Run(right, samples, escalated, reason in ("accepted", "verified"), reason, found.ending)
 
 
 async def replay_all(

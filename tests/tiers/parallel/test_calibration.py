@@ -213,3 +213,16 @@ async def test_auto_stops_sampling_what_does_not_pay_and_an_explicit_choice_is_h
     await tier.answer(a_query(explicit=True), some_calls(explicit))
     assert [r.target for r in asked.requests] == [STRONG]
     assert len(explicit.requests) == 4
+
+
+async def test_what_a_check_proves_is_a_kind_of_its_own() -> None:
+    """A proof with one vote says nothing of agreements with one vote."""
+    tier = ParallelTier(ParallelOptions((CHEAP,)))
+    calls = some_calls(FakeProvider(saying("Answer: 42")), books := FakeBooks())
+    answer = await tier.answer(a_query("What is 17 + 25?"), calls)
+    calls.close(answer.final_tier, Outcome.OK, answer.call_no)
+    [ended] = [entry for entry in books.entries if isinstance(entry, VoteEnding)]
+    assert (ended.answer_type, ended.leader, answer.confidence) == ("numeric, verified", 1, 0.99)
+    for _ in range(30):
+        tier.calibration.learn(ended, 0.0)
+    assert tier.calibration.leader(ended).p < 0.2

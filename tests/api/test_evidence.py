@@ -1,0 +1,58 @@
+"""Two replicas on one database: what feedback says to one of them, both tell their clients within seconds."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from tests.api.service import CHAT, Service, a_chat, serving, settings_of
+
+SUM = [{"role": "user", "content": "Tom has some apples. What is 17 + 25 of them?"}]
+WITHIN_S = 5.0
+WIRED: dict[str, Any] = {
+    "tiers": {
+        "fast": {"model": "scripted/fast-echo"},
+        "reasoning": {"model": "scripted/deep"},
+        "parallel": {"models": ["scripted/solver"], "escalate_to": "", "coverage_share": 0},
+    },
+}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def replicas(tmp_path: Path) -> AsyncIterator[tuple[Service, Service]]:
+    url = f"sqlite:///{tmp_path}/books.db"
+    async with AsyncExitStack() as stack:
+        made = []
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            settings = settings_of(tmp_path / name, database_url=url, **WIRED)
+            made.append(await stack.enter_async_context(serving(settings)))
+        yield made[0], made[1]
+
+
+async def ask(service: Service) -> dict[str, Any]:
+    reply = await service.local.post(CHAT, json=a_chat("parallel", messages=SUM))
+    assert reply.status_code == 200, reply.text
+    explained: dict[str, Any] = reply.json()["x_tierwise"]
+    return explained
+
+
+async def test_labels_given_to_one_replica_move_what_both_say(replicas: tuple[Service, Service]) -> None:
+    one, two = replicas
+    first = [await ask(one) for _ in range(8)]
+    for explained in first:
+        await one.booked(explained["request_id"])
+    given = await asyncio.gather(
+        *(two.local.post("/v1/feedback", json={"request_id": e["request_id"], "rating": -1}) for e in first)
+    )
+    assert {reply.status_code for reply in given} == {200}
+    began = time.monotonic()
+    for service in (one, two):
+        while (said := await ask(service))["confidence"] > first[0]["confidence"] - 0.3:
+            assert time.monotonic() - began < WITHIN_S, said["confidence"]
+            await asyncio.sleep(0.2)
+        assert said["agreement"] == first[0]["agreement"]
