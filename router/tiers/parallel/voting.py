@@ -12,6 +12,7 @@ from router.providers.base import Choice
 from router.tiers.parallel.fanout import Fate, Sample
 from router.tiers.vote.checkers import CheckBudget, CheckerPool
 from router.tiers.vote.clusters import Cluster, VoteTally, in_order, token_confidence
+from router.tiers.vote.facts import Facts, read_facts
 from router.tiers.vote.keys import Asked, SampleReading, VoteKey, read_sample
 from router.tiers.vote.readings import Readings, Said
 from router.tiers.vote.similarity import Vector, clusters, embed, medoid
@@ -42,6 +43,7 @@ class Vote:
         self._verifiers = [v for v in verifiers if v.applies(question)]
         self._tests = tests
         self._vectors: list[Vector] = []
+        self._facts: list[Facts] = []
         self._groups: list[list[int]] = []
 
     @property
@@ -165,7 +167,8 @@ class Vote:
             for sample in self.answering[len(self._vectors) :]:
                 assert sample.choice is not None
                 self._vectors.append(embed(sample.choice.content or ""))
-            self._groups = clusters(self._vectors)
+                self._facts.append(read_facts(sample.choice.content or ""))
+            self._groups = clusters(self._vectors, facts=self._facts)
         return self._groups
 
 

@@ -1,7 +1,8 @@
 """Texts compared by meaning, roughly: hashed word and word-pair counts, cosine similarity. Pure, numpy only.
 
 No language model is asked: two texts are near when they share rare words and phrases. It groups paraphrases of short
-factual answers; it does not understand negation, so clusters found here never count as more than low confidence.
+factual answers. It understands nothing, so clusters agree only where their facts do, and never count as more than low
+confidence.
 """
 
 import re
@@ -11,6 +12,8 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+
+from router.tiers.vote.facts import Facts
 
 DIMENSIONS = 2048
 SAME_CLUSTER = 0.5
@@ -36,12 +39,20 @@ def embed(text: str) -> Vector:
     return counts / length if length else counts
 
 
-def clusters(vectors: Sequence[Vector], threshold: float = SAME_CLUSTER) -> list[list[int]]:
-    """Group vectors by average linkage, in order of arrival; the largest cluster first, earlier ones before equals."""
+def clusters(
+    vectors: Sequence[Vector], threshold: float = SAME_CLUSTER, facts: Sequence[Facts] = ()
+) -> list[list[int]]:
+    """Group vectors by average linkage, in order of arrival; the largest cluster first, earlier ones before equals.
+
+    With `facts`, one for each vector, texts that contradict each other are in different groups however near they are.
+    """
     groups: list[list[int]] = []
     sums: list[Vector] = []
     for index, vector in enumerate(vectors):
-        nearness = [float(total @ vector) / len(group) for group, total in zip(groups, sums, strict=True)]
+        nearness = [
+            -1.0 if facts and _contradicts(index, group, facts) else float(total @ vector) / len(group)
+            for group, total in zip(groups, sums, strict=True)
+        ]
         best = max(range(len(groups)), key=nearness.__getitem__, default=None)
         if best is None or nearness[best] < threshold:
             groups.append([index])
@@ -50,6 +61,10 @@ def clusters(vectors: Sequence[Vector], threshold: float = SAME_CLUSTER) -> list
             groups[best].append(index)
             sums[best] += vector
     return sorted(groups, key=len, reverse=True)
+
+
+def _contradicts(index: int, group: Sequence[int], facts: Sequence[Facts]) -> bool:
+    return any(facts[index].contradict(facts[member]) for member in group)
 
 
 def medoid(vectors: Sequence[Vector], members: Sequence[int]) -> int:
