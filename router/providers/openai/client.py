@@ -34,6 +34,7 @@ PING_SECONDS = 10.0
 GRACE_SECONDS = 1.0  # after the end and the usage: for [DONE]
 LONG_GRACE_SECONDS = 5.0  # after the end: for the usage, or other choices
 NO_SUCH_PLACE = (404, 405)
+ANSWERED = (200, 201, 203)  # with an answer; 202 and 204 have none
 DRAIN_SECONDS = 0.25  # after [DONE]: the connection is fit for the next request once its last bytes are read
 
 _encode = msgspec.json.Encoder().encode
@@ -242,7 +243,7 @@ class OpenAICompatible:
                     proxy=endpoint.proxy,
                 )
                 try:
-                    if response.status == 200:
+                    if response.status in ANSWERED:
                         if attempt:
                             endpoint.lessons |= known
                         yield response, dropped

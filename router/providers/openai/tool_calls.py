@@ -56,7 +56,7 @@ def whole_calls(calls: Iterable[dict[str, Any]], expected: Expectation = ANY_ANS
         if kind == FUNCTION and not text.strip():
             text = NO_ARGUMENTS
         own = {
-            "id": _own_id(call.get("id"), ids),
+            "id": _own_id(_id_of(call), ids),
             "type": kind,
             kind: {"name": name, TEXT_OF[kind]: whole_letters(text)},
         }
@@ -292,17 +292,19 @@ def text_in(body: dict[str, Any], key: str) -> str:
 
 def _id_of(piece: dict[str, Any]) -> str | None:
     given = piece.get("id")
-    return given if isinstance(given, str) and given else None
+    return str(given) if type(given) is int else given if isinstance(given, str) and given else None
 
 
 def _number_of(piece: dict[str, Any]) -> int | None:
     number = piece.get("index")
-    return number if type(number) is int and number >= 0 else None
+    if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 4:
+        return int(number)
+    return int(number) if type(number) in (int, float) and 0 <= number < 1_000 else None
 
 
-def _own_id(given: object, taken: set[str]) -> str:
+def _own_id(given: str | None, taken: set[str]) -> str:
     """Return the id that a provider gave, or a new one where there is none or another call has it."""
-    own_id = given if isinstance(given, str) and given and given not in taken else f"call_{secrets.token_hex(12)}"
+    own_id = given if given and given not in taken else f"call_{secrets.token_hex(12)}"
     taken.add(own_id)
     return own_id
 

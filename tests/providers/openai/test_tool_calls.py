@@ -131,6 +131,12 @@ CHUNKS: dict[str, list[list[dict[str, Any]]]] = {
         [piece(2, id="call_b", name="weather", arguments='{"city":')],
         [piece(3, arguments='"Rome"}')],
     ],
+    "numbered by text, with numbers for ids": [
+        [piece(0, id=11, name="weather", arguments="") | {"index": "0"}],
+        [piece(0, id=12, name="weather", arguments="") | {"index": "1"}],
+        [piece(0, arguments='{"city":"Oslo"}') | {"index": "0"}],
+        [piece(0, arguments='{"city":"Rome"}') | {"index": "1"}],
+    ],
     "side by side": [
         [piece(0, id="call_a", name="weather", arguments=""), piece(1, id="call_b", name="weather", arguments="")],
         [piece(1, arguments='{"city":'), piece(0, arguments='{"city":"Os')],
