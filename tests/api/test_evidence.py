@@ -56,3 +56,20 @@ async def test_labels_given_to_one_replica_move_what_both_say(replicas: tuple[Se
             assert time.monotonic() - began < WITHIN_S, said["confidence"]
             await asyncio.sleep(0.2)
         assert said["agreement"] == first[0]["agreement"]
+
+
+async def test_a_configured_judge_is_on_trial_and_paid_as_shadow(tmp_path: Path) -> None:
+    """Without labels it decides nothing: what it would have chosen is booked beside the vote."""
+    sampled = {"models": ["scripted/solver-30pct"], "escalate_to": "", "judge": {"model": "scripted/echo"}}
+    tiers = {**WIRED["tiers"], "parallel": {**sampled, "coverage_share": 0}}
+    async with serving(settings_of(tmp_path, tiers=tiers)) as service:
+        found = []
+        for number in range(12):
+            asked = [{"role": "user", "content": f"Tom has some apples. What is {number} + 25 of them?"}]
+            reply = await service.local.post(CHAT, json=a_chat("parallel", messages=asked))
+            calls = await service.calls(reply.headers["x-request-id"])
+            found += [call for call in calls if call["provider_model"] == "scripted/echo"]
+            if found:
+                break
+    assert {call["kind"] for call in found} == {"shadow"}
+    assert len(found) == 2  # in both orders

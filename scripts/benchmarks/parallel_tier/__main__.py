@@ -10,7 +10,7 @@ from pathlib import Path
 from router.tiers.vote.checkers import CheckerPool
 from scripts.benchmarks.charts import Line, chart
 from scripts.benchmarks.pages import RECORDED
-from scripts.benchmarks.parallel_tier import embedded, labels, non_answers, recorded_verifiers, tables
+from scripts.benchmarks.parallel_tier import embedded, labels, non_answers, prefixes, recorded_verifiers, tables
 from scripts.benchmarks.parallel_tier.pools import CASCADES, ORIGINALS, VOTED, humaneval_with_tests
 from scripts.benchmarks.parallel_tier.report import write, write_embedded
 from scripts.benchmarks.parallel_tier.tables import Pool, Table
@@ -64,6 +64,7 @@ async def bench(data: Path, shuffles: int, items: int | None, *, print_only: boo
     made.append(await labels.cascade_after_labels(cascades, checkers, max(1, shuffles // 10)))
     made.append(await labels.told(voted, cascades, checkers, max(1, shuffles // 10)))
     made.append(await non_answers.not_an_answer(checkers))
+    made.append(await prefixes.shared_prefixes())
     grown, curves = tables.growth(voted, shuffles)
     made += [grown, tables.coverage(voted, shuffles), tables.agreement_curves(voted, shuffles), tables.verifiers()]
     made.append(await recorded_verifiers.recorded([*voted, tested], checkers))

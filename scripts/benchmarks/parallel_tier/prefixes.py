@@ -1,0 +1,101 @@
+"""What the input of a long conversation costs when its samples share a provider's cache."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from classifier.types import AnswerType, Estimate, Forecast, Stakes
+from router.clock import SystemClock, request_id
+from router.ledger.entries import Opening
+from router.ledger.prices import PriceBook
+from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
+from router.providers.collecting import collect
+from router.tiers.base import TierRequest
+from router.tiers.calls import Calls
+from router.tiers.parallel.tier import ParallelOptions, ParallelTier
+from router.types import Reason, Tier
+from scripts.benchmarks.parallel_tier.replay import METERED, VoteBooks
+from scripts.benchmarks.parallel_tier.tables import Table
+
+TARGET = ModelTarget("recorded/cheap")
+TOKENS = (500, 2_000, 4_000, 16_000)
+CACHED_PRICE = 0.1
+BLOCK = 128  # words; providers cache prefixes in steps
+
+
+class PrefixCache:
+    """A provider that caches what it has read once it begins to answer; words stand for tokens. Votes never agree."""
+
+    def __init__(self) -> None:
+        self._known: list[list[str]] = []
+        self.fresh: list[int] = []
+        self.cached: list[int] = []
+
+    async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
+        words = msgspec.json.encode(request.messages).decode().split(" ")
+        shared = max((_shared(words, known) for known in self._known), default=0) // BLOCK * BLOCK
+        number = len(self.fresh)
+        self.cached.append(shared)
+        self.fresh.append(len(words) - shared)
+        await asyncio.sleep(0.01)
+        self._known.append(words)
+        yield Delta(content=f"Answer: {number % 2}")
+        await asyncio.sleep(0.01)
+        yield Delta(finish_reason="stop", metered=METERED)
+
+    async def complete(self, request: ProviderRequest) -> Completion:
+        return await collect(self.stream(request), request.target.name)
+
+    async def ping(self, target: ModelTarget) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+    @property
+    def ratio(self) -> float:
+        """What all input cost, in units of the first sample's."""
+        return (sum(self.fresh) + CACHED_PRICE * sum(self.cached)) / self.fresh[0]
+
+
+async def shared_prefixes() -> Table:
+    """Take eight samples of conversations of several lengths."""
+    table = Table(
+        "Input of eight samples on a long conversation",
+        f"A provider that caches prefixes in steps of {BLOCK} tokens from when it begins to answer, at"
+        f" {CACHED_PRICE:g} of the price; words stand for tokens, and the votes are split, so that all eight are taken."
+        " In units of what one sample costs. Prompts below about a thousand tokens are not cached by providers, and"
+        " their samples wait for nobody.",
+        ["tokens", "eight samples", "bar", "read anew by each after the first"],
+    )
+    for tokens in TOKENS:
+        provider = PrefixCache()
+        await _ask(provider, tokens)
+        bar = "1.8" if tokens == 4_000 else ""
+        anew = f"{min(provider.fresh[1:])} to {max(provider.fresh[1:])}"
+        table.rows.append([str(tokens), f"{provider.ratio:.2f}", bar, anew])
+    return table
+
+
+async def _ask(provider: PrefixCache, tokens: int) -> None:
+    clock = SystemClock()
+    made_id = request_id(clock.now_us())
+    forecast = Forecast(1, 1, 1)
+    estimate = Estimate(0.5, 0.9, 0.1, AnswerType.NUMERIC, Stakes.LOW, forecast, forecast, "bench")
+    opening = Opening(
+        made_id, clock.now_us(), None, "default", "ZZ", "auto", Tier.PARALLEL, Reason.ABOVE_THRESHOLD,
+        0.4, 0.5, 0.9, 1.0, 1, "bench", "numeric", None, 1, False, False, None, None,
+    )  # fmt: skip
+    messages = [
+        {"role": "user", "content": "word " * (tokens - 20)},
+        {"role": "assistant", "content": "Noted."},
+        {"role": "user", "content": "How many words was that?"},
+    ]
+    calls = Calls(opening, VoteBooks(), PriceBook(), lambda _: provider, clock, 5 * tokens)
+    query = TierRequest(made_id, messages, {}, estimate, 5 * tokens, max_output_tokens=100)
+    await ParallelTier(ParallelOptions((TARGET,))).answer(query, calls)
+
+
+def _shared(one: list[str], other: list[str]) -> int:
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
