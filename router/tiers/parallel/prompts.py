@@ -24,8 +24,8 @@ class PromptForm:
 EPHEMERAL = {"type": "ephemeral"}
 
 _FINAL = (
-    " Unless the user asks for another format, end with a line of its own that reads `Answer:` and then only the final"
-    " {what}, as short as possible."
+    "Unless the user asks for another format, end your reply with a line of its own that reads `Answer:` and then only"
+    " the final {what}, as short as possible."
 )
 _WHAT = {
     AnswerType.NUMERIC: "number or expression, with its unit if it has one",
@@ -60,7 +60,8 @@ def forms_for(question: Asked, *, has_tools: bool, ends_with_user: bool = True) 
     what = _WHAT.get(question.answer_type)
     if what is None or has_tools or question.wants_json:
         return _PLAIN
-    return tuple(PromptForm(way.name, way.instruction + _FINAL.format(what=what)) for way in _WAYS)
+    final = _FINAL.format(what=what)  # first, for samples share it too
+    return tuple(PromptForm(way.name, f"{final} {way.instruction}") for way in _WAYS)
 
 
 def ends_with_user(messages: Sequence[dict[str, Any]]) -> bool:

@@ -21,20 +21,21 @@ from scripts.benchmarks.parallel_tier.tables import Table
 TARGET = ModelTarget("recorded/cheap")
 TOKENS = (500, 2_000, 4_000, 16_000)
 CACHED_PRICE = 0.1
-BLOCK = 128  # words; providers cache prefixes in steps
+STEPS = (1, 128)  # words; some providers cache whole prefixes, some in steps
 
 
 class PrefixCache:
     """A provider that caches what it has read once it begins to answer; words stand for tokens. Votes never agree."""
 
-    def __init__(self) -> None:
+    def __init__(self, step: int) -> None:
+        self._step = step
         self._known: list[list[str]] = []
         self.fresh: list[int] = []
         self.cached: list[int] = []
 
     async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
         words = msgspec.json.encode(request.messages).decode().split(" ")
-        shared = max((_shared(words, known) for known in self._known), default=0) // BLOCK * BLOCK
+        shared = max((_shared(words, known) for known in self._known), default=0) // self._step * self._step
         number = len(self.fresh)
         self.cached.append(shared)
         self.fresh.append(len(words) - shared)
@@ -63,18 +64,19 @@ async def shared_prefixes() -> Table:
     """Take eight samples of conversations of several lengths."""
     table = Table(
         "Input of eight samples on a long conversation",
-        f"A provider that caches prefixes in steps of {BLOCK} tokens from when it begins to answer, at"
+        f"A provider that caches prefixes from when it begins to answer, whole or in steps of {STEPS[1]} tokens, at"
         f" {CACHED_PRICE:g} of the price; words stand for tokens, and the votes are split, so that all eight are taken."
         " In units of what one sample costs. Prompts below about a thousand tokens are not cached by providers, and"
         " their samples wait for nobody.",
-        ["tokens", "eight samples", "bar", "read anew by each after the first"],
+        ["tokens", "whole prefixes", "in steps", "bar", "read anew by each after the first"],
     )
     for tokens in TOKENS:
-        provider = PrefixCache()
-        await _ask(provider, tokens)
+        whole, stepped = PrefixCache(STEPS[0]), PrefixCache(STEPS[1])
+        for provider in (whole, stepped):
+            await _ask(provider, tokens)
         bar = "1.8" if tokens == 4_000 else ""
-        anew = f"{min(provider.fresh[1:])} to {max(provider.fresh[1:])}"
-        table.rows.append([str(tokens), f"{provider.ratio:.2f}", bar, anew])
+        anew = f"{min(whole.fresh[1:])} to {max(whole.fresh[1:])}"
+        table.rows.append([str(tokens), f"{whole.ratio:.2f}", f"{stepped.ratio:.2f}", bar, anew])
     return table
 
 
