@@ -29,7 +29,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 CONTEXT_TOO_LONG = "context_length_exceeded"  # the `code` of a conversation that no model can take
-CONTENT_FILTER = "content_filter"  # the `code` of what a provider does not answer on grounds of policy
+CONTENT_FILTER = "content_filter"  # the `code`, and the ending, of what is not answered on grounds of policy
 
 
 class Cause(StrEnum):

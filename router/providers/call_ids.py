@@ -68,11 +68,11 @@ class CallIds:
     def of_call(self, given: str) -> str:
         """Return the id of a call."""
         bare = given if self._keeps_signatures else given.partition(SIGNED_ID)[0]
-        own = bare if self._fits(bare) else _hashed(self._form, bare)
+        own = bare if self._fits(bare) else _hash_of(self._form, bare)
         repeated = 0
         while self._form.unique and own in self._seen:
             repeated += 1
-            own = _hashed(self._form, f"{bare}#{repeated}")
+            own = _hash_of(self._form, f"{bare}#{repeated}")
         self._seen.add(own)
         self._latest[given] = own
         return own
@@ -83,13 +83,13 @@ class CallIds:
         if known is not None:
             return known
         bare = given if self._keeps_signatures else given.partition(SIGNED_ID)[0]
-        return bare if self._fits(bare) else _hashed(self._form, bare)
+        return bare if self._fits(bare) else _hash_of(self._form, bare)
 
     def _fits(self, own: str) -> bool:
         return (self._keeps_signatures and SIGNED_ID in own) or self._form.pattern.fullmatch(own) is not None
 
 
-def _hashed(form: IdForm, given: str) -> str:
+def _hash_of(form: IdForm, given: str) -> str:
     return form.prefix + hashlib.sha256(given.encode("utf-8", "replace")).hexdigest()[: form.digits]
 
 

@@ -37,7 +37,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class FailureJudgement:
     """What is to be done about a failure: its cause, and whether another model may do."""
 
     cause: Cause
@@ -51,14 +51,16 @@ FINAL = frozenset({Cause.BAD_REQUEST, Cause.CONTENT_FILTER})
 _QUOTED_NAMES = re.compile(r"""(['"`])[\w.\-\[\]/:]{1,80}\1""")
 
 
-def judge(family: str, status: int, codes: Collection[str], words: str) -> Judgement:
+def judge(family: str, status: int, codes: Collection[str], words: str) -> FailureJudgement:
     """Return what a failure means; `status` is 200 where the error came in place of an answer and names none."""
     known = frozenset(code.lower() for code in codes)
     words = _QUOTED_NAMES.sub(" ", words)
     for row in table():
         if row.holds(family, status, known, words):
-            return Judgement(row.cause, row.cause not in FINAL if row.another_may_do is None else row.another_may_do)
-    return Judgement(Cause.UNKNOWN, True)
+            return FailureJudgement(
+                row.cause, row.cause not in FINAL if row.another_may_do is None else row.another_may_do
+            )
+    return FailureJudgement(Cause.UNKNOWN, True)
 
 
 @cache

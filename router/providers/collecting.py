@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from router.providers.base import Choice, Completion, Delta
-from router.providers.state import joined_state
+from router.providers.state import join_state
 from router.providers.thinking_blocks import add_pieces
 
 
@@ -57,7 +57,7 @@ def _add(choice: Choice, delta: Delta) -> None:
         choice.thinking_blocks = choice.thinking_blocks or []
         add_pieces(choice.thinking_blocks, delta.thinking_blocks)
     if delta.state:
-        choice.state = joined_state(choice.state, delta.state)
+        choice.state = join_state(choice.state, delta.state)
     choice.stop_sequence = delta.stop_sequence or choice.stop_sequence
     choice.finish_reason = delta.finish_reason or choice.finish_reason
 

@@ -27,7 +27,7 @@ def needs_functions(request: ProviderRequest) -> bool:
 async def complete_with_functions(provider: Provider, request: ProviderRequest) -> Completion:
     """Return a whole answer of a provider that knows functions only; raises ProviderError."""
     names = custom_names(request.params.get("tools"))
-    completion = await provider.complete(_translated(request, names))
+    completion = await provider.complete(_with_functions(request, names))
     for choice in completion.choices if names else ():
         choice.tool_calls = whole_custom_calls(choice.tool_calls, names)
     return completion
@@ -36,7 +36,7 @@ async def complete_with_functions(provider: Provider, request: ProviderRequest) 
 async def stream_with_functions(provider: Provider, request: ProviderRequest) -> AsyncGenerator[Delta]:
     """Yield the answer of a provider that knows functions only; raises ProviderError."""
     names = custom_names(request.params.get("tools"))
-    deltas = provider.stream(_translated(request, names))
+    deltas = provider.stream(_with_functions(request, names))
     assert isinstance(deltas, AsyncGenerator)
     pieces: dict[int, CustomCallPieces] = {}
     async with aclosing(deltas):
@@ -48,7 +48,7 @@ async def stream_with_functions(provider: Provider, request: ProviderRequest) ->
             yield delta
 
 
-def _translated(request: ProviderRequest, names: frozenset[str]) -> ProviderRequest:
+def _with_functions(request: ProviderRequest, names: frozenset[str]) -> ProviderRequest:
     """Return the request with free-form tools, and calls of an earlier turn, as functions."""
     messages = calls_as_functions(request.messages)
     if not names and messages is request.messages:

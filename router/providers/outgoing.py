@@ -15,8 +15,8 @@ from router.providers.state import (
     NO_THINKING,
     REASONING_CONTENT,
     StateFamily,
+    extra_content_of,
     signature_of,
-    signed,
     state_family,
 )
 
@@ -120,9 +120,9 @@ class Shaper:
         if extra := call.get(EXTRA_CONTENT):
             shaped[EXTRA_CONTENT] = extra
         elif (signature := signature_of(call)) is not None:
-            shaped[EXTRA_CONTENT] = signed(signature)
+            shaped[EXTRA_CONTENT] = extra_content_of(signature)
         elif place == 0 and EXTRA_CONTENT in self._wanted:  # Google signs the first of several calls
-            shaped[EXTRA_CONTENT] = signed(NO_SIGNATURE)
+            shaped[EXTRA_CONTENT] = extra_content_of(NO_SIGNATURE)
         return shaped
 
     def _result(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from router.errors import (
     ProviderRefused,
     ProviderTimeout,
 )
-from router.providers.causes import Judgement, judge
+from router.providers.causes import FailureJudgement, judge
 
 LONGEST_MESSAGE = 300
 LONGEST_WAIT_SECONDS = 86_400  # a provider that says to come back later than tomorrow is not believed
@@ -107,7 +107,7 @@ def error_for(
 
 
 def _error(
-    judged: Judgement, provider: str, words: str, status: int, details: Details, retry_after: int | None
+    judged: FailureJudgement, provider: str, words: str, status: int, details: Details, retry_after: int | None
 ) -> ProviderError:
     match judged.cause:
         case Cause.CREDENTIALS:
@@ -271,12 +271,12 @@ def scrubbed(message: Any, secret: str | None) -> str:
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
     """Return what a provider says about when to come again, in whole seconds, at least one."""
     if (milliseconds := headers.get("retry-after-ms", "")).replace(".", "", 1).isdigit():
-        return _bounded(float(milliseconds) / 1000)
+        return _sensible_wait(float(milliseconds) / 1000)
     value = headers.get("retry-after", "").strip()
     if value.replace(".", "", 1).isdigit():
-        return _bounded(float(value))
+        return _sensible_wait(float(value))
     try:
-        return _bounded(parsedate_to_datetime(value).timestamp() - time()) if value else None
+        return _sensible_wait(parsedate_to_datetime(value).timestamp() - time()) if value else None
     except (ValueError, OverflowError):
         return None
 
@@ -288,8 +288,8 @@ def _seconds_in(message: str) -> int | None:
         return None
     hours, minutes, rest, unit = match.groups()
     seconds = float(rest or 0) / (1000 if unit == "ms" else 1)
-    return _bounded(int(hours or 0) * 3600 + int(minutes or 0) * 60 + seconds)
+    return _sensible_wait(int(hours or 0) * 3600 + int(minutes or 0) * 60 + seconds)
 
 
-def _bounded(seconds: float) -> int:
+def _sensible_wait(seconds: float) -> int:
     return min(max(1, round(seconds)), LONGEST_WAIT_SECONDS)

@@ -133,7 +133,7 @@ def signature_of(call: Mapping[str, Any]) -> str | None:
     return None
 
 
-def signed(signature: str) -> dict[str, Any]:
+def extra_content_of(signature: str) -> dict[str, Any]:
     """Write a signature as Google's own dialect of OpenAI's does, under `extra_content`."""
     return {"google": {THOUGHT_SIGNATURE: signature}}
 
@@ -165,7 +165,7 @@ def clean_state(message: Mapping[str, Any], dropped: set[str]) -> dict[str, Any]
     if isinstance(fields, dict) and EXTRA_CONTENT not in state:
         signatures = fields.get("thought_signatures")
         if isinstance(signatures, list) and signatures and isinstance(signatures[0], str) and is_bounded(signatures[0]):
-            state[EXTRA_CONTENT] = signed(signatures[0])
+            state[EXTRA_CONTENT] = extra_content_of(signatures[0])
     return state
 
 
@@ -178,19 +178,19 @@ def clean_call_state(call: Mapping[str, Any], dropped: set[str]) -> dict[str, An
         dropped.add(f"messages.tool_calls.{EXTRA_CONTENT}")
         return {}
     if call.get("provider_specific_fields") and (signature := signature_of(call)) and is_bounded(signature):
-        return {EXTRA_CONTENT: signed(signature)}
+        return {EXTRA_CONTENT: extra_content_of(signature)}
     return {}
 
 
-def joined_state(so_far: dict[str, Any] | None, piece: dict[str, Any]) -> dict[str, Any]:
+def join_state(so_far: dict[str, Any] | None, piece: dict[str, Any]) -> dict[str, Any]:
     """Join what a step of a stream adds to what came before: details go on, of everything else the last one counts."""
     joined = {**(so_far or {}), **piece}
     if so_far and REASONING_DETAILS in so_far and REASONING_DETAILS in piece:
-        joined[REASONING_DETAILS] = joined_details(so_far[REASONING_DETAILS], piece[REASONING_DETAILS])
+        joined[REASONING_DETAILS] = join_details(so_far[REASONING_DETAILS], piece[REASONING_DETAILS])
     return joined
 
 
-def joined_details(so_far: list[Any], more: list[Any]) -> list[Any]:
+def join_details(so_far: list[Any], more: list[Any]) -> list[Any]:
     """Join pieces of `reasoning_details` to the one of the same type and index before them: texts go on."""
     joined = list(so_far)
     for piece in more:

@@ -370,7 +370,9 @@ def output_bound(request: ProviderRequest) -> int:
 def is_refusal(error: ProviderError) -> bool:
     """Tell whether a provider said that it failed: by an HTTP status, or an error in place of an answer."""
     status = error.provider_status
-    return status is not None and status not in WORKED_PERHAPS and error.cause not in CUT
+    if status is not None and status >= 400:
+        return status not in WORKED_PERHAPS
+    return status is not None and error.cause not in CUT
 
 
 def _text_of(completion: Completion) -> str:

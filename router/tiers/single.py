@@ -127,7 +127,15 @@ def another_may_do(error: ProviderError) -> bool:
 
 def says_something(delta: Delta) -> bool:
     """Tell whether a client sees part of the answer in this delta."""
-    return bool(delta.content or delta.reasoning or delta.refusal or delta.tool_calls or delta.finish_reason)
+    return bool(
+        delta.content
+        or delta.reasoning
+        or delta.refusal
+        or delta.tool_calls
+        or delta.finish_reason
+        or delta.thinking_blocks
+        or delta.state
+    )
 
 
 def _note(answer: Answer, delta: Delta) -> None:

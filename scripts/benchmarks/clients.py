@@ -17,6 +17,7 @@ from rich.table import Table
 
 from scripts.benchmarks.client_results import Run, compatibility, read_junit, read_tap
 from scripts.benchmarks.pages import DOCS, ROOT
+from scripts.benchmarks.provider_results import section_of, with_section
 from scripts.benchmarks.strict_claude import KEY as CLAUDE_KEY
 from scripts.benchmarks.strict_claude import strict_claude
 from scripts.showcase.serving import CONFIG, Instance, serve
@@ -58,7 +59,8 @@ def main() -> None:
             runs = [_run(name, cache / name.replace(" ", "-"), Path(directory), instance) for name in names]
     _show(runs)
     if not arguments.clients:
-        PAGE.write_text(compatibility(runs), encoding="utf-8")
+        families = section_of(PAGE.read_text("utf-8")) if PAGE.exists() else ""
+        PAGE.write_text(with_section(compatibility(runs), families), encoding="utf-8")
         console.print(f"written: {PAGE.relative_to(ROOT)}")
     sys.exit(0 if all(run.is_green for run in runs) else 1)
 

@@ -50,6 +50,30 @@ async def test_what_a_provider_says_has_failed_costs_nothing(status: int, stream
 
 
 @either_way
+async def test_a_refused_request_costs_nothing_whatever_went_wrong_with_it(streamed: bool) -> None:
+    result = await booked(an_error(400, Cause.NONSENSE), streamed=streamed)
+    assert (result.precision, result.cost_nanousd) == (Precision.EXACT, 0)
+
+
+@either_way
+@pytest.mark.parametrize(
+    ("reply", "cause", "http_status"),
+    [
+        (an_error(402, Cause.NO_CREDIT), Cause.NO_CREDIT, 402),
+        (an_error(200, Cause.RATE_LIMITED), Cause.RATE_LIMITED, 200),
+        (an_error(None, Cause.BROKEN_OFF), Cause.BROKEN_OFF, None),
+        (ProviderUnreachable("away"), Cause.UNREACHABLE, None),
+        ("Hello.", None, None),
+    ],
+)
+async def test_why_it_failed_and_with_which_status_is_in_the_books(
+    reply: Reply, cause: Cause | None, http_status: int | None, streamed: bool
+) -> None:
+    result = await booked(reply, streamed=streamed)
+    assert (result.cause, result.http_status) == (cause, http_status)
+
+
+@either_way
 async def test_no_room_costs_nothing(streamed: bool) -> None:
     result = await booked(ProviderOverloaded("busy", provider_status=529), streamed=streamed)
     assert (result.precision, result.cost_nanousd) == (Precision.EXACT, 0)

@@ -20,7 +20,7 @@ from router.api.chat.response import (
     wire_logprobs,
 )
 from router.api.endpoint import InferenceEndpoint, OpenAIReply
-from router.errors import RouterError
+from router.errors import InvalidRequest, RouterError
 from router.exchange import Dispatcher, Exchange
 from router.providers.base import Delta
 from router.request import InferenceRequest
@@ -42,7 +42,7 @@ class Chat(InferenceEndpoint):
         aliases: Aliases,
     ) -> None:
         def dialect(request_id: str, created: int) -> ChatReply:
-            return ChatReply(request_id, created, server.strict)
+            return ChatReply(request_id, created, server.strict, server.max_n)
 
         super().__init__(dispatcher, authenticator, admission, server, dialect, aliases)
 
@@ -52,11 +52,12 @@ class ChatReply(OpenAIReply):
 
     parameter_names: Mapping[str, str] = {}
 
-    def __init__(self, request_id: str, created: int, strict: bool) -> None:
+    def __init__(self, request_id: str, created: int, strict: bool, max_n: int) -> None:
         self._request_id = request_id
         self._id = f"chatcmpl-{request_id}"
         self._created = created
         self._strict = strict
+        self._max_n = max_n
         self._request: ChatRequest
         self._begun: set[int] = set()
         self._last: dict[int, WireChunk] = {}  # the end of each choice
@@ -64,6 +65,10 @@ class ChatReply(OpenAIReply):
     async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
         """Check the body; raises RequestError."""
         self._request = parse_chat(body, strict=self._strict)
+        if (n := self._request.n or 1) > self._max_n:
+            raise InvalidRequest(
+                f"n: {n} is more than the {self._max_n} of server.max_n", param="n", code="invalid_value"
+            )
         return request_of(self._request, caller, self._request_id, len(body))
 
     async def whole(self, exchange: Exchange, answer: Answer) -> bytes:

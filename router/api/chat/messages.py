@@ -72,13 +72,13 @@ def clean_messages(messages: Sequence[Any], dropped: set[str] | None = None) -> 
                 raise InvalidRequest("content is missing", param=f"{path}.content", code="missing_required_parameter")
             content = ""
         if content and CACHE_CONTROL in message and (mark := cache_mark(message[CACHE_CONTROL])) is not None:
-            content = _marked(content, mark)
+            content = _with_mark(content, mark)
         clean["content"] = content
         checked.append(clean)
     return checked
 
 
-def _marked(content: str | list[dict[str, Any]], mark: dict[str, Any]) -> list[dict[str, Any]]:
+def _with_mark(content: str | list[dict[str, Any]], mark: dict[str, Any]) -> list[dict[str, Any]]:
     """Put a message's own cache mark where parts have it: on the last one."""
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
     return [*parts[:-1], {**parts[-1], CACHE_CONTROL: mark}]

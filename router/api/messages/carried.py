@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from router.providers.state import EXTRA_CONTENT, clean_call_state, clean_state, joined_state
+from router.providers.state import EXTRA_CONTENT, clean_call_state, clean_state, join_state
 from router.providers.thinking_blocks import LARGEST_OPAQUE
 
 UNSIGNED = "tierwise-unsigned"
@@ -48,7 +48,7 @@ def restore(message: dict[str, Any], state: dict[str, Any], dropped: set[str]) -
     """Put unpacked state back where the family that made it looks for it; what cannot be is named in `dropped`."""
     if isinstance(given := state.get(ON_MESSAGE), dict):
         cleaned = clean_state(given, dropped)
-        message |= joined_state({key: message[key] for key in cleaned if key in message}, cleaned)
+        message |= join_state({key: message[key] for key in cleaned if key in message}, cleaned)
     if isinstance(calls := state.get(ON_CALLS), dict):
         for call in message.get("tool_calls", ()):
             if call["id"] in calls:

@@ -11,7 +11,7 @@ import msgspec
 from router.api.chat.response import encode_body
 from router.api.messages.carried import UNSIGNED, state_block
 from router.providers.base import Choice, Delta
-from router.providers.state import EXTRA_CONTENT, joined_state
+from router.providers.state import EXTRA_CONTENT, join_state
 
 INVALID_JSON = "INVALID_JSON"  # the key that Anthropic gives arguments that are no JSON object
 Block = dict[str, Any]
@@ -76,7 +76,7 @@ class StreamedContent:
         for piece in delta.thinking_blocks or ():
             self._sign(piece)
         if delta.state:
-            self._state = joined_state(self._state, delta.state)
+            self._state = join_state(self._state, delta.state)
         if delta.content:
             self._say(delta.content)
         if delta.refusal:

@@ -14,7 +14,7 @@ from router.api.responses.response import (
 )
 from router.api.responses.sealed import Sealed, seal
 from router.providers.base import Choice, Delta
-from router.providers.state import EXTRA_CONTENT, joined_state
+from router.providers.state import EXTRA_CONTENT, join_state
 from router.providers.thinking_blocks import KEY as THINKING_BLOCKS
 from router.providers.thinking_blocks import add_pieces, clean_blocks
 
@@ -47,7 +47,7 @@ class Output:
             self._thinking()
             add_pieces(self._blocks, delta.thinking_blocks)
         if delta.state:
-            self._state.message = joined_state(self._state.message, delta.state)
+            self._state.message = join_state(self._state.message, delta.state)
         if delta.content:
             logprobs = wire_logprobs(delta.logprobs) or {}
             self._saying().add_text(delta.content, logprobs.get("content") or [])

@@ -153,11 +153,11 @@ def _tool_params(tools: list[dict[str, Any]], choice: str | dict[str, Any] | Non
             tools, wanted = [tool for tool in tools if tool["name"] in names], rest.get("mode", "auto")
         case _:
             wanted = choice
-    params: dict[str, Any] = {"tools": [_nested(tool) for tool in tools]}
+    params: dict[str, Any] = {"tools": [_chat_tool(tool) for tool in tools]}
     return params if wanted is None else params | {"tool_choice": wanted}
 
 
-def _nested(tool: dict[str, Any]) -> dict[str, Any]:
+def _chat_tool(tool: dict[str, Any]) -> dict[str, Any]:
     """Write a tool as chat completions do."""
     if tool["type"] == "custom":
         custom = {key: tool[key] for key in ("name", "description") if tool.get(key) is not None}

@@ -148,14 +148,14 @@ def response_to(request: ResponsesRequest, response_id: str, created: int) -> Re
         temperature=1.0 if request.temperature is None else request.temperature,
         text={"format": {"type": "text"}} | (msgspec.to_builtins(text) if text else {}),
         tool_choice=request.tool_choice if request.tool_choice is not None else "auto",
-        tools=[_shown(tool) for tool in request.tools or ()],
+        tools=[_tool_for_client(tool) for tool in request.tools or ()],
         top_logprobs=request.top_logprobs or 0,
         top_p=1.0 if request.top_p is None else request.top_p,
         user=UNSET if request.user is None else request.user,
     )
 
 
-def _shown(tool: dict[str, Any]) -> dict[str, Any]:
+def _tool_for_client(tool: dict[str, Any]) -> dict[str, Any]:
     """A tool with the keys that clients rely on."""
     if tool["type"] == "custom":
         return {key: tool[key] for key in ("type", "name", "description", "format") if tool.get(key) is not None}

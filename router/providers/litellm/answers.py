@@ -7,7 +7,7 @@ import msgspec
 from router.providers.openai.salvage import answer_of
 from router.providers.openai.tool_calls import UNREADABLE
 from router.providers.openai.wire import WireAnswer
-from router.providers.state import EXTRA_CONTENT, SIGNED_ID, signature_of, signed
+from router.providers.state import EXTRA_CONTENT, SIGNED_ID, extra_content_of, signature_of
 
 OWN_KEY = "provider_specific_fields"  # of messages, deltas, choices and calls
 
@@ -36,6 +36,6 @@ def _tidy(said: dict[str, Any]) -> None:
         if isinstance(function := call.get("function"), dict):
             function.pop(OWN_KEY, None)
         if signature is not None and SIGNED_ID not in (call.get("id") or ""):
-            call[EXTRA_CONTENT] = signed(signature)
+            call[EXTRA_CONTENT] = extra_content_of(signature)
     if signatures and not calls and isinstance(signatures[0], str):
-        said[EXTRA_CONTENT] = signed(signatures[0])
+        said[EXTRA_CONTENT] = extra_content_of(signatures[0])

@@ -37,10 +37,12 @@ def arguments_of(
     params, left_out = _parameters(request, supported, lessons, is_thinking=is_thinking)
     if params.get("tools") and not state_family(target).marks_cache:
         left_out += plain_tools(params, lessons.refused)
-    _bound(thinking, lessons.most_tokens)
+    _keep_within(thinking, lessons.most_tokens)
     arguments = {
         "model": target.name,
-        "messages": [_signed(message) for message in messages] if state_family(target).signs_calls else messages,
+        "messages": [_with_signatures(message) for message in messages]
+        if state_family(target).signs_calls
+        else messages,
         "api_base": target.api_base,
         "api_key": target.api_key or _withheld(target),
         "timeout": target.timeout_s,
@@ -67,7 +69,7 @@ def _take_off_thinking(messages: list[dict[str, Any]]) -> list[str]:
     return [f"messages.{THINKING_BLOCKS}"] if found else []
 
 
-def _signed(message: dict[str, Any]) -> dict[str, Any]:
+def _with_signatures(message: dict[str, Any]) -> dict[str, Any]:
     """Put signatures of thoughts where litellm looks for them."""
     if EXTRA_CONTENT not in message and not message.get("tool_calls"):
         return message
@@ -75,17 +77,17 @@ def _signed(message: dict[str, Any]) -> dict[str, Any]:
     if (signature := signature_of(message)) is not None:
         written[OWN_KEY] = {"thought_signatures": [signature]}
     if message.get("tool_calls"):
-        written["tool_calls"] = [_signed_call(call) for call in message["tool_calls"]]
+        written["tool_calls"] = [_call_with_signature(call) for call in message["tool_calls"]]
     return written
 
 
-def _signed_call(call: dict[str, Any]) -> dict[str, Any]:
+def _call_with_signature(call: dict[str, Any]) -> dict[str, Any]:
     signature = signature_of(call)
     written = {key: value for key, value in call.items() if key != EXTRA_CONTENT}
     return written if signature is None else {**written, OWN_KEY: {THOUGHT_SIGNATURE: signature}}
 
 
-def _bound(thinking: dict[str, Any], most_tokens: int | None) -> None:
+def _keep_within(thinking: dict[str, Any], most_tokens: int | None) -> None:
     """Keep the limit on the output, and the thinking inside it, within what the model was found to take."""
     limit = thinking.get("max_tokens")
     if most_tokens is None or limit is None or limit <= most_tokens:

@@ -34,7 +34,7 @@ def error_of(target: ModelTarget, error: Exception, *, has_answered: bool) -> Pr
         return ProviderUnreachable(f"{name} could not be reached")
     if kinds & TIMED_OUT:
         return ProviderTimeout(f"{name} did not answer in time", cause=Cause.TIMEOUT_TOTAL)
-    told = _told(causes)
+    told = _words_of_provider(causes)
     if told is not None:
         status, details, headers = told
         is_http = bool(kinds & ANSWERED)
@@ -77,7 +77,7 @@ def _never_sent(target: ModelTarget, causes: list[BaseException]) -> ProviderErr
     return refused
 
 
-def _told(causes: list[BaseException]) -> tuple[int, Details, Mapping[str, str]] | None:
+def _words_of_provider(causes: list[BaseException]) -> tuple[int, Details, Mapping[str, str]] | None:
     """Return what the provider itself said: its status, its words and its headers; None where it said nothing."""
     for cause in reversed(causes):
         status = getattr(cause, "status_code", None)

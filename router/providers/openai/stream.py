@@ -304,6 +304,7 @@ class ChunkReader:
 def _says_anything(delta: Delta) -> bool:
     return bool(
         delta.finish_reason
+        or delta.stop_sequence
         or delta.reasoning
         or delta.tool_calls
         or delta.refusal

@@ -52,7 +52,7 @@ class Family:
         key = None if self.model.startswith("bedrock") else "sk-family"
         base = f"http://127.0.0.1:{upstream.port}{self.path}"
         asked: dict[str, Any] = {"think": True, "effort": "low"} if thinks else {}
-        return a_request(model, api_base=base, api_key=key, timeout_s=20, **asked, **changes)
+        return a_request(model, api_base=base, api_key=key, timeout_s=60, **asked, **changes)
 
 
 FAMILIES = [
