@@ -6,6 +6,7 @@ import pytest
 
 from router.api.messages.request import parse_messages, session_of
 from tests.api.service import Connection, Service, serving, settings_of
+from tests.providers.upstream import an_upstream, says, streams
 
 MESSAGES = "/v1/messages"
 COUNT = "/v1/messages/count_tokens"
@@ -309,3 +310,24 @@ async def test_where_nothing_is_and_what_is_not_allowed_is_told_in_anthropics_fo
             response = await service.local.request(method, path, headers=given)
             assert (response.status_code, response.json()["type"]) == (status, "error")
     assert (await service.local.get("/v1/nowhere")).json()["error"]["code"] == "unknown_url"
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+@pytest.mark.parametrize(("told", "reason"), [("END", "stop_sequence"), ("end_turn", "end_turn"), (128009, "end_turn")])
+async def test_a_stop_word_is_named_where_the_provider_names_one_of_the_clients(
+    tmp_path: Path, is_streamed: bool, told: object, reason: str
+) -> None:
+    ended = {"index": 0, "finish_reason": "stop", "stop_reason": told}
+    whole = says({"choices": [{**ended, "message": {"role": "assistant", "content": "x"}}]})
+    chunks = streams({"choices": [{"index": 0, "delta": {"content": "x"}}]}, {"choices": [{**ended, "delta": {}}]})
+    async with an_upstream(chunks if is_streamed else whole) as upstream:
+        model = {"model": "hosted_vllm/m", "api_base": upstream.base}
+        async with serving(settings_of(tmp_path, models={"m": model})) as service:
+            asked = {"model": "m", "stop_sequences": ["END"]}
+            made = (await streamed_end(service, **asked)) if is_streamed else await answered(service, **asked)
+    assert (made["stop_reason"], made["stop_sequence"]) == (reason, "END" if reason == "stop_sequence" else None)
+
+
+async def streamed_end(service: Service, **changes: Any) -> dict[str, Any]:
+    ended: dict[str, Any] = (await streamed(service, **changes))[-2]["delta"]
+    return ended
