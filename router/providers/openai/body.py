@@ -66,8 +66,8 @@ def body_of(
     request: ProviderRequest,
     *,
     stream: bool,
-    refused: Set[str] = frozenset(),
-    wanted: Set[str] = frozenset(),
+    refused: frozenset[str] = frozenset(),
+    wanted: frozenset[str] = frozenset(),
     most_tokens: int | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the body and the names of what it leaves out.

@@ -25,6 +25,7 @@ from router.providers.openai.body import body_of
 from router.providers.openai.lessons import MOST_RETRIES, NOTHING_LEARNT, Lessons
 from router.providers.openai.sse import DONE, EventLines, EventTooLong
 from router.providers.openai.stream import ChunkReader
+from router.providers.openai.thinking_tags import often_opens_in_prompt
 from router.providers.openai.tool_calls import expectation_of
 from router.providers.proxies import proxy_for
 from router.providers.refusals import error_of
@@ -55,7 +56,7 @@ class Endpoint:
     timeout: aiohttp.ClientTimeout
     secret: str | None
     splits_thinking: bool
-    opens_in_prompt: bool = False  # thinking whose opening tag its template writes into the prompt
+    opens_in_prompt: bool  # thinking whose opening tag its template writes into the prompt
     lessons: Lessons = NOTHING_LEARNT
     chat: URL = field(init=False)
 
@@ -187,6 +188,7 @@ class OpenAICompatible:
                 splits_thinking=target.provider == "ollama"
                 or target.api_base is not None
                 or not speaks_openai(target.provider),
+                opens_in_prompt=often_opens_in_prompt(target.model),
             )
         return endpoint
 

@@ -13,6 +13,10 @@ CLOSINGS = {"<think>": "</think>", "<thinking>": "</thinking>"}
 _LONE_CLOSING = re.compile(r"(?<!`)</think(?:ing)?>[ \t]*\n")
 
 
+# Of models whose templates open the thinking in the prompt: DeepSeek R1, QwQ, and those that are called thinking.
+_OPENS_IN_PROMPT = re.compile(r"(?i)(?:^|[-_/:.])(?:r1|qwq|thinking|reasoner)(?=$|[-_/:.])")
+
+
 class _At(Enum):
     START = auto()
     THINKING = auto()
@@ -93,6 +97,11 @@ class ThinkingTags:
         """Give out all that is held, as the answer that it must be."""
         held, self._held, self._at, self.is_decided = self._held, "", _At.ANSWER, True
         return held
+
+
+def often_opens_in_prompt(model: str) -> bool:
+    """Guess by its name whether a model thinks without an opening tag, until a first answer tells."""
+    return _OPENS_IN_PROMPT.search(model) is not None
 
 
 def split_thinking(content: str) -> tuple[str, str]:

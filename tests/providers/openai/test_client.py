@@ -189,18 +189,37 @@ async def test_a_connection_that_breaks_before_the_end_is_an_error(provider: Ope
 async def test_thinking_that_opens_in_the_prompt_is_learnt_from_the_first_stream(provider: OpenAICompatible) -> None:
     chunks = [a_chunk("Let me see."), a_chunk("\n</think>\n"), a_chunk("\nParis."), a_chunk(None, "stop")]
     async with an_upstream(streams(*chunks)) as upstream:
-        request = a_request("hosted_vllm/r1", api_base=upstream.base)
+        request = a_request("hosted_vllm/some-model", api_base=upstream.base)
         [first] = fold(await deltas_of(provider, request), "m").choices
         [second] = fold(await deltas_of(provider, request), "m").choices
     assert first.content == "Let me see.\n</think>\n\nParis."
     assert (second.content, second.reasoning) == ("Paris.", "Let me see.\n")
 
 
+@pytest.mark.parametrize("model", ["deepseek-r1", "Qwen/QwQ-32B", "qwen3-235b-a22b-thinking-2507"])
+async def test_a_model_that_is_called_thinking_is_split_from_the_first_stream(
+    provider: OpenAICompatible, model: str
+) -> None:
+    chunks = [a_chunk("Let me see.\n</think>\n\nPa"), a_chunk("ris."), a_chunk(None, "stop")]
+    async with an_upstream(streams(*chunks)) as upstream:
+        request = a_request(f"hosted_vllm/{model}", api_base=upstream.base)
+        [choice] = fold(await deltas_of(provider, request), "m").choices
+    assert (choice.content, choice.reasoning) == ("Paris.", "Let me see.\n")
+
+
+async def test_thinking_in_a_field_of_its_own_needs_no_tag(provider: OpenAICompatible) -> None:
+    chunks = [a_chunk(None, reasoning_content="Hm."), a_chunk("Pa"), a_chunk("ris."), a_chunk(None, "stop")]
+    async with an_upstream(streams(*chunks)) as upstream:
+        request = a_request("hosted_vllm/deepseek-r1", api_base=upstream.base)
+        [choice] = fold(await deltas_of(provider, request), "m").choices
+    assert (choice.content, choice.reasoning) == ("Paris.", "Hm.")
+
+
 async def test_what_was_taken_for_thinking_and_never_ended_is_the_answer_too(provider: OpenAICompatible) -> None:
     taught = streams(a_chunk("Hm."), a_chunk("</think>\n"), a_chunk("Paris."), a_chunk(None, "stop"))
     plain = streams(a_chunk("Oslo"), a_chunk("."), a_chunk(None, "stop"))
     async with an_upstream(taught, plain) as upstream:
-        request = a_request("hosted_vllm/r1", api_base=upstream.base)
+        request = a_request("hosted_vllm/some-model", api_base=upstream.base)
         await deltas_of(provider, request)
         [unexpected] = fold(await deltas_of(provider, request), "m").choices
         [unlearnt] = fold(await deltas_of(provider, request), "m").choices
