@@ -65,6 +65,7 @@ class ServerSettings(ConfigTable):
     )
     auth: Literal["auto", "required"] = Field("auto", description="auto: no key needed from loopback; required: always")
     strict: bool = Field(False, description="refuse unknown body keys instead of ignoring them with a warning")
+    max_n: int = Field(128, ge=1, le=128, description="most choices (`n`) of one request; more is refused with 400")
     max_body_bytes: int = Field(20_000_000, ge=1_000, description="largest request body")
     max_header_bytes: int = Field(65_536, ge=8_192, description="largest request head")
     read_timeout_s: float = Field(30.0, gt=0, description="time a client has to send a head, then a body")

@@ -79,3 +79,12 @@ class Bounded(Protocol):
     def within_cap(self, query: TierRequest, calls: Calls, cap_nanousd: int) -> TierRequest | None:
         """Return the query as it can be answered for so much at most, None where it cannot."""
         ...
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """A tier whose choices are samples, of which there is a most."""
+
+    def require_samples(self, query: TierRequest) -> None:
+        """Refuse more choices than samples are allowed; raises InvalidRequest naming the setting."""
+        ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from classifier.types import AnswerType, Stakes
-from router.errors import ProviderError
+from router.errors import InvalidRequest, ProviderError
 from router.providers.base import Delta, ModelTarget
 from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
@@ -219,6 +219,15 @@ class ParallelTier:
         """Return the samples that the policy allows, and never more than the configuration does."""
         most = self.settings.max_samples
         return most if query.max_samples is None else min(query.max_samples, most)
+
+    def require_samples(self, query: TierRequest) -> None:
+        """Refuse more choices than samples are allowed; raises InvalidRequest naming what allows no more."""
+        most = self._most(query)
+        if query.n > most:
+            named = (
+                "tiers.parallel.max_samples" if most == self.settings.max_samples else "the policy's parallel_samples"
+            )
+            raise InvalidRequest(f"n: {query.n} is more than the {most} of {named}", param="n", code="invalid_value")
 
     def _worthwhile(self, query: TierRequest, question: Asked, most: int, confidence: float) -> int:
         """Cap the samples where a verifier that selects is too weak for more to help."""

@@ -186,6 +186,8 @@ def answer_key(answer: str, question: Asked) -> VoteKey | None:
     if _looks_like_maths(side, is_numeric):
         return VoteKey("maths", re.sub(r"\s+", "", side))
     entity = name_key(answer, is_name=wanted.name) if len(answer) <= LONGEST_NAME else ""
+    if _PLAIN.fullmatch(entity):
+        return VoteKey("number", entity, entity)
     return VoteKey("entity", entity) if entity else None
 
 
@@ -268,6 +270,8 @@ def _key_of_text(text: str, question: Asked) -> VoteKey | None:
     stripped = text.strip()
     is_short = len(stripped) <= SHORT and "\n" not in stripped
     key = answer_key(text, question) if is_short else None
+    if question.answer_type is AnswerType.DATE and (key is None or key.kind not in ("date", "range")):
+        return _key_within(stripped, question) or key
     if key is None or key.kind == "entity" or (key.kind in ("set", "list") and _LETTER.search(key.value)):
         is_name = question.answer_type is not AnswerType.OPEN and len(stripped.split()) <= 6
         return _key_within(stripped, question) or (key if is_name else None)
@@ -438,8 +442,16 @@ def _right_side(answer: str) -> str:
     return right.strip() if equals and is_named else answer
 
 
+_PROSE = re.compile(
+    r"(?<![a-z])(?:it|is|it's|on|at|in|by|to|an|be|so|we|he|of|es|er|il|le|la|el|en|um|am|du)\s+\S", re.I
+)
+
+
 def _looks_like_maths(answer: str, is_numeric: bool) -> bool:
-    words = re.findall(r"(?<!\\)(?<![a-z\\])[a-z]{3,}", re.sub(r"\\[a-zA-Z]+", "", answer), re.IGNORECASE)
+    bare = re.sub(r"\\[a-zA-Z]+", "", answer)
+    if _PROSE.search(bare):
+        return False
+    words = re.findall(r"(?<!\\)(?<![a-z\\])[a-z]{3,}", bare, re.IGNORECASE)
     if words and not all(w in ("sin", "cos", "tan", "log", "exp", "sqrt") for w in words):
         return False
     if re.search(r"\\[a-zA-Z]+|\^|_\{", answer):
