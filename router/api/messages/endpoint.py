@@ -173,8 +173,7 @@ class MessageReply:
         }
 
     def _explanation(self, exchange: Exchange, answer: Answer) -> dict[str, Any]:
-        explanation = exchange.explanation(answer, self._request.ignored)
-        return explanation | {"dropped": [*explanation["dropped"], *self._request.left_out]}
+        return exchange.explanation(answer, self._request.ignored, self._request.left_out)
 
 
 class CountTokens:
