@@ -26,7 +26,7 @@ from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider
 from router.providers.relay import RelayProvider
 from router.request import InferenceRequest
-from router.tiers.base import Answer, Bounded, Sampled, TierRequest, TierRunner
+from router.tiers.base import Answer, Bounded, LimitedChoices, TierRequest, TierRunner
 from router.tiers.calls import Books, Calls
 from router.types import CallKind, Decision, Outcome, Reason, RelayedCall, Tier
 
@@ -194,7 +194,7 @@ class Dispatcher:
             tier = self._relays[request.model]
             return Exchange(decision, estimate, query, tier, calls, expected, self._metrics)
         tier = self._explicit.get(request.model) or self._tiers[decision.tier]
-        if request.n > 1 and isinstance(tier, Sampled):
+        if request.n > 1 and isinstance(tier, LimitedChoices):
             tier.require_samples(query)
         cap = least_cap(request.max_cost_nanousd, routed.policy.max_cost_nanousd)
         capped = tier.within_cap(query, calls, cap) if cap is not None and isinstance(tier, Bounded) else query

@@ -82,7 +82,7 @@ class Bounded(Protocol):
 
 
 @runtime_checkable
-class Sampled(Protocol):
+class LimitedChoices(Protocol):
     """A tier whose choices are samples, of which there is a most."""
 
     def require_samples(self, query: TierRequest) -> None:

@@ -81,6 +81,8 @@ def aside_of(text: str, question: str, *, is_closed: bool) -> Aside | None:
     head, tail = _edges(stripped)
     if len(stripped) <= LONGEST_QUESTION_BACK and _asks_back(stripped, tail, question, is_closed=is_closed):
         return Aside(Said.QUESTION_BACK)
+    if not is_closed:
+        head = head.split(" . ", 1)[0] + " . " if len(stripped) > 90 else head
     unknown, refused = _UNKNOWN.find(head), (-1, 0)
     if len(stripped) <= LONGEST_REFUSAL:
         refused = _REFUSES.find(head)
@@ -89,7 +91,11 @@ def aside_of(text: str, question: str, *, is_closed: bool) -> Aside | None:
         if not comes_later and not (is_closed and unknown[0] >= 0):
             return Aside(Said.REFUSAL, guesses=_GUESSES.find(head, refused[0])[0] >= 0)
     if len(stripped) > SHORT:
+        if not is_closed:
+            return None
         head, unknown = tail, _UNKNOWN.find(tail)
+    if unknown[0] >= 0 and not is_closed and _UNKNOWN.stands_in(_fold(question[-400:])):
+        return None
     if unknown[0] >= 0 and not _is_about(unknown, head, question):
         return Aside(Said.NON_ANSWER, guesses=_GUESSES.find(head, unknown[0] + unknown[1] - 1)[0] >= 0)
     return None
@@ -105,7 +111,7 @@ def fails(text: str, question: str) -> bool:
     """Tell whether a text is the error message of a tool or a server, and the question is not about errors."""
     if len(text) > LONGEST_FAILURE and not text.startswith("Traceback"):
         return False
-    start = text.lstrip("*_`#>\"' \t\n[{(⚠️❌").casefold()[:40]
+    start = (text.partition("\n")[2] if text.startswith("```") else text).lstrip("*_`#>\"' \t\n[{(⚠️❌").casefold()[:40]
     if not start.startswith(_FAILS) and not _ERROR_CLASS.match(start):
         return False
     return not _ABOUT_ERRORS.search(question[:4000])

@@ -3,7 +3,7 @@
 FENCE = "```"
 
 
-def closed_blocks(text: str) -> list[str]:
+def inner_blocks(text: str) -> list[str]:
     """Return what stands between pairs of fences, with its language."""
     parts = text.split(FENCE)
     return parts[1 : len(parts) - (len(parts) % 2 == 0) : 2]

@@ -28,7 +28,7 @@ from router.tiers.vote.marks import find_marked_answer
 from router.tiers.vote.names import name_key, without_copula
 from router.tiers.vote.programs import program_key
 from router.tiers.vote.readings import Said
-from router.tiers.vote.series import bare_series_key, range_key, series_key, tidy
+from router.tiers.vote.series import bare_series_key, range_key, ratio_of, series_key, tidy
 from router.tiers.vote.structures import json_key, tools_key
 from router.tiers.vote.wanted import NOTHING, Wanted, read_wanted
 from router.tiers.vote.words import even
@@ -156,6 +156,7 @@ def answer_key(answer: str, question: Asked) -> VoteKey | None:
         _PLAIN.fullmatch(answer)
         and question.options is None
         and style == USUAL
+        and not question.wanted.ratio
         and question.answer_type not in _LETTERED
     ):
         number = spell(Fraction(answer))
@@ -179,12 +180,14 @@ def answer_key(answer: str, question: Asked) -> VoteKey | None:
         return VoteKey(*series)
     if spread := range_key(answer, lambda text: _point(text, question)):
         return VoteKey("range", spread)
-    if wanted.ratio and (read := amount(side, any_unit=is_numeric, style=wanted.numbers)):
-        return VoteKey("number", read.canonical, read.bare)
+    if wanted.ratio and (read := amount(side, any_unit=is_numeric, style=style)):
+        return VoteKey("number", read.canonical, read.bare) if wanted.count else VoteKey("ratio", ratio_of(read.bare))
     if extreme := _EXTREMES.get(answer.casefold().strip("\\ ")):
         return VoteKey("entity", extreme)
-    if _looks_like_maths(side, is_numeric):
+    if question.answer_type is not AnswerType.DATE and _looks_like_maths(side, is_numeric):
         return VoteKey("maths", re.sub(r"\s+", "", side))
+    if question.answer_type is AnswerType.DATE and _NO_NAME.fullmatch(answer):
+        return None
     entity = name_key(answer, is_name=wanted.name) if len(answer) <= LONGEST_NAME else ""
     if _PLAIN.fullmatch(entity):
         return VoteKey("number", entity, entity)
@@ -192,6 +195,7 @@ def answer_key(answer: str, question: Asked) -> VoteKey | None:
 
 
 _PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{1,3})?")
+_NO_NAME = re.compile(r"[\d/.\s-]+")  # 02/30/2021 is no date, and nothing else
 _LETTERED = frozenset({AnswerType.CHOICE})
 _NOTHING = frozenset(("none", "n/a", "null", "nan", "error", "i don't know", "i do not know"))
 _EXTREMES = {
@@ -218,22 +222,37 @@ def _read_text(text: str, question: Asked, is_whole: bool) -> SampleReading:
         if key is not None and key.kind != "entity" and not _misses_number(key, question):
             return SampleReading(Said.ANSWER, key)
         if (key is None or key.value not in _EXTREME_VALUES) and (aside := _aside(final, question)):
-            return SampleReading(aside.said)
+            return _before_doubt(final, question) or SampleReading(aside.said)
         if key is not None or len(final) <= LONGEST_ANSWER:
             return SampleReading(Said.NON_ANSWER) if key and _misses_number(key, question) else _reading(key)
     if not is_whole:
         return SampleReading(Said.UNREADABLE if question.answer_type is AnswerType.OPEN else Said.NON_ANSWER)
-    if question.answer_type is AnswerType.CHOICE and (verdict := verdict_of(text)):
-        return SampleReading(Said.ANSWER, VoteKey("choice", verdict))
+    if question.answer_type is AnswerType.CHOICE and len(text) <= SHORT and verdict_of(text):
+        return _reading(_choice_key(_strip_markup(text), question))
     aside = _aside(text, question)
     if aside is not None and not aside.guesses:
-        return SampleReading(aside.said)
+        return (_before_doubt(text, question) if len(text) <= SHORT else None) or SampleReading(aside.said)
     key = _key_of_text(text, question)
     if aside is not None and (key is None or key.kind == "entity"):
         return SampleReading(aside.said)
     if question.answer_type is AnswerType.NUMERIC and (key is None or _is_talk(key) or _misses_number(key, question)):
         return SampleReading(Said.NON_ANSWER)
     return _reading(key)
+
+
+_DOUBT = re.compile(
+    r"\s*(?:[,;–—-]\s*(?:but|although|though|aber|mais|pero|mas|ma|maar|ale|но|ama|لكن|लेकिन)\b|[,，、]?\s*(?:但|でも|하지만)|\()",
+    re.IGNORECASE,
+)
+
+
+def _before_doubt(text: str, question: Asked) -> SampleReading | None:
+    """Read what stands before "but I am not sure", if it is more than words."""
+    before = _DOUBT.split(text, maxsplit=1)[0]
+    if before == text or len(before) > SHORT:
+        return None
+    key = answer_key(before, question)
+    return SampleReading(Said.ANSWER, key) if key and key.kind != "entity" else None
 
 
 def _without_key(text: str, question: Asked, is_whole: bool) -> SampleReading:
@@ -273,9 +292,31 @@ def _key_of_text(text: str, question: Asked) -> VoteKey | None:
     if question.answer_type is AnswerType.DATE and (key is None or key.kind not in ("date", "range")):
         return _key_within(stripped, question) or key
     if key is None or key.kind == "entity" or (key.kind in ("set", "list") and _LETTER.search(key.value)):
+        if within := _key_within(stripped, question):
+            return within
+        if question.answer_type in _WORDED and (told := _tells(stripped, question)):
+            return answer_key(told, question)
         is_name = question.answer_type is not AnswerType.OPEN and len(stripped.split()) <= 6
-        return _key_within(stripped, question) or (key if is_name else None)
+        return key if is_name else None
     return key
+
+
+_WORDED = frozenset({AnswerType.FACTUAL, AnswerType.ENTITY})
+_TELLS = re.compile(r"\s(?:is|was|are|were|ist|war|est|était|es|fue|é|foi|è|fu|jest|adalah|là)\s|は|是")
+_WORD = re.compile(r"\w+")
+_ARTICLES = frozenset(
+    "the a an der die das le la les l el los las il lo o os as het de een un une una um uma of".split()  # noqa: SIM905
+)
+
+
+def _tells(text: str, question: Asked) -> str | None:
+    """Return what a sentence tells of the very thing that was asked about: "The capital of France is Paris."."""
+    if len(text) > 160 or "\n" in text or not (match := _TELLS.search(text)):
+        return None
+    subject = set(_WORD.findall(text[: match.start()].casefold())) - _ARTICLES
+    told = text[match.end() :].strip()
+    is_asked = subject and subject <= set(_WORD.findall(question.question[-2000:].casefold()))
+    return told if is_asked and 0 < len(told.split()) <= 6 else None
 
 
 def _key_within(text: str, question: Asked) -> VoteKey | None:

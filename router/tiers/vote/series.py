@@ -57,7 +57,7 @@ def series_key(answer: str, wanted: Wanted, part: Part) -> _Key | None:
         return None
     if any(sign in text for sign in "<>≤≥∞∪"):
         return _interval_key(text, wanted.numbers)
-    if wanted.ratio and (match := _RATIO.fullmatch(text)):
+    if wanted.ratio and (match := _RATIO.fullmatch(text)) and not (wanted.count and "/" in text):
         return _ratio_key(match[1], match[2], wanted.numbers)
     if text[0] in "([{" and text[-1] in ")]}":
         return _bracket_key(text, wanted, part)
@@ -185,8 +185,16 @@ def _ratio_key(a: str, b: str, style: NumberStyle) -> _Key | None:
     left, right = _number(a, style), _number(b, style)
     if left is None or not right:
         return None
-    share = left / right
-    return "ratio", f"{share.numerator}:{share.denominator}"
+    return "ratio", _spell_ratio(left / right)
+
+
+def ratio_of(number: str) -> str:
+    """Return the ratio that a number stands for: 1.5 is 3:2."""
+    return _spell_ratio(Fraction(number))
+
+
+def _spell_ratio(share: Fraction) -> str:
+    return f"{share.numerator}:{share.denominator}"
 
 
 def _interval_key(text: str, style: NumberStyle) -> _Key | None:

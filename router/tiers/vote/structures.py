@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from router.tiers.vote.fences import closed_blocks
+from router.tiers.vote.fences import inner_blocks
 
 LONGEST = 200_000
 
@@ -17,7 +17,7 @@ def parse_json(text: str) -> Any:
     """Read the JSON value of an answer, fenced or bare; raises NoJson."""
     if len(text) > LONGEST:
         raise NoJson
-    fenced = closed_blocks(text)
+    fenced = inner_blocks(text)
     body = fenced[-1].lstrip() if fenced else text
     if fenced and body[:4].casefold() == "json":
         body = body[4:]

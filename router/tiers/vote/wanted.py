@@ -42,7 +42,8 @@ def read_wanted(question: str) -> Wanted:
         text = f"{question[:LONGEST_HEAD]}\n{question[-LONGEST_TAIL:]}"
     folded = f" {' '.join(even(text).casefold().split())} "
     order = _DATE_FORMAT.search(folded)
-    asks = {name: any(phrase in folded for phrase in phrases) for name, phrases in _ASKS.items()}
+    edged = folded.translate(_EDGES) + folded
+    asks = {name: any(phrase in edged for phrase in phrases) for name, phrases in _ASKS.items()}
     comma = _has_decimal_comma(folded)
     unit = _unit_of_answer(folded)
     return Wanted(
@@ -61,10 +62,17 @@ def read_wanted(question: str) -> Wanted:
     )
 
 
-_ASKS = {
-    name: tuple(p.lstrip() if p.endswith(" ") else p.strip() for p in phrases.strip().replace("\n", " ").split(";"))
-    for name, phrases in LEXICON["asks"].items()
-}
+def _phrases(section: str) -> tuple[str, ...]:
+    """Return the phrases of a section; what is written with spaces begins at the edge of a word."""
+    found = []
+    for raw in section.strip().replace("\n", " ").split(";"):
+        phrase = raw.lstrip() if raw.endswith(" ") else raw.strip()
+        found.append(f" {phrase}" if phrase[:1].isalpha() and phrase[0] < "\u0590" else phrase)
+    return tuple(phrase for phrase in found if phrase.strip())
+
+
+_ASKS = {name: _phrases(section) for name, section in LEXICON["asks"].items()}
+_EDGES = str.maketrans(dict.fromkeys("\"'«»“”„¿¡([-/", " "))
 _DATE_FORMAT = re.compile(
     r"(?<![\w/.-])(?:(?P<year>[yjaгr]{4}|yy)(?P<s>[-/. ]?)(?P<m>m{2}|м{2}|a{2})(?P=s)[dtjgдhn]{2}"
     r"|(?P<first>m{1,2}|d{1,2}|tt|jj|gg|дд|мм|dia|ngày)(?P<sep>[-/.])(?P<second>m{1,2}|d{1,2}|tt|мм|aa|tháng)"

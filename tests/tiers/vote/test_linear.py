@@ -18,6 +18,7 @@ PIECES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["", "The answer is", "```python\n", "\\boxed{"])
 @pytest.mark.parametrize("answer_type", [AnswerType.NUMERIC, AnswerType.DATE, AnswerType.CODE, AnswerType.JSON])
 def test_reading_takes_no_longer_than_the_text_is_long(answer_type: AnswerType, start: str) -> None:
