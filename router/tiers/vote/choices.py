@@ -100,5 +100,12 @@ def opening_verdict(text: str) -> str | None:
     return verdict if verdict != "uncertain" else None
 
 
+def closing_verdict(line: str) -> str | None:
+    """Return yes, no or uncertain when a line ends in it and does not negate it: "The conclusion is true."."""
+    match = _CLOSING.search(line[-80:])
+    return None if match is None or match[1] else VERDICTS.get(match[2].casefold())
+
+
+_CLOSING = re.compile(r"(\b(?:not|nicht|pas|no|não|non|niet|nie|не)\s+)?\b([^\W\d_]+)[\W_]*$", re.IGNORECASE)
 _UNSPACED = sorted((w for w in VERDICTS if w[0] > "\u2e80"), key=len, reverse=True)
 _STOPS = frozenset(("", "，", "。", "、", ",", ".", "！", " "))

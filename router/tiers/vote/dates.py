@@ -109,7 +109,9 @@ def date_key(text: str, *, day_first: bool = False, is_asked: bool = False) -> s
     )
     if time and (clock := time_key(time)):
         day = date_key(date)
-        return f"{day}T{clock.value}" if day else None
+        if day is None or clock.value == "00:00":  # what programs print of a date
+            return day
+        return f"{day}T{clock.value}"
     text = re.sub(r"^(?:on|am|le|el|il|op|dnia|em|den|pada|in)\s+(?:the\s+|dia\s+|día\s+|tanggal\s+)?", "", text)
     if match := _NUMERIC.fullmatch(_without_weekday(text)):
         return _numeric(match, day_first=day_first, is_asked=is_asked)

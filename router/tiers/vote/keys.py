@@ -17,6 +17,7 @@ from router.tiers.vote.amounts import USUAL, NumberStyle, amount, last_amount, s
 from router.tiers.vote.asides import Aside, aside_of
 from router.tiers.vote.choices import (
     choice_of,
+    closing_verdict,
     letter_in,
     only_option_in,
     opening_verdict,
@@ -337,7 +338,7 @@ def _key_within(text: str, question: Asked) -> VoteKey | None:
                 return VoteKey("choice", letter)
             if question.options and (option := only_option_in(last_line, question.options)):
                 return VoteKey("choice", option)
-            if verdict := opening_verdict(text):
+            if verdict := opening_verdict(text) or closing_verdict(last_line):
                 return VoteKey("choice", verdict)
         case _:
             if wanted.date:
@@ -479,7 +480,9 @@ _FORMULA = re.compile(r"[-+*/×÷() \d.]*\d\D*[-+*/×÷][-+*/×÷() \d.]*")
 
 def _right_side(answer: str) -> str:
     left, equals, right = answer.rpartition("=")
-    is_named = re.fullmatch(r"\s*[\w\\()'^{} ]{1,20}\s*", left) or re.search(r"\d\s*[-+*/×÷]", left)
+    is_named = re.fullmatch(r"\s*[\w\\()'^{} ]{1,20}\s*", left) or (
+        "," not in left and re.search(r"\d\s*[-+*/×÷]", left)
+    )
     return right.strip() if equals and is_named else answer
 
 

@@ -27,6 +27,8 @@ _LATEX = (
     (re.compile(r"\\pm(?![a-z])"), "±"),
     (re.compile(r"\\in(?![a-z])"), "∈"),
     (re.compile(r"\\mathbb\s?\{?R\}?"), "ℝ"),
+    (re.compile(r"\\[dt]?frac\s?\{([^{}\\]{1,20})\}\s?\{([^{}\\]{1,20})\}"), r"\1/\2"),
+    (re.compile(r"\\[dt]?frac\s?(\d)\s?(\d)"), r"\1/\2"),
     (re.compile(r"\\([{}])"), r"\1"),
 )
 _AND = re.compile(
