@@ -11,7 +11,7 @@ from typing import Protocol
 
 SENDING = math.inf  # no silence while something is being sent
 TICKS_PER_INTERVAL = 20
-LONGEST_TICK_S = 1.0
+SHORTEST_TICK_S, LONGEST_TICK_S = 0.01, 1.0
 
 
 class Silenceable(Protocol):
@@ -30,7 +30,7 @@ class KeepAlive:
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
-        self._tick_s = min(interval_s / TICKS_PER_INTERVAL, LONGEST_TICK_S)
+        self._tick_s = min(max(interval_s / TICKS_PER_INTERVAL, SHORTEST_TICK_S), LONGEST_TICK_S)
         self._streams: dict[Silenceable, Callable[[], bytes]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
