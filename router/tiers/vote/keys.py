@@ -278,7 +278,8 @@ def _misses_number(key: VoteKey, question: Asked) -> bool:
 def _is_talk(key: VoteKey) -> bool:
     """Tell whether a key is a sentence rather than a name."""
     is_word = key.kind == "entity" and key.value not in _EXTREME_VALUES and not _DIGIT.search(key.value)
-    return is_word and key.value.count(" ") > 2
+    is_long = key.value.count(" ") > 1 or (len(key.value) > 6 and not key.value.isascii() and " " not in key.value)
+    return is_word and is_long
 
 
 def _reading(key: VoteKey | None) -> SampleReading:
