@@ -12,17 +12,22 @@ from typing import Any
 import numpy as np
 
 from classifier.characters import BITS
-from classifier.consumer import WORD_BITS, ConsumerParameters
+from classifier.consumer import COLUMNS, HINTS, WORD_BITS, ConsumerParameters
 from classifier.model import DifficultyModel, Parameters
 
 FORMAT = "tierwise-difficulty"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 MANIFEST, NUMBERS = "manifest.json", "numbers.npz"
 SHIPPED = Path(__file__).parent / "shipped"
-_HALF = ("gram_weights", "seen", "consumer.words", "consumer.characters", "consumer.whole")
+_HALF = ("gram_weights", "seen", "consumer.words", "consumer.hints", "consumer.characters", "consumer.whole")
 _SCALARS = ("familiar_coverage",)
 _CONSUMER = "consumer."
-CONSUMER_SHAPES = [(1 << WORD_BITS, 4), (1 << BITS,), (1 << WORD_BITS,)]
+CONSUMER_SHAPES = {
+    "words": (1 << WORD_BITS, COLUMNS),
+    "hints": (HINTS, COLUMNS),
+    "characters": (1 << BITS,),
+    "whole": (1 << WORD_BITS,),
+}
 
 
 class ArtifactError(Exception):
@@ -125,7 +130,7 @@ def _consumer(directory: Path, arrays: Mapping[str, Any]) -> ConsumerParameters:
         found = {field.name: arrays[field.name] for field in fields(ConsumerParameters)}
     except KeyError as error:
         raise ArtifactError(f"{directory}: {NUMBERS} does not hold a model: {error} is missing") from error
-    if [found[name].shape for name in ("words", "characters", "whole")] != CONSUMER_SHAPES:
+    if any(found[name].shape != shape for name, shape in CONSUMER_SHAPES.items()):
         raise ArtifactError(f"{directory}: {NUMBERS} does not hold a model: its tables do not fit together")
     spread = float(found.pop("spread"))
     return ConsumerParameters(**{name: each.astype(np.float32) for name, each in found.items()}, spread=spread)

@@ -7,8 +7,8 @@ a tail of the text are read, so the cost is bounded at any length.
 import numpy as np
 import numpy.typing as npt
 
-HEAD_CHARS = 420
-TAIL_CHARS = 280
+HEAD_CHARS = 380
+TAIL_CHARS = 240
 BITS = 16
 LONGEST = 4
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from classifier.types import AnswerType, Stakes
 
-HEAD_CHARS, TAIL_CHARS = 260, 200
+HEAD_CHARS, TAIL_CHARS = 200, 140
 EARLIER_CHARS = 200
 _TAIL_WORDS = 7  # a mark at the end counts
 _TAIL_OF_UNSPACED = 6  # characters
@@ -25,6 +25,8 @@ class Cues(NamedTuple):
     """What an instruction says of the answer it wants: cues as bits by where they stand, and signs."""
 
     anywhere: int  # within the instruction
+    twice: int  # at two places of it, or more
+    often: int  # at three or more
     first: int  # its first word
     starts: int  # the first words of sentences
     tail: int  # its last words
@@ -44,7 +46,8 @@ class Cue:
     HOW_MANY, CALCULATE, WHEN, WHO, WHAT, HOW_TO, WRITE, EDIT = (1 << at for at in range(7, 15))
     EXPLAIN, PROVE, PLAN, IDEAS, LIST, JSON, CODE, CODE_MAKE = (1 << at for at in range(15, 23))
     CODE_ASK, ROLEPLAY, CHAT, JUDGEMENT, SELF_HARM, MEDICINE, SYMPTOM = (1 << at for at in range(23, 30))
-    VULNERABLE, LEGAL, MONEY, HAZARD = (1 << at for at in range(30, 34))
+    VULNERABLE, LEGAL, MONEY, HAZARD, MATHEMATICS, CONSTRAINT = (1 << at for at in range(30, 36))
+    STRATEGY, CHANCE, SYSTEMS = (1 << at for at in range(36, 39))
 
 
 class Sign:
@@ -85,15 +88,15 @@ _SIGNS_OF_CHARACTERS = (
 _NUMBER = re.compile(r"\d+")
 _ARITHMETIC = re.compile(r"\d\s*[-+*/^=x×÷·]\s*\(?-?\d")
 _ONLY_ARITHMETIC = re.compile(r"[\d\s+*/^=x×÷·%().,?!-]+")
-_LARGE_SUM = re.compile(
-    r"[$€£¥₹₺]\s?\d[\d.,]{3,}|\d\s?k\b|\d[\d.,\s]{3,}\s?(?:€|£|zł|tl\b|руб|₽|usd|eur)|\d\s?(?:万|लाख|ألف|만|jt\b|juta|triệu)"
-)
-_DOSE = re.compile(r"\d ?(?:mg|mcg|µg|ml|iu|mm)\b|\b\d{2,3}/\d{2,3}\b")
+_LARGE_SUM = re.compile(r"[$€£¥₹₺]\s?\d[\d.,]{3,}|\d[\d.,\s]{3,}\s?(?:€|£|zł|tl\b|руб|₽|usd|eur)")
+_THOUSANDS = re.compile(r"\d\s?(?:k\b|万|लाख|ألف|만|jt\b|juta|triệu)")
+_DOSE = re.compile(r"\d(?: ?(?:mg|mcg|µg|ml|iu|mm)|\d\d?/\d{2,3})\b")
 _DOSES = ("mg", "ml", "mcg", "mm", "iu", "/")
-_CLOCK = re.compile(r"\d:\d\d\b|\d ?[ap]m\b|\d/\d+/\d|\d[月日년월일]")
+_CLOCK = re.compile(r"\d(?::\d\d\b| ?[ap]m\b|/\d+/\d|[月日년월일])")
 _CLOCKS = (":", "am", "pm", "/", "月", "월", "년")
 _CENTURIES = frozenset(("15", "16", "17", "18", "19", "20"))
 _CALL = re.compile(r"\w\(\w")
+_SECOND_OPTIONS = ("b.", "b)", "b:")
 _OPTION = re.compile(r"(?:^|\s)\(?([a-e])[.):]\)?\s")
 
 
@@ -134,11 +137,10 @@ def read_cues(instruction: str, *, has_material: bool = False, earlier: str = ""
     if len(text) > HEAD_CHARS + TAIL_CHARS:
         text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
     lowered = text.lower().replace("’", "'")
-    anywhere, first, starts, tail, asked = _read_words(lowered)
+    found = _read_words(lowered)
     if not lowered.isascii() and _UNSPACED.search(lowered):
-        anywhere, first, starts, tail, asked = map(
-            int.__or__, (anywhere, first, starts, tail, asked), _read_parts(lowered)
-        )
+        found = _Found._make(map(int.__or__, found, _read_parts(lowered)))
+    anywhere, twice, often, first, starts, tail, asked = found
     signs = _signs_of(text, lowered, len(instruction), anywhere, tail)
     if has_material:
         signs |= Sign.MATERIAL
@@ -146,16 +148,28 @@ def read_cues(instruction: str, *, has_material: bool = False, earlier: str = ""
     if earlier:
         signs |= Sign.FOLLOWS
         earlier = earlier[-EARLIER_CHARS:].lower()
-        before = _read_words(earlier)[0]
+        before = _read_words(earlier).anywhere
         if not earlier.isascii() and _UNSPACED.search(earlier):
-            before |= _read_parts(earlier)[0]
-    return Cues(anywhere, first, starts, tail, asked, before, signs)
+            before |= _read_parts(earlier).anywhere
+    return Cues(anywhere, twice, often, first, starts, tail, asked, before, signs)
 
 
-def _read_words(lowered: str) -> tuple[int, int, int, int, int]:
-    """What whole words speak for: anywhere, first, at starts, at the end, at the start of the last question."""
+class _Found(NamedTuple):
+    """The cues of the lexicon within one text; as in `Cues`."""
+
+    anywhere: int
+    twice: int
+    often: int
+    first: int
+    starts: int
+    tail: int
+    asked: int
+
+
+def _read_words(lowered: str) -> _Found:
+    """What whole words speak for."""
     tokens = _TOKEN.findall(lowered)
-    anywhere = starts = tail = asked = of_start = 0
+    anywhere = twice = often = starts = tail = asked = of_start = 0
     first = -1
     is_start = True
     tail_at = len(tokens) - _TAIL_WORDS
@@ -173,6 +187,8 @@ def _read_words(lowered: str) -> tuple[int, int, int, int, int]:
             bits, pairs = entry
             if pairs:
                 bits |= pairs.get(behind_all[at], 0)
+            often |= twice & bits
+            twice |= anywhere & bits
             anywhere |= bits
             if at >= tail_at:
                 tail |= bits
@@ -181,18 +197,20 @@ def _read_words(lowered: str) -> tuple[int, int, int, int, int]:
             starts |= bits
             if first < 0:
                 first = bits
-    return anywhere, max(first, 0), starts, tail, asked
+    return _Found(anywhere, twice, often, max(first, 0), starts, tail, asked)
 
 
-def _read_parts(lowered: str) -> tuple[int, int, int, int, int]:
+def _read_parts(lowered: str) -> _Found:
     """The same of parts of text, for scripts that do not part words or write endings to them."""
-    anywhere = first = starts = tail = asked = 0
+    anywhere = twice = often = first = starts = tail = asked = 0
     tail_at = len(lowered.rstrip(" ?？.。!！\n")) - _TAIL_OF_UNSPACED
     asked_at = max(map(lowered.rstrip("?？").rfind, "。！？?!\n")) if lowered[-1] in _QUESTION_MARKS else len(lowered)
     for character in set(lowered):
         for part, bits in _PARTS.get(character, ()):
             at = lowered.rfind(part)
             if at >= 0:
+                often |= twice & bits
+                twice |= anywhere & bits
                 anywhere |= bits
                 if at >= tail_at:
                     tail |= bits
@@ -201,7 +219,7 @@ def _read_parts(lowered: str) -> tuple[int, int, int, int, int]:
                 if lowered.startswith(part):
                     first |= bits
                     starts |= bits
-    return anywhere, first, starts, tail, asked
+    return _Found(anywhere, twice, often, first, starts, tail, asked)
 
 
 def _signs_of(text: str, lowered: str, length: int, anywhere: int, tail: int) -> int:
@@ -222,8 +240,8 @@ def _signs_of(text: str, lowered: str, length: int, anywhere: int, tail: int) ->
         signs |= Sign.CALL
     if ("," in used and text.count(",") > 2) or (not text.isascii() and sum(map(text.count, "、，،")) > 2):
         signs |= Sign.COMMAS
-    if used & _BEHIND_OPTIONS and len(set(_OPTION.findall(lowered))) > 1:
-        signs |= Sign.OPTIONS
+    if used & _BEHIND_OPTIONS and any(map(lowered.__contains__, _SECOND_OPTIONS)):
+        signs |= Sign.OPTIONS if len(set(_OPTION.findall(lowered))) > 1 else 0
     if length < 40:
         return signs | Sign.SHORT
     return signs | (Sign.LONG | Sign.VERY_LONG if length > 600 else Sign.LONG if length > 200 else 0)
@@ -237,7 +255,7 @@ def _signs_of_numbers(lowered: str) -> int:
         signs |= Sign.ARITHMETIC
         if _ONLY_ARITHMETIC.fullmatch(lowered):
             signs |= Sign.ONLY_ARITHMETIC
-    if _LARGE_SUM.search(lowered):
+    if _THOUSANDS.search(lowered) or (max(map(len, numbers), default=0) > 2 and _LARGE_SUM.search(lowered)):
         signs |= Sign.LARGE_SUM
     if any(map(lowered.__contains__, _DOSES)) and _DOSE.search(lowered):
         signs |= Sign.DOSE

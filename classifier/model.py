@@ -15,12 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.abilities import canonical
-from classifier.consumer import CERTAIN_ODDS, NOTHING, ConsumerHead, ConsumerParameters, ConsumerWord, chance_of
+from classifier.consumer import (
+    NOTHING,
+    ConsumerHead,
+    ConsumerParameters,
+    ConsumerReading,
+    ConsumerWord,
+    share_of,
+)
 from classifier.conversation import ConversationSummary, summarise
 from classifier.cues import answer_type_of, read_cues, stakes_of
 from classifier.features import LONGEST_SENTENCE, QUESTION, Features, Floats, extract
 from classifier.rows import ReadFeatures
-from classifier.types import Z95, Abilities, Estimate, Forecast, Stakes, Turn
+from classifier.types import Z95, Abilities, Estimate, Forecast, Turn
 from classifier.vocabulary import VocabularyTable
 
 SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
@@ -163,17 +170,15 @@ class DifficultyModel:
         """Estimate a conversation for the models behind the tiers."""
         summary = summarise(turns)
         features = extract(summary.text)
-        instruction = features if summary.instruction == summary.text else extract(summary.instruction)
-        seen = ReadFeatures(features, summary.burden, self._ask_consumer_head(summary, features, instruction))
-        judged = self.judge(seen, abilities)
-        cues = read_cues(summary.instruction, has_material=summary.has_material, earlier=summary.earlier)
-        p_fast, p_reasoning, uncertainty, output_fast, output_reasoning = judged
+        heard = self._ask_consumer_head(summary, features)
+        seen = ReadFeatures(features, summary.burden, heard.word)
+        p_fast, p_reasoning, uncertainty, output_fast, output_reasoning = self.judge(seen, abilities)
         return Estimate(
             p_fast,
             p_reasoning,
             uncertainty,
-            answer_type_of(cues),
-            self._stakes(stakes_of(cues), instruction, seen.consumer),
+            heard.answer_type,
+            heard.stakes,
             output_fast,
             output_reasoning,
             self.version,
@@ -184,31 +189,24 @@ class DifficultyModel:
         """Read a conversation as `estimate` does, to keep or to learn from; the burden in whole hundredths."""
         summary = summarise(turns)
         features = extract(summary.text)
-        instruction = features if summary.instruction == summary.text else extract(summary.instruction)
-        return ReadFeatures(features, round(summary.burden, 2), self._ask_consumer_head(summary, features, instruction))
+        return ReadFeatures(features, round(summary.burden, 2), self._ask_consumer_head(summary, features).word)
 
-    def _stakes(self, by_rules: Stakes, instruction: Features, word: ConsumerWord) -> Stakes:
-        """The rules' word on what is at stake, weighed with that of the head where a consumer asks."""
-        if self._consumer is None or word.odds < 0.0:
-            return by_rules
-        is_high = self._consumer.are_stakes_high(instruction, by_rules=by_rules is Stakes.HIGH)
-        return Stakes.HIGH if is_high else Stakes.LOW
-
-    def _ask_consumer_head(
-        self, summary: ConversationSummary, features: Features, instruction: Features
-    ) -> ConsumerWord:
+    def _ask_consumer_head(self, summary: ConversationSummary, features: Features) -> ConsumerReading:
+        """What the head says of an instruction; where an artefact has none, the rules tell form and stakes."""
+        cues = read_cues(summary.instruction, has_material=summary.has_material, earlier=summary.earlier)
         if self._consumer is None:
-            return NOTHING
+            return ConsumerReading(NOTHING, answer_type_of(cues), stakes_of(cues))
+        instruction = features if summary.instruction == summary.text else extract(summary.instruction)
         earlier = extract(summary.earlier) if summary.earlier else None
         whole = features if summary.has_material else None
-        return self._consumer.read(summary.instruction, instruction, whole, summary.earlier, earlier)
+        return self._consumer.read(summary.instruction, instruction, cues, whole, summary.earlier, earlier)
 
     def judge(self, seen: ReadFeatures, abilities: Abilities = Abilities()) -> Judgement:  # noqa: B008 - frozen
         """What can be told from features alone: all of an estimate but the form of the answer and the stakes."""
         features, burden, word = seen
         fast, reasoning = self._position(abilities)
-        share = chance_of(word.odds) if self._consumer is not None else 0.0
-        if share and word.odds > CERTAIN_ODDS:
+        share = share_of(word.odds) if self._consumer is not None else 0.0
+        if share >= 1.0:
             p_fast, p_reasoning, spread, log_length = self._judge_consumer(word, fast, reasoning)
         else:
             p_fast, p_reasoning, spread, log_length = self._judge_by_experts(features, fast, reasoning)
@@ -218,6 +216,7 @@ class DifficultyModel:
                 p_reasoning += share * (of_consumer[1] - p_reasoning)
                 spread += share * (of_consumer[2] - spread)
                 log_length += share * (of_consumer[3] - log_length)
+        burden *= 1.0 - share  # the head has read conversations, experts have not
         if burden or self._is_moved:
             p_fast, p_reasoning = self._finish(0, p_fast, burden), self._finish(1, p_reasoning, burden)
         return Judgement(p_fast, p_reasoning, min(1.0, Z95 * spread), *self._forecasts(log_length, p_fast))

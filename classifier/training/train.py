@@ -17,7 +17,7 @@ from classifier.training.consumer_corpus import TRAIN, read_queries
 from classifier.training.natural_mix import quantiles_of, weights_of
 
 log = logging.getLogger("classifier.training.train")
-RECIPE_VERSION = "5"
+RECIPE_VERSION = "6"
 REFERENCE_SCORES = 2_000
 
 

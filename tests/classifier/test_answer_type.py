@@ -313,7 +313,7 @@ def test_cues_are_named_as_in_the_lexicon() -> None:
 
 
 def test_every_cue_has_a_row_of_its_own() -> None:
-    rows = rows_of(Cues._make([(1 << len(NAMES)) - 1] * 6 + [(1 << SIGNS) - 1]))
+    rows = rows_of(Cues._make([(1 << len(NAMES)) - 1] * 8 + [(1 << SIGNS) - 1]))
     assert rows == list(range(ROWS))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from classifier import artifact
 from classifier.consumer import NOTHING, ConsumerHead
+from classifier.cues import read_cues
 from classifier.features import extract
 from classifier.types import AnswerType, Estimate, Turn
 from router.commands.estimate import tier_by
@@ -92,7 +93,7 @@ def test_thanks_after_a_hard_question_are_still_thanks() -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t"])
 def test_where_nothing_is_asked_the_head_says_nothing(text: str) -> None:
-    assert HEAD.read(text, extract(text)) == NOTHING
+    assert HEAD.read(text, extract(text), read_cues(text)).word == NOTHING
 
 
 @pytest.mark.parametrize("text", ["?", "🙂", "zxqv wkjh", "\ud800", "a" * 100_000])

@@ -1,26 +1,21 @@
 """Serve the yardstick and Tierwise side by side, load them in turn, and print CPU per request and per chunk as ratios.
 
-Rounds alternate; the best round of each counts, because other work on the machine only ever adds.
+Rounds alternate; the best round of each counts, because other work on the machine only ever adds. `--before CHECKOUT`
+puts the Tierwise of another checkout in the place of the yardstick: what a change costs.
 """
 
 import argparse
-import asyncio
 import os
-import socket
-import subprocess
+import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
-import aiohttp
-
+from scripts.benchmarks.overhead.load import cost_of, free_port, serve
 from scripts.benchmarks.overhead.upstream import CHUNKS
 from scripts.benchmarks.pages import MEASURED
 
-BODY = '{"model":"auto","messages":[{"role":"user","content":"%s"}]%s}'
 PAGE = MEASURED / "speed.md"
 INTRODUCTION = """<!-- made by scripts/bench_speed --write -->
 # What a request costs in CPU
@@ -37,10 +32,6 @@ language, revenue) 6 %, the rest of the edge, rendering and the event loop 24 %.
 each would be needed.
 
 """
-QUESTION = (
-    "Please summarise for a busy reader why a service that sits between a chat client and several model providers "
-    "should keep its own overhead small, and how one would measure that fairly on a small shared machine."
-)
 CONFIG = """
 database_url = "sqlite:///{directory}/books.db"
 state_dir = "{directory}"
@@ -62,93 +53,60 @@ output = 0.40
 """
 
 
+HERE = Path(__file__).resolve().parents[3]
+Costs = dict[str, tuple[list[float], list[float]]]  # by name: CPU ms per request and per 1000 chunks, a figure a round
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=1500)
     parser.add_argument("--streams", type=int, default=60)
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="another checkout instead of the yardstick")
     parser.add_argument("--write", action="store_true", help="write docs/measured/speed.md")
     chosen = parser.parse_args()
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwise-speed-")))
-        ports = [_free_port() for _ in range(3)]
-        upstream = f"http://127.0.0.1:{ports[0]}/v1"
-        config = directory / "tierwise.toml"
-        config.write_text(CONFIG.format(directory=directory, upstream=upstream))
-        env = {**os.environ, "SPEED_UPSTREAM": f"{upstream}/chat/completions"}
-        uvicorn = [sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--log-level", "error"]
-        tierwise = [str(Path(sys.executable).with_name("tierwise")), "serve", "--config", str(config)]
-        commands = (
-            [*uvicorn, "--no-access-log", "--port", str(ports[0]), "scripts.benchmarks.overhead.upstream:app"],
-            [*uvicorn, "--no-access-log", "--port", str(ports[1]), "scripts.benchmarks.overhead.reference:app"],
-            [*tierwise, "--port", str(ports[2])],
-        )
-        pids = [stack.enter_context(_served(command, port, env)) for command, port in zip(commands, ports, strict=True)]
-        best = {(name, what): float("inf") for name in ("reference", "tierwise") for what in ("request", "chunks")}
-        for _ in range(chosen.rounds):
-            for name, port, pid in (("reference", ports[1], pids[1]), ("tierwise", ports[2], pids[2])):
-                whole = _cost(port, pid, chosen.requests, stream=False)
-                streamed = _cost(port, pid, chosen.streams, stream=True) * 1000 / CHUNKS
-                best[name, "request"] = min(best[name, "request"], whole)
-                best[name, "chunks"] = min(best[name, "chunks"], streamed)
-    lines = ["| CPU ms, best of rounds | reference | Tierwise | ratio | bar |", "| --- | --- | --- | --- | --- |"]
-    for what, label in (("request", "per request"), ("chunks", "per 1000 streamed chunks")):
-        bare, ours = best["reference", what], best["tierwise", what]
-        lines.append(f"| {label} | {bare:.3f} | {ours:.3f} | {ours / bare:.2f} | 3 |")
+    other = "before" if chosen.before else "reference"
+    costs = _measure(other, chosen.before, chosen.rounds, chosen.requests, chosen.streams)
+    lines = [f"| CPU ms, best of rounds | {other} | Tierwise | ratio |", "| --- | --- | --- | --- |"]
+    for at, label in enumerate(("per request", "per 1000 streamed chunks")):
+        theirs, ours = costs[other][at], costs["tierwise"][at]
+        lines.append(f"| {label} | {min(theirs):.3f} | {min(ours):.3f} | {min(ours) / min(theirs):.2f} |")
+        ratios = sorted(mine / its for mine, its in zip(ours, theirs, strict=True))
+        print(f"{label}: ratio by round {statistics.median(ratios):.3f} (median), {ratios[0]:.3f} to {ratios[-1]:.3f}")
     print("\n".join(lines))
-    if chosen.write:
+    if chosen.write and not chosen.before:
         PAGE.write_text(INTRODUCTION + "\n".join(lines) + "\n")
 
 
-def _cost(port: int, pid: int, requests: int, *, stream: bool) -> float:
-    """CPU milliseconds of a process per request, with eight at once."""
-    before = _cpu_ms(pid)
-    asyncio.run(_load(f"http://127.0.0.1:{port}/v1/chat/completions", requests, stream=stream))
-    time.sleep(1.0)  # what is shipped a moment later counts as well
-    return (_cpu_ms(pid) - before) / requests
-
-
-async def _load(url: str, requests: int, *, stream: bool) -> None:
-    body = (BODY % (QUESTION, ',"stream":true' if stream else "")).encode()
-    left = iter(range(requests))
-    headers = {"content-type": "application/json"}
-
-    async def client(session: aiohttp.ClientSession) -> None:
-        for _ in left:
-            async with session.post(url, data=body, headers=headers) as answer:
-                await answer.read()
-                assert answer.status == 200, await answer.text()
-
-    async with aiohttp.ClientSession() as session:
-        await asyncio.gather(*(client(session) for _ in range(8)))
-
-
-@contextmanager
-def _served(command: list[str], port: int, env: dict[str, str]) -> Iterator[int]:
-    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _cpu_ms(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _measure(other: str, before: Path | None, rounds: int, requests: int, streams: int) -> Costs:
+    """Serve both beside one provider and load them in turn."""
+    uvicorn = [sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--log-level", "error"]
+    uvicorn += ["--no-access-log", "--port"]
+    costs: Costs = {name: ([], []) for name in (other, "tierwise")}
+    with ExitStack() as stack:
+        provider = free_port()
+        upstream = f"http://127.0.0.1:{provider}/v1"
+        env = {**os.environ, "SPEED_UPSTREAM": f"{upstream}/chat/completions"}
+        stack.enter_context(serve([*uvicorn, str(provider), "scripts.benchmarks.overhead.upstream:app"], provider, env))
+        served: list[tuple[str, int, int]] = []
+        for name, checkout in ((other, before), ("tierwise", HERE)):
+            port = free_port()
+            if checkout is None:
+                command, own = [*uvicorn, str(port), "scripts.benchmarks.overhead.reference:app"], env
+            else:
+                directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwise-speed-")))
+                config = directory / "tierwise.toml"
+                config.write_text(CONFIG.format(directory=directory, upstream=upstream))
+                command = [str(Path(sys.executable).with_name("tierwise")), "serve", "--config", str(config)]
+                command, own = [*command, "--port", str(port)], {**env, "PYTHONPATH": str(checkout.resolve())}
+            served.append((name, port, stack.enter_context(serve(command, port, own))))
+        for turn in range(rounds):
+            for name, port, pid in served if turn % 2 else served[::-1]:
+                whole, streamed = costs[name]
+                whole.append(cost_of(port, pid, requests, stream=False))
+                streamed.append(cost_of(port, pid, streams, stream=True) * 1000 / CHUNKS)
+    return costs
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 HARD, EASY = 3, 1
+TAKE_ANY_TEXT = ("rewrite", "translate", "summarise", "extract", "classify")
 ONE_LINE_CHARS = 80
 RESAMPLINGS = 400
 MIXED, MIXED_HARD, CAP, FRESH_SERVERS = 300, 30, 0.10, 50
@@ -156,13 +157,13 @@ def _share_rows(kept: Judged) -> list[str]:
 
 
 def _material_rows(model: DifficultyModel, kept: Judged) -> list[str]:
-    """The same instruction over the short and over the long material of other queries."""
-    parts = [split(query.asked) for query in kept.queries if not query.is_conversation]
-    materials = sorted((each.material for each in parts if each.material), key=lambda text: len(text.split()))
+    """The same instruction that takes any text, over the short and over the long material of other queries."""
+    parts = [(split(query.asked), query.kind in TAKE_ANY_TEXT) for query in kept.queries if not query.is_conversation]
+    materials = sorted((each.material for each, _ in parts if each.material), key=lambda text: len(text.split()))
     third = len(materials) // 3
     tier_for = tier_by(Policy(version=0))
     differs, scores = [], []
-    for place, each in enumerate(each for each in parts if each.material):
+    for place, each in enumerate(each for each, takes_any in parts if each.material and takes_any):
         short = materials[place % third]
         long = "\n\n".join(materials[-1 - (place + at) % third] for at in range(3))
         estimates = [model.estimate([Turn("user", f"{each.instruction}\n\n{text}")]) for text in (short, long)]
@@ -170,9 +171,9 @@ def _material_rows(model: DifficultyModel, kept: Judged) -> list[str]:
         scores.append(abs(estimates[0].score - estimates[1].score))
     words = [len(text.split()) for text in materials]
     return [
-        f"| the same instruction over short ({np.mean(words[:third]):.0f} words) and long material "
-        f"({3 * np.mean(words[-third:]):.0f}): tier differs | {np.mean(differs):.1%} of {len(differs)} "
-        f"(score by {np.median(scores):.3f}) | | | ≤ 5 % |"
+        f"| the same instruction to {', '.join(TAKE_ANY_TEXT[:-1])} or {TAKE_ANY_TEXT[-1]}, over short "
+        f"({np.mean(words[:third]):.0f} words) and long material ({3 * np.mean(words[-third:]):.0f}): tier differs "
+        f"| {np.mean(differs):.1%} of {len(differs)} (score by {np.median(scores):.3f}) | | | ≤ 5 % |"
     ]
 
 
@@ -182,9 +183,9 @@ def _form_rows(kept: Judged) -> list[str]:
     always_open = np.mean([query.answer_type is AnswerType.OPEN for query in kept.queries])
     always_low = np.mean([query.stakes.value == "low" for query in kept.queries])
     return [
-        f"| answer type right (always `open`: {always_open:.2f}; a second annotator: .82) | {np.mean(types):.3f} | | "
+        f"| answer type right (always `open`: {always_open:.2f}; a second annotator: .85) | {np.mean(types):.3f} | | "
         "| ≥ .85 |",
-        f"| stakes right (always low: {always_low:.2f}; a second annotator: .97) | {np.mean(stakes):.3f} | | | ≥ .95 |",
+        f"| stakes right (always low: {always_low:.2f}; a second annotator: .98) | {np.mean(stakes):.3f} | | | ≥ .95 |",
     ]
 
 

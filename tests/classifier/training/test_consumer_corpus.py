@@ -30,7 +30,7 @@ def shingles(query: ConsumerQuery) -> set[str]:
 
 
 def test_there_are_enough_of_all_kinds_of_them() -> None:
-    assert len(QUERIES) == len(BY_ID) == 5_317
+    assert len(QUERIES) == len(BY_ID) == 7_459
     languages = Counter(query.language for query in QUERIES)
     assert sum(count for language, count in languages.items() if language != "en") >= 0.4 * len(QUERIES)
     assert sum(count >= 50 for language, count in languages.items() if language != "en") >= 16
@@ -55,7 +55,7 @@ def test_every_level_occurs_at_every_length() -> None:
 def test_a_fifth_is_kept_apart_by_author() -> None:
     kept = [query for query in QUERIES if query.split == KEPT]
     assert len(kept) >= 0.2 * len(QUERIES)
-    for author in ("kept_english", "kept_languages"):
+    for author in ("kept_english", "kept_languages", "kept_again", "kept_conversations"):
         assert {query.split for query in QUERIES if query.author == author} == {KEPT}
 
 

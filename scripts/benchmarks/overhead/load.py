@@ -1,0 +1,68 @@
+"""Serves a command, loads it, and reads from the kernel what CPU a request cost."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+
+BODY = '{"model":"auto","messages":[{"role":"user","content":"%s"}]%s}'
+QUESTION = (
+    "Please summarise for a busy reader why a service that sits between a chat client and several model providers "
+    "should keep its own overhead small, and how one would measure that fairly on a small shared machine."
+)
+
+
+def cost_of(port: int, pid: int, requests: int, *, stream: bool) -> float:
+    """CPU milliseconds of a process per request, with eight at once."""
+    before = _cpu_ms(pid)
+    asyncio.run(_load(f"http://127.0.0.1:{port}/v1/chat/completions", requests, stream=stream))
+    time.sleep(1.0)  # what is shipped a moment later counts as well
+    return (_cpu_ms(pid) - before) / requests
+
+
+async def _load(url: str, requests: int, *, stream: bool) -> None:
+    body = (BODY % (QUESTION, ',"stream":true' if stream else "")).encode()
+    left = iter(range(requests))
+    headers = {"content-type": "application/json"}
+
+    async def client(session: aiohttp.ClientSession) -> None:
+        for _ in left:
+            async with session.post(url, data=body, headers=headers) as answer:
+                await answer.read()
+                assert answer.status == 200, await answer.text()
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(client(session) for _ in range(8)))
+
+
+@contextmanager
+def serve(command: list[str], port: int, env: dict[str, str]) -> Iterator[int]:
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _cpu_ms(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
