@@ -17,7 +17,7 @@ const weather = {
 const step = { name: "step", description: "Go on", input_schema: { type: "object", properties: {} } };
 
 for (const model of ["auto", "fast", "reasoning", "parallel"]) {
-  test(`${model}: message [messages api usage]`, async () => {
+  test(`${model}: message [messages-api usage]`, async () => {
     const made = await client.messages.create({ model, max_tokens: 2000, messages });
     assert.equal(made.type, "message");
     assert.equal(made.model, model);
@@ -27,7 +27,7 @@ for (const model of ["auto", "fast", "reasoning", "parallel"]) {
     assert.ok(made._request_id);
   });
 
-  test(`${model}: stream [messages api stream]`, async () => {
+  test(`${model}: stream [messages-api stream]`, async () => {
     const stream = client.messages.stream({ model, max_tokens: 2000, messages });
     let text = "";
     stream.on("text", (delta) => (text += delta));
@@ -116,7 +116,7 @@ test("error: unknown key [errors]", async () => {
   await assert.rejects(other.messages.create({ model: "fast", max_tokens: 9, messages }), { status: 401 });
 });
 
-test("an agent works for two hundred turns [tools thinking signatures]", { skip: !claude }, async () => {
+test("an agent works for two hundred turns [tools thinking-signatures]", { skip: !claude }, async () => {
   const tally = async () => (await fetch(`${claude}/tally`)).json();
   const before = await tally();
   const turns = [{ role: "user", content: "Please loop 600, one step at a time." }];

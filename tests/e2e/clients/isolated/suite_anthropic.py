@@ -34,7 +34,7 @@ def client(url, key):
     return anthropic.Anthropic(base_url=url.removesuffix("/v1"), api_key=key, max_retries=0)
 
 
-@pytest.mark.covers("messages api", "usage")
+@pytest.mark.covers("messages-api", "usage")
 @pytest.mark.parametrize("model", TIERS)
 def test_a_message_is_answered(client, model):
     made = client.messages.create(model=model, max_tokens=2000, messages=HELLO)
@@ -45,7 +45,7 @@ def test_a_message_is_answered(client, model):
     assert made._request_id
 
 
-@pytest.mark.covers("messages api", "stream")
+@pytest.mark.covers("messages-api", "stream")
 @pytest.mark.parametrize("model", TIERS)
 def test_a_stream_is_joined_to_the_message(client, model):
     with client.messages.stream(model=model, max_tokens=2000, messages=HELLO) as stream:
@@ -57,14 +57,14 @@ def test_a_stream_is_joined_to_the_message(client, model):
     assert made.usage.input_tokens > 0
 
 
-@pytest.mark.covers("messages api", "stream")
+@pytest.mark.covers("messages-api", "stream")
 def test_raw_events_come_in_anthropics_order(client):
     kinds = [event.type for event in client.messages.create(model="fast", max_tokens=99, messages=HELLO, stream=True)]
     assert kinds[:2] == ["message_start", "content_block_start"]
     assert kinds[-3:] == ["content_block_stop", "message_delta", "message_stop"]
 
 
-@pytest.mark.covers("messages api")
+@pytest.mark.covers("messages-api")
 async def test_the_async_client_asks_and_streams(url, key):
     async with anthropic.AsyncAnthropic(base_url=url.removesuffix("/v1"), auth_token=key, max_retries=0) as client:
         made = await client.messages.create(model="fast", max_tokens=99, messages=HELLO)
@@ -259,7 +259,7 @@ BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
 
 
 @needs_claude
-@pytest.mark.covers("tools", "thinking signatures")
+@pytest.mark.covers("tools", "thinking-signatures")
 @pytest.mark.parametrize(
     "thinking", [BUDGET, {"thinking": {"type": "adaptive"}}, {}], ids=["budget", "adaptive", "none"]
 )
@@ -276,7 +276,7 @@ def test_an_agent_works_for_two_hundred_turns(client, thinking):
 
 
 @needs_claude
-@pytest.mark.covers("tools", "thinking signatures")
+@pytest.mark.covers("tools", "thinking-signatures")
 def test_an_agent_may_change_models_on_its_way(client):
     before = tally()
     models = ("claude", "claude", "fast", "claude", "reasoning", "claude-adaptive")
