@@ -35,7 +35,8 @@ SHARES = (0.4, 0.6, 0.8, 0.999)  # upper edges of all share bins but the last, w
 LEAST_GRADED = 10
 ENOUGH_EVIDENCE = 20  # labels of a row, from which on they decide
 PRIOR_WEIGHT = 10.0
-DOUBT = 0.84  # standard errors by which kept answers get the benefit of the doubt
+DOUBT = 0.84  # standard errors by which sampling, and keeping what was not accepted, has to prove itself, or not
+BENEFIT = 0.25  # standard errors by which an accepted answer gets the benefit of the doubt
 SAVING_PER_POINT = 0.05  # accuracy that may be lost for one strong call saved, of the price of 30 samples
 USUAL_RATIO = 30.0
 
@@ -185,7 +186,7 @@ class CalibrationTable:
             return None
         leader, strong = self.leader(ended), self.strong(ended)
         allowed = SAVING_PER_POINT * min(1.0, price_ratio / USUAL_RATIO)
-        if strong.p - leader.p_at(DOUBT) > allowed:
+        if strong.p - leader.p_at(BENEFIT) > allowed:
             return False
         return True if leader.p_at(-DOUBT) >= strong.p - allowed else None
 
