@@ -67,7 +67,10 @@ class CallIds:
 
     def of_call(self, given: str) -> str:
         """Return the id of a call."""
-        bare = given if self._keeps_signatures else given.partition(SIGNED_ID)[0]
+        is_plain = SIGNED_ID not in given
+        if is_plain and not self._form.unique and self._form.pattern.fullmatch(given) is not None:
+            return given
+        bare = given if is_plain or self._keeps_signatures else given.partition(SIGNED_ID)[0]
         own = bare if self._fits(bare) else _hash_of(self._form, bare)
         repeated = 0
         while self._form.unique and own in self._seen:
@@ -82,7 +85,7 @@ class CallIds:
         known = self._latest.get(given)
         if known is not None:
             return known
-        bare = given if self._keeps_signatures else given.partition(SIGNED_ID)[0]
+        bare = given if SIGNED_ID not in given or self._keeps_signatures else given.partition(SIGNED_ID)[0]
         return bare if self._fits(bare) else _hash_of(self._form, bare)
 
     def _fits(self, own: str) -> bool:

@@ -3,17 +3,19 @@
 Pure. What stays here is named, so that the client is told: `messages.cache_control`, `messages.thinking_blocks`, ...
 """
 
-from collections.abc import Set
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from router.providers.base import ModelTarget
-from router.providers.call_ids import CallIds, id_form
+from router.providers.call_ids import CallIds, IdForm, id_form
 from router.providers.state import (
     CACHE_CONTROL,
     EXTRA_CONTENT,
     NO_SIGNATURE,
     NO_THINKING,
     REASONING_CONTENT,
+    SIGNED_ID,
     StateFamily,
     extra_content_of,
     signature_of,
@@ -33,8 +35,8 @@ def messages_for(
     target: ModelTarget,
     messages: list[dict[str, Any]],
     *,
-    refused: Set[str] = frozenset(),
-    wanted: Set[str] = frozenset(),
+    refused: frozenset[str] = frozenset(),
+    wanted: frozenset[str] = frozenset(),
     keeps_signed_ids: bool = False,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the messages as the backend takes them, and the names of what they lost.
@@ -42,59 +44,86 @@ def messages_for(
     `refused` and `wanted` are keys that the backend was found not to take, or to insist on. `keeps_signed_ids`: who
     translates for it reads the signature of a thought out of a call's id.
     """
-    return Shaper(target, refused, wanted, keeps_signed_ids=keeps_signed_ids).shape(messages)
+    manner = _manner(target.name, target.api_base, refused, wanted, keeps_signed_ids)
+    return Shaper(manner).shape(messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a target takes messages."""
+
+    family: StateFamily
+    form: IdForm
+    keeps: frozenset[str]
+    refused: frozenset[str]
+    wanted: frozenset[str]
+    knows_developer: bool
+    keeps_signatures: bool
+
+
+@lru_cache(maxsize=1_024)
+def _manner(
+    name: str, api_base: str | None, refused: frozenset[str], wanted: frozenset[str], keeps_signed_ids: bool
+) -> Manner:
+    target = ModelTarget(name, api_base)
+    family = state_family(target)
+    return Manner(
+        family,
+        id_form(target),
+        (PLAIN_KEYS | family.on_messages | wanted) - refused,
+        refused,
+        wanted,
+        target.provider == "openai" and DEVELOPER not in refused,
+        keeps_signed_ids and family.signs_calls,
+    )
 
 
 class Shaper:
     """Shapes the messages of one request for one target."""
 
-    __slots__ = ("_dropped", "_family", "_ids", "_keeps", "_knows_developer", "_refused", "_wanted")
+    __slots__ = ("_dropped", "_family", "_ids", "_keeps", "_manner", "_refused", "_wanted")
 
-    def __init__(
-        self, target: ModelTarget, refused: Set[str], wanted: Set[str], *, keeps_signed_ids: bool = False
-    ) -> None:
-        self._family: StateFamily = state_family(target)
-        self._keeps = (PLAIN_KEYS | self._family.on_messages | wanted) - refused
-        self._knows_developer = target.provider == "openai" and DEVELOPER not in refused
-        self._ids = CallIds(id_form(target), keeps_signatures=keeps_signed_ids and self._family.signs_calls)
-        self._refused = refused
-        self._wanted = wanted
+    def __init__(self, manner: Manner) -> None:
+        self._manner = manner
+        self._family = manner.family
+        self._keeps = manner.keeps
+        self._refused = manner.refused
+        self._wanted = manner.wanted
+        self._ids: CallIds | None = None
         self._dropped: set[str] = set()
 
     def shape(self, messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the messages and the names of what they lost."""
-        shaped: list[dict[str, Any]] = []
-        pictures: list[dict[str, Any]] = []  # of results of tools, until all results of the turn are there
+        shaped = []
         for message in messages:
-            match message["role"]:
-                case "assistant":
+            role = message["role"]
+            if role == "assistant":
+                if len(message) > 2 or self._wanted:
                     message = self._assistant(message)
-                case "tool":
-                    message = self._result(message)
-                case "developer" if not self._knows_developer:
-                    message = {**message, "role": "system"}
+            elif role == "tool":
+                message = self._result(message)
+            elif role == DEVELOPER and not self._manner.knows_developer:
+                message = {**message, "role": "system"}
             if type(message.get("content")) is list:
                 message = self._parts(message)
-            if pictures and message["role"] != "tool":
-                shaped.append({"role": "user", "content": pictures})
-                pictures = []
-            if not self._family.marks_cache and type(message.get("content")) is list:
-                message, beside = _without_parts(message)
-                pictures += beside
             shaped.append(message)
-        if pictures:
-            shaped.append({"role": "user", "content": pictures})
-        return shaped, sorted(self._dropped)
+        return shaped, sorted(self._dropped) if self._dropped else []
+
+    def _call_ids(self) -> CallIds:
+        if self._ids is None:
+            self._ids = CallIds(self._manner.form, keeps_signatures=self._manner.keeps_signatures)
+        return self._ids
 
     def _assistant(self, message: dict[str, Any]) -> dict[str, Any]:
         shaped: dict[str, Any] = {}
+        keeps = self._keeps
         for key, value in message.items():
-            if key in self._keeps:
+            if key in keeps:
                 if value is not None or key == "content":
                     shaped[key] = value
             elif value and key not in _NOT_STATE:
                 self._dropped.add(f"messages.{key}")
-        if REASONING_CONTENT in self._wanted and not shaped.get(REASONING_CONTENT):
+        if self._wanted and REASONING_CONTENT in self._wanted and not shaped.get(REASONING_CONTENT):
             shaped[REASONING_CONTENT] = message.get("reasoning") or NO_THINKING
         calls = shaped.get("tool_calls")
         if calls:
@@ -104,15 +133,14 @@ class Shaper:
         return shaped
 
     def _call(self, call: dict[str, Any], place: int) -> dict[str, Any]:
-        shaped = {key: value for key, value in call.items() if key in CALL_KEYS}
-        if CACHE_CONTROL in call:
-            if self._family.marks_cache and CACHE_CONTROL not in self._refused:
-                shaped[CACHE_CONTROL] = call[CACHE_CONTROL]
-            else:
-                self._dropped.add(f"messages.{CACHE_CONTROL}")
         given = call.get("id")
-        if isinstance(given, str):
-            shaped["id"] = self._ids.of_call(given)
+        own = self._call_ids().of_call(given) if isinstance(given, str) else given
+        is_signed = self._family.signs_calls and (SIGNED_ID in (given or "") or EXTRA_CONTENT in self._wanted)
+        if len(call) == 3 and own == given and not is_signed and EXTRA_CONTENT not in call:
+            return call  # id, type and function, and nothing to change
+        shaped = {key: value for key, value in call.items() if key in CALL_KEYS}
+        if own is not None:
+            shaped["id"] = own
         if not self._family.signs_calls or EXTRA_CONTENT in self._refused:
             if EXTRA_CONTENT in call:
                 self._dropped.add(f"messages.tool_calls.{EXTRA_CONTENT}")
@@ -129,7 +157,7 @@ class Shaper:
         given = message.get("tool_call_id")
         if not isinstance(given, str):
             return message
-        own = self._ids.of_result(given)
+        own = self._call_ids().of_result(given)
         return message if own == given else {**message, "tool_call_id": own}
 
     def _parts(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ client as it came, and from there back to the family that made it and to no othe
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,9 @@ NO_SIGNATURE = "skip_thought_signature_validator"
 # Kimi and DeepSeek refuse an empty text where thinking is missing, and take a blank.
 NO_THINKING = " "
 
+STATE_KEYS = frozenset(
+    {REASONING_DETAILS, EXTRA_CONTENT, REASONING_OPAQUE, THINKING_BLOCKS, "provider_specific_fields"}
+)  # that `clean_state` looks for
 ON_MESSAGES = (REASONING_DETAILS, EXTRA_CONTENT, REASONING_OPAQUE)  # as they come from providers, besides blocks
 
 
@@ -44,7 +48,7 @@ class StateFamily:
 
 _GOOGLE = StateFamily("google", frozenset({EXTRA_CONTENT}), signs_calls=True)
 _ANTHROPIC = StateFamily("anthropic", frozenset({THINKING_BLOCKS}), marks_cache=True)
-_OPENROUTER = StateFamily("openrouter", frozenset({REASONING_DETAILS}), marks_cache=True)
+_OPENROUTER = StateFamily("openrouter", frozenset({REASONING_DETAILS, "reasoning"}), marks_cache=True)
 _SPOKEN = StateFamily("spoken", frozenset({REASONING_CONTENT}))  # thinking itself is the state
 _MINIMAX = StateFamily("minimax", frozenset({REASONING_CONTENT, REASONING_DETAILS}))
 _QWEN = StateFamily("qwen", frozenset({REASONING_CONTENT}), marks_cache=True)
@@ -94,6 +98,12 @@ _BY_HOST = (
 
 def state_family(target: ModelTarget) -> StateFamily:
     """Tell by name and address whose state a target takes."""
+    return _state_family(target.name, target.api_base)
+
+
+@lru_cache(maxsize=1_024)
+def _state_family(name: str, api_base: str | None) -> StateFamily:
+    target = ModelTarget(name, api_base)
     own = _BY_PROVIDER.get(target.provider)
     if own is not None:
         return own

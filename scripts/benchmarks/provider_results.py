@@ -49,7 +49,7 @@ def table(results: tuple[FeatureResult, ...]) -> str:
         TITLE,
         "",
         "Made by `scripts/providers`: each family's own dialect, streamed and whole, against a server that is as",
-        f"strict as its own (`tests/providers/families`). {ALL}: all tests passed; {NOTHING}: the family has no such thing.",
+        f"strict as its own (`tests/providers/families`). {ALL}: all passed; {NOTHING}: the family has no such thing.",
         "",
         f"| | {' | '.join(families)} |",
         f"| --- |{' --- |' * len(families)}",

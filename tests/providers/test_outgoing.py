@@ -46,8 +46,8 @@ def kept(name: str, api_base: str | None = None) -> set[str]:
         ("vertex_ai/gemini-3-pro", None, {"extra_content", "signed calls"}),
         ("gemini/gemini-3-pro", None, {"extra_content", "signed calls"}),
         ("openai/gemini-3-pro", "https://x.googleapis.com/v1beta/openai", {"extra_content", "signed calls"}),
-        ("openrouter/google/gemini-3-pro", None, {"reasoning_details"}),
-        ("openai/google/gemini-3-pro", "https://openrouter.ai/api/v1", {"reasoning_details"}),
+        ("openrouter/google/gemini-3-pro", None, {"reasoning_details", "reasoning"}),
+        ("openai/google/gemini-3-pro", "https://openrouter.ai/api/v1", {"reasoning_details", "reasoning"}),
         ("deepseek/deepseek-reasoner", None, {"reasoning_content"}),
         ("openai/deepseek-reasoner", OTHERS, {"reasoning_content"}),
         ("moonshot/kimi-k2-thinking", None, {"reasoning_content"}),
@@ -94,7 +94,7 @@ def test_a_backend_that_insists_gets_thinking_or_a_blank() -> None:
     asked = {"role": "user", "content": "x"}
     thought, silent = {"role": "assistant", "content": "a", "reasoning": "Hm."}, {"role": "assistant", "content": "b"}
     target = ModelTarget("openai/somebody", OTHERS)
-    messages, _ = messages_for(target, [asked, thought, silent], wanted={"reasoning_content"})
+    messages, _ = messages_for(target, [asked, thought, silent], wanted=frozenset({"reasoning_content"}))
     assert [message.get("reasoning_content") for message in messages] == [None, "Hm.", " "]
 
 
@@ -102,7 +102,7 @@ def test_a_lost_signature_is_replaced_by_googles_own_word_where_it_is_insisted_o
     calls = [{**CALL, "extra_content": None}, {**CALL, "id": "c2", "extra_content": None}]
     message = {"role": "assistant", "content": None, "tool_calls": calls}
     target = ModelTarget("openai/somebody", OTHERS)
-    [shaped], _ = messages_for(target, [message], wanted={"extra_content"})
+    [shaped], _ = messages_for(target, [message], wanted=frozenset({"extra_content"}))
     first, second = shaped["tool_calls"]
     assert first["extra_content"] == {"google": {"thought_signature": "skip_thought_signature_validator"}}
     assert "extra_content" not in second

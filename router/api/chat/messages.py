@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from router.errors import InvalidRequest
-from router.providers.state import CACHE_CONTROL, cache_mark, clean_call_state, clean_state
+from router.providers.state import CACHE_CONTROL, STATE_KEYS, cache_mark, clean_call_state, clean_state
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 PART_KEYS = {
@@ -54,7 +54,7 @@ def clean_messages(messages: Sequence[Any], dropped: set[str] | None = None) -> 
         content = _clean_content(message.get("content"), f"{path}.content")
         if isinstance(name := message.get("name"), str):
             clean["name"] = name
-        if not message.keys() <= NOT_NAMED:
+        if len(message) > 2 and not message.keys() <= NOT_NAMED:
             lost.update(f"messages.{str(key)[:64]}" for key in message.keys() - NOT_NAMED if message[key] is not None)
         match role:
             case "assistant":
@@ -100,7 +100,8 @@ def _take_assistant(
             raise InvalidRequest("a function call has a name and arguments, both text", param=where)
         function_id = f"call_{position}"
         clean["tool_calls"] = _clean_calls([{"id": function_id, "type": "function", "function": legacy}], path, dropped)
-    clean |= clean_state(message, dropped)
+    if not STATE_KEYS.isdisjoint(message):
+        clean |= clean_state(message, dropped)
     for key in ("refusal", "reasoning_content", "reasoning"):
         if isinstance(message.get(key), str):
             clean[key] = message[key]
@@ -117,7 +118,7 @@ def _take_assistant(
 def _clean_calls(calls: Any, path: str, dropped: set[str]) -> list[dict[str, Any]]:
     if not isinstance(calls, list):
         raise InvalidRequest("tool_calls is a list", param=path, code="invalid_type")
-    return [_clean_call(call, f"{path}[{position}]", position, dropped) for position, call in enumerate(calls)]
+    return [_clean_call(call, path, position, dropped) for position, call in enumerate(calls)]
 
 
 def _clean_call(call: Any, path: str, position: int, dropped: set[str]) -> dict[str, Any]:
@@ -127,10 +128,10 @@ def _clean_call(call: Any, path: str, position: int, dropped: set[str]) -> dict[
     body = call.get(kind) if isinstance(call, dict) else None
     if not isinstance(body, dict) or not isinstance(body.get("name"), str):
         message = f"a tool call needs a {'tool' if is_custom else 'function'} name"
-        raise InvalidRequest(message, param=f"{path}.{kind}.name", code="invalid_value")
+        raise InvalidRequest(message, param=f"{path}[{position}].{kind}.name", code="invalid_value")
     text = body.get(text_key, "")
     if not isinstance(text, str) or not isinstance(call.get("id", ""), str):
-        where = f"{path}.{kind}.{text_key}"
+        where = f"{path}[{position}].{kind}.{text_key}"
         raise InvalidRequest(f"id and {text_key} are strings", param=where, code="invalid_type")
     clean = {"id": call.get("id", f"call_{position}"), "type": kind, kind: {"name": body["name"], text_key: text}}
     return clean | clean_call_state(call, dropped) if len(call) > 3 else clean
