@@ -10,7 +10,14 @@ from router.tiers.parallel.calibration import share_bin
 from router.tiers.parallel.coverage import pass_at, selection_efficiency
 from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.rates import worthwhile_samples
-from router.tiers.vote.verifiers import ArithmeticVerifier, PuzzleVerifier, SchemaVerifier
+from router.tiers.vote.verifiers import (
+    ArithmeticVerifier,
+    CalculationVerifier,
+    ProgramVerifier,
+    PuzzleVerifier,
+    SchemaVerifier,
+    StatementVerifier,
+)
 from scripts.benchmarks.parallel_tier.pools import Item
 from scripts.benchmarks.parallel_tier.replay import Run, a_tier, accept_only, clusters_of, orders, replay_all, selected
 
@@ -278,7 +285,15 @@ def verifiers() -> Table:
         " ceiling stops rising at p = .1, with the upper end of the false positive rate.",
         ["verifier", "true positive", "false positive", "samples worth taking"],
     )
-    for verifier in (SchemaVerifier, PuzzleVerifier, ArithmeticVerifier):
+    known = (
+        SchemaVerifier,
+        PuzzleVerifier,
+        CalculationVerifier,
+        StatementVerifier,
+        ArithmeticVerifier,
+        ProgramVerifier,
+    )
+    for verifier in known:
         tpr, fpr = verifier.rates.true_positive, verifier.rates.false_positive
         rates = [f"{rate.value:.2f} ({rate.low:.2f} to {rate.high:.2f})" for rate in (tpr, fpr)]
         table.rows.append([verifier.name, *rates, str(worthwhile_samples(0.1, tpr.value, fpr.high, 64))])
