@@ -33,7 +33,7 @@ class Sandbox:
 
     async def passes(self, program: str, tests: list[str]) -> bool | None:
         """Tell whether a program passes all tests; None where it could not be run here."""
-        if len(program) > LONGEST or not _imported_by(program) <= IMPORTABLE:
+        if len(program) > LONGEST or not _imports_of(program) <= IMPORTABLE:
             return None
         seal = secrets.token_hex(16)
         task = {"program": program, "tests": tests, "seal": seal, "seconds": SECONDS, "megabytes": MEGABYTES}
@@ -84,7 +84,7 @@ def program_in(text: str) -> str | None:
     return text if "def " in text and _is_python(text) else None
 
 
-def _imported_by(program: str) -> set[str]:
+def _imports_of(program: str) -> set[str]:
     """The packages that a program imports; what is not at hand in the sandbox is no fault of the program."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(program)):

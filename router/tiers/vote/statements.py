@@ -24,7 +24,7 @@ def tables_in(question: str) -> str | None:
     if len(question) > LONGEST or not _ASKS.search(question):
         return None
     found = ";\n".join(table.strip().rstrip(";") for table in _TABLES.findall(question))
-    return found if found and _prepared(found, None) == "" else None
+    return found if found and _fault_of(found, None) == "" else None
 
 
 def statement_in(text: str) -> str | None:
@@ -37,13 +37,13 @@ def statement_in(text: str) -> str | None:
 
 def is_broken(statement: str, tables: str, question: str) -> bool:
     """Tell whether a query cannot run on these tables: what it names is not there, or it is no SQLite."""
-    fault = _prepared(tables, statement)
+    fault = _fault_of(tables, statement)
     if any(fault.startswith(about) for about in _ABOUT_NAMES):
         return True
     return "syntax error" in fault and not _OTHER_DIALECTS.search(question) and "sqlite" in question.casefold()
 
 
-def _prepared(tables: str, statement: str | None) -> str:
+def _fault_of(tables: str, statement: str | None) -> str:
     """Make the tables in memory and prepare a query; returns what is wrong with it, nothing where all is well."""
     steps = [0]
 

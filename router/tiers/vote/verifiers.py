@@ -140,7 +140,7 @@ class CalculationVerifier:
         found = work_out(question.question)
         if found is None:
             return Ruling.UNSURE
-        text = said_answer(choice.content or "")
+        text = answer_line(choice.content or "")
         if found.weekday is not None:
             named = weekday(text.strip(" .*$"))
             return Ruling.UNSURE if named is None else _ruling(named == found.weekday)
@@ -222,7 +222,7 @@ def numbers_of(text: str) -> list[tuple[Fraction, int | None]]:
     return found
 
 
-def said_answer(text: str) -> str:
+def answer_line(text: str) -> str:
     """Return what the text says is the answer: the last line that speaks of one and has a number, else the last."""
     marked = find_marked_answer(text)
     if marked and re.search(r"\d", marked):
