@@ -14,7 +14,7 @@ from scipy import sparse
 from classifier.characters import BITS
 from classifier.consumer import TYPES, WORD_BITS
 from classifier.training.consumer_corpus import ConsumerQuery
-from classifier.training.consumer_rows import Array, HashedTexts, Reading, authors_of, hinted
+from classifier.training.consumer_rows import Array, HashedTexts, Reading, authors_of, hint_rows_of
 from classifier.training.learner import gram, out_of_fold, solve
 from classifier.types import Stakes
 
@@ -35,7 +35,7 @@ class FittedForms:
 
 def fit_forms(queries: Sequence[ConsumerQuery], readings: Sequence[Reading], texts: HashedTexts) -> FittedForms:
     """Fit on queries, whose words were counted."""
-    hints, of_hints = hinted(readings)
+    hints, of_hints = hint_rows_of(readings)
     rows = sparse.hstack([texts.counted[:, : 1 << WORD_BITS], hints]).tocsr()
     targets = _targets(queries)
     usual = targets.mean(axis=0)

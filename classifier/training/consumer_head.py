@@ -23,7 +23,7 @@ from classifier.training.consumer_rows import (
     HashedTexts,
     Reading,
     authors_of,
-    hinted,
+    hint_rows_of,
     rarity_of,
     read_query,
     slots_of_words,
@@ -38,12 +38,11 @@ Array = npt.NDArray[np.float64]
 
 # P(correct) where no thinking is needed and where it is, at knots of the ability scale: a small, a usual fast and a
 # strong reasoning model. From the rubric: without need a small model satisfies 95 of 100; with it, it is mostly wrong.
-# Thinking about what needs none gains nothing and goes astray now and then, so that high stakes alone buy none.
 CHANCE_KNOTS = (-1.5, 0.3, 2.3)
-CHANCES = ((0.90, 0.08), (0.96, 0.22), (0.955, 0.88))
+CHANCES = ((0.90, 0.08), (0.96, 0.22), (0.975, 0.88))
 # Log-odds of need are even at the level above which so many easy queries (0 and 1) lie, read out of fold over authors.
 # They are steeper than the levels themselves say (3.4), so that both default thresholds lie near that level.
-NEED_STEEPNESS, EASY_ABOVE = 12.0, 0.03
+NEED_STEEPNESS, EASY_ABOVE = 16.0, 0.03
 # P(thinking is needed) by level, to tell how far off the gain may be.
 NEEDED = (0.0, 0.02, 0.15, 0.8, 1.0)
 # What the head is fitted to: levels, wider apart where thinking changes the answer.
@@ -82,7 +81,7 @@ def fit_levels(settings: ConsumerSettings = CHOSEN) -> Levels:
     texts = HashedTexts([each.instruction for each in readings], [each.features for each in readings], settings)
     counted = table_of([slots_of_words(each.whole) for each in readings], 1 << WORD_BITS)
     rarity = rarity_of(counted, settings.least_documents) * settings.whole_weight
-    hints, of_hints = hinted(readings)
+    hints, of_hints = hint_rows_of(readings)
     of_hints[ROWS:] = 0.0  # what the rules make of the cues tells the level nothing new
     of_hints *= settings.hints_weight
     hints = hints @ sparse.diags(settings.hints_weight * (np.arange(HINTS) < ROWS))
@@ -122,10 +121,10 @@ def fit_consumer(corpus: Corpus, *, with_lengths: bool = True) -> ConsumerParame
     forms = _fit_forms_of_train()
     nothing = np.zeros(HINTS)
     return ConsumerParameters(
-        words=_halved(np.column_stack((level_words, odds_words, length_words, forms.words))),
-        hints=_halved(np.column_stack((levels.hints, nothing, nothing, forms.hints))),
-        characters=_halved(characters),
-        whole=_halved(levels.whole),
+        words=_as_stored(np.column_stack((level_words, odds_words, length_words, forms.words))),
+        hints=_as_stored(np.column_stack((levels.hints, nothing, nothing, forms.hints))),
+        characters=_as_stored(characters),
+        whole=_as_stored(levels.whole),
         bias=np.array((levels.usual, odds_bias, length_bias, *forms.bias), np.float32),
         chances=np.array(CHANCES, np.float32),
         need=np.array((NEED_STEEPNESS, levels.needy), np.float32),
@@ -140,7 +139,7 @@ def _fit_forms_of_train() -> FittedForms:
     return fit_forms(levels.queries, levels.readings, levels.texts)
 
 
-def _halved(weights: Array) -> npt.NDArray[np.float32]:
+def _as_stored(weights: Array) -> npt.NDArray[np.float32]:
     """As they are kept in an artefact."""
     return weights.astype(np.float16).astype(np.float32)
 

@@ -113,7 +113,7 @@ def slots_of_words(document: Features | None) -> tuple[npt.NDArray[np.uint32], n
     return document.grams >> np.uint32(32 - WORD_BITS), document.frequencies
 
 
-def hinted(readings: Sequence[Reading]) -> tuple[sparse.csr_matrix, Array]:
+def hint_rows_of(readings: Sequence[Reading]) -> tuple[sparse.csr_matrix, Array]:
     """Which cues each query has and what the rules make of them, of unit length on average; the weight of each row."""
     touched = [hints_of(reading.cues) for reading in readings]
     weights = np.where(np.arange(HINTS) < ROWS, 1.0, WEIGHT_OF_RULES)

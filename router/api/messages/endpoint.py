@@ -100,7 +100,7 @@ class MessageReply:
     async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write a settled answer as one body."""
         [choice, *_] = answer.choices
-        stop_sequence = self._asked_for(choice.stop_sequence)
+        stop_sequence = self._client_stop_of(choice.stop_sequence)
         reason = stop_reason_of(
             choice.finish_reason,
             has_called=bool(choice.tool_calls),
@@ -117,7 +117,7 @@ class MessageReply:
         if delta.index == 0:
             self._content.add(delta)
             self._finish_reason = delta.finish_reason or self._finish_reason
-            self._stop_sequence = self._asked_for(delta.stop_sequence) or self._stop_sequence
+            self._stop_sequence = self._client_stop_of(delta.stop_sequence) or self._stop_sequence
         return self._events.take()
 
     async def end(self, exchange: Exchange, answer: Answer) -> bytes:
@@ -149,7 +149,7 @@ class MessageReply:
         """Write what tells that the answer is still on its way: a ping, once the message has begun."""
         return PING if self._is_announced else KEEP_ALIVE
 
-    def _asked_for(self, stop_word: str | None) -> str | None:
+    def _client_stop_of(self, stop_word: str | None) -> str | None:
         """What a provider calls a stop word, where it is one of the client's."""
         return stop_word if stop_word in (self._request.stop_sequences or ()) else None
 

@@ -299,7 +299,9 @@ def _number_of(piece: dict[str, Any]) -> int | None:
     number = piece.get("index")
     if isinstance(number, str) and number.isascii() and number.isdigit() and len(number) < 4:
         return int(number)
-    return int(number) if type(number) in (int, float) and 0 <= number < 1_000 else None
+    if isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < 1_000:
+        return int(number)
+    return None
 
 
 def _own_id(given: str | None, taken: set[str]) -> str:

@@ -297,7 +297,7 @@ async def test_models_are_listed_in_anthropics_form_for_its_clients(service: Ser
 
 async def test_where_nothing_is_and_what_is_not_allowed_is_told_in_anthropics_form_too(service: Service) -> None:
     headers = {"anthropic-version": "2023-06-01"}
-    asked = {
+    asked: dict[int, list[tuple[str, str, dict[str, str]]]] = {
         404: [
             ("GET", "/v1/messages/batches", {}),
             ("GET", "/v1/nowhere", headers),
