@@ -94,7 +94,8 @@ class Shaper:
 
     def shape(self, messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the messages and the names of what they lost."""
-        shaped = []
+        shaped: list[dict[str, Any]] = []
+        pictures: list[dict[str, Any]] = []  # of results of tools, until all results of the turn are there
         for message in messages:
             role = message["role"]
             if role == "assistant":
@@ -104,9 +105,17 @@ class Shaper:
                 message = self._result(message)
             elif role == DEVELOPER and not self._manner.knows_developer:
                 message = {**message, "role": "system"}
+            if pictures and role != "tool":
+                shaped.append({"role": "user", "content": pictures})
+                pictures = []
             if type(message.get("content")) is list:
                 message = self._parts(message)
+                if not self._family.marks_cache and type(message["content"]) is list:
+                    message, beside = _without_parts(message)
+                    pictures += beside
             shaped.append(message)
+        if pictures:
+            shaped.append({"role": "user", "content": pictures})
         return shaped, sorted(self._dropped) if self._dropped else []
 
     def _call_ids(self) -> CallIds:
@@ -141,6 +150,11 @@ class Shaper:
         shaped = {key: value for key, value in call.items() if key in CALL_KEYS}
         if own is not None:
             shaped["id"] = own
+        if CACHE_CONTROL in call:
+            if self._family.marks_cache and CACHE_CONTROL not in self._refused:
+                shaped[CACHE_CONTROL] = call[CACHE_CONTROL]
+            else:
+                self._dropped.add(f"messages.{CACHE_CONTROL}")
         if not self._family.signs_calls or EXTRA_CONTENT in self._refused:
             if EXTRA_CONTENT in call:
                 self._dropped.add(f"messages.tool_calls.{EXTRA_CONTENT}")
