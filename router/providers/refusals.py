@@ -31,8 +31,11 @@ _SECRETS = re.compile(
     r"(?i:\b(?:sk|pk|rk|gsk|xai|key|hf|ghp)[-_][\w.\-*]{8,}|bearer\s+\S+)|\b(?:AKIA|ASIA|AIza|eyJ)[\w.\-]{8,}"
     r"|(?<=[?&])(?:key|token|api_key|apikey|signature)=[^&\s\"']+|\b(?=\w*\d)[\w\-]{32,}\b"
 )
+_STATUS = re.compile(r"[45][0-9]{2}")
+_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,15})?")
 _SECONDS_IN_WORDS = re.compile(
-    r"(?i)(?:try again|retry|wait)\w*\s+(?:in|after|for)\s+(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)\s*(ms|s|sec))?"
+    r"(?i)(?:try again|retry|wait)\w*\s+(?:in|after|for)\s+(?:([0-9]{1,15})h)?(?:([0-9]{1,15})m(?!s))?"
+    r"(?:([0-9]{1,15}(?:\.[0-9]+)?)\s*(ms|s|sec))?"
 )
 _MESSAGE_KEYS = (
     "message", "msg", "status_msg", "error_msg", "errorMessage", "error_message", "error_description", "detail",
@@ -77,7 +80,7 @@ class Details(msgspec.Struct):
     @property
     def status(self) -> int | None:
         """An HTTP status among the codes."""
-        found = [int(code) for code in self.codes if code.isdigit() and len(code) == 3 and code[0] in "45"]
+        found = [int(code) for code in self.codes if _STATUS.fullmatch(code)]
         return max(found, default=None)
 
 
@@ -153,12 +156,17 @@ def parse_decoded(error: Any) -> Details:
     # A gateway's own words ("Provider returned error") often hide those of the provider behind it.
     hidden = [text for level in levels if isinstance(text := level.get("raw"), str)]
     if hidden:
-        inner = parse(hidden[0].encode())
+        inner = parse(hidden[0].encode("utf-8", "replace"))
         message = f"{message}: {inner.message or hidden[0]}" if message else inner.message or hidden[0]
         codes |= inner.codes
     if not params and (place := _place(error)) is not None:
         params.append(place)
-    return Details(message, next(iter(params), None), frozenset(codes))
+    return Details(_whole(message), _whole(params[0]) if params else None, frozenset(codes))
+
+
+def _whole(text: str) -> str:
+    """Return a text that can be sent: halves of letters, which some decoders let pass, become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def failure_in(body: bytes | dict[str, Any]) -> Details | None:
@@ -210,23 +218,23 @@ def _levels(error: Any, depth: int) -> Iterator[dict[str, Any]]:
                 yield from _levels(value, depth + 1)
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Any, depth: int = 0) -> str | None:
     """Return words, wherever a validator put them: `detail` may be a list of `{"loc", "msg"}`."""
     if isinstance(value, str):
         return value or None
-    if isinstance(value, dict):
-        return next((text for key in (*_MESSAGE_KEYS, "error") if (text := _text(value.get(key)))), None)
-    if isinstance(value, list):
-        return "; ".join(_complaint(one) for one in value[:3] if isinstance(one, (dict, str))) or None
+    if isinstance(value, dict) and depth < DEEPEST:
+        return next((text for key in (*_MESSAGE_KEYS, "error") if (text := _text(value.get(key), depth + 1))), None)
+    if isinstance(value, list) and depth < DEEPEST:
+        return "; ".join(_complaint(one, depth) for one in value[:3] if isinstance(one, (dict, str))) or None
     return None
 
 
-def _complaint(one: dict[str, Any] | str) -> str:
+def _complaint(one: dict[str, Any] | str, depth: int) -> str:
     if isinstance(one, str):
         return one
-    place = ".".join(str(step) for step in one.get("loc") or ()) if isinstance(one.get("loc"), list) else ""
-    words = one.get("msg") or one.get("message") or ""
-    return f"{place}: {words}" if place else str(words)
+    place = ".".join(_steps(one.get("loc")))
+    words = _text(one.get("msg") or one.get("message"), depth + 1) or ""
+    return f"{place}: {words}" if place else words
 
 
 def _place(error: Any) -> str | None:
@@ -241,9 +249,14 @@ def _place(error: Any) -> str | None:
                 and isinstance(given[0], dict)
                 and isinstance(given[0].get("loc"), list)
             ):
-                steps = [str(step) for step in given[0]["loc"] if step != "body"]
+                steps = [step for step in _steps(given[0]["loc"]) if step != "body"]
                 return ".".join(steps)[:100] or None
     return None
+
+
+def _steps(place: Any) -> list[str]:
+    """Return the names and numbers that lead to what a validator complains about."""
+    return [str(step) for step in place if isinstance(step, (str, int))] if isinstance(place, list) else []
 
 
 def _code(level: dict[str, Any], key: str) -> str | None:
@@ -270,10 +283,10 @@ def scrubbed(message: Any, secret: str | None) -> str:
 
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
     """Return what a provider says about when to come again, in whole seconds, at least one."""
-    if (milliseconds := headers.get("retry-after-ms", "")).replace(".", "", 1).isdigit():
+    if _NUMBER.fullmatch(milliseconds := headers.get("retry-after-ms", "")):
         return _sensible_wait(float(milliseconds) / 1000)
     value = headers.get("retry-after", "").strip()
-    if value.replace(".", "", 1).isdigit():
+    if _NUMBER.fullmatch(value):
         return _sensible_wait(float(value))
     try:
         return _sensible_wait(parsedate_to_datetime(value).timestamp() - time()) if value else None

@@ -7,7 +7,7 @@ import pytest
 
 from router.errors import Cause, ProviderError, ProviderOverloaded, ProviderRefused, ProviderTimeout
 from router.providers.causes import judge, table
-from router.providers.refusals import error_of, failure_in, parse
+from router.providers.refusals import error_of, failure_in, parse, parse_decoded, retry_after_seconds
 
 # (family, status, body, cause)
 FAILURES: list[tuple[str, int, Any, Cause]] = [
@@ -415,3 +415,23 @@ def test_when_to_come_again_is_read_from_the_words_too(words: str, seconds: int)
 
 def test_every_row_of_the_table_asks_for_something() -> None:
     assert all(row.words or row.codes or row.statuses for row in table())
+
+
+@pytest.mark.parametrize("wait", ["9" * 400, "²", "1." + "9" * 400, "nan", "-1"])
+def test_a_wait_without_sense_is_none(wait: str) -> None:
+    headers = {"retry-after": wait, "retry-after-ms": wait}
+    assert retry_after_seconds(headers) is None
+    told("groq", 429, {"error": {"message": f"try again in {wait}s or {wait}h", "code": "4²²"}})
+    told("groq", 429, {"error": {"message": f"try again in {'9' * 5_000}h"}})
+
+
+@pytest.mark.parametrize("depth", [1, 300, 700, 950])
+def test_words_that_lie_too_deep_are_none(depth: int) -> None:
+    for opens, closes in ((b'{"message":', b"}"), (b"[", b"]"), (b'[{"msg":', b"}]")):
+        body = b'{"error":{"code":"rate_limit_exceeded","message":' + opens * depth + b'"x"' + closes * depth + b"}}"
+        error_of("p/m", 429, body, {}, None)
+
+
+def test_halves_of_letters_do_not_go_on() -> None:
+    details = parse_decoded({"error": {"message": "a\ud800", "param": "\udc00", "metadata": {"raw": "\ud83d"}}})
+    msgspec.json.encode([details.message, details.param])

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from router.providers.openai.salvage import answer_of
+from router.providers.openai.salvage import answer_of, clean
 from router.providers.openai.tool_calls import UNREADABLE
 from router.providers.openai.wire import WireAnswer
 from router.providers.state import EXTRA_CONTENT, SIGNED_ID, extra_content_of, signature_of
@@ -13,12 +13,21 @@ OWN_KEY = "provider_specific_fields"  # of messages, deltas, choices and calls
 
 
 def wire_answer(response: Any, dropped: list[str]) -> WireAnswer:
-    """Return an answer or a chunk of litellm's; what a client may miss and cannot be read is named in `dropped`."""
+    """Return an answer or a chunk of litellm's; what a client may miss and cannot be read is named in `dropped`.
+
+    Halves of letters are still in what goes on in the next chunk, see `router.providers.openai.letters`.
+    """
     found = response.model_dump()
     for choice in found.get("choices") or ():
         for key in ("message", "delta"):
             if isinstance(said := choice.get(key), dict):
                 _tidy(said)
+    try:
+        msgspec.json.encode(found)
+    except UnicodeEncodeError:  # the JSON reader of its HTTP library lets halves pass
+        return answer_of(clean(found), dropped)
+    except (TypeError, ValueError, OverflowError, RecursionError):  # something else in it is no JSON
+        pass
     try:
         return msgspec.convert(found, WireAnswer, strict=False)
     except UNREADABLE:

@@ -54,7 +54,8 @@ class LiteLLMProvider:
         with _translate_failures(target, has_answered=True):
             answer = wire_answer(response, dropped)
             expected = expectation_of(request.params, request.messages)
-            return AnswerReader(target.name, target.api_key, dropped, expected=expected).completion_of(answer)
+            reader = AnswerReader(target.name, target.api_key, dropped, expected=expected)
+            return reader.completion_of(answer, is_odd=True)
 
     def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
         """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
@@ -69,7 +70,7 @@ class LiteLLMProvider:
         )
         try:
             while chunk is not None:
-                for delta in reader.add(wire_answer(chunk, dropped)):
+                for delta in reader.add(wire_answer(chunk, dropped), is_odd=True):
                     yield delta
                 with _translate_failures(target, has_answered=True):
                     async with asyncio.timeout_at(deadline):

@@ -43,7 +43,7 @@ def objects_in(raw: bytes, charset: str | None = None) -> list[dict[str, Any]]:
         found = list(_documents(found[0]))
     if len(found) == 1 and isinstance(found[0], list):
         found = found[0]
-    return [_unwrap(_clean(one, 0)) for one in found if isinstance(one, dict)]
+    return [_unwrap(clean(one)) for one in found if isinstance(one, dict)]
 
 
 def answer_of(found: dict[str, Any], dropped: list[str]) -> WireAnswer:
@@ -113,7 +113,7 @@ def _text_of(raw: bytes, charset: str | None) -> str:
     except UnicodeDecodeError:
         try:
             return raw.decode(charset) if charset else raw.decode(errors="surrogateescape")
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, UnicodeError):
             return raw.decode(errors="surrogateescape")
 
 
@@ -148,15 +148,15 @@ def _int(digits: str) -> int | float:
     return int(digits) if len(digits) <= MOST_DIGITS else _float(digits[:300]) or 0
 
 
-def _clean(found: Any, level: int, key: str = "") -> Any:
+def clean(found: Any, level: int = 0, key: str = "") -> Any:
     """Return it with whole letters everywhere, but for what goes on in the next piece."""
     match found:
         case str():
             return found if found.isascii() or key in GOES_ON.get(level, ()) else whole_letters(found)
         case dict() if level < MOST_LEVELS:
-            return {whole_letters(k): _clean(value, level + 1, k) for k, value in found.items()}
+            return {whole_letters(k): clean(value, level + 1, k) for k, value in found.items()}
         case list() if level < MOST_LEVELS:
-            return [_clean(value, level + 1, key) for value in found]
+            return [clean(value, level + 1, key) for value in found]
         case dict() | list():
             return None
         case _:

@@ -18,6 +18,8 @@ from router.providers.openai.tool_calls import ANY_ANSWER, UNREADABLE, Expectati
 from router.providers.refusals import error_for, failure_in, parse_decoded
 from router.providers.usage import later, normalise
 
+MOST_UNREAD = 32  # lines or events that may be pieces of one: each is tried with all before it
+
 
 class ChunkReader:
     """Turns the chunks of one stream into deltas, and knows at its end whether it was whole.
@@ -230,7 +232,7 @@ class ChunkReader:
         if not found:
             if self._unread or event.lstrip().startswith((b"{", b"[{")):
                 self._unread = self._unread + b"\n" + event if self._unread else event
-                if len(self._unread) > LONGEST_EVENT:
+                if len(self._unread) > LONGEST_EVENT or self._unread.count(b"\n") > MOST_UNREAD:
                     self._give_up_unread()
             return []  # else it was nobody's answer: a sign of life
         if self._unread:

@@ -14,6 +14,7 @@ from router.providers.state import state_of
 from router.providers.thinking_blocks import clean_blocks
 
 WORDY = frozenset({"text", "output_text", "thinking", "reasoning", "reasoning_content", "refusal", "summary_text"})
+DEEPEST = 32  # parts within parts that are looked through
 UNSAID_PARTS, UNREAD_LOGPROBS = "response.content", "response.logprobs"  # notes of what is left out
 
 
@@ -246,17 +247,19 @@ def _has_words(part: Any) -> bool:
             return part is None or isinstance(part, (str, list, dict))
 
 
-def _text_of(part: Any) -> str:
-    """Return the text in a part of a message, however deep it lies."""
+def _text_of(part: Any, level: int = 0) -> str:
+    """Return the text in a part of a message, as deep as anybody puts it."""
+    if level > DEEPEST:
+        return ""
     match part:
         case str():
             return part
         case list():
-            return "".join(map(_text_of, part))
+            return "".join([_text_of(one, level + 1) for one in part])
         case {"text": str() | dict() | list() as inner} | {"content": str() | list() as inner}:
-            return _text_of(inner)
+            return _text_of(inner, level + 1)
         case {"thinking": str() | list() as inner} | {"summary": str() | list() as inner}:
-            return _text_of(inner)
+            return _text_of(inner, level + 1)
         case {"value": str(inner)} | {"refusal": str(inner)}:
             return inner
         case _:

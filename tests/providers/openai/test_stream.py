@@ -174,3 +174,28 @@ def test_text_and_calls_in_two_choices_of_one_answer_are_one() -> None:
 def test_several_choices_stream_side_by_side() -> None:
     body = framed(a_chunk("a"), a_chunk("b", index=1), a_chunk(None, "stop"), a_chunk(None, "length", index=1))
     assert [(c.content, c.finish_reason) for c in joined(body)] == [("a", "stop"), ("b", "length")]
+
+
+@pytest.mark.parametrize("depth", [20, 300, 700, 950])
+def test_parts_that_lie_too_deep_cost_no_answer(depth: int) -> None:
+    for opens, closes in (("[", "]"), ('{"text":', "}")):
+        content = f'[{{"type":"text","text":"fine"}},{opens * depth}"x"{closes * depth}]'
+        body = f'{{"choices":[{{"message":{{"content":{content}}},"finish_reason":"stop"}}]}}'.encode()
+        [choice] = AnswerReader("p/m", None, []).read(body).choices
+        assert choice.content is not None
+        assert choice.content.startswith("fine")
+
+
+def test_events_that_nobody_can_read_are_not_kept_without_end() -> None:
+    reader = ChunkReader("p/m", None, [])
+    for _ in range(1_000):
+        assert reader.read(b"{'choices': [{'index': 0, 'delta': {'content': 'x'}}]}}") == []
+        assert len(reader._unread) < 10_000
+    with pytest.raises(ProviderError):
+        reader.end(is_done=True)
+
+
+def test_a_charset_that_decodes_nothing_costs_no_answer() -> None:
+    body = b'{"choices":[{"message":{"content":"caf\xe9"},"finish_reason":"stop"}]}'
+    [choice] = AnswerReader("p/m", None, [], charset="undefined").read(body).choices
+    assert choice.content == "caf\ufffd"
