@@ -191,8 +191,10 @@ class Dispatcher:
             opening, self._books, self._prices, self._provider_for(request.relay), self._clock, bound, budget_hold
         )
         if request.relay is not None:
-            tier = self._relays[request.model]
-            return Exchange(decision, estimate, query, tier, calls, expected, self._metrics)
+            exchange = Exchange(decision, estimate, query, self._relays[request.model], calls, expected, self._metrics)
+            cap = least_cap(request.max_cost_nanousd, routed.policy.max_cost_nanousd)
+            exchange.is_within_cap = cap is None or exchange.worst_case() <= cap
+            return exchange
         tier = self._explicit.get(request.model) or self._tiers[decision.tier]
         if request.n > 1 and isinstance(tier, LimitedChoices):
             tier.require_samples(query)

@@ -93,16 +93,16 @@ class CompletionReply(RelayReply):
         passed = msgspec.to_builtins(request)
         if request.stream:
             passed["stream_options"] = {"include_usage": True}
-        prompts = len(request.prompt) if isinstance(request.prompt, list) else 1
-        answers = prompts * max(request.n or 1, request.best_of or 1)
+        is_one = isinstance(request.prompt, str) or type(request.prompt[0]) is int  # a text, or its tokens
+        answers = (1 if is_one else len(request.prompt)) * max(request.n or 1, request.best_of or 1)
         return self.request_of(
             RelayedCall.COMPLETIONS,
             request.model,
             text,
-            {BODY: passed},
+            {BODY: passed, "n": answers},
             len(body),
             caller,
-            most_output=(request.max_tokens or DEFAULT_LIMIT_TOKENS) * answers,
+            most_output=request.max_tokens or DEFAULT_LIMIT_TOKENS,
             streamed=bool(request.stream),
         )
 
@@ -111,7 +111,7 @@ class CompletionReply(RelayReply):
         assert isinstance(delta, RelayedDelta)
         if delta.raw is None or (bytes(delta.raw.get("choices", b"")) == b"[]" and not self.wants_usage):
             return b""
-        return b"data: " + with_model_name(delta.raw, self.model) + b"\n\n"
+        return b"data: " + with_model_name(delta.raw, self.model).replace(b"\n", b" ") + b"\n\n"
 
     async def end(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write the end mark."""

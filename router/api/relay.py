@@ -39,7 +39,7 @@ class RelayReply(OpenAIReply):
         most_output: int,
         streamed: bool = False,
     ) -> InferenceRequest:
-        """Hand a checked body to the exchange; `most_output` bounds the tokens that are generated."""
+        """Hand a checked body to the exchange; `most_output` bounds the tokens of each of `n` answers."""
         self.model = model
         return InferenceRequest(
             request_id=self._request_id,

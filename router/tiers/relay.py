@@ -46,7 +46,12 @@ class RelayTier:
         """Bound what it costs; 0 where there is no price."""
         return calls.worst_case(self._request(query), query.input_bound_tokens) or 0
 
+    def within_cap(self, query: TierRequest, calls: Calls, cap_nanousd: int) -> TierRequest | None:
+        """Return the query where even its worst case fits under the cap; what is passed on is not changed to fit."""
+        return query if self.worst_case(query, calls) <= cap_nanousd else None
+
     def _request(self, query: TierRequest) -> ProviderRequest:
         """The body under the provider's name of the model; the messages are for the books to count."""
         body = {**query.params[BODY], "model": self._target.model}
-        return ProviderRequest(self._target, query.messages, {BODY: body}, max_output_tokens=query.max_output_tokens)
+        params = {**query.params, BODY: body}
+        return ProviderRequest(self._target, query.messages, params, max_output_tokens=query.max_output_tokens)

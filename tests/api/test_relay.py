@@ -135,6 +135,18 @@ async def test_budgets_and_scopes_hold_for_what_is_passed_on(service: Service) -
     assert response.status_code == 401
 
 
+async def test_a_cap_holds_for_every_answer_that_is_asked_for(tmp_path: Path) -> None:
+    body = {"model": "ours", "prompt": [1, 2, 3], "max_tokens": 100}
+    cap = {"x-tierwise-max-cost-usd": "0.002"}
+    async with an_upstream(says({"choices": []})) as upstream, a_relay(tmp_path, upstream) as service:
+        for changes in ({"n": 8}, {"prompt": ["x"] * 8}, {"best_of": 8}):
+            refused = await service.local.post(COMPLETIONS, json=body | changes, headers=cap)
+            assert refused.status_code == 429, refused.text
+        assert upstream.bodies == []
+        await service.local.post(COMPLETIONS, json=body, headers=cap)
+        assert len(upstream.bodies) == 1
+
+
 async def test_whoever_leaves_is_booked_as_cancelled(fresh: Service) -> None:
     connection = Connection(fresh, {"model": "hang", "input": "x"}, EMBEDDINGS)
     await fresh.until(fresh.spooled)
