@@ -189,7 +189,7 @@ def last_amount(text: str, style: NumberStyle = USUAL) -> Amount | None:
         for end in _ends(text, match):
             if read := amount(text[start:end].rstrip(".,"), any_unit=True, style=style):
                 return read
-    words = [w for w in re.findall(r"[^\W\d_]+", text.casefold()) if w not in _UNCOUNTED]
+    words = [w for w in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text.casefold()) if w not in _UNCOUNTED]
     counted = [n for n in (number_in_words(w) for w in words) if n is not None]
     if len(counted) == 1:
         return _with_unit(Fraction(counted[0]), "", style)

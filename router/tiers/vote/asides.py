@@ -83,7 +83,7 @@ def aside_of(text: str, question: str, *, is_closed: bool) -> Aside | None:
         return Aside(Said.QUESTION_BACK)
     if not is_closed:
         head = head.split(" . ", 1)[0] + " . " if len(stripped) > 90 else head
-    unknown, refused = _UNKNOWN.find(head), (-1, 0)
+    unknown, refused = _find_unknown(head), (-1, 0)
     if len(stripped) <= LONGEST_REFUSAL:
         refused = _REFUSES.find(head)
     if refused[0] >= 0 and not _is_about(refused, head, question):
@@ -93,12 +93,25 @@ def aside_of(text: str, question: str, *, is_closed: bool) -> Aside | None:
     if len(stripped) > SHORT:
         if not is_closed:
             return None
-        head, unknown = tail, _UNKNOWN.find(tail)
+        head, unknown = tail, _find_unknown(tail)
     if unknown[0] >= 0 and not is_closed and _UNKNOWN.stands_in(_fold(question[-400:])):
         return None
     if unknown[0] >= 0 and not _is_about(unknown, head, question):
         return Aside(Said.NON_ANSWER, guesses=_GUESSES.find(head, unknown[0] + unknown[1] - 1)[0] >= 0)
     return None
+
+
+def _find_unknown(folded: str) -> tuple[int, int]:
+    """Return where a text says that it does not know; what "he could not find" is part of a story."""
+    found = _UNKNOWN.find(folded)
+    for _ in range(8):
+        if found[0] < 0 or folded[: found[0] + 1].rstrip().rpartition(" ")[2] not in _OTHERS:
+            break
+        found = _UNKNOWN.find(folded, found[0] + 1)
+    return found
+
+
+_OTHERS = frozenset(("he", "she", "they", "who"))
 
 
 def says_nothing(text: str) -> bool:

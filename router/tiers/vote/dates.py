@@ -91,7 +91,7 @@ _LATE = ("p", "in the afternoon", "in the evening", "at night")
 
 _WITH_TIME = re.compile(r"\d{4}-\d\d-\d\d[t ]\d")
 _ON = re.compile(r"^(?:on|am|le|el|il|op|dnia|em|den|pada|in)\s+(?:the\s+|dia\s+|día\s+|tanggal\s+)?")
-_MAYBE = re.compile(r"\d[-/.]\s?\d+\s?[-/.]\s?\d|[月월]|(?=.*[^\W\d_]{2})(?=.*\d)", re.DOTALL)
+_MAYBE = re.compile(r"\d\s?[-/.]\s?\d+\s?[-/.]\s?\d|[月월]|(?=.*[^\W\d_]{2})(?=.*\d)", re.DOTALL)
 
 
 def date_key(text: str, *, day_first: bool = False, is_asked: bool = False) -> str | None:

@@ -29,6 +29,7 @@ from router.tiers.vote.marks import find_marked_answer
 from router.tiers.vote.names import name_key, without_copula
 from router.tiers.vote.programs import program_key
 from router.tiers.vote.readings import Said
+from router.tiers.vote.remarks import DENIES, explained, without_last_bracket, without_side_remark
 from router.tiers.vote.series import bare_series_key, range_key, ratio_of, series_key, tidy
 from router.tiers.vote.structures import json_key, tools_key
 from router.tiers.vote.wanted import NOTHING, Wanted, read_wanted
@@ -85,6 +86,7 @@ class SampleReading:
 UNREADABLE = SampleReading(Said.UNREADABLE)
 CLOSED = frozenset({AnswerType.NUMERIC, AnswerType.CHOICE, AnswerType.DATE, AnswerType.ENTITY})
 _MISTAKEN_FOR_OTHERS = frozenset({AnswerType.NUMERIC, AnswerType.FACTUAL, AnswerType.ENTITY})
+_LOOSE = frozenset({AnswerType.OPEN, AnswerType.CHOICE})
 
 
 def read_question(answer_type: AnswerType, messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> Asked:
@@ -96,7 +98,12 @@ def read_question(answer_type: AnswerType, messages: Sequence[Mapping[str, Any]]
     wanted, options = read_wanted(question), read_options(question)
     if wants_json:
         answer_type = AnswerType.JSON
-    elif wanted.date and options is None and answer_type in _MISTAKEN_FOR_OTHERS and not wanted.set:
+    elif (
+        wanted.date
+        and options is None
+        and (answer_type in _MISTAKEN_FOR_OTHERS or (wanted.date_form and answer_type in _LOOSE))
+        and not wanted.set
+    ):
         answer_type = AnswerType.DATE
     return Asked(
         answer_type,
@@ -146,7 +153,8 @@ def read_sample(choice: Choice, question: Asked) -> SampleReading:
                 SampleReading(Said.ANSWER, VoteKey("code", value)) if value else _without_key(text, question, is_whole)
             )
         case _:
-            return _read_text(text, question, is_whole)
+            reading = _read_text(text, question, is_whole)
+            return SampleReading(Said.NON_ANSWER) if _misses_date(reading.key, question) else reading
 
 
 def answer_key(answer: str, question: Asked) -> VoteKey | None:
@@ -219,11 +227,15 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 def _read_text(text: str, question: Asked, is_whole: bool) -> SampleReading:
     if (final := find_marked_answer(text)) is not None:
+        if not is_whole and text[-1].isalnum() and text.endswith(final):  # "#### 4" may have been about to say 42
+            return SampleReading(Said.NON_ANSWER)
         key = answer_key(final, question)
         if key is not None and key.kind != "entity" and not _misses_number(key, question):
             return SampleReading(Said.ANSWER, key)
         if (key is None or key.value not in _EXTREME_VALUES) and (aside := _aside(final, question)):
             return _before_doubt(final, question) or SampleReading(aside.said)
+        if (key is None or key.value not in _EXTREME_VALUES) and (within := _within_final(final, question)):
+            return SampleReading(Said.ANSWER, within)
         if key is not None or len(final) <= LONGEST_ANSWER:
             return SampleReading(Said.NON_ANSWER) if key and _misses_number(key, question) else _reading(key)
     if not is_whole:
@@ -233,12 +245,57 @@ def _read_text(text: str, question: Asked, is_whole: bool) -> SampleReading:
     aside = _aside(text, question)
     if aside is not None and not aside.guesses:
         return (_before_doubt(text, question) if len(text) <= SHORT else None) or SampleReading(aside.said)
-    key = _key_of_text(text, question)
+    key = _explained_key(text, question) or _key_of_text(text, question)
     if aside is not None and (key is None or key.kind == "entity"):
         return SampleReading(aside.said)
     if question.answer_type is AnswerType.NUMERIC and (key is None or _is_talk(key) or _misses_number(key, question)):
         return SampleReading(Said.NON_ANSWER)
     return _reading(key)
+
+
+def _within_final(final: str, question: Asked) -> VoteKey | None:
+    """Read the number or the date of a final answer with words around it: "72 clips, since 48 + 24 = 72"."""
+    is_date = question.answer_type is AnswerType.DATE
+    if not (is_date or question.answer_type is AnswerType.NUMERIC) or DENIES.match(final):
+        return None
+    plain = without_side_remark(final)
+    if plain != final and (key := answer_key(plain, question)) and key.kind != "entity":
+        return key
+    if not _DIGIT.search(plain) and is_date:
+        return None
+    if is_date:
+        return _last_date_key(plain, question)
+    side = plain.rpartition("=")[2] if "=" in plain else plain
+    words = _strip_markup(side).split()[:4]
+    if words and _DIGIT.search(words[0]) and not _CALCULATED.search(side):
+        for count in range(len(words), 0, -1):
+            if read := amount(" ".join(words[:count]), any_unit=True, style=_style_of(side, question)):
+                return VoteKey("number", read.canonical, read.bare)
+    key = None if _CALCULATED.search(side) else _key_within(side, question)
+    return None if key is None or _misses_number(key, question) else key
+
+
+_CALCULATED = re.compile(
+    r"[\d)]\s*(?:[^\W\d_]+\s*)?[-+*/×÷^]\s*[\d$(]|\d[,\s]\s*\d|\s(?:or|oder|ou|o|of|lub|или)\s\$?\d"
+)
+
+
+def _explained_key(text: str, question: Asked) -> VoteKey | None:
+    """Read the first line of a text that goes on to explain it."""
+    line = explained(text) if "\n" in text else None
+    key = None if line is None else answer_key(line, question)
+    return None if key is None or key.kind == "entity" else key
+
+
+def _misses_date(key: VoteKey | None, question: Asked) -> bool:
+    """Tell whether a question that names the form of its date is answered by something else, such as a year."""
+    if key is None or not question.wanted.date_form or question.answer_type is not AnswerType.DATE:
+        return False
+    is_compact = key.kind == "number" and re.fullmatch(r"\d{8}", key.value) is not None
+    return key.kind not in _DATED and not is_compact and key.value not in _EXTREME_VALUES
+
+
+_DATED = frozenset(("date", "range", "time", "list", "set"))
 
 
 _DOUBT = re.compile(
@@ -292,7 +349,8 @@ def _key_of_text(text: str, question: Asked) -> VoteKey | None:
     is_short = len(stripped) <= SHORT and "\n" not in stripped
     key = answer_key(text, question) if is_short else None
     if question.answer_type is AnswerType.DATE and (key is None or key.kind not in ("date", "range")):
-        return _key_within(stripped, question) or key
+        within = _key_within(stripped, question)
+        return within or (None if key and key.kind == "entity" and not _may_name_a_day(key.value) else key)
     if key is None or key.kind == "entity" or (key.kind in ("set", "list") and _LETTER.search(key.value)):
         if within := _key_within(stripped, question):
             return within
@@ -301,6 +359,10 @@ def _key_of_text(text: str, question: Asked) -> VoteKey | None:
         is_name = question.answer_type is not AnswerType.OPEN and len(stripped.split()) <= 6
         return key if is_name else None
     return key
+
+
+def _may_name_a_day(name: str) -> bool:
+    return len(name.split()) <= 6 and not re.search(r"\d\s?[/.-]\s?\d", name)
 
 
 _WORDED = frozenset({AnswerType.FACTUAL, AnswerType.ENTITY})
@@ -322,7 +384,7 @@ def _tells(text: str, question: Asked) -> str | None:
 
 
 def _key_within(text: str, question: Asked) -> VoteKey | None:
-    last_line = text[text.rfind("\n") + 1 :][-1500:]
+    last_line = without_last_bracket(text[text.rfind("\n") + 1 :][-1500:])
     wanted = question.wanted
     match question.answer_type:
         case AnswerType.DATE:

@@ -18,6 +18,7 @@ class Wanted:
     """What a question asks for; several may hold."""
 
     date: bool = False
+    date_form: bool = False  # a date in a form that is named, such as MM/DD/YYYY
     time: bool = False
     ratio: bool = False
     order: bool = False
@@ -48,6 +49,7 @@ def read_wanted(question: str) -> Wanted:
     unit = _unit_of_answer(folded)
     return Wanted(
         date=order is not None or asks["date"],
+        date_form=order is not None and asks["date"] and not asks["count"],
         time=asks["time"],
         ratio=asks["ratio"],
         order=asks["order"],
