@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, case, func, select
+from sqlalchemy import Engine, Select, case, func, select
 
 from router.database.coverage_tables import StoredVote
 from router.database.tables import Feedback, LabelText
@@ -51,12 +51,14 @@ class VoteEvidence:
 def read_evidence(engine: Engine) -> VoteEvidence:
     """Read the recent votes and their labels. Raises SQLAlchemyError."""
     with engine.connect() as connection, connection.begin():
+        counted, labelled = connection.execute(_counts_query()).all(), connection.execute(_labelled_query()).all()
+        # Read last: a row that another worker has just written may name a text that was not there before.
         texts = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
-        counts = [
-            VoteCounts(texts[row.models_id], texts[row.answer_type_id], row.queries, int(row.samples), int(row.kept))
-            for row in connection.execute(_counts_query())
-        ]
-        return VoteEvidence(counts, _read_graded(connection, texts))
+    counts = [
+        VoteCounts(texts[row.models_id], texts[row.answer_type_id], row.queries, int(row.samples), int(row.kept))
+        for row in counted
+    ]
+    return VoteEvidence(counts, _graded(labelled, texts))
 
 
 class EvidenceFollower:
@@ -101,15 +103,20 @@ def _counts_query() -> Select[Any]:
     return query.group_by(newest.models_id, newest.answer_type_id)
 
 
-def _read_graded(connection: Connection, texts: dict[int, str]) -> list[GradedVote]:
-    """Read the newest labels; of several on one answer the last one counts."""
+def _labelled_query() -> Select[Any]:
+    """The votes of the newest labels, the oldest label first."""
     given = select(Feedback.id, Feedback.request_id, Feedback.rating, Feedback.score)
     newest = given.order_by(Feedback.id.desc()).limit(MOST_LABELS).subquery()
     query = select(StoredVote.__table__, newest.c.rating, newest.c.score).join(
         newest, newest.c.request_id == StoredVote.request_id
     )
+    return query.order_by(newest.c.id)
+
+
+def _graded(labelled: Sequence[Any], texts: dict[int, str]) -> list[GradedVote]:
+    """Return the votes with their labels; of several on one answer the last one counts."""
     graded: dict[str, GradedVote] = {}
-    for row in connection.execute(query.order_by(newest.c.id)):
+    for row in labelled:
         correct = correctness(row.rating, row.score)
         if correct is not None:
             graded.pop(row.request_id, None)
