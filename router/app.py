@@ -63,7 +63,7 @@ from router.policies.versions import PolicyBook
 from router.providers.clients import Providers
 from router.refresher import Refresher
 from router.reports.coverage import RecentCoverage
-from router.settings import Settings, WrongSetting
+from router.settings import RESERVED_NAMES, Settings, WrongSetting
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.coverage import count_votes
 from router.tiers.parallel.shadow import ShadowSlice
@@ -168,7 +168,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     admission = AdmissionControl(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
     response_store = ResponseStore(StoredResponses(engine), server.stored_response_days, clock.now_us)
     stored = StoredEndpoint(response_store, authenticator)
-    aliases = Aliases(settings.aliases)
+    aliases = Aliases(settings.aliases, RESERVED_NAMES | settings.models.keys())
     listed = ModelListing.of_lineup(lineup, aliases)
     models, names = Models(listed, authenticator, clock.now_us() // 1_000_000), {model.id for model in listed}
     endpoints: dict[tuple[str, str], ASGIApp] = {

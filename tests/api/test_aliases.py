@@ -8,6 +8,7 @@ from tests.api.messages.test_endpoint import COUNT, MESSAGES, a_message
 from tests.api.responses.test_endpoint import RESPONSES, a_request
 from tests.api.service import CHAT, a_chat, serving, settings_of
 
+OURS = ("auto", "fast", "reasoning", "parallel", "echo")
 NAMES = {"claude-sonnet-4-5": "auto", "claude-*": "fast", "claude-opus-*": "reasoning", "gpt-4o": "echo"}
 
 
@@ -23,7 +24,20 @@ NAMES = {"claude-sonnet-4-5": "auto", "claude-*": "fast", "claude-opus-*": "reas
     ],
 )
 def test_a_name_stands_for_one_of_ours_the_longest_start_counts(name: str, model: str) -> None:
-    assert Aliases(NAMES).resolve(name) == model
+    assert Aliases(NAMES, OURS).resolve(name) == model
+
+
+@pytest.mark.parametrize("name", ["auto", "fast", "reasoning", "parallel", "echo"])
+@pytest.mark.parametrize("start", ["a*", "f*", "reason*", "p*", "ech*"])
+def test_a_name_of_ours_stands_for_itself_whatever_begins_as_it_does(name: str, start: str) -> None:
+    assert Aliases({start: "reasoning"}, OURS).resolve(name) == name
+
+
+async def test_our_models_are_served_under_their_names_beside_a_pattern(tmp_path: Path) -> None:
+    async with serving(settings_of(tmp_path, aliases={"ec*": "fast", "a*": "reasoning"})) as service:
+        for name in ("echo", "auto"):
+            response = await service.local.post(CHAT, json=a_chat(name))
+            assert (await service.booked(response.headers["x-request-id"]))["requested_model"] == name
 
 
 @pytest.mark.parametrize(("path", "body"), [(CHAT, a_chat), (RESPONSES, a_request), (MESSAGES, a_message)])
