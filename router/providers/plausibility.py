@@ -92,6 +92,19 @@ def estimate_cut(
     return Metered(seen + unseen, Precision.ESTIMATED)
 
 
+def add_interim(reported: Metered, cut: Metered) -> Metered:
+    """Return the estimate of a call that was cut off after it told what it had used so far.
+
+    Its input is known by then. Of what it told and what is estimated without it, the larger output counts.
+    """
+    told, estimated = reported.usage, cut.usage
+    output = estimated if estimated.output_tokens > told.output_tokens else told
+    usage = Usage(
+        told.input_fresh, told.input_cached, told.input_cache_write, output.output_visible, output.output_reasoning
+    )
+    return Metered(usage, Precision.ESTIMATED, reported.raw)
+
+
 def _count_output(visible: Sequence[str], thinking: Sequence[str]) -> Usage:
     return Usage(output_visible=count_tokens("".join(visible)), output_reasoning=count_tokens("".join(thinking)))
 

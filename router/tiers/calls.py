@@ -15,7 +15,7 @@ from router.errors import Cause, ProviderError
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
 from router.ledger.prices import STANDARD_NAMES, Price, PriceBook
 from router.providers.base import Completion, Delta, Metered, ModelTarget, Provider, ProviderRequest
-from router.providers.plausibility import estimate_cut, estimate_usage, hold_against
+from router.providers.plausibility import add_interim, estimate_cut, estimate_usage, hold_against
 from router.providers.thinking import THINKING_FLOOR_TOKENS, thinking_budget
 from router.providers.usage import later
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier, Usage
@@ -173,6 +173,11 @@ class Calls:
         metered: Metered | None = None
         failure: ProviderError | None = None
         status = CallStatus.ERROR
+        ended: set[int] = set()
+        is_final, silent_ms = (
+            False,
+            None,
+        )  # of the usage; until the first piece, none once usage counts what was thought
         try:
             async with aclosing(_generator(self._provider_of(request.target).stream(request))) as deltas:
                 async for delta in deltas:
@@ -186,8 +191,14 @@ class Calls:
                         visible.append(delta.refusal)
                     if delta.tool_calls:
                         visible.append(_tool_text(delta.tool_calls))
+                    if silent_ms is None and (visible or thinking):
+                        silent_ms = self._clock.ticks_ms() - call.began_ms
+                    if delta.finish_reason:
+                        ended.add(delta.index)
                     if delta.metered:
                         metered = later(metered, delta.metered)
+                        is_final = len(ended) >= (request.params.get("n") or 1)
+                        silent_ms = silent_ms and 0.0
                     if delta.service_tier:
                         call.service = delta.service_tier
                     yield delta
@@ -203,10 +214,13 @@ class Calls:
             is_empty = not (visible or thinking or (metered and metered.usage.output_tokens))
             if failure is not None and is_empty:
                 self._fail(call, request, failure)
-            elif status is CallStatus.OK or metered:
+            elif status is CallStatus.OK or (metered and is_final):
                 self._end(call, status, self._judge(call, request, metered, visible, thinking))
             else:
-                self._end(call, status, self._estimate_cut(call, request, visible, thinking))
+                cut = self._estimate_cut(call, request, visible, thinking, silent_ms)
+                if metered:  # what it had used so far: it may have gone on since, and thought unseen
+                    cut = add_interim(self._judge(call, request, metered, visible, thinking), cut)
+                self._end(call, status, cut)
 
     def mark_first_byte(self) -> None:
         """Note that the client is being sent its first byte."""
@@ -302,11 +316,16 @@ class Calls:
         return hold_against(reported, request, visible, thinking, body_bytes=self._input_bound_tokens, seconds=seconds)
 
     def _estimate_cut(
-        self, call: ProviderCall, request: ProviderRequest, visible: Sequence[str] = (), thinking: Sequence[str] = ()
+        self,
+        call: ProviderCall,
+        request: ProviderRequest,
+        visible: Sequence[str] = (),
+        thinking: Sequence[str] = (),
+        silent_ms: float | None = None,
     ) -> Metered:
-        silent_ms = call.first_token_ms
+        """Estimate a call that was cut off; `silent_ms` passed before its first piece, None where none came."""
         if silent_ms is None:
-            silent_ms = round(self._clock.ticks_ms() - call.began_ms)
+            silent_ms = self._clock.ticks_ms() - call.began_ms
         most = output_bound(request)
         return estimate_cut(request, visible, thinking, most_output=most, silent_seconds=silent_ms / 1_000)
 

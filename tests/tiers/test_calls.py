@@ -9,12 +9,13 @@ from router.ledger.entries import CallResult
 from router.providers.base import Delta, Metered, ProviderRequest
 from router.tiers.calls import Calls
 from router.types import CallKind, CallStatus, Precision, Tier, Usage
-from tests.tiers.fakes import CHEAP, BreakOff, FakeBooks, FakeProvider, Hang, Reply, saying, some_calls
+from tests.tiers.fakes import CHEAP, BreakOff, FakeBooks, FakeProvider, Hang, Reply, metered, saying, some_calls
 from tests.waiting import soon
 
 REQUEST = ProviderRequest(CHEAP, [{"role": "user", "content": "Hello?"}], {}, max_output_tokens=1_000)
 TEXT = "one two three four five six seven eight nine ten " * 10
 ZEROS = Metered(Usage(), Precision.EXACT)
+INTERIM = metered(1)
 
 
 def an_error(status: int | None, cause: Cause = Cause.UNKNOWN) -> ProviderError:
@@ -176,6 +177,39 @@ async def test_a_call_that_is_cancelled_is_estimated(first: str) -> None:
     assert (result.status, result.precision) == (CallStatus.CANCELLED, Precision.ESTIMATED)
     assert result.usage is not None
     assert (result.usage.output_visible > 90) == bool(first)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "precision", "least", "most"),
+    [
+        ([Delta(metered=INTERIM)], Precision.ESTIMATED, 500, 1_000),  # it thought in hiding
+        ([Delta(metered=INTERIM), Delta(content=TEXT)], Precision.ESTIMATED, 90, 200),
+        ([Delta(content=TEXT, metered=metered(120))], Precision.ESTIMATED, 120, 120),
+        ([Delta(content=TEXT), Delta(finish_reason="stop", metered=metered(120))], Precision.EXACT, 120, 120),
+    ],
+)
+@pytest.mark.parametrize("ending", [asyncio.CancelledError(), an_error(None, Cause.BROKEN_OFF), ValueError()])
+async def test_usage_from_before_the_end_is_an_estimate_where_the_call_was_cut_off(
+    deltas: list[Delta], precision: Precision, least: int, most: int, ending: BaseException
+) -> None:
+    books = FakeBooks()
+
+    class Slow(FakeProvider):
+        async def stream(self, request: ProviderRequest):  # type: ignore[no-untyped-def]
+            for delta in deltas:
+                yield delta
+            call.began_ms -= 8_000  # so long it went on
+            raise ending
+
+    calls = some_calls(Slow(saying("")), books)
+    [call] = calls.dispatch([REQUEST], CallKind.ANSWER, Tier.FAST)
+    with pytest.raises(type(ending)):
+        [delta async for delta in calls.stream(call, REQUEST)]
+    calls.flush()
+    [result] = books.results()
+    assert result.usage is not None
+    assert (result.precision, result.usage.input_tokens) == (precision, 5)
+    assert least <= result.usage.output_tokens <= most
 
 
 async def test_a_stream_that_breaks_off_costs_what_came() -> None:
