@@ -93,6 +93,16 @@ async def test_failures_are_told_as_any_others_and_cost_nothing(tmp_path: Path) 
     assert (call["status"], call["cost_nanousd"]) == ("error", 0)
 
 
+@pytest.mark.parametrize("rest", [b"", b"\n\ndata: [DONE]"])
+async def test_the_last_event_counts_without_a_line_end(tmp_path: Path, rest: bytes) -> None:
+    last = b'data: {"id": "c", "choices": [{"index": 0, "text": "a", "finish_reason": "stop"}]}' + rest
+    async with an_upstream(streams(last, done=False)) as upstream, a_relay(tmp_path, upstream) as service:
+        body = {"model": "ours", "prompt": "Hello", "stream": True}
+        response = await service.local.post(COMPLETIONS, json=body)
+    told, done = events(response.text)
+    assert (told["choices"][0]["text"], done) == ("a", "[DONE]")
+
+
 async def test_a_stream_that_breaks_off_ends_in_an_error(tmp_path: Path) -> None:
     chunk = {"id": "c", "choices": [{"index": 0, "text": "a", "finish_reason": None}]}
     async with an_upstream(streams(chunk, done=False)) as upstream, a_relay(tmp_path, upstream) as service:

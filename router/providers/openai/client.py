@@ -140,11 +140,16 @@ class OpenAICompatible:
             lines = EventLines()
             while received := await response.content.readany():
                 for event in lines.feed(received):
-                    if event == b"[DONE]":
+                    if event == DONE:
                         await _drain(response.content)
                         return
                     if event:
                         yield event
+            for event in lines.end():
+                if event == DONE:
+                    return
+                if event:
+                    yield event
 
     async def ping(self, target: ModelTarget) -> None:
         """Ask for the list of models, which costs nothing; raises ProviderError."""
