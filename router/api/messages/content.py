@@ -13,6 +13,7 @@ import msgspec
 from router.api.chat.messages import MOST_MESSAGES, check_image_url
 from router.api.messages.carried import is_unsigned, restore, state_in
 from router.errors import InvalidRequest
+from router.providers.state import CACHE_CONTROL, cache_mark
 from router.providers.thinking_blocks import KEY as THINKING_BLOCKS
 from router.providers.thinking_blocks import clean_blocks
 
@@ -218,5 +219,5 @@ def _image(source: Message, at: str) -> str:
 
 def _mark(block: Message) -> Message:
     """The mark up to which a provider is asked to cache."""
-    mark = block.get("cache_control")
-    return {"cache_control": mark} if isinstance(mark, dict) else {}
+    mark = cache_mark(block.get(CACHE_CONTROL))
+    return {} if mark is None else {CACHE_CONTROL: mark}

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from router.errors import InvalidRequest
+from router.providers.state import CACHE_CONTROL, cache_mark
 
 TEXT = {"type": "string"}
 LINES = {"type": "array", "items": {"type": "integer"}, "description": "first and last line, from 1; -1 is the end"}
@@ -76,8 +77,8 @@ def function_tools(tools: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]
         else:
             left_out.append(f"{where} ({str(kind)[:64]})")
             continue
-        mark = tool.get("cache_control")
-        marked = {"cache_control": mark} if isinstance(mark, dict) else {}
+        mark = cache_mark(tool.get(CACHE_CONTROL))
+        marked = {} if mark is None else {CACHE_CONTROL: mark}
         functions.append({"type": "function", "function": function, **marked})
     return functions or None, left_out
 

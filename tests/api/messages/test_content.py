@@ -57,6 +57,22 @@ def test_marks_of_caches_stay_where_they_were() -> None:
     assert result["content"] == [text("18", **MARK)]
 
 
+@pytest.mark.parametrize(
+    ("mark", "kept"),
+    [
+        ({"type": "ephemeral", "ttl": "1h", "scope": "x" * 5_000, "deep": [[]]}, {"type": "ephemeral", "ttl": "1h"}),
+        ({"type": ["ephemeral"]}, None),
+        ({}, None),
+        ("ephemeral", None),
+    ],
+)
+def test_of_a_mark_its_own_keys_are_passed_on(mark: Any, kept: dict[str, str] | None) -> None:
+    [asked] = translated(user(text("Hi", cache_control=mark), text("you")))
+    [tool] = function_tools([{"name": "look", "input_schema": {}, "cache_control": mark}])[0] or []
+    assert asked["content"][0].get("cache_control") == kept
+    assert tool.get("cache_control") == kept
+
+
 def test_pictures_and_documents_become_parts() -> None:
     picture = {"type": "image", "source": PNG}
     pdf = {"type": "document", "source": {**PNG, "media_type": "application/pdf"}, "title": "a.pdf"}
