@@ -36,7 +36,7 @@ RESERVED_NAMES = frozenset({"auto", *Tier})
 SegmentName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/\S+$", description="PROVIDER/MODEL, a LiteLLM model string")]
 Origin = Annotated[
-    str, Field(pattern=r"^(?:\*|[a-z][a-z0-9+.-]*://[^/\s]+/?)$", description="scheme://host[:port], or *")
+    str, Field(pattern=r"^(?:\*|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+/?)$", description="scheme://host[:port], or *")
 ]
 Capability = Literal["images", "tools", "schema", "thinking"]
 

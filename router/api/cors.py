@@ -24,14 +24,21 @@ EXPOSED = (
 )
 
 
+class _AnyLetters(CORSMiddleware):
+    """Compares origins as browsers do: capitals in a scheme or a host change nothing."""
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        return super().is_allowed_origin(origin.lower())
+
+
 class CrossOrigin:
     """Answers preflights and marks responses below `/v1/`; everything else goes by."""
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
         self._app = app
-        self._marked = CORSMiddleware(
+        self._marked = _AnyLetters(
             app,
-            allow_origins=[origin.rstrip("/") for origin in origins],
+            allow_origins=[origin.rstrip("/").lower() for origin in origins],
             allow_methods=METHODS,
             allow_headers=["*"],
             allow_private_network=True,

@@ -34,6 +34,16 @@ async def test_pages_of_configured_origins_may_call_with_a_key(tmp_path: Path) -
         assert (keyless.status_code, keyless.headers["access-control-allow-origin"]) == (401, PAGE)
 
 
+@pytest.mark.parametrize("configured", ["https://Chat.Example.org", "HTTPS://chat.example.ORG/", PAGE])
+@pytest.mark.parametrize("page", [PAGE, "https://CHAT.example.org"])
+async def test_capitals_in_an_origin_change_nothing(tmp_path: Path, configured: str, page: str) -> None:
+    async with serving(settings_of(tmp_path, server={"cors_origins": [configured]})) as service:
+        preflight = await service.local.options(CHAT, headers={"origin": page, **PREFLIGHT})
+        asked = await service.local.post(CHAT, json=a_chat(), headers={"origin": page})
+        for response in (preflight, asked):
+            assert response.headers["access-control-allow-origin"] == page
+
+
 async def test_other_pages_and_the_admin_pages_stay_closed(tmp_path: Path) -> None:
     async with serving(settings_of(tmp_path, server={"cors_origins": [PAGE]})) as service:
         other = await service.local.options(CHAT, headers={"origin": "https://evil.example", **PREFLIGHT})
