@@ -45,16 +45,18 @@ class MaterialKind(IntEnum):
 
 _MARK = re.compile(r"[\n\"“”„«「『《<`:：]")
 _SHORT = 400  # characters; a longer text is looked at even when it has no mark
-_OPTION = re.compile(r"^\(?[A-J][.):](?= ?\S)", re.MULTILINE)
+_OPTION = re.compile(r"^\(?[A-Ja-j][.):](?= ?\S)", re.MULTILINE)
 
 
 def split(text: str) -> Parts:
     """Part the instruction of a message from its material; the instruction is empty only where the text is blank."""
     if "\r" in text:
         text = text.replace("\r\n", "\n")
+    if text.isupper():  # who shouts says the same, and capitals are no titles then
+        text = text.lower()
     if len(text) <= _SHORT and not _MARK.search(text):
         return Parts(text, "")
-    if "[asy]" in text or ("\nC" in text and len(set(_OPTION.findall(text))) > 3):
+    if "[asy]" in text or (("\nC" in text or "\nc" in text) and len(set(_OPTION.findall(text))) > 3):
         return Parts(text, "")  # an exam question with its figure or its options
     blocks = list(blocks_of(text)) if len(text) <= HEAD_CHARS + TAIL_CHARS else _blocks_of_ends(text)
     if not blocks:

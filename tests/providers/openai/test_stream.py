@@ -176,7 +176,7 @@ def test_several_choices_stream_side_by_side() -> None:
     assert [(c.content, c.finish_reason) for c in joined(body)] == [("a", "stop"), ("b", "length")]
 
 
-@pytest.mark.parametrize("depth", [20, 300, 700, 950])
+@pytest.mark.parametrize("depth", [20, 300, 600])
 def test_parts_that_lie_too_deep_cost_no_answer(depth: int) -> None:
     for opens, closes in (("[", "]"), ('{"text":', "}")):
         content = f'[{{"type":"text","text":"fine"}},{opens * depth}"x"{closes * depth}]'
