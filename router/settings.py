@@ -12,7 +12,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -25,6 +34,7 @@ from classifier.types import AnswerType
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial, read_confidences
 from router.providers import catalog
 from router.providers.base import ModelTarget
+from router.providers.openai.backends import split_base
 from router.tiers.parallel.stopping import require_allowed, require_reachable, require_types_allowed
 from router.types import Effort, Tier
 
@@ -103,6 +113,13 @@ class CallSettings(ConfigTable):
     ability: float | None = Field(None, description="place of the model on the classifier's ability scale")
     capabilities: tuple[Capability, ...] | None = Field(None, description="what the model takes; unset: all")
     context_length: int | None = Field(None, ge=1, description="context window in tokens; unset: from the model map")
+
+    @field_validator("api_base")
+    @classmethod
+    def _is_address(cls, base: str | None) -> str | None:
+        if base is not None:
+            split_base(base)
+        return base
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:

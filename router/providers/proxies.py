@@ -18,7 +18,10 @@ SUPPORTED = ("http", "https")
 
 
 def proxy_for(address: URL) -> URL | None:
-    """Return the proxy of an address, None where it is reached directly; raises ProviderError for other kinds."""
+    """Return the proxy of an address, None where it is reached directly.
+
+    Raises ProviderError for other kinds, and for what is no address.
+    """
     host = address.host
     if not host or _is_this_machine(host):
         return None
@@ -26,11 +29,21 @@ def proxy_for(address: URL) -> URL | None:
     named = proxies.get(address.scheme) or proxies.get("all")
     if not named or proxy_bypass(f"{host}:{address.port}") or _is_in(host, proxies.get("no", "")):
         return None
-    proxy = URL(named if "://" in named else f"http://{named}")
+    try:
+        proxy = URL(named if "://" in named else f"http://{named}")
+    except ValueError:  # what it says may hold a password
+        raise _no_address(host) from None
     if proxy.scheme not in SUPPORTED:
         message = f"the proxy for {host} is of a kind that is not supported: {proxy.scheme}"
         raise ProviderError(message, dispatched=False, code="not_configured")
+    if not proxy.host:
+        raise _no_address(host)
     return proxy
+
+
+def _no_address(host: str) -> ProviderError:
+    message = f"the proxy that the environment names for {host} is no address"
+    return ProviderError(message, dispatched=False, code="not_configured")
 
 
 def open_directly(address: str, timeout_s: float) -> "closing[HTTPResponse]":

@@ -50,6 +50,17 @@ def test_a_proxy_of_another_kind_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         proxy_for(URL("https://api.example.org"))
 
 
+@pytest.mark.parametrize(
+    "named", ["http://proxy:port", "proxy:99999", "http://[::1:3128", "http://", "http://u:pw@:80"]
+)
+def test_a_proxy_that_is_no_address_is_told_without_what_it_says(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.setenv("ALL_PROXY", named)
+    with pytest.raises(ProviderError, match=r"the proxy .* for api.example.org is no address") as told:
+        proxy_for(URL("https://api.example.org"))
+    assert (told.value.code, told.value.dispatched) == ("not_configured", False)
+    assert "pw" not in str(told.value)
+
+
 def test_this_machine_is_excepted_for_libraries_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert except_this_machine() == "localhost,127.0.0.1,::1"
     monkeypatch.setenv("NO_PROXY", "example.org")

@@ -9,13 +9,18 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from yarl import URL
 
+from router.providers.openai.backends import split_base
+
 CALLS = ("/chat/completions", "/completions", "/embeddings", "/responses", "/models")
 _VERSION = re.compile(r"/v\d+[a-z0-9]*(?=/|$)")
 
 
 def bases_of(base: str) -> tuple[URL, ...]:
-    """Return the base addresses to try, in this order: one, or two where it names no version."""
-    parts = urlsplit(base.strip())
+    """Return the base addresses to try, in this order: one, or two where it names no version.
+
+    Raises ValueError for what is no address.
+    """
+    parts = split_base(base)
     path = parts.path.rstrip("/")
     for call in CALLS:
         if path.endswith(call):

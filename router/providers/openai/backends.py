@@ -6,7 +6,7 @@ A new family of this dialect is one row of `BACKENDS`. `router.providers.catalog
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from router.errors import ProviderError
 from router.providers.base import ModelTarget
@@ -105,6 +105,18 @@ def address_of(target: ModelTarget) -> str:
     ):  # the native address is configured: /v1 lies below
         base += "/v1"
     return base
+
+
+def split_base(base: str) -> SplitResult:
+    """Return the parts of a base address; raises ValueError for what is none."""
+    try:
+        parts = urlsplit(base.strip())
+        is_address = bool(parts.hostname) and parts.netloc.isascii() and " " not in parts.netloc and parts.port != 0
+    except ValueError:  # brackets that do not match, or a port that is none
+        is_address = False
+    if not is_address:
+        raise ValueError("this is no address: it needs a host, and a port that is a number up to 65535 or none")
+    return parts
 
 
 def is_openai_itself(target: ModelTarget) -> bool:

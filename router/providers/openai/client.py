@@ -178,7 +178,8 @@ class OpenAICompatible:
     def _endpoint(self, target: ModelTarget) -> Endpoint:
         endpoint = self._endpoints.get(target)
         if endpoint is None:
-            (base, *others), key = bases_of(address_of(target)), target.api_key
+            base, *others = _bases_of(target)
+            key = target.api_key
             headers = CIMultiDict({"content-type": "application/json", "accept-encoding": "gzip, deflate"})
             if key:
                 headers["authorization"] = f"Bearer {key}"
@@ -296,6 +297,15 @@ class EndPatience:
                 return await content.readany()
         except (TimeoutError, aiohttp.ClientError):
             return b""
+
+
+def _bases_of(target: ModelTarget) -> tuple[URL, ...]:
+    """Return the base addresses of a target; raises ProviderError where none is known, or what is known is none."""
+    try:
+        return bases_of(address_of(target))
+    except ValueError as error:
+        message = f"the api_base of {target.name} is no address"
+        raise ProviderError(message, dispatched=False, code="not_configured") from error
 
 
 async def _drain(content: aiohttp.StreamReader) -> None:

@@ -84,3 +84,20 @@ async def test_a_provider_is_asked_through_the_proxy_of_the_environment(monkeypa
                     await provider.complete(request)
             await provider.close()
     assert [headers["Host"] for headers in proxy.headers] == ["provider.invalid"]
+
+
+@pytest.mark.parametrize(
+    "base", ["http://[::1/v1", "http://h:port/v1", "http://h:99999", "http://", "http:///v1", "http://ä/v1"]
+)
+async def test_what_is_no_address_is_told_as_such(base: str) -> None:
+    provider = OpenAICompatible()
+    for model in ("openai/m", "ollama/m"):
+        request = ProviderRequest(ModelTarget(model, api_base=base), HELLO, {})
+        with pytest.raises(ProviderError, match=r"api_base of .* is no address") as told:
+            await provider.complete(request)
+        with pytest.raises(ProviderError, match=r"api_base of .* is no address"):
+            [delta async for delta in provider.stream(request)]
+        with pytest.raises(ProviderError, match=r"api_base of .* is no address"):
+            await provider.ping(request.target)
+        assert (told.value.code, told.value.dispatched) == ("not_configured", False)
+    await provider.close()
