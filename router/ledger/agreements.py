@@ -51,14 +51,14 @@ class VoteEvidence:
 def read_evidence(engine: Engine) -> VoteEvidence:
     """Read the recent votes and their labels. Raises SQLAlchemyError."""
     with engine.connect() as connection, connection.begin():
-        counted, labelled = connection.execute(_counts_query()).all(), connection.execute(_labelled_query()).all()
+        counted, labelled = connection.execute(_counts_query()).all(), connection.execute(_query_of_labels()).all()
         # Read last: a row that another worker has just written may name a text that was not there before.
         texts = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
     counts = [
         VoteCounts(texts[row.models_id], texts[row.answer_type_id], row.queries, int(row.samples), int(row.kept))
         for row in counted
     ]
-    return VoteEvidence(counts, _graded(labelled, texts))
+    return VoteEvidence(counts, _grades_of(labelled, texts))
 
 
 class EvidenceFollower:
@@ -103,7 +103,7 @@ def _counts_query() -> Select[Any]:
     return query.group_by(newest.models_id, newest.answer_type_id)
 
 
-def _labelled_query() -> Select[Any]:
+def _query_of_labels() -> Select[Any]:
     """The votes of the newest labels, the oldest label first."""
     given = select(Feedback.id, Feedback.request_id, Feedback.rating, Feedback.score)
     newest = given.order_by(Feedback.id.desc()).limit(MOST_LABELS).subquery()
@@ -113,7 +113,7 @@ def _labelled_query() -> Select[Any]:
     return query.order_by(newest.c.id)
 
 
-def _graded(labelled: Sequence[Any], texts: dict[int, str]) -> list[GradedVote]:
+def _grades_of(labelled: Sequence[Any], texts: dict[int, str]) -> list[GradedVote]:
     """Return the votes with their labels; of several on one answer the last one counts."""
     graded: dict[str, GradedVote] = {}
     for row in labelled:

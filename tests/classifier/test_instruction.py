@@ -234,5 +234,8 @@ def test_no_text_takes_long(piece: str) -> None:
 @pytest.mark.parametrize("change", [str.lower, str.upper])
 def test_who_shouts_or_whispers_says_the_same(change: Callable[[str], str]) -> None:
     options = "\n".join(f"{letter}. it is {letter} times as long" for letter in "ABCDE")
-    for text in (f"How long is the shadow of the mast at noon?\n{options}", "Translate this:\n\nThe keys are with Ann."):
+    for text in (
+        f"How long is the shadow of the mast at noon?\n{options}",
+        "Translate this:\n\nThe keys are with Ann.",
+    ):
         assert [part.lower() for part in split(change(text))] == [part.lower() for part in split(text)]

@@ -29,7 +29,7 @@ from router.tiers.vote.marks import find_marked_answer
 from router.tiers.vote.names import name_key, without_copula
 from router.tiers.vote.programs import program_key
 from router.tiers.vote.readings import Said
-from router.tiers.vote.remarks import DENIES, explained, without_last_bracket, without_side_remark
+from router.tiers.vote.remarks import DENIES, answer_before_explanation, without_last_bracket, without_side_remark
 from router.tiers.vote.series import bare_series_key, range_key, ratio_of, series_key, tidy
 from router.tiers.vote.structures import json_key, tools_key
 from router.tiers.vote.wanted import NOTHING, Wanted, read_wanted
@@ -245,7 +245,7 @@ def _read_text(text: str, question: Asked, is_whole: bool) -> SampleReading:
     aside = _aside(text, question)
     if aside is not None and not aside.guesses:
         return (_before_doubt(text, question) if len(text) <= SHORT else None) or SampleReading(aside.said)
-    key = _explained_key(text, question) or _key_of_text(text, question)
+    key = _key_before_explanation(text, question) or _key_of_text(text, question)
     if aside is not None and (key is None or key.kind == "entity"):
         return SampleReading(aside.said)
     if question.answer_type is AnswerType.NUMERIC and (key is None or _is_talk(key) or _misses_number(key, question)):
@@ -280,9 +280,9 @@ _CALCULATED = re.compile(
 )
 
 
-def _explained_key(text: str, question: Asked) -> VoteKey | None:
+def _key_before_explanation(text: str, question: Asked) -> VoteKey | None:
     """Read the first line of a text that goes on to explain it."""
-    line = explained(text) if "\n" in text else None
+    line = answer_before_explanation(text) if "\n" in text else None
     key = None if line is None else answer_key(line, question)
     return None if key is None or key.kind == "entity" else key
 

@@ -33,7 +33,7 @@ def without_last_bracket(line: str) -> str:
     return line
 
 
-def explained(text: str) -> str | None:
+def answer_before_explanation(text: str) -> str | None:
     """Return the first line of a text that goes on to explain it, None when the text does not."""
     match = _EXPLAINS.match(text[:400])
     return match[1].strip() if match else None
