@@ -3,6 +3,7 @@
 System and developer messages are not read: what an operator or a client writes there must not choose a tier.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,10 @@ from classifier.types import Turn
 
 FOLLOW_UP_CHARS = 160
 _LONGEST_BURDEN = 0.6  # of a logit
+# A turn of nothing but a harness's own blocks, which agents and editors send as the user's: nobody asks anything in it.
+_HARNESS_BLOCKS = re.compile(
+    r"(?:\s*<((?:system|environment|editor|ide|session|workspace|todo|agent)[-_][a-z_-]+)>[^<]*</\1>)+\s*"
+)
 
 
 class ConversationSummary(NamedTuple):
@@ -53,7 +58,7 @@ def summarise(turns: Sequence[Turn]) -> ConversationSummary:
 
 
 def _is_asking(turn: Turn) -> bool:
-    return turn.role == "user"
+    return turn.role == "user" and not (turn.text.endswith(">") and _HARNESS_BLOCKS.fullmatch(turn.text))
 
 
 def _burden(earlier: int, blocks: int, attachments: int, tool_calls: int) -> float:

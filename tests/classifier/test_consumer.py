@@ -109,3 +109,10 @@ def test_exam_questions_are_left_to_the_experts() -> None:
 
 def test_an_estimate_says_what_form_the_answer_has() -> None:
     assert estimate("Is 3599 prime?").answer_type is AnswerType.CHOICE
+
+
+def test_a_turn_of_a_harness_asks_nothing() -> None:
+    reminder = "<system-reminder>\nYour todo list is currently empty. Do not mention this.\n</system-reminder>"
+    call = Turn("assistant", "", tool_calls=1)
+    alone = MODEL.estimate([Turn("user", HARD[1]), call]).score
+    assert MODEL.estimate([Turn("user", HARD[1]), call, Turn("user", reminder)]).score == alone
