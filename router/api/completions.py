@@ -5,9 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from router.api.admission import AdmissionControl
-from router.api.aliases import Aliases
-from router.api.auth import Authenticator, Caller
+from router.api.auth import Caller
 from router.api.chat.request import (
     LOGGED_TEXT,
     Limit,
@@ -21,13 +19,12 @@ from router.api.chat.request import (
 )
 from router.api.chat.response import SSE_DONE
 from router.api.embeddings import text_of
-from router.api.endpoint import InferenceEndpoint
+from router.api.endpoint import Dialect, InferenceEndpoint
 from router.api.relay import RelayReply
-from router.exchange import Dispatcher, Exchange
+from router.exchange import Exchange
 from router.providers.base import Delta
 from router.providers.relay import BODY, RelayedDelta, with_model_name
 from router.request import InferenceRequest
-from router.settings import ServerSettings
 from router.tiers.base import Answer
 from router.types import RelayedCall
 
@@ -63,18 +60,8 @@ KNOWN = frozenset(CompletionRequest.__struct_fields__)
 class Completions(InferenceEndpoint):
     """The endpoint of completions, as an ASGI application."""
 
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        authenticator: Authenticator,
-        admission: AdmissionControl,
-        server: ServerSettings,
-        aliases: Aliases,
-    ) -> None:
-        def dialect(request_id: str, created: int) -> CompletionReply:
-            return CompletionReply(request_id, server.strict)
-
-        super().__init__(dispatcher, authenticator, admission, server, dialect, aliases)
+    def _dialect(self, request_id: str, created: int) -> Dialect:
+        return CompletionReply(request_id, self._server.strict)
 
 
 class CompletionReply(RelayReply):

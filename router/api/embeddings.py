@@ -5,17 +5,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from router.api.admission import AdmissionControl
-from router.api.aliases import Aliases
-from router.api.auth import Authenticator, Caller
+from router.api.auth import Caller
 from router.api.chat.request import LOGGED_TEXT, convert, find_unknown_keys, parse_object, require_keys
-from router.api.endpoint import InferenceEndpoint
+from router.api.endpoint import Dialect, InferenceEndpoint
 from router.api.relay import RelayReply
 from router.errors import InvalidRequest
-from router.exchange import Dispatcher
 from router.providers.relay import BODY
 from router.request import InferenceRequest
-from router.settings import ServerSettings
 from router.types import RelayedCall
 
 MOST_INPUTS = 10_000
@@ -39,18 +35,8 @@ KNOWN = frozenset(EmbeddingsRequest.__struct_fields__)
 class Embeddings(InferenceEndpoint):
     """The embeddings endpoint, as an ASGI application."""
 
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        authenticator: Authenticator,
-        admission: AdmissionControl,
-        server: ServerSettings,
-        aliases: Aliases,
-    ) -> None:
-        def dialect(request_id: str, created: int) -> EmbeddingsReply:
-            return EmbeddingsReply(request_id, server.strict)
-
-        super().__init__(dispatcher, authenticator, admission, server, dialect, aliases)
+    def _dialect(self, request_id: str, created: int) -> Dialect:
+        return EmbeddingsReply(request_id, self._server.strict)
 
 
 class EmbeddingsReply(RelayReply):

@@ -7,6 +7,7 @@ an answer is written is the business of a `Dialect`.
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from time import monotonic
@@ -168,7 +169,7 @@ class ResponseWriter:
         return [*self._headers, *decision, *self._admission.headers(), (b"openai-processing-ms", b"%d" % took_ms)]
 
 
-class InferenceEndpoint:
+class InferenceEndpoint(ABC):
     """An endpoint that answers queries, as an ASGI application."""
 
     id_headers: tuple[bytes, ...] = ID_HEADERS
@@ -179,17 +180,19 @@ class InferenceEndpoint:
         authenticator: Authenticator,
         admission: AdmissionControl,
         server: ServerSettings,
-        dialect: Callable[[str, int], Dialect],
         aliases: Aliases,
     ) -> None:
         self._dispatcher = dispatcher
         self._authenticator = authenticator
         self._admission = admission
         self._server = server
-        self._dialect = dialect
         self._aliases = aliases
         self._keep_alive = KeepAlive(server.keep_alive_s)
         self._clock = SystemClock()
+
+    @abstractmethod
+    def _dialect(self, request_id: str, created: int) -> Dialect:
+        """Return what reads one request and writes its answer; `created` in seconds since 1970."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         now_us = self._clock.now_us()

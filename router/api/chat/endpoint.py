@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 
-from router.api.admission import AdmissionControl
-from router.api.aliases import Aliases
-from router.api.auth import Authenticator, Caller
+from router.api.auth import Caller
 from router.api.chat.request import ChatRequest, params_of, parse_chat
 from router.api.chat.response import (
     SSE_DONE,
@@ -19,12 +17,11 @@ from router.api.chat.response import (
     wire_delta,
     wire_logprobs,
 )
-from router.api.endpoint import InferenceEndpoint, OpenAIReply
+from router.api.endpoint import Dialect, InferenceEndpoint, OpenAIReply
 from router.errors import InvalidRequest, RouterError
-from router.exchange import Dispatcher, Exchange
+from router.exchange import Exchange
 from router.providers.base import Delta
 from router.request import InferenceRequest
-from router.settings import ServerSettings
 from router.tiers.base import Answer
 
 _NOTHING = WireDelta()
@@ -33,18 +30,8 @@ _NOTHING = WireDelta()
 class Chat(InferenceEndpoint):
     """The chat completions endpoint, as an ASGI application."""
 
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        authenticator: Authenticator,
-        admission: AdmissionControl,
-        server: ServerSettings,
-        aliases: Aliases,
-    ) -> None:
-        def dialect(request_id: str, created: int) -> ChatReply:
-            return ChatReply(request_id, created, server.strict, server.max_n)
-
-        super().__init__(dispatcher, authenticator, admission, server, dialect, aliases)
+    def _dialect(self, request_id: str, created: int) -> Dialect:
+        return ChatReply(request_id, created, self._server.strict, self._server.max_n)
 
 
 class ChatReply(OpenAIReply):

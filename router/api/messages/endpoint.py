@@ -6,13 +6,12 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from router.api.admission import AdmissionControl
 from router.api.aliases import Aliases
 from router.api.asgi import KEEP_ALIVE, answering, send_json
 from router.api.auth import Authenticator, Caller
 from router.api.body import read_body
 from router.api.chat.response import encode_body
-from router.api.endpoint import InferenceEndpoint
+from router.api.endpoint import Dialect, InferenceEndpoint
 from router.api.messages.errors import error_body, refusal_of
 from router.api.messages.output import MessageEvents, StreamedContent, event, stop_reason_of, whole_content
 from router.api.messages.request import (
@@ -26,7 +25,7 @@ from router.api.messages.request import (
 )
 from router.decision.engine import BYTES_PER_TOKEN
 from router.errors import RouterError, UnknownModel
-from router.exchange import Dispatcher, Exchange
+from router.exchange import Exchange
 from router.keys import Scope as KeyScope
 from router.providers.base import Delta
 from router.providers.counting import count_input_tokens, count_tokens
@@ -43,18 +42,8 @@ class Messages(InferenceEndpoint):
 
     id_headers = (b"x-request-id", b"request-id")  # the second is where Anthropic's clients look
 
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        authenticator: Authenticator,
-        admission: AdmissionControl,
-        server: ServerSettings,
-        aliases: Aliases,
-    ) -> None:
-        def dialect(request_id: str, created: int) -> MessageReply:
-            return MessageReply(request_id, server.strict, aliases)
-
-        super().__init__(dispatcher, authenticator, admission, server, dialect, aliases)
+    def _dialect(self, request_id: str, created: int) -> Dialect:
+        return MessageReply(request_id, self._server.strict, self._aliases)
 
 
 class MessageReply:

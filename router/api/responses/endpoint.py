@@ -11,7 +11,7 @@ from router.api.admission import AdmissionControl
 from router.api.aliases import Aliases
 from router.api.auth import Authenticator, Caller
 from router.api.chat.response import encode_body
-from router.api.endpoint import InferenceEndpoint, OpenAIReply
+from router.api.endpoint import Dialect, InferenceEndpoint, OpenAIReply
 from router.api.responses.events import Events
 from router.api.responses.items import input_items, messages_of
 from router.api.responses.output import Output
@@ -41,10 +41,12 @@ class Responses(InferenceEndpoint):
         now_us: Callable[[], int],
         aliases: Aliases,
     ) -> None:
-        def dialect(request_id: str, created: int) -> ResponseReply:
-            return ResponseReply(request_id, created, server.strict, store, now_us)
+        super().__init__(dispatcher, authenticator, admission, server, aliases)
+        self._store = store
+        self._now_us = now_us
 
-        super().__init__(dispatcher, authenticator, admission, server, dialect, aliases)
+    def _dialect(self, request_id: str, created: int) -> Dialect:
+        return ResponseReply(request_id, created, self._server.strict, self._store, self._now_us)
 
 
 class ResponseReply(OpenAIReply):
