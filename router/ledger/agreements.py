@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Engine, Select, case, func, select
 
 from router.database.coverage_tables import StoredVote
-from router.database.tables import Feedback, LabelText
+from router.database.labels import read_label_texts
+from router.database.tables import Feedback
 from router.ledger.entries import VoteEnding
 from router.ledger.feedback import correctness
 
@@ -52,8 +53,7 @@ def read_evidence(engine: Engine) -> VoteEvidence:
     """Read the recent votes and their labels. Raises SQLAlchemyError."""
     with engine.connect() as connection, connection.begin():
         counted, labelled = connection.execute(_counts_query()).all(), connection.execute(_query_of_labels()).all()
-        # Read last: a row that another worker has just written may name a text that was not there before.
-        texts = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
+        texts = read_label_texts(connection)
     counts = [
         VoteCounts(texts[row.models_id], texts[row.answer_type_id], row.queries, int(row.samples), int(row.kept))
         for row in counted

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, select
 
-from router.database.tables import LabelText, Request
+from router.database.labels import read_label_texts
+from router.database.tables import Request
 from router.types import Reason, Tier
 
 MOST_READ = 4_000
@@ -60,13 +61,13 @@ class RecentDecisions:
             last = connection.scalar(newest)
             if last == self._last:
                 return
-            labels = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
             rows = connection.execute(
                 select(Request.segment_id, Request.classifier_id, Request.score, Request.first_tier)
                 .where(Request.synthetic.is_(False), Request.reason.in_(BY_SCORE))
                 .order_by(Request.id.desc())
                 .limit(MOST_READ)
             ).all()
+            labels = read_label_texts(connection)
         by_classifier: dict[str, list[RecentDecision]] = {}
         for row in reversed(rows):
             decided = RecentDecision(labels[row.segment_id], row.score, row.first_tier is not Tier.FAST)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
+from router.database.labels import read_label_texts
 from router.database.tables import Adjustment, Call, LabelText, PriceRow, Request
 from router.ledger import recovery
 from router.ledger.prices import Price, PriceBook, price_of
@@ -62,7 +63,7 @@ def _check_calls(connection: Connection, prices: Mapping[int, Price], findings: 
         .join(LabelText, LabelText.id == Call.provider_model_id, isouter=True)
         .join(Request, Request.id == Call.request_id, isouter=True)
     )
-    services: dict[int, str] = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
+    services: dict[int, str] = read_label_texts(connection)
     for line in connection.execution_options(yield_per=10_000).execute(query):
         findings.calls += 1
         where = f"{line.request_id}/{line.call_no}"

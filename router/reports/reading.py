@@ -14,7 +14,8 @@ import numpy as np
 from sqlalchemy import Connection, Engine, select, text
 
 from router.database import ids
-from router.database.tables import LabelText, Rollup
+from router.database.labels import read_label_texts
+from router.database.tables import Rollup
 from router.ledger import lines, rollups
 from router.ledger.attribution import RevenueAttribution
 from router.ledger.cells import (
@@ -78,7 +79,7 @@ class BooksSnapshot:
     @cached_property
     def labels(self) -> dict[int, str]:
         """The texts of labels."""
-        return {row.id: row.text for row in self.connection.execute(select(LabelText.id, LabelText.text))}
+        return read_label_texts(self.connection)
 
     @cached_property
     def dirty(self) -> set[int]:

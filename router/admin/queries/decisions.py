@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, func, select
 
 from router.database import ids
+from router.database.labels import read_label_texts
 from router.database.tables import Adjustment, ApiKey, Call, LabelText, PolicyVersion, Request
 from router.decision.policy import Policy
 from router.policies.versions import policy_of
@@ -63,9 +64,9 @@ def before_time(text: str, zone: tzinfo) -> str:
 def read(engine: Engine, chosen: DecisionFilter, now_us: int) -> DecisionPage:
     """Read one page of requests."""
     with engine.connect() as connection, connection.begin():
-        labels = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
         bound = _oldest_id(connection, chosen)
-        rows = _rows(connection, chosen, labels, bound)
+        rows = _rows(connection, chosen, bound)
+        labels = read_label_texts(connection)
         means = _means(connection, now_us)
         names = {row.id: row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
         policies = _policies(connection, {row.policy_version for row in rows})
@@ -79,9 +80,7 @@ def read(engine: Engine, chosen: DecisionFilter, now_us: int) -> DecisionPage:
     return DecisionPage(requests, means, older, looked_back)
 
 
-def _rows(
-    connection: Connection, chosen: DecisionFilter, labels: Mapping[int, str], bound: str | None
-) -> Sequence[Any]:
+def _rows(connection: Connection, chosen: DecisionFilter, bound: str | None) -> Sequence[Any]:
     table = Request.__table__
     if chosen.request_id is not None:
         return connection.execute(select(table).where(table.c.id == chosen.request_id)).all()
@@ -95,8 +94,7 @@ def _rows(
     if chosen.outcome is not None:
         query = query.where(table.c.outcome == chosen.outcome)
     if chosen.segment is not None:
-        named = [number for number, text in labels.items() if text == chosen.segment]
-        query = query.where(table.c.segment_id.in_(named))
+        query = query.where(table.c.segment_id.in_(select(LabelText.id).where(LabelText.text == chosen.segment)))
     return connection.execute(query).all()
 
 

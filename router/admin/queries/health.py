@@ -14,6 +14,7 @@ from sqlalchemy import Engine, select
 from classifier.drift import CalibrationMonitor, Drift, ScoreStability
 from classifier.model import DifficultyModel
 from router.database import ids
+from router.database.labels import read_label_texts
 from router.database.tables import Call, Feedback, LabelText, Request
 from router.ledger.feedback import correctness, promise_of
 from router.types import CallStatus, Reason
@@ -95,7 +96,7 @@ def providers(engine: Engine, since_us: int) -> ProvidersHealth:
     by_model: dict[int, list[Any]] = {}
     with engine.connect() as connection:
         rows = connection.execute(query).all()
-        labels = {row.id: row.text for row in connection.execute(select(LabelText.id, LabelText.text))}
+        labels = read_label_texts(connection)
     for row in rows:
         by_model.setdefault(row.provider_model_id, []).append(row)
     models = [_provider(labels.get(model, "unknown"), calls) for model, calls in by_model.items()]
