@@ -12,7 +12,6 @@ from math import floor
 from router.tiers.vote.words import HAN_NUMBER, UNITS, even, han_number, number_in_words
 
 NUMBER = r"[-+]?(?:\d{1,3}(?:[,\u00a0\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
-LAST_NUMBER = re.compile(NUMBER + r"(?:\s*/\s*\d+(?:\.\d+)?)?")
 LONGEST = 200
 
 _LATEX_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]+)\}\s*\{([^{}]+)\}|(\d)\s*(\d))")

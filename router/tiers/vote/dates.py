@@ -52,7 +52,6 @@ _FILLERS = frozenset(
         "tahun",
         "में",
         "को",
-        "को",
         "st",
         "nd",
         "rd",
@@ -104,15 +103,13 @@ def date_key(text: str, *, day_first: bool = False, is_asked: bool = False) -> s
     if len(text) > LONGEST or not text or not _MAYBE.search(text):
         return None
     text = re.sub(r"\s*[(（].[)）]$", "", text.casefold())
-    date, _, time = (
-        text.replace("t", " ").partition(" ") if re.match(r"\d{4}-\d\d-\d\d[t ]\d", text) else (text, "", "")
-    )
+    date, _, time = text.replace("t", " ").partition(" ") if _WITH_TIME.match(text) else (text, "", "")
     if time and (clock := time_key(time)):
         day = date_key(date)
         if day is None or clock.value == "00:00":  # what programs print of a date
             return day
         return f"{day}T{clock.value}"
-    text = re.sub(r"^(?:on|am|le|el|il|op|dnia|em|den|pada|in)\s+(?:the\s+|dia\s+|día\s+|tanggal\s+)?", "", text)
+    text = _ON.sub("", text)
     if match := _NUMERIC.fullmatch(_without_weekday(text)):
         return _numeric(match, day_first=day_first, is_asked=is_asked)
     if any(sign in text for sign in "月월") and (match := _EAST.fullmatch(_without_weekday(text))):

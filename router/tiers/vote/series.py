@@ -4,7 +4,7 @@ A part is read by a function that is given, so that dates, numbers and names may
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 
 from router.tiers.vote.amounts import NumberStyle, amount, spell
@@ -79,14 +79,14 @@ def bare_series_key(answer: str, wanted: Wanted, part: Part) -> _Key | None:
         return _assignments(parts, assigned, wanted)
     numbers = [_number(p, wanted.numbers) for p in parts]
     if all(n is not None for n in numbers):
-        return _of(parts, [spell(n) for n in numbers if n is not None], wanted)
+        return _of([spell(n) for n in numbers if n is not None], wanted)
     keys = [part(p) for p in parts]
     if any(key is None for key in keys):
         return None
     is_listed = wanted.set or wanted.order or (len(parts) >= 3 and not wanted.date)
     if not is_listed or any(len(p.split()) > (5 if wanted.set or wanted.order else 3) for p in parts):
         return None
-    return _of(parts, [key for key in keys if key is not None], wanted)
+    return _of([key for key in keys if key is not None], wanted)
 
 
 def range_key(answer: str, part: Part) -> str | None:
@@ -105,9 +105,11 @@ def tidy(text: str) -> str:
     return text.replace("$", "").strip(" .")
 
 
-def _of(parts: Sequence[str], keys: Sequence[str], wanted: Wanted) -> _Key:
-    if wanted.order:
-        return "list", ",".join(keys)
+def _of(keys: Sequence[str], wanted: Wanted) -> _Key:
+    return ("list", ",".join(keys)) if wanted.order else _set_of(keys)
+
+
+def _set_of(keys: Iterable[str]) -> _Key:
     return "set", ",".join(sorted(set(keys)))
 
 
@@ -130,10 +132,10 @@ def _bracket_key(text: str, wanted: Wanted, part: Part) -> _Key | None:
     joined = ",".join(keys)
     match text[0] + text[-1]:
         case "{}":
-            return "set", ",".join(sorted(set(keys)))
+            return _set_of(keys)
         case "[]" if not (wanted.interval and len(keys) == 2 and not wanted.order):
             if wanted.set and not wanted.order and not wanted.pair:
-                return "set", ",".join(sorted(set(keys)))
+                return _set_of(keys)
             return "list", joined
         case "()" if wanted.interval and not wanted.pair and len(keys) == 2:
             return "interval", f"({joined})"
@@ -157,7 +159,7 @@ def _pairs_key(text: str, wanted: Wanted) -> _Key | None:
         if not all(n is not None for n in numbers):
             return None
         keys.append("(" + ",".join(spell(n) for n in numbers if n is not None) + ")")
-    return ("list", ",".join(keys)) if wanted.order else ("set", ",".join(sorted(set(keys))))
+    return _of(keys, wanted)
 
 
 def _assignments(parts: Sequence[str], assigned: Sequence[re.Match[str] | None], wanted: Wanted) -> _Key | None:
@@ -170,7 +172,7 @@ def _assignments(parts: Sequence[str], assigned: Sequence[re.Match[str] | None],
         values.append((name.replace("_", "").strip("{}"), spell(number)))
     names = [re.sub(r"\d", "", name) for name, _ in values]
     if len(set(names)) == 1:
-        return "set", ",".join(sorted({value for _, value in values}))
+        return _set_of(value for _, value in values)
     values.sort()
     return "pair", "(" + ",".join(value for _, value in values) + ")"
 
@@ -180,7 +182,7 @@ def _plus_minus_key(text: str, style: NumberStyle) -> _Key | None:
     middle, span = Fraction(0) if not before.strip() else _number(before, style), _number(after, style)
     if middle is None or span is None:
         return None
-    return "set", ",".join(sorted({spell(middle - span), spell(middle + span)}))
+    return _set_of((spell(middle - span), spell(middle + span)))
 
 
 def _ratio_key(a: str, b: str, style: NumberStyle) -> _Key | None:
@@ -218,10 +220,7 @@ def _one_interval(text: str, style: NumberStyle) -> tuple[float, str] | None:
         opening, closing = match[1], match[4]
     elif match := _COMPARED.fullmatch(text):
         low, high = _end(match["low"], style), _end(match["high"], style)
-        opening, closing = (
-            ("[" if match["a"] in "≤<=≥>=" and match["a"] not in "<>" else "("),
-            ("]" if match["b"] not in "<>" else ")"),
-        )
+        opening, closing = "(" if match["a"] in "<>" else "[", ")" if match["b"] in "<>" else "]"
         if match["a"][0] in ">≥":
             low, high, opening, closing = high, low, "[" if closing == "]" else "(", "]" if opening == "[" else ")"
     elif match := _ONE_SIDED.fullmatch(text):
