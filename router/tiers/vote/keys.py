@@ -6,7 +6,7 @@ classifier thought); the answer type decides what is read where no final answer 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -143,15 +143,9 @@ def read_sample(choice: Choice, question: Asked) -> SampleReading:
         return SampleReading(Said.NON_ANSWER)
     match question.answer_type:
         case AnswerType.JSON:
-            value = json_key(text) if is_whole else None
-            return (
-                SampleReading(Said.ANSWER, VoteKey("json", value)) if value else _without_key(text, question, is_whole)
-            )
+            return _read_whole("json", json_key, text, question, is_whole)
         case AnswerType.CODE:
-            value = program_key(text) if is_whole else None
-            return (
-                SampleReading(Said.ANSWER, VoteKey("code", value)) if value else _without_key(text, question, is_whole)
-            )
+            return _read_whole("code", program_key, text, question, is_whole)
         case _:
             reading = _read_text(text, question, is_whole)
             return SampleReading(Said.NON_ANSWER) if _misses_date(reading.key, question) else reading
@@ -166,7 +160,7 @@ def answer_key(answer: str, question: Asked) -> VoteKey | None:
         and question.options is None
         and style == USUAL
         and not question.wanted.ratio
-        and question.answer_type not in _LETTERED
+        and question.answer_type is not AnswerType.CHOICE
     ):
         number = spell(Fraction(answer))
         return VoteKey("number", number, number)
@@ -205,7 +199,6 @@ def answer_key(answer: str, question: Asked) -> VoteKey | None:
 
 _PLAIN = re.compile(r"-?\d{1,15}(?:\.\d{1,3})?")
 _NO_NAME = re.compile(r"[\d/.\s-]+")  # 02/30/2021 is no date, and nothing else
-_LETTERED = frozenset({AnswerType.CHOICE})
 _NOTHING = frozenset(("none", "n/a", "null", "nan", "error", "i don't know", "i do not know"))
 _EXTREMES = {
     "infinity": "infinity", "∞": "infinity", "infty": "infinity", "unendlich": "infinity", "infini": "infinity",
@@ -232,10 +225,11 @@ def _read_text(text: str, question: Asked, is_whole: bool) -> SampleReading:
         key = answer_key(final, question)
         if key is not None and key.kind != "entity" and not _misses_number(key, question):
             return SampleReading(Said.ANSWER, key)
-        if (key is None or key.value not in _EXTREME_VALUES) and (aside := _aside(final, question)):
-            return _before_doubt(final, question) or SampleReading(aside.said)
-        if (key is None or key.value not in _EXTREME_VALUES) and (within := _within_final(final, question)):
-            return SampleReading(Said.ANSWER, within)
+        if key is None or key.value not in _EXTREME_VALUES:
+            if aside := _aside(final, question):
+                return _before_doubt(final, question) or SampleReading(aside.said)
+            if within := _within_final(final, question):
+                return SampleReading(Said.ANSWER, within)
         if key is not None or len(final) <= LONGEST_ANSWER:
             return SampleReading(Said.NON_ANSWER) if key and _misses_number(key, question) else _reading(key)
     if not is_whole:
@@ -313,8 +307,12 @@ def _before_doubt(text: str, question: Asked) -> SampleReading | None:
     return SampleReading(Said.ANSWER, key) if key and key.kind != "entity" else None
 
 
-def _without_key(text: str, question: Asked, is_whole: bool) -> SampleReading:
-    """Say of a text without the JSON or the program that was asked for what it is instead."""
+def _read_whole(
+    kind: str, read: Callable[[str], str | None], text: str, question: Asked, is_whole: bool
+) -> SampleReading:
+    """Read the JSON or the program that was asked for; of a text without it, what it is instead."""
+    if is_whole and (value := read(text)):
+        return SampleReading(Said.ANSWER, VoteKey(kind, value))
     if aside := aside_of(text, question.question, is_closed=False):
         return SampleReading(aside.said)
     return UNREADABLE if is_whole else SampleReading(Said.NON_ANSWER)
@@ -328,15 +326,18 @@ def _misses_number(key: VoteKey, question: Asked) -> bool:
     """Tell whether a question that asks how much is answered by a word."""
     if question.answer_type is not AnswerType.NUMERIC or not question.wanted.count:
         return False
-    is_word = key.kind == "entity" and key.value not in _EXTREME_VALUES and not _DIGIT.search(key.value)
-    return is_word or (key.kind == "choice" and question.options is None)
+    return _is_word(key) or (key.kind == "choice" and question.options is None)
 
 
 def _is_talk(key: VoteKey) -> bool:
     """Tell whether a key is a sentence rather than a name."""
-    is_word = key.kind == "entity" and key.value not in _EXTREME_VALUES and not _DIGIT.search(key.value)
     is_long = key.value.count(" ") > 1 or (len(key.value) > 6 and not key.value.isascii() and " " not in key.value)
-    return is_word and is_long
+    return is_long and _is_word(key)
+
+
+def _is_word(key: VoteKey) -> bool:
+    """Tell whether a key is nothing but words."""
+    return key.kind == "entity" and key.value not in _EXTREME_VALUES and not _DIGIT.search(key.value)
 
 
 def _reading(key: VoteKey | None) -> SampleReading:
