@@ -1,6 +1,7 @@
 """What the samples of a request ask for, and what they and an escalation may cost at most."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -12,7 +13,7 @@ from router.tiers.caps import fit_output
 from router.tiers.parallel.prompts import ends_with_user, forms_for, has_cache_marks, put
 from router.tiers.parallel.warmth import cache_key
 from router.tiers.single import SingleTier
-from router.tiers.vote.keys import read_question
+from router.tiers.vote.keys import Asked
 
 LEAST_TEMPERATURE = 0.3  # what is colder gives identical samples, which are no evidence
 FORM_TOKENS = 800  # more than any form adds, in bytes
@@ -25,21 +26,25 @@ Requests = Callable[[int], tuple[str, ProviderRequest]]
 
 
 def sample_requests(
-    query: TierRequest, targets: Sequence[ModelTarget], *, wants_logprobs: bool = False, is_long: bool = False
+    query: TierRequest,
+    targets: Sequence[ModelTarget],
+    question: Asked,
+    *,
+    wants_logprobs: bool = False,
+    is_long: bool = False,
 ) -> Requests:
     """Return what makes the i-th sample's form and request: models, forms and seeds take turns.
 
     Samples of a long prompt are to share a provider's cache: one key for the conversation, and a mark where the
     provider wants one and the client set none.
     """
-    question = read_question(query.estimate.answer_type, query.messages, query.params)
     has_tools, is_users = bool(query.params.get("tools")), ends_with_user(query.messages)
     forms = forms_for(question, has_tools=has_tools, ends_with_user=is_users)
     marks_allowed = is_long and not has_cache_marks(query.messages)
     prompts = {
         marks: [put(query.messages, form, marks_cache=marks) for form in forms] for marks in {False, marks_allowed}
     }
-    params = {k: v for k, v in query.params.items() if k not in NOT_PASSED_ON}
+    params = _params_passed_on(query)
     temperature = query.params.get("temperature")
     if isinstance(temperature, int | float) and temperature >= LEAST_TEMPERATURE:
         params["temperature"] = temperature
@@ -53,17 +58,28 @@ def sample_requests(
         target = targets[i % len(targets)]
         f = (i + (i // len(targets) if len(targets) > 1 else 0)) % len(forms)
         keyed = {**key, **params} if target.provider in KEYED_CACHES else params
-        return forms[f].name, ProviderRequest(
-            target,
-            prompts[marks_allowed and state_family(target).marks_cache][f],
-            {**keyed, "seed": (seed + i) % 2**31},
-            effort=target.effort,
-            think=target.max_thinking_tokens is not None or target.effort not in (None, "none", "minimal"),
-            max_visible_tokens=query.max_visible_tokens,
-            max_output_tokens=query.max_output_tokens,
-        )
+        prompt = prompts[marks_allowed and state_family(target).marks_cache][f]
+        return forms[f].name, _request(query, target, prompt, {**keyed, "seed": (seed + i) % 2**31})
 
     return request
+
+
+def _params_passed_on(query: TierRequest) -> dict[str, Any]:
+    return {key: value for key, value in query.params.items() if key not in NOT_PASSED_ON}
+
+
+def _request(
+    query: TierRequest, target: ModelTarget, messages: list[dict[str, Any]], params: dict[str, Any]
+) -> ProviderRequest:
+    return ProviderRequest(
+        target,
+        messages,
+        params,
+        effort=target.effort,
+        think=target.max_thinking_tokens is not None or target.effort not in (None, "none", "minimal"),
+        max_visible_tokens=query.max_visible_tokens,
+        max_output_tokens=query.max_output_tokens,
+    )
 
 
 def sample_bound(query: TierRequest) -> int:
@@ -86,9 +102,10 @@ def within_sample_cap(query: TierRequest, targets: Sequence[ModelTarget], calls:
 
 
 def samples_bound(query: TierRequest, targets: Sequence[ModelTarget], calls: Calls, samples: int) -> int:
-    """Bound what so many samples cost; 0 where there is no price."""
-    request = sample_requests(query, targets)
-    return sum(calls.worst_case(request(i)[1], sample_bound(query)) or 0 for i in range(samples))
+    """Bound what so many samples cost, models taking turns; 0 where there is no price. No prompt is written for it."""
+    params, input_tokens = _params_passed_on(query), sample_bound(query)
+    bounds = [calls.worst_case(_request(query, target, [], params), input_tokens) or 0 for target in targets]
+    return sum(bounds[i % len(targets)] for i in range(samples))
 
 
 def escalation_query(escalation: TierRunner | None, query: TierRequest, calls: Calls) -> TierRequest | None:

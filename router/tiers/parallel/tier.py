@@ -200,7 +200,11 @@ class ParallelTier:
             cost_cap_nanousd=query.cost_cap_nanousd,
             input_bound_tokens=sample_bound(query),
             request=sample_requests(
-                sampled, settings.targets, wants_logprobs=settings.token_confidence is not None, is_long=is_long
+                sampled,
+                settings.targets,
+                question,
+                wants_logprobs=settings.token_confidence is not None,
+                is_long=is_long,
             ),
             can_escalate=lambda: self._can_escalate(query, calls),
             leads=self._leads(query, is_long=is_long),
@@ -231,14 +235,11 @@ class ParallelTier:
 
     def _worthwhile(self, query: TierRequest, question: Asked, most: int, confidence: float) -> int:
         """Cap the samples where a verifier that selects is too weak for more to help."""
-        for verifier in self._verifiers:
-            if verifier.proves and verifier.applies(question):
-                tpr, fpr = verifier.rates.true_positive.value, verifier.rates.false_positive.high
-                few = worthwhile_samples(min(query.estimate.p_fast, HARD_QUESTION), tpr, fpr, most)
-                most = min(most, max(least_unanimous(confidence), few))
+        selecting = [verifier.rates for verifier in self._verifiers if verifier.proves and verifier.applies(question)]
         chosen = judge.choose_judge(self.settings.judges, self.settings.targets)
         if self.settings.escalation is None and chosen is not None and self.calibration.may_judge(chosen.name):
-            rates = self.calibration.judge_rates(chosen.name)
+            selecting.append(self.calibration.judge_rates(chosen.name))
+        for rates in selecting:
             tpr, fpr = rates.true_positive.value, rates.false_positive.high
             few = worthwhile_samples(min(query.estimate.p_fast, HARD_QUESTION), tpr, fpr, most)
             most = min(most, max(least_unanimous(confidence), few))

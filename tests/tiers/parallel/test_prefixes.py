@@ -128,7 +128,8 @@ def test_a_conversation_that_ends_with_a_tool_is_sampled_as_it_is() -> None:
 
 def test_a_long_prompt_is_marked_for_who_wants_marks_and_keyed_for_who_takes_keys() -> None:
     query = msgspec.structs.replace(long_query(), conversation="c-1")
-    request = sample_requests(query, (CLAUDE, GPT), is_long=True)
+    question = read_question(AnswerType.NUMERIC, query.messages, query.params)
+    request = sample_requests(query, (CLAUDE, GPT), question, is_long=True)
     (_, claude), (_, gpt) = request(0), request(1)
     assert claude.messages[-1]["content"][0] == {
         "type": "text", "text": TURNS[-1]["content"], "cache_control": MARK,
@@ -137,7 +138,7 @@ def test_a_long_prompt_is_marked_for_who_wants_marks_and_keyed_for_who_takes_key
     assert "prompt_cache_key" not in claude.params
     assert gpt.params["prompt_cache_key"] == cache_key("c-1", TURNS)
     own = msgspec.structs.replace(query, params={"prompt_cache_key": "mine"})
-    assert sample_requests(own, (GPT,))(0)[1].params["prompt_cache_key"] == "mine"
+    assert sample_requests(own, (GPT,), question)(0)[1].params["prompt_cache_key"] == "mine"
 
 
 def test_turns_of_one_conversation_have_one_key_and_others_another() -> None:
