@@ -73,11 +73,13 @@ class WorkedOut:
     is_close: bool = False
 
 
-@lru_cache(maxsize=256)
 def work_out(question: str) -> WorkedOut | None:
     """Work a question out; None where it has none of the forms, or more to it."""
-    if len(question) > LONGEST:
-        return None
+    return _work_out(question) if len(question) <= LONGEST else None
+
+
+@lru_cache(maxsize=256)
+def _work_out(question: str) -> WorkedOut | None:
     asked = _ASIDES.sub("", question.strip()).strip()
     for read in (_arithmetic, _percentage, _equation, _shift, _between, _day_of_week, _conversion):
         found = read(asked)

@@ -5,6 +5,7 @@ Statements of other dialects are left alone: a dialect that SQLite does not read
 
 import re
 import sqlite3
+from functools import lru_cache
 
 LONGEST = 20_000
 MOST_STEPS = 200_000  # of SQLite's virtual machine
@@ -21,7 +22,12 @@ _ABOUT_NAMES = ("no such column", "no such table", "ambiguous column name")
 
 def tables_in(question: str) -> str | None:
     """Return the CREATE TABLE statements of a question that asks for SQL, None where there are none or not SQLite's."""
-    if len(question) > LONGEST or not _ASKS.search(question):
+    return _tables_in(question) if len(question) <= LONGEST else None
+
+
+@lru_cache(maxsize=64)
+def _tables_in(question: str) -> str | None:
+    if not _ASKS.search(question):
         return None
     found = ";\n".join(table.strip().rstrip(";") for table in _TABLES.findall(question))
     return found if found and _fault_of(found, None) == "" else None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Protocol
 
 from router.providers.base import Choice
@@ -21,6 +22,8 @@ from router.tiers.vote.rates import VerifierRates
 from router.tiers.vote.sandbox import Sandbox, examples_in, program_in
 from router.tiers.vote.statements import is_broken, statement_in, tables_in
 from router.tiers.vote.structures import NoJson, parse_json
+
+LONGEST_PUZZLE = 8_000
 
 
 class Ruling(StrEnum):
@@ -236,19 +239,24 @@ _RESULT = re.compile(rf"=\s*\$?({NUMBER})(?![\d.,]*\d|[\w^\\(/%]|\s*[-+*/×÷=^]
 _PUZZLE = re.compile(
     r"\b(?:obtain|get|make|reach|equals?|equal to|result in|game of|gives?)\s*:?\s*(\d+)\b", re.IGNORECASE
 )
+_ABOUT_NUMBERS = re.compile(
+    r"arithmetic|operations|\beach number|\ball (?:the |of the )?numbers|game of", re.IGNORECASE
+)
 _NUMBERS = re.compile(r"(?<![\d.])\d+(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s+)\d+){2,}(?![\d.])")
 
 
 def puzzle(question: str) -> tuple[Sequence[Fraction], Fraction] | None:
     """Return the numbers and the target of an arithmetic puzzle; with worked examples the last numbers count."""
-    if len(question) > 8000 or not re.search(
-        r"arithmetic|operations|\beach number|\ball (?:the |of the )?numbers|game of", question, re.I
-    ):
+    return _puzzle(question) if len(question) <= LONGEST_PUZZLE else None
+
+
+@lru_cache(maxsize=64)
+def _puzzle(question: str) -> tuple[Sequence[Fraction], Fraction] | None:
+    numbers = _NUMBERS.findall(question)
+    if not numbers or not _ABOUT_NUMBERS.search(question):
         return None
-    target, numbers = _PUZZLE.search(question), _NUMBERS.findall(question)
-    if not target or not numbers:
-        return None
-    return [Fraction(n) for n in re.findall(r"\d+", numbers[-1])], Fraction(target[1])
+    target = _PUZZLE.search(question)
+    return None if target is None else (tuple(map(Fraction, re.findall(r"\d+", numbers[-1]))), Fraction(target[1]))
 
 
 def last_claim(text: str) -> tuple[str, str] | None:

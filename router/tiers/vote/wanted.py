@@ -35,12 +35,15 @@ class Wanted:
 NOTHING = Wanted()
 
 
-@lru_cache(maxsize=64)
 def read_wanted(question: str) -> Wanted:
     """Read the beginning and the end of a question."""
-    text = question
     if len(question) > LONGEST_HEAD + LONGEST_TAIL:
-        text = f"{question[:LONGEST_HEAD]}\n{question[-LONGEST_TAIL:]}"
+        question = f"{question[:LONGEST_HEAD]}\n{question[-LONGEST_TAIL:]}"
+    return _read_wanted(question)
+
+
+@lru_cache(maxsize=64)
+def _read_wanted(text: str) -> Wanted:
     folded = f" {' '.join(even(text).casefold().split())} "
     order = _DATE_FORMAT.search(folded)
     edged = folded.translate(_EDGES) + folded
