@@ -22,7 +22,7 @@ from router.providers.litellm.arguments import arguments_of, embedding_arguments
 from router.providers.litellm.failures import error_of
 from router.providers.litellm.mended import mend
 from router.providers.openai.answer import AnswerReader
-from router.providers.openai.lessons import MOST_RETRIES, NOTHING_LEARNT, Lessons
+from router.providers.openai.lessons import NOTHING_LEARNT, Learning, Lessons
 from router.providers.openai.stream import ChunkReader
 from router.providers.openai.tool_calls import expectation_of
 from router.providers.proxies import except_this_machine
@@ -112,25 +112,21 @@ class LiteLLMProvider:
         """
         litellm, target = await self._litellm(), request.target
         supported = _params_of(litellm, target.provider, target.model)
-        heeded = known = self._lessons.get(target, NOTHING_LEARNT)
-        for attempt in range(MOST_RETRIES + 1):
-            arguments, dropped = arguments_of(request, supported, heeded, stream=stream)
+        learning = Learning(self._lessons.get(target, NOTHING_LEARNT))
+        while True:
+            arguments, dropped = arguments_of(request, supported, learning.heeded, stream=stream)
             try:
                 async with asyncio.timeout_at(deadline):
                     response = await _ask(litellm, target, arguments, stream=stream)
             except TimeoutError as error:
                 raise ProviderTimeout(f"{target.name} did not answer in time", cause=Cause.TIMEOUT_TOTAL) from error
             except ProviderError as error:
-                learnt = heeded.after(error, arguments) if attempt < MOST_RETRIES else None
-                if learnt is None:
+                if not learning.learn(error, arguments):
                     raise
-                heeded, for_good = learnt
-                known |= for_good
                 continue
-            if attempt:
-                self._lessons[target] = self._lessons.get(target, NOTHING_LEARNT) | known
+            if learning.retries:
+                self._lessons[target] = self._lessons.get(target, NOTHING_LEARNT) | learning.known
             return response, dropped
-        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _litellm(self) -> Any:
         if self._module is None:

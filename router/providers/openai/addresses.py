@@ -5,6 +5,7 @@ the `/v1` that most servers have. Where a version is missing, both forms are pos
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from yarl import URL
@@ -31,6 +32,7 @@ def bases_of(base: str) -> tuple[URL, ...]:
     return (bare, versioned) if path else (versioned, bare)
 
 
+@lru_cache(maxsize=1_024)
 def call_at(base: URL, call: str) -> URL:
     """Return the address of a call below a base address, with the query of the base."""
     parts = urlsplit(str(base))

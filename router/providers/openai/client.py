@@ -7,7 +7,7 @@ can do without is left out, tried once more, and remembered.
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -22,7 +22,7 @@ from router.providers.openai.addresses import bases_of, call_at
 from router.providers.openai.answer import AnswerReader
 from router.providers.openai.backends import address_of, speaks_openai
 from router.providers.openai.body import body_of
-from router.providers.openai.lessons import MOST_RETRIES, NOTHING_LEARNT, Lessons
+from router.providers.openai.lessons import NOTHING_LEARNT, Learning, Lessons
 from router.providers.openai.sse import DONE, EventLines, EventTooLong
 from router.providers.openai.stream import ChunkReader
 from router.providers.openai.thinking_tags import often_opens_in_prompt
@@ -35,7 +35,9 @@ PING_SECONDS = 10.0
 GRACE_SECONDS = 1.0  # after the end and the usage: for [DONE]
 LONG_GRACE_SECONDS = 5.0  # after the end: for the usage, or other choices
 NO_SUCH_PLACE = (404, 405)
+CHAT = "chat/completions"
 ANSWERED = (200, 201, 203)  # with an answer; 202 and 204 have none
+RELAYED = (200,)  # with what can be passed on as it is
 DRAIN_SECONDS = 0.25  # after [DONE]: the connection is fit for the next request once its last bytes are read
 
 _encode = msgspec.json.Encoder().encode
@@ -58,17 +60,13 @@ class Endpoint:
     splits_thinking: bool
     opens_in_prompt: bool  # thinking whose opening tag its template writes into the prompt
     lessons: Lessons = NOTHING_LEARNT
-    chat: URL = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.chat = call_at(self.base, "chat/completions")
-
-    def move(self) -> bool:
-        """Go to the other address, and back the next time; False where there is none."""
+    def leave(self, base: URL) -> bool:
+        """Go to the other address than this one, unless another request already did; False where there is none."""
         if self.elsewhere is None:
             return False
-        self.base, self.elsewhere = self.elsewhere, self.base
-        self.chat = call_at(self.base, "chat/completions")
+        if self.base == base:
+            self.base, self.elsewhere = self.elsewhere, self.base
         return True
 
 
@@ -203,73 +201,74 @@ class OpenAICompatible:
         self, target: ModelTarget, call: str, body: dict[str, Any]
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Send a body as it is, and give the successful response."""
-        endpoint, session = self._endpoint(target), self._session_now()
+        endpoint = self._endpoint(target)
         with _translate_failures(endpoint):
-            for is_last in (False, True):
-                response = await session.post(
-                    call_at(endpoint.base, call),
-                    data=_encode(body),
-                    headers=endpoint.headers,
-                    timeout=endpoint.timeout,
-                    allow_redirects=False,
-                    proxy=endpoint.proxy,
-                )
-                try:
-                    if response.status == 200:
-                        yield response
-                        return
-                    body_of_refusal = await response.read()
-                finally:
-                    response.close() if not response.content.at_eof() else response.release()
-                is_elsewhere = response.status in NO_SUCH_PLACE and b"model" not in body_of_refusal and endpoint.move()
-                if is_last or not is_elsewhere:
-                    raise _refusal(endpoint, response.status, body_of_refusal, response.headers)
+            response = await self._ask(endpoint, call, body, RELAYED)
+            try:
+                yield response
+            finally:
+                _release(response)
 
     @asynccontextmanager
     async def _send(
         self, endpoint: Endpoint, request: ProviderRequest, *, stream: bool
     ) -> AsyncGenerator[tuple[aiohttp.ClientResponse, list[str]]]:
         """Send a request and give its successful response; the connection is closed unless it was read to its end."""
-        session = self._session_now()
-        heeded = known = endpoint.lessons
-        has_moved = False
         with _translate_failures(endpoint):
-            for attempt in range(MOST_RETRIES + 1):
-                body, dropped = body_of(
-                    request,
-                    stream=stream,
-                    refused=heeded.refused,
-                    wanted=heeded.wanted,
-                    most_tokens=heeded.most_tokens,
-                )
-                response = await session.post(
-                    endpoint.chat,
-                    data=_encode(body),
-                    headers=endpoint.headers,
-                    timeout=endpoint.timeout,
-                    allow_redirects=False,
-                    proxy=endpoint.proxy,
-                )
-                try:
-                    if response.status in ANSWERED:
-                        if attempt:
-                            endpoint.lessons |= known
-                        yield response, dropped
-                        return
-                    body_of_refusal = await response.read()
-                finally:
-                    response.close() if not response.content.at_eof() else response.release()
-                error = _refusal(endpoint, response.status, body_of_refusal, response.headers)
-                if response.status in NO_SUCH_PLACE and b"model" not in body_of_refusal and endpoint.move():
-                    if has_moved:  # it is in neither place
-                        raise error
-                    has_moved = True
-                    continue
-                learnt = heeded.after(error, body) if attempt < MOST_RETRIES else None
-                if learnt is None:
-                    raise error
-                heeded, for_good = learnt
-                known |= for_good
+            response, dropped = await self._ask_and_learn(endpoint, request, stream=stream)
+            try:
+                yield response, dropped
+            finally:
+                _release(response)
+
+    async def _ask_and_learn(
+        self, endpoint: Endpoint, request: ProviderRequest, *, stream: bool
+    ) -> tuple[aiohttp.ClientResponse, list[str]]:
+        """Return the successful response and what was left out; what refusals taught is kept where it helped."""
+        learning = Learning(endpoint.lessons)
+        while True:
+            heeded = learning.heeded
+            body, dropped = body_of(
+                request, stream=stream, refused=heeded.refused, wanted=heeded.wanted, most_tokens=heeded.most_tokens
+            )
+            try:
+                response = await self._ask(endpoint, CHAT, body, ANSWERED)
+            except ProviderError as error:
+                if not learning.learn(error, body):
+                    raise
+                continue
+            if learning.retries:
+                endpoint.lessons |= learning.known
+            return response, dropped
+
+    async def _ask(
+        self, endpoint: Endpoint, call: str, body: dict[str, Any], answered: tuple[int, ...]
+    ) -> aiohttp.ClientResponse:
+        """Return the response with one of these statuses, to be read and released; raises ProviderError for others.
+
+        Where no such call is known at the address, the other one is tried, if there is one.
+        """
+        session, has_moved = self._session_now(), False
+        while True:
+            base = endpoint.base
+            response = await session.post(
+                call_at(base, call),
+                data=_encode(body),
+                headers=endpoint.headers,
+                timeout=endpoint.timeout,
+                allow_redirects=False,
+                proxy=endpoint.proxy,
+            )
+            if response.status in answered:
+                return response
+            try:
+                refusal = await response.read()
+            finally:
+                _release(response)
+            is_elsewhere = response.status in NO_SUCH_PLACE and b"model" not in refusal and endpoint.leave(base)
+            if has_moved or not is_elsewhere:
+                raise _refusal(endpoint, response.status, refusal, response.headers)
+            has_moved = True
 
 
 class EndPatience:
@@ -306,6 +305,11 @@ def _bases_of(target: ModelTarget) -> tuple[URL, ...]:
     except ValueError as error:
         message = f"the api_base of {target.name} is no address"
         raise ProviderError(message, dispatched=False, code="not_configured") from error
+
+
+def _release(response: aiohttp.ClientResponse) -> None:
+    """Give its connection back, or close it where more would come."""
+    response.close() if not response.content.at_eof() else response.release()
 
 
 async def _drain(content: aiohttp.StreamReader) -> None:

@@ -1,4 +1,7 @@
+import asyncio
+
 import pytest
+from aiohttp import web
 from yarl import URL
 
 from router.errors import ProviderError, ProviderUnreachable
@@ -50,6 +53,27 @@ async def test_where_no_version_is_named_the_other_place_is_tried_and_remembered
         "/proxy/v1/chat/completions",
         "/proxy/v1/chat/completions",
     ]
+
+
+async def test_requests_that_look_for_the_other_place_at_once_all_find_it() -> None:
+    waiting, all_asked = [], asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path != "/v1/chat/completions":
+            return await says(WHOLE)(request)
+        waiting.append(request)
+        if len(waiting) == 3:
+            all_asked.set()
+        await all_asked.wait()
+        return await NOWHERE(request)
+
+    async with an_upstream(answer) as upstream:
+        provider = OpenAICompatible()
+        request = asked_at(f"http://127.0.0.1:{upstream.port}")
+        answers = await asyncio.gather(*(provider.complete(request) for _ in range(3)))
+        await provider.close()
+    assert [answer.choices[0].content for answer in answers] == ["fine"] * 3
+    assert upstream.paths.count("/chat/completions") == 3
 
 
 async def test_a_server_that_is_in_neither_place_is_asked_in_both_each_time() -> None:
