@@ -35,6 +35,14 @@ OF_OPTIONS = -4.0  # added to the odds where answers are offered one a line, as 
 CERTAIN_ODDS = 2.2  # nine to one; beyond it the experts are not asked, and beyond its opposite the head is not
 
 
+def chance_of(log_odds: float) -> float:
+    """From log-odds to a chance."""
+    return 0.0 if log_odds < -30.0 else 1.0 / (1.0 + math.exp(-log_odds))
+
+
+_CERTAIN, _HARDLY = chance_of(CERTAIN_ODDS), chance_of(-CERTAIN_ODDS)
+
+
 @dataclass(frozen=True, slots=True)
 class ConsumerParameters:
     """The numbers of the head.
@@ -73,11 +81,11 @@ class ConsumerReading(NamedTuple):
 NOTHING = ConsumerWord(0.0, -math.inf, 0.0)
 
 
-def hints_of(cues: Cues) -> list[int]:
-    """Rows of `hints` that cues touch."""
+def hints_of(cues: Cues, answer_type: AnswerType, stakes: Stakes) -> list[int]:
+    """Rows of `hints` that cues touch, and what the rules of `cues` make of them."""
     rows = rows_of(cues)
-    rows.append(_ROW_OF_TYPE[answer_type_of(cues)])
-    if stakes_of(cues) is Stakes.HIGH:
+    rows.append(_ROW_OF_TYPE[answer_type])
+    if stakes is Stakes.HIGH:
         rows.append(HINTS - 1)
     return rows
 
@@ -110,15 +118,16 @@ class ConsumerHead:
         short instruction leans on the turn before it. Of a text that is hardly a consumer's, the rules of `cues` tell
         the form of the answer and the stakes.
         """
+        by_rules = ConsumerReading(NOTHING, answer_type_of(cues), stakes_of(cues))
         if not instruction or instruction.isspace():
-            return ConsumerReading(NOTHING, answer_type_of(cues), stakes_of(cues))
-        columns = self._hints.take(hints_of(cues), axis=0).sum(axis=0)
+            return by_rules
+        columns = self._hints.take(hints_of(cues, by_rules.answer_type, by_rules.stakes), axis=0).sum(axis=0)
         columns += self._columns(features)
         level, odds, length, stakes, *types = columns.tolist()
         if features.surface.item(OPTIONS) > _FEW_OPTIONS:
             odds += OF_OPTIONS
         if odds < -CERTAIN_ODDS:
-            return ConsumerReading(ConsumerWord(0.0, odds, length), answer_type_of(cues), stakes_of(cues))
+            return by_rules._replace(word=ConsumerWord(0.0, odds, length))
         level += self._of_characters(instruction)
         if whole is not None and len(whole.grams):
             added = whole.frequencies.dot(self._whole.take(whole.grams >> _WORD_SHIFT)).item()
@@ -128,9 +137,9 @@ class ConsumerHead:
             level += self._weight / (1.0 + len(instruction) / self._half) * (before - self._usual)
         word = ConsumerWord(min(max(level, 0.0), HIGHEST_LEVEL), odds, length)
         if odds < 0.0:
-            return ConsumerReading(word, answer_type_of(cues), stakes_of(cues))
+            return by_rules._replace(word=word)
         is_high = stakes > 0.0 or (
-            len(instruction) < _SHORT and stakes > _SPOKEN_AGAINST and stakes_of(cues) is Stakes.HIGH
+            len(instruction) < _SHORT and stakes > _SPOKEN_AGAINST and by_rules.stakes is Stakes.HIGH
         )
         return ConsumerReading(word, TYPES[types.index(max(types))], Stakes.HIGH if is_high else Stakes.LOW)
 
@@ -157,11 +166,3 @@ class ConsumerHead:
 def share_of(log_odds: float) -> float:
     """The weight of the head's word beside that of the experts: 1 where a text is surely a consumer's, 0 where not."""
     return min(1.0, max(0.0, (chance_of(log_odds) - _HARDLY) / (_CERTAIN - _HARDLY)))
-
-
-def chance_of(log_odds: float) -> float:
-    """From log-odds to a chance."""
-    return 0.0 if log_odds < -30.0 else 1.0 / (1.0 + math.exp(-log_odds))
-
-
-_CERTAIN, _HARDLY = chance_of(CERTAIN_ODDS), chance_of(-CERTAIN_ODDS)

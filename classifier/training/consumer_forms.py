@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from classifier.characters import BITS
 from classifier.consumer import TYPES, WORD_BITS
 from classifier.training.consumer_corpus import ConsumerQuery
 from classifier.training.consumer_rows import Array, HashedTexts, Reading, authors_of, hint_rows_of
@@ -45,8 +44,7 @@ def fit_forms(queries: Sequence[ConsumerQuery], readings: Sequence[Reading], tex
     favours, types_right = _favours(held_out[:, 1:], targets[:, 1:].argmax(axis=1))
     dual = solve(kernel, targets - usual, _STRENGTH)
     weights = np.asarray(rows.T @ dual)
-    none = np.zeros((1 << BITS, weights.shape[1]))
-    by_word, _ = texts.fold(np.concatenate((weights[: 1 << WORD_BITS], none)))
+    by_word = texts.fold_words(weights[: 1 << WORD_BITS])
     bias = usual + dual.sum(axis=0) + np.concatenate(([-threshold], favours))
     return FittedForms(by_word, weights[1 << WORD_BITS :] * of_hints[:, None], bias, stakes_right, types_right)
 

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from classifier.characters import BITS
 from classifier.consumer import CERTAIN_ODDS, HINTS, WORD_BITS, ConsumerParameters
 from classifier.cues import ROWS
 from classifier.features import extract
@@ -183,15 +182,12 @@ def _fit_odds(corpus: Corpus, levels: Levels, settings: ConsumerSettings) -> tup
     held_out = out_of_fold(gram(rows) + 1.0, (sign - centre)[:, None], folds, _ODDS_STRENGTH)[:, 0] + centre
     weight = np.where(sign > 0, 1.0 / len(own), 1.0 / len(others)) * len(sign) / 2
     slope, intercept = platt(held_out, (sign + 1) / 2, weight)
-    words, _ = hashed.fold(np.concatenate((ridge.coef_ * slope, np.zeros(1 << BITS))))
-    return words, float(ridge.intercept_ * slope + intercept) + settings.consumer_prior
+    return hashed.fold_words(ridge.coef_ * slope), float(ridge.intercept_ * slope + intercept) + settings.consumer_prior
 
 
 def _fit_lengths(corpus: Corpus, levels: Levels) -> tuple[Array, float]:
     """Log of the mean visible length of recorded answers, by words."""
-    tokens = corpus.output_tokens
-    counts = np.isfinite(tokens).sum(axis=1)
-    lengths = np.nansum(tokens, axis=1) / np.maximum(counts, 1)
+    lengths = corpus.mean_output_tokens()
     at = [
         row
         for row, query in enumerate(corpus.queries)
@@ -202,5 +198,4 @@ def _fit_lengths(corpus: Corpus, levels: Levels) -> tuple[Array, float]:
     texts = [corpus.queries[row].text for row in at]
     rows = levels.texts.rows(texts, [extract(text) for text in texts])[:, : 1 << WORD_BITS]
     ridge = TextRidge(1.0).fit(rows, np.log(lengths[at]))
-    words, _ = levels.texts.fold(np.concatenate((ridge.coef_, np.zeros(1 << BITS))))
-    return words, float(ridge.intercept_)
+    return levels.texts.fold_words(ridge.coef_), float(ridge.intercept_)

@@ -10,7 +10,7 @@ from scipy import sparse
 from classifier.characters import BITS, slots_of
 from classifier.consumer import HINTS, WORD_BITS, hints_of
 from classifier.conversation import summarise
-from classifier.cues import ROWS, Cues, read_cues
+from classifier.cues import ROWS, Cues, answer_type_of, read_cues, stakes_of
 from classifier.features import Features, extract
 from classifier.training.consumer_corpus import ConsumerQuery
 from classifier.wording import stripped
@@ -64,7 +64,7 @@ class HashedTexts:
         words, characters = self._count(texts, documents)
         self._words = rarity_of(words, settings.least_documents)
         self._characters = rarity_of(characters, settings.least_documents) * settings.characters_weight
-        self.counted = self.rows(texts, documents)
+        self.counted = self._weigh(words, characters)
 
     @staticmethod
     def _count(texts: Sequence[str], documents: Sequence[Features]) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
@@ -76,15 +76,18 @@ class HashedTexts:
 
     def rows(self, texts: Sequence[str], documents: Sequence[Features]) -> sparse.csr_matrix:
         """Rows in the order of the slots: words, then characters."""
-        words, characters = self._count(texts, documents)
-        return sparse.hstack([words @ sparse.diags(self._words), characters @ sparse.diags(self._characters)]).tocsr()
+        return self._weigh(*self._count(texts, documents))
 
     def fold(self, weights: Array) -> tuple[Array, Array]:
         """Weights over rows as weights over what serving counts: by slot of a word, by slot of characters."""
-        words, characters = self._words, self._characters
-        if weights.ndim > 1:  # several columns
-            words, characters = words[:, None], characters[:, None]
-        return weights[: 1 << WORD_BITS] * words, weights[1 << WORD_BITS :] * characters
+        return self.fold_words(weights[: 1 << WORD_BITS]), weights[1 << WORD_BITS :] * self._characters
+
+    def fold_words(self, weights: Array) -> Array:
+        """The same of words alone, for one column of weights or several."""
+        return np.asarray((weights.T * self._words).T)
+
+    def _weigh(self, words: sparse.csr_matrix, characters: sparse.csr_matrix) -> sparse.csr_matrix:
+        return sparse.hstack([words @ sparse.diags(self._words), characters @ sparse.diags(self._characters)]).tocsr()
 
 
 def table_of(
@@ -115,7 +118,7 @@ def slots_of_words(document: Features | None) -> tuple[npt.NDArray[np.uint32], n
 
 def hint_rows_of(readings: Sequence[Reading]) -> tuple[sparse.csr_matrix, Array]:
     """Which cues each query has and what the rules make of them, of unit length on average; the weight of each row."""
-    touched = [hints_of(reading.cues) for reading in readings]
+    touched = [hints_of(reading.cues, answer_type_of(reading.cues), stakes_of(reading.cues)) for reading in readings]
     weights = np.where(np.arange(HINTS) < ROWS, 1.0, WEIGHT_OF_RULES)
     starts = np.concatenate(([0], np.cumsum([len(rows) for rows in touched])))
     columns = np.concatenate([np.array(rows, np.int64) for rows in touched])

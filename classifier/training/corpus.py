@@ -66,6 +66,11 @@ class Corpus:
         """The column of a model by its recorded name."""
         return self.models.index(model)
 
+    def mean_output_tokens(self) -> Scores:
+        """The mean length of each query's recorded answers, in tokens; zero where none was recorded."""
+        counts = np.isfinite(self.output_tokens).sum(axis=1)
+        return np.asarray(np.nansum(self.output_tokens, axis=1) / np.maximum(counts, 1))
+
     def where(self, keep: npt.NDArray[np.bool_]) -> "Corpus":
         """The part of the corpus whose queries are kept."""
         chosen = tuple(query for query, is_kept in zip(self.queries, keep.tolist(), strict=True) if is_kept)
