@@ -23,13 +23,14 @@ def fold(deltas: Iterable[Delta], provider_model: str) -> Completion:
         completion.service_tier = delta.service_tier or completion.service_tier
         completion.system_fingerprint = delta.system_fingerprint or completion.system_fingerprint
         completion.dropped = delta.dropped or completion.dropped
-        if _says_anything(delta):
+        if says_something(delta):
             _add(choices.setdefault(delta.index, Choice(index=delta.index)), delta)
     completion.choices = [choices[index] for index in sorted(choices)]
     return completion
 
 
-def _says_anything(delta: Delta) -> bool:
+def says_something(delta: Delta) -> bool:
+    """Tell whether a client sees part of the answer in this delta."""
     return bool(
         delta.content
         or delta.reasoning

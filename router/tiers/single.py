@@ -10,6 +10,7 @@ import msgspec
 
 from router.errors import CONTEXT_TOO_LONG, ProviderError
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
+from router.providers.collecting import says_something
 from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls
 from router.tiers.caps import LEAST_ANSWER_TOKENS, LEAST_THOUGHT_TOKENS, fit_output
@@ -123,19 +124,6 @@ class SingleTier:
 def another_may_do(error: ProviderError) -> bool:
     """Tell whether another model may succeed: the failure passes, or that model's context was too small."""
     return error.retryable or error.code == CONTEXT_TOO_LONG
-
-
-def says_something(delta: Delta) -> bool:
-    """Tell whether a client sees part of the answer in this delta."""
-    return bool(
-        delta.content
-        or delta.reasoning
-        or delta.refusal
-        or delta.tool_calls
-        or delta.finish_reason
-        or delta.thinking_blocks
-        or delta.state
-    )
 
 
 def _note(answer: Answer, delta: Delta) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from classifier.types import AnswerType, Stakes
 from router.errors import InvalidRequest, ProviderError
 from router.providers.base import Delta, ModelTarget
+from router.providers.collecting import says_something
 from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
 from router.tiers.parallel.calibration import CalibrationTable, agreement_key, join_names
@@ -34,7 +35,6 @@ from router.tiers.parallel.shadow import ShadowSlice, observe
 from router.tiers.parallel.stopping import least_unanimous, reachable, require_reachable, under_pressure
 from router.tiers.parallel.voting import TestVector, Vote
 from router.tiers.parallel.warmth import LONG_BYTES, PrefixWarmth
-from router.tiers.single import says_something
 from router.tiers.vote import judge
 from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.keys import Asked, read_question
