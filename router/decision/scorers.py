@@ -5,6 +5,7 @@ The scores are kept apart by segment where a segment has a share cap of its own:
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from classifier.drift import ScoreStability
@@ -69,13 +70,13 @@ class Scorer:
             self._generation = recent.generation
         window = self._windows.get(segment)
         if window is None:
-            decided = [
+            newest_first = (
                 Decided(row.score, row.is_deep)
-                for row in recent.by_classifier.get(self.model.version, ())
+                for row in reversed(recent.by_classifier.get(self.model.version, ()))
                 if (row.segment not in apart if segment is None else row.segment == segment)
-            ]
-            reference = self.model.reference_scores.tolist()
-            window = self._windows[segment] = ScoreWindow(reference, recent=decided[-WINDOW_SCORES:])
+            )
+            decided = list(islice(newest_first, WINDOW_SCORES))[::-1]
+            window = self._windows[segment] = ScoreWindow(self.model.reference_scores.tolist(), recent=decided)
         return window
 
 

@@ -4,6 +4,7 @@ import math
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 WINDOW_SCORES = 1_000
@@ -17,6 +18,12 @@ class Decided(NamedTuple):
     is_deep: bool
 
 
+@cache
+def _order_of(size: int) -> Sequence[int]:
+    """Places from lowest to highest in an order in which every beginning is spread over all of them."""
+    return sorted(range(size), key=lambda place: place * GOLDEN_RATIO % 1.0)
+
+
 class ScoreWindow:
     """The last scores of `auto` queries, filled up with the artefact's reference distribution where there are too few.
 
@@ -26,16 +33,13 @@ class ScoreWindow:
 
     def __init__(self, reference: Sequence[float], size: int = WINDOW_SCORES, recent: Iterable[Decided] = ()) -> None:
         """Begin with the reference, then take in what was decided before, oldest first."""
-        ordered = sorted(reference)
-        spread = [ordered[place * len(ordered) // size] for place in range(size)] if ordered else []
+        ordered, decided = sorted(reference), list(recent)
         # Low and high ones leave in turn, so that the distribution keeps its shape while real scores replace it.
-        order = sorted(range(len(spread)), key=lambda place: place * GOLDEN_RATIO % 1.0)
-        self._arrived = deque((spread[place] for place in order), maxlen=size)
-        self._sorted = spread
-        self._went_deep: deque[bool] = deque(maxlen=size)
-        self._deep = 0
-        for decided in recent:
-            self.add(*decided)
+        spread = [ordered[place * len(ordered) // size] for place in _order_of(size)] if ordered else []
+        self._arrived = deque([*spread, *(each.score for each in decided)], maxlen=size)
+        self._sorted = sorted(self._arrived)
+        self._went_deep = deque((each.is_deep for each in decided), maxlen=size)
+        self._deep = sum(self._went_deep)
 
     def __len__(self) -> int:
         return len(self._sorted)
