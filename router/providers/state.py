@@ -32,7 +32,8 @@ NO_THINKING = " "
 STATE_KEYS = frozenset(
     {REASONING_DETAILS, EXTRA_CONTENT, REASONING_OPAQUE, THINKING_BLOCKS, "provider_specific_fields"}
 )  # that `clean_state` looks for
-ON_MESSAGES = (REASONING_DETAILS, EXTRA_CONTENT, REASONING_OPAQUE)  # as they come from providers, besides blocks
+# On messages, as they come from providers, besides blocks: each with the type that it has.
+ON_MESSAGES: Mapping[str, type] = {REASONING_DETAILS: list, EXTRA_CONTENT: dict, REASONING_OPAQUE: str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def cache_mark(value: object) -> dict[str, str] | None:
 def clean_state(message: Mapping[str, Any], dropped: set[str]) -> dict[str, Any]:
     """Return the state on a client's assistant message; what is of no use or too large is named in `dropped`."""
     state: dict[str, Any] = {}
-    for key, kind in ((REASONING_DETAILS, list), (EXTRA_CONTENT, dict), (REASONING_OPAQUE, str)):
+    for key, kind in ON_MESSAGES.items():
         value = message.get(key)
         if value:
             if isinstance(value, kind) and is_bounded(value):
@@ -221,20 +222,8 @@ def _goes_on(last: dict[str, Any], piece: dict[str, Any]) -> bool:
     return is_text and last.get("type") == piece.get("type") and last.get("index") == piece.get("index")
 
 
-def state_of(
-    reasoning_details: Any, extra_content: Any, reasoning_opaque: Any, dropped: list[str]
-) -> dict[str, Any] | None:
-    """Return the state in a provider's message or step; what is too large to be carried is named in `dropped`."""
-    state = {}
-    for key, value, kind in (
-        (REASONING_DETAILS, reasoning_details, list),
-        (EXTRA_CONTENT, extra_content, dict),
-        (REASONING_OPAQUE, reasoning_opaque, str),
-    ):
-        if not value or not isinstance(value, kind):
-            continue
-        if is_bounded(value):
-            state[key] = value
-        elif f"response.{key}" not in dropped:
-            dropped.append(f"response.{key}")
+def state_of(reasoning_details: Any, extra_content: Any, reasoning_opaque: Any) -> dict[str, Any] | None:
+    """Return the state in a provider's message or step; what is of no use or too large to be carried is left out."""
+    given = zip(ON_MESSAGES.items(), (reasoning_details, extra_content, reasoning_opaque), strict=True)
+    state = {key: value for (key, kind), value in given if value and isinstance(value, kind) and is_bounded(value)}
     return state or None
