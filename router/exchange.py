@@ -191,17 +191,15 @@ class Dispatcher:
             opening, self._books, self._prices, self._provider_for(request.relay), self._clock, bound, budget_hold
         )
         if request.relay is not None:
-            exchange = Exchange(decision, estimate, query, self._relays[request.model], calls, expected, self._metrics)
-            cap = least_cap(request.max_cost_nanousd, routed.policy.max_cost_nanousd)
-            exchange.is_within_cap = cap is None or exchange.worst_case() <= cap
-            return exchange
-        tier = self._explicit.get(request.model) or self._tiers[decision.tier]
+            tier = self._relays[request.model]
+        else:
+            tier = self._explicit.get(request.model) or self._tiers[decision.tier]
         if request.n > 1 and isinstance(tier, LimitedChoices):
             tier.require_samples(query)
         cap = least_cap(request.max_cost_nanousd, routed.policy.max_cost_nanousd)
         capped = tier.within_cap(query, calls, cap) if cap is not None and isinstance(tier, Bounded) else query
         query = query if capped is None else capped
-        duel = self._duel(request, routed, decision, query, calls, opened_at)
+        duel = self._duel(request, routed, decision, query, calls, opened_at) if request.relay is None else None
         exchange = Exchange(decision, estimate, query, tier, calls, expected, self._metrics, duel)
         exchange.is_within_cap = capped is not None
         if request.model not in self._explicit:
