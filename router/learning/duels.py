@@ -13,7 +13,7 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from router.errors import ProviderError, QuotaExhausted, RouterError, Unavailable
+from router.errors import QuotaExhausted, RouterError, Unavailable
 from router.ledger.entries import DuelVerdict
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
 from router.providers.collecting import fold
@@ -177,8 +177,6 @@ class Duels:
             await stake.put(match.calls.worst_case(request, match.query.input_bound_tokens))
             [call] = match.calls.dispatch([request], CallKind.SHADOW, match.other, match.query.input_bound_tokens)
             completion = await match.calls.complete(call, request)
-            if not completion.choices:
-                raise ProviderError(f"{request.target.name} returned no answer")
             finding = await self._compare(match, completion.choices[0], stake)
             costs = [made.cost_nanousd for made in match.calls.made[first:]]
             cost = None if None in costs else sum(cost for cost in costs if cost is not None)

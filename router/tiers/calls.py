@@ -142,7 +142,7 @@ class Calls:
             self._end(call, CallStatus.NOT_SENT, None)
 
     async def complete(self, call: ProviderCall, request: ProviderRequest) -> Completion:
-        """Make a dispatched call and return the whole answer; raises ProviderError."""
+        """Make a dispatched call and return the whole answer; raises ProviderError, also where it has no choice."""
         try:
             completion = await self._provider_of(request.target).complete(request)
         except ProviderError as error:
@@ -174,10 +174,8 @@ class Calls:
         failure: ProviderError | None = None
         status = CallStatus.ERROR
         ended: set[int] = set()
-        is_final, silent_ms = (
-            False,
-            None,
-        )  # of the usage; until the first piece, none once usage counts what was thought
+        is_final = False  # of the usage
+        silent_ms: float | None = None  # until the first piece, none once usage counts what was thought
         try:
             async with aclosing(_generator(self._provider_of(request.target).stream(request))) as deltas:
                 async for delta in deltas:

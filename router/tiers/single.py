@@ -67,8 +67,6 @@ class SingleTier:
             request = self._request(query, target, query.n - len(choices))
             [call] = calls.dispatch([request], CallKind.ANSWER, self.tier, query.input_bound_tokens)
             completion = await calls.complete(call, request)
-            if not completion.choices:
-                raise ProviderError(f"{target.name} returned no answer")
             for choice in completion.choices[: query.n - len(choices)]:
                 choices.append(msgspec.structs.replace(choice, index=len(choices)))
             if answer is None:

@@ -92,4 +92,4 @@ async def _ask(calls: Calls, call: ProviderCall, request: ProviderRequest) -> in
         completion = await calls.complete(call, request)
     except ProviderError:
         return None
-    return verdict(completion.choices[0].content or "") if completion.choices else None
+    return verdict(completion.choices[0].content or "")
