@@ -32,9 +32,7 @@ async def after_labels(
             run = await replay(tier, item, order, p_strong)
             tier.calibration.saw(run.ending)
             tier.calibration.learn(run.ending, run.right)
-        learnt = tier.calibration
         for place in here:
-            tier.calibration = learnt
             item = pool.items[place]
             runs[place] = [await replay(tier, item, order, p_strong) for order in orders(item, pool.most, shuffles)]
     return [runs[place] for place in range(len(pool.items))]

@@ -1,4 +1,4 @@
-"""What is not an answer, and what is not the same one: three ways in which votes once went wrong, replayed."""
+"""What is not an answer, and what is not the same one: ways in which votes once went wrong, replayed."""
 
 from dataclasses import dataclass
 
@@ -86,7 +86,7 @@ async def not_an_answer(checkers: CheckerPool) -> Table:
     )
     for failure in FAILURES:
         item = Item("", failure.question, failure.texts, [False] * len(failure.texts), failure.answer_type, 1.0)
-        tier = a_tier(len(failure.texts) if len(failure.texts) > 8 else 8, checkers, escalates=True)
+        tier = a_tier(max(8, len(failure.texts)), checkers, escalates=True)
         padded = failure.texts + failure.texts * 8
         answer = (await replay_answer(tier, item, padded)).answer
         trace = answer.trace or {}

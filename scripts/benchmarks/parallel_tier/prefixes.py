@@ -5,26 +5,18 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
-from classifier.types import AnswerType, Estimate, Forecast, Stakes
-from router.clock import SystemClock, request_id
-from router.ledger.entries import Opening
-from router.ledger.prices import PriceBook
-from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
-from router.providers.collecting import collect
-from router.tiers.base import TierRequest
-from router.tiers.calls import Calls
+from classifier.types import AnswerType
+from router.providers.base import Delta, ProviderRequest
 from router.tiers.parallel.tier import ParallelOptions, ParallelTier
-from router.types import Reason, Tier
-from scripts.benchmarks.parallel_tier.replay import METERED, VoteBooks
+from scripts.benchmarks.parallel_tier.replay import CHEAP, METERED, StreamingProvider, VoteBooks, ask
 from scripts.benchmarks.parallel_tier.tables import Table
 
-TARGET = ModelTarget("recorded/cheap")
 TOKENS = (500, 2_000, 4_000, 16_000)
 CACHED_PRICE = 0.1
 STEPS = (1, 128)  # words; some providers cache whole prefixes, some in steps
 
 
-class PrefixCache:
+class PrefixCache(StreamingProvider):
     """A provider that caches what it has read once it begins to answer; words stand for tokens. Votes never agree."""
 
     def __init__(self, step: int) -> None:
@@ -44,15 +36,6 @@ class PrefixCache:
         yield Delta(content=f"Answer: {number % 2}")
         await asyncio.sleep(0.01)
         yield Delta(finish_reason="stop", metered=METERED)
-
-    async def complete(self, request: ProviderRequest) -> Completion:
-        return await collect(self.stream(request), request.target.name)
-
-    async def ping(self, target: ModelTarget) -> None:
-        return None
-
-    async def close(self) -> None:
-        return None
 
     @property
     def ratio(self) -> float:
@@ -81,22 +64,13 @@ async def shared_prefixes() -> Table:
 
 
 async def _ask(provider: PrefixCache, tokens: int) -> None:
-    clock = SystemClock()
-    made_id = request_id(clock.now_us())
-    forecast = Forecast(1, 1, 1)
-    estimate = Estimate(0.5, 0.9, 0.1, AnswerType.NUMERIC, Stakes.LOW, forecast, forecast, "bench")
-    opening = Opening(
-        made_id, clock.now_us(), None, "default", "ZZ", "auto", Tier.PARALLEL, Reason.ABOVE_THRESHOLD,
-        0.4, 0.5, 0.9, 1.0, 1, "bench", "numeric", None, 1, False, False, None, None,
-    )  # fmt: skip
     messages = [
         {"role": "user", "content": "word " * (tokens - 20)},
         {"role": "assistant", "content": "Noted."},
         {"role": "user", "content": "How many words was that?"},
     ]
-    calls = Calls(opening, VoteBooks(), PriceBook(), lambda _: provider, clock, 5 * tokens)
-    query = TierRequest(made_id, messages, {}, estimate, 5 * tokens, max_output_tokens=100)
-    await ParallelTier(ParallelOptions((TARGET,))).answer(query, calls)
+    query, calls = ask(messages, AnswerType.NUMERIC, provider, VoteBooks(), 5 * tokens)
+    await ParallelTier(ParallelOptions((CHEAP,))).answer(query, calls)
 
 
 def _shared(one: list[str], other: list[str]) -> int:

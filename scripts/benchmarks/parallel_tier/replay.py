@@ -4,12 +4,13 @@ import random
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from classifier.types import Estimate, Forecast, Stakes
+from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router.clock import SystemClock, request_id
 from router.ledger.entries import CallIntent, Entry, Opening, VoteEnding
 from router.ledger.prices import PriceBook
-from router.providers.base import Choice, Completion, Delta, Metered, ModelTarget, ProviderRequest
+from router.providers.base import Choice, Completion, Delta, Metered, ModelTarget, Provider, ProviderRequest
 from router.providers.collecting import collect
 from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls, ProviderCall
@@ -30,7 +31,23 @@ CHEAP, STRONG = ModelTarget("recorded/cheap"), ModelTarget("recorded/strong")
 METERED = Metered(Usage(input_fresh=1, output_visible=1), Precision.EXACT)
 
 
-class RecordedProvider:
+class StreamingProvider:
+    """A provider that streams: the whole of an answer is what it streams, and nothing is behind it."""
+
+    def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
+        raise NotImplementedError
+
+    async def complete(self, request: ProviderRequest) -> Completion:
+        return await collect(self.stream(request), request.target.name)
+
+    async def ping(self, target: ModelTarget) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+
+class RecordedProvider(StreamingProvider):
     """Hands out the next recorded sample each time it is asked."""
 
     def __init__(self, texts: Sequence[str], strong: str = "strong") -> None:
@@ -44,15 +61,6 @@ class RecordedProvider:
             text = self._texts[self._next]
             self._next += 1
         yield Delta(content=text, finish_reason="stop", metered=METERED)
-
-    async def complete(self, request: ProviderRequest) -> Completion:
-        return await collect(self.stream(request), request.target.name)
-
-    async def ping(self, target: ModelTarget) -> None:
-        return None
-
-    async def close(self) -> None:
-        return None
 
 
 class VoteBooks:
@@ -114,21 +122,35 @@ class Replayed:
     ending: VoteEnding
 
 
+def ask(
+    messages: list[dict[str, Any]],
+    answer_type: AnswerType,
+    provider: Provider,
+    books: VoteBooks,
+    input_bound_tokens: int,
+    p_strong: float = 0.9,
+) -> tuple[TierRequest, Calls]:
+    """Return a query for the tier, and the calls of it that go to this provider and into these books."""
+    forecast = Forecast(1, 1, 1)
+    estimate = Estimate(0.5, p_strong, 0.1, answer_type, Stakes.LOW, forecast, forecast, "bench")
+    made_id = request_id(CLOCK.now_us())
+    opening = Opening(
+        made_id, CLOCK.now_us(), None, "default", "ZZ", "auto", Tier.PARALLEL, Reason.ABOVE_THRESHOLD,
+        0.4, 0.5, p_strong, 1.0, 1, "bench", answer_type, None, 1, False, False, None, None,
+    )  # fmt: skip
+    calls = Calls(opening, books, PRICES, lambda _: provider, CLOCK, input_bound_tokens)
+    return TierRequest(made_id, messages, {}, estimate, input_bound_tokens, max_output_tokens=100), calls
+
+
 async def replay_answer(
     tier: ParallelTier, item: Item, texts: Sequence[str], p_strong: float = 0.9, strong: str = "strong"
 ) -> Replayed:
     """Answer one question from these samples, and from a strong model that says `strong`."""
     _bits_of.clear()
     _bits_of.update(item.bits)
-    estimate = Estimate(0.5, p_strong, 0.1, item.answer_type, Stakes.LOW, Forecast(1, 1, 1), Forecast(1, 1, 1), "bench")
-    made_id = request_id(CLOCK.now_us())
-    opening = Opening(
-        made_id, CLOCK.now_us(), None, "default", "ZZ", "auto", Tier.PARALLEL, Reason.ABOVE_THRESHOLD,
-        0.4, 0.5, p_strong, 1.0, 1, "bench", item.answer_type, None, 1, False, False, None, None,
-    )  # fmt: skip
-    provider, books = RecordedProvider(texts, strong), VoteBooks()
-    calls = Calls(opening, books, PRICES, lambda _: provider, CLOCK, 100)
-    query = TierRequest(made_id, [{"role": "user", "content": item.question}], {}, estimate, 100, max_output_tokens=100)
+    books = VoteBooks()
+    messages = [{"role": "user", "content": item.question}]
+    query, calls = ask(messages, item.answer_type, RecordedProvider(texts, strong), books, 100, p_strong)
     answer = await tier.answer(query, calls)
     calls.close(answer.final_tier, Outcome.OK, answer.call_no)
     assert books.ending is not None
