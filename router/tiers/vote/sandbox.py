@@ -77,7 +77,7 @@ def examples_in(question: str) -> list[str]:
 
 
 def program_in(text: str) -> str | None:
-    """Return the program of an answer: its last fenced block that is Python, or the whole text where that is."""
+    """Return the program of an answer: its longest fenced block that is Python, or the whole text where that is."""
     blocks = [block for block in _FENCED.findall(text) if _is_python(block)]
     if blocks:
         return str(max(blocks, key=len))
