@@ -22,7 +22,7 @@ from router.providers.litellm.arguments import arguments_of, embedding_arguments
 from router.providers.litellm.failures import error_of
 from router.providers.litellm.mended import mend
 from router.providers.openai.answer import AnswerReader
-from router.providers.openai.lessons import NOTHING_LEARNT, Learning, Lessons
+from router.providers.openai.lessons import NOTHING_LEARNT, Lessons, Retries
 from router.providers.openai.stream import ChunkReader
 from router.providers.openai.tool_calls import expectation_of
 from router.providers.proxies import except_this_machine
@@ -112,20 +112,20 @@ class LiteLLMProvider:
         """
         litellm, target = await self._litellm(), request.target
         supported = _params_of(litellm, target.provider, target.model)
-        learning = Learning(self._lessons.get(target, NOTHING_LEARNT))
+        retries = Retries(self._lessons.get(target, NOTHING_LEARNT))
         while True:
-            arguments, dropped = arguments_of(request, supported, learning.heeded, stream=stream)
+            arguments, dropped = arguments_of(request, supported, retries.heeded, stream=stream)
             try:
                 async with asyncio.timeout_at(deadline):
                     response = await _ask(litellm, target, arguments, stream=stream)
             except TimeoutError as error:
                 raise ProviderTimeout(f"{target.name} did not answer in time", cause=Cause.TIMEOUT_TOTAL) from error
             except ProviderError as error:
-                if not learning.learn(error, arguments):
+                if not retries.learn(error, arguments):
                     raise
                 continue
-            if learning.retries:
-                self._lessons[target] = self._lessons.get(target, NOTHING_LEARNT) | learning.known
+            if retries.number:
+                self._lessons[target] = self._lessons.get(target, NOTHING_LEARNT) | retries.known
             return response, dropped
 
     async def _litellm(self) -> Any:

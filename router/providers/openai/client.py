@@ -22,7 +22,7 @@ from router.providers.openai.addresses import bases_of, call_at
 from router.providers.openai.answer import AnswerReader
 from router.providers.openai.backends import address_of, speaks_openai
 from router.providers.openai.body import body_of
-from router.providers.openai.lessons import NOTHING_LEARNT, Learning, Lessons
+from router.providers.openai.lessons import NOTHING_LEARNT, Lessons, Retries
 from router.providers.openai.sse import DONE, EventLines, EventTooLong
 from router.providers.openai.stream import ChunkReader
 from router.providers.openai.thinking_tags import often_opens_in_prompt
@@ -225,20 +225,20 @@ class OpenAICompatible:
         self, endpoint: Endpoint, request: ProviderRequest, *, stream: bool
     ) -> tuple[aiohttp.ClientResponse, list[str]]:
         """Return the successful response and what was left out; what refusals taught is kept where it helped."""
-        learning = Learning(endpoint.lessons)
+        retries = Retries(endpoint.lessons)
         while True:
-            heeded = learning.heeded
+            heeded = retries.heeded
             body, dropped = body_of(
                 request, stream=stream, refused=heeded.refused, wanted=heeded.wanted, most_tokens=heeded.most_tokens
             )
             try:
                 response = await self._ask(endpoint, CHAT, body, ANSWERED)
             except ProviderError as error:
-                if not learning.learn(error, body):
+                if not retries.learn(error, body):
                     raise
                 continue
-            if learning.retries:
-                endpoint.lessons |= learning.known
+            if retries.number:
+                endpoint.lessons |= retries.known
             return response, dropped
 
     async def _ask(

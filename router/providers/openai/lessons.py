@@ -46,24 +46,24 @@ class Lessons(msgspec.Struct, frozen=True):
 NOTHING_LEARNT = Lessons()
 
 
-class Learning:
-    """What one request learns, from refusal to refusal.
+class Retries:
+    """The tries of one request after refusals, and what these teach it.
 
     `heeded` holds for its next try, `known` for every request to the same target.
     """
 
-    __slots__ = ("heeded", "known", "retries")
+    __slots__ = ("heeded", "known", "number")
 
     def __init__(self, known: Lessons) -> None:
         self.heeded = self.known = known
-        self.retries = 0
+        self.number = 0
 
     def learn(self, error: ProviderError, sent: Json) -> bool:
         """Learn from a refusal of what was sent; False where it teaches nothing, or too many came before it."""
-        learnt = self.heeded.after(error, sent) if self.retries < MOST_RETRIES else None
+        learnt = self.heeded.after(error, sent) if self.number < MOST_RETRIES else None
         if learnt is None:
             return False
         self.heeded, for_good = learnt
         self.known |= for_good
-        self.retries += 1
+        self.number += 1
         return True
