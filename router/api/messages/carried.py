@@ -5,19 +5,15 @@ comes back as plain thinking and never as Anthropic's. What other families want 
 Gemini's thought signatures beside a call) travels as the data of a redacted block, which clients keep and do not read.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
-import msgspec
-
+from router.api.packing import pack, unpack
 from router.providers.state import EXTRA_CONTENT, clean_call_state, clean_state, join_state
 from router.providers.thinking_blocks import LARGEST_OPAQUE
 
 UNSIGNED = "tierwise-unsigned"
 STATE = "tierwise-state-"
 ON_MESSAGE, ON_CALLS = "message", "calls"
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def state_block(message: dict[str, Any] | None, calls: dict[str, Any] | None = None) -> dict[str, str] | None:
@@ -25,18 +21,13 @@ def state_block(message: dict[str, Any] | None, calls: dict[str, Any] | None = N
     state = {ON_MESSAGE: message or {}, ON_CALLS: calls or {}}
     if not message and not calls:
         return None
-    data = STATE + urlsafe_b64encode(_encode(state)).decode()
+    data = STATE + pack(state)
     return {"type": "redacted_thinking", "data": data} if len(data) <= LARGEST_OPAQUE else None
 
 
 def state_in(data: str) -> dict[str, Any] | None:
     """Unpack what `state_block` packed; None for the data of others."""
-    if not data.startswith(STATE):
-        return None
-    try:
-        return _decode(urlsafe_b64decode(data.removeprefix(STATE)))
-    except (ValueError, msgspec.MsgspecError, RecursionError):
-        return {}
+    return unpack(data.removeprefix(STATE), dict[str, Any]) or {} if data.startswith(STATE) else None
 
 
 def is_unsigned(signature: str) -> bool:

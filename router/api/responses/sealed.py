@@ -4,12 +4,11 @@ Clients keep these items and send them again as they came. Sealed is packed, not
 from the client, who sees the same thinking. What other services sealed is not understood here and is named.
 """
 
-import base64
-import binascii
 from typing import Any
 
 import msgspec
 
+from router.api.packing import pack, unpack
 from router.providers.state import LARGEST_STATE, ON_MESSAGES, clean_call_state, clean_state
 from router.providers.thinking_blocks import KEY as THINKING_BLOCKS
 
@@ -33,7 +32,7 @@ def seal(state: Sealed) -> str | None:
     """Pack state as a text; None where there is none, or more than is carried."""
     if not state:
         return None
-    packed = base64.urlsafe_b64encode(msgspec.json.encode(state)).decode()
+    packed = pack(state)
     return MARK + packed if len(packed) <= LARGEST_SEAL else None
 
 
@@ -41,9 +40,8 @@ def unseal(text: object) -> Sealed | None:
     """Unpack what `seal` made, checked like anything that clients send; None for what it did not make."""
     if not isinstance(text, str) or not text.startswith(MARK) or len(text) > LARGEST_SEAL + len(MARK):
         return None
-    try:
-        found = msgspec.json.decode(base64.urlsafe_b64decode(text[len(MARK) :]), type=Sealed)
-    except (binascii.Error, msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+    found = unpack(text[len(MARK) :], Sealed)
+    if found is None:
         return None
     lost: set[str] = set()
     message = clean_state({key: found.message.get(key) for key in _KEYS}, lost)
