@@ -46,14 +46,20 @@ def read_junit(path: Path) -> tuple[Result, ...]:
 
 
 def _junit(case: ElementTree.Element) -> Result:
-    outcome = "passed"
-    if case.find("skipped") is not None:
-        outcome = "skipped"
+    covers = tuple(name for name in properties_of(case).get("covers", "").split("|") if name)
+    return Result(case.get("name", "?"), outcome_of(case), covers)
+
+
+def outcome_of(case: ElementTree.Element) -> str:
+    """Tell how a test ended: `passed`, `failed` or `skipped`."""
     if case.find("failure") is not None or case.find("error") is not None:
-        outcome = "failed"
-    properties = {entry.get("name"): entry.get("value") or "" for entry in case.iter("property")}
-    covers = tuple(name for name in properties.get("covers", "").split("|") if name)
-    return Result(case.get("name", "?"), outcome, covers)
+        return "failed"
+    return "passed" if case.find("skipped") is None else "skipped"
+
+
+def properties_of(case: ElementTree.Element) -> dict[str | None, str]:
+    """Return what a test recorded of itself."""
+    return {entry.get("name"): entry.get("value") or "" for entry in case.iter("property")}
 
 
 def read_tap(text: str) -> tuple[Result, ...]:

@@ -5,6 +5,8 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.benchmarks.client_results import outcome_of, properties_of
+
 TITLE = "## Families of models"
 ALL, SOME, NONE, NOTHING = "yes", "partly", "**no**", "-"  # what of a feature passed; "-": the family has no such thing
 _SECTION = re.compile(rf"\n*{re.escape(TITLE)}\n.*?(?=\n## |\Z)", re.DOTALL)
@@ -25,15 +27,10 @@ def read_features(path: Path) -> tuple[FeatureResult, ...]:
 
 
 def _result(case: ElementTree.Element) -> FeatureResult | None:
-    properties = {entry.get("name"): entry.get("value") or "" for entry in case.iter("property")}
+    properties = properties_of(case)
     if not {"family", "feature"} <= properties.keys():
         return None
-    outcome = "passed"
-    if case.find("skipped") is not None:
-        outcome = "skipped"
-    if case.find("failure") is not None or case.find("error") is not None:
-        outcome = "failed"
-    return FeatureResult(properties["family"], properties["feature"], outcome)
+    return FeatureResult(properties["family"], properties["feature"], outcome_of(case))
 
 
 def is_green(results: tuple[FeatureResult, ...]) -> bool:
