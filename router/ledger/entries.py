@@ -121,6 +121,17 @@ class DuelVerdict(msgspec.Struct, frozen=True, tag="duel", array_like=True):
     cost_nanousd: int | None
 
 
+def join_key(models: str, answer_type: str) -> str:
+    """Write the models of a vote, joined by "+", and its answer type as one text."""
+    return f"{models}|{answer_type}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Return the models and the answer type of such a text."""
+    models, _, answer_type = key.rpartition("|")
+    return models, answer_type
+
+
 class VoteEnding(msgspec.Struct, frozen=True, tag="vote", array_like=True):
     """How a vote of the parallel tier ended, written with the closing: what a later label is evidence of. No text.
 
@@ -150,7 +161,7 @@ class VoteEnding(msgspec.Struct, frozen=True, tag="vote", array_like=True):
     @property
     def key(self) -> str:
         """The models and the answer type: what agreements are compared within."""
-        return f"{self.models}|{self.answer_type}"
+        return join_key(self.models, self.answer_type)
 
     @property
     def share(self) -> float:

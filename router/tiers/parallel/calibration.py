@@ -14,7 +14,7 @@ import numpy as np
 
 from classifier.types import Interval
 from router.ledger.agreements import GradedVote, VoteEvidence
-from router.ledger.entries import VoteEnding
+from router.ledger.entries import VoteEnding, join_key, split_key
 from router.ledger.feedback import RIGHT_FROM
 from router.tiers.vote.rates import VerifierRates, wilson
 
@@ -43,7 +43,7 @@ USUAL_RATIO = 30.0
 
 def agreement_key(models: Sequence[str], answer_type: str) -> str:
     """Return the row that votes of these models on this answer type belong to."""
-    return f"{join_names(models)}|{answer_type}"
+    return join_key(join_names(models), answer_type)
 
 
 def join_names(models: Iterable[str]) -> str:
@@ -132,7 +132,7 @@ class CalibrationTable:
     def __init__(self, evidence: VoteEvidence | None = None) -> None:
         self._rows: dict[str, _Row] = {}
         for counts in evidence.counts if evidence else ():
-            row = self._rows.setdefault(f"{counts.models}|{counts.answer_type}", _Row())
+            row = self._rows.setdefault(join_key(counts.models, counts.answer_type), _Row())
             row.queries, row.samples, row.kept = counts.queries, counts.samples, counts.kept
         for vote in evidence.graded if evidence else ():
             self._rows.setdefault(vote.ending.key, _Row()).graded.append(vote)
@@ -234,7 +234,7 @@ class CalibrationTable:
         """Return how right leaders were: for each (models, answer type) a line for each share of theirs with labels."""
         lines = []
         for key, row in sorted(self._rows.items()):
-            models, _, answer_type = key.rpartition("|")
+            models, answer_type = split_key(key)
             for at, (low, high) in enumerate(zip((0.0, *SHARES), (*SHARES, 1.0), strict=True)):
                 found = [(vote, right) for vote, right in _leaders_graded(row.graded) if share_bin(vote.share) == at]
                 if found:
@@ -247,7 +247,7 @@ class CalibrationTable:
         """Return what became of the votes of each (models, answer type), those with the most labels first."""
         found = []
         for key, row in self._rows.items():
-            models, _, answer_type = key.rpartition("|")
+            models, answer_type = split_key(key)
             told = [(vote.ending.confidence, vote.correct) for vote in row.graded]
             strong = [vote.correct for vote in row.graded if vote.ending.is_escalated]
             kept = [vote.correct for vote in row.graded if not vote.ending.is_escalated]

@@ -13,11 +13,12 @@ import msgspec
 
 from classifier.types import AnswerType, Stakes
 from router.errors import InvalidRequest, ProviderError
+from router.ledger.entries import join_key
 from router.providers.base import Delta, ModelTarget
 from router.providers.collecting import says_something
 from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
-from router.tiers.parallel.calibration import CalibrationTable, agreement_key, join_names
+from router.tiers.parallel.calibration import CalibrationTable, join_names
 from router.tiers.parallel.fanout import FanOut, Sample, Slots
 from router.tiers.parallel.outcome import VoteOutcome, deltas_of, drop_streamed_text, progress_text
 from router.tiers.parallel.planning import (
@@ -158,11 +159,10 @@ class ParallelTier:
         fan = FanOut(
             calls, Tier.PARALLEL, self._slots, settings.at_once, settings.sample_timeout_s, sample_bound(query)
         )
-        key = agreement_key([t.name for t in settings.targets], question.answer_type)
         sampling = Sampling(self._plan(query, calls, question), vote, fan, calls)
         models = join_names(t.name for t in settings.targets)
         outcome = VoteOutcome(query, sampling, self.calibration, models)
-        if self._skips(query, calls, key):
+        if self._skips(query, calls, join_key(models, question.answer_type)):
             sampling.reason = StopReason.NOT_WORTH_SAMPLING
             yield Progress(0, 0, 0)
         else:
