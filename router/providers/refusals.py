@@ -138,11 +138,15 @@ def _error(
 
 def parse(body: bytes) -> Details:
     """Find the error in a body: OpenAI's shape, its relatives, or none (an HTML page says nothing to us)."""
+    return parse_decoded(_decoded(body))
+
+
+def _decoded(body: bytes) -> Any:
+    """Return what a body holds; None where it is no JSON."""
     try:
-        decoded = msgspec.json.decode(body)
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Details()
-    return parse_decoded(decoded)
+        return None
 
 
 def parse_decoded(error: Any) -> Details:
@@ -175,12 +179,7 @@ def failure_in(body: bytes | dict[str, Any]) -> Details | None:
     Vendors put it under `error`, in a `base_resp` whose status is not 0, beside `object: "error"`, or as a bare code
     and message.
     """
-    decoded: Any = body
-    if isinstance(body, bytes):
-        try:
-            decoded = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+    decoded = _decoded(body) if isinstance(body, bytes) else body
     if not isinstance(decoded, dict):
         return None
     error = decoded.get("error") or decoded.get("errors")
