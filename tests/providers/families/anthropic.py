@@ -8,7 +8,20 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.providers.families.fakes import Asked, Refused, Said, answer_to, event, only, pieces, require, sends, told
+from tests.providers.families.fakes import (
+    Asked,
+    Refused,
+    Said,
+    answer_to,
+    event,
+    only,
+    parts_of,
+    pieces,
+    require,
+    sends,
+    text_of,
+    told,
+)
 
 KNOWN = {
     "model", "messages", "system", "max_tokens", "stream", "tools", "tool_choice", "thinking", "temperature", "top_p",
@@ -65,7 +78,7 @@ def read(body: dict[str, Any]) -> Asked:
     asked.is_cut = body["max_tokens"] <= 16
     asked.streams = bool(body.get("stream"))
     _read_messages(body["messages"], asked, is_thinking=is_thinking)
-    if asked.has_schema and "json_tool_call" in tools:
+    if "json_tool_call" in tools:
         asked.tools, asked.text = ["json_tool_call"], "weather Oslo"
     return asked
 
@@ -78,7 +91,7 @@ def _read_messages(messages: list[dict[str, Any]], asked: Asked, *, is_thinking:
         role, content = message["role"], message["content"]
         require(role in ("user", "assistant") and role != before, "messages: roles must alternate, user first")
         before = role
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        blocks = parts_of(content)
         at = f"messages.{place}"
         results = [block for block in blocks if block["type"] == "tool_result"]
         require(
@@ -95,8 +108,7 @@ def _read_messages(messages: list[dict[str, Any]], asked: Asked, *, is_thinking:
                 blocks[0]["type"] in ("thinking", "redacted_thinking"),
                 f"{at}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{blocks[0]['type']}`.",
             )
-        texts = [block["text"] for block in blocks if block["type"] == "text"]
-        asked.text, asked.results = " ".join(texts), [_text(block["content"]) for block in results]
+        asked.text, asked.results = text_of(blocks), [_text(block["content"]) for block in results]
         asked.has_picture = any(block["type"] == "image" for block in blocks)
     require(before == "user", "the conversation must end with a user message")
 

@@ -6,7 +6,20 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.providers.families.fakes import Asked, Refused, Said, answer_to, event, only, pieces, require, sends, told
+from tests.providers.families.fakes import (
+    Asked,
+    Refused,
+    Said,
+    answer_to,
+    event,
+    only,
+    parts_of,
+    pieces,
+    require,
+    sends,
+    text_of,
+    told,
+)
 
 KNOWN = {
     "model", "messages", "tools", "tool_choice", "stream", "temperature", "max_tokens", "stop_sequences", "seed", "p",
@@ -47,9 +60,8 @@ def read(body: dict[str, Any]) -> Asked:
     calls: set[str] = set()
     for message in body["messages"]:
         require(message.keys() <= {"role", "content", "tool_calls", "tool_call_id", "tool_plan"}, "unknown field")
-        content = message.get("content")
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
-        text = " ".join(part["text"] for part in parts if part["type"] == "text")
+        parts = parts_of(message.get("content"))
+        text = text_of(parts)
         if message["role"] == "system":
             asked.system = text
         elif message["role"] == "tool":

@@ -76,6 +76,16 @@ def answer_to(asked: Asked, ids: Iterable[str] = ("call_one", "call_two")) -> Sa
     return said
 
 
+def parts_of(content: Any) -> list[dict[str, Any]]:
+    """Return the parts of a message: a text is one of them, nothing is none."""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+
+
+def text_of(parts: Iterable[dict[str, Any]]) -> str:
+    """Return the texts among the parts of a message."""
+    return " ".join(part["text"] for part in parts if part["type"] == "text")
+
+
 def pieces(text: str, size: int = 5) -> list[str]:
     """Cut a text as streams do."""
     return [text[start : start + size] for start in range(0, len(text), size)]

@@ -7,7 +7,19 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.providers.families.fakes import Asked, Refused, Said, answer_to, event, pieces, require, sends, told
+from tests.providers.families.fakes import (
+    Asked,
+    Refused,
+    Said,
+    answer_to,
+    event,
+    parts_of,
+    pieces,
+    require,
+    sends,
+    text_of,
+    told,
+)
 
 KNOWN = {
     "model", "messages", "temperature", "top_p", "max_tokens", "stream", "stop", "random_seed", "response_format",
@@ -56,8 +68,8 @@ def read(body: dict[str, Any]) -> Asked:
             "extra_forbidden",
             422,
         )
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
-        text = " ".join(part["text"] for part in parts if part["type"] == "text")
+        parts = parts_of(content)
+        text = text_of(parts)
         if role == "system":
             asked.system = text
         elif role == "tool":

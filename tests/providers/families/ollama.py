@@ -6,7 +6,19 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.providers.families.fakes import Asked, Refused, Said, answer_to, event, pieces, require, sends, told
+from tests.providers.families.fakes import (
+    Asked,
+    Refused,
+    Said,
+    answer_to,
+    event,
+    parts_of,
+    pieces,
+    require,
+    sends,
+    text_of,
+    told,
+)
 
 ENDINGS = {"stop": "stop", "length": "length", "calls": "stop"}
 
@@ -63,15 +75,15 @@ def _read(body: dict[str, Any]) -> Asked:
     asked = Asked(tools=[tool["function"]["name"] for tool in body.get("tools") or ()])
     for message in body["messages"]:
         require(message["role"] in ("system", "user", "assistant", "tool"), f"invalid role: {message['role']}")
-        content = message.get("content") or ""
-        text = content if isinstance(content, str) else " ".join(p["text"] for p in content if p["type"] == "text")
+        parts = parts_of(message.get("content"))
+        text = text_of(parts)
         if message["role"] == "system":
             asked.system = text
         elif message["role"] == "tool":
             asked.results.append(text)
         else:
             asked.text, asked.results = text, []
-            in_parts = isinstance(content, list) and any(part["type"] == "image_url" for part in content)
+            in_parts = any(part["type"] == "image_url" for part in parts)
             asked.has_picture = bool(message.get("images")) or in_parts
     return asked
 
