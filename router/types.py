@@ -156,3 +156,4 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 Json = Mapping[str, object]
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what decoding JSON raises

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from router.providers.base import Completion, Delta, Provider, ProviderRequest
+from router.types import UNREADABLE
 
 INPUT = "input"
 
@@ -154,7 +155,7 @@ def _as_custom(call: dict[str, Any]) -> dict[str, Any]:
     text = function.get("arguments") or ""
     try:
         found = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UNREADABLE:
         found = None
     if isinstance(found, dict) and isinstance(found.get(INPUT), str):
         text = found[INPUT]

@@ -13,7 +13,7 @@ import msgspec
 from router.errors import ProviderError, ProviderRefused
 from router.providers.base import Choice, Completion, Delta, ModelTarget, Provider, ProviderRequest
 from router.providers.usage import normalise
-from router.types import RelayedCall
+from router.types import UNREADABLE, RelayedCall
 
 BODY = "body"  # the key of a request's parameters that holds the body
 Body = dict[str, Any]
@@ -107,7 +107,7 @@ def with_model_name(raw: Mapping[str, msgspec.Raw], model: str, **more: object) 
 def _decode(content: bytes, name: str) -> RawBody:
     try:
         return _decode_raw(content)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ProviderError(f"{name} sent no valid answer") from error
 
 
@@ -117,7 +117,7 @@ def _part(raw: RawBody, key: str, kind: type) -> Any:
         return None
     try:
         value = msgspec.json.decode(raw[key])
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UNREADABLE:
         return None
     return value if isinstance(value, kind) else None
 

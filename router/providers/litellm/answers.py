@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 
 from router.providers.openai.salvage import answer_of, clean
-from router.providers.openai.tool_calls import UNREADABLE
 from router.providers.openai.wire import WireAnswer
 from router.providers.state import EXTRA_CONTENT, SIGNED_ID, extra_content_of, signature_of
+from router.types import UNREADABLE
 
 OWN_KEY = "provider_specific_fields"  # of messages, deltas, choices and calls
 

@@ -12,8 +12,9 @@ from router.providers.openai.salvage import answer_of, objects_in
 from router.providers.openai.sse import DONE, EventLines
 from router.providers.openai.stream import ChunkReader, error_of_choice, error_of_chunk, raise_failure_in
 from router.providers.openai.thinking_tags import split_thinking
-from router.providers.openai.tool_calls import ANY_ANSWER, UNREADABLE, Expectation
+from router.providers.openai.tool_calls import ANY_ANSWER, Expectation
 from router.providers.usage import normalise
+from router.types import UNREADABLE
 
 
 class AnswerReader(msgspec.Struct, frozen=True):

@@ -14,9 +14,10 @@ from router.providers.openai.letters import LetterJoiner
 from router.providers.openai.salvage import UNREAD_CHUNK, answer_of, objects_in
 from router.providers.openai.sse import LONGEST_EVENT
 from router.providers.openai.thinking_tags import LONE_CLOSING, ThinkingTags, split_thinking
-from router.providers.openai.tool_calls import ANY_ANSWER, UNREADABLE, Expectation, ToolCallPieces
+from router.providers.openai.tool_calls import ANY_ANSWER, Expectation, ToolCallPieces
 from router.providers.refusals import error_for, failure_in, parse_decoded
 from router.providers.usage import later, normalise
+from router.types import UNREADABLE
 
 MOST_UNREAD = 32  # lines or events that may be pieces of one: each is tried with all before it
 

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 from router.providers.openai.letters import LetterJoiner, whole_letters
+from router.types import UNREADABLE
 
 MOST_CHOICES = 128
 FUNCTION, CUSTOM = "function", "custom"
 TEXT_OF = {FUNCTION: "arguments", CUSTOM: "input"}
 NO_ARGUMENTS = "{}"
-UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what decoding raises
 
 
 class Expectation(msgspec.Struct, frozen=True):
