@@ -126,7 +126,7 @@ def _differ_in_a_word(one: Facts, other: Facts) -> bool:
     a, b = one.words, other.words
     if not a or not b or max(len(a), len(b)) > FEW_WORDS or min(len(a), len(b)) < 3:
         return False
-    start, end = _shared_ends(a, b)
+    start, end = _count_ends(a, b)
     left, right = a[start : len(a) - end], b[start : len(b) - end]
     if not left or not right or len(left) > 2 or len(right) > 2 or len(left) == len(right) == len(a):
         return False
@@ -137,25 +137,25 @@ def _differ_in_a_place(a: str, b: str) -> bool:
     """Tell the same of scripts without spaces: up to six signs differ in one place."""
     if max(len(a), len(b)) > 80 or min(len(a), len(b)) < 5:
         return False
-    start, end = _shared_ends(a, b)
+    start, end = _count_ends(a, b)
     left, right = len(a) - start - end, len(b) - start - end
     return 0 < left <= 6 and 0 < right <= 6 and start + end >= 2 * max(left, right)
 
 
 def _are_forms(one: str, other: str) -> bool:
     """Tell whether two words are forms of one: located, locate."""
-    common = _shared_start(one, other)
+    common = _count_start(one, other)
     return common >= 4 and max(len(one), len(other)) - common <= 3
 
 
-def _shared_start(one: Sequence[str], other: Sequence[str]) -> int:
+def _count_start(one: Sequence[str], other: Sequence[str]) -> int:
     """Return how many words or signs two texts begin with alike."""
     return next((n for n, (x, y) in enumerate(zip(one, other, strict=False)) if x != y), min(len(one), len(other)))
 
 
-def _shared_ends(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
+def _count_ends(one: Sequence[str], other: Sequence[str]) -> tuple[int, int]:
     """Return how many they begin with alike, and how many of the rest they end with alike."""
-    start = _shared_start(one, other)
+    start = _count_start(one, other)
     end = 0
     while end < min(len(one), len(other)) - start and one[-1 - end] == other[-1 - end]:
         end += 1
