@@ -57,6 +57,7 @@ class Manner:
     keeps: frozenset[str]
     refused: frozenset[str]
     wanted: frozenset[str]
+    takes_marks: bool  # that a prefix is worth keeping
     knows_developer: bool
     keeps_signatures: bool
 
@@ -73,6 +74,7 @@ def _manner(
         (PLAIN_KEYS | family.on_messages | wanted) - refused,
         refused,
         wanted,
+        family.marks_cache and CACHE_CONTROL not in refused,
         target.provider == "openai" and DEVELOPER not in refused,
         keeps_signed_ids and family.signs_calls,
     )
@@ -151,7 +153,7 @@ class Shaper:
         if own is not None:
             shaped["id"] = own
         if CACHE_CONTROL in call:
-            if self._family.marks_cache and CACHE_CONTROL not in self._refused:
+            if self._manner.takes_marks:
                 shaped[CACHE_CONTROL] = call[CACHE_CONTROL]
             else:
                 self._dropped.add(f"messages.{CACHE_CONTROL}")
@@ -175,7 +177,7 @@ class Shaper:
         return message if own == given else {**message, "tool_call_id": own}
 
     def _parts(self, message: dict[str, Any]) -> dict[str, Any]:
-        marks = self._family.marks_cache and CACHE_CONTROL not in self._refused
+        marks = self._manner.takes_marks
         parts = []
         for part in message["content"]:
             if part["type"] in THINKING_PARTS and not self._family.thinks_in_parts:
