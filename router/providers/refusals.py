@@ -138,10 +138,10 @@ def _error(
 
 def parse(body: bytes) -> Details:
     """Find the error in a body: OpenAI's shape, its relatives, or none (an HTML page says nothing to us)."""
-    return parse_decoded(_decoded(body))
+    return parse_decoded(_decode(body))
 
 
-def _decoded(body: bytes) -> Any:
+def _decode(body: bytes) -> Any:
     """Return what a body holds; None where it is no JSON."""
     try:
         return msgspec.json.decode(body)
@@ -179,7 +179,7 @@ def failure_in(body: bytes | dict[str, Any]) -> Details | None:
     Vendors put it under `error`, in a `base_resp` whose status is not 0, beside `object: "error"`, or as a bare code
     and message.
     """
-    decoded = _decoded(body) if isinstance(body, bytes) else body
+    decoded = _decode(body) if isinstance(body, bytes) else body
     if not isinstance(decoded, dict):
         return None
     error = decoded.get("error") or decoded.get("errors")
