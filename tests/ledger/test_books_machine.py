@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from router.database.tables import Call, Request
 from router.ledger.entries import CallResult, Entry
-from router.ledger.shipping import Shipper
+from router.ledger.shipping import EXPIRE_AFTER_S, Shipper
 from router.ledger.spool import Spool
 from router.types import CallStatus, Outcome, Precision
 from tests.builders.databases import open_books
@@ -34,7 +34,7 @@ class Books(RuleBasedStateMachine):
         self.engine = open_books(f"sqlite:///{self.directory}/books.db")
         self.holds: dict[tuple[str, int], int | None] = {}
         self.results: dict[tuple[str, int], CallResult] = {}
-        self.opened: set[str] = set()
+        self.opened: dict[str, int] = {}
         self.closed: set[str] = set()
         self.generation: dict[str, int] = {}
         self.worker = 0
@@ -63,7 +63,7 @@ class Books(RuleBasedStateMachine):
             an_intent(request_id, n, hold_nanousd=hold, started_at=self.clock.now) for n, hold in enumerate(holds)
         ]
         self._write(an_opening(request_id, opened_at=self.clock.now), *intents)
-        self.opened.add(request_id)
+        self.opened[request_id] = self.clock.now
         self.generation[request_id] = self.worker
         self.holds.update({(request_id, n): hold for n, hold in enumerate(holds)})
         return request_id
@@ -140,9 +140,9 @@ class Books(RuleBasedStateMachine):
         """Long enough, and what is open expires, a call of a closed request as well: a lost hold never stays open."""
         self.clock.advance(hours * 3600)
         self.shipper.turn()
-        if hours > 2:
-            unfinished = {request_id for request_id, _ in self.holds.keys() - self.results.keys()}
-            for request_id in (self.opened - self.closed) | unfinished:
+        unfinished = {request_id for request_id, _ in self.holds.keys() - self.results.keys()}
+        for request_id in (self.opened.keys() - self.closed) | unfinished:
+            if self.opened[request_id] + EXPIRE_AFTER_S * 1e6 < self.clock.now:
                 self.generation[request_id] = -1
 
     @invariant()
@@ -153,7 +153,7 @@ class Books(RuleBasedStateMachine):
             }
             requests = set(connection.scalars(select(Request.id)))
         assert booked <= self.holds.keys()
-        assert requests <= self.opened
+        assert requests <= self.opened.keys()
 
     def teardown(self) -> None:
         """At the end every worker is dead and its heir has shipped: now everything is booked, each thing once."""
@@ -170,7 +170,7 @@ class Books(RuleBasedStateMachine):
         with self.engine.connect() as connection:
             calls = {(row.request_id, row.call_no): row for row in connection.execute(select(Call.__table__))}
             requests = set(connection.scalars(select(Request.id)))
-        assert requests == self.opened
+        assert requests == self.opened.keys()
         assert calls.keys() == self.holds.keys()
         for key, line in calls.items():
             if line.precision is Precision.UNKNOWN:
