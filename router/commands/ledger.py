@@ -29,20 +29,24 @@ def export(
     until: Day = None,
     config: ConfigOption = None,
     form: Annotated[ExportFormat, typer.Option("--format", help="csv or json.")] = ExportFormat.CSV,
+    causes: Annotated[
+        bool, typer.Option("--causes", help="Also why a call failed: the columns cause and http_status.")
+    ] = False,
 ) -> None:
     """Write one row per provider call; an empty amount is unpriced."""
     from router.commands.opening import open_books
     from router.ledger import export as books
 
     with open_books(config) as (_, engine):
-        rows = books.lines(engine, _instant(since, 0), _instant(until, 2**62))
+        columns = books.WITH_CAUSES if causes else books.COLUMNS
+        rows = books.lines(engine, _instant(since, 0), _instant(until, 2**62), columns)
         match form:
             case ExportFormat.CSV:
-                books.write_csv(rows, sys.stdout)
+                books.write_csv(rows, sys.stdout, columns)
             case ExportFormat.JSON:
-                books.write_json(rows, sys.stdout)
+                books.write_json(rows, sys.stdout, columns)
             case ExportFormat.TABLE:
-                show([dict(zip(books.COLUMNS, row, strict=True)) for row in rows], books.COLUMNS, Format.TABLE)
+                show([dict(zip(columns, row, strict=True)) for row in rows], columns, Format.TABLE)
 
 
 @app.command()

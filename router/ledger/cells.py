@@ -21,7 +21,8 @@ REQUEST_KEYS = (
     "turn",
     "key",
 )
-CALL_KEYS = ("model", "role")
+CALL_KEYS = ("model", "role", "cause")
+NO_CAUSE = 0  # of a call that did not fail, in the place of a cause's code
 UNKNOWN = -1  # in the place of a key's value: there is none
 
 REQUEST_FACTS = (
@@ -77,6 +78,8 @@ GROUPINGS: Mapping[int, tuple[str, ...]] = {
     23: ("segment", "country"),
     24: ("segment", "model"),
     25: ("tier", "role"),
+    26: ("cause",),
+    27: ("model", "cause"),
 }
 
 

@@ -15,8 +15,18 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from router.database import codes, ids
+from router.errors import Cause
 from router.ledger.attribution import RevenueAttribution, fetch_rows
-from router.ledger.cells import ADDED_FACTS, CALL_FACTS, CALL_KEYS, REQUEST_FACTS, REQUEST_KEYS, UNKNOWN, CallRole
+from router.ledger.cells import (
+    ADDED_FACTS,
+    CALL_FACTS,
+    CALL_KEYS,
+    NO_CAUSE,
+    REQUEST_FACTS,
+    REQUEST_KEYS,
+    UNKNOWN,
+    CallRole,
+)
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier
 
 Ints = NDArray[np.int64]
@@ -43,11 +53,13 @@ REQUEST_COLUMNS: Mapping[str, str] = {
     "expected_nanousd": "COALESCE(expected_revenue_nanousd, 0)",
     "expected_unknown": "CAST(expected_revenue_nanousd IS NULL AS INTEGER)",
 }
+FAILED = ", ".join(str(codes.STATUSES[status]) for status in (CallStatus.ERROR, CallStatus.UNKNOWN))
 CALL_COLUMNS: Mapping[str, str] = {
     "call_no": "call_no",
     "model": "provider_model_id",
     "kind": "kind",
     "status": "status",
+    "cause": f"COALESCE(cause, CASE WHEN status IN ({FAILED}) THEN {codes.CAUSES[Cause.UNKNOWN]} ELSE {NO_CAUSE} END)",
     "precision": "precision",
     "cost_nanousd": "COALESCE(cost_nanousd, 0)",
     "unpriced": "CAST(cost_nanousd IS NULL AS INTEGER)",
@@ -93,6 +105,7 @@ class Lines:
     keys: dict[str, Ints]
     request_facts: Ints  # a row per unit
     answer_model: Ints
+    first_cause: Ints  # a row per unit: why the first call that failed did
     unit: Ints  # per paid line: which unit it belongs to
     call_keys: dict[str, Ints]
     call_facts: Ints  # a row per paid line
@@ -127,7 +140,11 @@ class Lines:
             )
         if not any(name in CALL_KEYS for name in grouping):
             return _sum_by_factors([_distinct(labels), *(self._factor(name) for name in grouping)], self._facts, known)
-        answer = {"model": self.answer_model, "role": np.where(self.answer_model == UNKNOWN, UNKNOWN, CallRole.ANSWER)}
+        answer = {
+            "model": self.answer_model,
+            "role": np.where(self.answer_model == UNKNOWN, UNKNOWN, CallRole.ANSWER),
+            "cause": self.first_cause,
+        }
         of_units = [answer[name] if name in CALL_KEYS else self.keys[name] for name in grouping]
         of_lines = [self.call_keys[n] if n in CALL_KEYS else self.keys[n][self.unit] for n in grouping]
         columns = [np.concatenate((labels, labels[self.unit]))]
@@ -281,6 +298,9 @@ def _with_calls(
     answer_model = np.full(len(named), UNKNOWN, np.int64)
     is_answer = call_no == answered[unit] if len(unit) else np.zeros(0, bool)
     answer_model[unit[is_answer]] = model[is_answer]
+    first_cause = np.full(len(named), NO_CAUSE, np.int64)
+    failed = np.flatnonzero((columns["cause"] != NO_CAUSE) & (columns["kind"] != codes.KINDS[CallKind.SHADOW]))[::-1]
+    first_cause[unit[failed]] = columns["cause"][failed]  # the last that is written stays: the first call's
     priced = 1 - columns["unpriced"]
     extra: list[tuple[int, int, int, int]] = []  # unit, model, role, amount
     if adjusted:
@@ -305,8 +325,13 @@ def _with_calls(
         keys=keys,
         request_facts=facts,
         answer_model=answer_model,
+        first_cause=first_cause,
         unit=np.concatenate((unit, units)),
-        call_keys={"model": np.concatenate((model, models)), "role": np.concatenate((role, roles))},
+        call_keys={
+            "model": np.concatenate((model, models)),
+            "role": np.concatenate((role, roles)),
+            "cause": np.concatenate((columns["cause"], np.full(len(units), NO_CAUSE, np.int64))),
+        },
         call_facts=np.vstack((call_facts, more)),
     )
 
@@ -358,7 +383,9 @@ def _standing_alone(
     lines = [(place, int(row[1]), int(CallRole.CORRECTION), int(row[2])) for place, row in enumerate(free)]
     units, models, roles, call_facts = _extra(lines)
     nothing = np.full(count, UNKNOWN, np.int64)
-    return Lines(ms, keys, facts, nothing, units, {"model": models, "role": roles}, call_facts)
+    well = np.full(count, NO_CAUSE, np.int64)
+    of_calls = {"model": models, "role": roles, "cause": well[: len(units)]}
+    return Lines(ms, keys, facts, nothing, well, units, of_calls, call_facts)
 
 
 def _extra(lines: Sequence[tuple[int, int, int, int]]) -> tuple[Ints, Ints, Ints, Ints]:

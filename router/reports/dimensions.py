@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from router.database import codes
-from router.ledger.cells import QUARTER_MS, UNKNOWN, CallRole
+from router.ledger.cells import NO_CAUSE, QUARTER_MS, UNKNOWN, CallRole
 
 Describe = Callable[[int, Mapping[int, str]], str | None]
 
@@ -42,6 +42,13 @@ def _role(value: int, labels: Mapping[int, str]) -> str | None:
     return CallRole(value).name.lower()
 
 
+def _cause(value: int, labels: Mapping[int, str]) -> str | None:
+    return WENT_WELL if value == NO_CAUSE else _CAUSES(value, labels)
+
+
+_CAUSES = _member(codes.CAUSES)
+WENT_WELL = "none"
+
 DIMENSIONS: Mapping[str, Dimension] = {
     dimension.name: dimension
     for dimension in (
@@ -61,6 +68,12 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension("model", "model", _label, "cost by the called model, requests by the one that answered"),
         Dimension("provider", "model", _provider, "as model, by what stands before the slash"),
         Dimension("role", "role", _role, "what a call was to the answer; requests are with the answer"),
+        Dimension(
+            "cause",
+            "cause",
+            _cause,
+            "cost by why the call failed, requests by their first call that did; none: all well",
+        ),
     )
 }
 TIMES = ("day", "hour")

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from router.commands import ledger, prices
+from router.ledger.export import COLUMNS
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from tests.builders.databases import open_books
@@ -37,6 +38,11 @@ def operator(tmp_path: Path, sqlite_url: str, spool: Spool, clock: FakeClock) ->
     )
     yield Operator(config)
     engine.dispose()
+
+
+def test_export_tells_causes_behind_the_fixed_columns_where_asked(operator: Operator) -> None:
+    head = operator.types(ledger.app, "export", "--causes").stdout.splitlines()[0]
+    assert head == ",".join([*COLUMNS, "cause", "http_status"])
 
 
 def test_export_as_csv_and_json(operator: Operator) -> None:

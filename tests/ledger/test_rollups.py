@@ -356,6 +356,7 @@ def test_groupings_are_never_renumbered() -> None:
     assert GROUPINGS[0] == ()
     assert GROUPINGS[14] == ("tier", "segment")
     assert GROUPINGS[25] == ("tier", "role")
+    assert GROUPINGS[27] == ("model", "cause")
     assert grouping_for(["segment"]) == 5
     assert grouping_for(["language", "turn"]) is None
     assert [int(grain) for grain in Grain] == [0, 1, 2]

@@ -7,15 +7,18 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from sqlalchemy import Engine
 
+from router.clock import request_id
+from router.errors import Cause
 from router.ledger.entries import Entry
 from router.reports.dimensions import DIMENSIONS
 from router.reports.queries import Report, costs
 from router.reports.window import Window
-from router.types import DAY_US, Reason, Tier
-from tests.ledger.builders import NOON
+from router.types import DAY_US, CallStatus, Outcome, Reason, Tier
+from tests.ledger.builders import NOON, a_closing, a_result, an_intent, an_opening
 from tests.reports.books import a_booked_request, book, earn
 
 ALWAYS = Window(None, None, UTC)
@@ -83,6 +86,44 @@ def test_by_model_cost_is_on_the_calls_and_revenue_on_the_answering_one(engine: 
     assert (loser["model"], loser["requests"], loser["cost_usd"]) == ("a/loser", 0, "0.000000005")
     assert (winner["requests"], winner["expected_revenue_usd"]) == (1, "0.001450000")
     assert loser["expected_revenue_usd"] == "0.000000000"
+
+
+def a_request_with_failures(*causes: Cause | None, answered: bool = True) -> list[Entry]:
+    """One request whose call number i failed of `causes[i]`, None for one that went well; each cost 100."""
+    id_ = request_id(NOON)
+    entries: list[Entry] = [an_opening(id_)]
+    for number, cause in enumerate(causes):
+        status = CallStatus.OK if cause is None else CallStatus.ERROR
+        entries.append(an_intent(id_, number, provider_model="openai/cheap"))
+        entries.append(a_result(id_, number, status=status, cause=cause, cost_nanousd=100))
+    answer = len(causes) - 1 if answered else None
+    return [*entries, a_closing(id_, outcome=Outcome.OK if answered else Outcome.ERROR, answer_call_no=answer)]
+
+
+def test_by_cause_cost_is_on_the_calls_and_a_request_with_its_first_failure(engine: Engine, tmp_path: Path) -> None:
+    book(
+        engine,
+        tmp_path,
+        a_request_with_failures(None),
+        a_request_with_failures(Cause.TIMEOUT_IDLE, Cause.OVERLOADED, None),
+        a_request_with_failures(Cause.OVERLOADED, answered=False),
+    )
+    found = {
+        row["cause"]: (row["requests"], row["calls"], row["cost_usd"])
+        for row in costs(engine, ["cause"], ALWAYS).lines()
+    }
+    assert found == {
+        "none": (1, 2, "0.000000200"),
+        "overloaded": (1, 2, "0.000000200"),
+        "timeout_idle": (1, 1, "0.000000100"),
+    }
+
+
+def test_a_failure_of_which_no_cause_was_kept_is_unknown(engine: Engine, tmp_path: Path) -> None:
+    failed = a_request_with_failures(Cause.OVERLOADED, answered=False)
+    failed[2] = msgspec.structs.replace(failed[2], cause=None)
+    book(engine, tmp_path, failed)
+    assert [row["cause"] for row in costs(engine, ["cause"], ALWAYS).lines()] == ["unknown"]
 
 
 def test_a_provider_is_what_stands_before_the_slash(engine: Engine, tmp_path: Path) -> None:
