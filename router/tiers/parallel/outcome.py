@@ -18,7 +18,7 @@ from router.tiers.vote.keys import vote_key
 from router.types import Tier
 
 DECIDED = frozenset({StopReason.ACCEPTED, StopReason.VERIFIED, StopReason.SURE})
-ANSWERED = DECIDED | {StopReason.TRUSTED, StopReason.ASIDE, StopReason.NO_VOTE_KEY, StopReason.COST_CAP}
+ANSWERED = DECIDED | {StopReason.TRUSTED, StopReason.ASIDE, StopReason.NO_VOTE_KEY}
 LOW_CONFIDENCE = 0.5
 GOOD_AGREEMENT = 0.95
 UNREADABLE = frozenset({Fate.INVALID, Fate.REJECTED, Fate.NON_ANSWER})

@@ -93,11 +93,11 @@ _ON = re.compile(r"^(?:on|am|le|el|il|op|dnia|em|den|pada|in)\s+(?:the\s+|dia\s+
 _MAYBE = re.compile(r"\d\s?[-/.]\s?\d+\s?[-/.]\s?\d|[月월]|(?=.*[^\W\d_]{2})(?=.*\d)", re.DOTALL)
 
 
-def date_key(text: str, *, day_first: bool = False, is_asked: bool = False) -> str | None:
+def date_key(text: str, *, day_first: bool = False, is_asked: bool = False, near: int | None = None) -> str | None:
     """Return the date as YYYY-MM-DD (YYYY-MM without a day, --MM-DD without a year), None when the text is no date.
 
     03/04/2020 is read as March 4 unless `day_first`, or unless that is no date; with points the day comes first.
-    Where a date `is_asked`, a year of two digits is read.
+    Where a date `is_asked`, a year of two digits is read, as the one that lies next to the year `near`.
     """
     text = even(text).strip().strip(".*$`\"' ")
     if len(text) > LONGEST or not text or not _MAYBE.search(text):
@@ -111,7 +111,7 @@ def date_key(text: str, *, day_first: bool = False, is_asked: bool = False) -> s
         return f"{day}T{clock.value}"
     text = _ON.sub("", text)
     if match := _NUMERIC.fullmatch(_without_weekday(text)):
-        return _numeric(match, day_first=day_first, is_asked=is_asked)
+        return _numeric(match, day_first=day_first, is_asked=is_asked, near=near)
     if any(sign in text for sign in "月월") and (match := _EAST.fullmatch(_without_weekday(text))):
         return _iso(_whole(match["year"]), _whole(match["month"]), _whole(match["day"]))
     if "tháng" in text and (match := _VIETNAMESE.fullmatch(_without_weekday(text))):
@@ -119,7 +119,7 @@ def date_key(text: str, *, day_first: bool = False, is_asked: bool = False) -> s
     return _from_tokens(text)
 
 
-def last_date(text: str, *, day_first: bool = False, is_asked: bool = False) -> str | None:
+def last_date(text: str, *, day_first: bool = False, is_asked: bool = False, near: int | None = None) -> str | None:
     """Return the last date that stands in the text, as `date_key` does; only its last part is looked at."""
     folded = even(text[-1500:])
     numeric = None
@@ -128,9 +128,9 @@ def last_date(text: str, *, day_first: bool = False, is_asked: bool = False) -> 
     if not _WORDS.isdisjoint(re.findall(r"[^\W\d_]+|[月월]", folded.casefold())) or "月" in folded:
         for match in reversed(list(_YEARLY.finditer(folded, numeric.start() if numeric else 0))):
             for start, end in _spans(folded, match):
-                if key := date_key(folded[start:end], day_first=day_first, is_asked=is_asked):
+                if key := date_key(folded[start:end], day_first=day_first, is_asked=is_asked, near=near):
                     return key
-    return date_key(numeric[0], day_first=day_first, is_asked=is_asked) if numeric else None
+    return date_key(numeric[0], day_first=day_first, is_asked=is_asked, near=near) if numeric else None
 
 
 _LASTING = re.compile(r"h$|h\s|시간|小时|時間|min$|(?<![日夜午])[時时]\s?\d+\s?分間|分間")
@@ -222,16 +222,24 @@ def _spans(text: str, match: re.Match[str]) -> list[tuple[int, int]]:
     return sorted(spans, key=lambda span: span[0] - span[1])[:160]
 
 
-def _numeric(match: re.Match[str], *, day_first: bool, is_asked: bool) -> str | None:
+def _numeric(match: re.Match[str], *, day_first: bool, is_asked: bool, near: int | None) -> str | None:
     if match["year"]:
         return _iso(int(match["year"]), int(match["month"]), int(match["day"]))
     first, second, last = int(match["first"]), int(match["second"]), match["last"]
     if len(last) == 2 and not (is_asked and match["mark"] in "/."):
         return None
-    year = int(last) if len(last) == 4 else int(last) + (2000 if int(last) < 50 else 1900)
+    year = int(last) if len(last) == 4 else _whole_year(int(last), near)
     swaps = (day_first or match["mark"] == ".") and second <= 12
     month, day = (second, first) if swaps or first > 12 else (first, second)
     return _iso(year, month, day)
+
+
+def _whole_year(short: int, near: int | None) -> int:
+    """Return the year that two digits mean: the one next to `near`, else one from 1950 to 2049."""
+    if near is None:
+        return short + (2000 if short < 50 else 1900)
+    century = near - near % 100
+    return min((century + shift + short for shift in (-100, 0, 100)), key=lambda year: abs(year - near))
 
 
 def _from_tokens(text: str) -> str | None:

@@ -34,6 +34,7 @@ from router.tiers.vote.series import bare_series_key, range_key, ratio_of, serie
 from router.tiers.vote.structures import json_key, tools_key
 from router.tiers.vote.wanted import NOTHING, Wanted, read_wanted
 from router.tiers.vote.words import even
+from router.tiers.vote.zeros import counts_none
 
 LONGEST_ANSWER = 240
 LONGEST_NAME = 120
@@ -83,6 +84,7 @@ class SampleReading:
     key: VoteKey | None = None
 
 
+ZERO = VoteKey("number", "0", "0")
 UNREADABLE = SampleReading(Said.UNREADABLE)
 CLOSED = frozenset({AnswerType.NUMERIC, AnswerType.CHOICE, AnswerType.DATE, AnswerType.ENTITY})
 _MISTAKEN_FOR_OTHERS = frozenset({AnswerType.NUMERIC, AnswerType.FACTUAL, AnswerType.ENTITY})
@@ -243,7 +245,8 @@ def _read_text(text: str, question: Asked, is_whole: bool) -> SampleReading:
     if aside is not None and (key is None or key.kind == "entity"):
         return SampleReading(aside.said)
     if question.answer_type is AnswerType.NUMERIC and (key is None or _is_talk(key) or _misses_number(key, question)):
-        return SampleReading(Said.NON_ANSWER)
+        is_zero = question.wanted.count and len(text) <= SHORT and counts_none(text, question.question)
+        return SampleReading(Said.ANSWER, ZERO) if is_zero else SampleReading(Said.NON_ANSWER)
     return _reading(key)
 
 
@@ -276,8 +279,10 @@ _CALCULATED = re.compile(
 
 def _key_before_explanation(text: str, question: Asked) -> VoteKey | None:
     """Read the first line of a text that goes on to explain it."""
-    line = answer_before_explanation(text) if "\n" in text else None
+    line = answer_before_explanation(text)
     key = None if line is None else answer_key(line, question)
+    if line is not None and (key is None or key.kind == "entity") and _DIGIT.search(line):
+        key = _key_within(line, question)
     return None if key is None or key.kind == "entity" else key
 
 
@@ -411,7 +416,8 @@ def _key_within(text: str, question: Asked) -> VoteKey | None:
 
 
 def _last_date_key(text: str, question: Asked) -> VoteKey | None:
-    date = last_date(text, day_first=question.day_first, is_asked=question.wanted.date)
+    wanted = question.wanted
+    date = last_date(text, day_first=question.day_first, is_asked=wanted.date, near=wanted.year)
     return VoteKey("date", date) if date else None
 
 
@@ -491,7 +497,8 @@ def _style_of(answer: str, question: Asked) -> NumberStyle:
 
 
 def _date(text: str, question: Asked) -> str | None:
-    return date_key(text, day_first=question.day_first, is_asked=question.wanted.date)
+    wanted = question.wanted
+    return date_key(text, day_first=question.day_first, is_asked=wanted.date, near=wanted.year)
 
 
 def _point(text: str, question: Asked) -> str | None:

@@ -9,9 +9,10 @@ _SIDE = re.compile(
 _BRACKET = re.compile(r"\(([^()\n]{1,200})\)[\s.!*]*$")
 _CALCULATES = re.compile(r"[\d)$€£%]\s*[-+*/×÷=]\s*[\d($€£]|\d\s+\w+\s+[-+*×]\s")
 _EXPLAINS = re.compile(
-    r"\s*([^\n]{1,60})\n\s*[*_#>\s]{0,12}(?:explanation|reasoning|justification|because|note|solution"
-    r"|here(?:'|’)?s (?:the|my|how|a)"
-    r"|this is because|let me explain|erklärung|begründung|explication|explicación|explicação|spiegazione|uitleg"
+    r"\s*(?:([^\n]{1,60})\n|([^\n.!]{1,60})[.!]\s)\s*[*_#>\s]{0,12}"
+    r"(?:explanation|reasoning|justification|because|note|solution|here(?:'|’)?s (?:the|my|how|a)"
+    r"|(?:this|that) is because|the reason is|let me explain"
+    r"|erklärung|begründung|explication|explicación|explicação|spiegazione|uitleg"
     r"|wyjaśnienie|объяснение|пояснение|açıklama|解释|說明|説明|解析|解説"
     r"|설명|풀이|giải thích|penjelasan|التفسير|الشرح|स्पष्टीकरण|व्याख्या)",
     re.I,
@@ -34,6 +35,6 @@ def without_last_bracket(line: str) -> str:
 
 
 def answer_before_explanation(text: str) -> str | None:
-    """Return the first line of a text that goes on to explain it, None when the text does not."""
+    """Return the first line or sentence of a text that goes on to explain it, None when the text does not."""
     match = _EXPLAINS.match(text[:400])
-    return match[1].strip() if match else None
+    return (match[1] or match[2]).strip() if match else None

@@ -12,6 +12,7 @@ import secrets
 import sys
 from pathlib import Path
 
+from router.tiers.vote.fences import blocks
 from router.tiers.vote.sandbox_worker import PRELOADED
 
 IMPORTABLE = {name.partition(".")[0] for name in PRELOADED} | {"__future__"}
@@ -22,7 +23,7 @@ LONGEST = 40_000
 MOST_TESTS = 50
 
 _QUOTES = re.compile(r'^[ \t]*(?:"""|\'\'\')[ \t]*$', re.MULTILINE)  # that end a docstring, and no example
-_FENCED = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+PYTHON = frozenset(("", "python", "py", "python3"))  # languages of a fence; most models name it, some do not
 
 
 class Sandbox:
@@ -78,9 +79,9 @@ def examples_in(question: str) -> list[str]:
 
 def program_in(text: str) -> str | None:
     """Return the program of an answer: its longest fenced block that is Python, or the whole text where that is."""
-    blocks = [block for block in _FENCED.findall(text) if _is_python(block)]
-    if blocks:
-        return str(max(blocks, key=len))
+    programs = [source for language, source in blocks(text) if language in PYTHON and _is_python(source)]
+    if programs:
+        return max(programs, key=len)
     return text if "def " in text and _is_python(text) else None
 
 

@@ -7,10 +7,12 @@ import re
 import sqlite3
 from functools import lru_cache
 
+from router.tiers.vote.fences import blocks
+
 LONGEST = 20_000
 MOST_STEPS = 200_000  # of SQLite's virtual machine
 
-_FENCED = re.compile(r"```(?:sql|sqlite)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+SQL = frozenset(("", "sql", "sqlite", "sqlite3"))  # languages of a fence
 _TABLES = re.compile(r"create\s+table\s[^;]*?\)\s*(?:;|(?=\n\s*\n)|(?=```)|\Z)", re.IGNORECASE | re.DOTALL)
 _READS = re.compile(r"\s*(?:select|with)\b", re.IGNORECASE)
 _ASKS = re.compile(r"\b(?:sql|query)\b", re.IGNORECASE)
@@ -35,9 +37,9 @@ def _tables_in(question: str) -> str | None:
 
 def statement_in(text: str) -> str | None:
     """Return the query of an answer: its last fenced block that reads, or the whole text."""
-    blocks = [block.strip() for block in _FENCED.findall(text) if _READS.match(block)]
-    if blocks:
-        return str(blocks[-1])
+    queries = [source.strip() for language, source in blocks(text) if language in SQL and _READS.match(source)]
+    if queries:
+        return queries[-1]
     return text.strip() if _READS.match(text) else None
 
 

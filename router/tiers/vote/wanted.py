@@ -29,6 +29,7 @@ class Wanted:
     count: bool = False
     verdict: bool = False  # "cannot be determined" is among the answers
     day_first: bool = False
+    year: int | None = None  # the last that the question writes in full
     numbers: NumberStyle = USUAL
 
 
@@ -63,6 +64,7 @@ def _read_wanted(text: str) -> Wanted:
         count=asks["count"],
         verdict=asks["verdict"],
         day_first=_is_day_first(folded, order, comma),
+        year=int(years[-1]) if (years := _YEAR.findall(folded)) else None,
         numbers=NumberStyle(comma, unit, _decimals(folded), asks["share"] and not asks["percent"]),
     )
 
@@ -83,6 +85,7 @@ _DATE_FORMAT = re.compile(
     r"|(?P<first>m{1,2}|d{1,2}|tt|jj|gg|дд|мм|dia|ngày)(?P<sep>[-/.])(?P<second>m{1,2}|d{1,2}|tt|мм|aa|tháng)"
     r"(?P=sep)(?:y{2,4}|j{2,4}|a{2,4}|г{2,4}|r{4}|năm|n{4}))(?![\w])"
 )
+_YEAR = re.compile(r"(?<![\d.,$€£-])[12]\d{3}(?![\d.,]\d|\d)")
 _WRITTEN_DATE = re.compile(r"(?<!\d)(\d{1,2})[/](\d{1,2})[/]\d{4}(?!\d)")
 
 
