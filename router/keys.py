@@ -59,6 +59,9 @@ class KeyRing:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._keys: Mapping[str, KnownKey] = MappingProxyType({})
+        self._is_loaded = False
+        self._begun = self._ended = 0  # readings for somebody who waits
+        self._is_away = False
         self._loading: asyncio.Lock | None = None
 
     async def find(self, secret: str) -> KnownKey | None:
@@ -69,20 +72,37 @@ class KeyRing:
             key = await self._look_up(digest)
         return key
 
+    async def has_live(self) -> bool:
+        """Tell whether there is any valid key; raises Unavailable while it was never possible to look."""
+        if not self._is_loaded:
+            await self._load()
+        return bool(self._keys)
+
     def refresh(self) -> None:
         """Read the valid keys again; blocks, so call it off the event loop."""
         self._keys = MappingProxyType(valid_keys(self._engine))
+        self._is_loaded = True
 
     async def _look_up(self, digest: str) -> KnownKey | None:
+        await self._load()
+        return self._keys.get(digest)
+
+    async def _load(self) -> None:
+        """Read the keys now; a reading that began after somebody asked serves them too. Raises Unavailable."""
+        asked_after = self._begun
         self._loading = self._loading or asyncio.Lock()
         async with self._loading:
-            if digest in self._keys:
-                return self._keys[digest]
-            try:
-                await asyncio.to_thread(self.refresh)
-            except SQLAlchemyError:
-                raise Unavailable("API keys cannot be checked now: the database is away") from None
-            return self._keys.get(digest)
+            if self._ended <= asked_after:
+                self._begun += 1
+                try:
+                    await asyncio.to_thread(self.refresh)
+                    self._is_away = False
+                except SQLAlchemyError:
+                    self._is_away = True
+                finally:
+                    self._ended = self._begun
+            if self._is_away:
+                raise Unavailable("API keys cannot be checked now: the database is away")
 
 
 def hash_of(secret: str) -> str:

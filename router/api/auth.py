@@ -1,12 +1,13 @@
-"""Who calls: a key, or in `auto` mode a keyless caller that is provably on this machine.
+"""Who calls: a key, or in `auto` mode, while there is no key, a caller that can only be on this machine.
 
-Keyless needs a loopback peer, a loopback Host header, no Origin, no X-Forwarded-* and a JSON body if there is one, so
-that neither a proxy nor a web page in the operator's browser can use it.
+Keyless needs a loopback peer, one Host header that names loopback, no Origin, no sign of a proxy and a JSON body if
+there is one, so that neither a proxy nor a web page in the operator's browser can use it. Once there is a live key
+`auto` is `required`: who hands out keys has more callers than this machine's.
 """
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -14,7 +15,7 @@ from typing import Literal
 from starlette.types import Scope
 
 from router.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
-from router.keys import KeyRing, KnownKey
+from router.keys import KEY_PREFIX, KeyRing, KnownKey
 from router.keys import Scope as KeyScope
 from router.money import NotMoney, nano_from_usd
 from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY, Tier
@@ -23,7 +24,18 @@ CONVERSATION_KEY = "conversation_id"
 CONVERSATION_HEADER = "x-tierwise-conversation"
 MAX_COST_HEADER = "x-tierwise-max-cost-usd"
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")
-FORWARDED = ("forwarded", "x-forwarded-", "x-real-ip")
+# A name or an IPv4 address, or an IPv6 address in brackets; then a port perhaps. No user, no path, no spaces.
+HOST = re.compile(
+    r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<bracketed>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII
+)
+MOST_PORT = 65_535
+# What proxies, balancers and delivery networks add. Underscores are read as hyphens: some servers mix them up.
+PROXY_HEADERS = frozenset(
+    {"via", "cdn-loop", "client-ip", "proxy-connection", "remote-addr", "true-client-ip", "wl-proxy-client-ip"}
+    | {f"x-{name}" for name in ("client-ip", "cluster-client-ip", "host", "proxyuser-ip", "real-ip", "remote-ip")}
+    | {f"x-{name}" for name in ("originating-ip", "remote-addr", "scheme", "url-scheme")}
+)
+PROXY_PREFIXES = ("forwarded", "x-forward", "x-original-", "cf-", "x-envoy-", "x-arr-", "x-azure-", "fastly-", "fly-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,7 @@ class Caller:
             raise Forbidden(f"this key has no scope {scope}")
 
 
-LOCAL_SCOPES = frozenset({KeyScope.CHAT, KeyScope.FEEDBACK, KeyScope.REVENUE, KeyScope.METRICS})
+LOCAL_SCOPES = frozenset({KeyScope.CHAT, KeyScope.FEEDBACK, KeyScope.METRICS})
 LOCAL_CALLER = Caller(None, DEFAULT_SEGMENT, UNKNOWN_COUNTRY, LOCAL_SCOPES, frozenset(Tier))
 
 
@@ -64,22 +76,14 @@ class Authenticator:
         self._mode = mode
 
     async def admit(self, scope: Scope) -> Caller:
-        """Return who calls."""
+        """Return who calls; raises Unauthenticated, or Unavailable where a key cannot be checked."""
         headers = _headers_of(scope)
         secrets = _secrets(headers)
-        may_be_keyless = self._mode == "auto" and is_local(scope, headers)
-        key = None
-        try:
-            for secret in secrets:
-                if (key := await self._keys.find(secret)) is not None:
-                    break
-        except Unavailable:
-            if not may_be_keyless:
-                raise
-            key = None
-        if key is not None:
+        if (key := await self._find(secrets)) is not None:
             return _caller_of(key, headers)
-        if may_be_keyless:
+        if any(secret.startswith(KEY_PREFIX) for secret in secrets):
+            raise Unauthenticated("the API key is unknown or revoked")
+        if self._mode == "auto" and is_local(scope, headers) and not await self._keys.has_live():
             named, cap = headers.get(CONVERSATION_HEADER), _max_cost(headers)
             if named is None and cap is None:
                 return LOCAL_CALLER
@@ -87,17 +91,43 @@ class Authenticator:
         needed = "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY"
         raise Unauthenticated("the API key is unknown" if secrets else needed)
 
+    async def _find(self, secrets: Sequence[str]) -> KnownKey | None:
+        """Return the first key that one of the secrets opens; raises Unavailable where one cannot be checked."""
+        unchecked = None
+        for secret in secrets:
+            try:
+                if (key := await self._keys.find(secret)) is not None:
+                    return key
+            except Unavailable as error:
+                unchecked = error
+        if unchecked is not None:
+            raise unchecked
+        return None
+
 
 def is_local(scope: Scope, headers: Mapping[str, str]) -> bool:
     """Tell whether a request can only come from a program on this machine."""
     peer = scope.get("client")
-    if peer is None or not _is_loopback(peer[0]) or "origin" in headers:
+    if peer is None or not _is_loopback(peer[0]) or "origin" in headers or _came_through_proxy(scope, headers):
         return False
-    if not _is_loopback(host_of(headers.get("host", ""))) or any(name.startswith(FORWARDED) for name in headers):
+    if not names_loopback(headers.get("host", "")) or sum(name == b"host" for name, _ in scope["headers"]) != 1:
         return False
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     return not has_body or media_type == "application/json"
+
+
+def _came_through_proxy(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Tell whether anything says that a proxy passed a request on; HTTP/1.0 is what a bare nginx speaks."""
+    if scope.get("http_version") == "1.0":
+        return True
+    return any(_is_of_proxy(name) for name in headers)
+
+
+@lru_cache(maxsize=1024)
+def _is_of_proxy(header: str) -> bool:
+    name = header.replace("_", "-")
+    return name in PROXY_HEADERS or name.startswith(PROXY_PREFIXES)
 
 
 def _headers_of(scope: Scope) -> dict[str, str]:
@@ -113,10 +143,15 @@ def _secrets(headers: Mapping[str, str]) -> list[str]:
 
 
 def host_of(host: str) -> str:
-    """The name or address in a Host header, without the port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    """The name or address in a Host header, without the port; empty for what is no Host header."""
+    found = HOST.fullmatch(host)
+    return "" if found is None or int(found["port"] or 0) > MOST_PORT else found["name"] or found["bracketed"]
+
+
+@lru_cache(maxsize=1024)
+def names_loopback(host: str) -> bool:
+    """Tell whether a Host header names this machine: `localhost` or a whole loopback address, and a port perhaps."""
+    return _is_loopback(host_of(host))
 
 
 @lru_cache(maxsize=1024)
@@ -124,7 +159,7 @@ def _is_loopback(host: str) -> bool:
     if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return "%" not in host and ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

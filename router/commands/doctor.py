@@ -41,10 +41,12 @@ def doctor(
 ) -> None:
     """Examine configuration, database, ledger, prices and providers; exit code 1 when something is bad."""
     from router import settings
+    from router.commands.opening import count_live_keys, describe_auth
 
     path = settings.config_path(config)
     configured = settings.load(path)
     findings = [*_configuration(configured, path), *_books(configured)]
+    findings.append(CheckResult("API keys", OK, describe_auth(configured, count_live_keys(configured))))
     has_books = any((finding.what, finding.says) == ("schema", CURRENT) for finding in findings)
     findings += _policy(configured, has_books=has_books)
     findings += _models(configured, os.environ, ask=not offline)

@@ -5,9 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from router import settings
+from router import keys, settings
 from router.database import schema
+from router.database.engine import open_engine, sqlite_path
+from router.errors import Unavailable
 from router.settings import Settings, WrongSetting
 
 
@@ -29,3 +32,29 @@ def make_state_dir(configured: Settings) -> None:
         configured.state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WrongSetting(f"state_dir: {configured.state_dir} cannot be made: {error.strerror}") from None
+
+
+def count_live_keys(configured: Settings) -> int | None:
+    """Count the keys that are valid now; None where the database cannot be asked."""
+    file = sqlite_path(configured.database_url)
+    if file is not None and not file.exists():
+        return 0
+    try:
+        engine = open_engine(configured.database_url)
+        try:
+            return len(keys.valid_keys(engine))
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, Unavailable):
+        return None
+
+
+def describe_auth(configured: Settings, live: int | None) -> str:
+    """Say who needs an API key, and why; `live` is how many there are."""
+    if configured.server.auth == "required":
+        return "every request needs one (server.auth = required)"
+    if live is None:
+        return "cannot be read now; until they can, nobody is answered without one"
+    if live:
+        return f"every request needs one: {live} live, so server.auth = auto counts as required"
+    return "programs on this machine need none until the first is made (server.auth = auto)"

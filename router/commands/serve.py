@@ -42,13 +42,18 @@ def serve(
 
 
 def _greet(base_url: str, secret: str | None, configured: "Settings") -> None:
+    from router.commands.opening import count_live_keys, describe_auth
+
+    live = count_live_keys(configured)
+    bearer = "" if live == 0 and configured.server.auth == "auto" else ' -H "authorization: Bearer $KEY"'
     _say(
         f"""
 Tierwise is ready. Ask it something:
 
-  curl {base_url}/v1/chat/completions -H 'content-type: application/json' \\
+  curl {base_url}/v1/chat/completions -H 'content-type: application/json'{bearer} \\
     -d '{{"model": "auto", "messages": [{{"role": "user", "content": "Why is the sky blue?"}}]}}'
 
+API keys:     {describe_auth(configured, live)}
 Admin page:   {base_url + "/admin" if configured.admin.enabled else "turned off (admin.enabled)"}"""
     )
     if secret is not None:

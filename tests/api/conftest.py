@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from router.keys import Scope
 from tests.api.service import Service, serving, settings_of
 
 HERE = Path(__file__).parent
@@ -21,6 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     async with serving(settings_of(tmp_path_factory.mktemp("service"))) as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def keyed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """A service where there are keys; its local client has one of every scope but `assign`."""
+    async with serving(settings_of(tmp_path_factory.mktemp("keyed"))) as running:
+        running.local = running.with_key("local", *(set(Scope) - {Scope.ASSIGN}), peer="127.0.0.1")
+        async with running.local:
+            yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")

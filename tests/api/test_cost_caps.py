@@ -28,7 +28,9 @@ async def capped(tmp_path: Path) -> AsyncIterator[Service]:
         "policy": {"explore": 0, "shadow": 0, "segments": {"cheap": {"max_cost_usd": 0.002}}},
     }
     async with serving(settings_of(tmp_path, **changes)) as running:
-        yield running
+        running.local = running.with_key("unlimited", peer="127.0.0.1")
+        async with running.local:
+            yield running
 
 
 async def test_a_header_shortens_the_answer_to_what_it_covers(capped: Service) -> None:

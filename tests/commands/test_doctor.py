@@ -68,3 +68,12 @@ def test_a_database_that_cannot_be_read_is_bad(tierwise: Command) -> None:
 def test_looking_changes_nothing(tierwise: Command, here: Path) -> None:
     tierwise("doctor", "--offline")
     assert list(here.iterdir()) == []
+
+
+def test_it_says_who_needs_a_key(tierwise: Command) -> None:
+    Path("tierwise.toml").write_text(HEALTHY)
+    assert "until the first is made" in findings(tierwise, "--offline")[1]["API keys"][1]
+    tierwise("keys", "create", "app")
+    assert "1 live, so server.auth = auto counts as required" in findings(tierwise, "--offline")[1]["API keys"][1]
+    tierwise("keys", "revoke", "app")
+    assert "until the first is made" in findings(tierwise, "--offline")[1]["API keys"][1]

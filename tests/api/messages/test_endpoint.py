@@ -241,10 +241,10 @@ async def test_an_unknown_caller_is_refused_in_the_same_form(service: Service) -
     assert (response.status_code, response.json()["error"]["type"]) == (401, "authentication_error")
 
 
-async def test_a_key_is_taken_from_where_anthropics_clients_put_it(service: Service) -> None:
-    key = service.key("claude")
+async def test_a_key_is_taken_from_where_anthropics_clients_put_it(keyed: Service) -> None:
+    key = keyed.key("claude")
     for headers in ({"x-api-key": key}, {"authorization": "Bearer sk-other", "x-api-key": f" {key} "}):
-        asked = await service.client("10.0.0.9").post(MESSAGES, json=a_message(), headers=headers)
+        asked = await keyed.client("10.0.0.9").post(MESSAGES, json=a_message(), headers=headers)
         assert asked.status_code == 200
 
 

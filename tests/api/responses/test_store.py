@@ -42,10 +42,10 @@ async def test_a_stored_response_is_read_as_it_went_out(service: Service, stream
     assert found.text in response.text
 
 
-async def test_only_the_key_that_stored_it_can_read_or_delete_it(service: Service) -> None:
-    async with service.with_key("mine") as mine, service.with_key("theirs") as theirs:
+async def test_only_the_key_that_stored_it_can_read_or_delete_it(keyed: Service) -> None:
+    async with keyed.with_key("mine") as mine, keyed.with_key("theirs") as theirs:
         path = f"{RESPONSES}/{(await mine.post(RESPONSES, json=a_request(store=True))).json()['id']}"
-        for stranger in (theirs, service.local):
+        for stranger in (theirs, keyed.local):
             assert (await stranger.get(path)).status_code == 404
             assert (await stranger.delete(path)).status_code == 404
         assert (await mine.get(path)).status_code == 200
@@ -153,6 +153,6 @@ async def test_a_stored_response_is_not_streamed_again(service: Service) -> None
     assert (await service.local.get(path, params={"stream": "true"})).json()["error"]["param"] == "stream"
 
 
-async def test_a_key_without_the_scope_reads_nothing(service: Service) -> None:
-    async with service.with_key("feedback", Scope.FEEDBACK) as client:
+async def test_a_key_without_the_scope_reads_nothing(keyed: Service) -> None:
+    async with keyed.with_key("feedback", Scope.FEEDBACK) as client:
         assert (await client.get(f"{RESPONSES}/resp_{'0' * 32}")).status_code == 403
