@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
+from router.tiers.vote.units import FACTORS
 from router.tiers.vote.words import HAN_NUMBER, UNITS, even, han_number, number_in_words
 
 NUMBER = r"[-+]?(?:\d{1,3}(?:[,\u00a0\u202f]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
@@ -61,38 +62,6 @@ _HALVES = {
     "połowa": Fraction(1, 2), "половина": Fraction(1, 2), "yarısı": Fraction(1, 2),
 }  # fmt: skip
 
-# unit -> (base unit, factor); only units that convert by a factor
-_UNITS: dict[str, tuple[str, Fraction]] = {
-    name: (base, Fraction(factor))
-    for base, table in {
-        "m": {
-            "mm": "1/1000", "millimeter": "1/1000", "cm": "1/100", "centimeter": "1/100", "m": "1", "meter": "1",
-            "metre": "1", "km": "1000", "kilometer": "1000", "kilometre": "1000", "in": "0.0254", "inch": "0.0254",
-            "inches": "0.0254", "ft": "0.3048", "foot": "0.3048", "feet": "0.3048", "yd": "0.9144", "yard": "0.9144",
-            "mi": "1609.344", "mile": "1609.344",
-        },
-        "g": {
-            "mg": "1/1000", "milligram": "1/1000", "g": "1", "gram": "1", "kg": "1000", "kilogram": "1000",
-            "tonne": "1000000", "lb": "453.59237", "lbs": "453.59237", "pound": "453.59237", "oz": "28.349523125",
-            "ounce": "28.349523125",
-        },
-        "s": {
-            "ms": "1/1000", "millisecond": "1/1000", "s": "1", "sec": "1", "second": "1", "min": "60", "minute": "60",
-            "h": "3600", "hr": "3600", "hour": "3600", "day": "86400", "week": "604800",
-        },
-        "month": {"month": "1", "year": "12", "decade": "120", "century": "1200"},
-        "l": {"ml": "1/1000", "milliliter": "1/1000", "cl": "1/100", "l": "1", "liter": "1", "litre": "1"},
-        "m/s": {"m/s": "1", "km/h": "5/18", "kmh": "5/18", "kph": "5/18", "mph": "0.44704"},
-        "byte": {"byte": "1", "kb": "1000", "mb": "1000000", "gb": "1000000000", "tb": "1000000000000"},
-        "watt": {"w": "1", "watt": "1", "kw": "1000", "kilowatt": "1000", "mw": "1000000"},
-        "celsius": {"celsius": "1", "degree c": "1", "degree celsius": "1"},
-        "fahrenheit": {"fahrenheit": "1", "degree f": "1", "degree fahrenheit": "1"},
-        "kelvin": {"kelvin": "1"},
-        "": {"dollar": "1", "usd": "1", "cent": "1/100"},
-        **{name: {name: "1"} for name in ("euro", "sterling", "yen", "yuan", "rupee", "ruble", "won")},
-    }.items()
-    for name, factor in table.items()
-}  # fmt: skip
 _LEAST_COMPOUND = ("s", "month", "m", "g", "l", "")
 _RAISED = re.compile(
     r"(?:(?P<word>square|sq\.?|cubic|cu\.?)\s+(?P<of>\w+)|(?P<what>\w+)\s?(?:\^\{?(?P<power>[23])\}?|(?P<said>squared|cubed)))"
@@ -143,7 +112,7 @@ def amount(text: str, *, any_unit: bool, style: NumberStyle = USUAL) -> Amount |
     if value is None:
         return None
     unit = _unit(match["unit"] or match["currency"] or "")
-    if unit in _UNITS or unit in _FREE or not unit:
+    if unit in FACTORS or unit in _FREE or not unit:
         return _with_unit(value, unit, style)
     if (power := _power_of_unit(unit)) is not None:
         base, factor = power
@@ -281,7 +250,7 @@ _GROUPED = {
 def unit_of(word: str) -> str:
     """Return the English name of a unit in any language, or its abbreviation; empty when the word is none."""
     unit = _unit(word)
-    return unit if unit in _UNITS or unit in _FREE else ""
+    return unit if unit in FACTORS or unit in _FREE else ""
 
 
 def _value(match: re.Match[str], style: NumberStyle) -> Fraction | None:
@@ -343,17 +312,17 @@ def _with_unit(value: Fraction, unit: str, style: NumberStyle) -> Amount:
     bare = spell(value)
     if unit in ("%", "percent") and style.is_share:
         return Amount(bare, unit, spell(_round(value / 100, style)))
-    counted = unit if unit in _UNITS else ("" if unit else style.given or style.unit)
-    if counted not in _UNITS:
+    counted = unit if unit in FACTORS else ("" if unit else style.given or style.unit)
+    if counted not in FACTORS:
         rounded = spell(_round(value, style)) if style.decimals is not None else bare
         return Amount(rounded, unit, rounded)
-    base, factor = _UNITS[counted]
+    base, factor = FACTORS[counted]
     return Amount(bare, unit, _in_base(value * factor, base, style))
 
 
 def _in_base(value: Fraction, base: str, style: NumberStyle) -> str:
     """Spell a quantity in the unit that the question asks for, if it is of that kind, else in the base unit."""
-    asked = _UNITS.get(style.unit)
+    asked = FACTORS.get(style.unit)
     if asked is not None and asked[0] == base:
         return f"{spell(_round(value / asked[1], style))} {style.unit}"
     return f"{spell(_round(value, style))} {base}".strip()
@@ -365,12 +334,12 @@ def _compound(text: str, style: NumberStyle) -> Amount | None:
     while at < len(text):
         match = _PART.match(text, at)
         unit = _unit(match["unit"]) if match else ""
-        if match is None or unit not in _UNITS or (base is not None and _UNITS[unit][0] != base):
+        if match is None or unit not in FACTORS or (base is not None and FACTORS[unit][0] != base):
             return None
         number = decimal_of(match["number"].rstrip(".,"), comma_is_decimal=style.comma_is_decimal)
         if number is None:
             return None
-        base, factor = _UNITS[unit]
+        base, factor = FACTORS[unit]
         total += Fraction(number) * factor
         first, at, parts = first or number, match.end(), parts + 1
     if parts < 2 or base not in _LEAST_COMPOUND:
@@ -384,9 +353,9 @@ def _power_of_unit(unit: str) -> tuple[str, Fraction] | None:
         return None
     power = 2 if (match["word"] or match["said"] or "").startswith(("sq",)) or match["power"] == "2" else 3
     inner = _unit(match["of"] or match["what"])
-    if inner not in _UNITS or _UNITS[inner][0] != "m":
+    if inner not in FACTORS or FACTORS[inner][0] != "m":
         return None
-    return f"m^{power}", _UNITS[inner][1] ** power
+    return f"m^{power}", FACTORS[inner][1] ** power
 
 
 def _round(value: Fraction, style: NumberStyle) -> Fraction:
@@ -399,16 +368,16 @@ def _round(value: Fraction, style: NumberStyle) -> Fraction:
 
 def _unit(text: str) -> str:
     unit = text.strip().strip(".").strip()
-    if unit in _UNITS:
+    if unit in FACTORS:
         return unit
     unit = " ".join(unit.casefold().split())
-    if unit in _UNITS:
+    if unit in FACTORS:
         return unit
     if unit in UNITS:
         return UNITS[unit]
     first, _, rest = unit.partition(" ")
-    if rest and (both := f"{UNITS.get(first, first)} {rest}") in _UNITS:
+    if rest and (both := f"{UNITS.get(first, first)} {rest}") in FACTORS:
         return both
-    if unit not in _UNITS and unit.endswith("s") and (unit[:-1] in _UNITS or len(unit) > 3):
+    if unit not in FACTORS and unit.endswith("s") and (unit[:-1] in FACTORS or len(unit) > 3):
         unit = unit[:-1]
     return UNITS.get(unit, unit)

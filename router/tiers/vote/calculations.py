@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from router.tiers.vote.dates import date_key, weekday
 from router.tiers.vote.formulas import evaluate, polynomial
+from router.tiers.vote.units import FACTORS, SCALES
 
 LONGEST = 400
 _BEGIN = (
@@ -202,29 +203,14 @@ Unit = tuple[str, Fraction, Fraction]  # what it measures, how many base units i
 
 def _unit(word: str) -> Unit | None:
     name = word.casefold().removeprefix("°").removeprefix("degrees ").strip()
-    return UNITS.get(name) or (UNITS.get(name[:-1]) if name.endswith("s") else None)
+    return _scale_or_factor(name) or (_scale_or_factor(name[:-1]) if name.endswith("s") else None)
 
 
-def _units_of(kind: str, **factors: str) -> dict[str, Unit]:
-    return {name.replace("_", " "): (kind, Fraction(factor), Fraction(0)) for name, factor in factors.items()}
+def _scale_or_factor(name: str) -> Unit | None:
+    if name in SCALES:
+        return "temperature", *SCALES[name]
+    base, factor = FACTORS.get(name, ("", Fraction(0)))
+    return (base, factor, Fraction(0)) if base in _CONVERTED else None
 
 
-UNITS: dict[str, Unit] = {
-    **_units_of("length", mm="1/1000", millimetre="1/1000", millimeter="1/1000", cm="1/100", centimetre="1/100"),
-    **_units_of(
-        "length", centimeter="1/100", m="1", metre="1", meter="1", km="1000", kilometre="1000", kilometer="1000"
-    ),
-    **_units_of("length", inch="0.0254", inches="0.0254", foot="0.3048", feet="0.3048", ft="0.3048", yard="0.9144"),
-    **_units_of("length", mile="1609.344"),
-    **_units_of("mass", mg="1/1000000", g="1/1000", gram="1/1000", kg="1", kilogram="1", kilo="1", tonne="1000"),
-    **_units_of("mass", pound="0.45359237", lb="0.45359237", ounce="0.028349523125", oz="0.028349523125"),
-    **_units_of("time", second="1", minute="60", hour="3600", day="86400", week="604800"),
-    **_units_of(
-        "volume", ml="1/1000", millilitre="1/1000", milliliter="1/1000", cl="1/100", l="1", litre="1", liter="1"
-    ),
-    "celsius": ("temperature", Fraction(1), Fraction(0)),
-    "c": ("temperature", Fraction(1), Fraction(0)),
-    "kelvin": ("temperature", Fraction(1), Fraction("-273.15")),
-    "fahrenheit": ("temperature", Fraction(5, 9), Fraction(-160, 9)),
-    "f": ("temperature", Fraction(5, 9), Fraction(-160, 9)),
-}
+_CONVERTED = frozenset(("m", "g", "s", "l"))  # a megabyte has two sizes, a month none
