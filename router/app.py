@@ -48,6 +48,7 @@ from router.ledger.allowance import DayAllowance
 from router.ledger.coverage import CoverageBook, CoverageBudget
 from router.ledger.feedback import FeedbackBook
 from router.ledger.leases import BudgetLeases
+from router.ledger.marks import MarkBook
 from router.ledger.prices import PriceBook
 from router.ledger.recent import RecentDecisions
 from router.ledger.revenue import RevenueBook
@@ -87,7 +88,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     providers, lineup = Providers(trust_env=settings.trust_env), Lineup.of(settings, environ)
 
     spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
-    shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days)
+    shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days, mark_months=settings.marks.keep_months)
     paces = Multipliers(engine, lambda: policy_book.active, clock.now_us)
     limits = HarmLimits(**settings.canary.model_dump())
     canary_monitor = CanaryMonitor(
@@ -96,6 +97,10 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     leases = BudgetLeases(engine, spool.path.stem, clock.now_us)
     leases.load()
     votes, feedback = CoverageBook(engine, clock.now_us), FeedbackBook(engine)
+    marks = MarkBook(engine, clock.now_us) if settings.marks.enabled else None
+    if marks is not None:
+        marks.follow()
+        shipper.follow(marks.follow)
     for follow in (
         paces.follow,
         canary_monitor.follow,
@@ -151,6 +156,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         relays=lineup.relay_runners(),
         books=spool,
         prices=prices,
+        marks=marks,
         revenue=earnings,
         provider_of=providers.of,
         clock=clock,

@@ -22,6 +22,7 @@ from router.ledger.entries import Opening
 from router.ledger.leases import BudgetHold, BudgetLeases
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
+from router.ledger.marks import NO_MARKS, MarkBook, Marks
 from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider
 from router.providers.relay import RelayProvider
@@ -60,7 +61,9 @@ class Dispatcher:
         self._ads = ads or load_lexicon()
         self._learning = learning or Learning()
         self._pressure = pressure
+        marks: MarkBook | None = None,
         self._is_low = is_low
+        self._marks = marks
         self._leases = leases
         self._routing = routing
         self._tiers = tiers
@@ -158,6 +161,7 @@ class Dispatcher:
             policy_version=decision.policy_version,
             classifier_version=estimate.version,
             answer_type=estimate.answer_type,
+        marks = self._marks_of(request, opened_at)
             language=language.guess_of_turns(user_texts),
             turn=routed.turn,
             streamed=request.streamed,
@@ -184,6 +188,8 @@ class Dispatcher:
             pressure=0.0 if request.model == Tier.PARALLEL else self._pressure(request.segment),
             max_samples=routed.policy.parallel_samples,
             confidence=routed.policy.parallel_confidence,
+            conversation_mark=marks.conversation,
+            user_mark=marks.user,
             confidence_by_type=routed.policy.confidence_by_type,
             conversation=request.conversation,
         )
@@ -239,6 +245,13 @@ class Dispatcher:
 
     def _budget_hold(self, payer: Payer, opened_at: int) -> BudgetHold | None:
         return self._leases.budget_hold(payer, opened_at) if self._leases else None
+    def _marks_of(self, request: InferenceRequest, opened_at: int) -> Marks:
+        """Mark whose request it is; what is passed through is of a conversation only where one is named."""
+        if self._marks is None:
+            return NO_MARKS
+        messages = request.messages if request.relay is None else ()
+        return self._marks.marks_of(opened_at, request.key_id, request.conversation, request.user, messages)
+
 
 
 def least_cap(*caps: int | None) -> int | None:

@@ -31,6 +31,7 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     country: str = UNKNOWN_COUNTRY
     surface: str = ""  # where it was asked, as far as assumptions of revenue tell surfaces apart
     conversation: str | None = None  # as the client names it
+    user: str | None = None  # the end user, as the client names one
     allowed_tiers: frozenset[Tier] = frozenset(Tier)
     max_cost_nanousd: int | None = None  # by the key or a header; the policy may have another
     relay: RelayedCall | None = None  # passed through to an explicit model; its body stands among the parameters

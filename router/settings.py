@@ -314,6 +314,16 @@ class RevenueSettings(ConfigTable):
     ecpm_usd: Decimal = Field(Decimal("25"), ge=0, description="revenue of a thousand viewed ads")
     ads_per_query: Decimal = Field(
         Decimal("0.058"), ge=0, description="viewed ads per query: eligible x fill x viewable"
+class MarkSettings(ConfigTable):
+    """Marks of conversations and end users in the books: keyed hashes, no names."""
+
+    enabled: bool = Field(True, description="mark whose request it is; off: nothing is counted per person")
+    keep_months: int = Field(13, ge=1, le=120, description="how long the salts of marks are kept; then they are nobody's")
+
+
+
+
+
     )
     publisher_share: Decimal = Field(Decimal("1.0"), ge=0, le=1, description="what is left after a network's part")
     commercial_factor: Decimal = Field(
@@ -388,6 +398,7 @@ def _check_aliases(aliases: Mapping[str, str], ours: Set[str]) -> None:
         if name in ours or not name.strip("*"):
             raise ValueError(f"aliases.{name}: this name is taken")
         if model not in ours:
+    marks: MarkSettings = MarkSettings()
             raise ValueError(f"aliases.{name}: no model goes by the name {model!r}")
 
 

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     PUSHBACK = "pushback"
     EXPLORED = "explored"
     FALLBACK = "fallback"
+    USER_ALLOWANCE = "user_allowance"
 
 
 class RelayedCall(StrEnum):

@@ -91,6 +91,7 @@ class CompletionReply(RelayReply):
             caller,
             most_output=request.max_tokens or DEFAULT_LIMIT_TOKENS,
             streamed=bool(request.stream),
+            user=request.user,
         )
 
     def piece(self, delta: Delta) -> bytes:

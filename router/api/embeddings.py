@@ -51,7 +51,8 @@ class EmbeddingsReply(RelayReply):
         text = text_of(request.input, "input")
         passed = {BODY: msgspec.to_builtins(request)}
         # Nothing is generated: what it costs is the input.
-        return self.request_of(RelayedCall.EMBEDDINGS, request.model, text, passed, len(body), caller, most_output=0)
+        call, user = RelayedCall.EMBEDDINGS, request.user
+        return self.request_of(call, request.model, text, passed, len(body), caller, most_output=0, user=user)
 
 
 def text_of(given: str | list[Any], param: str) -> str:

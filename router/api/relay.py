@@ -38,6 +38,7 @@ class RelayReply(OpenAIReply):
         *,
         most_output: int,
         streamed: bool = False,
+        user: str | None = None,
     ) -> InferenceRequest:
         """Hand a checked body to the exchange; `most_output` bounds the tokens of each of `n` answers."""
         self.model = model
@@ -54,6 +55,7 @@ class RelayReply(OpenAIReply):
             country=caller.country,
             surface=caller.surface,
             conversation=caller.conversation,
+            user=user or None,
             allowed_tiers=caller.allowed_tiers,
             relay=call,
         )

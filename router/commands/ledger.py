@@ -167,20 +167,37 @@ def _instant(day: str | None, default: int) -> int:
 
 @app.command()
 def forget(
-    user: Annotated[str, typer.Option(help="The name of the user's key; it opens nothing from now on.")],
+    user: Annotated[
+        str | None,
+        typer.Option(help="The name of a key, which opens nothing from now on, or the id that clients send of a user."),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Only the end user of this key; the key itself stays.")] = None,
+    before_month: Annotated[
+        str | None, typer.Option(help="Instead: drop the salts of marks before this month (YYYY-MM).")
+    ] = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Remove what identifies a user: the key's name and secret, stored responses, notes, evidence by request."""
+    """Remove what identifies a user: name and secret of a key, marks, stored responses, notes, evidence by request."""
     from dataclasses import asdict
 
     from router.clock import SystemClock
     from router.commands.opening import open_books
     from router.ledger import forgetting
+    from router.ledger.marks import month_named
 
+    if (user is None) == (before_month is None) or (key is not None and user is None):
+        raise typer.BadParameter("give --user (and --key, where it is an end user of one key), or --before-month")
     with open_books(config) as (_, engine):
+        if user is None:
+            try:
+                month = month_named(before_month or "")
+            except ValueError:
+                raise typer.BadParameter(f"{before_month!r} is not a month (YYYY-MM)") from None
+            show([{"salts": forgetting.forget_months(engine, month)}], ("salts",), form)
+            return
         try:
-            gone = forgetting.forget(engine, user, SystemClock().now_us())
+            gone = forgetting.forget(engine, user, SystemClock().now_us(), of_key=key)
         except forgetting.UnknownUser as error:
             raise typer.BadParameter(str(error), param_hint="--user") from None
     show([asdict(gone)], list(asdict(gone)), form)

@@ -33,6 +33,7 @@ REASONS: Mapping[Reason, int] = {
     Reason.PUSHBACK: 10,
     Reason.EXPLORED: 11,
     Reason.FALLBACK: 12,
+    Reason.USER_ALLOWANCE: 13,
 }
 AGREEMENTS: Mapping[Agreement, int] = {Agreement.SAME: 1, Agreement.DIFFERS: 2, Agreement.UNCLEAR: 3}
 CAUSES: Mapping[Cause, int] = {

@@ -140,6 +140,8 @@ class Request(Base):
     shadow_tier: Mapped[Tier | None] = mapped_column(Coded(codes.TIERS))
     signal: Mapped[Signal | None] = mapped_column(Coded(codes.SIGNALS))
     previous_id: Mapped[str | None] = mapped_column(RequestId)
+    conversation_mark: Mapped[int | None] = mapped_column(BigInteger)  # see `router.ledger.marks`
+    user_mark: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Call(Base):
@@ -304,6 +306,16 @@ class ApiKey(Base):
     created_at: Mapped[int] = mapped_column(BigInteger)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
     max_cost_nanousd: Mapped[int | None] = mapped_column(BigInteger)  # of one request
+
+
+class MarkSalt(Base):
+    """The key of a month's marks, the same for all workers and replicas; without it they belong to nobody."""
+
+    __tablename__ = "mark_salts"
+
+    month: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # since the year 0, UTC
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class Feedback(Base):

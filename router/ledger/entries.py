@@ -46,6 +46,8 @@ class Opening(msgspec.Struct, frozen=True, tag="open", array_like=True):
     shadow_tier: Tier | None = None
     signal: Signal | None = None
     previous_id: str | None = None
+    conversation_mark: int | None = None  # see `router.ledger.marks`
+    user_mark: int | None = None
 
 
 class CallIntent(msgspec.Struct, frozen=True, tag="call", array_like=True):

@@ -1,4 +1,7 @@
-"""What goes after its time: raw usage, feature rows, how votes ended, stored responses. The books themselves stay."""
+"""What goes after its time: raw usage, feature rows, how votes ended, stored responses, the salts of marks.
+
+The books themselves stay.
+"""
 
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -7,11 +10,13 @@ from router.database.coverage_tables import CoverageDay, StoredVote
 from router.database.engine import writing
 from router.database.learning_tables import DuelDay, FeatureRow
 from router.database.tables import RawUsage, StoredResponseRow
+from router.ledger.marks import drop_salts, month_of
 from router.types import DAY_US
 
 RAW_USAGE_DAYS = 30
 FEATURE_DAYS = 90
 VOTE_DAYS = 400
+MARK_MONTHS = 13
 BATCH = 5_000
 
 
@@ -20,12 +25,13 @@ def first_id_at(at_us: int) -> str:
     return f"{max(at_us, 0) // 1000:012x}".ljust(32, "0")
 
 
-def purge(engine: Engine, now_us: int, feature_days: int = FEATURE_DAYS) -> int:
+def purge(engine: Engine, now_us: int, feature_days: int = FEATURE_DAYS, mark_months: int = MARK_MONTHS) -> int:
     """Delete what is past its time, in short transactions; returns the number of rows."""
     gone = _purge_before(engine, RawUsage.request_id, first_id_at(now_us - RAW_USAGE_DAYS * DAY_US))
     gone += _purge_before(engine, FeatureRow.request_id, first_id_at(now_us - feature_days * DAY_US))
     gone += _purge_before(engine, StoredVote.request_id, first_id_at(now_us - VOTE_DAYS * DAY_US))
     with writing(engine) as connection:
+        drop_salts(connection, month_of(now_us) - mark_months)
         connection.execute(delete(CoverageDay).where(CoverageDay.day < now_us // DAY_US - feature_days))
         connection.execute(delete(DuelDay).where(DuelDay.day < now_us // DAY_US - feature_days))
         return (

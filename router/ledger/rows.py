@@ -50,6 +50,8 @@ class RequestRow(msgspec.Struct):
     shadow_tier: int | None = None
     signal: int | None = None
     previous_id: Key | None = None
+    conversation_mark: int | None = None
+    user_mark: int | None = None
 
 
 class CallRow(msgspec.Struct):
@@ -130,6 +132,8 @@ def request_row(key: Key, o: Opening, c: Closing, recorded_at: int, label: Mappi
         shadow_tier=None if o.shadow_tier is None else codes.TIERS[o.shadow_tier],
         signal=None if o.signal is None else codes.SIGNALS[o.signal],
         previous_id=_like(key, o.previous_id),
+        conversation_mark=o.conversation_mark,
+        user_mark=o.user_mark,
     )
 
 

@@ -65,6 +65,7 @@ class Shipper:
         interval_s: float = INTERVAL_S,
         expire_after_s: float = EXPIRE_AFTER_S,
         feature_days: int = retention.FEATURE_DAYS,
+        mark_months: int = retention.MARK_MONTHS,
         clock: Clock | None = None,
     ) -> None:
         self.state = ShippingState()
@@ -76,6 +77,7 @@ class Shipper:
         self._interval_s = interval_s
         self._expire_after_us = int(expire_after_s * 1e6)
         self._feature_days = feature_days
+        self._mark_months = mark_months
         self._refreshes: list[Callable[[], None]] = []
         self._due: dict[str, float] = {}
         self._stopping = threading.Event()
@@ -112,7 +114,7 @@ class Shipper:
             if self._is_due("follow", FOLLOW_EVERY_S):
                 self._refresh()
             if self._is_due("purge", PURGE_EVERY_S):
-                retention.purge(self._engine, self._clock.now_us(), self._feature_days)
+                retention.purge(self._engine, self._clock.now_us(), self._feature_days, self._mark_months)
             self._note(database_ok=True)
         except SQLAlchemyError as error:
             says = cause(error, self._engine.url.render_as_string(hide_password=False))

@@ -132,5 +132,6 @@ def request_of(request: ChatRequest, caller: Caller, request_id: str, body_bytes
         country=caller.country,
         surface=caller.surface,
         conversation=caller.conversation_of(request.metadata),
+        user=request.safety_identifier or request.user or None,
         allowed_tiers=caller.allowed_tiers,
     )

@@ -22,6 +22,7 @@ from router.api.messages.request import (
     params_of,
     parse_messages,
     session_of,
+    user_of,
 )
 from router.decision.engine import BYTES_PER_TOKEN
 from router.errors import RouterError, UnknownModel
@@ -83,6 +84,7 @@ class MessageReply:
             country=caller.country,
             surface=caller.surface,
             conversation=caller.conversation_of(session_of(request)),
+            user=user_of(request),
             allowed_tiers=caller.allowed_tiers,
         )
 

@@ -142,6 +142,12 @@ def session_of(request: MessagesRequest) -> Mapping[str, str] | None:
     return {"conversation_id": found[1]} if found else None
 
 
+def user_of(request: MessagesRequest) -> str | None:
+    """The end user, without the session that clients write into the same id: one person has many."""
+    user_id = request.metadata.user_id if request.metadata else None
+    return _SESSION.sub("", user_id) or None if user_id else None
+
+
 def _effort_for(budget_tokens: int) -> Effort:
     """The level of effort that a budget stands for; no budget asks for more than one chain of thought."""
     if budget_tokens <= BUDGET_TOKENS["low"]:

@@ -101,6 +101,7 @@ class ResponseReply(OpenAIReply):
             country=caller.country,
             surface=caller.surface,
             conversation=caller.conversation_of(request.metadata),
+            user=request.safety_identifier or request.user or None,
             allowed_tiers=caller.allowed_tiers,
         )
 
