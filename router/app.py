@@ -65,6 +65,7 @@ from router.providers.clients import Providers
 from router.refresher import Refresher
 from router.reports.coverage import RecentCoverage
 from router.settings import RESERVED_NAMES, Settings, WrongSetting
+from router.telemetry import FailureLog, RequestLog
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.coverage import count_votes
 from router.tiers.parallel.shadow import ShadowSlice
@@ -145,6 +146,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     recent = RecentDecisions(engine, routing.take_recent)
     recent.refresh()
     shipper.follow(recent.refresh)
+    request_log = RequestLog(settings.log.requests) if settings.log.requests != "off" else None
     dispatcher = Dispatcher(
         routing=routing,
         tiers={
@@ -154,6 +156,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         },
         explicit=lineup.explicit_runners(),
         relays=lineup.relay_runners(),
+        tell_failure=FailureLog(metrics.count_failure, clock).note,
+        request_log=request_log,
         books=spool,
         prices=prices,
         marks=marks,
@@ -221,6 +225,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         shipper.start()
         refresher.start()
+        if request_log is not None:
+            request_log.start()
         await providers.warm(lineup.every)
         try:
             yield
@@ -232,6 +238,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             await asyncio.to_thread(refresher.stop)
             if await asyncio.to_thread(shipper.stop):
                 await asyncio.to_thread(leases.close)
+            if request_log is not None:
+                await asyncio.to_thread(request_log.stop)
             spool.close()
             engine.dispose()
 

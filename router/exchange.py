@@ -14,7 +14,7 @@ from router.conversation import language
 from router.conversation.ads import AdLexicon, last_user_texts, load_lexicon
 from router.decision.engine import DecisionEngine, Routed
 from router.decision.rules import BudgetView
-from router.errors import QuotaExhausted, Unavailable
+from router.errors import ProviderError, QuotaExhausted, Unavailable
 from router.learning.duels import PendingDuel
 from router.learning.selection import Learning
 from router.ledger.budgets import Payer
@@ -24,9 +24,10 @@ from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.ledger.marks import NO_MARKS, MarkBook, Marks
 from router.metrics import Metrics
-from router.providers.base import Delta, ModelTarget, Provider
+from router.providers.base import Delta, ModelTarget, Provider, ProviderRequest
 from router.providers.relay import RelayProvider
 from router.request import InferenceRequest
+from router.telemetry import RequestLog
 from router.tiers.base import Answer, Bounded, LimitedChoices, TierRequest, TierRunner
 from router.tiers.calls import Books, Calls
 from router.types import CallKind, Decision, Outcome, Reason, RelayedCall, Tier
@@ -55,9 +56,13 @@ class Dispatcher:
         is_low: Callable[[], bool] = lambda: False,
         learning: Learning | None = None,
         pressure: Callable[[str], float] = lambda segment: 0.0,
+        tell_failure: Callable[[ProviderRequest, ProviderError], None] = lambda request, error: None,
+        request_log: RequestLog | None = None,
         ads: AdLexicon | None = None,
         relays: Mapping[str, TierRunner] | None = None,
     ) -> None:
+        self.request_log = request_log
+        self._tell_failure = tell_failure
         self._ads = ads or load_lexicon()
         self._learning = learning or Learning()
         self._pressure = pressure
@@ -194,7 +199,14 @@ class Dispatcher:
             conversation=request.conversation,
         )
         calls = Calls(
-            opening, self._books, self._prices, self._provider_for(request.relay), self._clock, bound, budget_hold
+            opening,
+            self._books,
+            self._prices,
+            self._provider_for(request.relay),
+            self._clock,
+            bound,
+            budget_hold,
+            self._tell_failure,
         )
         if request.relay is not None:
             tier = self._relays[request.model]
@@ -287,6 +299,8 @@ class Exchange:
         self.note_wait: Callable[[float], None] = _ignore_wait
         self._duel = duel
         self._answer: Answer | None = None
+        self.outcome: Outcome | None = None  # once it is settled
+        self.final_tier = decision.tier
         self._is_settled = False
         self.is_within_cap = True
 
@@ -315,6 +329,7 @@ class Exchange:
         self._is_settled = True
         self._answer = answer
         final_tier = answer.final_tier if answer else self.decision.tier
+        self.outcome, self.final_tier = outcome, final_tier
         self.calls.close(final_tier, outcome, answer.call_no if answer else None, fell_back=self._fell_back)
         if outcome is not Outcome.ERROR:
             self.note_wait(self.calls.waited_ms)

@@ -59,6 +59,10 @@ class Metrics:
         )
         self.duel_cost = Counter("tierwise_duel_cost_nanousd", "Cost of shadow duels", registry=self.registry)
 
+        self.provider_failures = Counter(
+            "tierwise_provider_failures", "Failed calls, by why", ("provider", "model", "cause"), registry=self.registry
+        )
+
         self.fallbacks = Counter(
             "tierwise_classifier_fallbacks", "Queries judged by the configured classifier", registry=self.registry
         )
@@ -147,6 +151,10 @@ class Metrics:
     def set_classifier_missing(self, is_missing: bool) -> None:
         """Set the alarm for a classifier that a policy names and that cannot be loaded."""
         self.alarm.labels("classifier").set(is_missing)
+
+    def count_failure(self, provider: str, model: str, cause: str) -> None:
+        """Count a call that failed; models are those configured, causes a closed list."""
+        self._child(self.provider_failures, provider, model, cause).inc()
 
     def count_unopened(self) -> None:
         """Count a client that went away before its request was opened: nothing was spent, nothing is booked."""

@@ -27,6 +27,7 @@ from router.app import create
 from router.errors import RequestError
 from router.providers.proxies import open_directly
 from router.settings import ENV_PREFIX, Settings
+from router.telemetry import set_up_logging
 
 READY_TIMEOUT_S = 120.0
 HUNG_AFTER_S = 30  # a worker that says nothing for so long is replaced; a busy machine takes a while to start one
@@ -148,6 +149,7 @@ def base_url(host: str, port: int) -> str:
 
 def run(configured: Settings, path: Path | None, announce: Callable[[str], None]) -> None:
     """Serve until told to stop; `path` is the configuration file, which workers read again."""
+    set_up_logging(configured.log)
     server = configured.server
     workers = 1 if configured.uses_embedded() else server.workers
     options: dict[str, Any] = {
@@ -155,7 +157,8 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "port": server.port,
         "loop": "uvloop",
         "http": BoundedHead,
-        "log_level": "warning",
+        "log_config": None,
+        "log_level": configured.log.level,
         "access_log": False,
         "server_header": False,
         "date_header": False,
@@ -202,7 +205,9 @@ def worker() -> Starlette:
     """Make the app of one of several workers, from the same file and environment."""
     if (supervisor := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
-    return _freeze_after_start(create(settings.load(settings.config_path(None))))
+    configured = settings.load(settings.config_path(None))
+    set_up_logging(configured.log)
+    return _freeze_after_start(create(configured))
 
 
 def _freeze_after_start(app: Starlette) -> Starlette:

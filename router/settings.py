@@ -284,6 +284,16 @@ class PolicySettings(DialSettings):
     segments: dict[SegmentName, SegmentDialSettings] = Field({}, description="dials of single segments")
 
 
+class LogSettings(ConfigTable):
+    """What is logged besides the books, and where; never a prompt, an answer or a secret."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("warning", description="what is said on stderr")
+    format: Literal["text", "json"] = Field("text", description="lines to read, or one JSON object per line")
+    requests: str = Field(
+        "off", min_length=1, description="one JSON line per request, without text: `off`, `stdout`, or a file's path"
+    )
+
+
 class CanarySettings(ConfigTable):
     """From where on harm that is beyond chance rolls a canary back, and when it has passed without."""
 
@@ -352,6 +362,7 @@ class Settings(BaseSettings):
     )
     server: ServerSettings = ServerSettings()
     admin: AdminSettings = AdminSettings()
+    log: LogSettings = LogSettings()
     tiers: TierSettings = TierSettings()
     models: dict[str, ModelSettings] = Field({}, description="explicit models under names of their own")
     aliases: dict[str, str] = Field(

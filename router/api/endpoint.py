@@ -37,6 +37,7 @@ from router.keys import Scope as KeyScope
 from router.providers.base import Delta
 from router.request import InferenceRequest
 from router.settings import ServerSettings
+from router.telemetry import RequestLine
 from router.tiers.base import Answer
 from router.types import Outcome, Tier
 
@@ -111,6 +112,10 @@ class ResponseWriter:
     ) -> None:
         self.request_id = request_id
         self.has_started = False
+        self.status: int | None = None  # of the response, once its head went out
+        self.failed_with: str | None = None  # our code of the error that went out
+        self.request: InferenceRequest | None = None  # for the log, as far as the request came
+        self.exchange: Exchange | None = None
         self.spoke_at = SENDING
         self.beat: asyncio.Task[None] | None = None
         self._send = send
@@ -130,10 +135,12 @@ class ResponseWriter:
 
     async def body(self, body: bytes) -> None:
         """Send a whole answer."""
+        self.status = 200
         await send_json(self._send, 200, body, self._head())
 
     async def error(self, error: RouterError, status: int, body: bytes) -> None:
         """Send an error as a response."""
+        self.status = status
         await send_json(self._send, status, body, [*self._head(), *raw_headers(error.headers())])
 
     async def is_under_way(self) -> bool:
@@ -145,6 +152,7 @@ class ResponseWriter:
     async def start_stream(self) -> None:
         """Send the head of a stream."""
         self.has_started = True
+        self.status = 200
         await self._send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *self._head()]})
 
     async def piece(self, piece: bytes, *, more: bool) -> None:
@@ -162,6 +170,19 @@ class ResponseWriter:
             await self.start_stream()
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         self.spoke_at = monotonic()
+
+    def log_line(self, at_us: int, path: str) -> RequestLine:
+        """Write the request's line for the log; it holds on to no text."""
+        took_ms = round(self._clock.ticks_ms() - self._began_ms)
+        line = RequestLine(at_us, self.request_id, path, self.status, took_ms, self.failed_with)
+        if (request := self.request) is not None:
+            line.key_id, line.segment, line.streamed = request.key_id, request.segment, request.streamed
+        if (exchange := self.exchange) is not None:
+            decision = exchange.decision
+            line.tier, line.final_tier, line.reason = decision.tier, exchange.final_tier, exchange.reason
+            line.outcome, line.calls = exchange.outcome, exchange.calls.made
+            line.first_byte_ms = exchange.calls.first_byte_ms
+        return line
 
     def _head(self) -> RawHeaders:
         took_ms = self._clock.ticks_ms() - self._began_ms
@@ -208,6 +229,9 @@ class InferenceEndpoint(ABC):
         except Exception:  # a bug: the client is told that there was one, the server's log what it was
             await _fail(RouterError(INTERNAL, code="internal_error"), writer, dialect)
             raise
+        finally:
+            if (log := self._dispatcher.request_log) is not None:
+                log.note(writer.log_line(now_us, scope["path"]))
 
     async def _serve(self, scope: Scope, receive: Receive, writer: ResponseWriter, dialect: Dialect) -> None:
         caller = await self._authenticator.admit(scope)
@@ -220,11 +244,12 @@ class InferenceEndpoint(ABC):
             request = msgspec.structs.replace(request, model=model)
         if caller.max_cost_nanousd is not None:
             request = msgspec.structs.replace(request, max_cost_nanousd=caller.max_cost_nanousd)
+        writer.request = request
         disconnect = DisconnectWatcher(receive)
         exchange = None
         try:
             async with self._admission.place():
-                exchange = await self._dispatcher.open(request)
+                exchange = writer.exchange = await self._dispatcher.open(request)
                 writer.note_decision(exchange.decision_headers)
                 writer.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
                 await _answer(exchange, request, writer, dialect, self._keep_alive)
@@ -241,6 +266,7 @@ class InferenceEndpoint(ABC):
 async def _fail(error: RouterError, writer: ResponseWriter, dialect: Dialect) -> None:
     """Send an error: as a response while there is none, as the last piece of a stream."""
     error.param = dialect.parameter_names.get(error.param or "", error.param)
+    writer.failed_with = error.code or error.type
     if await writer.is_under_way():
         await writer.piece(dialect.failure(error), more=False)
     else:

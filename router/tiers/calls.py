@@ -76,6 +76,10 @@ class ProviderCall:
         self.cause, self.http_status = error.cause, status if status and 100 <= status < 1_000 else None
 
 
+def _tell_nobody(request: ProviderRequest, error: ProviderError) -> None:
+    """Do nothing: nobody counts failures."""
+
+
 class Calls:
     """Makes the provider calls of one request and books them.
 
@@ -91,7 +95,9 @@ class Calls:
         clock: Clock,
         input_bound_tokens: int,
         budget_hold: Hold | None = None,
+        tell_failure: Callable[[ProviderRequest, ProviderError], None] = _tell_nobody,
     ) -> None:
+        self._tell_failure = tell_failure
         self.request_id = opening.request_id
         self._budget_hold = budget_hold
         self.made: list[ProviderCall] = []
@@ -146,7 +152,7 @@ class Calls:
         try:
             completion = await self._provider_of(request.target).complete(request)
         except ProviderError as error:
-            call.note_failure(error)
+            self._note_failure(call, request, error)
             self._fail(call, request, error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
@@ -160,7 +166,7 @@ class Calls:
         call.service = completion.service_tier
         if not completion.choices:
             nothing = ProviderError(f"{request.target.name} returned no answer", cause=Cause.NONSENSE)
-            call.note_failure(nothing)
+            self._note_failure(call, request, nothing)
             self._end(call, CallStatus.ERROR, metered)
             raise nothing
         self._end(call, CallStatus.OK, metered)
@@ -203,7 +209,7 @@ class Calls:
             status = CallStatus.OK
         except ProviderError as error:
             failure = error
-            call.note_failure(error)
+            self._note_failure(call, request, error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             status = CallStatus.CANCELLED
@@ -290,6 +296,11 @@ class Calls:
     def _give_back(self, bound: int | None, cost: int) -> None:
         if self._budget_hold and bound is not None:
             self._budget_hold.settle(bound, cost)
+
+    def _note_failure(self, call: ProviderCall, request: ProviderRequest, error: ProviderError) -> None:
+        """Keep why a call failed for the books, and tell who counts failures."""
+        call.note_failure(error)
+        self._tell_failure(request, error)
 
     def _fail(self, call: ProviderCall, request: ProviderRequest, error: ProviderError) -> None:
         """Book a call of which nothing came: free where the provider refused it, estimated where it may have worked."""

@@ -11,7 +11,7 @@ from router.ledger.cells import ADDED_FACTS, LARGEST, UNKNOWN
 def test_every_quarter_is_marked_when_a_grouping_is_added(empty_url: str) -> None:
     engine = open_engine(empty_url)
     schema.migrate(engine, "0013")
-    facts = {name: 0 for name in (*ADDED_FACTS, LARGEST)}
+    facts = dict.fromkeys((*ADDED_FACTS, LARGEST), 0)
     row = {"grouping_id": 0, "grain": 0, "key1": UNKNOWN, "key2": UNKNOWN, **facts}
     with writing(engine) as connection:
         connection.execute(insert(Rollup), [{**row, "start": start} for start in (7, 8)])
