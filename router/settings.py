@@ -284,6 +284,13 @@ class PolicySettings(DialSettings):
     segments: dict[SegmentName, SegmentDialSettings] = Field({}, description="dials of single segments")
 
 
+class MarkSettings(ConfigTable):
+    """Marks of conversations and end users in the books: keyed hashes, no names."""
+
+    enabled: bool = Field(True, description="mark whose request it is; off: nothing is counted per person")
+    keep_months: int = Field(13, ge=1, le=120, description="how long the salts of marks are kept; then they are nobody's")
+
+
 class LogSettings(ConfigTable):
     """What is logged besides the books, and where; never a prompt, an answer or a secret."""
 
@@ -324,16 +331,6 @@ class RevenueSettings(ConfigTable):
     ecpm_usd: Decimal = Field(Decimal("25"), ge=0, description="revenue of a thousand viewed ads")
     ads_per_query: Decimal = Field(
         Decimal("0.058"), ge=0, description="viewed ads per query: eligible x fill x viewable"
-class MarkSettings(ConfigTable):
-    """Marks of conversations and end users in the books: keyed hashes, no names."""
-
-    enabled: bool = Field(True, description="mark whose request it is; off: nothing is counted per person")
-    keep_months: int = Field(13, ge=1, le=120, description="how long the salts of marks are kept; then they are nobody's")
-
-
-
-
-
     )
     publisher_share: Decimal = Field(Decimal("1.0"), ge=0, le=1, description="what is left after a network's part")
     commercial_factor: Decimal = Field(
@@ -371,6 +368,7 @@ class Settings(BaseSettings):
     fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field({}, description="who stands in when a model fails")
     policy: PolicySettings = PolicySettings()
     learning: LearningSettings = LearningSettings()
+    marks: MarkSettings = MarkSettings()
     canary: CanarySettings = CanarySettings()
     prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
     revenue: RevenueSettings = RevenueSettings()
@@ -409,7 +407,6 @@ def _check_aliases(aliases: Mapping[str, str], ours: Set[str]) -> None:
         if name in ours or not name.strip("*"):
             raise ValueError(f"aliases.{name}: this name is taken")
         if model not in ours:
-    marks: MarkSettings = MarkSettings()
             raise ValueError(f"aliases.{name}: no model goes by the name {model!r}")
 
 
