@@ -157,14 +157,20 @@ class RateLimited(RequestError):
 
 
 class QuotaExhausted(RequestError):
-    """A budget is used up; trying again does not help."""
+    """A budget is used up; trying again does not help before its period ends, in `retry_after_seconds`."""
 
     status = 429
     type = "insufficient_quota"
     code = "insufficient_quota"
 
+    def __init__(self, message: str, *, retry_after_seconds: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
     def headers(self) -> Mapping[str, str]:
-        return {"retry-after": "3600", "x-should-retry": "false"}
+        """Clients that wait by themselves are told not to: they would sit out a day."""
+        after = {} if self.retry_after_seconds is None else {"retry-after": str(self.retry_after_seconds)}
+        return {**after, "x-should-retry": "false"}
 
 
 class ProviderError(RouterError):

@@ -8,6 +8,8 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from classifier.types import Estimate
 from router.clock import Clock
 from router.conversation import language
@@ -20,9 +22,9 @@ from router.learning.selection import Learning
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
 from router.ledger.leases import BudgetHold, BudgetLeases
-from router.ledger.marks import NO_MARKS, MarkBook, Marks
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
+from router.ledger.marks import NO_MARKS, MarkBook, Marks
 from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider, ProviderRequest
 from router.providers.relay import RelayProvider
@@ -33,7 +35,6 @@ from router.tiers.calls import Books, Calls
 from router.types import CallKind, Decision, Outcome, Reason, RelayedCall, Tier
 
 IMAGE_BOUND_TOKENS = 3_000
-COST_CAP = "cost cap of the request"
 TOO_DEAR = "what this request may cost (max_cost_usd) does not cover an answer of the chosen tier"
 
 
@@ -60,15 +61,15 @@ class Dispatcher:
         request_log: RequestLog | None = None,
         ads: AdLexicon | None = None,
         relays: Mapping[str, TierRunner] | None = None,
-        marks: MarkBook | None = None,
     ) -> None:
         self.request_log = request_log
         self._tell_failure = tell_failure
-        self._marks = marks
         self._ads = ads or load_lexicon()
         self._learning = learning or Learning()
         self._pressure = pressure
+        marks: MarkBook | None = None,
         self._is_low = is_low
+        self._marks = marks
         self._leases = leases
         self._routing = routing
         self._tiers = tiers
@@ -84,7 +85,7 @@ class Dispatcher:
     async def open(self, request: InferenceRequest) -> "Exchange":
         """Decide about a request and prepare its answer; nothing is sent or booked yet.
 
-        What it may cost is held against hard budgets. Raises RequestError, or Unavailable where a budget cannot be
+        What it may cost is held against budgets. Raises RequestError, or Unavailable where a hard budget cannot be
         checked.
         """
         routed = self._routing.route(request) if request.relay is None else self._routing.route_relay(request)
@@ -95,21 +96,19 @@ class Dispatcher:
             if degraded.tier is Tier.FAST:
                 exchange, short = await self._hold_worst_case(request, routed, degraded)
         if short is not None:
-            raise QuotaExhausted(TOO_DEAR if short == COST_CAP else f"the {short} is used up")
+            raise short
         return exchange
 
     def count_unopened(self) -> None:
         """Count a client that went away before its request was opened."""
         self._metrics.count_unopened()
 
-    def _degrade(self, routed: Routed, short: str) -> Decision:
-        """Decide again without the deep tiers; raises QuotaExhausted for who asked for one by name."""
+    def _degrade(self, routed: Routed, short: QuotaExhausted) -> Decision:
+        """Decide again without the deep tiers; raises `short` for who asked for one by name."""
         try:
             return routed.within(BudgetView(deep_available=False))
         except QuotaExhausted:
-            if short == COST_CAP:
-                raise QuotaExhausted(TOO_DEAR) from None
-            raise
+            raise short from None
 
     def _decide_saving_space(self, routed: Routed) -> Decision:
         """Decide while the spool has little room left: the deep tiers, which write most, stop first."""
@@ -125,15 +124,27 @@ class Dispatcher:
 
     async def _hold_worst_case(
         self, request: InferenceRequest, routed: Routed, decision: Decision
-    ) -> "tuple[Exchange, str | None]":
-        """Prepare the answer of one tier and hold its worst case; also names the budget that has too little for it."""
+    ) -> "tuple[Exchange, QuotaExhausted | None]":
+        """Prepare the answer of one tier and hold its worst case; also says what has too little for it.
+
+        `auto` and `fast` go over a soft budget with a fast answer, for the reason that it is spent.
+        """
         opened_at = self._clock.now_us()
         payer = Payer(request.key_id, request.segment, decision.tier)
-        budget_hold = self._budget_hold(payer, opened_at)
+        may_go_over = decision.tier is Tier.FAST and request.relay is None and request.model not in self._explicit
+        budget_hold = self._budget_hold(payer, opened_at, may_go_over=may_go_over)
         exchange = self._exchange(request, routed, decision, opened_at, budget_hold)
         if not exchange.is_within_cap:
-            return exchange, COST_CAP
-        return exchange, await budget_hold.hold(exchange.worst_case()) if budget_hold else None
+            return exchange, QuotaExhausted(TOO_DEAR)
+        if budget_hold is None:
+            return exchange, None
+        assert self._leases is not None
+        if (short := await budget_hold.hold(exchange.worst_case())) is not None:
+            return exchange, self._leases.exhausted(short)
+        if budget_hold.is_over and decision.reason is not Reason.BUDGET_SPENT:
+            spent = msgspec.structs.replace(decision, reason=Reason.BUDGET_SPENT)
+            exchange = self._exchange(request, routed, spent, opened_at, budget_hold)
+        return exchange, None
 
     def _exchange(
         self,
@@ -150,7 +161,6 @@ class Dispatcher:
         version, expected = self._revenue.estimate_revenue(
             request.segment, request.country, eligible, surface=request.surface, is_commercial=ad_view.is_commercial
         )
-        marks = self._marks_of(request, opened_at)
         opening = Opening(
             request_id=request.request_id,
             opened_at=opened_at,
@@ -167,6 +177,7 @@ class Dispatcher:
             policy_version=decision.policy_version,
             classifier_version=estimate.version,
             answer_type=estimate.answer_type,
+        marks = self._marks_of(request, opened_at)
             language=language.guess_of_turns(user_texts),
             turn=routed.turn,
             streamed=request.streamed,
@@ -177,8 +188,6 @@ class Dispatcher:
             shadow_tier=routed.shadow.tier if routed.shadow else None,
             signal=routed.signal,
             previous_id=routed.previous_id,
-            conversation_mark=marks.conversation,
-            user_mark=marks.user,
         )
         bound = request.input_bytes + IMAGE_BOUND_TOKENS * routed.attachments
         query = TierRequest(
@@ -195,6 +204,8 @@ class Dispatcher:
             pressure=0.0 if request.model == Tier.PARALLEL else self._pressure(request.segment),
             max_samples=routed.policy.parallel_samples,
             confidence=routed.policy.parallel_confidence,
+            conversation_mark=marks.conversation,
+            user_mark=marks.user,
             confidence_by_type=routed.policy.confidence_by_type,
             conversation=request.conversation,
         )
@@ -255,6 +266,8 @@ class Dispatcher:
         payer = Payer(request.key_id, request.segment, decision.tier)
         return PendingDuel(learning.duels, query, calls, lambda: self._budget_hold(payer, opened_at))
 
+    def _budget_hold(self, payer: Payer, opened_at: int, *, may_go_over: bool = False) -> BudgetHold | None:
+        return self._leases.budget_hold(payer, opened_at, may_go_over=may_go_over) if self._leases else None
     def _marks_of(self, request: InferenceRequest, opened_at: int) -> Marks:
         """Mark whose request it is; what is passed through is of a conversation only where one is named."""
         if self._marks is None:
@@ -262,8 +275,6 @@ class Dispatcher:
         messages = request.messages if request.relay is None else ()
         return self._marks.marks_of(opened_at, request.key_id, request.conversation, request.user, messages)
 
-    def _budget_hold(self, payer: Payer, opened_at: int) -> BudgetHold | None:
-        return self._leases.budget_hold(payer, opened_at) if self._leases else None
 
 
 def least_cap(*caps: int | None) -> int | None:

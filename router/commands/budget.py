@@ -1,4 +1,4 @@
-"""`tierwise budget`: hard limits on what may be spent."""
+"""`tierwise budget`: limits on what may be spent, hard or soft."""
 
 import getpass
 from datetime import UTC, datetime
@@ -13,9 +13,9 @@ from router.commands.output import ConfigOption, Format, FormatOption, show
 if TYPE_CHECKING:
     from router.ledger.budgets import BudgetScope
 
-app = typer.Typer(help="Hard limits on what may be spent.", no_args_is_help=True)
+app = typer.Typer(help="Limits on what may be spent, hard or soft.", no_args_is_help=True)
 
-SHOWN = ("scope", "subject", "period", "limit_usd", "spent_usd", "leased_usd", "left_usd", "used", "begins")
+SHOWN = ("scope", "subject", "period", "kind", "limit_usd", "spent_usd", "leased_usd", "left_usd", "used", "begins")
 
 
 @app.command("show")
@@ -52,10 +52,21 @@ def set_budget(
     key: Annotated[str | None, typer.Option(help="Only this key, by its name.")] = None,
     segment: Annotated[str | None, typer.Option(help="Only this segment.")] = None,
     tier: Annotated[str | None, typer.Option(help="Only requests that this tier was chosen for.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="Used up, a `hard` budget refuses fast answers too; a `soft` one lets `auto` and `fast` have them. "
+            "A new budget is hard, one that is set again stays what it is."
+        ),
+    ] = None,
     note: Annotated[str, typer.Option(help="Why.")] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Limit what may be spent; what the period has cost so far counts. In force within two seconds."""
+    """Limit what may be spent; what the period has cost so far counts. In force within two seconds.
+
+    Used up: `auto` is answered fast; reasoning, parallel and explicit models get 429 insufficient_quota until the
+    period ends. Where even a fast answer does not fit, a hard budget refuses it and a soft one lets it through.
+    """
     from router.clock import SystemClock
     from router.commands.opening import open_books
     from router.ledger import budgets
@@ -66,6 +77,10 @@ def set_budget(
         lasts = budgets.Period(period)
     except ValueError:
         raise typer.BadParameter(f"--period takes {', '.join(budgets.Period)}") from None
+    try:
+        chosen = None if kind is None else budgets.BudgetKind(kind)
+    except ValueError:
+        raise typer.BadParameter(f"--kind takes {', '.join(budgets.BudgetKind)}") from None
     try:
         limit = None if limit_usd == "none" else nano_from_usd(limit_usd)
     except NotMoney as error:
@@ -80,7 +95,7 @@ def set_budget(
         else:
             now_us, author = SystemClock().now_us(), getpass.getuser()
             audit = hook("budget set", target, note)
-            budgets.put(engine, scope, subject, lasts, limit, author, note, now_us, audit)
+            budgets.put(engine, scope, subject, lasts, limit, author, note, now_us, audit, chosen)
             typer.echo("in force within two seconds")
 
 

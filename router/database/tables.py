@@ -405,7 +405,7 @@ class RollupCosts(Base):
 
 
 class BudgetRow(Base):
-    """A hard budget: what may be spent in each period by a key, a segment, a tier, or in total."""
+    """A budget: what may be spent in each period by a key, a segment, a tier, or in total."""
 
     __tablename__ = "budgets"
     __table_args__ = (UniqueConstraint("scope", "subject", "period"),)
@@ -418,6 +418,7 @@ class BudgetRow(Base):
     author: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)
     created_at: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(8), server_default="hard")  # hard, soft
 
 
 class BudgetPeriod(Base):

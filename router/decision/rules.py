@@ -33,11 +33,12 @@ TIER_OF_EFFORT = {
     "xhigh": Tier.PARALLEL,
     "max": Tier.PARALLEL,
 }
-# Rather a late answer than none, and rather one cut short.
+# Rather a late answer than none, and rather one cut short; where nobody is well, the tier itself says so.
 TOLERATED: tuple[frozenset[Missing], ...] = (
     frozenset(),
     frozenset({Missing.PATIENCE}),
     frozenset({Missing.PATIENCE, Missing.THINKING_ROOM}),
+    frozenset({Missing.PATIENCE, Missing.THINKING_ROOM, Missing.HEALTH}),
 )
 # Where a wished or cheap tier cannot serve, the next best in this order does.
 STAND_INS = {
@@ -49,7 +50,7 @@ STAND_INS = {
 
 @dataclass(frozen=True, slots=True)
 class BudgetView:
-    """What hard budgets still allow."""
+    """What budgets still allow."""
 
     deep_available: bool = True
     fast_available: bool = True

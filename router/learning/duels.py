@@ -2,7 +2,7 @@
 
 The reasoning model takes on answers of the fast tier, the fast model those of the deep ones. Equal vote keys are
 agreement; a judge, where one is configured, decides the rest in both orders. Calls are booked as `shadow` on the same
-request, under its hard budgets and a cap per day; the verdict goes through the spool. No text is kept.
+request, under its budgets and a cap per day; the verdict goes through the spool. No text is kept.
 """
 
 import asyncio
@@ -234,7 +234,7 @@ class Duels:
 
 
 class _Stake:
-    """What one duel holds of the day's allowance and of hard budgets; what it did not cost goes back."""
+    """What one duel holds of the day's allowance and of budgets; what it did not cost goes back."""
 
     def __init__(self, allowance: Allowance, match: DuelledQuery, now_us: Callable[[], int]) -> None:
         self._allowance = allowance

@@ -1,8 +1,9 @@
-"""Hard budgets in the database: limits, what is settled, and what is leased to workers by one conditional update.
+"""Budgets in the database: limits, what is settled, and what is leased to workers by one conditional update.
 
 Invariant of every period: settled + leased <= limit, where a lease holds everything its worker holds or has spent and
 not yet booked. Booking a call moves its cost from the lease to settled in the transaction that writes the line, so a
 killed worker's lease is exactly what its spool does not account for: it returns when the spool was adopted.
+A soft budget is leased likewise; what is booked beyond its leases is over the limit.
 A request counts where it was decided: its key, its segment, the tier chosen first, the UTC period it was opened in.
 """
 
@@ -41,6 +42,11 @@ class Period(StrEnum):
     DAY = "day"
     MONTH = "month"
 
+    def end_us(self, at_us: int) -> int:
+        """Tell when the period of an instant ends: what surely lies in the next one tells where that begins."""
+        longest = {Period.HOUR: HOUR_US, Period.DAY: DAY_US, Period.MONTH: 31 * DAY_US}[self]
+        return self.start_us(self.start_us(at_us) + longest)
+
     def start_us(self, at_us: int) -> int:
         """Tell when the period of an instant began."""
         match self:
@@ -51,6 +57,13 @@ class Period(StrEnum):
             case Period.MONTH:
                 first = datetime.fromtimestamp(at_us // 1_000_000, UTC).replace(day=1, hour=0, minute=0, second=0)
                 return int(first.timestamp()) * 1_000_000
+
+
+class BudgetKind(StrEnum):
+    """What happens when a budget is used up."""
+
+    HARD = "hard"  # nothing more is spent: `auto` goes fast while fast fits, the rest is refused
+    SOFT = "soft"  # `auto` and `fast` are served fast and booked over the limit, the rest is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +77,19 @@ class Payer:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """One hard budget."""
+    """One budget."""
 
     id: int
     scope: BudgetScope
     subject: str
     period: Period
     limit_nanousd: int
+    kind: BudgetKind = BudgetKind.HARD
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether fast answers may go over it."""
+        return self.kind is BudgetKind.SOFT
 
     def covers(self, payer: Payer) -> bool:
         """Tell whether a request counts against it."""
@@ -85,13 +104,15 @@ class Budget:
                 return self.subject == payer.tier
 
     def __str__(self) -> str:
-        return f"{self.period}ly budget" if not self.subject else f"{self.period} budget of {self.scope} {self.subject}"
+        if self.subject:
+            return f"{self.period} budget of {self.scope} {self.subject}"
+        return {Period.HOUR: "hourly budget", Period.DAY: "daily budget", Period.MONTH: "monthly budget"}[self.period]
 
 
 def in_force(connection: Connection) -> list[Budget]:
     """Read every budget."""
     return [
-        Budget(row.id, BudgetScope(row.scope), row.subject, Period(row.period), row.limit_nanousd)
+        Budget(row.id, BudgetScope(row.scope), row.subject, Period(row.period), row.limit_nanousd, BudgetKind(row.kind))
         for row in connection.execute(select(BudgetRow.__table__).order_by(BudgetRow.id))
     ]
 
@@ -106,23 +127,25 @@ def put(
     note: str,
     now_us: int,
     hook: AuditHook | None = None,
+    kind: BudgetKind | None = None,
 ) -> int:
-    """Set a limit, from now on; what the period has cost so far counts. Returns the budget's id."""
-    values = {"limit_nanousd": limit, "author": author, "note": note, "created_at": now_us}
+    """Set a limit, from now on; what the period has cost so far counts. Returns the budget's id.
+
+    Without a kind, a budget keeps the one it has, and a new one is hard.
+    """
+    values: dict[str, Any] = {"limit_nanousd": limit, "author": author, "note": note, "created_at": now_us}
     with writing(engine) as connection:
         _lock(connection, shared=False)
         where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
-        known, before = connection.execute(
-            select(BudgetRow.id, BudgetRow.limit_nanousd).where(*where)
-        ).one_or_none() or (
-            None,
-            None,
-        )
+        columns = select(BudgetRow.id, BudgetRow.limit_nanousd, BudgetRow.kind)
+        known = connection.execute(columns.where(*where)).one_or_none()
+        values["kind"] = kind or (known.kind if known is not None else BudgetKind.HARD)
         if hook is not None:
-            hook(connection, None if known is None else {"limit_nanousd": before}, {"limit_nanousd": limit})
+            before = None if known is None else _told(known.limit_nanousd, known.kind)
+            hook(connection, before, _told(limit, values["kind"]))
         if known is not None:
-            connection.execute(update(BudgetRow).where(BudgetRow.id == known).values(**values))
-            return int(known)
+            connection.execute(update(BudgetRow).where(BudgetRow.id == known.id).values(**values))
+            return int(known.id)
         row = {"scope": scope, "subject": subject, "period": period, **values}
         made = int(connection.execute(insert(BudgetRow).values(**row).returning(BudgetRow.id)).scalar_one())
         budget, start_us = Budget(made, scope, subject, period, limit), period.start_us(now_us)
@@ -137,15 +160,20 @@ def drop(engine: Engine, scope: BudgetScope, subject: str, period: Period, hook:
     where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
     with writing(engine) as connection:
         _lock(connection, shared=False)
-        id_, limit = connection.execute(select(BudgetRow.id, BudgetRow.limit_nanousd).where(*where)).one_or_none() or (
-            None,
-            None,
-        )
-        if hook is not None and id_ is not None:
-            hook(connection, {"limit_nanousd": limit}, None)
+        columns = select(BudgetRow.id, BudgetRow.limit_nanousd, BudgetRow.kind)
+        known = connection.execute(columns.where(*where)).one_or_none()
+        if known is None:
+            return False
+        if hook is not None:
+            hook(connection, _told(known.limit_nanousd, known.kind), None)
         for table in (BudgetLease, BudgetPeriod):
-            connection.execute(delete(table).where(table.budget_id == id_))
+            connection.execute(delete(table).where(table.budget_id == known.id))
         return connection.execute(delete(BudgetRow).where(*where)).rowcount > 0
+
+
+def _told(limit: int, kind: str | None) -> dict[str, Any]:
+    """What the audit log says of a budget; one that is not called soft is hard."""
+    return {"limit_nanousd": limit, "kind": "soft"} if kind == BudgetKind.SOFT else {"limit_nanousd": limit}
 
 
 def subject_of(engine: Engine, scope: BudgetScope, name: str) -> str:
@@ -198,9 +226,13 @@ def _lease(
 
 
 def give_back(engine: Engine, budget_id: int, start_us: int, owner: str, amount: int) -> None:
-    """Return what a worker neither holds nor spent. Raises SQLAlchemyError."""
+    """Return what a worker neither holds nor spent, as far as it is leased. Raises SQLAlchemyError.
+
+    What was booked over a soft limit has eaten of the lease.
+    """
     with writing(engine) as connection:
-        _take_from_lease(connection, budget_id, start_us, owner, amount)
+        left = connection.scalar(select(BudgetLease.left_nanousd).where(*_lease_at(budget_id, start_us, owner))) or 0
+        _take_from_lease(connection, budget_id, start_us, owner, min(amount, left))
 
 
 def release(engine: Engine, owner: str) -> int:
@@ -294,6 +326,7 @@ def standing(engine: Engine, now_us: int) -> list[dict[str, Any]]:
                     "scope": budget.scope,
                     "subject": names.get(budget.subject, budget.subject) if is_key else budget.subject or None,
                     "period": budget.period,
+                    "kind": budget.kind,
                     "limit_nanousd": budget.limit_nanousd,
                     "settled_nanousd": settled,
                     "leased_nanousd": leased,

@@ -1,4 +1,4 @@
-"""A worker's leases on the hard budgets: holding and settling touches memory only, leasing more goes off the loop.
+"""A worker's leases on the budgets: holding and settling touches memory only, leasing more goes off the loop.
 
 A `BudgetHold` belongs to one request. What the request may cost at most is held before anything is sent; each provider
 call then takes its own bound from that, and gives back what it did not cost.
@@ -71,6 +71,8 @@ class BudgetLeases:
             with self._mutex:
                 is_over = one.budget.period.start_us(now_us) > one.start_us
                 idle = one.free if is_over or not one.used else 0
+                if one.free < 0 and not one.held:  # what went over a soft limit is booked, or soon will be
+                    idle = one.free = 0
                 one.free -= idle  # before it is given back: if that fails it stays leased, and is never spent twice
                 one.used = False
                 if place[0] not in known or (is_over and not one.held and not one.free):
@@ -87,20 +89,24 @@ class BudgetLeases:
         except SQLAlchemyError as error:
             log.warning("leases of %s stay until the next start: %s", self._owner, cause(error))
 
-    def budget_hold(self, payer: Payer, opened_at: int) -> "BudgetHold | None":
-        """Make what a request holds of its budgets; None when no budget covers it."""
+    def budget_hold(self, payer: Payer, opened_at: int, *, may_go_over: bool = False) -> "BudgetHold | None":
+        """Make what a request holds of its budgets; None when no budget covers it.
+
+        `may_go_over`: soft budgets are no limit to it.
+        """
         covering = [budget for budget in self._budgets if budget.covers(payer)]
         if not covering:
             return None
         with self._mutex:
-            return BudgetHold(self, [self._lease_of(budget, budget.period.start_us(opened_at)) for budget in covering])
+            leases = [self._lease_of(budget, budget.period.start_us(opened_at)) for budget in covering]
+        return BudgetHold(self, leases, may_go_over=may_go_over)
 
-    def take(self, leases: list[Lease], amount: int) -> Lease | None:
+    def take(self, leases: list[Lease], amount: int, *, may_go_over: bool = False) -> Lease | None:
         """Hold an amount of every lease or of none; returns the one that has too little."""
         with self._mutex:
             for one in leases:
                 one.used = True
-                if one.free < amount:
+                if one.free < amount and not (may_go_over and one.budget.is_soft):
                     return one
             for one in leases:
                 one.free -= amount
@@ -145,21 +151,42 @@ class BudgetLeases:
         lease.budget = budget
         return lease
 
+    def exhausted(self, budget: Budget) -> QuotaExhausted:
+        """Make the error that says that a budget is used up, and until when."""
+        now_us = self._now_us()
+        seconds = max(-((now_us - budget.period.end_us(now_us)) // 1_000_000), 1)
+        return QuotaExhausted(f"the {budget} is used up", retry_after_seconds=seconds)
+
 
 class BudgetHold:
-    """What one request holds of the budgets that cover it."""
+    """What one request holds of the budgets that cover it; `is_over` where it goes over a soft one."""
 
-    def __init__(self, leases: BudgetLeases, covering: list[Lease]) -> None:
+    def __init__(self, leases: BudgetLeases, covering: list[Lease], *, may_go_over: bool = False) -> None:
+        self.is_over = False
+        self._may_go_over = may_go_over
         self._leases = leases
         self._covering = covering
         self._left = 0  # held, and not taken by a call
         self._is_open = True
 
-    async def hold(self, amount: int) -> str | None:
-        """Hold what the request may cost; returns the budget that has too little. Raises Unavailable."""
+    async def hold(self, amount: int) -> Budget | None:
+        """Hold what the request may cost; returns the budget that has too little. Raises Unavailable.
+
+        Who may go over a soft budget no longer holds anything of it. A soft one that cannot be checked counts as spent.
+        """
         while (short := self._leases.take(self._covering, amount)) is not None:
-            if not await self._leases.lease(short, amount):
-                return str(short.budget)
+            try:
+                is_leased = await self._leases.lease(short, amount)
+            except Unavailable:
+                if not short.budget.is_soft:
+                    raise
+                is_leased = False
+            if is_leased:
+                continue
+            if not (self._may_go_over and short.budget.is_soft):
+                return short.budget
+            self._covering.remove(short)
+            self.is_over = True
         self._left += amount
         return None
 
@@ -168,8 +195,8 @@ class BudgetHold:
         if bound is None:
             raise QuotaExhausted("a model without a price cannot be used within a budget")
         if (more := bound - self._left) > 0:
-            if short := self._leases.take(self._covering, more):
-                raise QuotaExhausted(f"the {short.budget} is used up")
+            if short := self._leases.take(self._covering, more, may_go_over=self._may_go_over):
+                raise self._leases.exhausted(short.budget)
             self._left += more
         self._left -= bound
 

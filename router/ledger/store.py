@@ -30,7 +30,7 @@ class Store:
     def record(self, records: Sequence[RequestRecord], recorded_at: int, owner: str = "") -> None:
         """Book what is settled of these requests; raises SQLAlchemyError and books nothing.
 
-        What it cost moves from the owner's leases on hard budgets to what is settled of them.
+        What it cost moves from the owner's leases on budgets to what is settled of them.
         """
         requests: list[RequestRow] = []
         calls: list[CallRow] = []

@@ -45,7 +45,8 @@ def leases_of(engine: Engine, owner: str = "one", clock: FakeClock | None = None
 async def held(leases: BudgetLeases, amount: int, payer: Payer = PAYER) -> str | None:
     budget_hold = leases.budget_hold(payer, NOON)
     assert budget_hold is not None
-    return await budget_hold.hold(amount)
+    short = await budget_hold.hold(amount)
+    return None if short is None else str(short)
 
 
 def booked_of(engine: Engine) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from router.admin.page import Done, DoneInPlace, FormAction, JsonFeed, NotDone, 
 from router.admin.queries import keys as spending
 from router.keys import NEW_KEY_SCOPES, Scope
 from router.ledger import budgets
-from router.ledger.budgets import BudgetScope, Period
+from router.ledger.budgets import BudgetKind, BudgetScope, Period
 from router.money import nano_from_usd, usd_text
 from router.types import DEFAULT_SEGMENT, Tier
 
@@ -22,6 +22,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "tiers": list(Tier),
         "budget_scopes": list(BudgetScope),
         "periods": list(Period),
+        "budget_kinds": list(BudgetKind),
         "secret": None,
     }
 
@@ -65,7 +66,11 @@ def set_budget(visit: Visit) -> Done:
         raise NotDone("a limit is no less than 0")
     target = f"{period} {scope} {visit.text('subject', 128)}".strip()
     hook = visit.hook("budget set", target, note)
-    budgets.put(engine, scope, subject, period, limit, visit.actor, note, visit.services.now_us(), hook)
+    try:
+        kind = BudgetKind(visit.text("kind", 8)) if visit.text("kind", 8) else None
+    except ValueError:
+        raise NotDone("a budget is hard or soft") from None
+    budgets.put(engine, scope, subject, period, limit, visit.actor, note, visit.services.now_us(), hook, kind)
     return Done(f"At most ${usd_text(limit)} each {period}, within two seconds.", "keys")
 
 

@@ -46,7 +46,7 @@ def read(engine: Engine, configured: Sequence[str], now_us: int) -> Spending:
 def _standing(row: dict[str, Any], now_us: int) -> dict[str, Any]:
     limit, period = row["limit_nanousd"], Period(row["period"])
     spent = row["settled_nanousd"]
-    begin, end = row["start_us"], end_us(period, row["start_us"])
+    begin, end = row["start_us"], period.end_us(row["start_us"])
     gone = (now_us - begin) / (end - begin)
     used = spent / limit if limit else 1.0
     ahead = gone > 0 and used > gone
@@ -60,12 +60,6 @@ def _standing(row: dict[str, Any], now_us: int) -> dict[str, Any]:
         "runs_out_us": runs_out if runs_out is not None and runs_out < end else None,
         "is_spent": spent >= limit,
     }
-
-
-def end_us(period: Period, start_us: int) -> int:
-    """When a period ends: an instant that surely lies in the next one tells where that begins."""
-    longest = {Period.HOUR: HOUR_US, Period.DAY: DAY_US, Period.MONTH: 31 * DAY_US}[period]
-    return period.start_us(start_us + longest)
 
 
 def burn_down(engine: Engine, now_us: int) -> list[dict[str, object]]:
@@ -96,7 +90,7 @@ def _curve(engine: Engine, budget: Budget, names: Mapping[str, str], now_us: int
         "name": f"{budget.scope} {subject}".strip() + f", each {budget.period}",
         "limit_usd": budget.limit_nanousd / NANO_PER_USD,
         "start_ms": start_us // 1_000,
-        "end_ms": end_us(budget.period, start_us) // 1_000,
+        "end_ms": budget.period.end_us(start_us) // 1_000,
         "at_ms": [at // 1_000 for at, _ in points],
         "left_usd": [amount / NANO_PER_USD for _, amount in points],
     }
