@@ -7,15 +7,13 @@ from dataclasses import asdict, dataclass
 from classifier.drift import Drift
 from router.admin.page import JsonFeed, Page, Visit
 from router.admin.queries import health
-from router.admin.queries.health import CalibrationHealth, ProvidersHealth, Scores
+from router.admin.queries.health import CalibrationHealth, ProviderHealth, ProvidersHealth, Scores
 from router.ledger import budgets
 from router.ledger.shipping import ShippingState
 from router.types import HOUR_US
 
 STRETCHES = {"1h": (1, "last hour"), "24h": (24, "last 24 hours"), "7d": (168, "last 7 days")}
 LATE_S, VERY_LATE_S = 30.0, 300.0
-FEWEST_CALLS = 20
-FAILING, BROKEN = 0.05, 0.25
 NEARLY_SPENT = 0.9
 
 
@@ -47,6 +45,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "calibration": calibration,
         "alarms": _alarms(visit, state, providers, scores, calibration),
         "reading": reading,
+        "describe_failures": describe_failures,
     }
 
 
@@ -59,7 +58,7 @@ def feed(visit: Visit) -> object:
     scores, calibration = _classifier(visit)
     return {
         "alarms": [asdict(alarm) for alarm in _alarms(visit, state, providers, scores, calibration)],
-        "providers": [asdict(provider) for provider in providers.models],
+        "providers": [{**asdict(provider), "level": provider.level} for provider in providers.models],
         "scores": {"edges": scores.edges, "found": scores.shares, "reference": scores.reference},
         "calibration": {"promised": calibration.promised, "kept": calibration.kept, "error": calibration.error},
         "spool": {"lag_entries": state.lag_entries, "lag_seconds": state.lag_seconds, "database": state.database_ok},
@@ -115,13 +114,23 @@ def _of_shipping(state: ShippingState) -> Iterator[Alarm]:
 
 def _of_providers(providers: ProvidersHealth) -> Iterator[Alarm]:
     for model in providers.models:
-        if model.calls >= FEWEST_CALLS and model.failed_share > FAILING:
-            level = "bad" if model.failed_share > BROKEN else "warning"
-            yield Alarm(level, f"{model.model} fails:", f"{model.failed:,} of {model.calls:,} calls")
+        if model.level != "good":
+            says = f"{model.failed:,} of {model.calls:,} calls: {describe_failures(model)}"
+            yield Alarm(model.level, f"{model.model} fails:", says)
         if model.unpriced:
             yield Alarm(
                 "warning", f"{model.model} has no price:", f"{model.unpriced:,} calls of unknown cost", "prices"
             )
+
+
+def describe_failures(model: ProviderHealth, most: int = 3) -> str:
+    """Name why calls of a model failed, the commonest causes first."""
+    named = [
+        f"{failure.cause.replace('_', ' ')}{f' (HTTP {failure.http_status})' if failure.http_status else ''}"
+        f" {failure.calls:,}"
+        for failure in model.failures[:most]
+    ]
+    return ", ".join(named) + (", and more" if len(model.failures) > most else "")
 
 
 def _of_budgets(visit: Visit) -> Iterator[Alarm]:

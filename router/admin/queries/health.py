@@ -3,6 +3,7 @@
 Bounded by numbers of rows, so it costs the same with a thousand requests in the books and with a billion.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from classifier.model import DifficultyModel
 from router.database import ids
 from router.database.labels import read_label_texts
 from router.database.tables import Call, Feedback, LabelText, Request
+from router.errors import Cause
 from router.ledger.feedback import correctness, promise_of
 from router.types import CallStatus, Reason
 
@@ -24,8 +26,18 @@ MOST_SCORES = 5_000
 MOST_FEEDBACK = 2_000
 BINS = 20
 FAILED = (CallStatus.ERROR, CallStatus.UNKNOWN)
+FAILING, BROKEN = 0.05, 0.25  # shares of calls that failed, from where on a model needs a look, and is bad
 UNSCORED = (Reason.OVERRIDE, Reason.EFFORT, Reason.HOUSEKEEPING, Reason.FALLBACK)
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """How many calls failed for one reason, with the HTTP status of their provider where one came."""
+
+    cause: str
+    http_status: int | None
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,12 @@ class ProviderHealth:
     whole_p50_ms: float | None
     whole_p95_ms: float | None
     last_failure_us: int | None
+    failures: Sequence[FailureCount] = ()  # the commonest first
+
+    @property
+    def level(self) -> str:
+        """How grave its failures are, from the first call on: bad, warning, or good."""
+        return "bad" if self.failed_share > BROKEN else "warning" if self.failed_share > FAILING else "good"
 
     @property
     def failed_share(self) -> float:
@@ -85,6 +103,8 @@ def providers(engine: Engine, since_us: int) -> ProvidersHealth:
             table.c.request_id,
             table.c.provider_model_id,
             table.c.status,
+            table.c.cause,
+            table.c.http_status,
             table.c.cost_nanousd,
             table.c.first_token_ms,
             table.c.duration_ms,
@@ -106,7 +126,9 @@ def providers(engine: Engine, since_us: int) -> ProvidersHealth:
 
 
 def _provider(model: str, calls: Sequence[Any]) -> ProviderHealth:
-    failures = [call for call in calls if call.status in FAILED]
+    # What could not be sent failed too where there was a cause; what was called off before had none.
+    failures = [call for call in calls if call.status in FAILED or call.cause is not None]
+    reasons = Counter((str(call.cause or Cause.UNKNOWN), call.http_status) for call in failures)
     first = [call.first_token_ms for call in calls if call.first_token_ms is not None]
     whole = [call.duration_ms for call in calls if call.duration_ms is not None and call.status == CallStatus.OK]
     return ProviderHealth(
@@ -120,6 +142,7 @@ def _provider(model: str, calls: Sequence[Any]) -> ProviderHealth:
         _quantile(whole, 0.5),
         _quantile(whole, 0.95),
         max((int(call.request_id[:12], 16) * 1_000 for call in failures), default=None),
+        [FailureCount(cause, status, count) for (cause, status), count in reasons.most_common()],
     )
 
 
