@@ -10,8 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from router.errors import ProviderError, ProviderRefused
+from router.errors import Cause, ProviderError, ProviderRefused
 from router.providers.base import Choice, Completion, Delta, ModelTarget, Provider, ProviderRequest
+from router.providers.refusals import error_for, failure_in
 from router.providers.usage import normalise
 from router.types import UNREADABLE, RelayedCall
 
@@ -57,10 +58,11 @@ class RelayProvider:
     async def complete(self, request: ProviderRequest) -> RelayedCompletion:
         """Return the whole answer; raises ProviderError."""
         name = request.target.name
-        raw = _decode(await self._relays(request.target).relay(request.target, self._call, request.params[BODY]), name)
-        needed = "data" if self._call is RelayedCall.EMBEDDINGS else "choices"
-        if needed not in raw:
-            raise ProviderError(f"{name} returned no answer")
+        content = await self._relays(request.target).relay(request.target, self._call, request.params[BODY])
+        raw, needed = _decode(content, name), "data" if self._call is RelayedCall.EMBEDDINGS else "choices"
+        if not _part(raw, needed, list):
+            _raise_failure_in(content, request.target)
+            raise ProviderError(f"{name} returned no answer", provider_status=200, cause=Cause.NONSENSE)
         texts, usage = [], _part(raw, "usage", dict)
         if self._call is RelayedCall.COMPLETIONS:
             texts = _texts_of(raw)
@@ -77,13 +79,13 @@ class RelayProvider:
         async with aclosing(events):
             async for event in events:
                 raw = _decode(event, name)
-                if "error" in raw and raw["error"] != msgspec.Raw(b"null"):
-                    raise ProviderError(f"{name} broke off its answer")
+                if not _part(raw, "choices", list):
+                    _raise_failure_in(event, request.target)
                 has_ended = has_ended or any(choice.get("finish_reason") for choice in _choices_of(raw))
                 metered = normalise(_part(raw, "usage", dict))
                 yield RelayedDelta(content="".join(_texts_of(raw)) or None, metered=metered, raw=raw)
         if not has_ended:
-            raise ProviderError(f"{name} broke off its answer")
+            raise ProviderError(f"{name} broke off its answer", provider_status=200, cause=Cause.BROKEN_OFF)
 
     async def ping(self, target: ModelTarget) -> None:
         """Ask whoever serves the model; raises ProviderError."""
@@ -108,7 +110,13 @@ def _decode(content: bytes, name: str) -> RawBody:
     try:
         return _decode_raw(content)
     except UNREADABLE as error:
-        raise ProviderError(f"{name} sent no valid answer") from error
+        raise ProviderError(f"{name} sent no valid answer", provider_status=200, cause=Cause.NONSENSE) from error
+
+
+def _raise_failure_in(content: bytes, target: ModelTarget) -> None:
+    """Raise what a successful status brought in place of an answer, in the provider's words; nothing where none."""
+    if failure := failure_in(content):
+        raise error_for(target.name, 200, failure, secret=target.api_key)
 
 
 def _part(raw: RawBody, key: str, kind: type) -> Any:

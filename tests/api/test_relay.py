@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 from openai.types import Completion, CreateEmbeddingResponse
+from sqlalchemy import select
 
+from router.database import schema
+from router.database.tables import Call
 from tests.api.service import Connection, Service, events, serving, settings_of
 from tests.providers.upstream import Upstream, an_upstream, closes, says, streams
 
@@ -21,6 +24,16 @@ def a_relay(directory: Path, upstream: Upstream, **changes: Any) -> Any:
     model = {"model": "openai/their-name", "api_base": upstream.base, "api_key": "sk-1"}
     price = {"openai/their-name": {"input": 1, "output": 10}}
     return serving(settings_of(directory, models={"ours": model}, prices=price, **changes))
+
+
+def causes_in(service: Service) -> list[str | None]:
+    """Why the calls in the books of a service that has stopped failed."""
+    engine = schema.ready_engine(service.settings.database_url)
+    try:
+        with engine.connect() as connection:
+            return list(connection.scalars(select(Call.cause)))
+    finally:
+        engine.dispose()
 
 
 async def asked(service: Service, path: str, **body: Any) -> dict[str, Any]:
@@ -91,6 +104,30 @@ async def test_failures_are_told_as_any_others_and_cost_nothing(tmp_path: Path) 
     assert (first.status_code, second.status_code) == (400, 502)
     assert "too many inputs" in first.json()["error"]["message"]
     assert (call["status"], call["cost_nanousd"]) == ("error", 0)
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "cause"),
+    [
+        ({"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, 429, "rate_limited"),
+        ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}, "data": None}, 502, "no_credit"),
+        ({"object": "list", "data": []}, 502, "nonsense"),
+    ],
+)
+async def test_an_error_in_a_successful_answer_is_told_in_its_words(
+    tmp_path: Path, told: dict[str, Any], status: int, cause: str
+) -> None:
+    async with an_upstream(says(told)) as upstream, a_relay(tmp_path, upstream) as service:
+        response = await service.local.post(EMBEDDINGS, json={"model": "ours", "input": "x"})
+    assert (response.status_code, causes_in(service)) == (status, [cause])
+
+
+async def test_an_error_in_a_stream_of_old_completions_is_told_in_its_words(tmp_path: Path) -> None:
+    failure = {"error": {"message": "The engine is currently overloaded", "type": "server_error"}}
+    async with an_upstream(streams(failure, done=False)) as upstream, a_relay(tmp_path, upstream) as service:
+        response = await service.local.post(COMPLETIONS, json={"model": "ours", "prompt": "x", "stream": True})
+    assert "overloaded" in response.text
+    assert causes_in(service) == ["overloaded"]
 
 
 @pytest.mark.parametrize("rest", [b"", b"\n\ndata: [DONE]"])
