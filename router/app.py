@@ -1,6 +1,5 @@
 """The composition root: from settings to services to the Starlette app. Nothing else builds what it builds."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -30,6 +29,7 @@ from router.api.models import ModelListing, Models
 from router.api.responses.endpoint import Responses
 from router.api.responses.store import ResponseStore, StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
+from router.api.shutdown import STATE, Shutdown, Step, in_thread, take_steps
 from router.canary.monitor import CanaryMonitor
 from router.canary.verdicts import HarmLimits
 from router.clock import SystemClock
@@ -71,6 +71,7 @@ from router.tiers.parallel.coverage import count_votes
 from router.tiers.parallel.shadow import ShadowSlice
 from router.types import DEFAULT_SEGMENT, Tier
 
+SHIPPING_STEP_S = 12.0
 HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES))
 
 
@@ -174,7 +175,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     def learn(request_id: str, promised: float, correct: float) -> None:
         calibration_monitor.observe(promised, correct)
 
-    server, authenticator, stopping = settings.server, Authenticator(keys, settings.server.auth), asyncio.Event()
+    server, authenticator, shutdown = settings.server, Authenticator(keys, settings.server.auth), Shutdown()
     admission = AdmissionControl(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
     response_store = ResponseStore(StoredResponses(engine), server.stored_response_days, clock.now_us)
     stored = StoredEndpoint(response_store, authenticator)
@@ -197,7 +198,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("POST", "/v1/feedback"): FeedbackEndpoint(feedback, authenticator, server, clock.now_us, learn),
         ("POST", "/v1/revenue-events"): RevenueEndpoint(feedback, authenticator, server, clock.now_us),
         ("GET", "/health/live"): Live(),
-        ("GET", "/health/ready"): Ready(lambda: shipper.state, stopping.is_set),
+        ("GET", "/health/ready"): Ready(lambda: shipper.state, lambda: shutdown.is_stopping),
         ("GET", "/metrics"): Scrape(
             metrics,
             lambda: shipper.state,
@@ -222,26 +223,29 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     routes += admin.admin_routes(pages, environ)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Shutdown]]:
         shipper.start()
         refresher.start()
         if request_log is not None:
             request_log.start()
         await providers.warm(lineup.every)
         try:
-            yield
+            yield {STATE: shutdown}
         finally:
-            stopping.set()
-            await duels.close()
-            await parallel.close()
-            await providers.close()
-            await asyncio.to_thread(refresher.stop)
-            if await asyncio.to_thread(shipper.stop):
-                await asyncio.to_thread(leases.close)
-            if request_log is not None:
-                await asyncio.to_thread(request_log.stop)
-            spool.close()
-            engine.dispose()
+            shutdown.is_stopping = True
+            await take_steps(
+                (
+                    Step("the duels", duels.close),
+                    Step("the parallel tier", parallel.close),
+                    Step("the connections to providers", providers.close),
+                    Step("following policies and keys", lambda: in_thread(refresher.stop)),
+                    Step("shipping what is settled", lambda: in_thread(shipper.stop), SHIPPING_STEP_S),
+                    Step("giving leases back", lambda: in_thread(lambda: shipper.is_done and leases.close())),
+                    Step("the request log", lambda: in_thread(request_log.stop if request_log else lambda: None)),
+                    Step("the spool", lambda: in_thread(spool.close)),
+                    Step("the database", lambda: in_thread(engine.dispose)),
+                )
+            )
 
     middleware = cross_origin(server.cors_origins)
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers=HANDLERS)

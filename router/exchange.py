@@ -22,9 +22,9 @@ from router.learning.selection import Learning
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
 from router.ledger.leases import BudgetHold, BudgetLeases
+from router.ledger.marks import NO_MARKS, MarkBook, Marks
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
-from router.ledger.marks import NO_MARKS, MarkBook, Marks
 from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider, ProviderRequest
 from router.providers.relay import RelayProvider
@@ -61,15 +61,15 @@ class Dispatcher:
         request_log: RequestLog | None = None,
         ads: AdLexicon | None = None,
         relays: Mapping[str, TierRunner] | None = None,
+        marks: MarkBook | None = None,
     ) -> None:
         self.request_log = request_log
         self._tell_failure = tell_failure
+        self._marks = marks
         self._ads = ads or load_lexicon()
         self._learning = learning or Learning()
         self._pressure = pressure
-        marks: MarkBook | None = None,
         self._is_low = is_low
-        self._marks = marks
         self._leases = leases
         self._routing = routing
         self._tiers = tiers
@@ -161,6 +161,7 @@ class Dispatcher:
         version, expected = self._revenue.estimate_revenue(
             request.segment, request.country, eligible, surface=request.surface, is_commercial=ad_view.is_commercial
         )
+        marks = self._marks_of(request, opened_at)
         opening = Opening(
             request_id=request.request_id,
             opened_at=opened_at,
@@ -177,7 +178,6 @@ class Dispatcher:
             policy_version=decision.policy_version,
             classifier_version=estimate.version,
             answer_type=estimate.answer_type,
-        marks = self._marks_of(request, opened_at)
             language=language.guess_of_turns(user_texts),
             turn=routed.turn,
             streamed=request.streamed,
@@ -188,6 +188,8 @@ class Dispatcher:
             shadow_tier=routed.shadow.tier if routed.shadow else None,
             signal=routed.signal,
             previous_id=routed.previous_id,
+            conversation_mark=marks.conversation,
+            user_mark=marks.user,
         )
         bound = request.input_bytes + IMAGE_BOUND_TOKENS * routed.attachments
         query = TierRequest(
@@ -204,8 +206,6 @@ class Dispatcher:
             pressure=0.0 if request.model == Tier.PARALLEL else self._pressure(request.segment),
             max_samples=routed.policy.parallel_samples,
             confidence=routed.policy.parallel_confidence,
-            conversation_mark=marks.conversation,
-            user_mark=marks.user,
             confidence_by_type=routed.policy.confidence_by_type,
             conversation=request.conversation,
         )
@@ -266,8 +266,6 @@ class Dispatcher:
         payer = Payer(request.key_id, request.segment, decision.tier)
         return PendingDuel(learning.duels, query, calls, lambda: self._budget_hold(payer, opened_at))
 
-    def _budget_hold(self, payer: Payer, opened_at: int, *, may_go_over: bool = False) -> BudgetHold | None:
-        return self._leases.budget_hold(payer, opened_at, may_go_over=may_go_over) if self._leases else None
     def _marks_of(self, request: InferenceRequest, opened_at: int) -> Marks:
         """Mark whose request it is; what is passed through is of a conversation only where one is named."""
         if self._marks is None:
@@ -275,6 +273,8 @@ class Dispatcher:
         messages = request.messages if request.relay is None else ()
         return self._marks.marks_of(opened_at, request.key_id, request.conversation, request.user, messages)
 
+    def _budget_hold(self, payer: Payer, opened_at: int, *, may_go_over: bool = False) -> BudgetHold | None:
+        return self._leases.budget_hold(payer, opened_at, may_go_over=may_go_over) if self._leases else None
 
 
 def least_cap(*caps: int | None) -> int | None:

@@ -1,36 +1,52 @@
-"""Running the app under uvicorn: one process, or several that share a port."""
+"""Running the app under uvicorn: one process, or several that share a port; stopping it, and starting it anew.
+
+A stop loses nobody: readiness turns red, after a pause the listener closes, what is under way finishes, and what does
+not finish in time is told so. SIGHUP starts a worker with the settings as they are now; once it serves, the old one
+stops.
+"""
 
 import asyncio
 import gc
 import json
+import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from router import settings
+from router.api.shutdown import STATE, Shutdown
 from router.app import create
 from router.errors import RequestError
 from router.providers.proxies import open_directly
 from router.settings import ENV_PREFIX, Settings
 from router.telemetry import set_up_logging
 
+logger = logging.getLogger(__name__)
+
 READY_TIMEOUT_S = 120.0
 HUNG_AFTER_S = 30  # a worker that says nothing for so long is replaced; a busy machine takes a while to start one
+LAST_WORD_S = 2.0  # for who is told that the server stops to hear it
+THREADS_END_S = 5.0  # threads that still hang then do not keep the process
+POLL_S = 0.1
+HEALTH_EVERY_S = 0.5
+PING_S = 1.0
 GARBAGE_THRESHOLDS = (10_000, 10, 10)  # a request leaves no cycles: look for some after a hundred, not after eight
 
 
@@ -55,11 +71,14 @@ HEAD_TOO_LARGE = refusal(
 
 
 class ListeningConfig(uvicorn.Config):
-    """uvicorn's configuration, and how long the head of a request may take."""
+    """uvicorn's configuration, how long the head of a request may take, and the pause before the listener closes."""
 
-    def __init__(self, app: Starlette | str, *, head_timeout_s: float, **options: Any) -> None:
+    def __init__(
+        self, app: Starlette | str, *, head_timeout_s: float, drain_pause_s: float = 0.0, **options: Any
+    ) -> None:
         super().__init__(app, **options)
         self.head_timeout_s = head_timeout_s
+        self.drain_pause_s = drain_pause_s
 
 
 class BoundedHead(HttpToolsProtocol):
@@ -127,18 +146,223 @@ class BoundedHead(HttpToolsProtocol):
             self.transport.close()
 
 
-class _AnnouncingServer(uvicorn.Server):
-    """Tells its address once it accepts connections."""
+class DrainingServer(uvicorn.Server):
+    """Stops in the order that loses nobody. `goes_on`: the process has something left to do then."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None]) -> None:
+    config: ListeningConfig
+    goes_on = False
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Turn readiness red, close the listener, let what is under way finish, end the rest, close the services."""
+        shutdown = self.lifespan.state.setdefault(STATE, Shutdown())
+        shutdown.is_stopping = True
+        await self._wait(lambda: False, self.config.drain_pause_s)
+        for server in self.servers:
+            server.close()
+        for one in sockets or []:
+            one.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        limit_s = self.config.timeout_graceful_shutdown
+        await self._wait(self._is_idle, float("inf") if limit_s is None else limit_s)
+        if self.server_state.tasks and not self.force_exit:
+            await self._cut(shutdown)
+        if not self.force_exit:
+            await self.lifespan.shutdown()
+        if not self.goes_on:
+            _end_in(THREADS_END_S)
+
+    async def _cut(self, shutdown: Shutdown) -> None:
+        """End what is still under way: each says so to its client and settles; who does not listen is hung up on."""
+        logger.warning("stopping: %d requests outlast the limit and are ended", len(self.server_state.tasks))
+        shutdown.is_cut = True
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await self._wait(self._is_idle, LAST_WORD_S)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await self._wait(lambda: not self.server_state.tasks, LAST_WORD_S)
+
+    def _is_idle(self) -> bool:
+        return not self.server_state.connections and not self.server_state.tasks
+
+    async def _wait(self, is_over: Callable[[], bool], seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while not is_over() and not self.force_exit and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(min(POLL_S, max(deadline - loop.time(), 0.0)))
+
+
+class OnlyServer(DrainingServer):
+    """The server of a single process: tells its address, and on SIGHUP hands its listener to a new worker.
+
+    The process stays, and keeps its id: once the new worker serves, this one drains and goes on as its supervisor.
+    """
+
+    def __init__(
+        self, config: ListeningConfig, announce: Callable[[str], None], successor_config: ListeningConfig
+    ) -> None:
         super().__init__(config)
+        self.successor: Worker | None = None
+        self.listeners: list[socket.socket] = []
+        self.is_stop_asked = False
         self._announce = announce
+        self._successor_config = successor_config
+        self._is_reload_asked = False
+        self._reloading: asyncio.Task[None] | None = None
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         if self.started and self.servers:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._announce(base_url(host, port))
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGHUP is ours, too."""
+        before = signal.signal(signal.SIGHUP, self._ask_reload)
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            signal.signal(signal.SIGHUP, before)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A stop during a handover is for the successor as well."""
+        if self.successor is None:
+            super().handle_exit(sig, frame)
+        else:
+            self.is_stop_asked = True
+            self.successor.terminate()
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._is_reload_asked and self._reloading is None:
+            self._is_reload_asked = False
+            self._reloading = asyncio.create_task(self._reload())
+        return await super().on_tick(counter)
+
+    def _ask_reload(self, sig: int, frame: FrameType | None) -> None:
+        self._is_reload_asked = True
+
+    async def _reload(self) -> None:
+        """Start a worker on the same listener; stop when it serves, and go on as before when it does not."""
+        logger.warning("reload: a worker with the settings as they are now is started")
+        shared = [one for server in self.servers for one in server.sockets]
+        self.listeners = [socket.socket(fileno=os.dup(one.fileno())) for one in shared]
+        worker = Worker(self._successor_config, self.listeners)
+        await asyncio.to_thread(worker.start)
+        if await asyncio.to_thread(worker.wait_until_ready, READY_TIMEOUT_S):
+            self.successor, self.goes_on, self.should_exit = worker, True, True
+            return
+        logger.error("reload: the new worker did not start, the old one goes on as it was")
+        worker.kill()
+        worker.join()
+        for one in self.listeners:
+            one.close()
+        self._reloading = None
+
+
+class Worker(Process):
+    """A worker process with a server that drains."""
+
+    heard_at = 0.0
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """The server that this process runs."""
+        if self._server is None:
+            self._server = DrainingServer(self.config)
+        return self._server
+
+
+class Supervisor(Multiprocess):
+    """Keeps workers alive that share a listener; stops them, or replaces them one by one, without losing anybody."""
+
+    config: ListeningConfig
+
+    def __init__(self, config: ListeningConfig, sockets: list[socket.socket], workers: Sequence[Worker] = ()) -> None:
+        super().__init__(config, sockets)
+        self.processes: list[Process] = list(workers)
+        self.retired: list[Process] = []
+
+    def run(self) -> None:
+        """Keep the workers alive until a stop is asked for, and see them out."""
+        while len(self.processes) < self.processes_num and not self.should_exit.is_set():
+            self.processes.append(self._start())
+        looked_at = time.monotonic()
+        while not self.should_exit.wait(POLL_S):
+            self.handle_signals()
+            if time.monotonic() - looked_at >= HEALTH_EVERY_S:
+                self.keep_subprocess_alive()
+                looked_at = time.monotonic()
+        for process in self.processes:
+            _terminate(process)
+        time.sleep(self.config.drain_pause_s)
+        for one in self.sockets:  # the workers' copies are closed by then: nobody is let in whom nobody would answer
+            one.close()
+        for process in [*self.processes, *self.retired]:
+            process.join()
+
+    def keep_subprocess_alive(self) -> None:
+        """Start anew what has died, and what says nothing for too long."""
+        self.retired = [process for process in self.retired if process.process.is_alive()]
+        for place, process in enumerate(self.processes):
+            if self.signal_queue or self.should_exit.is_set():
+                return
+            assert isinstance(process, Worker)
+            if process.process.is_alive():
+                if process.ping(PING_S):
+                    process.heard_at = time.monotonic()
+                if time.monotonic() - process.heard_at < HUNG_AFTER_S:
+                    continue
+            process.kill()
+            process.join()
+            if process.exitcode == STARTUP_FAILURE:
+                logger.error("a worker failed to start: stopping")
+                self.should_exit.set()
+                return
+            self.processes[place] = self._start()
+
+    def restart_all(self) -> None:
+        """Replace each worker by one with the settings as they are now; old ones drain while new ones serve."""
+        for place, old in enumerate(self.processes):
+            new = self._start()
+            if not new.wait_until_ready(READY_TIMEOUT_S, self.should_exit):
+                logger.error("reload: a new worker did not start, the old ones go on as they were")
+                new.kill()
+                new.join()
+                return
+            new.heard_at = time.monotonic()
+            _terminate(old)
+            self.retired.append(old)
+            self.processes[place] = new
+            if any(sig in (signal.SIGTERM, signal.SIGINT) for sig in self.signal_queue):
+                return
+
+    def _start(self) -> Worker:
+        worker = Worker(self.config, self.sockets)
+        worker.start()
+        worker.heard_at = time.monotonic()
+        return worker
+
+
+def _terminate(process: Process) -> None:
+    """Ask a worker to stop; one that is gone already is asked nothing."""
+    if process.process.is_alive():
+        process.terminate()
+
+
+def _end_in(seconds: float) -> None:
+    """End the process although threads hang: what was to be kept is kept."""
+
+    def end() -> None:
+        time.sleep(seconds)
+        logger.error("stopping: threads hang, the process ends without them")
+        os._exit(0)
+
+    threading.Thread(target=end, name="end", daemon=True).start()
 
 
 def base_url(host: str, port: int) -> str:
@@ -166,27 +390,37 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "head_timeout_s": server.read_timeout_s,
         "h11_max_incomplete_event_size": server.max_header_bytes,
         "timeout_graceful_shutdown": round(server.shutdown_timeout_s),
+        "drain_pause_s": server.drain_pause_s,
         "ws": "none",
     }
-    if workers == 1:
-        _AnnouncingServer(ListeningConfig(_freeze_after_start(create(configured)), **options), announce).run()
-        return
     if path is not None:
         os.environ[f"{ENV_PREFIX}CONFIG"] = str(path)
-    config = ListeningConfig(
-        "router.server:worker",
-        factory=True,
-        workers=workers,
-        timeout_worker_healthcheck=HUNG_AFTER_S,
-        **options,
-    )
+    config = ListeningConfig("router.server:worker", factory=True, workers=workers, **options)
+    if workers == 1:
+        only = OnlyServer(ListeningConfig(_freeze_after_start(create(configured)), **options), announce, config)
+        only.run()
+        if only.successor is not None:
+            _supervise(only, config)
+        return
     listening = config.bind_socket()  # here, so that a free port is known and a taken one is found out before anything
     url = base_url(*listening.getsockname()[:2])
     threading.Thread(target=_announce_when_ready, args=(url, announce), daemon=True).start()
-    supervisor = Multiprocess(config, sockets=[listening])
+    supervisor = Supervisor(config, [listening])
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(STARTUP_FAILURE)
+
+
+def _supervise(only: OnlyServer, config: ListeningConfig) -> None:
+    """Go on as the supervisor of the worker that took over."""
+    assert only.successor is not None
+    gc.unfreeze()
+    gc.collect()
+    only.successor.heard_at = time.monotonic()
+    supervisor = Supervisor(config, only.listeners, [only.successor])
+    if only.is_stop_asked:
+        supervisor.should_exit.set()
+    supervisor.run()
 
 
 def _announce_when_ready(url: str, announce: Callable[[str], None]) -> None:
@@ -215,12 +449,12 @@ def _freeze_after_start(app: Starlette) -> Starlette:
     started = app.router.lifespan_context
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with started(app):
+    async def lifespan(app: Starlette) -> AsyncIterator[Any]:
+        async with started(app) as state:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE_THRESHOLDS)
-            yield
+            yield state
 
     app.router.lifespan_context = lifespan
     return app

@@ -84,6 +84,9 @@ class ServerSettings(ConfigTable):
     queue_timeout_s: float = Field(30.0, gt=0, description="longest wait for a place")
     stored_response_days: int = Field(30, ge=1, le=3650, description="how long responses with store: true are kept")
     shutdown_timeout_s: float = Field(20.0, ge=0, description="time requests under way have to finish at shutdown")
+    drain_pause_s: float = Field(
+        0.0, ge=0, description="pause at shutdown between readiness turning red and the listener closing"
+    )
     keep_alive_s: float = Field(
         15.0, ge=0, le=3600, description="a stream that says nothing for so long sends a comment; 0: none"
     )

@@ -30,8 +30,9 @@ from router.api.asgi import (
 from router.api.auth import Authenticator, Caller
 from router.api.body import ClientGone, read_body
 from router.api.keep_alive import SENDING, KeepAlive
+from router.api.shutdown import Shutdown
 from router.clock import SystemClock, request_id
-from router.errors import ProviderError, RouterError
+from router.errors import ProviderError, RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
 from router.keys import Scope as KeyScope
 from router.providers.base import Delta
@@ -43,6 +44,7 @@ from router.types import Outcome, Tier
 
 CLIENT_ID = b"x-client-request-id"
 ID_HEADERS = (b"x-request-id",)  # the headers that carry our id
+STOPPED = "the server is stopping and this took too long; send it again"
 INTERNAL = "an internal error; the server's log tells more"
 _SENDABLE = re.compile(rb"[\x21-\x7e]{1,512}")
 
@@ -226,6 +228,12 @@ class InferenceEndpoint(ABC):
             self._dispatcher.count_unopened()
         except RouterError as error:
             await _fail(error, writer, dialect)
+        except asyncio.CancelledError:
+            if not Shutdown.has_cut(scope):
+                raise
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+            await _fail(Unavailable(STOPPED, code="shutting_down"), writer, dialect)
         except Exception:  # a bug: the client is told that there was one, the server's log what it was
             await _fail(RouterError(INTERNAL, code="internal_error"), writer, dialect)
             raise

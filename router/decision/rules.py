@@ -33,12 +33,12 @@ TIER_OF_EFFORT = {
     "xhigh": Tier.PARALLEL,
     "max": Tier.PARALLEL,
 }
-# Rather a late answer than none, and rather one cut short; where nobody is well, the tier itself says so.
+# Rather a late answer than none, and rather one cut short.
 TOLERATED: tuple[frozenset[Missing], ...] = (
     frozenset(),
     frozenset({Missing.PATIENCE}),
     frozenset({Missing.PATIENCE, Missing.THINKING_ROOM}),
-    frozenset({Missing.PATIENCE, Missing.THINKING_ROOM, Missing.HEALTH}),
+    frozenset({Missing.PATIENCE, Missing.THINKING_ROOM}),
 )
 # Where a wished or cheap tier cannot serve, the next best in this order does.
 STAND_INS = {

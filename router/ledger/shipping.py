@@ -96,6 +96,11 @@ class Shipper:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
+        return self.is_done
+
+    @property
+    def is_done(self) -> bool:
+        """Whether shipping has ended and nothing is left in the spool."""
         return not self._thread.is_alive() and not self._reader.ready and self._reader.open_requests == 0
 
     def turn(self) -> bool:

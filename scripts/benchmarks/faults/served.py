@@ -151,6 +151,26 @@ class Instance:
             await asyncio.sleep(0.1)
         return False
 
+    def terminate(self) -> None:
+        """SIGTERM: the process ends in good order."""
+        self.signal(signal.SIGTERM)
+
+    def signal(self, sig: signal.Signals) -> None:
+        """Send the process a signal."""
+        assert self._process is not None
+        self._process.send_signal(sig)
+
+    async def wait_ended(self, within_s: float = 120.0) -> int:
+        """Wait until the process has ended; returns how."""
+        assert self._process is not None
+        return await asyncio.wait_for(self._process.wait(), within_s)
+
+    @property
+    def pid(self) -> int:
+        """The process that was started."""
+        assert self._process is not None
+        return self._process.pid
+
     async def kill(self) -> None:
         """SIGKILL: the process gets no chance to do anything."""
         assert self._process is not None
