@@ -33,9 +33,9 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 from router import settings
 from router.api.shutdown import STATE, Shutdown
 from router.app import create
-from router.errors import RequestError
+from router.errors import RequestError, RouterError
 from router.providers.proxies import open_directly
-from router.settings import ENV_PREFIX, Settings
+from router.settings import ENV_PREFIX, Settings, WrongSetting
 from router.telemetry import set_up_logging
 
 logger = logging.getLogger(__name__)
@@ -267,14 +267,13 @@ class OnlyServer(DrainingServer):
 class Worker(Process):
     """A worker process with a server that drains."""
 
+    config: ListeningConfig
     heard_at = 0.0
 
-    @property
-    def server(self) -> uvicorn.Server:
-        """The server that this process runs."""
-        if self._server is None:
-            self._server = DrainingServer(self.config)
-        return self._server
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, in the new process; the server is made before the thread that tells how it is."""
+        self._server = DrainingServer(self.config)
+        super().target(sockets)
 
 
 class Supervisor(Multiprocess):
@@ -439,9 +438,13 @@ def worker() -> Starlette:
     """Make the app of one of several workers, from the same file and environment."""
     if (supervisor := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(supervisor,), daemon=True).start()
-    configured = settings.load(settings.config_path(None))
-    set_up_logging(configured.log)
-    return _freeze_after_start(create(configured))
+    try:
+        configured = settings.load(settings.config_path(None))
+        set_up_logging(configured.log)
+        return _freeze_after_start(create(configured))
+    except (WrongSetting, RouterError) as error:
+        logger.error("a worker cannot start: %s", error)
+        sys.exit(STARTUP_FAILURE)
 
 
 def _freeze_after_start(app: Starlette) -> Starlette:
