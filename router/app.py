@@ -79,7 +79,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     """Build everything; raises WrongSetting, DatabaseUnusable, ArtifactError or Unavailable naming the cause."""
     clock, metrics = SystemClock(), Metrics()
     engine, prices, earnings = _open_books(settings, clock)
-    keys, policy_book = KeyRing(engine), PolicyBook(engine)
+    keys, policy_book = KeyRing(engine, settings.limits.of_keys(), clock.now_us), PolicyBook(engine)
     artifacts = Artifacts(
         engine, artifact.load(settings.artifact), tell=metrics.count_fallback, alarm=metrics.set_classifier_missing
     )

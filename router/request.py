@@ -33,5 +33,6 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     conversation: str | None = None  # as the client names it
     user: str | None = None  # the end user, as the client names one
     allowed_tiers: frozenset[Tier] = frozenset(Tier)
+    allowed_models: frozenset[str] | None = None  # of those with names of their own; None: all
     max_cost_nanousd: int | None = None  # by the key or a header; the policy may have another
     relay: RelayedCall | None = None  # passed through to an explicit model; its body stands among the parameters

@@ -32,6 +32,8 @@ from pydantic_settings import (
 
 from classifier.types import AnswerType
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial, read_confidences
+from router.keys import KeyLimits
+from router.money import nano_from_usd
 from router.providers import catalog
 from router.providers.base import ModelTarget
 from router.providers.openai.backends import split_base
@@ -287,6 +289,36 @@ class PolicySettings(DialSettings):
     segments: dict[SegmentName, SegmentDialSettings] = Field({}, description="dials of single segments")
 
 
+class LimitSettings(ConfigTable):
+    """What every key may do at once and in a minute, and each end user of it; a key's own limits beat these."""
+
+    storage: str = Field(
+        "memory",
+        pattern=r"^(?:memory|rediss?://\S+)$",
+        description="where requests and tokens are counted: `memory`, in each worker by itself, or `redis://HOST:PORT`",
+    )
+    requests_per_minute: int | None = Field(None, ge=1, description="requests of a key; unset: no limit")
+    tokens_per_minute: int | None = Field(None, ge=1, description="tokens in and out of a key; unset: no limit")
+    concurrency: int | None = Field(None, ge=1, description="requests of a key at once, per worker; unset: no limit")
+    user_requests_per_minute: int | None = Field(None, ge=1, description="requests of one end user; unset: no limit")
+    user_tokens_per_minute: int | None = Field(None, ge=1, description="tokens of one end user; unset: no limit")
+    user_concurrency: int | None = Field(None, ge=1, description="requests of one end user at once, per worker")
+    max_tokens: int | None = Field(None, ge=1, description="most tokens that a request may ask for; unset: no limit")
+    max_n: int | None = Field(None, ge=1, description="most choices (`n`) of a request; unset: `server.max_n`")
+    user_deep_per_day: int | None = Field(
+        None, ge=0, description="deep answers of one end user a day (UTC), over all workers; unset: no limit"
+    )
+    user_usd_per_day: Decimal | None = Field(
+        None, ge=0, description="dollars that deep answers of one end user may cost a day; unset: no limit"
+    )
+
+    def of_keys(self) -> KeyLimits:
+        """The limits as keys have them."""
+        given = self.model_dump(exclude={"storage", "user_usd_per_day"})
+        usd = self.user_usd_per_day
+        return KeyLimits(**given, user_nanousd_per_day=None if usd is None else nano_from_usd(usd))
+
+
 class MarkSettings(ConfigTable):
     """Marks of conversations and end users in the books: keyed hashes, no names."""
 
@@ -372,6 +404,7 @@ class Settings(BaseSettings):
     policy: PolicySettings = PolicySettings()
     learning: LearningSettings = LearningSettings()
     marks: MarkSettings = MarkSettings()
+    limits: LimitSettings = LimitSettings()
     canary: CanarySettings = CanarySettings()
     prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
     revenue: RevenueSettings = RevenueSettings()

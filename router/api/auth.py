@@ -15,7 +15,7 @@ from typing import Literal
 from starlette.types import Scope
 
 from router.errors import Forbidden, InvalidRequest, Unauthenticated, Unavailable
-from router.keys import KEY_PREFIX, KeyRing, KnownKey
+from router.keys import KEY_PREFIX, NO_LIMITS, KeyLimits, KeyRing, KnownKey
 from router.keys import Scope as KeyScope
 from router.money import NotMoney, nano_from_usd
 from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY, Tier
@@ -53,6 +53,8 @@ class Caller:
     conversation: str | None = None
     surface: str = ""
     max_cost_nanousd: int | None = None  # of one request
+    allowed_models: frozenset[str] | None = None  # of those with names of their own; None: all
+    limits: KeyLimits | None = None  # None: nothing is limited
 
     def conversation_of(self, metadata: Mapping[str, str] | None) -> str | None:
         """The conversation that a request belongs to, as its metadata or else a header name it."""
@@ -74,6 +76,7 @@ class Authenticator:
     def __init__(self, keys: KeyRing, mode: Literal["auto", "required"]) -> None:
         self._keys = keys
         self._mode = mode
+        self._local = replace(LOCAL_CALLER, limits=None if keys.defaults == NO_LIMITS else keys.defaults)
 
     async def admit(self, scope: Scope) -> Caller:
         """Return who calls; raises Unauthenticated, or Unavailable where a key cannot be checked."""
@@ -86,8 +89,8 @@ class Authenticator:
         if self._mode == "auto" and is_local(scope, headers) and not await self._keys.has_live():
             named, cap = headers.get(CONVERSATION_HEADER), _max_cost(headers)
             if named is None and cap is None:
-                return LOCAL_CALLER
-            return replace(LOCAL_CALLER, conversation=named, max_cost_nanousd=cap)
+                return self._local
+            return replace(self._local, conversation=named, max_cost_nanousd=cap)
         needed = "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY"
         raise Unauthenticated("the API key is unknown" if secrets else needed)
 
@@ -177,7 +180,10 @@ def _caller_of(key: KnownKey, headers: Mapping[str, str]) -> Caller:
         if surface and not SEGMENT_NAME.fullmatch(surface):
             raise InvalidRequest("a surface is 1 to 64 of a-z 0-9 _ -", param="x-tierwise-surface")
     named, cap = headers.get(CONVERSATION_HEADER), _max_cost(headers, key.max_cost_nanousd)
-    return Caller(key.id, segment, country, key.scopes, key.allowed_tiers, named, surface, cap)
+    limits = None if key.limits is NO_LIMITS else key.limits
+    return Caller(
+        key.id, segment, country, key.scopes, key.allowed_tiers, named, surface, cap, key.allowed_models, limits
+    )
 
 
 def _max_cost(headers: Mapping[str, str], of_the_key: int | None = None) -> int | None:

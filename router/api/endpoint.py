@@ -250,8 +250,9 @@ class InferenceEndpoint(ABC):
         request = await dialect.read(body, caller)
         if self._aliases and (model := self._aliases.resolve(request.model)) != request.model:
             request = msgspec.structs.replace(request, model=model)
-        if caller.max_cost_nanousd is not None:
-            request = msgspec.structs.replace(request, max_cost_nanousd=caller.max_cost_nanousd)
+        if caller.max_cost_nanousd is not None or caller.allowed_models is not None:
+            bounds = {"max_cost_nanousd": caller.max_cost_nanousd, "allowed_models": caller.allowed_models}
+            request = msgspec.structs.replace(request, **bounds)
         writer.request = request
         disconnect = DisconnectWatcher(receive)
         exchange = None

@@ -9,10 +9,11 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from router.api.asgi import answering, send_json
-from router.api.auth import Authenticator
+from router.api.auth import Authenticator, Caller
 from router.api.chat.response import encode_body
 from router.api.messages.errors import is_anthropic, refusal_of
 from router.decision.engine import AUTO
+from router.decision.rules import TIERS
 from router.errors import UnknownModel
 from router.lineup import Lineup
 from router.providers.base import ModelTarget
@@ -25,6 +26,7 @@ class ModelListing:
     id: str
     context_length: int | None = None
     capabilities: tuple[str, ...] | None = None
+    stands_for: str = ""  # the model that an alias means; else its own name
 
     @classmethod
     def of(cls, name: str, models: Sequence[ModelTarget]) -> "ModelListing":
@@ -32,7 +34,7 @@ class ModelListing:
         lengths = [model.context_length for model in models if model.context_length is not None]
         able = [model.capabilities for model in models if model.capabilities is not None]
         capabilities = tuple(sorted(frozenset().union(*able))) if able else None
-        return cls(name, max(lengths, default=None), capabilities)
+        return cls(name, max(lengths, default=None), capabilities, name)
 
     @classmethod
     def of_lineup(cls, lineup: Lineup, aliases: Iterable[tuple[str, str]] = ()) -> "list[ModelListing]":
@@ -56,20 +58,25 @@ class WireModel(msgspec.Struct):
 
 
 class Models:
-    """Lists the models, or one of them: in Anthropic's form for who names a version of its API."""
+    """Lists the models that a caller may name, or one of them.
+
+    In Anthropic's form for who names a version of its API.
+    """
 
     def __init__(self, listed: Sequence[ModelListing], authenticator: Authenticator, started_at: int) -> None:
         self._listed = {m.id: WireModel(m.id, m.context_length, m.capabilities, started_at) for m in listed}
+        self._stands_for = {m.id: m.stands_for for m in listed}
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         in_anthropics_form = is_anthropic(scope)
         async with answering(send, refusal_of if in_anthropics_form else None) as headers:
-            await self._authenticator.admit(scope)
+            caller = await self._authenticator.admit(scope)
             wanted = scope["path_params"].get("model")
-            models: Mapping[str, object] = self._listed
+            listed = {name: m for name, m in self._listed.items() if _may_name(caller, self._stands_for[name])}
+            models: Mapping[str, object] = listed
             if in_anthropics_form:
-                models = {name: _anthropic_model(model) for name, model in self._listed.items()}
+                models = {name: _anthropic_model(model) for name, model in listed.items()}
             body: object = {"object": "list", "data": list(models.values())}
             if in_anthropics_form:
                 ends = {"first_id": next(iter(models)), "last_id": next(reversed(list(models)))}
@@ -79,6 +86,13 @@ class Models:
                     raise UnknownModel(f"no model goes by the name {wanted[:256]!r}", param="model")
                 body = models[wanted]
             await send_json(send, 200, encode_body(body), headers)
+
+
+def _may_name(caller: Caller, model: str) -> bool:
+    """Tell whether a caller may ask for a model by its name: `auto`, a tier of its own, or what else it may name."""
+    if model in TIERS:
+        return model in caller.allowed_tiers
+    return model == AUTO or caller.allowed_models is None or model in caller.allowed_models
 
 
 def _anthropic_model(model: WireModel) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """`tierwise keys`: the API keys of the data plane."""
 
 import json
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -14,7 +15,42 @@ from router.types import DEFAULT_SEGMENT, Tier
 Member = TypeVar("Member", bound=StrEnum)
 
 app = typer.Typer(help="API keys of the data plane.", no_args_is_help=True)
-COLUMNS = ("id", "name", "prefix", "segment", "scopes", "allowed_tiers", "max_cost_usd", "created_at", "revoked_at")
+COLUMNS = (
+    "id",
+    "name",
+    "prefix",
+    "segment",
+    "scopes",
+    "allowed_tiers",
+    "allowed_models",
+    "max_cost_usd",
+    "limits",
+    "created_at",
+    "expires_at",
+    "old_valid_until",
+    "revoked_at",
+)
+TIMES = ("created_at", "expires_at", "old_valid_until", "revoked_at")
+EVERY, NONE, NO_LIMIT, INHERITED = "all", "none", "none", "default"
+_DURATION = re.compile(r"([0-9]{1,6})([mhd])")
+_SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
+US = 1_000_000
+
+Models = Annotated[
+    str | None,
+    typer.Option(help="Comma-separated names of [models.*] that it may ask for, or all, or none."),
+]
+Expires = Annotated[str | None, typer.Option(help="When it ends to open: 90d, 12h, or 2027-01-31 (UTC).")]
+Requests = Annotated[str | None, typer.Option(help="Requests of the key a minute.")]
+Tokens = Annotated[str | None, typer.Option(help="Tokens of the key a minute, in and out.")]
+AtOnce = Annotated[str | None, typer.Option(help="Requests of the key at once, per worker.")]
+UserRequests = Annotated[str | None, typer.Option(help="Requests of one end user a minute.")]
+UserTokens = Annotated[str | None, typer.Option(help="Tokens of one end user a minute.")]
+UserAtOnce = Annotated[str | None, typer.Option(help="Requests of one end user at once, per worker.")]
+MaxTokens = Annotated[str | None, typer.Option(help="Most tokens that a request may ask for.")]
+MaxN = Annotated[str | None, typer.Option(help="Most choices (n) of a request.")]
+UserDeep = Annotated[str | None, typer.Option(help="Deep answers of one end user a day (UTC).")]
+UserUsd = Annotated[str | None, typer.Option(help="Dollars that deep answers of one end user may cost a day.")]
 
 
 @app.command()
@@ -27,10 +63,22 @@ def create(
     max_cost_usd: Annotated[
         str | None, typer.Option(help="Dollars that one request may cost; default no limit.")
     ] = None,
+    allowed_models: Models = None,
+    expires: Expires = None,
+    requests_per_minute: Requests = None,
+    tokens_per_minute: Tokens = None,
+    concurrency: AtOnce = None,
+    user_requests_per_minute: UserRequests = None,
+    user_tokens_per_minute: UserTokens = None,
+    user_concurrency: UserAtOnce = None,
+    max_tokens: MaxTokens = None,
+    max_n: MaxN = None,
+    user_deep_per_day: UserDeep = None,
+    user_usd_per_day: UserUsd = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Make a key and print it, once."""
+    """Make a key and print it, once. Limits not given are those of [limits]; `none` lifts one for this key."""
     from router import keys
     from router.clock import SystemClock
     from router.commands.opening import open_books
@@ -38,6 +86,8 @@ def create(
 
     wanted = [*(scope or ()), *_split(scopes)]
     tiers = _split(allowed_tiers)
+    now_us = SystemClock().now_us()
+    limits, _ = _limits(locals())
     try:
         cap = None if max_cost_usd is None else nano_from_usd(max_cost_usd)
     except NotMoney as error:
@@ -49,10 +99,79 @@ def create(
             segment=segment,
             scopes=[_member(keys.Scope, s) for s in wanted] or keys.NEW_KEY_SCOPES,
             allowed_tiers=[_member(Tier, t) for t in tiers] or list(Tier),
-            now_us=SystemClock().now_us(),
+            now_us=now_us,
             hook=hook("key created", name),
             max_cost_nanousd=cap,
+            allowed_models=None if allowed_models is None else _models(allowed_models),
+            expires_at=None if expires is None else _instant(expires, now_us),
+            limits=limits,
         )
+    _print_secret(secret, name, segment, form)
+
+
+@app.command()
+def rotate(
+    name: Annotated[str, typer.Argument(help="The key's name.")],
+    overlap: Annotated[str, typer.Option(help="How long the old secret stays valid: 24h, 30m, 7d, 0m.")] = "24h",
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Give a key a new secret and print it, once; name, number and limits stay, the old secret too for the overlap."""
+    from router import keys
+    from router.clock import SystemClock
+    from router.commands.opening import open_books
+
+    overlap_us = _duration_us(overlap)
+    if overlap_us is None:
+        raise typer.BadParameter(f"{overlap!r} is no duration such as 24h, 30m or 7d", param_hint="--overlap")
+    with open_books(config) as (_, engine):
+        secret = keys.rotate(
+            engine, name, overlap_us=overlap_us, now_us=SystemClock().now_us(), hook=hook("key rotated", name)
+        )
+        [row] = [row for row in keys.list_keys(engine) if row["name"] == name]
+    _print_secret(secret, name, row["segment"], form)
+
+
+@app.command()
+def change(
+    name: Annotated[str, typer.Argument(help="The key's name.")],
+    allowed_models: Models = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When it ends to open: 90d, 12h, 2027-01-31 (UTC), or none for never.")
+    ] = None,
+    requests_per_minute: Requests = None,
+    tokens_per_minute: Tokens = None,
+    concurrency: AtOnce = None,
+    user_requests_per_minute: UserRequests = None,
+    user_tokens_per_minute: UserTokens = None,
+    user_concurrency: UserAtOnce = None,
+    max_tokens: MaxTokens = None,
+    max_n: MaxN = None,
+    user_deep_per_day: UserDeep = None,
+    user_usd_per_day: UserUsd = None,
+    config: ConfigOption = None,
+) -> None:
+    """Change models, end and limits of a key. A limit is a number, `none`, or `default` for that of [limits]."""
+    from router import keys
+    from router.clock import SystemClock
+    from router.commands.opening import open_books
+
+    limits, inherited = _limits(locals())
+    now_us = SystemClock().now_us()
+    changes: dict[str, Any] = {}
+    if allowed_models is not None:
+        changes["allowed_models"] = keys.stored_models(_models(allowed_models))
+    if expires is not None:
+        changes["expires_at"] = None if expires == NONE else _instant(expires, now_us)
+    if not (changes or limits or inherited):
+        raise typer.BadParameter("say what is to change")
+    told = hook("key changed", name)
+    with open_books(config) as (_, engine):
+        keys.change(engine, name, changes, now_us=now_us, limits=limits, inherited=inherited, hook=told)
+    print(f"{name} is changed; running servers follow within two seconds")
+
+
+def _print_secret(secret: str, name: str, segment: str, form: Format) -> None:
     match form:
         case Format.JSON:
             print(json.dumps({"key": secret, "name": name, "segment": segment}))
@@ -70,7 +189,7 @@ def list_keys(config: ConfigOption = None, form: FormatOption = Format.TABLE) ->
 
     with open_books(config) as (_, engine):
         rows = keys.list_keys(engine)
-    shown = [{**row, **{at: _when(row[at]) for at in ("created_at", "revoked_at")}} for row in rows]
+    shown = [{**row, **{at: _when(row[at]) for at in TIMES}, "limits": _limits_text(row["limits"])} for row in rows]
     show([{**row, "max_cost_usd": _usd(row["max_cost_nanousd"])} for row in shown], COLUMNS, form)
 
 
@@ -84,6 +203,61 @@ def revoke(name: Annotated[str, typer.Argument(help="The key's name.")], config:
     with open_books(config) as (_, engine):
         keys.revoke(engine, name, now_us=SystemClock().now_us(), hook=hook("key revoked", name))
     print(f"{name} is revoked")
+
+
+def _limits(given: dict[str, Any]) -> tuple[dict[str, int | None], list[str]]:
+    """Read the limits among options: those with a value of their own (None lifts one), and those to be inherited."""
+    from router.keys import LIMIT_NAMES
+    from router.money import NotMoney, nano_from_usd
+
+    limits: dict[str, int | None] = {}
+    inherited: list[str] = []
+    for name in LIMIT_NAMES:
+        option = name.replace("nanousd", "usd")
+        if (text := given[option]) is None:
+            continue
+        try:
+            if text == INHERITED:
+                inherited.append(name)
+            elif text == NO_LIMIT:
+                limits[name] = None
+            else:
+                limits[name] = nano_from_usd(text) if option != name else int(text)
+        except (NotMoney, ValueError):
+            hint = f"--{option.replace('_', '-')}"
+            raise typer.BadParameter(f"{text!r} is no number; `none` is no limit", param_hint=hint) from None
+    return limits, inherited
+
+
+def _limits_text(limits: dict[str, int | None]) -> str | None:
+    """Write a key's own limits on one line."""
+    texts = [
+        f"{name.replace('nanousd', 'usd')}={NO_LIMIT if value is None else _usd(value) if 'usd' in name else value}"
+        for name, value in limits.items()
+    ]
+    return " ".join(texts) or None
+
+
+def _models(text: str) -> tuple[str, ...]:
+    from router.keys import EVERY_MODEL
+
+    return EVERY_MODEL if text == EVERY else () if text == NONE else tuple(_split(text))
+
+
+def _duration_us(text: str) -> int | None:
+    found = _DURATION.fullmatch(text)
+    return None if found is None else int(found[1]) * _SECONDS[found[2]] * US
+
+
+def _instant(text: str, now_us: int) -> int:
+    """Read an instant: how long from now, or a day or time (UTC where no zone is named)."""
+    if (after := _duration_us(text)) is not None:
+        return now_us + after
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no duration (90d, 12h) and no day (2027-01-31)") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * US
 
 
 def _split(text: str | None) -> list[str]:

@@ -306,6 +306,32 @@ class ApiKey(Base):
     created_at: Mapped[int] = mapped_column(BigInteger)
     revoked_at: Mapped[int | None] = mapped_column(BigInteger)
     max_cost_nanousd: Mapped[int | None] = mapped_column(BigInteger)  # of one request
+    expires_at: Mapped[int | None] = mapped_column(BigInteger)
+    allowed_models: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # NULL: all
+    limits: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # its own; see `router.keys`
+
+
+class OldKeySecret(Base):
+    """The hash of a secret that was replaced, and until when it still opens its key."""
+
+    __tablename__ = "old_key_secrets"
+
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[int] = mapped_column(ForeignKey("keys.id", ondelete="CASCADE"), index=True)
+    prefix: Mapped[str] = mapped_column(String(16))
+    valid_until: Mapped[int] = mapped_column(BigInteger)
+
+
+class PersonDay(Base):
+    """What deep answers have taken of an end user's allowance on a day (UTC), over all workers and replicas."""
+
+    __tablename__ = "person_days"
+    __table_args__ = CLUSTERED
+
+    day: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # since the epoch
+    user_mark: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    deep: Mapped[int] = mapped_column(Integer)
+    taken_nanousd: Mapped[int] = mapped_column(BigInteger)
 
 
 class MarkSalt(Base):

@@ -26,7 +26,7 @@ from router.decision.policy import Policy
 from router.decision.rules import BudgetView, RoutingPreference
 from router.decision.scorers import NOTHING_RECENT, Models, Recent, Scorer, Scorers
 from router.decision.signals import AnswerHistory
-from router.errors import RequestError, UnknownModel
+from router.errors import Forbidden, RequestError, UnknownModel
 from router.providers.base import ModelTarget
 from router.request import InferenceRequest
 from router.types import Decision, Signal, Tier
@@ -165,7 +165,7 @@ class DecisionEngine:
 
         Raises UnknownModel, Forbidden or QuotaExhausted.
         """
-        named = self._explicit.get(query.model)
+        named = self._named(query)
         if named is None:
             message = f"{query.model!r} is no model that was configured under a name of its own"
             raise UnknownModel(message, param="model")
@@ -215,7 +215,7 @@ class DecisionEngine:
             self._waits.note_wait(tier, streamed, wait_ms)
 
     def _prepare(self, query: InferenceRequest, draw: float, *, regenerated: bool) -> _PreparedRequest:
-        named = self._explicit.get(query.model)
+        named = self._named(query)
         turns = turns_of({"messages": query.messages})
         attachments = sum(turn.attachments for turn in turns)
         targets = {named.tier: named.targets[:1]} if named else self._targets
@@ -294,6 +294,13 @@ class DecisionEngine:
             else missing
             for tier, missing in prepared.missing.items()
         }
+
+    def _named(self, query: InferenceRequest) -> Explicit | None:
+        """The model that goes by its own name, if one is asked for; raises Forbidden where the key may not name it."""
+        named = self._explicit.get(query.model)
+        if named is not None and query.allowed_models is not None and query.model not in query.allowed_models:
+            raise Forbidden(f"this key may not use the model {query.model}", param="model")
+        return named
 
     def _preference(self, query: InferenceRequest, named: Explicit | None) -> RoutingPreference:
         if named is not None:

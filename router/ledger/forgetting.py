@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, select, update
 
 from router.database.engine import exclusive, writing
 from router.database.learning_tables import FeatureRow
-from router.database.tables import ApiKey, Base, Feedback, RawUsage, Request, StoredResponseRow
+from router.database.tables import ApiKey, Base, Feedback, OldKeySecret, PersonDay, RawUsage, Request, StoredResponseRow
 from router.ledger.marks import drop_salts, read_salts, user_mark
 
 AT_ONCE = 500  # values in one statement
@@ -64,10 +64,14 @@ def forget_months(engine: Engine, before_month: int) -> int:
 
 
 def _requests_of(connection: Connection, user: str, owners: Sequence[int | None]) -> list[str]:
-    """Find the requests of an end user under these keys, by the marks of every month whose salt is kept."""
+    """Find the requests of an end user under these keys, by the marks of every month whose salt is kept.
+
+    What the marks had taken of allowances goes.
+    """
     marks = {user_mark(salt, owner, user) for salt in read_salts(connection).values() for owner in owners}
     found: list[str] = []
     for chunk in _chunks(sorted(marks)):
+        connection.execute(delete(PersonDay).where(PersonDay.user_mark.in_(chunk)))
         found += connection.scalars(select(Request.id).where(Request.user_mark.in_(chunk)))
     return found
 
@@ -87,6 +91,7 @@ def _forget_requests(connection: Connection, ids: Sequence[str]) -> tuple[int, i
 def _forget_key(connection: Connection, key_id: int, now_us: int) -> tuple[int, int, int, int, int]:
     renamed = {"name": f"forgotten-{key_id}", "hash": secrets.token_hex(32), "prefix": "", "revoked_at": now_us}
     connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(renamed))
+    connection.execute(delete(OldKeySecret).where(OldKeySecret.key_id == key_id))
     unmarked = update(Request).where(Request.key_id == key_id).values(conversation_mark=None, user_mark=None)
     noted = (Feedback.key_id == key_id) & Feedback.note.is_not(None)
     of_key = select(Request.id).where(Request.key_id == key_id)

@@ -78,3 +78,47 @@ def test_the_listing_as_csv_has_a_head_and_empty_cells(tierwise: Command) -> Non
     tierwise("keys", "create", "app")
     [row] = csv.DictReader(io.StringIO(tierwise("keys", "list", "--format", "csv").out))
     assert (row["name"], row["revoked_at"]) == ("app", "")
+
+
+def test_a_key_is_made_with_an_end_models_and_limits_and_listed_with_them(tierwise: Command) -> None:
+    options = ("--expires", "90d", "--allowed-models", "gpt-5", "--requests-per-minute", "60")
+    tierwise("keys", "create", "app", *options, "--user-usd-per-day", "0.25", "--max-n", "none")
+    [row] = listed(tierwise)
+    assert row["allowed_models"] == "gpt-5"
+    assert row["expires_at"] > row["created_at"]
+    assert row["limits"] == "requests_per_minute=60 max_n=none user_usd_per_day=0.250000000"
+
+
+def test_models_and_limits_are_changed_and_inherited_again(tierwise: Command) -> None:
+    tierwise("keys", "create", "app", "--allowed-tiers", "fast", "--concurrency", "3")
+    assert listed(tierwise)[0]["allowed_models"] == "none"
+    tierwise("keys", "change", "app", "--allowed-models", "all", "--concurrency", "default", "--max-tokens", "500")
+    [row] = listed(tierwise)
+    assert (row["allowed_models"], row["limits"]) == ("all", "max_tokens=500")
+
+
+def test_a_rotated_key_is_printed_once_and_the_list_says_how_long_the_old_one_lives(tierwise: Command) -> None:
+    first = tierwise("keys", "create", "app").out.strip()
+    second = json.loads(tierwise("keys", "rotate", "app", "--overlap", "30m", "--format", "json").out)["key"]
+    [row] = listed(tierwise)
+    assert first != second
+    assert second.startswith(row["prefix"])
+    assert row["old_valid_until"] is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("create", "b", "--expires", "soon"), "no duration"),
+        (("create", "b", "--expires", "2020-01-01"), "expires in the future"),
+        (("create", "b", "--max-n", "many"), "is no number"),
+        (("rotate", "app", "--overlap", "a while"), "no duration"),
+        (("rotate", "nobody"), "no valid key"),
+        (("change", "app"), "what is to change"),
+    ],
+)
+def test_what_cannot_be_of_a_key_is_said(tierwise: Command, words: tuple[str, ...], says: str) -> None:
+    tierwise("keys", "create", "app")
+    ran = tierwise("keys", *words)
+    assert ran.code != 0
+    assert says in " ".join(ran.err.replace("│", " ").split())
