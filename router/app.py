@@ -49,6 +49,7 @@ from router.ledger.coverage import CoverageBook, CoverageBudget
 from router.ledger.feedback import FeedbackBook
 from router.ledger.leases import BudgetLeases
 from router.ledger.marks import MarkBook
+from router.ledger.persons import PersonAllowances
 from router.ledger.prices import PriceBook
 from router.ledger.recent import RecentDecisions
 from router.ledger.revenue import RevenueBook
@@ -103,6 +104,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     if marks is not None:
         marks.follow()
         shipper.follow(marks.follow)
+    persons = PersonAllowances(engine, clock.now_us)
+    shipper.follow(persons.follow)
     for follow in (
         paces.follow,
         canary_monitor.follow,
@@ -158,6 +161,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         explicit=lineup.explicit_runners(),
         relays=lineup.relay_runners(),
         marks=marks,
+        persons=persons,
         tell_failure=FailureLog(metrics.count_failure, clock).note,
         request_log=request_log,
         books=spool,
@@ -240,6 +244,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
                     Step("the connections to providers", providers.close),
                     Step("following policies and keys", lambda: in_thread(refresher.stop)),
                     Step("shipping what is settled", lambda: in_thread(shipper.stop), SHIPPING_STEP_S),
+                    Step("allowances that were not used up", lambda: in_thread(persons.follow)),
                     Step("giving leases back", lambda: in_thread(lambda: shipper.is_done and leases.close())),
                     Step("the request log", lambda: in_thread(request_log.stop if request_log else lambda: None)),
                     Step("the spool", lambda: in_thread(spool.close)),

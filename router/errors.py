@@ -173,6 +173,10 @@ class QuotaExhausted(RequestError):
         return {**after, "x-should-retry": "false"}
 
 
+class AllowanceSpent(QuotaExhausted):
+    """A person's allowance of deep answers is used up until the day ends."""
+
+
 class ProviderError(RouterError):
     """A provider failed.
 

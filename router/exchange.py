@@ -16,13 +16,14 @@ from router.conversation import language
 from router.conversation.ads import AdLexicon, last_user_texts, load_lexicon
 from router.decision.engine import DecisionEngine, Routed
 from router.decision.rules import BudgetView
-from router.errors import ProviderError, QuotaExhausted, Unavailable
+from router.errors import AllowanceSpent, ProviderError, QuotaExhausted, Unavailable
 from router.learning.duels import PendingDuel
 from router.learning.selection import Learning
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
 from router.ledger.leases import BudgetHold, BudgetLeases
 from router.ledger.marks import NO_MARKS, MarkBook, Marks
+from router.ledger.persons import PersonAllowances, PersonHold, PersonLimit
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
@@ -62,10 +63,12 @@ class Dispatcher:
         ads: AdLexicon | None = None,
         relays: Mapping[str, TierRunner] | None = None,
         marks: MarkBook | None = None,
+        persons: PersonAllowances | None = None,
     ) -> None:
         self.request_log = request_log
         self._tell_failure = tell_failure
         self._marks = marks
+        self._persons = persons
         self._ads = ads or load_lexicon()
         self._learning = learning or Learning()
         self._pressure = pressure
@@ -93,6 +96,8 @@ class Dispatcher:
         exchange, short = await self._hold_worst_case(request, routed, decision)
         if short is not None and decision.tier is not Tier.FAST:
             degraded = self._degrade(routed, short)
+            if isinstance(short, AllowanceSpent):
+                degraded = msgspec.structs.replace(degraded, reason=Reason.USER_ALLOWANCE)
             if degraded.tier is Tier.FAST:
                 exchange, short = await self._hold_worst_case(request, routed, degraded)
         if short is not None:
@@ -133,14 +138,19 @@ class Dispatcher:
         payer = Payer(request.key_id, request.segment, decision.tier)
         may_go_over = decision.tier is Tier.FAST and request.relay is None and request.model not in self._explicit
         budget_hold = self._budget_hold(payer, opened_at, may_go_over=may_go_over)
-        exchange = self._exchange(request, routed, decision, opened_at, budget_hold)
+        person_hold = self._person_hold(request, decision, opened_at, budget_hold)
+        exchange = self._exchange(request, routed, decision, opened_at, person_hold or budget_hold)
         if not exchange.is_within_cap:
             return exchange, QuotaExhausted(TOO_DEAR)
+        if budget_hold is not None and (short := await budget_hold.hold(exchange.worst_case())) is not None:
+            assert self._leases is not None
+            return exchange, self._leases.exhausted(short)
+        if person_hold is not None:
+            exchange.person_hold = person_hold
+            if not await person_hold.claim(exchange.worst_case()):
+                return exchange, person_hold.spent()
         if budget_hold is None:
             return exchange, None
-        assert self._leases is not None
-        if (short := await budget_hold.hold(exchange.worst_case())) is not None:
-            return exchange, self._leases.exhausted(short)
         if budget_hold.is_over and decision.reason is not Reason.BUDGET_SPENT:
             spent = msgspec.structs.replace(decision, reason=Reason.BUDGET_SPENT)
             exchange = self._exchange(request, routed, spent, opened_at, budget_hold)
@@ -152,7 +162,7 @@ class Dispatcher:
         routed: Routed,
         decision: Decision,
         opened_at: int,
-        budget_hold: BudgetHold | None,
+        budget_hold: BudgetHold | PersonHold | None,
     ) -> "Exchange":
         estimate = routed.estimate
         user_texts = last_user_texts(request.messages) if request.relay is None else []
@@ -273,6 +283,18 @@ class Dispatcher:
         messages = request.messages if request.relay is None else ()
         return self._marks.marks_of(opened_at, request.key_id, request.conversation, request.user, messages)
 
+    def _person_hold(
+        self, request: InferenceRequest, decision: Decision, opened_at: int, budget_hold: BudgetHold | None
+    ) -> PersonHold | None:
+        """Make what a deep answer holds of its end user's day; None where no allowance is set, or nobody is named."""
+        if request.user_deep_per_day is None and request.user_nanousd_per_day is None:
+            return None
+        if decision.tier is Tier.FAST or request.user is None or self._persons is None:
+            return None
+        limit = PersonLimit(request.user_deep_per_day, request.user_nanousd_per_day)
+        mark = self._marks.user_mark(opened_at, request.key_id, request.user) if self._marks else None
+        return PersonHold(self._persons, mark, limit, opened_at, budget_hold)
+
     def _budget_hold(self, payer: Payer, opened_at: int, *, may_go_over: bool = False) -> BudgetHold | None:
         return self._leases.budget_hold(payer, opened_at, may_go_over=may_go_over) if self._leases else None
 
@@ -314,6 +336,7 @@ class Exchange:
         self.final_tier = decision.tier
         self._is_settled = False
         self.is_within_cap = True
+        self.person_hold: PersonHold | None = None
 
     def worst_case(self) -> int:
         """Bound what the answer costs, in nano-dollars."""
@@ -341,6 +364,8 @@ class Exchange:
         self._answer = answer
         final_tier = answer.final_tier if answer else self.decision.tier
         self.outcome, self.final_tier = outcome, final_tier
+        if self.person_hold is not None and (outcome is Outcome.ERROR or not self.calls.made):
+            self.person_hold.mark_unused()
         self.calls.close(final_tier, outcome, answer.call_no if answer else None, fell_back=self._fell_back)
         if outcome is not Outcome.ERROR:
             self.note_wait(self.calls.waited_ms)

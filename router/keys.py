@@ -65,6 +65,11 @@ class KeyLimits(msgspec.Struct, frozen=True):
     user_deep_per_day: int | None = None
     user_nanousd_per_day: int | None = None
 
+    @property
+    def has_allowance(self) -> bool:
+        """Whether end users have an allowance of deep answers."""
+        return self.user_deep_per_day is not None or self.user_nanousd_per_day is not None
+
     def with_own(self, own: Mapping[str, int | None]) -> "KeyLimits":
         """Return these limits with a key's own, which beat them; None among them lifts one."""
         return msgspec.structs.replace(self, **own) if own else self

@@ -34,5 +34,7 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     user: str | None = None  # the end user, as the client names one
     allowed_tiers: frozenset[Tier] = frozenset(Tier)
     allowed_models: frozenset[str] | None = None  # of those with names of their own; None: all
+    user_deep_per_day: int | None = None  # deep answers that the end user may have; None: no limit
+    user_nanousd_per_day: int | None = None  # what they may cost
     max_cost_nanousd: int | None = None  # by the key or a header; the policy may have another
     relay: RelayedCall | None = None  # passed through to an explicit model; its body stands among the parameters

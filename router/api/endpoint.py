@@ -253,6 +253,9 @@ class InferenceEndpoint(ABC):
         if caller.max_cost_nanousd is not None or caller.allowed_models is not None:
             bounds = {"max_cost_nanousd": caller.max_cost_nanousd, "allowed_models": caller.allowed_models}
             request = msgspec.structs.replace(request, **bounds)
+        if (limits := caller.limits) is not None and limits.has_allowance:
+            deep, nanousd = limits.user_deep_per_day, limits.user_nanousd_per_day
+            request = msgspec.structs.replace(request, user_deep_per_day=deep, user_nanousd_per_day=nanousd)
         writer.request = request
         disconnect = DisconnectWatcher(receive)
         exchange = None

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.database.tables import Base
@@ -30,6 +30,23 @@ def insert_or_update(
     """Insert a row, or change the one that has the same keys; changes may be expressions over what is there."""
     statement = _insert(connection, table).values(**row)
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes))
+
+
+def insert_or_update_where(
+    connection: Connection,
+    table: type[Base],
+    row: Mapping[str, Any],
+    keys: Sequence[str],
+    changes: Mapping[str, Any],
+    condition: ColumnElement[bool],
+) -> bool:
+    """Insert a row, or change the one that has the same keys if a condition holds of it; tells whether either was done.
+
+    One statement: of many that do so at once each sees what the ones before it left.
+    """
+    statement = _insert(connection, table).values(**row)
+    statement = statement.on_conflict_do_update(index_elements=keys, set_=changes, where=condition)
+    return bool(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1)
 
 
 def insert_structs_or_nothing(connection: Connection, table: str, rows: Sequence[msgspec.Struct]) -> None:
