@@ -40,6 +40,7 @@ class Reason(StrEnum):
     BELOW_THRESHOLD = "below_threshold"
     ABOVE_THRESHOLD = "above_threshold"
     SHARE_CAP = "share_cap"
+    TOO_COSTLY = "too_costly"
     BUDGET_SPENT = "budget_spent"
     OVERRIDE = "override"
     EFFORT = "effort"
@@ -144,7 +145,8 @@ class Decision(msgspec.Struct, frozen=True):
     """Where a query goes, and why.
 
     `propensity` is the probability with which this tier was chosen (1.0 unless exploring); `threshold` the
-    effective cut that was compared with `score`, None where no comparison decided; `effort` a client's wish.
+    effective cut that was compared with `worth`, None where no comparison decided; `effort` a client's wish. `worth` is
+    the score at what the query costs, `cost_ratio` how many times the usual that is (`router.decision.worth`).
     """
 
     tier: Tier
@@ -154,6 +156,8 @@ class Decision(msgspec.Struct, frozen=True):
     policy_version: int
     propensity: float = 1.0
     effort: str | None = None
+    worth: float = 0.0
+    cost_ratio: float = 1.0
 
 
 Json = Mapping[str, object]

@@ -22,6 +22,7 @@ ROUTES = (
     HttpRoute("POST", "/v1/messages/count_tokens", "chat", "Count the input tokens of such a request, as an estimate."),
     HttpRoute("POST", "/v1/embeddings", "chat", "Pass texts on to an explicit model, for their vectors."),
     HttpRoute("POST", "/v1/completions", "chat", "Pass a prompt on to an explicit model, as in OpenAI's older API."),
+    HttpRoute("POST", "/v1/quotes", "chat", "Quote a chat request: cost, time, P(correct) by tier; calls nothing."),
     HttpRoute("GET", "/v1/models", "any", "List the models: auto, the tiers, the explicitly configured ones."),
     HttpRoute("GET", "/v1/models/{model}", "any", "Show one model."),
     HttpRoute("POST", "/v1/feedback", "feedback", "Rate an answer of the same key."),

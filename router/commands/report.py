@@ -17,6 +17,7 @@ from router.commands.output import ConfigOption, show_table
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from router.reports.forecasts import ForecastQuality
     from router.reports.queries import Sums
     from router.reports.standing import FullReport
     from router.reports.tradeoff import Tradeoff
@@ -148,6 +149,7 @@ def _exact(books: "FullReport", filters: Mapping[str, set[str]], tradeoff: "Trad
         "freshness": asdict(books.freshness),
         "tradeoff": asdict(tradeoff) if tradeoff else None,
         "coverage": asdict(books.coverage),
+        "forecasts": asdict(books.forecasts),
     }
 
 
@@ -172,8 +174,22 @@ def _show(books: "FullReport", output: Path | None) -> None:
     names = books.report.by
     total = {names[0]: "total", **dict.fromkeys(names[1:], ""), **books.report.totals().figures()}
     show_table([_readable(row, names) for row in (*books.report.lines(), total)], (*names, *TITLES.values()))
+    if (line := _describe_forecasts(books.forecasts)) is not None:
+        typer.echo(line)
     for reason in books.report.unknowns():
         typer.echo(f"- is unknown: {reason}")
+
+
+def _describe_forecasts(found: "ForecastQuality") -> str | None:
+    """Say how good forecasts of costs were, where there were any."""
+    if found.bias is None or found.median_error is None:
+        return None
+    covered = "" if found.covered is None else f", {found.covered:.0%} within the 80 % intervals"
+    side = "above" if found.bias >= 0 else "below"
+    return (
+        f"- costs were forecast {abs(found.bias):.1%} {side} what was paid, over {found.requests} answers;"
+        f" half of them within {found.median_error:.0%}{covered}"
+    )
 
 
 def _readable(row: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:

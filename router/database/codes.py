@@ -34,6 +34,7 @@ REASONS: Mapping[Reason, int] = {
     Reason.EXPLORED: 11,
     Reason.FALLBACK: 12,
     Reason.USER_ALLOWANCE: 13,
+    Reason.TOO_COSTLY: 14,
 }
 AGREEMENTS: Mapping[Agreement, int] = {Agreement.SAME: 1, Agreement.DIFFERS: 2, Agreement.UNCLEAR: 3}
 CAUSES: Mapping[Cause, int] = {

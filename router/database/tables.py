@@ -142,6 +142,9 @@ class Request(Base):
     previous_id: Mapped[str | None] = mapped_column(RequestId)
     conversation_mark: Mapped[int | None] = mapped_column(BigInteger)  # see `router.ledger.marks`
     user_mark: Mapped[int | None] = mapped_column(BigInteger)
+    expected_cost_nanousd: Mapped[int | None] = mapped_column(BigInteger)  # of the first tier, see `decision.forecast`
+    cost_factor: Mapped[float | None] = mapped_column(REAL)  # that the expected cost was multiplied by
+    cost_ratio: Mapped[float | None] = mapped_column(REAL)  # how many times the usual its thinking costs
 
 
 class Call(Base):

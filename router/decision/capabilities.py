@@ -20,6 +20,7 @@ class Missing(StrEnum):
     SCHEMA = "schema"
     THINKING_ROOM = "thinking_room"
     PATIENCE = "patience"  # it usually takes longer than the policy lets a client of `auto` wait
+    HEALTH = "health"  # all of them failed too often of late, and none is asked for now
 
 
 class Needs(msgspec.Struct, frozen=True):

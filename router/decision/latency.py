@@ -39,6 +39,14 @@ class WaitWindow:
         count = len(self._sorted)
         return self._sorted[min(int(USUAL * count), count - 1)] if count >= LEAST_SEEN else None
 
+    def spread_ms(self, now_ms: float) -> tuple[float, float, float] | None:
+        """The median wait and the ends of the 80 % around it; None where too few were seen lately."""
+        if self.usual_ms(now_ms) is None:
+            return None
+        last = len(self._sorted) - 1
+        low, middle, high = (self._sorted[round(share * last)] for share in (0.1, 0.5, 0.9))
+        return middle, low, high
+
     def _drop(self) -> None:
         _, wait_ms = self._seen.popleft()
         del self._sorted[bisect_left(self._sorted, wait_ms)]
@@ -62,6 +70,11 @@ class LatencyWindow:
         """Note that a query goes to a tier now, from which will be seen how long it takes."""
         if (window := self._windows.get((tier, streamed))) is not None:
             window.looked_at_ms = self._ticks_ms()
+
+    def spread_ms(self, tier: Tier, streamed: bool) -> tuple[float, float, float] | None:
+        """The median wait of a tier's clients and the ends of the 80 % around it; None where too few were seen."""
+        window = self._windows.get((tier, streamed))
+        return None if window is None else window.spread_ms(self._ticks_ms())
 
     def is_too_slow(self, tier: Tier, streamed: bool, max_wait_s: float) -> bool:
         """Tell whether a tier is closed to a query: it usually takes longer, and somebody looked a moment ago."""

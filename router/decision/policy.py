@@ -13,9 +13,10 @@ from types import NoneType
 from typing import Annotated, Any, cast, get_args, get_type_hints
 
 from classifier.types import AnswerType
+from router.decision.worth import HIGHEST
 from router.types import SEGMENT_NAME, Tier
 
-NEVER = 1.1  # no score is higher; a threshold above it switches a tier off
+NEVER = HIGHEST  # a threshold above it switches a tier off
 
 
 DialValue = float | str | None
@@ -111,6 +112,16 @@ class Policy:
             inherited="the policy's, shared by all such segments",
         ),
     ] = 0.10
+    cost_sensitivity: Annotated[
+        float,
+        Dial(
+            "Cost sensitivity",
+            "how much a query's cost counts: its score is divided by (cost / usual cost) to this power; 0: not at all",
+            low=0,
+            high=2,
+            stored_default=0.0,
+        ),
+    ] = 1.0
     explore: Annotated[
         float,
         Dial("Explored share", "share of auto queries routed at random, for evidence", low=0, high=1, unit="share"),

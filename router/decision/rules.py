@@ -14,11 +14,11 @@ from classifier.types import AnswerType, Estimate
 from router.conversation.turns import ConversationView, Kind
 from router.decision.capabilities import Missing, incapable
 from router.decision.policy import NEVER, Policy
+from router.decision.worth import SCORE_DIGITS, USUAL, worth_of
 from router.errors import Forbidden, QuotaExhausted
 from router.types import Decision, Reason, Tier
 
 TIERS = frozenset(Tier)
-SCORE_DIGITS = 6
 STEP_UP = 0.15  # one pushback: the distance between the default thresholds, so usually one tier
 LEAST_P_SAMPLED = 0.2  # votes cannot rescue what the sampled model rarely gets right
 # Open and factual text has no vote key, only a medoid: nothing to stop early on, nothing to trust.
@@ -33,12 +33,12 @@ TIER_OF_EFFORT = {
     "xhigh": Tier.PARALLEL,
     "max": Tier.PARALLEL,
 }
-# Rather a late answer than none, and rather one cut short.
+# Rather a late answer than none, and rather one cut short; where nobody is well, the tier itself says so.
 TOLERATED: tuple[frozenset[Missing], ...] = (
     frozenset(),
     frozenset({Missing.PATIENCE}),
     frozenset({Missing.PATIENCE, Missing.THINKING_ROOM}),
-    frozenset({Missing.PATIENCE, Missing.THINKING_ROOM}),
+    frozenset({Missing.PATIENCE, Missing.THINKING_ROOM, Missing.HEALTH}),
 )
 # Where a wished or cheap tier cannot serve, the next best in this order does.
 STAND_INS = {
@@ -82,8 +82,9 @@ def decide(
     budget: BudgetView,
     share_cap_quantile: float | None,
     draw: float,
+    cost_ratio: float = USUAL,
 ) -> Decision:
-    """Choose the tier of one query; `draw` is uniform on [0, 1).
+    """Choose the tier of one query; `draw` is uniform on [0, 1), `cost_ratio` how many times the usual it costs.
 
     `missing` says what each tier's models lack for this request. Raises Forbidden, InvalidRequest when no tier can take
     the request, QuotaExhausted when none that can is affordable.
@@ -96,7 +97,9 @@ def decide(
     affordable = frozenset(tier for tier in able if budget.affords(tier))
     if not affordable:
         raise QuotaExhausted("the budget is used up")
-    query = _Query(estimate, policy, conversation, _score(estimate, conversation), share_cap_quantile)
+    score = _score(estimate, conversation)
+    worth = worth_of(score, cost_ratio, policy.cost_sensitivity)
+    query = _Query(estimate, policy, conversation, score, worth, cost_ratio, share_cap_quantile)
     if conversation.kind is Kind.HOUSEKEEPING:
         return query.follow_preference(Tier.FAST, Reason.HOUSEKEEPING, able, affordable)
     if preference.effort is not None:
@@ -107,7 +110,7 @@ def decide(
 
 
 def _score(estimate: Estimate, conversation: ConversationView) -> float:
-    """The score thresholds are compared with: never above NEVER, and nothing to gain where nothing is asked."""
+    """The score of a query: never above NEVER, and nothing to gain where nothing is asked."""
     score = estimate.score + STEP_UP * conversation.steps_up
     # Rounded, so that a gain of exactly a threshold reaches it in binary too.
     return round(min(score, 0.0 if conversation.kind is Kind.THANKS else NEVER), SCORE_DIGITS)
@@ -130,7 +133,7 @@ def _override(
         raise incapable(wanting)
     if not budget.affords(tier):
         raise QuotaExhausted(f"the budget for the tier {tier} is used up")
-    return Decision(tier, Reason.OVERRIDE, score, None, policy.version, effort=effort)
+    return Decision(tier, Reason.OVERRIDE, score, None, policy.version, effort=effort, worth=score)
 
 
 def _able(missing: Mapping[Tier, Set[Missing]], allowed: Set[Tier]) -> frozenset[Tier]:
@@ -144,7 +147,7 @@ def _able(missing: Mapping[Tier, Set[Missing]], allowed: Set[Tier]) -> frozenset
 
 
 def feeds_window(preference: RoutingPreference, conversation: ConversationView) -> bool:
-    """Tell whether a score decided, so that it belongs in the ScoreWindow."""
+    """Tell whether a score decided, so that its worth belongs in the ScoreWindow."""
     return preference == AUTO and conversation.kind is not Kind.HOUSEKEEPING
 
 
@@ -155,6 +158,8 @@ class _Query(msgspec.Struct, frozen=True):
     policy: Policy
     conversation: ConversationView
     score: float
+    worth: float
+    cost_ratio: float
     quantile: float | None
 
     def decide_by_score(self, able: Set[Tier], affordable: Set[Tier]) -> Decision:
@@ -169,9 +174,18 @@ class _Query(msgspec.Struct, frozen=True):
             return self._decision(tier, Reason.BUDGET_SPENT, self._effective(capped))
         if capped is not possible:
             return self._decision(tier, Reason.SHARE_CAP, self._effective(possible))
+        if (missed := self._opened_by_score(able)) is not None:
+            return self._decision(tier, Reason.TOO_COSTLY, self.policy.threshold(missed))
         if possible is not wanted:
             return self._decision(tier, Reason.CAPABILITY)
         return self._decision(tier, self._reason(tier), self._deciding_cut(tier, affordable))
+
+    def _opened_by_score(self, able: Set[Tier]) -> Tier | None:
+        """The tier that the score alone would have opened, where what the query costs keeps it shut."""
+        if self.worth >= self.score:
+            return None
+        opened = self._highest_open(able, capped=False, worth=self.score)
+        return opened if opened is not Tier.FAST and self.worth < self.policy.threshold(opened) else None
 
     def follow_preference(
         self, wanted: Tier, reason: Reason, able: Set[Tier], affordable: Set[Tier], effort: str | None = None
@@ -210,14 +224,14 @@ class _Query(msgspec.Struct, frozen=True):
         threshold = self.policy.threshold(tier)
         return threshold if tier is Tier.FAST or self.quantile is None else max(threshold, self.quantile)
 
-    def _highest_open(self, tiers: Set[Tier], *, capped: bool, score: float | None = None) -> Tier:
+    def _highest_open(self, tiers: Set[Tier], *, capped: bool, worth: float | None = None) -> Tier:
         """The open tier with the highest threshold; where none is, the one that costs least."""
-        score = self.score if score is None else score
+        worth = self.worth if worth is None else worth
         tiers_open = [
             tier
             for tier in (Tier.REASONING, Tier.PARALLEL)
             if tier in tiers
-            and score >= (self._effective(tier) if capped else self.policy.threshold(tier))
+            and worth >= (self._effective(tier) if capped else self.policy.threshold(tier))
             and (tier is Tier.REASONING or self._may_vote())
         ]
         if tiers_open:
@@ -237,13 +251,14 @@ class _Query(msgspec.Struct, frozen=True):
     def _tier_without_step_up(self) -> Tier:
         """The tier that would have been wanted without any step up."""
         score = round(self.score - STEP_UP * self.conversation.steps_up, SCORE_DIGITS)
-        return self._highest_open(TIERS, capped=False, score=score)
+        worth = worth_of(score, self.cost_ratio, self.policy.cost_sensitivity)
+        return self._highest_open(TIERS, capped=False, worth=worth)
 
     def _deciding_cut(self, tier: Tier, affordable: Set[Tier]) -> float | None:
         """The cut that decided: the one reached, or the lowest one missed."""
         if tier is not Tier.FAST:
             return self._effective(tier)
-        missed = [self._effective(t) for t in affordable if t is not Tier.FAST and self.score < self._effective(t)]
+        missed = [self._effective(t) for t in affordable if t is not Tier.FAST and self.worth < self._effective(t)]
         return min(missed, default=None)
 
     def _decision(
@@ -251,4 +266,13 @@ class _Query(msgspec.Struct, frozen=True):
     ) -> Decision:
         if threshold is not None and not math.isfinite(threshold):
             threshold = None
-        return Decision(tier, reason, self.score, threshold, self.policy.version, effort=effort)
+        return Decision(
+            tier,
+            reason,
+            self.score,
+            threshold,
+            self.policy.version,
+            effort=effort,
+            worth=self.worth,
+            cost_ratio=self.cost_ratio,
+        )

@@ -12,6 +12,7 @@ from classifier.drift import ScoreStability
 from classifier.model import DifficultyModel
 from classifier.types import Abilities
 from router.decision.share_cap import WINDOW_SCORES, Decided, ScoreWindow
+from router.decision.worth import worth_of
 
 Models = Callable[[str | None], DifficultyModel]
 
@@ -23,6 +24,8 @@ class DecidedRow(Protocol):
     def segment(self) -> str: ...
     @property
     def score(self) -> float: ...
+    @property
+    def cost_ratio(self) -> float: ...
     @property
     def is_deep(self) -> bool: ...
 
@@ -54,29 +57,35 @@ class Scorer:
     model: DifficultyModel
     abilities: Abilities
     stability: ScoreStability  # of the scores that decided something
-    _windows: dict[str | None, ScoreWindow] = field(default_factory=dict)
+    _windows: dict[tuple[str | None, float], ScoreWindow] = field(default_factory=dict)
     _generation: int = 0
 
     def window(
-        self, segment: str | None, recent: Recent = NOTHING_RECENT, apart: Set[str] = frozenset()
+        self,
+        segment: str | None,
+        recent: Recent = NOTHING_RECENT,
+        apart: Set[str] = frozenset(),
+        sensitivity: float = 0.0,
     ) -> ScoreWindow:
-        """The last scores of a segment with a cap of its own, or of all others but those `apart` (None).
+        """The last worths of a segment with a cap of its own, or of all others but those `apart` (None).
 
+        They are what the scores are worth where costs count so much (`router.decision.worth`).
         A window begins anew with what the books say whenever they say something new, so that a restart and a second
         worker go on where others were.
         """
         if recent.generation != self._generation:
             self._windows.clear()
             self._generation = recent.generation
-        window = self._windows.get(segment)
+        window = self._windows.get((segment, sensitivity))
         if window is None:
             newest_first = (
-                Decided(row.score, row.is_deep)
+                Decided(worth_of(row.score, row.cost_ratio, sensitivity), row.is_deep)
                 for row in reversed(recent.by_classifier.get(self.model.version, ()))
                 if (row.segment not in apart if segment is None else row.segment == segment)
             )
             decided = list(islice(newest_first, WINDOW_SCORES))[::-1]
-            window = self._windows[segment] = ScoreWindow(self.model.reference_scores.tolist(), recent=decided)
+            window = ScoreWindow(self.model.reference_scores.tolist(), recent=decided)
+            self._windows[segment, sensitivity] = window
         return window
 
 

@@ -1,4 +1,4 @@
-"""The scores that a share cap looks at. Pure: what comes in, and in which order, is all that counts."""
+"""The worths (scores at what queries cost) that a share cap looks at. Pure: what comes in, in which order, counts."""
 
 import math
 from bisect import bisect_left, insort

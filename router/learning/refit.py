@@ -19,7 +19,7 @@ from classifier.training.holdout import HoldoutReport, compare_on_holdout
 from classifier.training.levels import FEWEST_OF_A_TIER, level_and_slope
 from classifier.types import Abilities
 from router.decision.policy import NEVER, Policy
-from router.decision.rules import SCORE_DIGITS
+from router.decision.worth import SCORE_DIGITS
 from router.learning.examples import examples_of, sources_of
 from router.learning.labels import LabelledRequest, Source
 

@@ -48,6 +48,9 @@ class Opening(msgspec.Struct, frozen=True, tag="open", array_like=True):
     previous_id: str | None = None
     conversation_mark: int | None = None  # see `router.ledger.marks`
     user_mark: int | None = None
+    expected_cost_nanousd: int | None = None  # see the columns of `requests`
+    cost_factor: float | None = None
+    cost_ratio: float | None = None
 
 
 class CallIntent(msgspec.Struct, frozen=True, tag="call", array_like=True):

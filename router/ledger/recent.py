@@ -20,6 +20,7 @@ BY_SCORE = (
     Reason.BELOW_THRESHOLD,
     Reason.ABOVE_THRESHOLD,
     Reason.SHARE_CAP,
+    Reason.TOO_COSTLY,
     Reason.BUDGET_SPENT,
     Reason.CAPABILITY,
     Reason.FOLLOW_UP,
@@ -35,6 +36,7 @@ class RecentDecision(NamedTuple):
     segment: str
     score: float
     is_deep: bool
+    cost_ratio: float = 1.0  # 1 where nothing was forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,13 @@ class RecentDecisions:
             if last == self._last:
                 return
             rows = connection.execute(
-                select(Request.segment_id, Request.classifier_id, Request.score, Request.first_tier)
+                select(
+                    Request.segment_id,
+                    Request.classifier_id,
+                    Request.score,
+                    Request.first_tier,
+                    Request.cost_ratio,
+                )
                 .where(Request.synthetic.is_(False), Request.reason.in_(BY_SCORE))
                 .order_by(Request.id.desc())
                 .limit(MOST_READ)
@@ -70,7 +78,8 @@ class RecentDecisions:
             labels = read_label_texts(connection)
         by_classifier: dict[str, list[RecentDecision]] = {}
         for row in reversed(rows):
-            decided = RecentDecision(labels[row.segment_id], row.score, row.first_tier is not Tier.FAST)
+            ratio = 1.0 if row.cost_ratio is None else row.cost_ratio
+            decided = RecentDecision(labels[row.segment_id], row.score, row.first_tier is not Tier.FAST, ratio)
             by_classifier.setdefault(labels[row.classifier_id], []).append(decided)
         self._last = last
         self.snapshot = RecentSnapshot(self.snapshot.generation + 1, MappingProxyType(by_classifier))

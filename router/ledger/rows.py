@@ -52,6 +52,9 @@ class RequestRow(msgspec.Struct):
     previous_id: Key | None = None
     conversation_mark: int | None = None
     user_mark: int | None = None
+    expected_cost_nanousd: int | None = None
+    cost_factor: float | None = None
+    cost_ratio: float | None = None
 
 
 class CallRow(msgspec.Struct):
@@ -134,6 +137,9 @@ def request_row(key: Key, o: Opening, c: Closing, recorded_at: int, label: Mappi
         previous_id=_like(key, o.previous_id),
         conversation_mark=o.conversation_mark,
         user_mark=o.user_mark,
+        expected_cost_nanousd=o.expected_cost_nanousd,
+        cost_factor=o.cost_factor,
+        cost_ratio=o.cost_ratio,
     )
 
 

@@ -15,6 +15,7 @@ from router.reports.costs import Costs
 from router.reports.coverage import CoverageFigures, coverage
 from router.reports.dimensions import DIMENSIONS
 from router.reports.figures import Standing, per_request, values
+from router.reports.forecasts import ForecastQuality, forecast_quality
 from router.reports.queries import Filters, Report, Sums, share, sum_by
 from router.reports.reading import BooksSnapshot, reading
 from router.reports.window import Window
@@ -49,6 +50,7 @@ class FullReport:
     freshness: Freshness
     is_synthetic: bool
     coverage: CoverageFigures
+    forecasts: ForecastQuality
 
 
 def full_report(
@@ -83,6 +85,7 @@ def full_report(
             freshness(books),
             is_synthetic(books),
             coverage(books),
+            forecast_quality(books),
         )
 
 

@@ -40,35 +40,35 @@ Figures = dict[str, Interval]
 UNKNOWN = np.full(2, np.nan)
 
 
-def rolling_cuts(scores: Floats, share: float) -> Floats:
-    """Return the lowest score that the share cap let through at each request; -inf is no cap."""
+def rolling_cuts(worths: Floats, share: float) -> Floats:
+    """Return the lowest worth that the share cap let through at each request; -inf is no cap."""
     if share >= 1.0:
-        return np.full(len(scores), -np.inf)
+        return np.full(len(worths), -np.inf)
     if share <= 0.0:
-        return np.full(len(scores), np.inf)
-    window = ScoreWindow(scores[:WINDOW_SCORES].tolist(), WINDOW_SCORES)
-    cuts = np.empty(len(scores))
-    for place, score in enumerate(scores.tolist()):
+        return np.full(len(worths), np.inf)
+    window = ScoreWindow(worths[:WINDOW_SCORES].tolist(), WINDOW_SCORES)
+    cuts = np.empty(len(worths))
+    for place, worth in enumerate(worths.tolist()):
         cut = window.cut(share)
         cuts[place] = -np.inf if cut is None else cut
-        window.add(score)
+        window.add(worth)
     return cuts
 
 
-def greedy(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Ints:
+def greedy(worths: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Ints:
     """Return the open tier with the highest threshold, row by row, as `router.decision.rules.decide` takes it."""
     reasoning, parallel = policy.reasoning_threshold, policy.parallel_threshold
-    is_open = scores >= np.maximum(reasoning, cuts)
-    may_sample = (scores >= np.maximum(parallel, cuts)) & may_vote
+    is_open = worths >= np.maximum(reasoning, cuts)
+    may_sample = (worths >= np.maximum(parallel, cuts)) & may_vote
     first, second = (PARALLEL, REASONING) if parallel > reasoning else (REASONING, PARALLEL)
     opened = {REASONING: is_open, PARALLEL: may_sample}
     taken: Ints = np.where(opened[first], first, np.where(opened[second], second, FAST)).astype(np.int64)
     return taken
 
 
-def chances(scores: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Floats:
+def chances(worths: Floats, may_vote: Bools, policy: Policy, cuts: Floats) -> Floats:
     """Return with which probability each row goes to each tier: the greedy choice, and the exploration slice."""
-    taken = greedy(scores, may_vote, policy, cuts)
+    taken = greedy(worths, may_vote, policy, cuts)
     is_greedy: Bools = taken[:, None] == np.arange(len(TIERS))
     choices = is_greedy.copy()
     choices[:, FAST] = True
@@ -88,10 +88,10 @@ class Caps:
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
-        self._found: dict[tuple[float, tuple[int, ...]], Floats] = {}
+        self._found: dict[tuple[float, float, tuple[int, ...]], Floats] = {}
 
     def cuts(self, policy: Policy) -> Floats:
-        """Return the lowest score that the cap let through at each request."""
+        """Return the lowest worth that the cap let through at each request."""
         segments = self._traffic.segments
         shares = {place: dials.max_deep_share for place, dials in self._own(policy).items()}
         apart = {place: share for place, share in shares.items() if share is not None}
@@ -99,9 +99,11 @@ class Caps:
         cuts = np.empty(len(self._traffic))
         for share, places in ((policy.max_deep_share, together), *((s, (place,)) for place, s in apart.items())):
             rows = np.isin(segments, places)
-            if (share, places) not in self._found:
-                self._found[share, places] = rolling_cuts(self._traffic.scores[rows], share)
-            cuts[rows] = self._found[share, places]
+            key = (share, policy.cost_sensitivity, places)
+            if key not in self._found:
+                worths = self._traffic.worths(policy.cost_sensitivity)
+                self._found[key] = rolling_cuts(worths[rows], share)
+            cuts[rows] = self._found[key]
         return cuts
 
     def _own(self, policy: Policy) -> dict[int, SegmentDials]:
@@ -112,12 +114,12 @@ class Caps:
 def replay(traffic: Traffic, policy: Policy, caps: Caps | None = None) -> Floats:
     """Return the chances of every row under a policy, with the dials that its segment has of its own."""
     cuts = (caps or Caps(traffic)).cuts(policy)
-    mix = np.empty((len(traffic), len(TIERS)))
+    mix, worths = np.empty((len(traffic), len(TIERS))), traffic.worths(policy.cost_sensitivity)
     own = [place for place, name in enumerate(traffic.segment_names) if name in policy.segments]
     groups = [(policy.for_segment(traffic.segment_names[place]), traffic.segments == place) for place in own]
     for dials, rows in ((policy, ~np.isin(traffic.segments, own)), *groups):
         if rows.any():
-            mix[rows] = chances(traffic.scores[rows], traffic.may_vote[rows], dials, cuts[rows])
+            mix[rows] = chances(worths[rows], traffic.may_vote[rows], dials, cuts[rows])
     return mix
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from router.decision.policy import NEVER, Policy, SegmentDials
-from router.decision.rules import SCORE_DIGITS
+from router.decision.worth import SCORE_DIGITS
 from router.reports.formatting import format_usd
 from router.tuning import backtest, off_policy
 from router.tuning.backtest import Backtest, Caps, Figures
@@ -138,8 +138,9 @@ class Solver:
         """Return the distances worth trying, from the deepest to where both tiers are closed."""
         lowest, highest = -min(self._on), NEVER - min(self._on)
         lowest = min(lowest, 0.0)
-        scores = np.quantile(self._traffic.scores[self._rows], np.linspace(0, 1, SCANNED))
-        places = {float(score) - threshold for score in scores for threshold in self._on}
+        worths = self._traffic.worths(self._base.cost_sensitivity)[self._rows]
+        scanned = np.quantile(worths, np.linspace(0, 1, SCANNED))
+        places = {float(worth) - threshold for worth in scanned for threshold in self._on}
         within = sorted(place for place in places if lowest < place < highest)
         return [lowest, *within, highest]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from router.decision.worth import worths_of
 from router.types import UNKNOWN_COUNTRY, Reason, Tier
 
 Floats = NDArray[np.float64]
@@ -20,6 +21,7 @@ SCORED = (
     Reason.BELOW_THRESHOLD,
     Reason.ABOVE_THRESHOLD,
     Reason.SHARE_CAP,
+    Reason.TOO_COSTLY,
     Reason.FOLLOW_UP,
     Reason.PUSHBACK,
     Reason.EXPLORED,
@@ -38,6 +40,7 @@ def _no_codes() -> Ints:
 class Traffic:
     """Requests of `auto` that a score decided, in the order in which they came; NaN is unknown.
 
+    `cost_ratios` are how many times the usual the thinking of a query costs (`router.decision.worth`).
     `tiers` are places in TIERS: the first choice, to which cost and time of escalations and fallbacks belong.
     `rewards` are feedback from 0 to 1. `others` counts requests of the same time that no score decided. The columns
     with a default may be left out: then they are unknown, or all the same.
@@ -61,9 +64,10 @@ class Traffic:
     answer_types: Ints = field(default_factory=_no_codes)  # places in a list that is the same for all rows
     countries: Ints = field(default_factory=_no_codes)
     country_names: tuple[str, ...] = (UNKNOWN_COUNTRY,)
+    cost_ratios: Floats = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
-        for name in ("first_byte_ms", "input_tokens"):
+        for name in ("first_byte_ms", "input_tokens", "cost_ratios"):
             if not len(getattr(self, name)):
                 object.__setattr__(self, name, np.full(len(self), np.nan))
         for name in ("answer_types", "countries"):
@@ -72,6 +76,10 @@ class Traffic:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def worths(self, sensitivity: float) -> Floats:
+        """Return what thresholds are compared with where costs count so much."""
+        return worths_of(self.scores, self.cost_ratios, sensitivity)
 
     def rows(self, chosen: Bools | Ints | slice) -> "Traffic":
         """Return only some of the rows."""

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Engine, text
 
 from classifier.types import AnswerType
 from router.database import codes, ids
-from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
+from router.decision.rules import LEAST_P_SAMPLED, VOTABLE
+from router.decision.worth import SCORE_DIGITS
 from router.ledger.feedback import correctness
 from router.reports.window import Window
 from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, join
@@ -20,7 +21,7 @@ ANY_VERSION = -1
 
 REQUESTS = """
 SELECT {id} AS id, r.score, r.p_fast, r.p_reasoning, r.first_tier, r.propensity, r.expected_revenue_nanousd,
-    r.total_ms, s.text, a.text, r.first_byte_ms, c.text
+    r.total_ms, s.text, a.text, r.first_byte_ms, c.text, r.cost_ratio
 FROM requests r JOIN labels s ON s.id = r.segment_id JOIN labels a ON a.id = r.answer_type_id
 JOIN labels c ON c.id = r.country_id
 WHERE {between} AND r.reason IN ({reasons})
@@ -112,9 +113,9 @@ def _columns(
     lengths: dict[bytes, int],
     ratings: dict[bytes, float | None],
 ) -> Traffic:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 12
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 13
     id, score, p_fast, p_reasoning, tier, propensity, revenue, total_ms, segment, answer_type = columns[:10]
-    first_byte_ms, country = columns[10:]
+    first_byte_ms, country, cost_ratio = columns[10:]
     segments, segment_names = _codes(segment)
     countries, country_names = _codes(country)
     place_of = {codes.TIERS[name]: place for place, name in enumerate(TIERS)}
@@ -139,6 +140,7 @@ def _columns(
         answer_types=np.array([type_of.get(kind, len(type_of)) for kind in answer_type], np.int64),
         countries=countries,
         country_names=country_names,
+        cost_ratios=_floats(cost_ratio),
     )
 
 

@@ -24,7 +24,8 @@ from classifier.training.corpus import CorpusMissing, read
 from classifier.training.trials import HEADLINE, PAIRS, group_of
 from classifier.types import AnswerType, Turn
 from router.decision.policy import Policy
-from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, VOTABLE
+from router.decision.rules import LEAST_P_SAMPLED, VOTABLE
+from router.decision.worth import SCORE_DIGITS
 from router.tuning import backtest
 from router.tuning.solver import Solver, SolverTargets, Unsolvable
 from router.tuning.traffic import Bools, Floats, Ints, Traffic

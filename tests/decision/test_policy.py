@@ -276,10 +276,25 @@ def test_a_decision_is_always_possible_or_a_clear_error(estimate: Estimate, poli
         assert all(missing.get(tier) for tier in allowed)
         return
     assert decision.tier in allowed
-    assert missing.get(decision.tier, frozenset()) <= {Missing.PATIENCE, Missing.THINKING_ROOM}
+    assert missing.get(decision.tier, frozenset()) <= {Missing.PATIENCE, Missing.THINKING_ROOM, Missing.HEALTH}
     assert 0 < decision.propensity <= 1
     assert decision.score <= NEVER
     assert decision.threshold is None or math.isfinite(decision.threshold)
+
+
+def test_a_tier_that_is_out_is_closed_as_long_as_another_one_answers() -> None:
+    out = frozenset({Missing.HEALTH})
+    decision = decided(an_estimate(0.5), missing={Tier.REASONING: out})
+    assert (decision.tier, decision.reason) == (Tier.PARALLEL, Reason.CAPABILITY)
+    easy = decided(an_estimate(0.0), missing={Tier.FAST: out, Tier.PARALLEL: frozenset({Missing.THINKING_ROOM})})
+    assert (easy.tier, easy.reason) == (Tier.REASONING, Reason.CAPABILITY)
+    everything = decided(an_estimate(0.5), missing=dict.fromkeys(Tier, out))
+    assert everything.tier is Tier.REASONING
+
+
+def test_who_asks_for_a_tier_that_is_out_by_name_hears_it_from_that_tier() -> None:
+    missing = {Tier.REASONING: frozenset({Missing.HEALTH})}
+    assert decided(an_estimate(), preference=RoutingPreference(Tier.REASONING), missing=missing).tier is Tier.REASONING
 
 
 def test_a_tier_that_keeps_people_waiting_is_closed_as_long_as_another_one_answers() -> None:

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple, cast
 
+import pytest
+
 from classifier.model import DifficultyModel
 from classifier.types import Abilities
 from router.decision.scorers import NothingRecent, Scorers
@@ -12,6 +14,7 @@ class Row(NamedTuple):
     segment: str
     score: float
     is_deep: bool
+    cost_ratio: float = 1.0
 
 
 def some_scorers(models: dict[str | None, FixedModel]) -> Scorers:
@@ -49,3 +52,10 @@ def test_segments_with_a_cap_of_their_own_stay_out_of_the_common_window() -> Non
     scorer = some_scorers({None: FixedModel()}).of(None)
     recent = NothingRecent(1, {scorer.model.version: [Row("free", 0.4, True), Row("plus", 0.1, False)]})
     assert scorer.window(None, recent, frozenset({"free"})).deep_share == 0.0
+
+
+def test_a_window_holds_what_scores_are_worth_at_what_their_queries_cost() -> None:
+    scorer = some_scorers({None: FixedModel()}).of(None)
+    recent = NothingRecent(1, {scorer.model.version: [Row("free", 0.4, True, 4.0)] * 1_000})
+    assert scorer.window(None, recent).cut(0.5) == pytest.approx(0.4)
+    assert scorer.window(None, recent, sensitivity=1.0).cut(0.5) == pytest.approx(0.1)

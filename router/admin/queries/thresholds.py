@@ -78,7 +78,12 @@ def scores(preview: Preview, segment: str, thresholds: Sequence[float]) -> dict[
 
 
 def preview_dials(preview: Preview, today: Policy, proposed: Policy, segment: str) -> dict[str, object]:
-    """Compare other dials with those in force and with the controls, on the same requests."""
+    """Compare other dials with those in force and with the controls, on the same requests.
+
+    Raises WrongPolicy for a proposal in which costs count otherwise than in what was read.
+    """
+    if proposed.cost_sensitivity != preview.sensitivity:
+        raise WrongPolicy("cost_sensitivity: moves every query's score; the back-test shows what that changes")
     chosen = _segment(preview, segment)
     mix, old = preview.mix(proposed), preview.standing(today, chosen)
     new = preview.outcome(mix, chosen)
@@ -154,7 +159,7 @@ def keep_prediction(services: Services, version: int, proposed: Policy, span: st
     now_us = services.now_us()
     today = in_force(services.engine)
     cached = reading(services.previews, span, now_us, today)
-    if (preview := ready(cached)) is None:
+    if (preview := ready(cached)) is None or preview.sensitivity != proposed.cost_sensitivity:
         return
     mix = preview.mix(proposed)
     figures_of, rated, over = preview.figures(mix), preview.quality(mix), window_of(span, cached.read_at_us)

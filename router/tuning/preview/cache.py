@@ -65,7 +65,7 @@ class Previews:
         """Return the reading of a stretch of time by its name, begun or begun anew where that is due."""
         now_us = self._now_us()
         with self._lock:
-            reading = self._readings.setdefault(name, CachedWindow())
+            reading = self._readings.setdefault(f"{name} {in_force.cost_sensitivity}", CachedWindow())
             kept_us = KEPT_US if reading.stage in (Stage.READY, Stage.READING) else RETRIED_US
             if not reading.is_under_way and now_us - reading.read_at_us > kept_us:
                 reading.is_under_way = True
@@ -89,7 +89,7 @@ class Previews:
         try:
             with self._one_at_a_time:
                 traffic = self._read(window)
-                preview = Preview.of(traffic, exact=thresholds_of(in_force)) if len(traffic) else None
+                preview = _preview_of(traffic, in_force) if len(traffic) else None
         except SQLAlchemyError as error:
             log.warning("the books cannot be read for a preview: %s", type(error).__name__)
             self._end(reading, Stage.READY if reading.preview else Stage.FAILED, reading.preview)
@@ -103,6 +103,10 @@ class Previews:
         with self._lock:
             reading.stage, reading.preview = stage, preview
             reading.read_at_us, reading.is_under_way = self._now_us(), False
+
+
+def _preview_of(traffic: Traffic, in_force: Policy) -> Preview:
+    return Preview.of(traffic, exact=thresholds_of(in_force), sensitivity=in_force.cost_sensitivity)
 
 
 def thresholds_of(policy: Policy) -> list[float]:

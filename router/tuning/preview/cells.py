@@ -90,18 +90,19 @@ def _size(of: object) -> int:
     return sum(value.nbytes for value in (*values, *nested) if isinstance(value, np.ndarray))
 
 
-def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
-    """Put requests into cells; raises ValueError where there are none."""
+def cells_of(traffic: Traffic, exact: Sequence[float], seed: int, sensitivity: float) -> Cells:
+    """Put requests into cells, by what their scores are worth at a cost sensitivity; raises ValueError without any."""
     if not len(traffic):
         raise ValueError("there are no requests to replay")
     traffic = _fold_segments(traffic)
-    bins = ScoreBins(traffic.scores, exact)
+    worths = traffic.worths(sensitivity)
+    bins = ScoreBins(worths, exact)
     segments, width = len(traffic.segment_names), VOTES * len(bins)
     room = MOST_CELLS // (segments * len(TIERS) * width)
     blocks = min(len(traffic), max(min(BLOCKS, room), LEAST_BLOCKS))
     resampling = Resampling(len(traffic), seed, REPLICATES, blocks)
     block = resampling.block
-    cell = traffic.segments * width + traffic.may_vote * len(bins) + bins.of(traffic.scores)
+    cell = traffic.segments * width + traffic.may_vote * len(bins) + bins.of(worths)
     shape = (blocks, segments, width)
     key = block * (segments * width) + cell
     starts = np.searchsorted(block, np.arange(blocks + 1))
@@ -115,7 +116,7 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int) -> Cells:
         others=traffic.others,
         segment_names=traffic.segment_names,
         bins=bins,
-        caps=CapCuts(traffic.scores, traffic.segments, _moments(starts, MOMENTS), _moments(starts, 1)),
+        caps=CapCuts(worths, traffic.segments, _moments(starts, MOMENTS), _moments(starts, 1)),
         blocks=blocks,
         weights=resampling.weights,
         count=count,

@@ -2,8 +2,9 @@
 
 Pure. Once, every request goes into a cell (block of time, segment, may it be voted on, bin of its score), and a cell
 keeps what its requests cost and took, or would in each tier by the very model of the back-test. From then on a policy
-is a share of every cell for each tier. Against `router.tuning.backtest` two things are approximate: a threshold inside
-a bin cuts it in proportion, and the share cap is looked at in some moments of each block only.
+is a share of every cell for each tier; bins are of scores as costs leave them (`router.decision.worth`), so that a
+preview speaks of policies with one cost sensitivity. Against `router.tuning.backtest` two things are approximate: a
+threshold inside a bin cuts it in proportion, and the share cap is looked at in some moments of each block only.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -59,9 +60,10 @@ class MixOutcome:
 
 
 class Preview:
-    """Measures policies on one stretch of traffic."""
+    """Measures policies of one cost sensitivity on one stretch of traffic."""
 
-    def __init__(self, cells: Cells) -> None:
+    def __init__(self, cells: Cells, sensitivity: float = 0.0) -> None:
+        self.sensitivity = sensitivity
         self._standing: LRUCache[Hashable, MixOutcome] = LRUCache(MOST_STANDING)
         self._cells = cells
         self.requests = cells.requests
@@ -70,9 +72,11 @@ class Preview:
         self._times = Times(cells)
 
     @classmethod
-    def of(cls, traffic: Traffic, *, exact: Sequence[float] = (), seed: int = 1) -> "Preview":
+    def of(
+        cls, traffic: Traffic, *, exact: Sequence[float] = (), seed: int = 1, sensitivity: float = 0.0
+    ) -> "Preview":
         """Put requests into cells; `exact` are thresholds that should not fall inside a bin."""
-        return cls(cells_of(traffic, exact, seed))
+        return cls(cells_of(traffic, exact, seed, sensitivity), sensitivity)
 
     def mix(self, policy: Policy) -> Mix:
         """Return the shares that a policy sends to each tier, with the exploration slice."""

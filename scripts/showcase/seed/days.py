@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from router.database import codes
 from router.decision.policy import NEVER, Policy
-from router.decision.rules import LEAST_P_SAMPLED, SCORE_DIGITS, STEP_UP, VOTABLE
+from router.decision.rules import LEAST_P_SAMPLED, STEP_UP, VOTABLE
+from router.decision.worth import SCORE_DIGITS
 from router.types import DAY_MS, Reason, Tier
 from scripts.showcase.seed.world import (
     ABROAD,

@@ -1,0 +1,110 @@
+"""What each tier would cost, how long it would take and how likely it is to be right; and where `auto` would go.
+
+A quote calls no provider and books nothing. Its intervals are meant to hold 80 % of such queries.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from classifier.types import Estimate, Forecast
+from router.decision.costs import CostForecaster
+from router.decision.engine import BYTES_PER_TOKEN, DecisionEngine, Routed
+from router.decision.forecast import CostInterval, Sampling, limited
+from router.decision.latency import LatencyWindow
+from router.providers.base import ModelTarget
+from router.request import InferenceRequest
+from router.types import Tier
+
+FIRST_WORD_S = 0.5  # of a hosted model, where nothing was measured
+WAVE = 4  # samples that are made at once at first; the slowest of them counts
+SLOWEST_OF_WAVE = 1.3  # times the usual
+
+
+class Seconds(NamedTuple):
+    """How long a whole answer takes."""
+
+    median: float
+    low: float
+    high: float
+
+
+class TierQuote(NamedTuple):
+    """One tier; costs without a price and times of which nothing is known are None."""
+
+    tier: Tier
+    p_correct: float
+    cost: CostInterval | None
+    seconds: Seconds
+
+
+class Quote(NamedTuple):
+    """All tiers, and what `auto` would do now."""
+
+    tiers: Sequence[TierQuote]
+    routed: Routed
+
+
+class Quoter:
+    """Makes quotes. `seconds_for` tells how long a model takes to write so many tokens, as measured lately."""
+
+    def __init__(
+        self,
+        routing: DecisionEngine,
+        costs: CostForecaster,
+        waits: LatencyWindow,
+        targets: Mapping[Tier, Sequence[ModelTarget]],
+        seconds_for: Callable[[ModelTarget, float], float],
+    ) -> None:
+        self._routing = routing
+        self._costs = costs
+        self._waits = waits
+        self._targets = {tier: models[0] for tier, models in targets.items()}
+        self._seconds_for = seconds_for
+
+    def quote(self, request: InferenceRequest) -> Quote:
+        """Quote one query; raises RequestError where it can go nowhere."""
+        routed = self._routing.quote(request)
+        estimate, policy = routed.estimate, routed.policy
+        tokens, most = request.input_bytes // BYTES_PER_TOKEN, request.max_output_tokens or request.max_visible_tokens
+        costs = self._costs.intervals(estimate, policy, tokens, most)
+        sampling = self._costs.sampling(estimate, policy)
+        chances = {
+            Tier.FAST: estimate.p_fast,
+            Tier.REASONING: estimate.p_reasoning,
+            Tier.PARALLEL: p_of_vote(self._costs.p_sampled(estimate), estimate.p_reasoning, sampling),
+        }
+        seconds = self._seconds(estimate, sampling, most)
+        return Quote([TierQuote(tier, chances[tier], costs[tier], seconds[tier]) for tier in Tier], routed)
+
+    def _seconds(self, estimate: Estimate, sampling: Sampling, most_output: int | None) -> dict[Tier, Seconds]:
+        fast, reasoning = (
+            self._written_in(tier, limited(output, most_output))
+            for tier, output in ((Tier.FAST, estimate.output_fast), (Tier.REASONING, estimate.output_reasoning))
+        )
+        sample = self._written_in(Tier.PARALLEL, limited(estimate.output_fast, most_output))
+        waves = max(sampling.samples / WAVE, 1.0) * SLOWEST_OF_WAVE
+        escalated = sampling.p_escalated
+        voted = Seconds(
+            sample.median * waves + reasoning.median * escalated,
+            sample.low * waves + (reasoning.low if escalated > 0.9 else 0.0),
+            sample.high * waves + (reasoning.high if escalated > 0.1 else 0.0),
+        )
+        forecast = {Tier.FAST: fast, Tier.REASONING: reasoning, Tier.PARALLEL: voted}
+        return {tier: self._seen(tier) or forecast[tier] for tier in Tier}
+
+    def _seen(self, tier: Tier) -> Seconds | None:
+        """How long whole answers of a tier took lately, where enough were seen here."""
+        spread = self._waits.spread_ms(tier, streamed=False)
+        return None if spread is None else Seconds(*(ms / 1e3 for ms in spread))
+
+    def _written_in(self, tier: Tier, output: Forecast) -> Seconds:
+        target = self._targets[tier]
+        low, median, high = (FIRST_WORD_S + self._seconds_for(target, tokens) for tokens in output)
+        return Seconds(median, low, high)
+
+
+def p_of_vote(p_sampled: float, p_strong: float, sampling: Sampling) -> float:
+    """Tell how likely a vote is right: where four agree, as right ones do sooner, else as the strong tier."""
+    right, wrong = p_sampled**WAVE, ((1.0 - p_sampled) / 2) ** WAVE
+    accepted = right / (right + wrong) if right else 0.0
+    return (1.0 - sampling.p_escalated) * accepted + sampling.p_escalated * p_strong

@@ -1,0 +1,205 @@
+"""What the books have shown of forecasts: by how much they are off, and how long queries usually are.
+
+Both are worked out once an hour from the seven days before it, so that all workers and replicas know the same. Made-up
+rows count for nothing. Reading blocks; it belongs off the event loop.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, and_, case, func, select
+
+from router.database import ids
+from router.database.labels import read_label_texts
+from router.database.tables import Adjustment, Call, Request
+from router.ledger.recent import BY_SCORE
+from router.types import DAY_US, HOUR_US, CallKind, Outcome, Reason, Tier
+
+LOOKBACK_US = 7 * DAY_US
+MOST_READ = 20_000  # the newest
+ENOUGH_FOR_USUAL = 200  # queries of a segment
+ORDINARY_INPUT = 40  # tokens: the median of consumer queries in their natural mix (`classifier.training.natural_mix`)
+ENOUGH_FOR_ENDS = 50  # requests, from which on their own spread is told
+DOUBT = 20  # requests as forecast, that the books have to speak against
+FARTHEST = 20.0  # a factor beyond is a fault of a price or a length, not of a forecast
+
+
+class CostFactor(NamedTuple):
+    """What requests like it cost, as a multiple of what had been forecast for them; `low` to `high` holds 80 % of them.
+
+    The ends are None where too few were seen, and what the expected lengths say stands then.
+    """
+
+    value: float = 1.0
+    low: float | None = None
+    high: float | None = None
+    requests: int = 0
+
+
+NO_FACTOR = CostFactor()
+FactorKey = tuple[Tier, str, str]  # the first tier, its model, the answer type
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastRow:
+    """A settled request beside what was `expected` of it, and `forecast` before any factor; nano-dollars."""
+
+    key: FactorKey
+    paid: int
+    forecast: float
+    expected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCosts:
+    """What is known: factors by tier, model and answer type, and the usual input by segment, in tokens."""
+
+    factors: Mapping[FactorKey, CostFactor] = field(default_factory=dict)
+    usual_inputs: Mapping[str, int] = field(default_factory=dict)
+
+    def factor(self, tier: Tier, model: str, answer_type: str) -> CostFactor:
+        """What requests like it cost, as a multiple of what had been forecast."""
+        return self.factors.get((tier, model, answer_type), NO_FACTOR)
+
+    def usual_input(self, segment: str) -> int:
+        """The median input of a segment's queries; that of ordinary consumer queries where too few were seen."""
+        return self.usual_inputs.get(segment, ORDINARY_INPUT)
+
+
+class CostBook:
+    """Follows the books from the shipping thread; readers never wait."""
+
+    def __init__(self, engine: Engine, now_us: Callable[[], int]) -> None:
+        self._engine = engine
+        self._now_us = now_us
+        self._hour = -1
+        self.shown = ShownCosts()
+
+    def follow(self) -> None:
+        """Read anew where a new hour has begun; raises SQLAlchemyError and keeps what it has."""
+        hour = self._now_us() // HOUR_US
+        if hour != self._hour:
+            self.shown = read_shown_costs(self._engine, hour * HOUR_US)
+            self._hour = hour
+
+    def factor(self, tier: Tier, model: str, answer_type: str) -> CostFactor:
+        """What requests like it cost, as a multiple of what had been forecast."""
+        return self.shown.factor(tier, model, answer_type)
+
+    def usual_input(self, segment: str) -> int:
+        """The median input of a segment's queries, in tokens; that of ordinary consumer queries where few were seen."""
+        return self.shown.usual_input(segment)
+
+
+def read_shown_costs(engine: Engine, until_us: int) -> ShownCosts:
+    """Read the days before an instant. Raises SQLAlchemyError."""
+    low, high = (f"{ids.first_at(at // 1_000):032x}" for at in (until_us - LOOKBACK_US, until_us))
+    with engine.connect() as connection:
+        rows = read_forecasts(connection, low, high)
+        usual = _read_usual_inputs(connection, low, high)
+    return ShownCosts(factors_of(rows), usual)
+
+
+def read_forecasts(connection: Connection, low: str, high: str) -> list[ForecastRow]:
+    """Read what was paid beside what had been forecast, of whole answers of the first choice, the newest first."""
+    paid = (
+        select(
+            Call.request_id,
+            func.sum(Call.cost_nanousd).label("paid"),
+            func.sum(case((Call.cost_nanousd.is_(None), 1), else_=0)).label("unpriced"),
+            func.max(case((Call.call_no == 0, Call.provider_model_id))).label("model_id"),
+        )
+        .where(Call.request_id >= low, Call.request_id < high, Call.kind != CallKind.SHADOW)
+        .group_by(Call.request_id)
+        .subquery()
+    )
+    corrected = (
+        select(Adjustment.request_id, func.sum(Adjustment.amount_nanousd).label("amount"))
+        .where(Adjustment.request_id >= low, Adjustment.request_id < high)
+        .group_by(Adjustment.request_id)
+        .subquery()
+    )
+    query = (
+        select(
+            Request.first_tier,
+            Request.answer_type_id,
+            Request.expected_cost_nanousd,
+            Request.cost_factor,
+            paid.c.paid,
+            paid.c.model_id,
+            corrected.c.amount,
+        )
+        .join(paid, paid.c.request_id == Request.id)
+        .outerjoin(corrected, corrected.c.request_id == Request.id)
+        .where(
+            Request.id >= low,
+            Request.id < high,
+            Request.synthetic.is_(False),
+            Request.outcome == Outcome.OK,
+            Request.reason != Reason.FALLBACK,
+            Request.expected_cost_nanousd > 0,
+            paid.c.unpriced == 0,
+            paid.c.model_id.is_not(None),
+        )
+        .order_by(Request.id.desc())
+        .limit(MOST_READ)
+    )
+    rows = connection.execute(query).all()
+    texts = read_label_texts(connection)
+    return [
+        ForecastRow(
+            (row.first_tier, texts[row.model_id], texts[row.answer_type_id]),
+            int(row.paid) + int(row.amount or 0),
+            row.expected_cost_nanousd / (row.cost_factor or 1.0),
+            row.expected_cost_nanousd,
+        )
+        for row in rows
+    ]
+
+
+def factors_of(rows: Sequence[ForecastRow]) -> dict[FactorKey, CostFactor]:
+    """Work out the factors: sums over sums, which keep the bias of a bill at nothing, drawn towards 1 by a few."""
+    by_key: dict[FactorKey, list[ForecastRow]] = defaultdict(list)
+    for row in rows:
+        by_key[row.key].append(row)
+    return {key: _factor_of(found) for key, found in by_key.items()}
+
+
+def _factor_of(rows: Sequence[ForecastRow]) -> CostFactor:
+    paid, forecast = sum(row.paid for row in rows), sum(row.forecast for row in rows)
+    doubt = DOUBT * forecast / len(rows)
+    value = min(max((paid + doubt) / (forecast + doubt), 1 / FARTHEST), FARTHEST)
+    if len(rows) < ENOUGH_FOR_ENDS:
+        return CostFactor(value, requests=len(rows))
+    tenths = quantiles((row.paid / row.forecast for row in rows), n=10, method="inclusive")
+    return CostFactor(value, tenths[0], tenths[-1], len(rows))
+
+
+def _read_usual_inputs(connection: Connection, low: str, high: str) -> dict[str, int]:
+    """Read the median input of each segment's `auto` queries, as the first call of each was metered."""
+    tokens = Call.input_fresh + Call.input_cached + Call.input_cache_write
+    query: Any = (
+        select(Request.segment_id, tokens)
+        .join(Call, and_(Call.request_id == Request.id, Call.call_no == 0))
+        .where(
+            Request.id >= low,
+            Request.id < high,
+            Request.synthetic.is_(False),
+            Request.reason.in_(BY_SCORE),
+            tokens > 0,
+        )
+        .order_by(Request.id.desc())
+        .limit(MOST_READ)
+    )
+    by_segment: dict[int, list[int]] = defaultdict(list)
+    for segment_id, found in connection.execute(query):
+        by_segment[segment_id].append(found)
+    texts = read_label_texts(connection)
+    return {
+        texts[segment_id]: round(median(inputs))
+        for segment_id, inputs in by_segment.items()
+        if len(inputs) >= ENOUGH_FOR_USUAL
+    }
