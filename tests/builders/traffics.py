@@ -101,6 +101,7 @@ def store(
                     propensity=float(traffic.propensities[row]),
                     key_id=None,
                     policy_version=version,
+                    cost_ratio=None if np.isnan(traffic.cost_ratios[row]) else float(traffic.cost_ratios[row]),
                     revenue_version=None,
                     first_byte_ms=None,
                     total_ms=round(float(traffic.total_ms[row])),

@@ -13,6 +13,7 @@ from router.conversation.turns import ConversationView, Kind
 from router.decision.policy import Policy, SegmentDials
 from router.decision.rules import LEAST_P_SAMPLED, VOTABLE, BudgetView, decide
 from router.decision.share_cap import ScoreWindow
+from router.decision.worth import worths_of
 from router.tuning import backtest
 from router.tuning.backtest import Backtest, rolling_cuts
 from router.tuning.traffic import FAST, PARALLEL, REASONING, TIERS
@@ -28,6 +29,7 @@ policies = st.builds(
     reasoning_threshold=thresholds,
     max_deep_share=st.just(0.0) | st.floats(1e-3, 1),
     explore=st.just(0.0) | st.floats(1e-3, 1),
+    cost_sensitivity=st.just(0.0) | st.floats(0, 2),
 )
 estimates = st.builds(
     Estimate,
@@ -42,9 +44,15 @@ estimates = st.builds(
 )
 
 
-@given(estimates, policies, st.none() | thresholds | st.just(math.inf), st.floats(0, 1, exclude_max=True))
+@given(
+    estimates,
+    policies,
+    st.none() | thresholds | st.just(math.inf),
+    st.floats(0, 1, exclude_max=True),
+    st.floats(0.25, 16),
+)
 def test_the_replay_decides_as_the_server_does(
-    estimate: Estimate, policy: Policy, quantile: float | None, draw: float
+    estimate: Estimate, policy: Policy, quantile: float | None, draw: float, ratio: float
 ) -> None:
     if policy.max_deep_share == 0:
         quantile = math.inf
@@ -57,14 +65,16 @@ def test_the_replay_decides_as_the_server_does(
         budget=BudgetView(),
         share_cap_quantile=quantile,
         draw=draw,
+        cost_ratio=ratio,
     )
-    scores = np.array([decision.score])
+    worths = worths_of(np.array([decision.score]), np.array([decision.cost_ratio]), policy.cost_sensitivity)
+    assert worths.tolist() == [decision.worth]
     may_vote = np.array([estimate.answer_type in VOTABLE and estimate.p_fast >= LEAST_P_SAMPLED])
     cuts = np.array([-math.inf if quantile is None else quantile])
     taken = TIERS.index(decision.tier)
     if draw >= policy.explore:
-        assert backtest.greedy(scores, may_vote, policy, cuts).tolist() == [taken]
-    found = backtest.chances(scores, may_vote, policy, cuts)
+        assert backtest.greedy(worths, may_vote, policy, cuts).tolist() == [taken]
+    found = backtest.chances(worths, may_vote, policy, cuts)
     assert found[0, taken] == pytest.approx(decision.propensity)
     assert found.sum() == pytest.approx(1.0)
 
@@ -226,3 +236,16 @@ def test_the_largest_countries_come_first() -> None:
     known = replace(traffic, countries=places, country_names=("DE", "US"))
     assert [name for name, _ in backtest.countries_of(known)] == ["US", "DE"]
     assert [name for name, _ in backtest.countries_of(known, most=1)] == ["US"]
+
+
+def test_costs_are_replayed_at_the_sensitivity_of_each_policy() -> None:
+    world = a_world()
+    dear = replace(world.traffic, cost_ratios=np.where(np.arange(len(world.traffic)) % 2, 16.0, np.nan))
+    shares = {}
+    for sensitivity in (0.0, 1.0):
+        policy = Policy(version=1, max_deep_share=1.0, explore=0.0, cost_sensitivity=sensitivity)
+        mix = backtest.replay(dear, policy)
+        shares[sensitivity] = 1.0 - mix[:, TIERS.index(Tier.FAST)]
+    odd = np.arange(len(dear)) % 2 == 1
+    assert shares[1.0][odd].mean() < 0.2 * shares[0.0][odd].mean()
+    np.testing.assert_array_equal(shares[1.0][~odd], shares[0.0][~odd])
