@@ -15,6 +15,7 @@ RouterError
 │   ├── ProviderRefused       the provider says the request itself is wrong (4xx)
 │   ├── ProviderOverloaded    429 or 503 of a provider
 │   ├── ProviderTimeout       no answer in time
+│   ├── BreakerOpen           503, it failed too often of late and is not asked
 │   └── ProviderUnreachable   the connection failed before anything was sent
 ├── Unavailable               we cannot serve now (503): spool full, no lease on a hard budget, shutting down
 └── LedgerError               books and reality disagree; page someone
@@ -246,6 +247,18 @@ class ProviderTimeout(ProviderError):
     status = 504
     code = "provider_timeout"
     cause = Cause.TIMEOUT_TOTAL
+
+
+class BreakerOpen(ProviderError):
+    """The models that may answer failed too often of late: they are not asked before `retry_after_seconds`."""
+
+    status = 503
+    type = "server_error"
+    code = "provider_unavailable"
+    cause = Cause.BREAKER_OPEN
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message, dispatched=False, retry_after_seconds=retry_after_seconds)
 
 
 class ProviderUnreachable(ProviderError):

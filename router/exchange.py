@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from classifier.types import Estimate
+from classifier.types import Estimate, Forecast
 from router.clock import Clock
 from router.conversation import language
 from router.conversation.ads import AdLexicon, last_user_texts, load_lexicon
@@ -33,9 +33,11 @@ from router.request import InferenceRequest
 from router.telemetry import RequestLog
 from router.tiers.base import Answer, Bounded, LimitedChoices, TierRequest, TierRunner
 from router.tiers.calls import Books, Calls
+from router.tiers.permits import Permits, TargetBook
 from router.types import CallKind, Decision, Outcome, Reason, RelayedCall, Tier
 
 IMAGE_BOUND_TOKENS = 3_000
+NO_TOKENS, FEW_TOKENS = Forecast(0, 0, 0), Forecast(0, 16, 1_000)
 TOO_DEAR = "what this request may cost (max_cost_usd) does not cover an answer of the chosen tier"
 
 
@@ -64,9 +66,11 @@ class Dispatcher:
         relays: Mapping[str, TierRunner] | None = None,
         marks: MarkBook | None = None,
         persons: PersonAllowances | None = None,
+        targets: TargetBook | None = None,
     ) -> None:
         self.request_log = request_log
         self._tell_failure = tell_failure
+        self._targets = targets
         self._marks = marks
         self._persons = persons
         self._ads = ads or load_lexicon()
@@ -228,6 +232,8 @@ class Dispatcher:
             bound,
             budget_hold,
             self._tell_failure,
+            Permits(self._targets),
+            _forecasts_of(routed.estimate, request.relay),
         )
         if request.relay is not None:
             tier = self._relays[request.model]
@@ -302,6 +308,17 @@ class Dispatcher:
 def least_cap(*caps: int | None) -> int | None:
     """Return the least of several limits, None where there is none."""
     return min((cap for cap in caps if cap is not None), default=None)
+
+
+def _forecasts_of(estimate: Estimate, relay: RelayedCall | None) -> tuple[Forecast, Forecast]:
+    """How many tokens the answer is likely to have, without thinking and with it; nothing is read of a relayed one."""
+    match relay:
+        case None:
+            return estimate.output_fast, estimate.output_reasoning
+        case RelayedCall.EMBEDDINGS:
+            return NO_TOKENS, NO_TOKENS
+        case _:
+            return FEW_TOKENS, FEW_TOKENS
 
 
 def _ignore_wait(wait_ms: float) -> None:
@@ -386,8 +403,9 @@ class Exchange:
     @property
     def _fell_back(self) -> bool:
         """Whether another model stands in for the first one, known before its answer is; samples are no fallback."""
-        asked = [call.intent.provider_model for call in self.calls.made if call.intent.kind is CallKind.ANSWER]
-        return self.decision.tier is not Tier.PARALLEL and len(set(asked)) > 1
+        asked = {call.intent.provider_model for call in self.calls.made if call.intent.kind is CallKind.ANSWER}
+        others = len(asked) > 1 or bool(asked and self.calls.permits.passed_over - asked)
+        return self.decision.tier is not Tier.PARALLEL and others
 
     def decision_headers(self) -> dict[str, str]:
         """Write the decision as response headers; the reason may change until the answer begins."""

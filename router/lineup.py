@@ -9,7 +9,8 @@ from router.decision.engine import Explicit
 from router.ledger.prices import PriceBook
 from router.providers.base import ModelTarget
 from router.providers.embedded.client import CONTEXT_TOKENS
-from router.settings import CallSettings, ModelSettings, Settings, WrongSetting
+from router.providers.proxies import is_on_this_machine
+from router.settings import LOADING_S, CallSettings, ModelSettings, Settings, WrongSetting
 from router.tiers.base import TierRunner
 from router.tiers.parallel.shadow import ShadowSlice
 from router.tiers.parallel.tier import ParallelOptions, ParallelTier
@@ -184,8 +185,16 @@ def _fallback(settings: Settings, name: str, instead_of: ModelTarget, environ: M
     for model in configured:
         if model.model == name:
             return model.target(environ)
-    if name.partition("/")[0] == instead_of.provider:
-        same = CallSettings(api_base=instead_of.api_base, timeout_s=instead_of.timeout_s)
-        target = same.target_of(name, environ)
-        return target if instead_of.api_key is None else replace(target, api_key=instead_of.api_key)
-    return CallSettings(timeout_s=instead_of.timeout_s).target_of(name, environ)
+    base = instead_of.api_base if name.partition("/")[0] == instead_of.provider else None
+    must_load = is_on_this_machine(name, base) and not is_on_this_machine(instead_of.name, instead_of.api_base)
+    calls = CallSettings(
+        api_base=base,
+        timeout_s=instead_of.timeout_s,
+        connect_timeout_s=instead_of.connect_timeout_s,
+        first_byte_timeout_s=instead_of.first_byte_timeout_s + (LOADING_S if must_load else 0.0),
+        idle_timeout_s=instead_of.idle_timeout_s,
+    )
+    target = calls.target_of(name, environ)
+    if name.partition("/")[0] != instead_of.provider or instead_of.api_key is None:
+        return target
+    return replace(target, api_key=instead_of.api_key)

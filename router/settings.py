@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Set
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -37,11 +37,13 @@ from router.money import nano_from_usd
 from router.providers import catalog
 from router.providers.base import ModelTarget
 from router.providers.openai.backends import split_base
+from router.providers.proxies import is_on_this_machine
 from router.tiers.parallel.stopping import require_allowed, require_reachable, require_types_allowed
 from router.types import Effort, Tier
 
 ENV_PREFIX = "TIERWISE_"
 DEFAULT_MODEL = "embedded/smollm2"
+LOADING_S = 60.0  # a model on this machine may have to be loaded before it begins
 INVISIBLE = " \t\r\n\v\f\0\u00a0\u200b\u2060\ufeff"  # around a key: line ends, no-break spaces, byte order marks
 RESERVED_NAMES = frozenset({"auto", *Tier})
 
@@ -109,12 +111,24 @@ class AdminSettings(ConfigTable):
 class CallSettings(ConfigTable):
     """How a model is called."""
 
+    usual_first_byte_s: ClassVar[float] = 120.0
+
     api_base: str | None = Field(None, pattern=r"^https?://", description="an OpenAI-compatible base URL")
     api_key: SecretStr | None = Field(None, description="the provider's key")
     api_key_env: str | None = Field(None, description="environment variable that holds the provider's key")
     effort: Effort | None = Field(None, description="reasoning effort asked of the model")
     max_thinking_tokens: int | None = Field(None, ge=0, description="thinking budget, added to the visible limit")
     timeout_s: float = Field(600.0, gt=0, description="longest wait for a whole answer")
+    connect_timeout_s: float = Field(10.0, gt=0, description="longest wait for a connection to the provider")
+    first_byte_timeout_s: float | None = Field(
+        None,
+        gt=0,
+        description="longest wait for an answer to begin; one that comes whole has as much longer as it takes to write;"
+        " unset: 20 in the fast tier, 60 for samples, 120 elsewhere, and 60 more for a model on this machine",
+    )
+    idle_timeout_s: float = Field(
+        30.0, gt=0, description="longest pause within an answer; while thinking is streamed, at least the wait before"
+    )
     ability: float | None = Field(None, description="place of the model on the classifier's ability scale")
     capabilities: tuple[Capability, ...] | None = Field(None, description="what the model takes; unset: all")
     context_length: int | None = Field(None, ge=1, description="context window in tokens; unset: from the model map")
@@ -147,10 +161,18 @@ class CallSettings(ConfigTable):
             effort=self.effort,
             max_thinking_tokens=self.max_thinking_tokens,
             timeout_s=self.timeout_s,
+            connect_timeout_s=self.connect_timeout_s,
+            first_byte_timeout_s=self._first_byte_timeout_s(model),
+            idle_timeout_s=self.idle_timeout_s,
             ability=self.ability,
             capabilities=frozenset(self.capabilities) if self.capabilities is not None else None,
             context_length=self.context_length,
         )
+
+    def _first_byte_timeout_s(self, model: str) -> float:
+        if self.first_byte_timeout_s is not None:
+            return self.first_byte_timeout_s
+        return self.usual_first_byte_s + (LOADING_S if is_on_this_machine(model, self.api_base) else 0.0)
 
 
 def _trim_key(key: str, named: str) -> str | None:
@@ -171,6 +193,12 @@ class ModelSettings(CallSettings):
         return self.target_of(self.model, environ)
 
 
+class FastSettings(ModelSettings):
+    """The fast tier's model."""
+
+    usual_first_byte_s: ClassVar[float] = 20.0
+
+
 class ReasoningSettings(ModelSettings):
     """The reasoning tier's model."""
 
@@ -179,6 +207,8 @@ class ReasoningSettings(ModelSettings):
 
 class ParallelSettings(CallSettings):
     """The parallel tier: which models are sampled, how often, and when to stop."""
+
+    usual_first_byte_s: ClassVar[float] = 60.0
 
     models: tuple[ModelName, ...] = Field((DEFAULT_MODEL,), min_length=1, description="one or several models to sample")
     max_samples: int = Field(8, ge=1, le=64, description="most samples of one query")
@@ -224,7 +254,7 @@ class ParallelSettings(CallSettings):
 class TierSettings(ConfigTable):
     """Which models serve which tier."""
 
-    fast: ModelSettings = ModelSettings()
+    fast: FastSettings = FastSettings()
     reasoning: ReasoningSettings = ReasoningSettings()
     parallel: ParallelSettings = ParallelSettings()
 

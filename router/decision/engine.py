@@ -100,7 +100,8 @@ class _PolicyJudgement(msgspec.Struct, frozen=True):
 class DecisionEngine:
     """Decides where requests go; raises RequestError for those that can go nowhere.
 
-    `paced` puts the multiplier of pacing on a segment's policy; it is called for each request.
+    `paced` puts the multiplier of pacing on a segment's policy,
+    and `shut_tiers` names the tiers of which no model may be asked for now; both are called for each request.
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class DecisionEngine:
         paced: Callable[[Policy, str], Policy] = lambda policy, segment: policy,
         draw: Callable[[], float] = random.random,
         salt: bytes | None = None,
+        shut_tiers: Callable[[], Set[Tier]] = frozenset,
     ) -> None:
+        self._shut_tiers = shut_tiers
         self._policies = policies
         # A fallback stands in for its tier's first model; what it cannot take does not shut the tier.
         self._targets = {tier: models if tier is Tier.PARALLEL else models[:1] for tier, models in targets.items()}
@@ -219,11 +222,14 @@ class DecisionEngine:
         turns = turns_of({"messages": query.messages})
         attachments = sum(turn.attachments for turn in turns)
         targets = {named.tier: named.targets[:1]} if named else self._targets
+        missing = missing_of(_needs(query, attachments), targets)
+        if named is None and (shut := self._shut_tiers()):
+            missing |= {tier: missing[tier] | {Missing.HEALTH} for tier in shut}
         return _PreparedRequest(
             query,
             self._preference(query, named),
             conversation.read(turns, regenerated=regenerated),
-            missing_of(_needs(query, attachments), targets),
+            missing,
             draw,
             turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
             attachments=attachments,

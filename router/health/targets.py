@@ -2,6 +2,7 @@
 under two keys, is two.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -13,6 +14,7 @@ from router.health.breaker import Breaker, BreakerReading, BreakerState
 from router.health.pace import RetryBudget, Speed
 from router.health.records import FILE_NAME, HealthFile
 
+_log = logging.getLogger(__name__)
 Told = Callable[[str, Cause], None]
 
 
@@ -24,6 +26,7 @@ class TargetReading:
     address: str
     breaker: BreakerReading
     tokens_per_second: float | None
+    may_be_asked: bool  # where nobody else serves
 
     @property
     def is_closed(self) -> bool:
@@ -47,12 +50,13 @@ class TargetHealth:
     def fail(self, cause: Cause, retry_after_seconds: float | None, *, is_trial: bool) -> None:
         """Note a call that failed, and say so where that opened the breaker."""
         if self.breaker.fail(cause, retry_after_seconds, is_trial=is_trial):
+            _log.warning("%s failed too often (%s): it is not asked for now", self.model, cause)
             self.tell_opened(self.model, cause)
 
     def read(self) -> TargetReading:
         """Return what is to be seen of it."""
         speed = self.speed.tokens_per_second if self.speed.is_measured else None
-        return TargetReading(self.model, self.address, self.breaker.read(), speed)
+        return TargetReading(self.model, self.address, self.breaker.read(), speed, not self.breaker.is_shut())
 
 
 def _tell_nobody(model: str, cause: Cause) -> None:

@@ -175,6 +175,8 @@ class Duels:
         request = self._request(match)
         async with _Stake(self._allowance, match, self._now_us) as stake:
             await stake.put(match.calls.worst_case(request, match.query.input_bound_tokens))
+            if not match.calls.permits.admits(request.target):
+                raise NoDuel("breaker_open")
             [call] = match.calls.dispatch([request], CallKind.SHADOW, match.other, match.query.input_bound_tokens)
             completion = await match.calls.complete(call, request)
             finding = await self._compare(match, completion.choices[0], stake)

@@ -17,7 +17,8 @@ from router.types import Precision, Usage
 class ModelTarget:
     """One configured model: who serves it and with which settings. `name` is the LiteLLM model string.
 
-    `output_length` is the most tokens of one answer, thinking included; None where it is not known.
+    `output_length` is the most tokens of one answer, thinking included; None where it is not known. Of the time-outs,
+    `timeout_s` is that of the whole answer; the others are those of its phases.
     """
 
     name: str
@@ -26,6 +27,9 @@ class ModelTarget:
     effort: str | None = None
     max_thinking_tokens: int | None = None
     timeout_s: float = 600.0
+    connect_timeout_s: float = 10.0
+    first_byte_timeout_s: float = 120.0
+    idle_timeout_s: float = 30.0
     ability: float | None = None
     capabilities: frozenset[str] | None = None
     context_length: int | None = None

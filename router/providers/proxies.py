@@ -15,6 +15,7 @@ from router.errors import ProviderError
 
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 SUPPORTED = ("http", "https")
+RUN_HERE = frozenset({"embedded", "ollama", "ollama_chat"})  # unless an address says otherwise
 
 
 def proxy_for(address: URL) -> URL | None:
@@ -55,6 +56,17 @@ def except_this_machine() -> str:
     """Return `NO_PROXY` with this machine in it, for libraries that would not see to that themselves."""
     excepted = getproxies_environment().get("no", "")
     return ",".join(filter(None, (excepted, *THIS_MACHINE))) if excepted.strip() != "*" else excepted
+
+
+def is_on_this_machine(model: str, api_base: str | None) -> bool:
+    """Tell whether a model runs here, inside this process or behind a loopback address."""
+    if api_base is None:
+        return model.partition("/")[0] in RUN_HERE
+    try:
+        host = URL(api_base).host
+    except ValueError:
+        return False
+    return host is not None and _is_this_machine(host)
 
 
 def _is_this_machine(host: str) -> bool:

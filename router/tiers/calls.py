@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
+from classifier.types import Forecast
 from router.clock import Clock
 from router.errors import Cause, ProviderError
 from router.ledger.entries import CallIntent, CallResult, Closing, Entry, Opening
@@ -18,6 +19,8 @@ from router.providers.base import Completion, Delta, Metered, ModelTarget, Provi
 from router.providers.plausibility import add_interim, estimate_cut, estimate_usage, hold_against
 from router.providers.thinking import THINKING_FLOOR_TOKENS, thinking_budget
 from router.providers.usage import later
+from router.tiers.deadlines import StreamTimer, likely_tokens, within
+from router.tiers.permits import Permits
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier, Usage
 
 
@@ -83,7 +86,8 @@ def _tell_nobody(request: ProviderRequest, error: ProviderError) -> None:
 class Calls:
     """Makes the provider calls of one request and books them.
 
-    `provider_of` finds who serves a target, `input_bound_tokens` bounds the input of a call of this request.
+    `provider_of` finds who serves a target, `input_bound_tokens` bounds the input of a call of this request,
+    `forecasts` are of the tokens of an answer, without thinking and with it.
     """
 
     def __init__(
@@ -96,7 +100,11 @@ class Calls:
         input_bound_tokens: int,
         budget_hold: Hold | None = None,
         tell_failure: Callable[[ProviderRequest, ProviderError], None] = _tell_nobody,
+        permits: Permits | None = None,
+        forecasts: tuple[Forecast, Forecast] | None = None,
     ) -> None:
+        self.permits = permits or Permits(None)
+        self._forecasts = forecasts
         self._tell_failure = tell_failure
         self.request_id = opening.request_id
         self._budget_hold = budget_hold
@@ -135,6 +143,8 @@ class Calls:
                 self._give_back(call.intent.hold_nanousd, 0)
             raise
         self.made += calls
+        for request in requests:
+            self.permits.note_sent(request.target)
         return calls
 
     def worst_case(self, request: ProviderRequest, input_bound_tokens: int | None = None) -> int | None:
@@ -147,28 +157,40 @@ class Calls:
         if call.status is None:
             self._end(call, CallStatus.NOT_SENT, None)
 
+    def _whole_seconds(self, request: ProviderRequest) -> float:
+        """How long a whole answer may take: to begin, and to write what it is likely to have."""
+        target = request.target
+        forecast = self._forecasts[request.think] if self._forecasts else None
+        tokens = likely_tokens(request, output_bound(request), forecast)
+        return target.first_byte_timeout_s + self.permits.seconds_for(target, tokens)
+
     async def complete(self, call: ProviderCall, request: ProviderRequest) -> Completion:
         """Make a dispatched call and return the whole answer; raises ProviderError, also where it has no choice."""
+        target = request.target
         try:
-            completion = await self._provider_of(request.target).complete(request)
+            answering = self._provider_of(target).complete(request)
+            completion = await within(target, self._whole_seconds(request), answering)
         except ProviderError as error:
             self._note_failure(call, request, error)
             self._fail(call, request, error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
+            self.permits.drop(target)
             self._end(call, CallStatus.CANCELLED, self._estimate_cut(call, request))
             raise
         except BaseException:
+            self.permits.drop(target)
             self._end(call, CallStatus.ERROR, self._estimate_cut(call, request))
             raise
         visible, thinking = [_text_of(completion)], [c.reasoning or "" for c in completion.choices]
         metered = self._judge(call, request, completion.metered, visible, thinking)
         call.service = completion.service_tier
         if not completion.choices:
-            nothing = ProviderError(f"{request.target.name} returned no answer", cause=Cause.NONSENSE)
+            nothing = ProviderError(f"{target.name} returned no answer", cause=Cause.NONSENSE)
             self._note_failure(call, request, nothing)
             self._end(call, CallStatus.ERROR, metered)
             raise nothing
+        self._note_answer(call, request, metered)
         self._end(call, CallStatus.OK, metered)
         return completion
 
@@ -182,9 +204,10 @@ class Calls:
         ended: set[int] = set()
         is_final = False  # of the usage
         silent_ms: float | None = None  # until the first piece, none once usage counts what was thought
+        target, timer = request.target, StreamTimer(request.target)
         try:
-            async with aclosing(_generator(self._provider_of(request.target).stream(request))) as deltas:
-                async for delta in deltas:
+            async with aclosing(_generator(self._provider_of(target).stream(request))) as deltas:
+                while (delta := await timer.next_of(deltas)) is not None:
                     if call.first_token_ms is None:
                         call.first_token_ms = round(self._clock.ticks_ms() - call.began_ms)
                     if delta.content:
@@ -199,14 +222,18 @@ class Calls:
                         silent_ms = self._clock.ticks_ms() - call.began_ms
                     if delta.finish_reason:
                         ended.add(delta.index)
+                        timer.is_complete = len(ended) >= (request.params.get("n") or 1)
                     if delta.metered:
                         metered = later(metered, delta.metered)
-                        is_final = len(ended) >= (request.params.get("n") or 1)
+                        is_final = timer.is_complete
                         silent_ms = silent_ms and 0.0
                     if delta.service_tier:
                         call.service = delta.service_tier
+                    if timer.has_begun and self.permits.is_trying(target):
+                        self.permits.note_answer(target)
                     yield delta
             status = CallStatus.OK
+            self._note_answer(call, request, metered)
         except ProviderError as error:
             failure = error
             self._note_failure(call, request, error)
@@ -215,6 +242,8 @@ class Calls:
             status = CallStatus.CANCELLED
             raise
         finally:
+            timer.stop()
+            self.permits.drop(target)
             is_empty = not (visible or thinking or (metered and metered.usage.output_tokens))
             if failure is not None and is_empty:
                 self._fail(call, request, failure)
@@ -266,6 +295,7 @@ class Calls:
         )
         if self._budget_hold:
             self._budget_hold.close()
+        self.permits.close()
         self._write([closing])
 
     @property
@@ -300,7 +330,15 @@ class Calls:
     def _note_failure(self, call: ProviderCall, request: ProviderRequest, error: ProviderError) -> None:
         """Keep why a call failed for the books, and tell who counts failures."""
         call.note_failure(error)
+        self.permits.note_failure(request.target, error)
         self._tell_failure(request, error)
+
+    def _note_answer(self, call: ProviderCall, request: ProviderRequest, metered: Metered | None) -> None:
+        """Tell who watches over models that this one answered, and how fast."""
+        self.permits.note_answer(request.target)
+        if metered is not None:
+            seconds = (self._clock.ticks_ms() - call.began_ms) / 1_000
+            self.permits.note_pace(request.target, metered.usage.output_tokens, seconds)
 
     def _fail(self, call: ProviderCall, request: ProviderRequest, error: ProviderError) -> None:
         """Book a call of which nothing came: free where the provider refused it, estimated where it may have worked."""

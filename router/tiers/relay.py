@@ -7,6 +7,7 @@ from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
 from router.providers.relay import BODY, RawBody, RelayedCompletion, RelayedDelta
 from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls
+from router.tiers.chain import TargetChain
 from router.types import CallKind, Tier
 
 
@@ -25,6 +26,7 @@ class RelayTier:
 
     async def answer(self, query: TierRequest, calls: Calls) -> Answer:
         """Return what came back; raises ProviderError."""
+        TargetChain((self._target,), calls.permits)  # raises BreakerOpen
         request = self._request(query)
         [call] = calls.dispatch([request], CallKind.ANSWER, self._tier, query.input_bound_tokens)
         completion = await calls.complete(call, request)
@@ -34,6 +36,7 @@ class RelayTier:
 
     async def stream(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Delta | Answer]:
         """Yield the events as they come, then the Answer."""
+        TargetChain((self._target,), calls.permits)  # raises BreakerOpen
         request = self._request(query)
         [call] = calls.dispatch([request], CallKind.ANSWER, self._tier, query.input_bound_tokens)
         async with aclosing(calls.stream(call, request)) as deltas:

@@ -8,12 +8,13 @@ from contextlib import aclosing
 
 import msgspec
 
-from router.errors import CONTEXT_TOO_LONG, ProviderError
+from router.errors import ProviderError
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
 from router.providers.collecting import says_something
 from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls
 from router.tiers.caps import LEAST_ANSWER_TOKENS, LEAST_THOUGHT_TOKENS, fit_output
+from router.tiers.chain import TargetChain
 from router.types import CallKind, Tier
 
 
@@ -28,27 +29,27 @@ class SingleTier:
 
     async def answer(self, query: TierRequest, calls: Calls) -> Answer:
         """Return the whole answer; raises the last model's ProviderError when none could."""
-        for place, target in enumerate(self.targets):
+        chain = TargetChain(self.targets, calls.permits)
+        while True:
             try:
-                return await self._complete(query, calls, target, fell_back=place > 0)
+                return await self._complete(query, calls, chain.current, fell_back=chain.fell_back)
             except ProviderError as error:
-                if target is self.targets[-1] or not another_may_do(error):
-                    raise
-        raise AssertionError("unreachable: there is at least one target")
+                chain.go_on_after(error)
 
     async def stream(self, query: TierRequest, calls: Calls) -> AsyncGenerator[Delta | Answer]:
         """Yield the deltas of the first model that begins to answer, then the Answer."""
-        for place, target in enumerate(self.targets):
-            has_begun = False
+        chain, has_begun = TargetChain(self.targets, calls.permits), False
+        while True:
             try:
-                async with aclosing(self._stream(query, calls, target, fell_back=place > 0)) as steps:
+                async with aclosing(self._stream(query, calls, chain.current, fell_back=chain.fell_back)) as steps:
                     async for step in steps:
                         has_begun = has_begun or isinstance(step, Answer) or says_something(step)
                         yield step
                 return
             except ProviderError as error:
-                if has_begun or target is self.targets[-1] or not another_may_do(error):
+                if has_begun:
                     raise
+                chain.go_on_after(error)
 
     def within_cap(self, query: TierRequest, calls: Calls, cap_nanousd: int) -> TierRequest | None:
         """Lower the output limit to what so much covers; None where that is too little for an answer."""
@@ -117,11 +118,6 @@ class SingleTier:
             max_visible_tokens=query.max_visible_tokens,
             max_output_tokens=query.max_output_tokens,
         )
-
-
-def another_may_do(error: ProviderError) -> bool:
-    """Tell whether another model may succeed: the failure passes, or that model's context was too small."""
-    return error.retryable or error.code == CONTEXT_TOO_LONG
 
 
 def _note(answer: Answer, delta: Delta) -> None:

@@ -30,7 +30,6 @@ from router.providers.openai.tool_calls import expectation_of
 from router.providers.proxies import proxy_for
 from router.providers.refusals import error_of
 
-CONNECT_SECONDS = 10.0
 PING_SECONDS = 10.0
 GRACE_SECONDS = 1.0  # after the end and the usage: for [DONE]
 LONG_GRACE_SECONDS = 5.0  # after the end: for the usage, or other choices
@@ -187,7 +186,9 @@ class OpenAICompatible:
                 others[0] if others else None,
                 proxy_for(base) if self._trust_env else None,
                 headers,
-                aiohttp.ClientTimeout(total=target.timeout_s, sock_connect=min(CONNECT_SECONDS, target.timeout_s)),
+                aiohttp.ClientTimeout(
+                    total=target.timeout_s, sock_connect=min(target.connect_timeout_s, target.timeout_s)
+                ),
                 key,
                 splits_thinking=target.provider == "ollama"
                 or target.api_base is not None

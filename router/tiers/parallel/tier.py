@@ -18,6 +18,7 @@ from router.providers.base import Delta, ModelTarget
 from router.providers.collecting import says_something
 from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
+from router.tiers.chain import admitted
 from router.tiers.parallel.calibration import CalibrationTable, join_names
 from router.tiers.parallel.fanout import FanOut, Sample, Slots
 from router.tiers.parallel.outcome import VoteOutcome, deltas_of, drop_streamed_text, progress_text
@@ -159,11 +160,15 @@ class ParallelTier:
         fan = FanOut(
             calls, Tier.PARALLEL, self._slots, settings.at_once, settings.sample_timeout_s, sample_bound(query)
         )
-        sampling = Sampling(self._plan(query, calls, question), vote, fan, calls)
         models = join_names(t.name for t in settings.targets)
+        skips = self._skips(query, calls, join_key(models, question.answer_type))
+        asked = settings.targets if skips else admitted(settings.targets, calls.permits)
+        if not asked and not self._can_escalate(query, calls):
+            raise calls.permits.refusal(settings.targets)
+        sampling = Sampling(self._plan(query, calls, question, asked or settings.targets), vote, fan, calls)
         outcome = VoteOutcome(query, sampling, self.calibration, models)
-        if self._skips(query, calls, join_key(models, question.answer_type)):
-            sampling.reason = StopReason.NOT_WORTH_SAMPLING
+        if skips or not asked:
+            sampling.reason = StopReason.NOT_WORTH_SAMPLING if skips else StopReason.UPSTREAM_FAILED
             yield Progress(0, 0, 0)
         else:
             async with aclosing(sampling.run()) as steps:
@@ -179,8 +184,10 @@ class ParallelTier:
         overall = self.settings.confidence if query.confidence is None else query.confidence
         return by_type.get(question.answer_type, overall)
 
-    def _plan(self, query: TierRequest, calls: Calls, question: Asked) -> SamplingPlan:
-        """Decide what may be spent."""
+    def _plan(
+        self, query: TierRequest, calls: Calls, question: Asked, targets: tuple[ModelTarget, ...]
+    ) -> SamplingPlan:
+        """Decide what may be spent; `targets` are sampled."""
         settings, most = self.settings, self._most(query)
         confidence = self._confidence(query, question)
         if query.estimate.stakes is Stakes.HIGH:
@@ -189,7 +196,7 @@ class ParallelTier:
         confidence, most = under_pressure(min(confidence, reachable(most)), most, query.pressure)
         most = max(self._worthwhile(query, question, most, confidence), query.n)
         is_long = query.input_bound_tokens >= LONG_BYTES
-        sampled = within_sample_cap(query, settings.targets, calls, max(least_unanimous(confidence), query.n))
+        sampled = within_sample_cap(query, targets, calls, max(least_unanimous(confidence), query.n))
         return SamplingPlan(
             max_samples=most,
             confidence=confidence,
@@ -201,19 +208,19 @@ class ParallelTier:
             input_bound_tokens=sample_bound(query),
             request=sample_requests(
                 sampled,
-                settings.targets,
+                targets,
                 question,
                 wants_logprobs=settings.token_confidence is not None,
                 is_long=is_long,
             ),
             can_escalate=lambda: self._can_escalate(query, calls),
-            leads=self._leads(query, is_long=is_long),
+            leads=self._leads(query, targets, is_long=is_long),
             token_confidence=settings.token_confidence,
         )
 
-    def _leads(self, query: TierRequest, *, is_long: bool) -> int:
+    def _leads(self, query: TierRequest, targets: tuple[ModelTarget, ...], *, is_long: bool) -> int:
         """Return how many samples go ahead: one of each model that would read a long prompt anew, or a lone first."""
-        targets, now_s = self.settings.targets, asyncio.get_running_loop().time()
+        now_s = asyncio.get_running_loop().time()
         cold = [t for t in targets if self._warmth.is_cold(t.name, query.messages, now_s)] if is_long else []
         if cold:
             return len(targets)

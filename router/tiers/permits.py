@@ -1,0 +1,152 @@
+"""What the calls of a request have to do with the health of models: who may be asked, and what came of it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+
+from router.errors import BreakerOpen, Cause, ProviderError
+from router.health.breaker import Admission
+from router.health.targets import HealthBook, TargetHealth, TargetReading
+from router.providers.base import ModelTarget
+from router.providers.proxies import is_on_this_machine
+from router.types import Tier
+
+TRIAL_GRACE_S = 90.0  # beyond the wait for the first of an answer: whole ones come later
+NONE: frozenset[Tier] = frozenset()
+SUCCEEDED = 400  # statuses below: the answer had begun
+
+
+class TargetBook:
+    """What is known of every configured model."""
+
+    def __init__(self, health: HealthBook) -> None:
+        self._health = health
+        self._known: dict[ModelTarget, TargetHealth] = {}
+
+    def of(self, target: ModelTarget) -> TargetHealth:
+        """Return what is known of a model."""
+        known = self._known.get(target)
+        if known is None:
+            is_local = is_on_this_machine(target.name, target.api_base)
+            known = self._health.target(target.name, target.api_base, target.api_key, is_local=is_local)
+            self._known[target] = known
+        return known
+
+    def learn_of(self, targets: Iterable[ModelTarget]) -> None:
+        """Know these models before the first call, so that all of them are shown."""
+        for target in targets:
+            self.of(target)
+
+    def shut_tiers(self, by_tier: Mapping[Tier, Sequence[ModelTarget]]) -> Callable[[], Set[Tier]]:
+        """Return what names the tiers of which no model may be asked at the moment."""
+        checks = {tier: [self.of(target).breaker.is_shut for target in targets] for tier, targets in by_tier.items()}
+
+        def find_shut() -> Set[Tier]:
+            shut = NONE
+            for tier, ones in checks.items():
+                for is_shut in ones:
+                    if not is_shut():
+                        break
+                else:
+                    shut |= {tier}
+            return shut
+
+        return find_shut
+
+    def seconds_for(self, target: ModelTarget, tokens: float) -> float:
+        """How long a model takes to write so many tokens, as measured lately."""
+        return self.of(target).speed.seconds_for(tokens)
+
+    def read(self) -> list[TargetReading]:
+        """Return what is to be seen of every model."""
+        return self._health.read()
+
+    def close(self) -> None:
+        """Give back what is shared with other workers."""
+        self._health.close()
+
+
+class Permits:
+    """Who may be asked on behalf of one request. Trials of open breakers that come to nothing are given back."""
+
+    __slots__ = ("_book", "_trials", "passed_over")
+
+    def __init__(self, book: TargetBook | None) -> None:
+        self._book = book
+        self._trials: dict[ModelTarget, TargetHealth] = {}
+        self.passed_over: set[str] = set()  # names of models that were not asked
+
+    def admits(self, target: ModelTarget, *, is_last_resort: bool = False) -> bool:
+        """Tell whether a model may be asked now; this may make the request the one that tries it."""
+        if self._book is None:
+            return True
+        known = self._book.of(target)
+        admission = known.breaker.admit(target.first_byte_timeout_s + TRIAL_GRACE_S, is_last_resort=is_last_resort)
+        match admission:
+            case Admission.GRANTED:
+                return True
+            case Admission.TRIAL:
+                self._trials[target] = known
+                self.passed_over.discard(target.name)
+                return True
+            case _:
+                self.passed_over.add(target.name)
+                return False
+
+    def refusal(self, targets: Sequence[ModelTarget]) -> BreakerOpen:
+        """Say that none of these may be asked, and when to come again."""
+        assert self._book is not None
+        known = [self._book.of(target).breaker for target in targets]
+        causes = {reading.cause for breaker in known if (reading := breaker.read()).cause is not None}
+        why = f" ({', '.join(sorted(causes))})" if causes else ""
+        names = ", ".join(dict.fromkeys(target.name for target in targets))
+        return BreakerOpen(
+            f"{names} failed too often and is not asked for now{why}",
+            retry_after_seconds=min(breaker.wait_seconds() for breaker in known),
+        )
+
+    def note_sent(self, target: ModelTarget) -> None:
+        """Note a call, which earns a part of a retry."""
+        if self._book is not None:
+            self._book.of(target).retries.earn()
+
+    def may_retry(self, target: ModelTarget) -> bool:
+        """Take one retry of a call of which nothing can have been generated; False where too many were."""
+        return self._book is None or self._book.of(target).retries.spend()
+
+    def is_trying(self, target: ModelTarget) -> bool:
+        """Tell whether this request is the one that tries a model."""
+        return bool(self._trials) and target in self._trials
+
+    def note_answer(self, target: ModelTarget) -> None:
+        """Note that a model answers."""
+        if self._book is not None:
+            is_trial = bool(self._trials) and self._trials.pop(target, None) is not None
+            self._book.of(target).breaker.succeed(is_trial=is_trial)
+
+    def note_failure(self, target: ModelTarget, error: ProviderError) -> None:
+        """Note why a model did not answer."""
+        if self._book is None:
+            return
+        cause, status = error.cause, error.provider_status
+        if cause is Cause.UNKNOWN and status is not None and SUCCEEDED <= status < 500:
+            cause = Cause.BAD_REQUEST  # a refusal that nobody understands is about the request
+        is_trial = self._trials.pop(target, None) is not None
+        self._book.of(target).fail(cause, error.retry_after_seconds, is_trial=is_trial)
+
+    def note_pace(self, target: ModelTarget, tokens: int, seconds: float) -> None:
+        """Note how long a whole answer took."""
+        if self._book is not None:
+            self._book.of(target).speed.note(tokens, seconds)
+
+    def seconds_for(self, target: ModelTarget, tokens: float) -> float:
+        """How long a model takes to write so many tokens; nobody knows where nobody watches."""
+        return self._book.of(target).speed.seconds_for(tokens) if self._book is not None else target.timeout_s
+
+    def drop(self, target: ModelTarget) -> None:
+        """Give the trial of a model back, if this request holds it."""
+        if self._trials and (known := self._trials.pop(target, None)) is not None:
+            known.breaker.release()
+
+    def close(self) -> None:
+        """Give back what is left of trials."""
+        for target in list(self._trials):
+            self.drop(target)
