@@ -14,7 +14,7 @@ from classifier import artifact
 from classifier.drift import CalibrationMonitor
 from router.admin import site as admin
 from router.admin.services import Services
-from router.api.admission import AdmissionControl
+from router.api.admission import AdmissionControl, Shares
 from router.api.aliases import Aliases
 from router.api.auth import Authenticator
 from router.api.chat.endpoint import Chat
@@ -27,7 +27,7 @@ from router.api.health import Live, Ready, Scrape
 from router.api.messages.endpoint import CountTokens, Messages
 from router.api.models import ModelListing, Models
 from router.api.responses.endpoint import Responses
-from router.api.responses.store import ResponseStore, StoredEndpoint
+from router.api.responses.store import ChainLimits, ResponseStore, StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
 from router.api.shutdown import STATE, Shutdown, Step, in_thread, take_steps
 from router.canary.monitor import CanaryMonitor
@@ -151,6 +151,15 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     recent.refresh()
     shipper.follow(recent.refresh)
     request_log = RequestLog(settings.log.requests) if settings.log.requests != "off" else None
+    server = settings.server
+    admission = AdmissionControl(
+        server.max_concurrent_requests,
+        server.max_queued_requests,
+        server.queue_timeout_s,
+        Shares(server.max_concurrent_per_key, server.max_concurrent_per_segment, server.max_concurrent_per_target),
+        lineup.first_of,
+        server.max_body_bytes_in_flight,
+    )
     dispatcher = Dispatcher(
         routing=routing,
         tiers={
@@ -170,6 +179,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         provider_of=providers.of,
         clock=clock,
         is_low=lambda: spool.is_low,
+        is_short=admission.is_short,
         metrics=metrics,
         leases=leases,
         pressure=paces.pressure,
@@ -179,9 +189,13 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     def learn(request_id: str, promised: float, correct: float) -> None:
         calibration_monitor.observe(promised, correct)
 
-    server, authenticator, shutdown = settings.server, Authenticator(keys, settings.server.auth), Shutdown()
-    admission = AdmissionControl(server.max_concurrent_requests, server.max_queued_requests, server.queue_timeout_s)
-    response_store = ResponseStore(StoredResponses(engine), server.stored_response_days, clock.now_us)
+    authenticator, shutdown = Authenticator(keys, server.auth), Shutdown()
+    response_store = ResponseStore(
+        StoredResponses(engine),
+        server.stored_response_days,
+        clock.now_us,
+        ChainLimits(server.max_body_bytes, server.max_chain_responses, server.max_stored_bytes_per_key),
+    )
     stored = StoredEndpoint(response_store, authenticator)
     aliases = Aliases(settings.aliases, RESERVED_NAMES | settings.models.keys())
     listed = ModelListing.of_lineup(lineup, aliases)
@@ -192,20 +206,29 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             dispatcher, authenticator, admission, server, response_store, clock.now_us, aliases
         ),
         ("POST", "/v1/messages"): Messages(dispatcher, authenticator, admission, server, aliases),
-        ("POST", "/v1/messages/count_tokens"): CountTokens(authenticator, server, aliases, names.__contains__),
+        ("POST", "/v1/messages/count_tokens"): CountTokens(
+            authenticator, server, aliases, names.__contains__, admission.bodies
+        ),
         ("GET", "/v1/responses/{response_id}"): stored,
         ("DELETE", "/v1/responses/{response_id}"): stored,
         ("POST", "/v1/embeddings"): Embeddings(dispatcher, authenticator, admission, server, aliases),
         ("POST", "/v1/completions"): Completions(dispatcher, authenticator, admission, server, aliases),
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{model:path}"): models,
-        ("POST", "/v1/feedback"): FeedbackEndpoint(feedback, authenticator, server, clock.now_us, learn),
-        ("POST", "/v1/revenue-events"): RevenueEndpoint(feedback, authenticator, server, clock.now_us),
+        ("POST", "/v1/feedback"): FeedbackEndpoint(
+            feedback, authenticator, server, clock.now_us, learn, admission.bodies
+        ),
+        ("POST", "/v1/revenue-events"): RevenueEndpoint(
+            feedback, authenticator, server, clock.now_us, admission.bodies
+        ),
         ("GET", "/health/live"): Live(),
-        ("GET", "/health/ready"): Ready(lambda: shipper.state, lambda: shutdown.is_stopping),
+        ("GET", "/health/ready"): Ready(
+            lambda: shipper.state, lambda: shutdown.is_stopping, lambda: admission.occupancy
+        ),
         ("GET", "/metrics"): Scrape(
             metrics,
             lambda: shipper.state,
+            lambda: admission.occupancy,
             lambda: routing.drift(policy_book.active.classifier),
             calibration_monitor,
             lambda: coverage.figures,

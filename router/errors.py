@@ -18,6 +18,7 @@ RouterError
 │   ├── BreakerOpen           503, it failed too often of late and is not asked
 │   └── ProviderUnreachable   the connection failed before anything was sent
 ├── Unavailable               we cannot serve now (503): spool full, no lease on a hard budget, shutting down
+│   └── Saturated             as much is under way as there is room for; try again soon
 └── LedgerError               books and reality disagree; page someone
     ├── UnpricedUsage         no price covers (model, instant)
     └── DuplicateEntry        same key, different content
@@ -281,6 +282,15 @@ class Unavailable(RouterError):
 
     def headers(self) -> Mapping[str, str]:
         return {"retry-after": "5"}
+
+
+class Saturated(Unavailable):
+    """As much is under way as there is room for; try again soon."""
+
+    code = "overloaded"
+
+    def headers(self) -> Mapping[str, str]:
+        return {"retry-after": "2"}
 
 
 class LedgerError(RouterError):

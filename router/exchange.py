@@ -16,7 +16,7 @@ from router.conversation import language
 from router.conversation.ads import AdLexicon, last_user_texts, load_lexicon
 from router.decision.engine import DecisionEngine, Routed
 from router.decision.rules import BudgetView
-from router.errors import AllowanceSpent, ProviderError, QuotaExhausted, Unavailable
+from router.errors import AllowanceSpent, ProviderError, QuotaExhausted, Saturated, Unavailable
 from router.learning.duels import PendingDuel
 from router.learning.selection import Learning
 from router.ledger.budgets import Payer
@@ -58,6 +58,7 @@ class Dispatcher:
         metrics: Metrics,
         leases: BudgetLeases | None = None,
         is_low: Callable[[], bool] = lambda: False,
+        is_short: Callable[[str, Tier], bool] = lambda model, tier: False,
         learning: Learning | None = None,
         pressure: Callable[[str], float] = lambda segment: 0.0,
         tell_failure: Callable[[ProviderRequest, ProviderError], None] = lambda request, error: None,
@@ -77,6 +78,7 @@ class Dispatcher:
         self._learning = learning or Learning()
         self._pressure = pressure
         self._is_low = is_low
+        self._is_short = is_short
         self._leases = leases
         self._routing = routing
         self._tiers = tiers
@@ -97,6 +99,8 @@ class Dispatcher:
         """
         routed = self._routing.route(request) if request.relay is None else self._routing.route_relay(request)
         decision = routed.decision if not self._is_low() else self._decide_saving_space(routed)
+        if decision.tier is not Tier.FAST and self._is_short(request.model, decision.tier):
+            decision = self._shed(routed)
         exchange, short = await self._hold_worst_case(request, routed, decision)
         if short is not None and decision.tier is not Tier.FAST:
             degraded = self._degrade(routed, short)
@@ -118,6 +122,16 @@ class Dispatcher:
             return routed.within(BudgetView(deep_available=False))
         except QuotaExhausted:
             raise short from None
+
+    def _shed(self, routed: Routed) -> Decision:
+        """Decide while places run short: nothing deep begins, `auto` is served fast as if no other tier could."""
+        try:
+            decision = routed.within(BudgetView(deep_available=False))
+        except QuotaExhausted:
+            decision = routed.decision
+        if decision.tier is not Tier.FAST:
+            raise Saturated(f"too much is under way for the tier {decision.tier} now; only fast begins")
+        return msgspec.structs.replace(decision, reason=Reason.CAPABILITY)
 
     def _decide_saving_space(self, routed: Routed) -> Decision:
         """Decide while the spool has little room left: the deep tiers, which write most, stop first."""

@@ -52,6 +52,11 @@ class Lineup:
             every=tuple(all_targets(settings, environ)),
         )
 
+    def first_of(self, model: str, tier: Tier) -> str:
+        """Name the model that a request for `model` asks first once it goes to `tier`."""
+        explicit = self.explicit.get(model)
+        return (explicit.targets if explicit is not None else self.by_tier[tier])[0].name
+
     @property
     def rivals(self) -> dict[Tier, ModelTarget]:
         """The models that duel."""

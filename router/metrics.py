@@ -41,6 +41,8 @@ class Metrics:
         self.spool_lag = Gauge("tierwise_spool_entries", "Entries not yet in the database", registry=self.registry)
         self.spool_age = Gauge("tierwise_spool_age_seconds", "Age of the oldest such entry", registry=self.registry)
         self.database_up = Gauge("tierwise_database_up", "1 while the database answers", registry=self.registry)
+        self.places = Gauge("tierwise_places", "Places of requests, by state", ("state",), registry=self.registry)
+        self.body_bytes = Gauge("tierwise_body_bytes", "Bytes of bodies in flight", registry=self.registry)
         self.rejected = Gauge("tierwise_rejected_requests", "Requests the database refused", registry=self.registry)
 
         self.score_drift = Gauge(
@@ -103,6 +105,12 @@ class Metrics:
         self.spool_age.set(state.lag_seconds)
         self.database_up.set(state.database_ok)
         self.rejected.set(state.rejected_requests)
+
+    def set_places(self, every: int, taken: int, waiting: int, body_bytes: int) -> None:
+        """Set the gauges of admission."""
+        for state, count in (("free", max(every - taken, 0)), ("taken", taken), ("waiting", waiting)):
+            self.places.labels(state).set(count)
+        self.body_bytes.set(body_bytes)
 
     def set_drift(self, scores: Drift, calibration: Drift, calibration_error: float) -> None:
         """Set the gauges of the classifier's drift; NaN while there is too little to go by."""

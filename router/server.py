@@ -71,23 +71,33 @@ HEAD_TOO_LARGE = refusal(
 
 
 class ListeningConfig(uvicorn.Config):
-    """uvicorn's configuration, how long the head of a request may take, and the pause before the listener closes."""
+    """uvicorn's configuration, how long a head and the taking of an answer may last, and the pause before closing."""
 
     def __init__(
-        self, app: Starlette | str, *, head_timeout_s: float, drain_pause_s: float = 0.0, **options: Any
+        self,
+        app: Starlette | str,
+        *,
+        head_timeout_s: float,
+        send_timeout_s: float = 30.0,
+        drain_pause_s: float = 0.0,
+        **options: Any,
     ) -> None:
         super().__init__(app, **options)
         self.head_timeout_s = head_timeout_s
+        self.send_timeout_s = send_timeout_s
         self.drain_pause_s = drain_pause_s
 
 
-class BoundedHead(HttpToolsProtocol):
-    """uvicorn's protocol, with bounds on a request's head: its size, which the slower parser bounds too, and its time.
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with bounds on what a client may keep it waiting for.
 
-    A connection on which nothing of a next request has come is uvicorn's to end.
+    A request's head has a size, which the slower parser bounds too, and a time. A client that does not take what is
+    sent is cut off: who answers it learns that it is gone, cancels upstream and settles. A connection on which nothing
+    of a next request has come is uvicorn's to end.
     """
 
     config: ListeningConfig
+    _send_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _is_in_head = True
     _head_timer: asyncio.TimerHandle | None = None
@@ -100,7 +110,28 @@ class BoundedHead(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is owed any more."""
         self._stop_head_timer()
+        self._stop_send_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """More waits to be sent than should: the client has so long to take it."""
+        super().pause_writing()
+        self._expect_taking()
+
+    def resume_writing(self) -> None:
+        """The client has taken it."""
+        self._stop_send_timer()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        """An answer is written; who leaves the rest of it lying is cut off as well."""
+        super().on_response_complete()
+        self._watch_rest()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing came for long; what still waits to be sent has its own time."""
+        super().timeout_keep_alive_handler()
+        self._watch_rest()
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head that is not complete, and hang up when it grows too large."""
@@ -130,6 +161,24 @@ class BoundedHead(HttpToolsProtocol):
         """Answer what cannot be read as a request: an address, a header or a line that is none."""
         self._stop_head_timer()
         self._refuse(NOT_HTTP)
+
+    def _watch_rest(self) -> None:
+        if self._send_timer is None and self.transport.get_write_buffer_size():
+            self._expect_taking()
+
+    def _expect_taking(self) -> None:
+        self._stop_send_timer()
+        self._send_timer = self.loop.call_later(self.config.send_timeout_s, self._cut_off)
+
+    def _cut_off(self) -> None:
+        self._send_timer = None
+        if self.flow.write_paused or self.transport.get_write_buffer_size():
+            self.transport.abort()
+
+    def _stop_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
 
     def _expect_head(self, otherwise: bytes) -> None:
         self._stop_head_timer()
@@ -379,7 +428,7 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "host": server.host,
         "port": server.port,
         "loop": "uvloop",
-        "http": BoundedHead,
+        "http": BoundedProtocol,
         "log_config": None,
         "log_level": configured.log.level,
         "access_log": False,
@@ -387,6 +436,7 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "date_header": False,
         "forwarded_allow_ips": list(server.trusted_proxies),
         "head_timeout_s": server.read_timeout_s,
+        "send_timeout_s": server.send_timeout_s,
         "h11_max_incomplete_event_size": server.max_header_bytes,
         "timeout_graceful_shutdown": round(server.shutdown_timeout_s),
         "drain_pause_s": server.drain_pause_s,

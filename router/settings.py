@@ -77,7 +77,9 @@ class ServerSettings(ConfigTable):
     trusted_proxies: tuple[str, ...] = Field(
         ("127.0.0.1",), description="addresses whose X-Forwarded-For and X-Forwarded-Proto are believed"
     )
-    auth: Literal["auto", "required"] = Field("auto", description="auto: no key needed from loopback; required: always")
+    auth: Literal["auto", "required"] = Field(
+        "auto", description="auto: no key needed from loopback while there is none; required: always"
+    )
     strict: bool = Field(False, description="refuse unknown body keys instead of ignoring them with a warning")
     max_n: int = Field(128, ge=1, le=128, description="most choices (`n`) of one request; more is refused with 400")
     max_body_bytes: int = Field(20_000_000, ge=1_000, description="largest request body")
@@ -86,6 +88,28 @@ class ServerSettings(ConfigTable):
     max_concurrent_requests: int = Field(512, ge=1, description="requests answered at once, per worker")
     max_queued_requests: int = Field(1024, ge=0, description="requests that wait for a place before 429")
     queue_timeout_s: float = Field(30.0, gt=0, description="longest wait for a place")
+    max_concurrent_per_key: int | None = Field(
+        None, ge=1, description="places that one key may hold, per worker; unset: as many as are free, so half at most"
+    )
+    max_concurrent_per_segment: int | None = Field(
+        None, ge=1, description="places that one segment may hold, per worker; unset: three quarters if others ask"
+    )
+    max_concurrent_per_target: int | None = Field(
+        None, ge=1, description="requests that ask one model first at once, per worker; unset: three quarters"
+    )
+    max_body_bytes_in_flight: int = Field(
+        64_000_000, ge=1_000, description="bodies of all requests under way together, per worker; half for one key"
+    )
+    send_timeout_s: float = Field(
+        30.0, gt=0, description="a client that takes nothing of its answer for so long is cut off"
+    )
+    request_timeout_s: float = Field(1800.0, gt=0, description="longest time a request may take, with its fallbacks")
+    max_chain_responses: int = Field(
+        500, ge=1, description="stored responses that `previous_response_id` may lead back through"
+    )
+    max_stored_bytes_per_key: int = Field(
+        256_000_000, ge=1_000, description="bytes of stored responses that one key may have"
+    )
     stored_response_days: int = Field(30, ge=1, le=3650, description="how long responses with store: true are kept")
     shutdown_timeout_s: float = Field(20.0, ge=0, description="time requests under way have to finish at shutdown")
     drain_pause_s: float = Field(

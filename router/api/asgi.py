@@ -1,15 +1,15 @@
 """Sending: JSON bodies, errors and event streams over raw ASGI, and noticing a client that went away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 from starlette.types import Receive, Send
 
 from router.api.body import ClientGone
 from router.clock import SystemClock, request_id
-from router.errors import RouterError
+from router.errors import Cause, ProviderTimeout, RouterError
 
 JSON_TYPE = (b"content-type", b"application/json")
 STREAM_HEADERS = (
@@ -54,16 +54,22 @@ async def answering(send: Send, refusal: Refusal | None = None) -> AsyncIterator
 
 
 class DisconnectWatcher:
-    """Cancels the task that answers when the client goes away, from before the first byte to the last.
+    """Cancels the task that answers when the client goes away, from before the first byte to the last, or too late.
 
     ASGI tells of a disconnect only to who asks `receive`; somebody must ask while the first token is awaited.
+    `before_late` is called when the deadline has come, before anything is cancelled.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, deadline_s: float | None = None) -> None:
         self.is_gone = False
+        self.is_late = False
+        self.before_late: Callable[[], None] = _do_nothing
+        self._deadline_s = deadline_s
         self._receive = receive
         self._answering = asyncio.current_task()
-        self._task = asyncio.get_running_loop().create_task(self._wait())
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._wait())
+        self._timer = None if deadline_s is None else loop.call_later(deadline_s, self._expire)
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -72,7 +78,40 @@ class DisconnectWatcher:
         if self._answering is not None:
             self._answering.cancel("client gone")
 
+    def _expire(self) -> None:
+        if self.is_gone:
+            return
+        self.is_late = True
+        self.before_late()
+        if self._answering is not None:
+            self._answering.cancel("deadline")
+
+    @contextmanager
+    def as_error(self) -> Iterator[None]:
+        """Turn what the deadline cancels into the error that says so."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.raise_if_late()
+            raise
+
+    def raise_if_late(self) -> None:
+        """Raise ProviderTimeout where the deadline has come; the cancellation is over with that."""
+        if not self.is_late:
+            return
+        self.is_late = False
+        if self._answering is not None:
+            self._answering.uncancel()
+        message = f"the request took longer than {self._deadline_s:g} s (server.request_timeout_s)"
+        raise ProviderTimeout(message, code="request_timeout", cause=Cause.TIMEOUT_TOTAL) from None
+
     def stop(self) -> None:
         """Stop watching; the request is answered."""
         self._task.cancel()
-        del self._task, self._answering  # a cancelled task keeps its frames, and they keep this
+        if self._timer is not None:
+            self._timer.cancel()
+        del self._task, self._answering, self._timer  # a cancelled task keeps its frames, and they keep this
+
+
+def _do_nothing() -> None:
+    """Nothing is called yet that could be cut off."""

@@ -9,7 +9,7 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from time import monotonic
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from router.api.asgi import (
     send_json,
 )
 from router.api.auth import Authenticator, Caller
-from router.api.body import ClientGone, read_body
+from router.api.body import BodyClaim, ClientGone, read_body_of
 from router.api.keep_alive import SENDING, KeepAlive
 from router.api.shutdown import Shutdown
 from router.clock import SystemClock, request_id
@@ -114,6 +114,7 @@ class ResponseWriter:
     ) -> None:
         self.request_id = request_id
         self.has_started = False
+        self.is_whole = False  # a whole answer is on its way: nothing else can be said any more
         self.status: int | None = None  # of the response, once its head went out
         self.failed_with: str | None = None  # our code of the error that went out
         self.request: InferenceRequest | None = None  # for the log, as far as the request came
@@ -137,6 +138,7 @@ class ResponseWriter:
 
     async def body(self, body: bytes) -> None:
         """Send a whole answer."""
+        self.is_whole = True
         self.status = 200
         await send_json(self._send, 200, body, self._head())
 
@@ -229,7 +231,7 @@ class InferenceEndpoint(ABC):
         except RouterError as error:
             await _fail(error, writer, dialect)
         except asyncio.CancelledError:
-            if not Shutdown.has_cut(scope):
+            if not Shutdown.has_cut(scope) or writer.is_whole:
                 raise
             if (task := asyncio.current_task()) is not None:
                 task.uncancel()
@@ -244,10 +246,22 @@ class InferenceEndpoint(ABC):
     async def _serve(self, scope: Scope, receive: Receive, writer: ResponseWriter, dialect: Dialect) -> None:
         caller = await self._authenticator.admit(scope)
         caller.require(KeyScope.CHAT)
-        server = self._server
-        body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
+        with self._admission.bodies.claim(caller.key_id) as claim:
+            await self._serve_caller(scope, receive, writer, dialect, caller, claim)
+
+    async def _serve_caller(
+        self,
+        scope: Scope,
+        receive: Receive,
+        writer: ResponseWriter,
+        dialect: Dialect,
+        caller: Caller,
+        claim: BodyClaim,
+    ) -> None:
+        body = await read_body_of(self._server, scope, receive, claim)
         arrived_ms = self._clock.ticks_ms()
         request = await dialect.read(body, caller)
+        claim.grow(max(request.input_bytes, len(body)))  # with what is stored of it
         if self._aliases and (model := self._aliases.resolve(request.model)) != request.model:
             request = msgspec.structs.replace(request, model=model)
         if caller.max_cost_nanousd is not None or caller.allowed_models is not None:
@@ -257,16 +271,19 @@ class InferenceEndpoint(ABC):
             deep, nanousd = limits.user_deep_per_day, limits.user_nanousd_per_day
             request = msgspec.structs.replace(request, user_deep_per_day=deep, user_nanousd_per_day=nanousd)
         writer.request = request
-        disconnect = DisconnectWatcher(receive)
+        disconnect = DisconnectWatcher(receive, self._server.request_timeout_s)
         exchange = None
         try:
-            async with self._admission.place():
+            async with self._admission.place(caller.key_id, request.segment):
                 exchange = writer.exchange = await self._dispatcher.open(request)
                 writer.note_decision(exchange.decision_headers)
                 writer.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
-                await _answer(exchange, request, writer, dialect, self._keep_alive)
+                disconnect.before_late = exchange.calls.cut_as_late
+                target = self._admission.target(request.model, exchange.decision.tier)
+                await _answer(exchange, request, writer, dialect, self._keep_alive, target, disconnect)
             exchange.follow_up()
         except asyncio.CancelledError:
+            disconnect.raise_if_late()
             if not disconnect.is_gone:
                 raise
             if exchange is None:
@@ -279,6 +296,8 @@ async def _fail(error: RouterError, writer: ResponseWriter, dialect: Dialect) ->
     """Send an error: as a response while there is none, as the last piece of a stream."""
     error.param = dialect.parameter_names.get(error.param or "", error.param)
     writer.failed_with = error.code or error.type
+    if writer.is_whole:
+        return
     if await writer.is_under_way():
         await writer.piece(dialect.failure(error), more=False)
     else:
@@ -286,18 +305,25 @@ async def _fail(error: RouterError, writer: ResponseWriter, dialect: Dialect) ->
 
 
 async def _answer(
-    exchange: Exchange, request: InferenceRequest, writer: ResponseWriter, dialect: Dialect, keep_alive: KeepAlive
+    exchange: Exchange,
+    request: InferenceRequest,
+    writer: ResponseWriter,
+    dialect: Dialect,
+    keep_alive: KeepAlive,
+    target: AbstractContextManager[None],
+    disconnect: DisconnectWatcher,
 ) -> None:
     """Answer a request and settle it before the last byte; a cancelled answer settles as cancelled."""
     try:
-        if request.streamed:
-            keep_alive.add(writer, dialect.keep_alive)
-            await _stream(exchange, writer, dialect)
-        else:
-            answer = await exchange.answer()
-            exchange.calls.mark_first_byte()
-            exchange.settle(Outcome.OK, answer)
-            await writer.body(await dialect.whole(exchange, answer))
+        with target, disconnect.as_error():
+            if request.streamed:
+                keep_alive.add(writer, dialect.keep_alive)
+                await _stream(exchange, writer, dialect)
+            else:
+                answer = await exchange.answer()
+                exchange.calls.mark_first_byte()
+                exchange.settle(Outcome.OK, answer)
+                await writer.body(await dialect.whole(exchange, answer))
     except RouterError as error:
         exchange.settle(Outcome.ERROR)
         if isinstance(error, ProviderError) and error.dispatched and exchange.decision.tier is not Tier.FAST:

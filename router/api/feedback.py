@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from router.api.asgi import answering, send_json
 from router.api.auth import COUNTRY_CODE, Authenticator, Caller
-from router.api.body import read_body
+from router.api.body import BodyBudget, read_body_of
 from router.api.chat.request import convert, parse_json, parse_object
 from router.api.chat.response import encode_body
 from router.database.engine import off_loop
@@ -64,7 +64,9 @@ class FeedbackEndpoint:
         server: ServerSettings,
         now_us: Callable[[], int],
         learn: Callable[[str, float, float], object],
+        bodies: BodyBudget,
     ) -> None:
+        self._bodies = bodies
         self._book = book
         self._authenticator = authenticator
         self._server = server
@@ -75,9 +77,8 @@ class FeedbackEndpoint:
         async with answering(send) as headers:
             caller = await self._authenticator.admit(scope)
             caller.require(KeyScope.FEEDBACK)
-            server = self._server
-            body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
-            given = convert(parse_object(body), FeedbackBody)
+            with self._bodies.claim(caller.key_id) as claim:
+                given = convert(parse_object(await read_body_of(self._server, scope, receive, claim)), FeedbackBody)
             _check_feedback(given)
             promised = await self._find(given.request_id, caller)
             opinion = Opinion(
@@ -115,8 +116,14 @@ class RevenueEndpoint:
     """
 
     def __init__(
-        self, book: FeedbackBook, authenticator: Authenticator, server: ServerSettings, now_us: Callable[[], int]
+        self,
+        book: FeedbackBook,
+        authenticator: Authenticator,
+        server: ServerSettings,
+        now_us: Callable[[], int],
+        bodies: BodyBudget,
     ) -> None:
+        self._bodies = bodies
         self._book = book
         self._authenticator = authenticator
         self._server = server
@@ -124,11 +131,12 @@ class RevenueEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
-            (await self._authenticator.admit(scope)).require(KeyScope.REVENUE)
-            server = self._server
-            body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
-            events = _revenue_events(parse_json(body), self._now_us())
-            new, conflicting = await off_loop(lambda: self._book.book(events))
+            caller = await self._authenticator.admit(scope)
+            caller.require(KeyScope.REVENUE)
+            with self._bodies.claim(caller.key_id) as claim:
+                body = await read_body_of(self._server, scope, receive, claim)
+                events = _revenue_events(parse_json(body), self._now_us())
+                new, conflicting = await off_loop(lambda: self._book.book(events))
             receipt: dict[str, Any] = {"received": len(events), "new": new}
             if conflicting:
                 named = [{"source": event.source, "id": event.event_id} for event in conflicting[:MOST_CONFLICTS]]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from starlette.types import Receive, Scope, Send
 
 from classifier.drift import CalibrationMonitor, Drift
+from router.api.admission import Occupancy
 from router.api.asgi import answering, send_json
 from router.api.auth import Authenticator
 from router.api.chat.response import encode_body
@@ -25,14 +26,23 @@ class Live:
 
 
 class Ready:
-    """Ready: the spool takes entries and models answer; a database that is away only makes the books late."""
+    """Ready: the spool takes entries and models answer; a database that is away only makes the books late.
 
-    def __init__(self, shipping: Callable[[], ShippingState], is_stopping: Callable[[], bool]) -> None:
+    A worker whose places are all taken says so and stays ready: taken out, its load would only fall on the others.
+    """
+
+    def __init__(
+        self,
+        shipping: Callable[[], ShippingState],
+        is_stopping: Callable[[], bool],
+        occupancy: Callable[[], Occupancy],
+    ) -> None:
         self._shipping = shipping
         self._is_stopping = is_stopping
+        self._occupancy = occupancy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state, is_stopping = self._shipping(), self._is_stopping()
+        state, is_stopping, places = self._shipping(), self._is_stopping(), self._occupancy()
         body = {
             "status": "stopping" if is_stopping else "ready",
             "ledger": {
@@ -40,6 +50,13 @@ class Ready:
                 "lag_entries": state.lag_entries,
                 "lag_seconds": round(state.lag_seconds, 3),
                 "low_on_space": state.low_on_space,
+            },
+            "places": {
+                "all": places.places,
+                "taken": places.taken,
+                "waiting": places.waiting,
+                "body_bytes": places.body_bytes,
+                "saturated": places.is_saturated,
             },
         }
         async with answering(send) as headers:
@@ -53,6 +70,7 @@ class Scrape:
         self,
         metrics: Metrics,
         shipping: Callable[[], ShippingState],
+        occupancy: Callable[[], Occupancy],
         scores: Callable[[], Drift],
         calibration: CalibrationMonitor,
         coverage: Callable[[], CoverageFigures],
@@ -60,6 +78,7 @@ class Scrape:
     ) -> None:
         self._metrics = metrics
         self._shipping = shipping
+        self._occupancy = occupancy
         self._scores = scores
         self._calibration = calibration
         self._coverage = coverage
@@ -69,6 +88,8 @@ class Scrape:
         async with answering(send) as headers:
             (await self._authenticator.admit(scope)).require(KeyScope.METRICS)
             self._metrics.set_shipping(self._shipping())
+            places = self._occupancy()
+            self._metrics.set_places(places.places, places.taken, places.waiting, places.body_bytes)
             self._metrics.set_drift(self._scores(), self._calibration.gap(), self._calibration.ece())
             self._metrics.set_coverage(self._coverage())
             body = self._metrics.scrape()

@@ -3,7 +3,7 @@
 Blocking; call it off the event loop. Only the key that stored a response finds it; to any other it is not there.
 """
 
-from sqlalchemy import ColumnElement, Engine, and_, delete, insert, select
+from sqlalchemy import ColumnElement, Engine, and_, delete, func, insert, select
 
 from router.database.engine import writing
 from router.database.tables import StoredResponseRow
@@ -32,6 +32,13 @@ class StoredResponses:
         query = select(StoredResponseRow.body).where(_readable(response_id, key_id, now_us))
         with self._engine.connect() as connection:
             return connection.execute(query).scalar_one_or_none()
+
+    def count_bytes(self, key_id: int | None, now_us: int) -> int:
+        """Count the bytes that a key has stored. Raises SQLAlchemyError."""
+        of_key = and_(StoredResponseRow.key_id == key_id, StoredResponseRow.expires_at > now_us)
+        query = select(func.coalesce(func.sum(func.length(StoredResponseRow.body)), 0)).where(of_key)
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def delete(self, response_id: str, key_id: int | None, now_us: int) -> bool:
         """Delete what the same key stored; tells whether it was there."""

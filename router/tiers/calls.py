@@ -118,6 +118,11 @@ class Calls:
         self._began_ms = clock.ticks_ms()
         self.first_byte_ms: int | None = None
         self._is_closed = False
+        self._is_late = False
+
+    def cut_as_late(self) -> None:
+        """Say that what is cancelled from now on is cut off because the request has taken too long."""
+        self._is_late = True
 
     def dispatch(
         self, requests: Sequence[ProviderRequest], kind: CallKind, tier: Tier, input_bound_tokens: int | None = None
@@ -377,6 +382,8 @@ class Calls:
         return estimate_cut(request, visible, thinking, most_output=most, silent_seconds=silent_ms / 1_000)
 
     def _end(self, call: ProviderCall, status: CallStatus, metered: Metered | None) -> None:
+        if status is CallStatus.CANCELLED and self._is_late:
+            status, call.cause = CallStatus.ERROR, Cause.TIMEOUT_TOTAL
         call.status, call.metered = status, metered
         precision, cost = Precision.UNKNOWN, call.intent.hold_nanousd
         if status is CallStatus.NOT_SENT:

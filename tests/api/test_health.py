@@ -1,12 +1,13 @@
 import httpx
 
+from router.api.admission import Occupancy
 from router.api.health import Ready
 from router.ledger.shipping import ShippingState
 from tests.api.service import CHAT, Service, a_chat
 
 
-async def ready(state: ShippingState, *, is_stopping: bool = False) -> httpx.Response:
-    app = httpx.ASGITransport(Ready(lambda: state, lambda: is_stopping))
+async def ready(state: ShippingState, *, is_stopping: bool = False, taken: int = 0) -> httpx.Response:
+    app = httpx.ASGITransport(Ready(lambda: state, lambda: is_stopping, lambda: Occupancy(4, taken, 0, 0)))
     async with httpx.AsyncClient(transport=app, base_url="http://here") as client:
         return await client.get("/health/ready")
 
@@ -33,12 +34,23 @@ async def test_a_service_that_stops_is_not_ready() -> None:
     assert (response.status_code, response.json()["status"]) == (503, "stopping")
 
 
+async def test_a_worker_without_a_free_place_says_so_and_stays_ready() -> None:
+    for taken, is_saturated in ((3, False), (4, True)):
+        response = await ready(ShippingState(), taken=taken)
+        assert (response.status_code, response.json()["places"]["saturated"]) == (200, is_saturated)
+
+
 async def test_metrics_count_requests_with_bounded_labels(service: Service) -> None:
     await service.local.post(CHAT, json=a_chat())
     response = await service.local.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
     text = response.text
     assert 'tierwise_requests_total{final_tier="fast",outcome="ok",reason="override",tier="fast"}' in text
-    for name in ("tierwise_cost_nanousd_total", "tierwise_expected_revenue_nanousd_total", "tierwise_spool_entries"):
+    for name in (
+        "tierwise_cost_nanousd_total",
+        "tierwise_expected_revenue_nanousd_total",
+        "tierwise_spool_entries",
+        "tierwise_places",
+    ):
         assert name in text
     assert "Say hello" not in text

@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from router.api.aliases import Aliases
 from router.api.asgi import KEEP_ALIVE, answering, send_json
 from router.api.auth import Authenticator, Caller
-from router.api.body import read_body
+from router.api.body import BodyBudget, read_body_of
 from router.api.chat.response import encode_body
 from router.api.endpoint import Dialect, InferenceEndpoint
 from router.api.messages.errors import error_body, refusal_of
@@ -176,7 +176,9 @@ class CountTokens:
         server: ServerSettings,
         aliases: Aliases,
         is_known: Callable[[str], bool],
+        bodies: BodyBudget,
     ) -> None:
+        self._bodies = bodies
         self._authenticator = authenticator
         self._server = server
         self._aliases = aliases
@@ -188,13 +190,14 @@ class CountTokens:
             await send_json(send, 200, encode_body({"input_tokens": counted}), headers)
 
     async def _count(self, scope: Scope, receive: Receive) -> int:
-        (await self._authenticator.admit(scope)).require(KeyScope.CHAT)
-        server = self._server
-        body = await read_body(scope, receive, max_bytes=server.max_body_bytes, timeout_s=server.read_timeout_s)
-        request = parse_messages(body, strict=server.strict, needs_limit=False)
-        if not self._is_known(self._aliases.resolve(request.model)):
-            raise UnknownModel(f"no model goes by the name {request.model[:256]!r}", param="model")
-        return await asyncio.to_thread(_count_request, request)
+        caller = await self._authenticator.admit(scope)
+        caller.require(KeyScope.CHAT)
+        with self._bodies.claim(caller.key_id) as claim:
+            body = await read_body_of(self._server, scope, receive, claim)
+            request = parse_messages(body, strict=self._server.strict, needs_limit=False)
+            if not self._is_known(self._aliases.resolve(request.model)):
+                raise UnknownModel(f"no model goes by the name {request.model[:256]!r}", param="model")
+            return await asyncio.to_thread(_count_request, request)
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:

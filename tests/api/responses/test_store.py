@@ -156,3 +156,44 @@ async def test_a_stored_response_is_not_streamed_again(service: Service) -> None
 async def test_a_key_without_the_scope_reads_nothing(keyed: Service) -> None:
     async with keyed.with_key("feedback", Scope.FEEDBACK) as client:
         assert (await client.get(f"{RESPONSES}/resp_{'0' * 32}")).status_code == 403
+
+
+async def test_a_chain_counts_whole_against_the_size_of_a_body(tmp_path: Path) -> None:
+    async with serving(settings_of(tmp_path, server={"max_body_bytes": 4_000})) as service:
+        last = await answered(service, input="x" * 900, store=True)
+        for _ in range(8):
+            body = a_request(input="x" * 900, previous_response_id=last["id"], store=True)
+            response = await service.local.post(RESPONSES, json=body)
+            if response.status_code != 200:
+                break
+            last = response.json()
+        error = response.json()["error"]
+        assert (response.status_code, error["param"]) == (413, "previous_response_id")
+
+
+async def test_a_named_item_counts_as_often_as_it_is_named(tmp_path: Path) -> None:
+    async with serving(settings_of(tmp_path, server={"max_body_bytes": 4_000})) as service:
+        first = await answered(service, input="x" * 900, store=True)
+        named = {"id": first["output"][0]["id"]}
+        assert (await service.local.post(RESPONSES, json=a_request(input=[named]))).status_code == 200
+        response = await service.local.post(RESPONSES, json=a_request(input=[named] * 20))
+        assert (response.status_code, response.json()["error"]["param"]) == (413, "input")
+
+
+async def test_a_chain_has_a_longest(tmp_path: Path) -> None:
+    async with serving(settings_of(tmp_path, server={"max_chain_responses": 2})) as service:
+        first = await answered(service, store=True)
+        second = await answered(service, previous_response_id=first["id"], store=True)
+        third = await answered(service, previous_response_id=second["id"], store=True)
+        response = await service.local.post(RESPONSES, json=a_request(previous_response_id=third["id"]))
+        assert (response.status_code, response.json()["error"]["param"]) == (413, "previous_response_id")
+
+
+async def test_a_key_stores_no_more_than_its_quota_and_may_ask_on_without(tmp_path: Path) -> None:
+    async with serving(settings_of(tmp_path, server={"max_stored_bytes_per_key": 20_000})) as service:
+        for _ in range(20):
+            response = await service.local.post(RESPONSES, json=a_request(input="x" * 2_000, store=True))
+            if response.status_code != 200:
+                break
+        assert (response.status_code, response.json()["error"]["code"]) == (429, "insufficient_quota")
+        assert (await service.local.post(RESPONSES, json=a_request())).status_code == 200
