@@ -56,6 +56,8 @@ from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
 from router.ledger.spool import Spool
 from router.ledger.stored import StoredResponses
+from router.limits.gate import LimitGate
+from router.limits.windows import open_windows
 from router.lineup import Lineup
 from router.metrics import Metrics
 from router.money import nano_from_usd
@@ -159,6 +161,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         Shares(server.max_concurrent_per_key, server.max_concurrent_per_segment, server.max_concurrent_per_target),
         lineup.first_of,
         server.max_body_bytes_in_flight,
+        gate=LimitGate(open_windows(settings.limits.storage)),
     )
     dispatcher = Dispatcher(
         routing=routing,

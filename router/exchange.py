@@ -303,6 +303,11 @@ class Dispatcher:
         messages = request.messages if request.relay is None else ()
         return self._marks.marks_of(opened_at, request.key_id, request.conversation, request.user, messages)
 
+    def user_mark(self, key_id: int | None, user: str) -> int:
+        """Number the end user of a key: by the mark, in this worker alone where there is none."""
+        mark = self._marks.user_mark(self._clock.now_us(), key_id, user) if self._marks else None
+        return hash(user) if mark is None else mark
+
     def _person_hold(
         self, request: InferenceRequest, decision: Decision, opened_at: int, budget_hold: BudgetHold | None
     ) -> PersonHold | None:

@@ -34,15 +34,18 @@ from router.api.shutdown import Shutdown
 from router.clock import SystemClock, request_id
 from router.errors import ProviderError, RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
+from router.keys import KeyLimits
 from router.keys import Scope as KeyScope
+from router.limits.gate import Permit, input_tokens_of, names_of, require_bounds
 from router.providers.base import Delta
 from router.request import InferenceRequest
 from router.settings import ServerSettings
 from router.telemetry import RequestLine
 from router.tiers.base import Answer
-from router.types import Outcome, Tier
+from router.types import Outcome, Tier, Usage
 
 CLIENT_ID = b"x-client-request-id"
+NO_USAGE = Usage()
 ID_HEADERS = (b"x-request-id",)  # the headers that carry our id
 STOPPED = "the server is stopping and this took too long; send it again"
 INTERNAL = "an internal error; the server's log tells more"
@@ -114,6 +117,7 @@ class ResponseWriter:
     ) -> None:
         self.request_id = request_id
         self.has_started = False
+        self.permit: Permit | None = None  # of what is limited
         self.is_whole = False  # a whole answer is on its way: nothing else can be said any more
         self.status: int | None = None  # of the response, once its head went out
         self.failed_with: str | None = None  # our code of the error that went out
@@ -191,7 +195,13 @@ class ResponseWriter:
     def _head(self) -> RawHeaders:
         took_ms = self._clock.ticks_ms() - self._began_ms
         decision = raw_headers(self._decision())
-        return [*self._headers, *decision, *self._admission.headers(), (b"openai-processing-ms", b"%d" % took_ms)]
+        rates = self._admission.headers() if self.permit is None else self._rates(self.permit)
+        return [*self._headers, *decision, *rates, (b"openai-processing-ms", b"%d" % took_ms)]
+
+    def _rates(self, permit: Permit) -> RawHeaders:
+        """What is limited, a minute; requests are those at once where they are not."""
+        at_once = [] if "requests" in permit.rates else self._admission.headers()
+        return [*at_once, *raw_headers(permit.headers())]
 
 
 class InferenceEndpoint(ABC):
@@ -270,10 +280,16 @@ class InferenceEndpoint(ABC):
         if (limits := caller.limits) is not None and limits.has_allowance:
             deep, nanousd = limits.user_deep_per_day, limits.user_nanousd_per_day
             request = msgspec.structs.replace(request, user_deep_per_day=deep, user_nanousd_per_day=nanousd)
+        permit = None
+        if limits is not None:
+            request = _within_bounds(limits, request)
+            permit = writer.permit = self._admission.gate.permit()
         writer.request = request
         disconnect = DisconnectWatcher(receive, self._server.request_timeout_s)
         exchange = None
         try:
+            if permit is not None and limits is not None:
+                await permit.enter(self._names(request), limits, input_tokens_of(request.input_bytes))
             async with self._admission.place(caller.key_id, request.segment):
                 exchange = writer.exchange = await self._dispatcher.open(request)
                 writer.note_decision(exchange.decision_headers)
@@ -290,6 +306,23 @@ class InferenceEndpoint(ABC):
                 raise ClientGone from None
         finally:
             disconnect.stop()
+            if permit is not None:
+                used = exchange.calls.usage if exchange is not None else NO_USAGE
+                permit.close(used.input_tokens + used.output_tokens)
+
+    def _names(self, request: InferenceRequest) -> tuple[str, str | None]:
+        """What a request's key and end user are counted by."""
+        user = request.user
+        return names_of(request.key_id, None if user is None else self._dispatcher.user_mark(request.key_id, user))
+
+
+def _within_bounds(limits: KeyLimits, request: InferenceRequest) -> InferenceRequest:
+    """Bound the tokens of a request that names no bound; raises InvalidRequest for more than the key may ask for."""
+    n = request.n if request.relay is None else request.params.get("n", 1)
+    require_bounds(limits, n=n, max_visible=request.max_visible_tokens, max_output=request.max_output_tokens)
+    if limits.max_tokens is None or request.max_visible_tokens is not None or request.max_output_tokens is not None:
+        return request
+    return msgspec.structs.replace(request, max_visible_tokens=limits.max_tokens)
 
 
 async def _fail(error: RouterError, writer: ResponseWriter, dialect: Dialect) -> None:

@@ -1,0 +1,100 @@
+"""Windows count, and begin anew; without Redis a worker counts by itself."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from router.limits.windows import SWEEP_EVERY, WINDOW_S, MemoryWindows, RedisWindows, open_windows
+from tests.waiting import soon
+
+
+class Hand:
+    def __init__(self) -> None:
+        self.at_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.at_s
+
+
+async def test_a_window_lasts_a_minute_from_what_is_counted_first() -> None:
+    clock = Hand()
+    windows = MemoryWindows(clock)
+    assert await windows.add("a", 2) == (2, WINDOW_S)
+    clock.at_s += 45
+    assert await windows.add("a", 3) == (5, 15)
+    assert await windows.add("b", 1) == (1, WINDOW_S)
+    clock.at_s += 15
+    assert await windows.add("a", 1) == (1, WINDOW_S)
+
+
+async def test_what_is_taken_back_is_never_owed() -> None:
+    windows = MemoryWindows(Hand())
+    windows.note("a", -5)
+    assert (await windows.add("a", 1)).count == 1
+
+
+def test_windows_that_are_over_do_not_pile_up() -> None:
+    clock = Hand()
+    windows = MemoryWindows(clock)
+    for number in range(SWEEP_EVERY * 3):
+        windows.note(f"user {number}", 1)
+        clock.at_s += 1
+    assert len(windows._windows) <= SWEEP_EVERY + WINDOW_S
+
+
+class FakeRedis:
+    """A storage as `limits` has it, which may be away."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.is_away = False
+        self.asked = 0
+
+    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        self.asked += 1
+        if self.is_away:
+            raise ConnectionError("refused")
+        self.counts[key] = self.counts.get(key, 0) + amount
+        return self.counts[key]
+
+    async def get_expiry(self, key: str) -> float:
+        return 0.0
+
+
+def a_redis(storage: Any) -> RedisWindows:
+    return RedisWindows("redis://nowhere", lambda url: storage)
+
+
+async def test_workers_count_together_in_redis() -> None:
+    storage = FakeRedis()
+    one, two = a_redis(storage), a_redis(storage)
+    assert [(await windows.add("a", 1)).count for windows in (one, two, one)] == [1, 2, 3]
+    one.note("a", 10)
+    await soon(lambda: storage.counts["a"] == 13)
+
+
+async def test_without_redis_a_worker_counts_by_itself_and_leaves_it_alone(caplog: pytest.LogCaptureFixture) -> None:
+    storage = FakeRedis()
+    storage.is_away = True
+    windows = a_redis(storage)
+    assert [(await windows.add("a", 1)).count for _ in range(3)] == [1, 2, 3]
+    assert storage.asked == 1
+    assert "Redis is away: ConnectionError" in caplog.text
+    storage.is_away, windows._rests_until_s = False, 0.0
+    assert (await windows.add("a", 1)).count == 1
+
+
+async def test_a_silent_redis_keeps_nobody_waiting_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent(FakeRedis):
+        async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+            await asyncio.Event().wait()
+            return 0
+
+    monkeypatch.setattr("router.limits.windows.REDIS_WAIT_S", 0.01)
+    assert (await a_redis(Silent()).add("a", 1)).count == 1
+
+
+def test_the_setting_says_where_it_is_counted() -> None:
+    assert isinstance(open_windows("memory"), MemoryWindows)
+    assert isinstance(open_windows("redis://127.0.0.1:6379/0"), RedisWindows)
