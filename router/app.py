@@ -61,6 +61,9 @@ from router.limits.windows import open_windows
 from router.lineup import Lineup
 from router.metrics import Metrics
 from router.money import nano_from_usd
+from router.notifications.channels import channels_of
+from router.notifications.monitor import AlertMonitor
+from router.notifications.rules import DriftReading
 from router.pacing.multipliers import Multipliers
 from router.policies import versions
 from router.policies.versions import PolicyBook
@@ -252,10 +255,23 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     )
     routes += admin.admin_routes(pages, environ)
 
+    def read_drift() -> list[DriftReading]:
+        drifts = {"scores": routing.drift(policy_book.active.classifier), "calibration": calibration_monitor.gap()}
+        return [DriftReading(name, abs(one.value), one.threshold, one.is_alarming) for name, one in drifts.items()]
+
+    channels = channels_of(settings.alerts, clock, trust_env=settings.trust_env, environ=environ)
+    alert_monitor = None
+    if settings.alerts.enabled:
+        alert_monitor = AlertMonitor(
+            engine, settings.alerts, channels, clock, lambda: policy_book.active, lambda: shipper.state, read_drift
+        )
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Shutdown]]:
         shipper.start()
         refresher.start()
+        if alert_monitor is not None:
+            alert_monitor.start()
         if request_log is not None:
             request_log.start()
         await providers.warm(lineup.every)
@@ -272,6 +288,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
                     Step("shipping what is settled", lambda: in_thread(shipper.stop), SHIPPING_STEP_S),
                     Step("allowances that were not used up", lambda: in_thread(persons.follow)),
                     Step("giving leases back", lambda: in_thread(lambda: shipper.is_done and leases.close())),
+                    Step("the alerts", lambda: in_thread(alert_monitor.stop if alert_monitor else lambda: None)),
                     Step("the request log", lambda: in_thread(request_log.stop if request_log else lambda: None)),
                     Step("the spool", lambda: in_thread(spool.close)),
                     Step("the database", lambda: in_thread(engine.dispose)),

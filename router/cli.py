@@ -8,6 +8,7 @@ from classifier.artifact import ArtifactError
 from router.commands import (
     admin,
     agreement,
+    alerts,
     artifacts,
     budget,
     db,
@@ -80,6 +81,7 @@ app.add_typer(revenue.app, name="revenue")
 app.add_typer(budget.app, name="budget")
 app.add_typer(keys.app, name="keys")
 app.add_typer(admin.app, name="admin")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(db.app, name="db")
 

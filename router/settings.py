@@ -390,6 +390,58 @@ class LogSettings(ConfigTable):
     )
 
 
+class WebhookSettings(ConfigTable):
+    """Who is told of alerts by POST, signed by the Standard Webhooks specification."""
+
+    url: str = Field(
+        pattern=r"^(?:https://|http://(?:127\.0\.0\.1|\[::1\]|localhost)(?:[:/]|$))",
+        description="https, or http on this machine",
+    )
+    secret: SecretStr | None = Field(None, description="`whsec_` and the base64 of 24 to 64 bytes")
+    secret_env: str | None = Field(None, description="environment variable that holds it")
+
+
+class MailSettings(ConfigTable):
+    """Who is told of alerts by mail, and where mail is handed in."""
+
+    host: str = Field(min_length=1, description="SMTP server")
+    port: int = Field(587, ge=1, le=65535, description="its port")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="TLS after a greeting, from the start, or none (this machine only)"
+    )
+    username: str | None = Field(None, description="who hands mail in; unset: nobody signs in")
+    password: SecretStr | None = Field(None, description="the password")
+    password_env: str | None = Field(None, description="environment variable that holds it")
+    sender: str = Field(min_length=3, description="the address that alerts come from")
+    to: tuple[str, ...] = Field(min_length=1, description="the addresses that are told")
+
+    @model_validator(mode="after")
+    def _require_encryption(self) -> Self:
+        if self.security == "none" and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("security: without TLS mail goes to this machine only")
+        if any("\n" in address or "\r" in address for address in (self.sender, *self.to)):
+            raise ValueError("an address is one line")
+        return self
+
+
+class AlertSettings(ConfigTable):
+    """When somebody is told that something is wrong, and how; always in the log."""
+
+    enabled: bool = Field(True, description="look whether something is wrong")
+    every_s: float = Field(30.0, ge=1, le=3600, description="how often, by one worker of all")
+    budget_percent: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
+        (50, 80, 95, 100), description="parts of a budget at which to tell, in percent"
+    )
+    error_share: float = Field(0.2, ge=0, le=1, description="failed calls of a model, of those of ten minutes")
+    unpriced_share: float = Field(0.01, ge=0, le=1, description="calls without a price, of those of ten minutes")
+    spool_lag_s: float = Field(60.0, ge=1, description="how late the books may be")
+    spend_least_usd: Decimal = Field(
+        Decimal(1), ge=0, description="what an hour must cost above the same hour of past weeks"
+    )
+    webhook: WebhookSettings | None = Field(None, description="who is told by a signed webhook; unset: nobody")
+    mail: MailSettings | None = Field(None, description="who is told by mail; unset: nobody")
+
+
 class CanarySettings(ConfigTable):
     """From where on harm that is beyond chance rolls a canary back, and when it has passed without."""
 
@@ -449,6 +501,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
+    alerts: AlertSettings = AlertSettings()
     tiers: TierSettings = TierSettings()
     models: dict[str, ModelSettings] = Field({}, description="explicit models under names of their own")
     aliases: dict[str, str] = Field(

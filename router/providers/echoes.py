@@ -43,7 +43,7 @@ def cut_echoes(words: str, texts: Iterable[str], names: Iterable[str] = ()) -> s
     ours = {token.lower() for name in names for token in _TOKEN.findall(name)} | USUAL
     text = " ".join("\n".join(texts).lower().split())
     found = list(_TOKEN.finditer(read))
-    quoted = _quoted(read.lower(), found, text)
+    quoted = _find_quotations(read.lower(), found, text)
     kept, end = [], 0
     for place, match in enumerate(found):
         kept += [read[end : match.start()], "…" if place in quoted else _keep(match.group(), text, ours)]
@@ -52,7 +52,7 @@ def cut_echoes(words: str, texts: Iterable[str], names: Iterable[str] = ()) -> s
     return said if len(said) <= LONGEST else said[: LONGEST - 1].rstrip() + "…"
 
 
-def _quoted(read: str, found: Sequence[re.Match[str]], text: str) -> set[int]:
+def _find_quotations(read: str, found: Sequence[re.Match[str]], text: str) -> set[int]:
     """Return the places of words that stand in a row as they do in the text: usual words too make a sentence."""
     quoted: set[int] = set()
     for first in range(len(found) - IN_A_ROW + 1):

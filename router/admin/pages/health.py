@@ -5,16 +5,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from classifier.drift import Drift
-from router.admin.page import JsonFeed, Page, Visit
+from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import health
 from router.admin.queries.health import CalibrationHealth, ProviderHealth, ProvidersHealth, Scores
 from router.ledger import budgets
 from router.ledger.shipping import ShippingState
+from router.notifications import alerts
 from router.types import HOUR_US
 
 STRETCHES = {"1h": (1, "last hour"), "24h": (24, "last 24 hours"), "7d": (168, "last 7 days")}
 LATE_S, VERY_LATE_S = 30.0, 300.0
 NEARLY_SPENT = 0.9
+ALERTS_SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ def show(visit: Visit) -> Mapping[str, object]:
         "scores": scores,
         "calibration": calibration,
         "alarms": _alarms(visit, state, providers, scores, calibration),
+        "alerts": alerts.read(services.engine, most=ALERTS_SHOWN),
+        "open_alerts": alerts.read(services.engine, only_open=True),
         "reading": reading,
         "describe_failures": describe_failures,
     }
@@ -57,12 +61,25 @@ def feed(visit: Visit) -> object:
     providers = health.providers(services.engine, services.now_us() - hours * HOUR_US)
     scores, calibration = _classifier(visit)
     return {
+        "alerts": [
+            {"state": one.state, "deliveries": one.deliveries, **asdict(one.alert)}
+            for one in alerts.read(services.engine, most=ALERTS_SHOWN)
+        ],
         "alarms": [asdict(alarm) for alarm in _alarms(visit, state, providers, scores, calibration)],
         "providers": [{**asdict(provider), "level": provider.level} for provider in providers.models],
         "scores": {"edges": scores.edges, "found": scores.shares, "reference": scores.reference},
         "calibration": {"promised": calibration.promised, "kept": calibration.kept, "error": calibration.error},
         "spool": {"lag_entries": state.lag_entries, "lag_seconds": state.lag_seconds, "database": state.database_ok},
     }
+
+
+def acknowledge(visit: Visit) -> Done:
+    """Say that somebody knows of an alert."""
+    alert_id, services = visit.text("alert", 32), visit.services
+    hook = visit.hook("alert acknowledged", alert_id)
+    if not alerts.acknowledge(services.engine, alert_id, visit.actor, services.now_us(), hook):
+        raise NotDone("somebody acknowledged it before, or there is no such alert", 409)
+    return Done("You know; it is told once more only in another period.", "health")
 
 
 def reading(drift: Drift) -> float | None:
@@ -142,4 +159,10 @@ def _of_budgets(visit: Visit) -> Iterator[Alarm]:
             yield Alarm("bad" if spent >= limit else "warning", what, says, "keys")
 
 
-PAGE = Page("health", "Health", show, feeds=(JsonFeed("health", feed),))
+PAGE = Page(
+    "health",
+    "Health",
+    show,
+    acts=(FormAction("acknowledge", acknowledge),),
+    feeds=(JsonFeed("health", feed),),
+)

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from scripts.benchmarks.faults import disconnects, kills, outage, speed
+from scripts.benchmarks.faults import alerts, disconnects, kills, outage, speed
 from scripts.benchmarks.faults.outage import Server
 from scripts.benchmarks.faults.served import Place
 
-NAMES = ("speed", "kills", "disconnects", "outage-sqlite", "outage-postgresql")
+NAMES = ("speed", "kills", "disconnects", "outage-sqlite", "outage-postgresql", "alerts")
 
 
 def main() -> int:
@@ -49,6 +49,8 @@ class Figures:
                 self._kills()
             case "disconnects":
                 self._disconnects()
+            case "alerts":
+                self._alerts()
             case "outage-sqlite":
                 place = Place.make(self._folder / name)
                 place.engine().dispose()
@@ -107,6 +109,18 @@ class Figures:
             f"{'cancelled in time' if found.upstream_in_time else 'RUNS ON'}",
             "all that were read settled and cancelled within 1 s",
             is_met=found.lost == 0 and found.in_time == found.settled > count / 2 and found.upstream_in_time,
+        )
+
+    def _alerts(self) -> None:
+        place = Place.make(self._folder / "alerts")
+        place.engine().dispose()
+        found = asyncio.run(alerts.kill_alerts(place, 10 if self._is_short else 60))
+        self._say(
+            f"alerts, 8 workers, {found.kills} kills",
+            f"{found.raised} raised by {found.rules} rules, {found.delivered} of them delivered in {found.received} "
+            f"deliveries, {found.doubled} doubled, {found.unsettled} still waiting",
+            "each raised once, delivered at least once under one id",
+            is_met=found.holds,
         )
 
     def _outage(self, what: str, place: Place, away: AbstractAsyncContextManager[None]) -> None:

@@ -1,0 +1,118 @@
+"""Deliveries: at least once under one id, by whichever worker claims one that is due, again and again with back-off.
+
+A claim moves the time on at which the delivery is due, in one conditional update: two workers never have it at once,
+and one that dies while it has it loses it when that time comes.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+from sqlalchemy import Engine, select, update
+
+from router.clock import Clock
+from router.database.alert_tables import AlertDelivery, AlertRow
+from router.database.engine import writing
+from router.notifications.alerts import Alert, alert_of
+
+log = logging.getLogger(__name__)
+
+LEASE_US = 60_000_000
+# Seconds after each attempt in vain; the last goes on until the alert is older than it may be.
+BACKOFF_S = (5, 15, 60, 300, 900, 1_800, 3_600)
+GIVEN_UP_AFTER_US = 3 * 86_400_000_000
+AT_ONCE = 20
+
+
+class NotDelivered(Exception):
+    """A delivery failed; the message says why and carries no secret."""
+
+
+class Channel(Protocol):
+    """A way to tell people."""
+
+    def send(self, alert: Alert) -> None:
+        """Tell them; raises NotDelivered. May be called again for the same alert, which has the same id."""
+        ...
+
+
+class LogChannel:
+    """The log of whichever worker delivers."""
+
+    def send(self, alert: Alert) -> None:
+        """Say it."""
+        log.warning(
+            "ALERT %s: %s (%s, %s)", alert.title, alert.says, alert.rule, alert.id, extra={"fields": fields(alert)}
+        )
+
+
+def fields(alert: Alert) -> dict[str, object]:
+    """Write an alert for programs, as logs and webhooks carry it; the instant in microseconds since the epoch."""
+    return {
+        "alert_id": alert.id,
+        "rule": alert.rule,
+        "subject": alert.subject,
+        "period": alert.period,
+        "alert_level": alert.level,
+        "title": alert.title,
+        "says": alert.says,
+        "figures": dict(alert.figures),
+        "raised_at_us": alert.raised_at_us,
+    }
+
+
+def deliver_due(engine: Engine, channels: Mapping[str, Channel], clock: Clock, *, lease_us: int = LEASE_US) -> int:
+    """Deliver what is due through the channels that there are; returns how many went out. Raises SQLAlchemyError."""
+    now_us = clock.now_us()
+    due = (
+        select(AlertDelivery.channel, AlertDelivery.due_at, AlertDelivery.attempts, AlertRow.__table__)
+        .join(AlertRow, AlertRow.id == AlertDelivery.alert_id)
+        .where(AlertDelivery.due_at <= now_us, AlertDelivery.channel.in_(channels))
+        .order_by(AlertDelivery.due_at)
+        .limit(AT_ONCE)
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(due).all()
+    delivered = 0
+    for row in rows:
+        if _claim(engine, row.id, row.channel, row.due_at, clock.now_us(), lease_us):
+            delivered += _deliver(engine, channels[row.channel], row.channel, alert_of(row), row.attempts + 1, clock)
+    return delivered
+
+
+def _claim(engine: Engine, alert_id: str, channel: str, due_at: int, now_us: int, lease_us: int) -> bool:
+    here = (AlertDelivery.alert_id == alert_id, AlertDelivery.channel == channel, AlertDelivery.due_at == due_at)
+    taken = {"due_at": now_us + lease_us, "attempts": AlertDelivery.attempts + 1}
+    with writing(engine) as connection:
+        return connection.execute(update(AlertDelivery).where(*here).values(**taken)).rowcount == 1
+
+
+def _deliver(engine: Engine, channel: Channel, name: str, alert: Alert, attempts: int, clock: Clock) -> bool:
+    try:
+        channel.send(alert)
+    except NotDelivered as error:
+        _note(engine, alert, name, _next_try(alert, attempts, clock.now_us()), None, str(error)[:500])
+        if attempts == 1:
+            log.warning("alert %s is not delivered by %s yet: %s", alert.id, name, error)
+        return False
+    _note(engine, alert, name, None, clock.now_us(), None)
+    return True
+
+
+def _next_try(alert: Alert, attempts: int, now_us: int) -> int | None:
+    """Return when to try again; None once the alert is old news."""
+    due_at = now_us + BACKOFF_S[min(attempts, len(BACKOFF_S)) - 1] * 1_000_000
+    return due_at if due_at < alert.raised_at_us + GIVEN_UP_AFTER_US else None
+
+
+def _note(
+    engine: Engine, alert: Alert, channel: str, due_at: int | None, delivered_at: int | None, last_error: str | None
+) -> None:
+    here = (
+        AlertDelivery.alert_id == alert.id,
+        AlertDelivery.channel == channel,
+        AlertDelivery.delivered_at.is_(None),
+    )
+    values = {"due_at": due_at, "delivered_at": delivered_at, "last_error": last_error}
+    with writing(engine) as connection:
+        connection.execute(update(AlertDelivery).where(*here).values(**values))

@@ -1,0 +1,77 @@
+"""Alerts by mail, over SMTP with TLS. The `Message-ID` is made of the alert's id and the same for every attempt."""
+
+import smtplib
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Literal
+
+from router.notifications.alerts import Alert
+from router.notifications.deliveries import NotDelivered
+
+TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mail is handed in; `security` is TLS from the start, after STARTTLS, or none."""
+
+    host: str
+    port: int
+    security: Literal["tls", "starttls", "none"]
+    username: str | None = None
+    password: str | None = None
+
+
+class MailChannel:
+    """One mail to everybody who is to be told."""
+
+    def __init__(
+        self, server: MailServer, sender: str, recipients: Sequence[str], context: ssl.SSLContext | None = None
+    ) -> None:
+        self._server = server
+        self._sender = sender
+        self._recipients = list(recipients)
+        self._context = context or ssl.create_default_context()
+
+    def send(self, alert: Alert) -> None:
+        """Hand the mail in; raises NotDelivered, also where a single recipient is refused."""
+        try:
+            with self._connect() as smtp:
+                if self._server.security == "starttls":
+                    smtp.starttls(context=self._context)
+                if self._server.username is not None:
+                    smtp.login(self._server.username, self._server.password or "")
+                refused = smtp.send_message(message(alert, self._sender, self._recipients))
+        except smtplib.SMTPResponseException as error:
+            raise NotDelivered(f"SMTP {error.smtp_code}") from None
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            raise NotDelivered(str(getattr(error, "strerror", None) or type(error).__name__)[:200]) from None
+        if refused:
+            raise NotDelivered(f"{len(refused)} of {len(self._recipients)} recipients were refused")
+
+    def _connect(self) -> smtplib.SMTP:
+        server = self._server
+        if server.security == "tls":
+            return smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_S, context=self._context)
+        return smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_S)
+
+
+def message(alert: Alert, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    """Write the mail."""
+    mail = EmailMessage()
+    mail["From"], mail["To"] = sender, ", ".join(recipients)
+    mail["Subject"] = f"[Tierwise] {' '.join(alert.title.split())}"
+    mail["Date"] = format_datetime(datetime.fromtimestamp(alert.raised_at_us // 1_000_000, UTC))
+    mail["Message-ID"] = f"<{alert.id}@alerts.tierwise>"
+    mail["Auto-Submitted"] = "auto-generated"
+    figures = "".join(f"{name}: {value}\n" for name, value in alert.figures.items())
+    mail.set_content(
+        f"{alert.title}.\n\n{alert.says}\n\n{figures}\n"
+        f"Rule {alert.rule}, about {alert.subject}, in {alert.period}. Alert {alert.id}.\n"
+        "It is told once in this period; the page Health of the admin shows whether it still holds.\n"
+    )
+    return mail
