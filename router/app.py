@@ -30,6 +30,7 @@ from router.api.responses.endpoint import Responses
 from router.api.responses.store import ChainLimits, ResponseStore, StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
 from router.api.shutdown import STATE, Shutdown, Step, in_thread, take_steps
+from router.api.usage import UsageEndpoint
 from router.canary.monitor import CanaryMonitor
 from router.canary.verdicts import HarmLimits
 from router.clock import SystemClock
@@ -70,6 +71,7 @@ from router.policies.versions import PolicyBook
 from router.providers.clients import Providers
 from router.refresher import Refresher
 from router.reports.coverage import RecentCoverage
+from router.reports.usage import usage_of_keys
 from router.settings import RESERVED_NAMES, Settings, WrongSetting
 from router.telemetry import FailureLog, RequestLog
 from router.tiers.parallel.calibration import CalibrationTable
@@ -221,6 +223,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("POST", "/v1/completions"): Completions(dispatcher, authenticator, admission, server, aliases),
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{model:path}"): models,
+        ("GET", "/v1/usage"): UsageEndpoint(usage_of_keys(engine), authenticator, clock.now_us),
         ("POST", "/v1/feedback"): FeedbackEndpoint(
             feedback, authenticator, server, clock.now_us, learn, admission.bodies
         ),
