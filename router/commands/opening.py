@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from router import keys, settings
+from router.clock import SystemClock
 from router.database import schema
 from router.database.engine import open_engine, sqlite_path
 from router.errors import Unavailable
@@ -42,7 +43,7 @@ def count_live_keys(configured: Settings) -> int | None:
     try:
         engine = open_engine(configured.database_url)
         try:
-            return len(keys.valid_keys(engine))
+            return len(keys.valid_keys(engine, SystemClock().now_us()))
         finally:
             engine.dispose()
     except (SQLAlchemyError, Unavailable):
