@@ -8,22 +8,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from classifier.features import clipped
-from classifier.instruction import split
+from classifier.instruction import Parts, is_long_prose, split
 from classifier.types import Turn
 
 FOLLOW_UP_CHARS = 160
 _LONGEST_BURDEN = 0.6  # of a logit
-# A turn of nothing but a harness's own blocks, which agents and editors send as the user's: nobody asks anything in it.
-_HARNESS_BLOCKS = re.compile(
-    r"(?:\s*<((?:system|environment|editor|ide|session|workspace|todo|agent)[-_][a-z_-]+)>[^<]*</\1>)+\s*"
-)
+# What agents and editors put into the user's turns on their own: nobody asks anything in a turn of nothing else.
+_HARNESS_BLOCK = r"<((?:system|environment|editor|ide|session|workspace|todo|agent)[-_][a-z_-]+)>[^<]*</\1>"
+_HARNESS_BLOCKS = re.compile(rf"(?:\s*{_HARNESS_BLOCK})+\s*")
+_HARNESS = re.compile(_HARNESS_BLOCK)
 
 
 class ConversationSummary(NamedTuple):
     """What is judged: a text, and how much the rest of the conversation is taken off both tiers' logits.
 
     `instruction` is what the last user turn asks for, without the material it works on (`has_material`); `earlier` is
-    what the user turn before it asked for, where there was one.
+    what the user turn before it asked for, where there was one. Material that is long prose, or of a harness, is
+    `aside`: it does not belong to the question as the figures of a puzzle do.
     """
 
     text: str
@@ -31,6 +32,7 @@ class ConversationSummary(NamedTuple):
     instruction: str
     has_material: bool = False
     earlier: str = ""
+    aside: bool = False
 
 
 def summarise(turns: Sequence[Turn]) -> ConversationSummary:
@@ -40,7 +42,8 @@ def summarise(turns: Sequence[Turn]) -> ConversationSummary:
         text = clipped(only.text) if _is_asking(only) else ""
         burden = _burden(0, 0, only.attachments, only.tool_calls)
         parts = split(text)
-        return ConversationSummary(text, burden, parts.instruction, bool(parts.material))
+        aside = _is_aside(text, parts)
+        return ConversationSummary(text, burden, parts.instruction, bool(parts.material), aside=aside)
     asked = [turn for turn in turns if _is_asking(turn)]
     if not asked:
         return ConversationSummary("", 0.0, "")
@@ -53,8 +56,14 @@ def summarise(turns: Sequence[Turn]) -> ConversationSummary:
     attachments = sum(turn.attachments for turn in asked)
     burden = _burden(len(asked) - 1, blocks, attachments, sum(turn.tool_calls for turn in turns))
     earlier = split(clipped(asked[-2].text)).instruction if len(asked) > 1 else ""
-    parts = split(clipped(asked[-1].text))
-    return ConversationSummary(clipped(text), burden, parts.instruction, bool(parts.material), earlier)
+    last = clipped(asked[-1].text)
+    parts = split(last)
+    aside = _is_aside(last, parts)
+    return ConversationSummary(clipped(text), burden, parts.instruction, bool(parts.material), earlier, aside)
+
+
+def _is_aside(text: str, parts: Parts) -> bool:
+    return bool(parts.material) and (is_long_prose(parts.material) or ("</" in text and bool(_HARNESS.search(text))))
 
 
 def _is_asking(turn: Turn) -> bool:

@@ -24,6 +24,8 @@ from classifier.hearing import (
 )
 
 HEAD_CHARS, TAIL_CHARS = 6000, 3000
+LONG_TALE = 1_500  # characters of a text that no question reckons with from end to end
+_MOSTLY = 0.92  # of the characters
 
 
 class Parts(NamedTuple):
@@ -78,6 +80,16 @@ def material_kind(material: str) -> MaterialKind:
         if 2 * marks.count(kind.name.lower()) >= len(lines):
             return kind
     return MaterialKind.PROSE
+
+
+def is_long_prose(material: str) -> bool:
+    """Tell whether a material is a long text in sentences: words, and neither code nor figures to work with."""
+    if len(material) < LONG_TALE:
+        return False
+    head = material[:2000]
+    return sum(map(str.isalpha, head)) + head.count(" ") >= _MOSTLY * len(head) and (
+        material_kind(material) is MaterialKind.PROSE
+    )
 
 
 def _blocks_of_ends(text: str) -> list[Block]:
@@ -260,10 +272,12 @@ def _foreign_to(ends: list[int], blocks: list[Block], heard: dict[int, Hearing])
         and (heard[at].refers or (at < last and heard[at].meets(AHEAD)))
     ]
     points = [at for at in ends if (at in short or heard[at].leads_in) and heard[at].meets(POINTING)]
-    material: set[int] = set()
+    brief = {at for at in ends if len(blocks[at].text) < 300}
+    material = {at for at, words in heard.items() if brief - {at} and _is_long_tale(blocks[at], words)}
     kept = {*refers, *points, *short}
     if not kept:
         return material
+    kept |= brief if material else set()
     has_tales = (
         bool(short)
         and not any(heard[at].meets(RECKONING) for at in ends)
@@ -365,6 +379,17 @@ def _is_tale(block: Block, heard: Hearing, is_worked_on: bool) -> bool:
         and not heard.meets(ADDRESS)
         and block.text.count("$") < 2
         and (is_worked_on or sum(len(number) < 3 for number in _NUMBER.findall(block.text)) < 2)
+    )
+
+
+def _is_long_tale(block: Block, heard: Hearing) -> bool:
+    """Whether a paragraph beside a brief one is a long text about others, with hardly a number to reckon with."""
+    return (
+        block.form is Form.PROSE
+        and _is_foreign(block, heard, LONG_TALE)
+        and not heard.meets(ADDRESS)
+        and block.text.count("$") < 2
+        and len(_NUMBER.findall(block.text)) * 500 <= len(block.text)
     )
 
 

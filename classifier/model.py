@@ -169,8 +169,7 @@ class DifficultyModel:
     def estimate(self, turns: Sequence[Turn], abilities: Abilities = Abilities()) -> Estimate:  # noqa: B008 - frozen
         """Estimate a conversation for the models behind the tiers."""
         summary = summarise(turns)
-        features = extract(summary.text)
-        heard = self._ask_consumer_head(summary, features)
+        heard, features = self._hear(summary)
         seen = ReadFeatures(features, summary.burden, heard.word)
         p_fast, p_reasoning, uncertainty, output_fast, output_reasoning = self.judge(seen, abilities)
         return Estimate(
@@ -188,18 +187,28 @@ class DifficultyModel:
     def read(self, turns: Sequence[Turn]) -> ReadFeatures:
         """Read a conversation as `estimate` does, to keep or to learn from; the burden in whole hundredths."""
         summary = summarise(turns)
-        features = extract(summary.text)
-        return ReadFeatures(features, round(summary.burden, 2), self._ask_consumer_head(summary, features).word)
+        heard, features = self._hear(summary)
+        return ReadFeatures(features, round(summary.burden, 2), heard.word)
 
-    def _ask_consumer_head(self, summary: ConversationSummary, features: Features) -> ConsumerReading:
-        """What the head says of an instruction; where an artefact has none, the rules tell form and stakes."""
+    def _hear(self, summary: ConversationSummary) -> tuple[ConsumerReading, Features]:
+        """What the head says of an instruction, and the features that the experts judge by.
+
+        Where an artefact has no head, the rules tell form and stakes. The experts know questions with all that belongs
+        to them; where a material stands aside, they judge the instruction.
+        """
         cues = read_cues(summary.instruction, has_material=summary.has_material, earlier=summary.earlier)
+        whole = extract(summary.text)
+        instruction = whole if summary.instruction == summary.text else None
         if self._consumer is None:
-            return ConsumerReading(NOTHING, answer_type_of(cues), stakes_of(cues))
-        instruction = features if summary.instruction == summary.text else extract(summary.instruction)
-        earlier = extract(summary.earlier) if summary.earlier else None
-        whole = features if summary.has_material else None
-        return self._consumer.read(summary.instruction, instruction, cues, whole, summary.earlier, earlier)
+            heard = ConsumerReading(NOTHING, answer_type_of(cues), stakes_of(cues))
+        else:
+            instruction = instruction or extract(summary.instruction)
+            earlier = extract(summary.earlier) if summary.earlier else None
+            beside = whole if summary.has_material else None
+            heard = self._consumer.read(summary.instruction, instruction, cues, beside, summary.earlier, earlier)
+        if summary.aside:
+            return heard, instruction or extract(summary.instruction)
+        return heard, whole
 
     def judge(self, seen: ReadFeatures, abilities: Abilities = Abilities()) -> Judgement:  # noqa: B008 - frozen
         """What can be told from features alone: all of an estimate but the form of the answer and the stakes."""
