@@ -39,6 +39,7 @@ from router.database.learning_tables import DuelDay
 from router.decision.engine import DecisionEngine
 from router.decision.latency import LatencyWindow
 from router.exchange import Dispatcher
+from router.health.targets import HealthBook
 from router.keys import KeyRing
 from router.learning.artifacts import Artifacts
 from router.learning.duels import Duels
@@ -77,6 +78,7 @@ from router.telemetry import FailureLog, RequestLog
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.coverage import count_votes
 from router.tiers.parallel.shadow import ShadowSlice
+from router.tiers.permits import TargetBook
 from router.types import DEFAULT_SEGMENT, Tier
 
 SHIPPING_STEP_S = 12.0
@@ -96,6 +98,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     # The shipping thread says when the database is away.
     refresher = Refresher((keys.refresh, artifacts.follow, policy_book.refresh), quiet=(SQLAlchemyError,))
     providers, lineup = Providers(trust_env=settings.trust_env), Lineup.of(settings, environ)
+    targets = TargetBook(HealthBook(clock, settings.state_dir, tell_opened=metrics.count_breaker_opening))
+    targets.learn_of(lineup.every)
 
     spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
     shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days, mark_months=settings.marks.keep_months)
@@ -153,6 +157,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         lineup.explicit,
         waits=LatencyWindow(clock.ticks_ms),
         paced=paces.pace,
+        shut_tiers=targets.shut_tiers(lineup.by_tier),
     )
     recent = RecentDecisions(engine, routing.take_recent)
     recent.refresh()
@@ -177,6 +182,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         },
         explicit=lineup.explicit_runners(),
         relays=lineup.relay_runners(),
+        targets=targets,
         marks=marks,
         persons=persons,
         tell_failure=FailureLog(metrics.count_failure, clock).note,
@@ -232,7 +238,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ),
         ("GET", "/health/live"): Live(),
         ("GET", "/health/ready"): Ready(
-            lambda: shipper.state, lambda: shutdown.is_stopping, lambda: admission.occupancy
+            lambda: shipper.state, lambda: shutdown.is_stopping, lambda: admission.occupancy, targets.read
         ),
         ("GET", "/metrics"): Scrape(
             metrics,
@@ -242,6 +248,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             calibration_monitor,
             lambda: coverage.figures,
             authenticator,
+            targets.read,
         ),
     }
     routes: list[BaseRoute] = [Route(path, at, methods=[method]) for (method, path), at in endpoints.items()]
@@ -255,6 +262,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         lambda: shipper.state,
         lambda: artifacts.at_hand(policy_book.active.classifier),
         canary_monitor.verdict_on,
+        targets.read,
     )
     routes += admin.admin_routes(pages, environ)
 
@@ -293,6 +301,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
                     Step("giving leases back", lambda: in_thread(lambda: shipper.is_done and leases.close())),
                     Step("the alerts", lambda: in_thread(alert_monitor.stop if alert_monitor else lambda: None)),
                     Step("the request log", lambda: in_thread(request_log.stop if request_log else lambda: None)),
+                    Step("the breakers", lambda: in_thread(targets.close)),
                     Step("the spool", lambda: in_thread(spool.close)),
                     Step("the database", lambda: in_thread(engine.dispose)),
                 )

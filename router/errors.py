@@ -255,7 +255,7 @@ class BreakerOpen(ProviderError):
 
     status = 503
     type = "server_error"
-    code = "provider_unavailable"
+    code = "breaker_open"
     cause = Cause.BREAKER_OPEN
 
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from classifier.drift import Drift
 from router.canary.verdicts import Verdict
+from router.health.targets import TargetReading
 from router.ledger.shipping import ShippingState
 from router.reports.coverage import CoverageFigures
 from router.types import Decision, Outcome, Tier
@@ -63,6 +64,17 @@ class Metrics:
 
         self.provider_failures = Counter(
             "tierwise_provider_failures", "Failed calls, by why", ("provider", "model", "cause"), registry=self.registry
+        )
+
+        self.breaker_open = Gauge(
+            "tierwise_breaker_open", "1 while a model is not asked as usual, by why", ("model", "cause"),
+            registry=self.registry,
+        )  # fmt: skip
+        self.breaker_openings = Counter(
+            "tierwise_breaker_openings", "Breakers opened by this worker", ("model", "cause"), registry=self.registry
+        )
+        self.target_speed = Gauge(
+            "tierwise_model_tokens_per_second", "Output of whole answers", ("model",), registry=self.registry
         )
 
         self.fallbacks = Counter(
@@ -163,6 +175,18 @@ class Metrics:
     def count_failure(self, provider: str, model: str, cause: str) -> None:
         """Count a call that failed; models are those configured, causes a closed list."""
         self._child(self.provider_failures, provider, model, cause).inc()
+
+    def count_breaker_opening(self, model: str, cause: str) -> None:
+        """Count a breaker that opened; models are those configured, causes a closed list."""
+        self._child(self.breaker_openings, model, cause).inc()
+
+    def set_targets(self, targets: Sequence[TargetReading]) -> None:
+        """Set the gauges of models: closed breakers are 0 without a cause; what is not measured is left out."""
+        self.breaker_open.clear()
+        for target in targets:
+            self.breaker_open.labels(target.model, target.breaker.cause or "").set(not target.is_closed)
+            if target.tokens_per_second is not None:
+                self.target_speed.labels(target.model).set(target.tokens_per_second)
 
     def count_unopened(self) -> None:
         """Count a client that went away before its request was opened: nothing was spent, nothing is booked."""

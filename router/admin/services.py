@@ -1,6 +1,6 @@
 """What the pages may use of the running service: one frozen bundle, made in `router.app`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from classifier.model import DifficultyModel
 from router.canary.verdicts import Verdict
 from router.decision.engine import DecisionEngine
+from router.health.targets import TargetReading
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
 from router.policies.versions import PolicyBook
@@ -29,6 +30,7 @@ class Services:
     shipping: Callable[[], ShippingState]
     classifier: Callable[[], DifficultyModel]  # that of the policy in force
     verdict_on: Callable[[int], Verdict | None] = lambda canary_id: None
+    targets: Callable[[], Sequence[TargetReading]] = tuple
     previews: Previews = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """GET /health/live, /health/ready and /metrics: is this worker alive, can it serve, and what has it seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.types import Receive, Scope, Send
 
@@ -9,6 +9,7 @@ from router.api.admission import Occupancy
 from router.api.asgi import answering, send_json
 from router.api.auth import Authenticator
 from router.api.chat.response import encode_body
+from router.health.targets import TargetReading
 from router.keys import Scope as KeyScope
 from router.ledger.shipping import ShippingState
 from router.metrics import Metrics
@@ -28,7 +29,8 @@ class Live:
 class Ready:
     """Ready: the spool takes entries and models answer; a database that is away only makes the books late.
 
-    A worker whose places are all taken says so and stays ready: taken out, its load would only fall on the others.
+    A worker whose places are all taken says so and stays ready: taken out, its load would only fall on the others. A
+    model whose breaker is open is named; only where no model at all may be asked is there nothing to be ready with.
     """
 
     def __init__(
@@ -36,15 +38,19 @@ class Ready:
         shipping: Callable[[], ShippingState],
         is_stopping: Callable[[], bool],
         occupancy: Callable[[], Occupancy],
+        targets: Callable[[], Sequence[TargetReading]] = tuple,
     ) -> None:
         self._shipping = shipping
         self._is_stopping = is_stopping
         self._occupancy = occupancy
+        self._targets = targets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         state, is_stopping, places = self._shipping(), self._is_stopping(), self._occupancy()
+        targets = self._targets()
+        is_served = not targets or any(target.may_be_asked for target in targets)
         body = {
-            "status": "stopping" if is_stopping else "ready",
+            "status": "stopping" if is_stopping else "ready" if is_served else "no_provider",
             "ledger": {
                 "database": "ok" if state.database_ok else "away",
                 "lag_entries": state.lag_entries,
@@ -58,9 +64,22 @@ class Ready:
                 "body_bytes": places.body_bytes,
                 "saturated": places.is_saturated,
             },
+            "targets": [_describe(target) for target in targets],
         }
         async with answering(send) as headers:
-            await send_json(send, 503 if is_stopping else 200, encode_body(body), headers)
+            await send_json(send, 503 if is_stopping or not is_served else 200, encode_body(body), headers)
+
+
+def _describe(target: TargetReading) -> dict[str, object]:
+    """Say how one model is; times are seconds since the epoch."""
+    breaker = target.breaker
+    return {
+        "model": target.model,
+        "state": breaker.state,
+        "cause": breaker.cause,
+        "since": None if breaker.since_us is None else breaker.since_us // 1_000_000,
+        "next_probe": None if breaker.next_probe_us is None else breaker.next_probe_us // 1_000_000,
+    }
 
 
 class Scrape:
@@ -75,7 +94,9 @@ class Scrape:
         calibration: CalibrationMonitor,
         coverage: Callable[[], CoverageFigures],
         authenticator: Authenticator,
+        targets: Callable[[], Sequence[TargetReading]] = tuple,
     ) -> None:
+        self._targets = targets
         self._metrics = metrics
         self._shipping = shipping
         self._occupancy = occupancy
@@ -92,6 +113,7 @@ class Scrape:
             self._metrics.set_places(places.places, places.taken, places.waiting, places.body_bytes)
             self._metrics.set_drift(self._scores(), self._calibration.gap(), self._calibration.ece())
             self._metrics.set_coverage(self._coverage())
+            self._metrics.set_targets(self._targets())
             body = self._metrics.scrape()
             sized = [METRICS_TYPE, (b"content-length", str(len(body)).encode()), *headers]
             await send({"type": "http.response.start", "status": 200, "headers": sized})

@@ -2,12 +2,18 @@ import httpx
 
 from router.api.admission import Occupancy
 from router.api.health import Ready
+from router.errors import Cause
+from router.health.targets import HealthBook
 from router.ledger.shipping import ShippingState
 from tests.api.service import CHAT, Service, a_chat
+from tests.ledger.builders import FakeClock
 
 
-async def ready(state: ShippingState, *, is_stopping: bool = False, taken: int = 0) -> httpx.Response:
-    app = httpx.ASGITransport(Ready(lambda: state, lambda: is_stopping, lambda: Occupancy(4, taken, 0, 0)))
+async def ready(
+    state: ShippingState, *, is_stopping: bool = False, taken: int = 0, health: HealthBook | None = None
+) -> httpx.Response:
+    read = health.read if health is not None else list
+    app = httpx.ASGITransport(Ready(lambda: state, lambda: is_stopping, lambda: Occupancy(4, taken, 0, 0), read))
     async with httpx.AsyncClient(transport=app, base_url="http://here") as client:
         return await client.get("/health/ready")
 
@@ -32,6 +38,19 @@ async def test_a_database_that_is_away_makes_the_books_late_and_nothing_else() -
 async def test_a_service_that_stops_is_not_ready() -> None:
     response = await ready(ShippingState(), is_stopping=True)
     assert (response.status_code, response.json()["status"]) == (503, "stopping")
+
+
+async def test_a_model_that_is_out_is_named_and_only_without_any_is_there_nothing_to_be_ready_with() -> None:
+    health = HealthBook(FakeClock())
+    dead, well = (health.target(f"openai/{name}", None, None, is_local=False) for name in ("dead", "well"))
+    dead.fail(Cause.CREDENTIALS, None, is_trial=False)
+    response = await ready(ShippingState(), health=health)
+    found = {target["model"]: (target["state"], target["cause"]) for target in response.json()["targets"]}
+    assert (response.status_code, found["openai/dead"]) == (200, ("open", "credentials"))
+    assert found["openai/well"] == ("closed", None)
+    well.fail(Cause.CREDENTIALS, None, is_trial=False)
+    response = await ready(ShippingState(), health=health)
+    assert (response.status_code, response.json()["status"]) == (503, "no_provider")
 
 
 async def test_a_worker_without_a_free_place_says_so_and_stays_ready() -> None:

@@ -22,6 +22,7 @@ from router.providers.openai.addresses import bases_of, call_at
 from router.providers.openai.answer import AnswerReader
 from router.providers.openai.backends import address_of, speaks_openai
 from router.providers.openai.body import body_of
+from router.providers.openai.connections import Body, Connector, lost_before_work
 from router.providers.openai.lessons import NOTHING_LEARNT, Lessons, Retries
 from router.providers.openai.sse import DONE, EventLines, EventTooLong
 from router.providers.openai.stream import ChunkReader
@@ -168,7 +169,7 @@ class OpenAICompatible:
     def _session_now(self) -> aiohttp.ClientSession:
         if self._session is None:
             # Not limited here: how much may be under way at once is decided before a provider is called.
-            connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30)
+            connector = Connector(limit=0, ttl_dns_cache=300, keepalive_timeout=30)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
@@ -252,14 +253,16 @@ class OpenAICompatible:
         session, has_moved = self._session_now(), False
         while True:
             base = endpoint.base
-            response = await session.post(
-                call_at(base, call),
-                data=_encode(body),
-                headers=endpoint.headers,
-                timeout=endpoint.timeout,
-                allow_redirects=False,
-                proxy=endpoint.proxy,
-            )
+            sent = Body(_encode(body))
+            with lost_before_work(endpoint.target.name, sent):
+                response = await session.post(
+                    call_at(base, call),
+                    data=sent,
+                    headers=endpoint.headers,
+                    timeout=endpoint.timeout,
+                    allow_redirects=False,
+                    proxy=endpoint.proxy,
+                )
             if response.status in answered:
                 return response
             try:
