@@ -1,7 +1,7 @@
 """The composition root: from settings to services to the Starlette app. Nothing else builds what it builds."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from sqlalchemy import Engine
@@ -110,6 +110,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     )
     leases = BudgetLeases(engine, spool.path.stem, clock.now_us)
     leases.load()
+    shipper.follow(leases.refresh, "budgets")  # first: whatever else fails, money goes on being counted
     votes, feedback = CoverageBook(engine, clock.now_us), FeedbackBook(engine)
     marks = MarkBook(engine, clock.now_us) if settings.marks.enabled else None
     if marks is not None:
@@ -117,16 +118,16 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         shipper.follow(marks.follow)
     persons = PersonAllowances(engine, clock.now_us)
     shipper.follow(persons.follow)
-    for follow in (
-        paces.follow,
-        canary_monitor.follow,
-        lambda: prices.refresh(engine),
-        lambda: earnings.refresh(engine),
-        rollups.refresher(engine, clock.now_us),
-        leases.refresh,
-        votes.follow,
-    ):
-        shipper.follow(follow)
+    followers: dict[str, Callable[[], None]] = {
+        "prices": lambda: prices.refresh(engine),
+        "pacing": paces.follow,
+        "canaries": canary_monitor.follow,
+        "revenue": lambda: earnings.refresh(engine),
+        "rollups": rollups.refresher(engine, clock.now_us),
+        "votes": votes.follow,
+    }
+    for name, follow in followers.items():
+        shipper.follow(follow, name)
 
     calibration_monitor, coverage = CalibrationMonitor(), RecentCoverage(engine, clock.now_us)
     sampled = settings.tiers.parallel

@@ -52,7 +52,8 @@ class Ready:
         body = {
             "status": "stopping" if is_stopping else "ready" if is_served else "no_provider",
             "ledger": {
-                "database": "ok" if state.database_ok else "away",
+                "database": "replaced" if state.is_replaced else "ok" if state.database_ok else "away",
+                "failing": list(state.failing),
                 "lag_entries": state.lag_entries,
                 "lag_seconds": round(state.lag_seconds, 3),
                 "low_on_space": state.low_on_space,

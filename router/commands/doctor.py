@@ -91,7 +91,21 @@ def _books(configured: "Settings") -> list[CheckResult]:
     if directory.exists() and (rejected := recovery.count_rejected(directory)):
         findings.append(CheckResult("refused requests", BAD, f"{rejected} wait in {directory / recovery.REJECTED}"))
     findings += [CheckResult("damaged spool", BAD, str(path)) for path in recovery.list_damaged(directory)]
+    if not advice and not is_absent:
+        findings += _revenue_events(configured)
     return findings
+
+
+def _revenue_events(configured: "Settings") -> list[CheckResult]:
+    """Name revenue events that are beyond what one may have: they count nowhere."""
+    from router.database.engine import open_engine
+    from router.ledger.revenue_events import count_unbounded
+
+    engine = open_engine(configured.database_url)
+    beyond = count_unbounded(engine)
+    engine.dispose()
+    says = f"{beyond} beyond what one may have: `tierwise revenue events --largest`"
+    return [CheckResult("revenue events", WARNING, says)] if beyond else []
 
 
 def _policy(configured: "Settings", *, has_books: bool) -> list[CheckResult]:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from router.ledger.revenue import Assumption
 
 
-app = typer.Typer(help="What a query is expected to earn.", no_args_is_help=True)
+app = typer.Typer(
+    help="What a query is expected to earn, and the events that say what was earned.", no_args_is_help=True
+)
 
 SHOWN = (
     "version",
@@ -31,6 +33,9 @@ SHOWN = (
     "note",
     "since",
 )
+
+
+EVENT_COLUMNS = ("source", "id", "kind", "day", "segment", "country", "request_id", "amount_usd", "counts")
 
 
 @app.command("show")
@@ -117,6 +122,64 @@ def set_revenue(
         audit = hook("revenue assumptions", name, note)
         number = revenue.change(engine, {name: assumption}, factors, getpass.getuser(), note, now_us, hook=audit)
     typer.echo(f"version {number} is in force within two seconds")
+
+
+@app.command("events")
+def list_events(
+    source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
+    day: Annotated[str | None, typer.Option(help="Only of this UTC day.")] = None,
+    largest: Annotated[bool, typer.Option("--largest", help="The largest first, not the newest.")] = False,
+    most: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 50,
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """List booked revenue events, and whether they count."""
+    from datetime import date
+
+    from router.commands.opening import open_books
+    from router.ledger import revenue_events
+    from router.money import usd_text
+
+    try:
+        wanted = None if day is None else date.fromisoformat(day).isoformat()
+    except ValueError:
+        raise typer.BadParameter("--day is a date such as 2026-03-01") from None
+    with open_books(config) as (_, engine):
+        events = revenue_events.list_events(engine, source=source, day=wanted, largest=largest, most=most)
+    rows = [
+        {
+            "source": event.source,
+            "id": event.event_id,
+            "kind": event.kind,
+            "day": revenue_events.day_of(event.day, event.received_at),
+            "segment": event.segment,
+            "country": event.country,
+            "request_id": event.request_id,
+            "amount_usd": usd_text(event.amount_nanousd),
+            "counts": "yes" if event.counts else "taken out" if event.is_taken_out else "no: too large",
+        }
+        for event in events
+    ]
+    show(rows, EVENT_COLUMNS, form)
+
+
+@app.command("take-out")
+def take_out(
+    source: Annotated[str, typer.Argument(help="Who sent the event.")],
+    event: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Take a revenue event out of the books, by an event that reverses it; taking it out twice changes nothing."""
+    from router.clock import SystemClock
+    from router.commands.opening import open_books
+    from router.ledger import revenue_events
+    from router.money import usd_text
+
+    with open_books(config) as (_, engine):
+        audit = hook("revenue event taken out", f"{source} {event}", note)
+        taken = revenue_events.take_out(engine, source, event, SystemClock().now_us(), audit)
+    typer.echo(f"{usd_text(taken.amount_nanousd)} of {source} are taken out; reports follow within seconds")
 
 
 def _flat(subscription_usd: str | None, queries: int | None, price_per_call_usd: str | None) -> int | None:

@@ -1,6 +1,7 @@
 """Engines for the books' database, and plain words for why a database cannot be used."""
 
 import asyncio
+import os
 import shutil
 import sqlite3
 import time
@@ -11,7 +12,16 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from router.errors import Unavailable
 
@@ -19,10 +29,67 @@ Result = TypeVar("Result")
 AuditHook = Callable[[Connection, Mapping[str, Any] | None, Mapping[str, Any] | None], None]
 """Told of a change within its own transaction: what was so before, what is after (None: there was, there is none)."""
 
+BOOKS_FILE = "tierwise_file"  # an engine's execution option
+AWAY_SQLITE = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+    )
+)
+CANCELLED_STATEMENT = "57014"  # PostgreSQL: one statement took too long
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
 NEEDED_BYTES = 4 * 2**20
 LEDGER_LOCK = 0x7165_7277  # PostgreSQL advisory lock of whoever changes schema, prices or versions
+
+
+class BooksReplaced(SQLAlchemyError):
+    """The database is not the one that was opened: its file was deleted or replaced, or it has another name."""
+
+
+class BooksFile:
+    """The file of an SQLite database, as it was when it was first opened.
+
+    A connection to a file that was deleted or replaced goes on working, and what it commits is gone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: tuple[int, int] | None = None
+
+    def require_same(self) -> None:
+        """Raise BooksReplaced when another file, or none, has the name by now."""
+        if self._known is not None and self._known != (found := self._look()):
+            what = "deleted" if found is None else "replaced by another file"
+            raise BooksReplaced(
+                f"{self._path} was {what} while it was open: put it back, or start anew to use what is there"
+            )
+
+    def note_opened(self) -> None:
+        """Remember which file it is, the first time."""
+        if self._known is None:
+            self._known = self._look()
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+def require_same_file(engine: Engine) -> None:
+    """Raise BooksReplaced when the database's file is not the one that was opened."""
+    file = engine.get_execution_options().get(BOOKS_FILE)
+    if isinstance(file, BooksFile):
+        file.require_same()
 
 
 class DatabaseUnusable(Unavailable):
@@ -85,6 +152,18 @@ def cause(error: BaseException, database_url: str | None = None) -> str:
     return line.replace(str(password), "***") if password else line
 
 
+def is_away(error: SQLAlchemyError) -> bool:
+    """Tell whether an error says that the database is away or busy, and not that one statement failed in it."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, (BooksReplaced, PoolTimeout))
+    if isinstance(error, (DataError, IntegrityError, ProgrammingError)):
+        return False
+    origin = error.orig
+    if isinstance(origin, sqlite3.Error):
+        return (getattr(origin, "sqlite_errorcode", None) or 0) & 0xFF in AWAY_SQLITE
+    return getattr(origin, "sqlstate", None) != CANCELLED_STATEMENT
+
+
 def check_writable(engine: Engine, needed_bytes: int = NEEDED_BYTES) -> None:
     """Commit a tiny write, so that a read-only, full or unreachable database is found now; raises DatabaseUnusable."""
     url = engine.url.render_as_string(hide_password=False)
@@ -124,8 +203,19 @@ def _use_wal(connection: Any) -> None:
 def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
 
+    path = sqlite_path(url.render_as_string(hide_password=False))
+    file = None if path is None else BooksFile(path)
+    engine.update_execution_options(**{BOOKS_FILE: file})
+
+    @event.listens_for(engine, "do_connect")
+    def look(dialect: object, record: object, args: object, options: object) -> None:
+        if file is not None:  # or SQLite would make an empty one
+            file.require_same()
+
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: object) -> None:
+        if file is not None:
+            file.note_opened()
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         _use_wal(connection)
@@ -134,6 +224,8 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        if file is not None:
+            file.require_same()
         writes = connection.get_execution_options().get("tierwise_writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

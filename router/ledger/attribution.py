@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 
 from router.database import ids
 from router.ledger.cells import UNKNOWN
+from router.ledger.revenue_events import COUNTS_IN_SQL
 from router.types import DAY_MS
 
 Ints = NDArray[np.int64]
@@ -26,19 +27,19 @@ SAFE = 1 << 62
 
 OF_REQUESTS = """
 SELECT {id} AS id, SUM(amount_nanousd) FROM revenue_events
-WHERE request_id IS NOT NULL AND {between} GROUP BY request_id
+WHERE request_id IS NOT NULL AND {counts} AND {between} GROUP BY request_id
 """
-STATEMENTS = """
+STATEMENTS = f"""
 SELECT e.day, e.received, e.segment, e.country, s.id, c.id, SUM(e.amount_nanousd)
 FROM (
     SELECT day, CASE WHEN day IS NULL THEN received_at / 86400000000 END AS received, segment, country, amount_nanousd
-    FROM revenue_events WHERE request_id IS NULL
+    FROM revenue_events WHERE request_id IS NULL AND {COUNTS_IN_SQL}
 ) e
 LEFT JOIN labels s ON s.text = e.segment
 LEFT JOIN labels c ON c.text = e.country
 GROUP BY e.day, e.received, e.segment, e.country, s.id, c.id
 ORDER BY e.day, e.received, e.segment, e.country
-"""
+"""  # noqa: S608 - numbers of our own
 OF_DAY = """
 SELECT {id} AS id, segment_id, country_id, COALESCE(expected_revenue_nanousd, 0), CAST(ads_eligible AS INTEGER)
 FROM requests WHERE {between} ORDER BY id
@@ -93,7 +94,8 @@ class RevenueAttribution:
     def of_requests(self, connection: Connection, start: int, end: int) -> dict[bytes, int]:
         """Return what was booked for the ids from `start` to `end` (exclusive), as numbers."""
         dialect = connection.dialect.name
-        query = OF_REQUESTS.format(id=ids.as_bytes(dialect, "request_id"), between=ids.between(dialect, "request_id"))
+        id_, between = ids.as_bytes(dialect, "request_id"), ids.between(dialect, "request_id")
+        query = OF_REQUESTS.format(id=id_, between=between, counts=COUNTS_IN_SQL)
         amounts = {row[0]: int(row[1]) for row in connection.execute(text(query), ids.bounds(dialect, start, end))}
         low, last = start.to_bytes(17, "big")[1:], (end - 1).to_bytes(16, "big")
         for day_ms in self._days_between(connection, start >> 80, (end - 1) >> 80):

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, case, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, and_, case, delete, func, insert, literal_column, select, text, update
 
 from router.database.engine import AuditHook, writing
 from router.database.tables import Adjustment, ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, LabelText, Request
 from router.database.upsert import insert_or_nothing, insert_or_update
 from router.errors import InvalidRequest
 from router.ledger.folding import RequestRecord
+from router.money import round_half_even
 from router.types import DAY_US, HOUR_US, Tier
 
 BUDGET_LOCK = 0x7165_7279  # PostgreSQL advisory lock: shared to book, exclusive to set a budget
@@ -286,19 +287,20 @@ def settle(connection: Connection, due: Charges, owner: str) -> None:
 def correct(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
     """Let the budgets follow a run of adjustments: what it frees may be spent again, what it adds is spent.
 
-    Rows that name a request count where it counted. Those of a day and a model count for budgets of everything, by the
-    day or the month: whose they are is not known.
+    Rows that name a request count where it counted. Those of a day and a model count for each budget by its part of
+    what the books hold of that day and model; what nothing was booked for counts for budgets of everything, by the day
+    or the month.
     """
     budgets, rows = in_force(connection), list(rows)
     if not budgets:
         return
+    rows = [part for row in rows for part in _parts(connection, row)]
     payers = _find_payers(connection, [row["request_id"] for row in rows if row["request_id"] is not None])
     due: dict[tuple[int, int], int] = {}
     for row in rows:
-        payer, at_us = payers.get(row["request_id"], (None, int(row["effective_at"])))
+        payer, at_us = row.get("payer") or payers.get(row["request_id"]) or (None, int(row["effective_at"]))
         for budget in budgets:
-            is_everyones = budget.scope is BudgetScope.TOTAL and budget.period is not Period.HOUR
-            if budget.covers(payer) if payer is not None else row["request_id"] is None and is_everyones:
+            if _counts_for(budget, payer, row):
                 place = (budget.id, budget.period.start_us(at_us))
                 due[place] = due.get(place, 0) + int(row["amount_nanousd"])
     for (budget_id, start_us), amount in sorted(due.items()):
@@ -306,6 +308,44 @@ def correct(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         here = (BudgetPeriod.budget_id == budget_id, BudgetPeriod.start_us == start_us)
         settled = update(BudgetPeriod).where(*here).values(settled_nanousd=case((after < 0, 0), else_=after))
         connection.execute(settled)
+
+
+def _counts_for(budget: Budget, payer: Payer | None, row: Mapping[str, Any]) -> bool:
+    """Tell whether an adjustment, or a part of one, counts for a budget."""
+    if payer is not None:
+        return budget.covers(payer)
+    return row["request_id"] is None and budget.scope is BudgetScope.TOTAL and budget.period is not Period.HOUR
+
+
+def _parts(connection: Connection, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Split an adjustment of a day and a model over who paid for that day's calls, by the hour; others stay whole."""
+    if row["request_id"] is not None:
+        return [row]
+    hour = Request.opened_at - Request.opened_at % literal_column(str(HOUR_US))
+    begins = int(row["effective_at"])
+    of_model = select(LabelText.id).where(LabelText.text == row["provider_model"]).scalar_subquery()
+    query = (
+        select(Request.key_id, LabelText.text, Request.first_tier, hour, func.sum(Call.cost_nanousd))
+        .select_from(Call)
+        .join(Request, Request.id == Call.request_id)
+        .join(LabelText, LabelText.id == Request.segment_id)
+        .where(Call.started_at >= begins, Call.started_at < begins + DAY_US)
+        .where(Call.provider_model_id == of_model)
+        .group_by(Request.key_id, LabelText.text, Request.first_tier, hour)
+        .order_by(hour, LabelText.text, Request.first_tier, Request.key_id)
+    )
+    found = [one for one in connection.execute(query) if one[4]]
+    total = sum(int(one[4]) for one in found)
+    if not total:
+        return [row]
+    parts: list[Mapping[str, Any]] = []
+    seen = given = 0
+    for key_id, segment, tier, at_us, cost in found:  # what was given so far is what is due so far: nothing is left
+        seen += int(cost)
+        due = round_half_even(int(row["amount_nanousd"]) * seen, total)
+        parts.append({**row, "payer": (Payer(key_id, segment, tier), int(at_us)), "amount_nanousd": due - given})
+        given = due
+    return parts
 
 
 def standing(engine: Engine, now_us: int) -> list[dict[str, Any]]:
@@ -420,7 +460,24 @@ def _sum_spending(connection: Connection, budget: Budget, start_us: int) -> int:
     corrections = query.with_only_columns(func.sum(Adjustment.amount_nanousd)).join(
         Adjustment, and_(Adjustment.request_id == Call.request_id, Adjustment.call_no == Call.call_no)
     )
-    return int(connection.scalar(query) or 0) + int(connection.scalar(corrections) or 0)
+    return (
+        int(connection.scalar(query) or 0)
+        + int(connection.scalar(corrections) or 0)
+        + _sum_of_days(connection, budget, start_us)
+    )
+
+
+def _sum_of_days(connection: Connection, budget: Budget, start_us: int) -> int:
+    """Add up a budget's part of the adjustments of days and models in a period so far."""
+    table = Adjustment.__table__
+    wanted = select(table).where(table.c.request_id.is_(None), table.c.effective_at >= start_us - start_us % DAY_US)
+    total = 0
+    for row in connection.execute(wanted).mappings():
+        for part in _parts(connection, row):
+            payer, at_us = part.get("payer") or (None, int(row["effective_at"]))
+            if at_us >= start_us and _counts_for(budget, payer, part):
+                total += int(part["amount_nanousd"])
+    return total
 
 
 def _lock(connection: Connection, *, shared: bool) -> None:

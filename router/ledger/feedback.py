@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from router.database.engine import writing
 from router.database.tables import Feedback, Request, RevenueEvent
 from router.database.upsert import insert_or_nothing
+from router.ledger.revenue_events import add_to_days, day_of, require_bounded
 from router.types import Tier
 
 
@@ -92,15 +93,19 @@ class FeedbackBook:
     def book(self, events: Iterable[ReportedRevenue]) -> tuple[int, list[ReportedRevenue]]:
         """Book events that are new: how many, and which are known with other facts. Raises SQLAlchemyError.
 
-        What is known stands as it came first.
+        What is known stands as it came first. Raises InvalidRequest, and books none, where an event or a day would have
+        more than it may.
         """
-        new, conflicting = 0, []
+        new, conflicting, amounts = 0, [], []
         with writing(self._engine) as connection:
             for event in events:
+                require_bounded(event.source, event.event_id, event.amount_nanousd)
                 if insert_or_nothing(connection, RevenueEvent, [asdict(event)]):
                     new += 1
+                    amounts.append((day_of(event.day, event.received_at), event.amount_nanousd))
                 elif _is_known_otherwise(connection, event):
                     conflicting.append(event)
+            add_to_days(connection, amounts)
         return new, conflicting
 
 

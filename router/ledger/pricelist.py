@@ -15,9 +15,12 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from router import modelmap
 from router.database.engine import AuditHook, exclusive
 from router.database.tables import PriceRow
+from router.errors import InvalidRequest
 from router.ledger.prices import STANDARD, Rates
 from router.money import nano_from_usd, price_from_usd_per_million
 
+MOST_PICO_PER_TOKEN = price_from_usd_per_million("1000000")
+MOST_PER_CALL_NANOUSD = nano_from_usd("1000")
 CONFIG, MAP, BUILTIN, OPERATOR = "config", "map", "builtin", "operator"
 SERVICES = {"": STANDARD, "_flex": "flex", "_priority": "priority", "_batches": "batch"}
 LARGEST_SERVICE_FACTOR = 5  # a service tier dearer than this times the standard one is an error of the map
@@ -154,8 +157,19 @@ def put(engine: Engine, quote: Quote, now_us: int, hook: AuditHook | None = None
         write(connection, quote, row, now_us)
 
 
+def require_bounded(quote: Quote) -> None:
+    """Raise InvalidRequest for a price that no sum of amounts could hold."""
+    for rates in quote.rates:
+        prices = (rates.input, rates.output, rates.cached_input, rates.cache_write, rates.thinking)
+        if max(price or 0 for price in prices) > MOST_PICO_PER_TOKEN:
+            raise InvalidRequest(f"the price of {quote.model} is above $1,000,000 per million tokens; look at its unit")
+    if quote.per_call_nanousd > MOST_PER_CALL_NANOUSD:
+        raise InvalidRequest(f"the price of {quote.model} is above $1,000 a call; look at its unit")
+
+
 def write(connection: Connection, quote: Quote, row: Any, now_us: int) -> None:
-    """Put a price into effect now; the first of its model holds from the beginning."""
+    """Put a price into effect now; the first of its model holds from the beginning. Raises InvalidRequest."""
+    require_bounded(quote)
     is_first = connection.scalar(select(PriceRow.id).where(PriceRow.model == quote.model).limit(1)) is None
     if row is not None:
         end(connection, row, now_us)

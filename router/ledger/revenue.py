@@ -14,12 +14,14 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from router.database.engine import AuditHook, exclusive
 from router.database.tables import RevenueVersion
+from router.errors import InvalidRequest
 from router.money import NanoUsd, nano_from_usd, round_half_even
 from router.types import CONFIG_AUTHOR, DEFAULT_SEGMENT, UNKNOWN_COUNTRY
 
 MILLION = 1_000_000
 REST = "*"
 MOST_REMEMBERED = 100_000
+MOST_EXPECTED_NANOUSD = nano_from_usd("100")  # of one query: ninety million such queries still have a sum
 
 # Relative ad revenue by country (judgement inside published ranges, 2026); an unknown country counts as the default.
 WESTERN_EUROPE = "AT BE CH DE DK ES FI FR GB IE IS IT LU NL NO PT SE"
@@ -71,10 +73,11 @@ class Assumption:
     ) -> NanoUsd:
         """Return what one query is expected to earn."""
         if not eligible:
-            return NanoUsd(self.flat_nanousd)
+            return NanoUsd(min(self.flat_nanousd, MOST_EXPECTED_NANOUSD))
         numerator = self.ecpm_nanousd * self.ads_per_query_ppm * self.publisher_share_ppm * country_factor_ppm
         times_ppm = self.commercial_ppm if is_commercial else MILLION
-        return NanoUsd(round_half_even(numerator * times_ppm, 1_000 * MILLION**4) + self.flat_nanousd)
+        expected = round_half_even(numerator * times_ppm, 1_000 * MILLION**4) + self.flat_nanousd
+        return NanoUsd(min(expected, MOST_EXPECTED_NANOUSD))
 
 
 # What ads in a chat may earn a query: judgement inside published ranges, reasons in docs/economics.md.
@@ -196,7 +199,11 @@ def sync(engine: Engine, segments: Mapping[str, StatedRevenue], now_us: int) -> 
 
 
 def add_version(connection: Connection, body: Mapping[str, Any], author: str, note: str, now_us: int) -> int:
-    """Write a version; it is in force from now on. Returns its number."""
+    """Write a version; it is in force from now on. Returns its number. Raises InvalidRequest."""
+    most_ppm = max([MILLION, *body["country_factors_ppm"].values()])
+    for name, stored in body["segments"].items():
+        if Assumption(**stored).estimate_revenue(most_ppm, is_commercial=True) >= MOST_EXPECTED_NANOUSD:
+            raise InvalidRequest(f"{name}: one query would be expected to earn $100 or more; look at the units")
     values = {"created_at": now_us, "author": author, "note": note, "body": dict(body)}
     made = connection.execute(insert(RevenueVersion).values(values)).inserted_primary_key
     assert made is not None

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from router.clock import Clock, SystemClock
-from router.database.engine import cause
+from router.database.engine import BooksReplaced, cause, is_away
 from router.ledger import budgets, recovery, retention
 from router.ledger.feed import SpoolReader
 from router.ledger.folding import RequestRecord
@@ -51,6 +51,8 @@ class ShippingState:
     rejected_requests: int = 0
     stray_results: int = 0
     low_on_space: bool = False
+    is_replaced: bool = False  # the database is not the one that was opened: nothing leaves the spool
+    failing: tuple[str, ...] = ()  # what follows the database and fails though the database is there
     last_error: str | None = None
 
 
@@ -78,17 +80,25 @@ class Shipper:
         self._expire_after_us = int(expire_after_s * 1e6)
         self._feature_days = feature_days
         self._mark_months = mark_months
-        self._refreshes: list[Callable[[], None]] = []
+        self._refreshes: list[tuple[str, Callable[[], None]]] = []
+        self._failures: dict[str, str] = {}
         self._due: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-shipper", daemon=True)
 
-    def follow(self, refresh: Callable[[], None]) -> None:
-        """Call `refresh` about every second from the shipping thread; it may raise SQLAlchemyError."""
-        self._refreshes.append(refresh)
+    def follow(self, refresh: Callable[[], None], name: str | None = None) -> None:
+        """Call `refresh` about every second from the shipping thread, in the order of these calls.
+
+        It may raise SQLAlchemyError. One that fails does not keep the next from being called.
+        """
+        self._refreshes.append((name or getattr(refresh, "__qualname__", repr(refresh)), refresh))
 
     def start(self) -> None:
         """Begin shipping; spools of dead workers are adopted at once."""
+        try:
+            self._store.remember_books()
+        except SQLAlchemyError as error:  # it is away: the first books that are found are ours
+            log.warning("shipping begins without the database: %s", cause(error))
         self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> bool:
@@ -120,7 +130,11 @@ class Shipper:
                 self._refresh()
             if self._is_due("purge", PURGE_EVERY_S):
                 retention.purge(self._engine, self._clock.now_us(), self._feature_days, self._mark_months)
-            self._note(database_ok=True)
+            self._note(database_ok=True, last_error="; ".join(self._failures.values()) or None)
+        except BooksReplaced as error:
+            if str(error) != self.state.last_error:
+                log.error("nothing leaves the spool any more: %s", error)
+            self._note(database_ok=False, is_replaced=True, last_error=str(error))
         except SQLAlchemyError as error:
             says = cause(error, self._engine.url.render_as_string(hide_password=False))
             if says != self.state.last_error:
@@ -196,13 +210,23 @@ class Shipper:
                 orphan.close()
 
     def _refresh(self) -> None:
-        for refresh in self._refreshes:
+        for name, refresh in self._refreshes:
             try:
                 refresh()
-            except SQLAlchemyError:
-                raise
-            except Exception:  # what a follower makes of the database must not keep the books waiting
-                log.exception("%r failed", refresh)
+            except SQLAlchemyError as error:
+                if is_away(error):
+                    raise
+                self._note_failure(name, f"{name}: {cause(error)}")
+            except Exception as error:  # what a follower makes of the database must not keep the books waiting
+                self._note_failure(name, f"{name}: {type(error).__name__}: {error}")
+            else:
+                if self._failures.pop(name, None):
+                    log.warning("%s follows the database again", name)
+
+    def _note_failure(self, name: str, says: str) -> None:
+        if self._failures.get(name) != says:
+            log.exception("%s cannot follow the database", name)
+        self._failures[name] = says
 
     def _is_expired(self, record: RequestRecord) -> bool:
         began = [record.opening.opened_at] if record.opening else [i.started_at for i in record.intents.values()]
@@ -215,12 +239,14 @@ class Shipper:
         self._due[what] = now + every_s
         return True
 
-    def _note(self, *, database_ok: bool, last_error: str | None = None) -> None:
+    def _note(self, *, database_ok: bool, last_error: str | None = None, is_replaced: bool = False) -> None:
         ready = self._reader.ready
         oldest = ready[0].closing.closed_at if ready and ready[0].closing else None
         self.state = replace(
             self.state,
             database_ok=database_ok,
+            is_replaced=is_replaced,
+            failing=tuple(self._failures),
             last_error=last_error,
             lag_entries=max(self._spool.rows_waiting - self._reader.open_rows, 0),
             lag_seconds=max(self._clock.now_us() - oldest, 0) / 1e6 if oldest else 0.0,

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
 
-from router.database.engine import writing
+from router.database.books_tables import BooksId
+from router.database.engine import BooksReplaced, require_same_file, writing
 from router.database.tables import LabelText
 from router.database.upsert import insert_or_nothing, insert_structs_or_nothing
 from router.ledger import budgets
@@ -26,9 +27,10 @@ class Store:
         self._engine = engine
         self._labels: dict[str, int] = {}
         self._is_sqlite = engine.dialect.name == "sqlite"
+        self._books: str | None = None  # which books these are, once something was looked up in them
 
     def record(self, records: Sequence[RequestRecord], recorded_at: int, owner: str = "") -> None:
-        """Book what is settled of these requests; raises SQLAlchemyError and books nothing.
+        """Book what is settled of these requests; raises SQLAlchemyError, and they stay in the spool.
 
         What it cost moves from the owner's leases on budgets to what is settled of them.
         """
@@ -54,6 +56,7 @@ class Store:
                 if result.raw_usage is not None:
                     raw.append(RawUsageRow(key, result.call_no, msgspec.json.encode(result.raw_usage).decode()))
         with writing(self._engine) as connection:
+            self._require_same_books(connection)
             due = budgets.charges(connection, records)
             insert_new(connection, requests)
             insert_new(connection, calls)
@@ -62,6 +65,19 @@ class Store:
             insert_new(connection, duels)
             insert_new(connection, votes)
             budgets.settle(connection, due, owner)
+        require_same_file(self._engine)  # what was committed to a file that is gone is not in the books
+
+    def remember_books(self) -> None:
+        """Note which books these are, so that nothing is ever booked in others; raises SQLAlchemyError."""
+        with self._engine.connect() as connection:
+            self._require_same_books(connection)
+
+    def _require_same_books(self, connection: Connection) -> None:
+        found = connection.scalar(select(BooksId.id))
+        if self._books is None:
+            self._books = found
+        elif found != self._books:
+            raise BooksReplaced("these are not the books that were opened: put them back, or start anew to use these")
 
     def _learn_labels(self, records: Iterable[RequestRecord]) -> None:
         wanted: set[str] = set()

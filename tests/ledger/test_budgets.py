@@ -335,3 +335,34 @@ async def test_a_lease_lost_in_the_books_is_never_spent_twice(sqlite_engine: Eng
         connection.execute(update(BudgetLease).values(left_nanousd=0))
     budgets.give_back(sqlite_engine, 1, Period.MONTH.start_us(NOON), "one", 500)
     assert booked_of(sqlite_engine)[1] > 1_000
+
+
+def test_a_bill_counts_for_every_budget_by_its_part_of_the_day(engine: Engine, spool: Spool) -> None:
+    spend(spool, 600)
+    spend(spool, 200, segment="plus")
+    Shipper(spool, engine).turn()
+    for scope, subject in ((BudgetScope.TOTAL, ""), (BudgetScope.SEGMENT, "default"), (BudgetScope.SEGMENT, "plus")):
+        a_budget(engine, LIMIT, scope, subject)
+    book(engine, [DayOfModel("2027-01-15", MODEL, 800, 0, 400, 2, 0)], "operator", "the bill", NOON)
+    with engine.connect() as connection:
+        settled = connection.scalars(select(BudgetPeriod.settled_nanousd).order_by(BudgetPeriod.budget_id)).all()
+    assert list(settled) == [400, 300, 100]
+    a_budget(engine, LIMIT, BudgetScope.TIER, "fast")
+    with engine.connect() as connection:
+        set_later = connection.scalar(
+            select(BudgetPeriod.settled_nanousd).order_by(BudgetPeriod.budget_id.desc()).limit(1)
+        )
+    assert set_later == 400
+
+
+def test_the_parts_of_a_bill_add_up_to_it(engine: Engine, spool: Spool) -> None:
+    for segment in ("a", "b", "c"):
+        spend(spool, 100, segment=segment)
+    Shipper(spool, engine).turn()
+    a_budget(engine)
+    for segment in ("a", "b", "c"):
+        a_budget(engine, LIMIT, BudgetScope.SEGMENT, segment)
+    book(engine, [DayOfModel("2027-01-15", MODEL, 300, 0, 200, 3, 0)], "operator", "the bill", NOON)
+    with engine.connect() as connection:
+        total, *parts = connection.scalars(select(BudgetPeriod.settled_nanousd).order_by(BudgetPeriod.budget_id)).all()
+    assert sum(parts) == total == 200

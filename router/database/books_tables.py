@@ -1,0 +1,24 @@
+"""Which books these are, and how much revenue each of their days has taken up."""
+
+from sqlalchemy import BigInteger, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from router.database.tables import Base
+
+
+class BooksId(Base):
+    """One row that names these books: a server that finds another name, or none, is not at its own."""
+
+    __tablename__ = "books_id"
+
+    one: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    id: Mapped[str] = mapped_column(String(32))
+
+
+class RevenueDay(Base):
+    """The amounts of a UTC day's revenue events, without their signs, added up: what bounds a day."""
+
+    __tablename__ = "revenue_days"
+
+    day: Mapped[str] = mapped_column(String(10), primary_key=True)
+    amount_nanousd: Mapped[int] = mapped_column(BigInteger)
