@@ -1,7 +1,6 @@
 """`tierwise keys`: the API keys of the data plane."""
 
 import json
-import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
@@ -31,10 +30,6 @@ COLUMNS = (
     "revoked_at",
 )
 TIMES = ("created_at", "expires_at", "old_valid_until", "revoked_at")
-EVERY, NONE, NO_LIMIT, INHERITED = "all", "none", "none", "default"
-_DURATION = re.compile(r"([0-9]{1,6})([mhd])")
-_SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
-US = 1_000_000
 
 Models = Annotated[
     str | None,
@@ -82,12 +77,13 @@ def create(
     from router import keys
     from router.clock import SystemClock
     from router.commands.opening import open_books
+    from router.limits.wording import read_instant, read_limits, read_models
     from router.money import NotMoney, nano_from_usd
 
     wanted = [*(scope or ()), *_split(scopes)]
     tiers = _split(allowed_tiers)
     now_us = SystemClock().now_us()
-    limits, _ = _limits(locals())
+    limits, _ = read_limits(locals())
     try:
         cap = None if max_cost_usd is None else nano_from_usd(max_cost_usd)
     except NotMoney as error:
@@ -102,8 +98,8 @@ def create(
             now_us=now_us,
             hook=hook("key created", name),
             max_cost_nanousd=cap,
-            allowed_models=None if allowed_models is None else _models(allowed_models),
-            expires_at=None if expires is None else _instant(expires, now_us),
+            allowed_models=None if allowed_models is None else read_models(allowed_models),
+            expires_at=None if expires is None else read_instant(expires, now_us),
             limits=limits,
         )
     _print_secret(secret, name, segment, form)
@@ -120,10 +116,9 @@ def rotate(
     from router import keys
     from router.clock import SystemClock
     from router.commands.opening import open_books
+    from router.limits.wording import read_duration_us
 
-    overlap_us = _duration_us(overlap)
-    if overlap_us is None:
-        raise typer.BadParameter(f"{overlap!r} is no duration such as 24h, 30m or 7d", param_hint="--overlap")
+    overlap_us = read_duration_us(overlap)
     with open_books(config) as (_, engine):
         secret = keys.rotate(
             engine, name, overlap_us=overlap_us, now_us=SystemClock().now_us(), hook=hook("key rotated", name)
@@ -155,14 +150,15 @@ def change(
     from router import keys
     from router.clock import SystemClock
     from router.commands.opening import open_books
+    from router.limits.wording import NONE, read_instant, read_limits, read_models
 
-    limits, inherited = _limits(locals())
+    limits, inherited = read_limits(locals())
     now_us = SystemClock().now_us()
     changes: dict[str, Any] = {}
     if allowed_models is not None:
-        changes["allowed_models"] = keys.stored_models(_models(allowed_models))
+        changes["allowed_models"] = keys.stored_models(read_models(allowed_models))
     if expires is not None:
-        changes["expires_at"] = None if expires == NONE else _instant(expires, now_us)
+        changes["expires_at"] = None if expires == NONE else read_instant(expires, now_us)
     if not (changes or limits or inherited):
         raise typer.BadParameter("say what is to change")
     told = hook("key changed", name)
@@ -186,10 +182,13 @@ def list_keys(config: ConfigOption = None, form: FormatOption = Format.TABLE) ->
     """List all keys, revoked ones too; secrets cannot be shown again."""
     from router import keys
     from router.commands.opening import open_books
+    from router.limits.wording import format_limits
 
     with open_books(config) as (_, engine):
         rows = keys.list_keys(engine)
-    shown = [{**row, **{at: _when(row[at]) for at in TIMES}, "limits": _limits_text(row["limits"])} for row in rows]
+    shown = [
+        {**row, **{at: _when(row[at]) for at in TIMES}, "limits": format_limits(row["limits"]) or None} for row in rows
+    ]
     show([{**row, "max_cost_usd": _usd(row["max_cost_nanousd"])} for row in shown], COLUMNS, form)
 
 
@@ -203,61 +202,6 @@ def revoke(name: Annotated[str, typer.Argument(help="The key's name.")], config:
     with open_books(config) as (_, engine):
         keys.revoke(engine, name, now_us=SystemClock().now_us(), hook=hook("key revoked", name))
     print(f"{name} is revoked")
-
-
-def _limits(given: dict[str, Any]) -> tuple[dict[str, int | None], list[str]]:
-    """Read the limits among options: those with a value of their own (None lifts one), and those to be inherited."""
-    from router.keys import LIMIT_NAMES
-    from router.money import NotMoney, nano_from_usd
-
-    limits: dict[str, int | None] = {}
-    inherited: list[str] = []
-    for name in LIMIT_NAMES:
-        option = name.replace("nanousd", "usd")
-        if (text := given[option]) is None:
-            continue
-        try:
-            if text == INHERITED:
-                inherited.append(name)
-            elif text == NO_LIMIT:
-                limits[name] = None
-            else:
-                limits[name] = nano_from_usd(text) if option != name else int(text)
-        except (NotMoney, ValueError):
-            hint = f"--{option.replace('_', '-')}"
-            raise typer.BadParameter(f"{text!r} is no number; `none` is no limit", param_hint=hint) from None
-    return limits, inherited
-
-
-def _limits_text(limits: dict[str, int | None]) -> str | None:
-    """Write a key's own limits on one line."""
-    texts = [
-        f"{name.replace('nanousd', 'usd')}={NO_LIMIT if value is None else _usd(value) if 'usd' in name else value}"
-        for name, value in limits.items()
-    ]
-    return " ".join(texts) or None
-
-
-def _models(text: str) -> tuple[str, ...]:
-    from router.keys import EVERY_MODEL
-
-    return EVERY_MODEL if text == EVERY else () if text == NONE else tuple(_split(text))
-
-
-def _duration_us(text: str) -> int | None:
-    found = _DURATION.fullmatch(text)
-    return None if found is None else int(found[1]) * _SECONDS[found[2]] * US
-
-
-def _instant(text: str, now_us: int) -> int:
-    """Read an instant: how long from now, or a day or time (UTC where no zone is named)."""
-    if (after := _duration_us(text)) is not None:
-        return now_us + after
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no duration (90d, 12h) and no day (2027-01-31)") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * US
 
 
 def _split(text: str | None) -> list[str]:

@@ -1,14 +1,15 @@
 """Marks: which conversation a request belongs to and whom it is for, as 64-bit numbers that name nobody.
 
-A mark is a keyed hash (HMAC-SHA-256) of what the client sent, of one API key; its key is the salt of the month (UTC),
-which all workers and replicas share. Within a month equal marks are the same person or conversation; across months
-nothing compares. Whoever holds a salt can find the mark of a name; where it was dropped, nobody can any more.
+A mark is a keyed hash (BLAKE2b, RFC 7693: what an HMAC is for, in a third of the time) of what the client sent, of one
+API key; its key is the salt of the month (UTC), which all workers and replicas share. Within a month equal marks are
+the same person or conversation; across months nothing compares. Whoever holds a salt can find the mark of a name; where
+it was dropped, nobody can any more.
 """
 
-import hmac
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, select
@@ -77,7 +78,7 @@ def first_turn(messages: Sequence[Mapping[str, Any]]) -> str:
 
 def _mark(salt: bytes, kind: str, key_id: int | None, named: str) -> int:
     said = f"{kind}\0{key_id}\0{named}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hmac.digest(salt, said, "sha256")[:8], signed=True)
+    return int.from_bytes(blake2b(said, key=salt, digest_size=8).digest(), signed=True)
 
 
 class MarkBook:

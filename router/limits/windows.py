@@ -20,7 +20,7 @@ REDIS_WAIT_S = 0.5
 REDIS_REST_S = 5.0  # how long Redis is left alone after a failure
 
 
-class Window(NamedTuple):
+class WindowState(NamedTuple):
     """What has been counted in a window, and in how many seconds it ends."""
 
     count: int
@@ -30,7 +30,7 @@ class Window(NamedTuple):
 class Windows(Protocol):
     """Counts things by name."""
 
-    async def add(self, name: str, amount: int) -> Window:
+    async def add(self, name: str, amount: int) -> WindowState:
         """Count an amount (below 0: take it back) and tell how the window stands then."""
         ...
 
@@ -47,7 +47,7 @@ class MemoryWindows:
         self._windows: dict[str, tuple[int, float]] = {}
         self._until_sweep = SWEEP_EVERY
 
-    async def add(self, name: str, amount: int) -> Window:
+    async def add(self, name: str, amount: int) -> WindowState:
         """Count an amount and tell how the window stands then."""
         return self._add(name, amount)
 
@@ -55,7 +55,7 @@ class MemoryWindows:
         """Count an amount."""
         self._add(name, amount)
 
-    def _add(self, name: str, amount: int) -> Window:
+    def _add(self, name: str, amount: int) -> WindowState:
         now_s = self._now_s()
         count, ends_s = self._windows.get(name, (0, 0.0))
         if ends_s <= now_s:
@@ -65,7 +65,7 @@ class MemoryWindows:
         self._until_sweep -= 1
         if not self._until_sweep:
             self._sweep(now_s)
-        return Window(count, ends_s - now_s)
+        return WindowState(count, ends_s - now_s)
 
     def _sweep(self, now_s: float) -> None:
         self._windows = {name: window for name, window in self._windows.items() if window[1] > now_s}
@@ -81,9 +81,9 @@ class RedisWindows:
         self._storage: RedisStorage | None = None
         self._memory = MemoryWindows()
         self._rests_until_s = 0.0
-        self._noting: set[asyncio.Task[Window]] = set()
+        self._noting: set[asyncio.Task[WindowState]] = set()
 
-    async def add(self, name: str, amount: int) -> Window:
+    async def add(self, name: str, amount: int) -> WindowState:
         """Count an amount and tell how the window stands then."""
         if monotonic() < self._rests_until_s:
             return await self._memory.add(name, amount)
@@ -96,7 +96,7 @@ class RedisWindows:
             self._rests_until_s = monotonic() + REDIS_REST_S
             log.warning("limits are counted in each worker by itself, Redis is away: %s", type(error).__name__)
             return await self._memory.add(name, amount)
-        return Window(count, max(ends_at - time(), 0.0))
+        return WindowState(count, max(ends_at - time(), 0.0))
 
     def note(self, name: str, amount: int) -> None:
         """Count an amount without waiting for it."""

@@ -93,6 +93,21 @@ def test_a_key_is_shown_once_works_and_is_written_down_without_its_secret(admin:
     assert secret not in json.dumps(admin.audit())
 
 
+def test_a_key_is_made_with_limits_and_rotated_with_both_secrets_named(admin: Visitor) -> None:
+    fields = {"name": "bounded", "scope_chat": "1", "tier_fast": "1", "expires": "90d", "requests_per_minute": "7"}
+    admin.post("/admin/keys/create", fields | {"user_usd_per_day": "0.5"})
+    page = admin.get("/admin/keys").text
+    assert "requests per minute=7 user usd per day=0.500000000" in page
+    assert "models: none" in page
+    rotated = admin.post("/admin/keys/rotate", {"name": "bounded", "overlap": "24h"})
+    secret = rotated.text.partition('id="secret-once">')[2].partition("<")[0]
+    assert secret.startswith("tw-")
+    assert "old secret until" in admin.get("/admin/keys").text
+    assert secret not in json.dumps(admin.audit())
+    refused = admin.post("/admin/keys/create", fields | {"name": "odd", "max_n": "lots"})
+    assert (refused.status_code, "is no number" in refused.text) == (422, True)
+
+
 def test_a_revoked_key_stays_in_the_list(admin: Visitor) -> None:
     admin.post("/admin/keys/create", {"name": "goes", "scope_chat": "1", "tier_fast": "1"})
     assert admin.post("/admin/keys/revoke", {"name": "goes"}).headers["location"] == "/admin/keys"

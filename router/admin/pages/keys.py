@@ -8,8 +8,18 @@ from router.admin.queries import keys as spending
 from router.keys import NEW_KEY_SCOPES, Scope
 from router.ledger import budgets
 from router.ledger.budgets import BudgetKind, BudgetScope, Period
+from router.limits.wording import (
+    WRITTEN_NAMES,
+    format_limits,
+    read_duration_us,
+    read_instant,
+    read_limits,
+    read_models,
+)
 from router.money import nano_from_usd, usd_text
 from router.types import DEFAULT_SEGMENT, Tier
+
+LIMIT_FIELDS = {written: written.replace("_usd_", " $ ").replace("_", " ").capitalize() for written in WRITTEN_NAMES}
 
 
 def show(visit: Visit) -> Mapping[str, object]:
@@ -24,6 +34,9 @@ def show(visit: Visit) -> Mapping[str, object]:
         "periods": list(Period),
         "budget_kinds": list(BudgetKind),
         "secret": None,
+        "limits": LIMIT_FIELDS,
+        "format_limits": format_limits,
+        "now_us": services.now_us(),
     }
 
 
@@ -44,10 +57,26 @@ def create(visit: Visit) -> DoneInPlace:
         now_us=visit.services.now_us(),
         hook=visit.hook("key created", name),
         max_cost_nanousd=nano_from_usd(cap) if cap else None,
+        allowed_models=read_models(models) if (models := visit.text("allowed_models", 4_000)) else None,
+        expires_at=read_instant(end, visit.services.now_us()) if (end := visit.text("expires", 40)) else None,
+        limits=read_limits({written: visit.text(written, 40) for written in WRITTEN_NAMES})[0],
     )
     return DoneInPlace(
         {"secret": secret, "notice": f"The key {name} is made. It opens the data plane within two seconds."}
     )
+
+
+def rotate(visit: Visit) -> DoneInPlace:
+    """Give a key a new secret; this answer is the only one that shows it."""
+    name, overlap = visit.text("name", 128), visit.text("overlap", 10) or "24h"
+    secret = keys.rotate(
+        visit.services.engine,
+        name,
+        overlap_us=read_duration_us(overlap),
+        now_us=visit.services.now_us(),
+        hook=visit.hook("key rotated", name),
+    )
+    return DoneInPlace({"secret": secret, "notice": f"The key {name} has a new secret; the old one ends in {overlap}."})
 
 
 def revoke(visit: Visit) -> Done:
@@ -101,6 +130,7 @@ PAGE = Page(
     show,
     acts=(
         FormAction("create", create),
+        FormAction("rotate", rotate),
         FormAction("revoke", revoke),
         FormAction("budget", set_budget),
         FormAction("drop-budget", drop_budget),
