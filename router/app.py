@@ -39,6 +39,7 @@ from router.database.learning_tables import DuelDay
 from router.decision.engine import DecisionEngine
 from router.decision.latency import LatencyWindow
 from router.exchange import Dispatcher
+from router.health.breaker import BreakerState
 from router.health.targets import HealthBook
 from router.keys import KeyRing
 from router.learning.artifacts import Artifacts
@@ -65,7 +66,7 @@ from router.metrics import Metrics
 from router.money import nano_from_usd
 from router.notifications.channels import channels_of
 from router.notifications.monitor import AlertMonitor
-from router.notifications.rules import DriftReading
+from router.notifications.rules import DriftReading, OpenBreaker
 from router.pacing.multipliers import Multipliers
 from router.policies import versions
 from router.policies.versions import PolicyBook
@@ -271,11 +272,23 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         drifts = {"scores": routing.drift(policy_book.active.classifier), "calibration": calibration_monitor.gap()}
         return [DriftReading(name, abs(one.value), one.threshold, one.is_alarming) for name, one in drifts.items()]
 
+    def read_open_breakers() -> list[OpenBreaker]:
+        read = [(target.model, target.breaker) for target in targets.read()]
+        shut = (BreakerState.OPEN, BreakerState.HALF_OPEN)
+        return [OpenBreaker(model, one.since_us or 0, one.cause) for model, one in read if one.state in shut]
+
     channels = channels_of(settings.alerts, clock, trust_env=settings.trust_env, environ=environ)
     alert_monitor = None
     if settings.alerts.enabled:
         alert_monitor = AlertMonitor(
-            engine, settings.alerts, channels, clock, lambda: policy_book.active, lambda: shipper.state, read_drift
+            engine,
+            settings.alerts,
+            channels,
+            clock,
+            lambda: policy_book.active,
+            lambda: shipper.state,
+            read_drift,
+            read_open_breakers,
         )
 
     @asynccontextmanager
