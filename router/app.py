@@ -26,6 +26,7 @@ from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
 from router.api.health import Live, Ready, Scrape
 from router.api.messages.endpoint import CountTokens, Messages
 from router.api.models import ModelListing, Models
+from router.api.quotes import QuoteEndpoint
 from router.api.responses.endpoint import Responses
 from router.api.responses.store import ChainLimits, ResponseStore, StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
@@ -36,8 +37,12 @@ from router.canary.verdicts import HarmLimits
 from router.clock import SystemClock
 from router.database import schema
 from router.database.learning_tables import DuelDay
+from router.decision.costs import CostForecaster
 from router.decision.engine import DecisionEngine
+from router.decision.forecast import Sampling
 from router.decision.latency import LatencyWindow
+from router.decision.policy import Policy
+from router.decision.quotes import Quoter
 from router.exchange import Dispatcher
 from router.health.breaker import BreakerState
 from router.health.targets import HealthBook
@@ -48,6 +53,7 @@ from router.learning.selection import Learning
 from router.ledger import pricelist, revenue, rollups
 from router.ledger.agreements import EvidenceFollower, VoteEvidence
 from router.ledger.allowance import DayAllowance
+from router.ledger.cost_factors import CostBook
 from router.ledger.coverage import CoverageBook, CoverageBudget
 from router.ledger.feedback import FeedbackBook
 from router.ledger.leases import BudgetLeases
@@ -112,13 +118,13 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     leases = BudgetLeases(engine, spool.path.stem, clock.now_us)
     leases.load()
     shipper.follow(leases.refresh, "budgets")  # first: whatever else fails, money goes on being counted
-    votes, feedback = CoverageBook(engine, clock.now_us), FeedbackBook(engine)
     marks = MarkBook(engine, clock.now_us) if settings.marks.enabled else None
     if marks is not None:
         marks.follow()
         shipper.follow(marks.follow)
     persons = PersonAllowances(engine, clock.now_us)
     shipper.follow(persons.follow)
+    votes, feedback = CoverageBook(engine, clock.now_us), FeedbackBook(engine)
     followers: dict[str, Callable[[], None]] = {
         "prices": lambda: prices.refresh(engine),
         "pacing": paces.follow,
@@ -152,14 +158,24 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         judges=lineup.judges,
         tell=metrics.count_duel,
     )
+    shown_costs = CostBook(engine, clock.now_us)
+    shipper.follow(shown_costs.follow)
+
+    def expect_stop(p_sampled: float, is_votable: bool, policy: Policy) -> Sampling:
+        dials = policy.parallel_samples, policy.parallel_confidence
+        return Sampling(*parallel.expected_stop(p_sampled, is_votable, *dials))
+
+    costs = CostForecaster(prices, lineup.by_tier, shown_costs, expect_stop, clock.now_us)
+    waits = LatencyWindow(clock.ticks_ms)
     routing = DecisionEngine(
         artifacts.model,
         policy_book,
         lineup.by_tier,
         lineup.explicit,
-        waits=LatencyWindow(clock.ticks_ms),
+        waits=waits,
         paced=paces.pace,
         shut_tiers=targets.shut_tiers(lineup.by_tier),
+        costs=costs,
     )
     recent = RecentDecisions(engine, routing.take_recent)
     recent.refresh()
@@ -185,10 +201,10 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         explicit=lineup.explicit_runners(),
         relays=lineup.relay_runners(),
         targets=targets,
-        marks=marks,
-        persons=persons,
         tell_failure=FailureLog(metrics.count_failure, clock).note,
         request_log=request_log,
+        marks=marks,
+        persons=persons,
         books=spool,
         prices=prices,
         revenue=earnings,
@@ -229,6 +245,15 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("DELETE", "/v1/responses/{response_id}"): stored,
         ("POST", "/v1/embeddings"): Embeddings(dispatcher, authenticator, admission, server, aliases),
         ("POST", "/v1/completions"): Completions(dispatcher, authenticator, admission, server, aliases),
+        ("POST", "/v1/quotes"): QuoteEndpoint(
+            Quoter(routing, costs, waits, lineup.by_tier, targets.seconds_for),
+            dispatcher.largest_costs,
+            authenticator,
+            server,
+            aliases,
+            names.__contains__,
+            admission.bodies,
+        ),
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{model:path}"): models,
         ("GET", "/v1/usage"): UsageEndpoint(usage_of_keys(engine), authenticator, clock.now_us),

@@ -69,11 +69,11 @@ class Dispatcher:
         persons: PersonAllowances | None = None,
         targets: TargetBook | None = None,
     ) -> None:
-        self.request_log = request_log
-        self._tell_failure = tell_failure
         self._targets = targets
         self._marks = marks
         self._persons = persons
+        self.request_log = request_log
+        self._tell_failure = tell_failure
         self._ads = ads or load_lexicon()
         self._learning = learning or Learning()
         self._pressure = pressure
@@ -111,6 +111,15 @@ class Dispatcher:
         if short is not None:
             raise short
         return exchange
+
+    def largest_costs(self, request: InferenceRequest, routed: Routed) -> dict[Tier, int | None]:
+        """Bound what each tier would cost, in nano-dollars, as budgets would hold it; None where there is no price."""
+        found: dict[Tier, int | None] = {}
+        for tier in Tier:
+            decision = msgspec.structs.replace(routed.decision, tier=tier)
+            exchange = self._exchange(request, routed, decision, self._clock.now_us(), None)
+            found[tier] = exchange.worst_case() or None
+        return found
 
     def count_unopened(self) -> None:
         """Count a client that went away before its request was opened."""
@@ -190,6 +199,7 @@ class Dispatcher:
             request.segment, request.country, eligible, surface=request.surface, is_commercial=ad_view.is_commercial
         )
         marks = self._marks_of(request, opened_at)
+        forecast = routed.forecast
         opening = Opening(
             request_id=request.request_id,
             opened_at=opened_at,
@@ -218,6 +228,9 @@ class Dispatcher:
             previous_id=routed.previous_id,
             conversation_mark=marks.conversation,
             user_mark=marks.user,
+            expected_cost_nanousd=forecast.cost_in(decision.tier) if forecast else None,
+            cost_factor=forecast.factors[decision.tier] if forecast else None,
+            cost_ratio=decision.cost_ratio if forecast else None,
         )
         bound = request.input_bytes + IMAGE_BOUND_TOKENS * routed.attachments
         query = TierRequest(
@@ -261,6 +274,7 @@ class Dispatcher:
         duel = self._duel(request, routed, decision, query, calls, opened_at) if request.relay is None else None
         exchange = Exchange(decision, estimate, query, tier, calls, expected, self._metrics, duel)
         exchange.is_within_cap = capped is not None
+        exchange.expected_cost_nanousd = opening.expected_cost_nanousd
         if request.model not in self._explicit:
             exchange.note_wait = partial(self._routing.note_wait, decision.tier, request.streamed)
         return exchange
@@ -373,6 +387,7 @@ class Exchange:
         self._is_settled = False
         self.is_within_cap = True
         self.person_hold: PersonHold | None = None
+        self.expected_cost_nanousd: int | None = None
 
     def worst_case(self) -> int:
         """Bound what the answer costs, in nano-dollars."""
@@ -447,6 +462,7 @@ class Exchange:
             "tier": decision.tier,
             "reason": self.reason,
             "score": round(decision.score, 4),
+            "worth": round(decision.worth, 4),
             "threshold": decision.threshold,
             "propensity": decision.propensity,
             "policy": decision.policy_version,
@@ -460,6 +476,7 @@ class Exchange:
             "fell_back": answer.fell_back,
             "calls": len(self.calls.made),
             "samples": [],
+            "expected_cost_nanousd": self.expected_cost_nanousd,
             "cost_nanousd": self.calls.cost_nanousd,
             "dropped": list(dict.fromkeys([*dropped, *answer.dropped])),
             "ignored": ignored,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from classifier.types import Estimate, Forecast
+from classifier.types import Estimate
 from router.decision.forecast import (
     CallShape,
     CostInterval,
@@ -16,9 +16,11 @@ from router.decision.policy import NEVER, Policy
 from router.decision.rules import VOTABLE
 from router.decision.worth import USUAL, ratio_of
 from router.ledger.cost_factors import CostFactor
-from router.ledger.prices import PriceBook
+from router.ledger.prices import Price, PriceBook
 from router.providers.base import ModelTarget
 from router.types import Tier
+
+PRICES_KEPT_US = 1_000_000
 
 
 class ShownCosts(Protocol):
@@ -49,6 +51,9 @@ class CostForecaster:
         self._shown = shown
         self._stops = stops
         self._now_us = now_us
+        self._models = [(tier, target.name) for tier, target in self._targets.items()]
+        self._in_effect: Mapping[Tier, Price | None] = {}
+        self._looked_up_at = -PRICES_KEPT_US
         sampled, strong, weak = (self._targets[tier].name for tier in (Tier.PARALLEL, Tier.REASONING, Tier.FAST))
         self._samples_strong = sampled == strong != weak
 
@@ -57,14 +62,18 @@ class CostForecaster:
     ) -> QueryForecast:
         """Forecast one query of a segment; `most_output` is what the client allows, in tokens."""
         shapes, sampling = self._shapes(estimate, input_tokens, most_output), self.sampling(estimate, policy)
-        expected = _expected(shapes, sampling)
-        usual_input = self._shown.usual_input(segment)
-        as_usual = {tier: shape._replace(input_tokens=usual_input) for tier, shape in shapes.items()}
-        deep = Tier.REASONING if policy.reasoning_threshold <= NEVER else Tier.PARALLEL
+        fast, strong, sample = shapes[Tier.FAST], shapes[Tier.REASONING], shapes[Tier.PARALLEL]
+        costs = fast.expected(), strong.expected(), sample.expected()
+        usual = self._shown.usual_input(segment)
+        as_usual = fast.expected(usual), strong.expected(usual), sample.expected(usual)
+        voted = _voted(costs, sampling)
+        deep, usually = costs[1], as_usual[1]
+        if policy.reasoning_threshold > NEVER:
+            deep, usually = voted, _voted(as_usual, sampling)
         return QueryForecast(
-            {tier: None if cost is None else round(cost) for tier, cost in expected.items()},
-            ratio_of(_extra(expected, deep), _extra(_expected(as_usual, sampling), deep)),
-            {tier: shape.factor.value for tier, shape in shapes.items()},
+            {Tier.FAST: _rounded(costs[0]), Tier.REASONING: _rounded(costs[1]), Tier.PARALLEL: _rounded(voted)},
+            ratio_of(_beyond(deep, costs[0]), _beyond(usually, as_usual[0])),
+            {Tier.FAST: fast.factor.value, Tier.REASONING: strong.factor.value, Tier.PARALLEL: sample.factor.value},
         )
 
     def forecast_named(
@@ -72,7 +81,8 @@ class CostForecaster:
     ) -> QueryForecast:
         """Forecast what a model that is asked for by its own name costs, under the tier that it is booked under."""
         output = limited(estimate.output_fast if tier is Tier.FAST else estimate.output_reasoning, most_output)
-        shape = self._shape(target.name, tier, estimate, input_tokens, output)
+        price, factor = self._prices.in_effect(target.name, self._now_us()), self._shown.factor
+        shape = CallShape(price, input_tokens, output, factor(tier, target.name, estimate.answer_type))
         cost = shape.expected()
         return QueryForecast({tier: None if cost is None else round(cost)}, USUAL, {tier: shape.factor.value})
 
@@ -94,33 +104,35 @@ class CostForecaster:
         return estimate.p_reasoning if self._samples_strong else estimate.p_fast
 
     def _shapes(self, estimate: Estimate, input_tokens: int, most_output: int | None) -> dict[Tier, CallShape]:
-        outputs = {
-            Tier.FAST: estimate.output_fast,
-            Tier.REASONING: estimate.output_reasoning,
-            Tier.PARALLEL: estimate.output_reasoning if self._samples_strong else estimate.output_fast,
-        }
+        short, long = limited(estimate.output_fast, most_output), limited(estimate.output_reasoning, most_output)
+        outputs = {Tier.FAST: short, Tier.REASONING: long, Tier.PARALLEL: long if self._samples_strong else short}
+        kind, prices, factor = estimate.answer_type, self._prices_now(), self._shown.factor
         return {
-            tier: self._shape(target.name, tier, estimate, input_tokens, limited(outputs[tier], most_output))
-            for tier, target in self._targets.items()
+            tier: CallShape(prices[tier], input_tokens, outputs[tier], factor(tier, model, kind))
+            for tier, model in self._models
         }
 
-    def _shape(self, model: str, tier: Tier, estimate: Estimate, input_tokens: int, output: Forecast) -> CallShape:
-        price = self._prices.in_effect(model, self._now_us())
-        return CallShape(price, input_tokens, output, self._shown.factor(tier, model, estimate.answer_type))
+    def _prices_now(self) -> Mapping[Tier, Price | None]:
+        """The prices in effect, looked up once a second."""
+        now_us = self._now_us()
+        if now_us - self._looked_up_at >= PRICES_KEPT_US:
+            self._in_effect = {tier: self._prices.in_effect(model, now_us) for tier, model in self._models}
+            self._looked_up_at = now_us
+        return self._in_effect
 
 
-def _expected(shapes: Mapping[Tier, CallShape], sampling: Sampling) -> dict[Tier, float | None]:
-    """Add up what each tier is expected to cost: the parallel one its samples, and the strong call they may end in."""
-    costs = {tier: shape.expected() for tier, shape in shapes.items()}
-    sample, strong = costs[Tier.PARALLEL], costs[Tier.REASONING]
-    if sample is not None:
-        is_known = strong is not None or not sampling.p_escalated
-        added = sample * sampling.samples + (strong or 0.0) * sampling.p_escalated
-        costs[Tier.PARALLEL] = added if is_known else None
-    return costs
+def _voted(costs: tuple[float | None, float | None, float | None], sampling: Sampling) -> float | None:
+    """Add up what a vote is expected to cost: its samples, and the strong call that it may end in."""
+    _, strong, sample = costs
+    if sample is None or (strong is None and sampling.p_escalated):
+        return None
+    return sample * sampling.samples + (strong or 0.0) * sampling.p_escalated
 
 
-def _extra(costs: Mapping[Tier, float | None], deep: Tier) -> float | None:
+def _beyond(cost: float | None, fast: float | None) -> float | None:
     """What thinking costs beyond a fast answer."""
-    fast, thinking = costs[Tier.FAST], costs[deep]
-    return None if fast is None or thinking is None else thinking - fast
+    return None if fast is None or cost is None else cost - fast
+
+
+def _rounded(cost: float | None) -> int | None:
+    return None if cost is None else round(cost)

@@ -21,11 +21,14 @@ from router.conversation.turns import ConversationView, Kind
 from router.decision import rules
 from router.decision.bucketing import bucket_of
 from router.decision.capabilities import Missing, Needs, missing_of
+from router.decision.costs import CostForecaster
+from router.decision.forecast import QueryForecast
 from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
 from router.decision.rules import BudgetView, RoutingPreference
 from router.decision.scorers import NOTHING_RECENT, Models, Recent, Scorer, Scorers
 from router.decision.signals import AnswerHistory
+from router.decision.worth import USUAL
 from router.errors import Forbidden, RequestError, UnknownModel
 from router.providers.base import ModelTarget
 from router.request import InferenceRequest
@@ -58,6 +61,7 @@ class Routed(msgspec.Struct, frozen=True):
     signal: Signal | None  # what it says of an earlier answer: that of `previous_id`, where this worker remembers it
     previous_id: str | None
     within: Callable[[BudgetView], Decision]  # the same decision, where budgets allow less
+    forecast: QueryForecast | None = None  # None where nobody forecasts, or the tiers are not what answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class _PreparedRequest(msgspec.Struct, frozen=True):
     draw: float
     turn: int
     attachments: int
+    in_tool_loop: bool
+    named: Explicit | None
 
     def estimate_with(self, scorer: Scorer) -> tuple[Estimate, ConversationView]:
         """Estimate it with a classifier; also returns the view of the conversation that this settled."""
@@ -94,13 +100,14 @@ class _PolicyJudgement(msgspec.Struct, frozen=True):
     estimate: Estimate
     view: ConversationView
     within: Callable[[BudgetView], Decision]
-    feed: Callable[[float, bool], None]  # takes a score, and whether it went deep, into the window of its share cap
+    feed: Callable[[float, bool], None]  # takes a worth, and whether it went deep, into the window of its share cap
+    forecast: QueryForecast | None
 
 
 class DecisionEngine:
     """Decides where requests go; raises RequestError for those that can go nowhere.
 
-    `paced` puts the multiplier of pacing on a segment's policy,
+    `costs` forecasts what queries cost, if anybody does. `paced` puts the multiplier of pacing on a segment's policy,
     and `shut_tiers` names the tiers of which no model may be asked for now; both are called for each request.
     """
 
@@ -116,7 +123,9 @@ class DecisionEngine:
         draw: Callable[[], float] = random.random,
         salt: bytes | None = None,
         shut_tiers: Callable[[], Set[Tier]] = frozenset,
+        costs: CostForecaster | None = None,
     ) -> None:
+        self._costs = costs
         self._shut_tiers = shut_tiers
         self._policies = policies
         # A fallback stands in for its tier's first model; what it cannot take does not shut the tier.
@@ -149,19 +158,15 @@ class DecisionEngine:
         self._note(prepared, judgement, decision)
         self._memory.remember(earlier, query.request_id, decision.tier)
         signal, previous_id = earlier.read_signal(prepared.view.kind, decision)
-        is_asked = judgement.view.kind is not Kind.HOUSEKEEPING
-        return Routed(
-            decision,
-            judgement.estimate,
-            judgement.policy,
-            shadow,
-            turn=prepared.turn,
-            attachments=prepared.attachments,
-            ads_eligible=is_asked and judgement.estimate.stakes is Stakes.LOW,
-            signal=signal,
-            previous_id=previous_id,
-            within=judgement.within,
-        )
+        routed = _routed(prepared, judgement, decision)
+        return msgspec.structs.replace(routed, shadow=shadow, signal=signal, previous_id=previous_id)
+
+    def quote(self, query: InferenceRequest) -> Routed:
+        """Decide as `route` would now, but for exploring; nothing is remembered. Raises as `route` does."""
+        prepared = self._prepare(query, math.nextafter(1.0, 0.0), regenerated=False)
+        policy, _ = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
+        judgement = self._judge(prepared, policy)
+        return _routed(prepared, judgement, judgement.within(BudgetView()))
 
     def route_relay(self, query: InferenceRequest) -> Routed:
         """Route a call that is passed through to the explicit model it names; nothing is read of it or remembered.
@@ -233,13 +238,15 @@ class DecisionEngine:
             draw,
             turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
             attachments=attachments,
+            in_tool_loop=bool(turns) and turns[-1].role == "tool",
+            named=named,
         )
 
     def _note(self, prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: Decision) -> None:
-        """Remember what a query that a score decided adds: its score, and that its tier will be looked at."""
+        """Remember what a query that a score decided adds: its worth, and that its tier will be looked at."""
         if not rules.feeds_window(prepared.preference, judgement.view):
             return
-        judgement.feed(decision.score, decision.tier is not Tier.FAST)
+        judgement.feed(decision.worth, decision.tier is not Tier.FAST)
         judgement.scorer.stability.observe(decision.score)
         if judgement.policy.max_wait_s is not None and self._waits is not None:
             self._waits.note_sent(decision.tier, prepared.query.streamed)
@@ -255,7 +262,10 @@ class DecisionEngine:
         known = before is not None and before.scorer is scorer
         estimate, view = (before.estimate, before.view) if known and before else prepared.estimate_with(scorer)
         has_own_cap = own is not None and own.max_deep_share is not None
-        window = scorer.window(segment if has_own_cap else None, self._recent, of.segments_apart)
+        sensitivity = chosen.cost_sensitivity
+        window = scorer.window(segment if has_own_cap else None, self._recent, of.segments_apart, sensitivity)
+        forecast = self._forecast(prepared, estimate, of.for_segment(segment))
+        ratio = USUAL if forecast is None or prepared.in_tool_loop else forecast.ratio
         quantile, missing = window.cap(chosen.max_deep_share), self._missing(prepared, chosen)
 
         def within(budget: BudgetView) -> Decision:
@@ -269,9 +279,20 @@ class DecisionEngine:
                 budget=budget,
                 share_cap_quantile=quantile,
                 draw=prepared.draw,
+                cost_ratio=ratio,
             )
 
-        return _PolicyJudgement(chosen, scorer, estimate, view, within, window.add)
+        return _PolicyJudgement(chosen, scorer, estimate, view, within, window.add, forecast)
+
+    def _forecast(self, prepared: _PreparedRequest, estimate: Estimate, policy: Policy) -> QueryForecast | None:
+        """Forecast what a query costs; of a model that is asked for by its own name only that."""
+        if self._costs is None:
+            return None
+        query, named = prepared.query, prepared.named
+        tokens, most = query.input_bytes // BYTES_PER_TOKEN, query.max_output_tokens or query.max_visible_tokens
+        if named is not None:
+            return self._costs.forecast_named(named.targets[0], named.tier, estimate, tokens, most)
+        return self._costs.forecast(estimate, policy, query.segment, tokens, most)
 
     def _decide_in_shadow(
         self, prepared: _PreparedRequest, judgement: _PolicyJudgement, of: Policy | None
@@ -285,7 +306,7 @@ class DecisionEngine:
         except RequestError:  # what a policy that acts on nothing cannot answer is refused to nobody
             return None
         if shadow.feed != judgement.feed and rules.feeds_window(prepared.preference, shadow.view):
-            shadow.feed(decision.score, decision.tier is not Tier.FAST)
+            shadow.feed(decision.worth, decision.tier is not Tier.FAST)
         return decision
 
     def _missing(self, prepared: _PreparedRequest, chosen: Policy) -> Mapping[Tier, Set[Missing]]:
@@ -323,6 +344,24 @@ class DecisionEngine:
         """Where the configured models stand on a classifier's scale."""
         targets = (self._targets[tier][0] for tier in (Tier.FAST, Tier.REASONING))
         return Abilities.of(model.ability_of, *(NamedModel(target.name, target.ability) for target in targets))
+
+
+def _routed(prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: Decision) -> Routed:
+    """Lay out a decision beside what it was made from."""
+    is_asked = judgement.view.kind is not Kind.HOUSEKEEPING
+    return Routed(
+        decision,
+        judgement.estimate,
+        judgement.policy,
+        shadow=None,
+        turn=prepared.turn,
+        attachments=prepared.attachments,
+        ads_eligible=is_asked and judgement.estimate.stakes is Stakes.LOW,
+        signal=None,
+        previous_id=None,
+        within=judgement.within,
+        forecast=judgement.forecast,
+    )
 
 
 def _wants_json(query: InferenceRequest) -> bool:

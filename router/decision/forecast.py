@@ -12,7 +12,7 @@ import msgspec
 from classifier.types import Forecast
 from router.ledger.cost_factors import NO_FACTOR, CostFactor
 from router.ledger.prices import Price
-from router.types import Tier, Usage
+from router.types import Tier
 
 BYTES_PER_TOKEN = 4  # of a request's body
 
@@ -40,22 +40,23 @@ class CallShape(NamedTuple):
     output: Forecast
     factor: CostFactor = NO_FACTOR
 
-    def expected(self) -> float | None:
-        """What it is expected to cost."""
-        return None if self.price is None else self._cost(self.price, self.output.expected) * self.factor.value
+    def expected(self, input_tokens: int | None = None) -> float | None:
+        """What it is expected to cost; with another input where one is given."""
+        if self.price is None:
+            return None
+        tokens = self.input_tokens if input_tokens is None else input_tokens
+        return self.price.estimate(tokens, self.output[1]) * self.factor[0]
 
     def interval(self) -> CostInterval | None:
         """The same with the interval that the books have shown, or that the expected lengths give."""
         if self.price is None:
             return None
         value, low, high, _ = self.factor
-        plain = self._cost(self.price, self.output.expected)
-        lowest = self._cost(self.price, self.output.low) * value if low is None else plain * low
-        highest = self._cost(self.price, self.output.high) * value if high is None else plain * high
+        ends = (self.output.expected, self.output.low, self.output.high)
+        plain, shortest, longest = (self.price.estimate(self.input_tokens, tokens) for tokens in ends)
+        lowest = shortest * value if low is None else plain * low
+        highest = longest * value if high is None else plain * high
         return CostInterval(round(plain * value), round(lowest), round(highest))
-
-    def _cost(self, price: Price, output_tokens: int) -> int:
-        return price.cost(Usage(input_fresh=self.input_tokens, output_visible=output_tokens))
 
 
 class QueryForecast(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ of its own falls back: cached input and cache writes to input, thinking to outpu
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -67,6 +67,19 @@ class Price:
     source: str
     rates: tuple[Rates, ...]
     per_call_nanousd: int = 0
+    _line: tuple[float, float] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        standard = [rates for rates in self.rates if rates.service == STANDARD]
+        line = (standard[0].input / 1e3, standard[0].output / 1e3) if len(standard) == 1 else None
+        object.__setattr__(self, "_line", line)
+
+    def estimate(self, input_tokens: int, output_tokens: int) -> float:
+        """Return in nano-dollars what a call of about so many fresh and visible tokens costs: none for the books."""
+        if self._line is None:
+            return self.cost(Usage(input_fresh=input_tokens, output_visible=output_tokens))
+        of_input, of_output = self._line
+        return input_tokens * of_input + output_tokens * of_output + self.per_call_nanousd
 
     def cost(self, usage: Usage, service: str | None = None) -> NanoUsd:
         """Return what a call costs; a service tier that this price does not know is charged as the standard one."""

@@ -79,6 +79,36 @@ def forecast(v1: int, v2: int, seen: int, remaining: int, confidence: float) -> 
     return accepted, samples
 
 
+@lru_cache(maxsize=4096)
+def expect(p_leader: float, p_second: float, max_samples: int, confidence: float) -> tuple[float, float]:
+    """Return the samples that a vote is expected to take, and P(it is not accepted), before any sample is there.
+
+    Each sample says the leading answer with the one probability, the second with the other, else something that no
+    other sample says.
+    """
+    undecided, samples, accepted = {(0, 0): 1.0}, 0.0, 0.0
+    ends, left = set(), 0
+    for size in waves(max_samples):
+        left += size
+        ends.add(left)
+    steps = (((1, 0), p_leader), ((0, 1), p_second), ((0, 0), 1.0 - p_leader - p_second))
+    for seen in range(1, max_samples + 1):
+        following: dict[tuple[int, int], float] = {}
+        for (a, b), p in undecided.items():
+            samples += p
+            for (more_a, more_b), step in steps:
+                if step <= 0:
+                    continue
+                state = (a + more_a, b + more_b)
+                found = check(max(state), min(state), max_samples - seen, confidence, at_wave_end=seen in ends)
+                if found is Stop.ACCEPTED:
+                    accepted += p * step
+                elif found is Stop.CONTINUE:
+                    following[state] = following.get(state, 0.0) + p * step
+        undecided = following
+    return samples, 1.0 - accepted
+
+
 def is_hopeless(v1: int, v2: int, seen: int, remaining: int, confidence: float, price_ratio: float) -> bool:
     """Tell whether going on costs more than it can save, a strong call costing `price_ratio` samples.
 
@@ -95,6 +125,7 @@ def least_unanimous(confidence: float) -> int:
     return votes_needed(0, confidence)
 
 
+@lru_cache(maxsize=128)
 def reachable(max_samples: int) -> float:
     """Return the highest confidence that so many unanimous samples reach."""
     return agreement(max_samples, 0)

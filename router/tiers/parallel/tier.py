@@ -34,7 +34,7 @@ from router.tiers.parallel.planning import (
 from router.tiers.parallel.prompts import with_hints
 from router.tiers.parallel.sampling import Progress, Sampling, SamplingPlan, StopReason
 from router.tiers.parallel.shadow import ShadowSlice, observe
-from router.tiers.parallel.stopping import least_unanimous, reachable, require_reachable, under_pressure
+from router.tiers.parallel.stopping import expect, least_unanimous, reachable, require_reachable, under_pressure
 from router.tiers.parallel.voting import TestVector, Vote
 from router.tiers.parallel.warmth import LONG_BYTES, PrefixWarmth
 from router.tiers.vote import judge
@@ -48,6 +48,7 @@ HIGH_STAKES_CONFIDENCE = 0.99
 WEIGHED = frozenset(
     {StopReason.ACCEPTED, StopReason.SETTLED, StopReason.FUTILE, StopReason.HOPELESS, StopReason.EXHAUSTED}
 )
+LEAST_AGREEMENT = 0.3  # of samples, however rarely they are right
 HARD_QUESTION = 0.05  # P(correct) for which more samples must still be worth it
 
 
@@ -141,6 +142,22 @@ class ParallelTier:
         worst = samples_bound(query, self.settings.targets, calls, max(self._most(query), query.n))
         worst += worst_case(self.settings.escalation, query, calls)
         return worst if query.cost_cap_nanousd is None else min(worst, query.cost_cap_nanousd)
+
+    def expected_stop(
+        self, p_sampled: float, is_votable: bool, samples: int | None, confidence: float | None
+    ) -> tuple[float, float]:
+        """Return how many samples a query is expected to take, and P(the escalation tier is asked).
+
+        `p_sampled` is P(a sample is right); right samples agree, of wrong ones half. `samples` and `confidence` are the
+        policy's where it has them. What no vote counts takes a fixed number and is answered.
+        """
+        if not is_votable:
+            return float(self.settings.open_samples), 0.0
+        most = self.settings.max_samples if samples is None else min(samples, self.settings.max_samples)
+        asked = min(self.settings.confidence if confidence is None else confidence, reachable(most))
+        p_leader = round(max(p_sampled, LEAST_AGREEMENT), 2)
+        taken, p_open = expect(p_leader, (1.0 - p_leader) / 2, most, asked)
+        return taken, p_open if self.settings.escalation is not None else 0.0
 
     def within_cap(self, query: TierRequest, calls: Calls, cap_nanousd: int) -> TierRequest | None:
         """Return the query under a cap that the tier keeps to; None where it does not cover what can be accepted."""
