@@ -11,6 +11,7 @@ from router import keys, settings
 from router.clock import SystemClock
 from router.database import schema
 from router.database.engine import open_engine, sqlite_path
+from router.database.private import make_directory
 from router.errors import Unavailable
 from router.settings import Settings, WrongSetting
 
@@ -30,7 +31,7 @@ def open_books(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
 def make_state_dir(configured: Settings) -> None:
     """Make the state directory where it is missing; raises WrongSetting."""
     try:
-        configured.state_dir.mkdir(parents=True, exist_ok=True)
+        make_directory(configured.state_dir)
     except OSError as error:
         raise WrongSetting(f"state_dir: {configured.state_dir} cannot be made: {error.strerror}") from None
 

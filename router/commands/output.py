@@ -35,9 +35,11 @@ def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], form: For
         case Format.JSON:
             print(json.dumps([{c: row[c] for c in columns} for row in rows], indent=2, default=str))
         case Format.CSV:
+            from router.ledger.export import csv_cell
+
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(columns)
-            writer.writerows(["" if row[c] is None else row[c] for c in columns] for row in rows)
+            writer.writerows([csv_cell(row[c]) for c in columns] for row in rows)
         case Format.TABLE:
             show_table(rows, columns, title)
 

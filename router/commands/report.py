@@ -160,12 +160,13 @@ def _unknown(sums: "Sums") -> dict[str, object]:
 
 
 def _write_csv(books: "FullReport", stream: Any) -> None:
+    from router.ledger.export import csv_cell
     from router.reports.queries import FIGURES
 
     columns = (*books.report.by, *FIGURES)
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(["" if row[c] is None else row[c] for c in columns] for row in books.report.lines())
+    writer.writerows([csv_cell(row[c]) for c in columns] for row in books.report.lines())
 
 
 def _show(books: "FullReport", output: Path | None) -> None:

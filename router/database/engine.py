@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from router.database.private import make_file
 from router.errors import Unavailable
 
 Result = TypeVar("Result")
@@ -46,6 +47,16 @@ AWAY_SQLITE = frozenset(
 CANCELLED_STATEMENT = "57014"  # PostgreSQL: one statement took too long
 BUSY_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_S = 5
+LOCK_TIMEOUT_MS = 30_000
+STATEMENT_TIMEOUT_MS = 900_000  # reports and back-tests of years are done before
+KEEPALIVE = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds that what was sent may go unacknowledged
+}
 NEEDED_BYTES = 4 * 2**20
 LEDGER_LOCK = 0x7165_7277  # PostgreSQL advisory lock of whoever changes schema, prices or versions
 
@@ -102,7 +113,7 @@ def open_engine(database_url: str) -> Engine:
     try:
         if url.get_backend_name() == "sqlite":
             return _sqlite_engine(url)
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_TIMEOUT_S})
+        return _postgresql_engine(url)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise DatabaseUnusable(f"database_url: {error}") from None
 
@@ -119,6 +130,9 @@ def exclusive(engine: Engine) -> Iterator[Connection]:
     """Open a writing transaction that excludes other processes in this same block, on either database."""
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
+            # Whoever holds it may migrate a large table: it is waited for, and what is done under it may take long.
+            connection.execute(text("SELECT set_config('lock_timeout', '0', true)"))
+            connection.execute(text("SELECT set_config('statement_timeout', '0', true)"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LEDGER_LOCK})
         yield connection
 
@@ -200,6 +214,25 @@ def _use_wal(connection: Any) -> None:
             time.sleep(0.01)
 
 
+def _postgresql_engine(url: URL) -> Engine:
+    """Make an engine whose connections notice a server that is gone, and wait for nobody for ever.
+
+    What the URL itself says of the connection counts. The time-outs are set once connected: a pooler in between may
+    refuse options at the start.
+    """
+    given = {name: value for name, value in KEEPALIVE.items() if name not in url.query}
+    engine = create_engine(url, pool_pre_ping=True, connect_args=given)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+            cursor.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}")
+        connection.commit()
+
+    return engine
+
+
 def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
 
@@ -211,6 +244,9 @@ def _sqlite_engine(url: URL) -> Engine:
     def look(dialect: object, record: object, args: object, options: object) -> None:
         if file is not None:  # or SQLite would make an empty one
             file.require_same()
+        if path is not None and not str(path).startswith("file:"):
+            with suppress(OSError):  # SQLite says better what is wrong; its other files get the mode of this one
+                make_file(path)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: object) -> None:

@@ -23,6 +23,7 @@ from router.database.engine import (
     open_engine,
     sqlite_path,
 )
+from router.database.private import make_directory
 from router.database.tables import Base
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _open_or_create(database_url: str) -> Engine:
     path = sqlite_path(database_url)
     if path is not None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
         except OSError as error:
             raise DatabaseUnusable(f"{path.parent} cannot be made: {error.strerror}") from None
     return open_engine(database_url)

@@ -5,12 +5,15 @@ Why a call failed stands behind them for who asks for it, so that programs which
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any
 
 from sqlalchemy import Engine, text
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?%?", re.ASCII)
 COLUMNS = (
     "request_id",
     "call_no",
@@ -55,7 +58,19 @@ def write_csv(rows: Iterable[Sequence[Any]], file: IO[str], columns: Sequence[st
     """Write CSV; an empty amount is unpriced, an empty token count unknown."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(["" if value is None else value for value in row] for row in rows)
+    writer.writerows([csv_cell(value) for value in row] for row in rows)
+
+
+def csv_cell(value: object) -> object:
+    """Write a value for a table program: unknown is empty, and text that such a program would run is only shown.
+
+    Names of models and keys come from outside; one that begins as formulas do gets an apostrophe. Numbers stay numbers.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
 
 
 def write_json(rows: Iterable[Sequence[Any]], file: IO[str], columns: Sequence[str] = COLUMNS) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from router.database.private import make_file
 from router.ledger.folding import RequestRecord
 from router.ledger.spool import LOCK_SUFFIX, SPOOL_SUFFIX, Spool, lock
 
@@ -48,6 +49,7 @@ def set_aside(directory: Path, record: RequestRecord, why: str) -> None:
     calls = [*record.intents.values(), *record.results.values()]
     entries = [record.opening, record.features, *calls, record.closing, record.verdict]
     line = msgspec.json.encode({"refused": why, "entries": [entry for entry in entries if entry is not None]})
+    make_file(directory / REJECTED)
     with (directory / REJECTED).open("ab") as file:
         file.write(line + b"\n")
         file.flush()

@@ -19,6 +19,7 @@ from typing import Literal, Self
 
 import msgspec
 
+from router.database.private import make_directory, make_file
 from router.errors import Unavailable
 from router.ledger.entries import CallIntent, Entry
 
@@ -68,7 +69,8 @@ class Spool:
         """Make a fresh spool in the directory; raises Unavailable naming the cause."""
         path = directory / f"{time.time_ns() // 1000:x}-{os.getpid()}-{secrets.token_hex(3)}{SPOOL_SUFFIX}"
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
+            make_file(path)
             lock_file = lock(path)
             assert lock_file is not None
             return cls(path, lock_file, durability)

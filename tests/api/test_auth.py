@@ -113,7 +113,7 @@ async def test_a_key_of_our_form_that_is_unknown_is_refused_on_this_machine_too(
 async def test_a_key_that_cannot_be_checked_is_neither_right_nor_wrong(
     fresh: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(engine: object) -> None:
+    def away(*given: object) -> None:
         raise OperationalError("", None, Exception("away"))
 
     monkeypatch.setattr(keys, "valid_keys", away)

@@ -4,10 +4,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import Connection, Engine, insert, select, text
 
 from router.database import schema
-from router.database.engine import DatabaseUnusable, check_writable, format_url, off_loop, open_engine
+from router.database.engine import DatabaseUnusable, check_writable, exclusive, format_url, off_loop, open_engine
 from router.database.tables import RawUsage, StoredResponseRow
 from router.errors import Unavailable
 from router.ledger.retention import first_id_at, purge
@@ -93,3 +93,22 @@ def test_raw_usage_goes_after_thirty_days(sqlite_url: str) -> None:
 
 def test_a_range_of_time_is_a_range_of_ids() -> None:
     assert first_id_at(NOON) <= an_id(NOON) < first_id_at(NOON + 1_000)
+
+
+@pytest.mark.slow
+def test_postgresql_is_waited_for_so_long_and_no_longer(postgresql_engine: Engine) -> None:
+    def setting(connection: Connection, name: str) -> str:
+        return str(connection.execute(text(f"SHOW {name}")).scalar_one())
+
+    with postgresql_engine.connect() as connection:
+        assert (setting(connection, "lock_timeout"), setting(connection, "statement_timeout")) == ("30s", "15min")
+    with exclusive(postgresql_engine) as connection:  # a migration may take long, and who waits for one too
+        assert (setting(connection, "lock_timeout"), setting(connection, "statement_timeout")) == ("0", "0")
+    with postgresql_engine.connect() as connection:
+        assert setting(connection, "lock_timeout") == "30s"
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        options = driver.info.get_parameters()
+        assert (options["connect_timeout"], options["keepalives_idle"], options["tcp_user_timeout"]) == (
+            "5", "30", "30000",
+        )  # fmt: skip

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from router.commands import ledger, prices
-from router.ledger.export import COLUMNS
+from router.ledger.export import COLUMNS, csv_cell
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from tests.builders.databases import open_books
@@ -43,6 +43,20 @@ def operator(tmp_path: Path, sqlite_url: str, spool: Spool, clock: FakeClock) ->
 def test_export_tells_causes_behind_the_fixed_columns_where_asked(operator: Operator) -> None:
     head = operator.types(ledger.app, "export", "--causes").stdout.splitlines()[0]
     assert head == ",".join([*COLUMNS, "cause", "http_status"])
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|x", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-", "=", "＝1", "+-1"])
+def test_a_table_program_runs_no_text_of_ours(text: str) -> None:
+    assert csv_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("value", ["-0.5", "+3", "-.5", "1e-9", "-1e-9", "-12%", "gpt-5", "a=b", "", 0, -3, True])
+def test_numbers_and_plain_text_stay_as_they_are(value: object) -> None:
+    assert csv_cell(value) == value
+
+
+def test_unknown_is_an_empty_cell() -> None:
+    assert csv_cell(None) == ""
 
 
 def test_export_as_csv_and_json(operator: Operator) -> None:

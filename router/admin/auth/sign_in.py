@@ -56,9 +56,13 @@ class SignIn:
         actor = " ".join(name.split())
         if len(actor) > LONGEST_NAME or not actor.isprintable():
             raise InvalidRequest(f"a name is at most {LONGEST_NAME} characters")
-        self.rate.count(address)
-        async with self.places:
-            role = await self.threads.run(self._role_of, secret)
+        wait_s, role = self.rate.begin(address), None
+        try:
+            await asyncio.sleep(wait_s)
+            async with self.places:
+                role = await self.threads.run(self._role_of, secret)
+        finally:
+            self.rate.end(address, is_right=role is not None)
         if role is None:
             raise WrongSecret("the secret is wrong")
         return await self.threads.run(self._open, role, actor or str(role), address)

@@ -191,30 +191,79 @@ def test_a_path_trick_is_written_down(stranger: Visitor, admin: Visitor) -> None
     assert any(e["act"] == "path trick" and e["address"] == "10.0.0.3" for e in admin.audit(refused="1"))
 
 
-def test_too_many_tries_are_refused_and_other_addresses_go_on() -> None:
-    rate = SignInRate("3/15minutes", "100/15minutes")
-    for _ in range(3):
-        rate.count("10.9.0.1")
+def wrong(rate: SignInRate, address: str, times: int = 1) -> float:
+    """Try a wrong secret; returns how long the last try had to wait."""
+    waited_s = 0.0
+    for _ in range(times):
+        waited_s = rate.begin(address)
+        rate.end(address, is_right=False)
+    return waited_s
+
+
+def test_too_many_wrong_tries_are_refused_and_other_addresses_go_on() -> None:
+    rate = SignInRate(3, 100)
+    wrong(rate, "10.9.0.1", 3)
     with pytest.raises(RateLimited, match="your address"):
-        rate.count("10.9.0.1")
-    rate.count("10.9.0.2")
+        rate.begin("10.9.0.1")
+    assert wrong(rate, "10.9.0.2") == 0
+
+
+def test_right_secrets_do_not_count() -> None:
+    rate = SignInRate(3, 5)
+    for address in ("10.9.0.1", "127.0.0.1"):
+        for _ in range(50):
+            assert rate.begin(address) == 0
+            rate.end(address, is_right=True)
+
+
+def test_tries_that_are_being_looked_at_count_until_they_are_right() -> None:
+    rate = SignInRate(3, 100)
+    for _ in range(3):
+        rate.begin("10.9.0.1")
+    with pytest.raises(RateLimited):
+        rate.begin("10.9.0.1")
+    rate.end("10.9.0.1", is_right=True)
+    rate.begin("10.9.0.1")
+
+
+def test_wrong_tries_are_forgotten_after_a_while() -> None:
+    now = 0.0
+    rate = SignInRate(3, 100, clock=lambda: now)
+    wrong(rate, "10.9.0.1", 3)
+    now = 901.0
+    assert wrong(rate, "10.9.0.1") == 0
 
 
 def test_an_ipv6_network_counts_as_one_address() -> None:
-    rate = SignInRate("2/15minutes", "100/15minutes")
-    rate.count("2001:db8::1")
-    rate.count("2001:db8::2")
+    rate = SignInRate(2, 100)
+    wrong(rate, "2001:db8::1")
+    wrong(rate, "2001:db8::2")
     with pytest.raises(RateLimited):
-        rate.count("2001:db8::3")
+        rate.begin("2001:db8::3")
 
 
-def test_tries_from_everywhere_together_do_not_lock_the_machine_itself_out() -> None:
-    rate = SignInRate("10/15minutes", "2/15minutes")
-    rate.count("10.9.1.1")
-    rate.count("10.9.1.2")
-    with pytest.raises(RateLimited, match="machine itself"):
-        rate.count("10.9.1.3")
-    rate.count("127.0.0.1")
+def test_this_machine_is_one_address_that_is_slowed_down_and_never_shut() -> None:
+    now = 100.0
+    rate = SignInRate(3, 1_000, pace_s=1.0, clock=lambda: now)
+    for address in ("127.0.0.1", "127.0.0.2", "::1"):
+        assert wrong(rate, address) == 0
+    assert wrong(rate, "::ffff:127.0.0.1") == 0
+    assert wrong(rate, "127.0.0.1") == 1
+    assert wrong(rate, "127.0.0.1") == 2
+    with pytest.raises(RateLimited, match="soon"):
+        wrong(rate, "127.0.0.1", 100)
+    now += 60
+    assert rate.begin("127.0.0.1") == 0
+
+
+def test_many_wrong_tries_from_everywhere_slow_down_who_was_wrong_and_nobody_else() -> None:
+    now = 100.0
+    rate = SignInRate(10, 4, clock=lambda: now)
+    for last in range(4):
+        wrong(rate, f"10.9.1.{last}")
+    wrong(rate, "10.9.1.1")
+    assert wrong(rate, "10.9.1.1") > 0
+    assert wrong(rate, "10.9.1.77") == 0
 
 
 def test_the_rate_limit_answers_429_and_when_to_come_back(running: Plane) -> None:
