@@ -49,6 +49,7 @@ def doctor(
     findings.append(CheckResult("API keys", OK, describe_auth(configured, count_live_keys(configured))))
     has_books = any((finding.what, finding.says) == ("schema", CURRENT) for finding in findings)
     findings += _policy(configured, has_books=has_books)
+    findings.append(_alerts(configured))
     findings += _models(configured, os.environ, ask=not offline)
     show([finding.row() for finding in findings], ("what", "state", "says"), form)
     sys.exit(1 if any(finding.state == BAD for finding in findings) else 0)
@@ -106,6 +107,21 @@ def _revenue_events(configured: "Settings") -> list[CheckResult]:
     engine.dispose()
     says = f"{beyond} beyond what one may have: `tierwise revenue events --largest`"
     return [CheckResult("revenue events", WARNING, says)] if beyond else []
+
+
+def _alerts(configured: "Settings") -> CheckResult:
+    """Say who is told of alerts; `tierwise alerts test` tries it."""
+    from router.clock import SystemClock
+    from router.notifications.channels import channels_of
+    from router.settings import WrongSetting
+
+    if not configured.alerts.enabled:
+        return CheckResult("alerts", WARNING, "turned off (alerts.enabled)")
+    try:
+        channels = channels_of(configured.alerts, SystemClock(), trust_env=configured.trust_env)
+    except WrongSetting as error:
+        return CheckResult("alerts", BAD, str(error))
+    return CheckResult("alerts", OK, f"told by {', '.join(channels)}; `tierwise alerts test` tries it")
 
 
 def _policy(configured: "Settings", *, has_books: bool) -> list[CheckResult]:
