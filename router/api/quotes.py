@@ -6,11 +6,10 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from router.api.admission import BodyBudget
 from router.api.aliases import Aliases
 from router.api.asgi import answering, send_json
 from router.api.auth import Authenticator
-from router.api.body import read_body_of
+from router.api.body import BodyBudget, read_body_of
 from router.api.chat.endpoint import request_of
 from router.api.chat.request import parse_chat
 from router.api.chat.response import encode_body

@@ -86,6 +86,8 @@ class Instances:
     def _object(self, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> dict[str, Any]:
         properties = schema.get("properties") or {}
         required = schema.get("required", [])
+        if not all(isinstance(key, str) for key in required):
+            raise TypeError("a key that is no text")
         return {key: self._value(properties.get(key, True), root, key, depth + 1) for key in required}
 
     def _array(self, schema: Mapping[str, Any], root: Mapping[str, Any], name: str, depth: int) -> list[Any]:

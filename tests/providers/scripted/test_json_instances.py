@@ -68,6 +68,7 @@ def test_values_come_from_the_text_in_their_order() -> None:
         {"type": "string", "pattern": "(((("},
         {"type": "integer", "minimum": "low"},
         {"properties": [1], "required": ["a"]},
+        {"type": "object", "required": [None]},
     ],
 )
 def test_a_schema_that_makes_no_sense_is_said_to_be_impossible(schema: Any) -> None:
