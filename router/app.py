@@ -334,6 +334,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
                     Step("the duels", duels.close),
                     Step("the parallel tier", parallel.close),
                     Step("the connections to providers", providers.close),
+                    Step("the counts of limits", admission.gate.windows.close),
                     Step("following policies and keys", lambda: in_thread(refresher.stop)),
                     Step("shipping what is settled", lambda: in_thread(shipper.stop), SHIPPING_STEP_S),
                     Step("allowances that were not used up", lambda: in_thread(persons.follow)),

@@ -81,7 +81,7 @@ class Permit:
         if limit is None:
             return
         window = await self._gate.windows.add(f"{name}:{unit}", amount)
-        is_over, count = window.count > limit, window.count
+        is_over, count = window.counted > limit, window.counted
         if is_over:
             self._gate.windows.note(f"{name}:{unit}", -amount)
             count -= amount

@@ -23,7 +23,7 @@ REDIS_REST_S = 5.0  # how long Redis is left alone after a failure
 class WindowState(NamedTuple):
     """What has been counted in a window, and in how many seconds it ends."""
 
-    count: int
+    counted: int
     ends_in_s: float
 
 
@@ -36,6 +36,10 @@ class Windows(Protocol):
 
     def note(self, name: str, amount: int) -> None:
         """Count an amount without waiting for it."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections, if there are any."""
         ...
 
 
@@ -54,6 +58,9 @@ class MemoryWindows:
     def note(self, name: str, amount: int) -> None:
         """Count an amount."""
         self._add(name, amount)
+
+    async def close(self) -> None:
+        """Do nothing: there are no connections."""
 
     def _add(self, name: str, amount: int) -> WindowState:
         now_s = self._now_s()
@@ -97,6 +104,12 @@ class RedisWindows:
             log.warning("limits are counted in each worker by itself, Redis is away: %s", type(error).__name__)
             return await self._memory.add(name, amount)
         return WindowState(count, max(ends_at - time(), 0.0))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._storage is not None:
+            await self._storage.bridge.connection_getter(False).aclose()
+            self._storage = None
 
     def note(self, name: str, amount: int) -> None:
         """Count an amount without waiting for it."""

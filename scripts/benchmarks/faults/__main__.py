@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from scripts.benchmarks.faults import alerts, disconnects, kills, outage, speed
+from scripts.benchmarks.faults import alerts, disconnects, kills, outage, persons, speed
 from scripts.benchmarks.faults.outage import Server
 from scripts.benchmarks.faults.served import Place
 
-NAMES = ("speed", "kills", "disconnects", "outage-sqlite", "outage-postgresql", "alerts")
+NAMES = ("speed", "kills", "disconnects", "outage-sqlite", "outage-postgresql", "alerts", "persons")
 
 
 def main() -> int:
@@ -51,6 +51,8 @@ class Figures:
                 self._disconnects()
             case "alerts":
                 self._alerts()
+            case "persons":
+                self._persons()
             case "outage-sqlite":
                 place = Place.make(self._folder / name)
                 place.engine().dispose()
@@ -121,6 +123,18 @@ class Figures:
             f"deliveries, {found.doubled} doubled, {found.unsettled} still waiting",
             "each raised once, delivered at least once under one id",
             is_met=found.holds,
+        )
+
+    def _persons(self) -> None:
+        place = Place.make(self._folder / "persons")
+        place.engine().dispose()
+        found = persons.press(place, 200 if self._is_short else 2_500)
+        self._say(
+            f"allowances of {persons.PEOPLE:,} people, {persons.PROCESSES} processes, {found.killed} killed",
+            f"{found.granted:,} of {found.asked:,} deep answers given to {found.people:,} people, of whom "
+            f"{found.spent:,} used theirs up; {found.over} over",
+            "0 over",
+            is_met=found.over == 0 and found.spent > 0,
         )
 
     def _outage(self, what: str, place: Place, away: AbstractAsyncContextManager[None]) -> None:
