@@ -10,11 +10,22 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from scripts.benchmarks.faults import alerts, disconnects, kills, outage, persons, speed
+from scripts.benchmarks.faults import alerts, disconnects, kills, outage, persons, soak, speed, spending, stops
 from scripts.benchmarks.faults.outage import Server
 from scripts.benchmarks.faults.served import Place
 
-NAMES = ("speed", "kills", "disconnects", "outage-sqlite", "outage-postgresql", "alerts", "persons")
+NAMES = (
+    "speed",
+    "kills",
+    "disconnects",
+    "outage-sqlite",
+    "outage-postgresql",
+    "stops",
+    "budgets",
+    "soak",
+    "alerts",
+    "persons",
+)
 
 
 def main() -> int:
@@ -49,6 +60,12 @@ class Figures:
                 self._kills()
             case "disconnects":
                 self._disconnects()
+            case "stops":
+                self._stops()
+            case "budgets":
+                self._budgets()
+            case "soak":
+                self._soak()
             case "alerts":
                 self._alerts()
             case "persons":
@@ -136,6 +153,32 @@ class Figures:
             "0 over",
             is_met=found.over == 0 and found.spent > 0,
         )
+
+    def _stops(self) -> None:
+        seconds, streams = (9.0, 16) if self._is_short else (30.0, 40)
+        for workers in (1, 2):
+            place = stops.a_place(self._folder / f"stops-{workers}", workers, seconds)
+            place.engine().dispose()
+            found = asyncio.run(stops.stop_under_way(place, streams, seconds))
+            self._say(
+                f"SIGTERM amid streams of {seconds:.0f} s, {workers} worker{'s' if workers > 1 else ''}",
+                stops.describe(found),
+                "all whole or told, new ones refused at once, 0 rows lost",
+                is_met=found.holds,
+            )
+
+    def _budgets(self) -> None:
+        place = spending.a_place(self._folder / "budgets")
+        place.engine().dispose()
+        found = asyncio.run(spending.spending(place))
+        self._say(
+            "budget after failures", spending.describe(found), "billed, give or take estimates", is_met=found.holds
+        )
+
+    def _soak(self) -> None:
+        found = asyncio.run(soak.soak(self._folder / "soak", 2_000 if self._is_short else 50_000))
+        bar = "tally equal; `scripts/soak` for memory and handles over a million"
+        self._say("soak, 2 workers", soak.describe(found), bar, is_met=found.is_equal)
 
     def _outage(self, what: str, place: Place, away: AbstractAsyncContextManager[None]) -> None:
         seconds = 5.0 if self._is_short else 60.0

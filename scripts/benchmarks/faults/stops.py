@@ -128,7 +128,7 @@ def describe(found: Stop) -> str:
     refused = "never" if found.refused_after_s is None else f"{found.refused_after_s:.2f} s"
     examples = f" {json.dumps(found.cut[:2])}" if found.cut else ""
     return (
-        f"{found.streams} streams: {found.whole} whole, {found.told} told, {len(found.cut)} cut without a word{examples}"
+        f"{found.streams} streams: {found.whole} whole, {found.told} told, {len(found.cut)} without a word{examples}"
         f"; new connections refused after {refused}, {found.hung} hung; "
         f"{found.unbooked} rows lost, {found.cancelled} booked as cancelled; ended after {found.took_s:.1f} s"
     )
