@@ -175,7 +175,7 @@ class Dispatcher:
         if person_hold is not None:
             exchange.person_hold = person_hold
             if not await person_hold.claim(exchange.worst_case()):
-                return exchange, person_hold.spent()
+                return exchange, person_hold.refusal()
         if budget_hold is None:
             return exchange, None
         if budget_hold.is_over and decision.reason is not Reason.BUDGET_SPENT:

@@ -169,7 +169,7 @@ def valid_keys(engine: Engine, now_us: int, defaults: KeyLimits = NO_LIMITS) -> 
     with engine.connect() as connection:
         rows = connection.execute(select(ApiKey.__table__).where(*is_live)).all()
         old = connection.execute(replaced).all()
-    by_id = {row.id: (row.hash, _known(row, defaults)) for row in rows}
+    by_id = {row.id: (row.hash, _read_key(row, defaults)) for row in rows}
     valid = dict(by_id.values())
     for secret in old:
         if secret.key_id in by_id:
@@ -179,7 +179,7 @@ def valid_keys(engine: Engine, now_us: int, defaults: KeyLimits = NO_LIMITS) -> 
     return valid
 
 
-def _known(row: Any, defaults: KeyLimits) -> KnownKey:
+def _read_key(row: Any, defaults: KeyLimits) -> KnownKey:
     own = {name: value for name, value in (row.limits or {}).items() if name in LIMIT_NAMES}
     return KnownKey(
         row.id,
@@ -234,7 +234,7 @@ def create(
         "allowed_tiers": sorted(set(allowed_tiers)),
         "created_at": now_us,
         "max_cost_nanousd": max_cost_nanousd,
-        "allowed_models": stored_models(allowed_models),
+        "allowed_models": write_models(allowed_models),
         "expires_at": expires_at,
         "limits": dict(limits) if limits else None,
     }
@@ -252,7 +252,7 @@ def create(
     return secret
 
 
-def stored_models(allowed: Sequence[str]) -> list[str] | None:
+def write_models(allowed: Sequence[str]) -> list[str] | None:
     """Write which models a key may name as it is stored: None for all."""
     return None if tuple(allowed) == EVERY_MODEL else sorted(set(allowed))
 

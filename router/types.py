@@ -42,6 +42,7 @@ class Reason(StrEnum):
     SHARE_CAP = "share_cap"
     TOO_COSTLY = "too_costly"
     BUDGET_SPENT = "budget_spent"
+    USER_ALLOWANCE = "user_allowance"
     OVERRIDE = "override"
     EFFORT = "effort"
     CAPABILITY = "capability"
@@ -50,7 +51,6 @@ class Reason(StrEnum):
     PUSHBACK = "pushback"
     EXPLORED = "explored"
     FALLBACK = "fallback"
-    USER_ALLOWANCE = "user_allowance"
 
 
 class RelayedCall(StrEnum):

@@ -14,8 +14,8 @@ from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier,
         (Tier, "fast reasoning parallel"),
         (
             Reason,
-            "below_threshold above_threshold share_cap budget_spent override effort capability housekeeping follow_up "
-            "pushback explored fallback",
+            "below_threshold above_threshold share_cap too_costly budget_spent user_allowance override effort "
+            "capability housekeeping follow_up pushback explored fallback",
         ),
         (CallKind, "answer sample judge shadow"),
         (CallStatus, "ok error cancelled not_sent unknown"),

@@ -32,11 +32,12 @@ from router.api.body import BodyClaim, ClientGone, read_body_of
 from router.api.keep_alive import SENDING, KeepAlive
 from router.api.shutdown import Shutdown
 from router.clock import SystemClock, request_id
+from router.decision.engine import BYTES_PER_TOKEN
 from router.errors import ProviderError, RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
 from router.keys import KeyLimits
 from router.keys import Scope as KeyScope
-from router.limits.gate import Permit, input_tokens_of, names_of, require_bounds
+from router.limits.gate import Permit, names_of, require_bounds
 from router.providers.base import Delta
 from router.request import InferenceRequest
 from router.settings import ServerSettings
@@ -289,7 +290,7 @@ class InferenceEndpoint(ABC):
         exchange = None
         try:
             if permit is not None and limits is not None:
-                await permit.enter(self._names(request), limits, input_tokens_of(request.input_bytes))
+                await permit.enter(self._names(request), limits, request.input_bytes // BYTES_PER_TOKEN)
             async with self._admission.place(caller.key_id, request.segment):
                 exchange = writer.exchange = await self._dispatcher.open(request)
                 writer.note_decision(exchange.decision_headers)

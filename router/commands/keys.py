@@ -156,7 +156,7 @@ def change(
     now_us = SystemClock().now_us()
     changes: dict[str, Any] = {}
     if allowed_models is not None:
-        changes["allowed_models"] = keys.stored_models(read_models(allowed_models))
+        changes["allowed_models"] = keys.write_models(read_models(allowed_models))
     if expires is not None:
         changes["expires_at"] = None if expires == NONE else read_instant(expires, now_us)
     if not (changes or limits or inherited):

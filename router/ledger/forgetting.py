@@ -18,7 +18,7 @@ from router.database.learning_tables import FeatureRow
 from router.database.tables import ApiKey, Base, Feedback, OldKeySecret, PersonDay, RawUsage, Request, StoredResponseRow
 from router.ledger.marks import drop_salts, read_salts, user_mark
 
-AT_ONCE = 500  # values in one statement
+VALUES_AT_ONCE = 500  # values in one statement
 Value = TypeVar("Value")
 
 
@@ -110,5 +110,5 @@ def _delete_rows(connection: Connection, table: type[Base], where: ColumnElement
 
 def _chunks(values: Sequence[Value]) -> Iterator[list[Value]]:
     rest = iter(values)
-    while chunk := list(islice(rest, AT_ONCE)):
+    while chunk := list(islice(rest, VALUES_AT_ONCE)):
         yield chunk

@@ -21,7 +21,7 @@ from router.types import DAY_US
 
 SALT_BYTES = 32
 AHEAD_US = 3 * DAY_US  # a salt is made before its month begins, so that a database away at midnight changes nothing
-LONGEST_READ = 2_000  # characters of a first turn that count
+FIRST_TURN_CHARACTERS = 2_000  # characters of a first turn that count
 MONTHS_A_YEAR = 12
 
 Salts = Mapping[int, bytes]
@@ -70,9 +70,11 @@ def first_turn(messages: Sequence[Mapping[str, Any]]) -> str:
         if message.get("role") == "user":
             content = message.get("content")
             if isinstance(content, str):
-                return content[:LONGEST_READ]
+                return content[:FIRST_TURN_CHARACTERS]
             texts = (part.get("text") for part in content or () if isinstance(part, dict))
-            return "\n".join(text[:LONGEST_READ] for text in texts if isinstance(text, str))[:LONGEST_READ]
+            return "\n".join(text[:FIRST_TURN_CHARACTERS] for text in texts if isinstance(text, str))[
+                :FIRST_TURN_CHARACTERS
+            ]
     return ""
 
 

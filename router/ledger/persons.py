@@ -26,7 +26,7 @@ from router.types import DAY_US
 log = logging.getLogger(__name__)
 
 KEEP_DAYS = 35  # whoever asks how often allowances are spent looks back a month
-AT_ONCE = 500
+RETURNS_AT_ONCE = 500
 NO_LIMIT = 2**62
 
 
@@ -118,7 +118,7 @@ class PersonAllowances:
                 taken_nanousd=PersonDay.taken_nanousd - bindparam("unspent"),
             )
         )
-        while batch := list(islice(self._returns, AT_ONCE)):
+        while batch := list(islice(self._returns, RETURNS_AT_ONCE)):
             rows = [{"of_day": r.day, "of_mark": r.user_mark, "unused": r.deep, "unspent": r.nanousd} for r in batch]
             with writing(self._engine) as connection:
                 connection.execute(back, rows)
@@ -168,7 +168,7 @@ class PersonHold:
         self._left = nanousd
         return self._claim is not None
 
-    def spent(self) -> AllowanceSpent:
+    def refusal(self) -> AllowanceSpent:
         """Make the error that says that the allowance is used up, and until when."""
         seconds = -(-(DAY_US - self._at_us % DAY_US) // 1_000_000)
         return AllowanceSpent("this user's allowance of deep answers is used up for today", retry_after_seconds=seconds)
@@ -182,7 +182,7 @@ class PersonHold:
         if self._is_limited and bound is None:
             raise QuotaExhausted("a model without a price cannot be used within an allowance of dollars")
         if self._is_limited and (bound or 0) > self._left:
-            raise self.spent()
+            raise self.refusal()
         if self._inner is not None:
             self._inner.take(bound)
         self._left -= bound or 0

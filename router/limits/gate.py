@@ -13,7 +13,6 @@ from router.errors import InvalidRequest, RateLimited
 from router.keys import KeyLimits
 from router.limits.windows import Windows
 
-BYTES_PER_TOKEN = 4
 TOO_LARGE = "this request alone has more tokens than"
 
 
@@ -120,11 +119,6 @@ def names_of(key_id: int | None, user: int | str | None) -> tuple[str, str | Non
     """Name what a key and its end user are counted by; a mark, so that no storage knows who it is."""
     key = f"key {key_id}"
     return key, None if user is None else f"{key} user {user}"
-
-
-def input_tokens_of(body_bytes: int) -> int:
-    """Estimate the tokens of a request by its size."""
-    return body_bytes // BYTES_PER_TOKEN
 
 
 def require_bounds(limits: KeyLimits, *, n: int, max_visible: int | None, max_output: int | None) -> None:

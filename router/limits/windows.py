@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from time import monotonic, time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from limits.aio.storage import RedisStorage
@@ -108,7 +108,8 @@ class RedisWindows:
     async def close(self) -> None:
         """Close the connections."""
         if self._storage is not None:
-            await self._storage.bridge.connection_getter(False).aclose()
+            bridge: Any = self._storage.bridge
+            await bridge.get_connection().aclose()
             self._storage = None
 
     def note(self, name: str, amount: int) -> None:

@@ -116,7 +116,7 @@ async def test_a_client_that_left_while_it_was_claimed_has_nothing(sqlite_engine
         released.wait()
         return claim_now(*args)
 
-    book.try_claim = slow  # type: ignore[method-assign]
+    book.try_claim = slow  # type: ignore[method-assign,assignment]
     waiting = asyncio.ensure_future(book.claim(7, PersonLimit(1, 9), 9, NOON))
     await asyncio.sleep(0)
     waiting.cancel()
