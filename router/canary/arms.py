@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from router.canary.clusters import Clusters
 from router.canary.confidence_sequences import Floats
 from router.types import DEFAULT_SEGMENT
 
@@ -45,6 +46,7 @@ class Observation:
     asked_again: bool = False
     decided_itself: bool = True  # neither tier nor effort was asked for by the client
     is_deep: bool = False
+    conversation: int | None = None  # its mark
 
 
 @dataclass(slots=True)
@@ -85,10 +87,15 @@ class Arms:
 
     def __init__(self) -> None:
         self._tallies: dict[Stratum, tuple[ArmTally, ArmTally]] = {}
+        self.clusters = Clusters()
 
     def add(self, seen: Observation) -> None:
         """Count a request."""
         self.tally(seen.stratum, is_canary=seen.is_canary).add(seen)
+        cost, wait = seen.cost_nanousd, seen.first_byte_ms
+        self.clusters.add(
+            seen.conversation, None if cost is None else step_of(cost), None if wait is None else step_of(wait)
+        )
 
     def tally(self, stratum: Stratum, *, is_canary: bool) -> ArmTally:
         """One arm in one stratum, to add to."""

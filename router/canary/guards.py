@@ -34,6 +34,7 @@ PRIOR_REQUESTS = 2.0
 
 def judge(arms: Arms, max_deep_share: float, limits: HarmLimits) -> Verdict:
     """Judge a canary by all that is known of it; `max_deep_share` is the cap of its own policy."""
+    limits = replace(limits, clustering=arms.clusters.design_effect(limits.clustering))
     canary, control = (arms.total("requests", is_canary=is_canary) for is_canary in (True, False))
     findings = tuple(finding for guard in Guard if (finding := _finding(guard, arms, max_deep_share, limits)))
     standing = GuardStatus.UNDECIDED

@@ -31,7 +31,8 @@ ASKED_FOR = (codes.REASONS[Reason.OVERRIDE], codes.REASONS[Reason.EFFORT])
 FAILED = codes.OUTCOMES[Outcome.ERROR]
 
 COLUMNS = """{id} AS id, r.recorded_at, r.policy_version, r.segment_id, r.first_tier, r.shadow_version, r.shadow_tier,
-    r.reason, r.outcome, r.first_byte_ms, r.signal, {previous} AS previous_id, r.expected_revenue_nanousd"""
+    r.reason, r.outcome, r.first_byte_ms, r.signal, {previous} AS previous_id, r.expected_revenue_nanousd,
+    r.conversation_mark"""
 REQUESTS = """
 SELECT {columns},
     (SELECT SUM(c.cost_nanousd) FROM calls c WHERE c.request_id = r.id AND c.kind <> {shadow}) AS cost_nanousd,
@@ -142,6 +143,7 @@ class ArmsReader:
                 asked_again=row.signal in ASKED_AGAIN and since_start,
                 decided_itself=row.reason not in ASKED_FOR,
                 is_deep=row.first_tier != FAST,
+                conversation=row.conversation_mark,
             )
         )
 

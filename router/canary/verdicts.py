@@ -45,7 +45,7 @@ class HarmLimits:
     margin_part: float = 0.5  # of the false alarms; the others share the rest
     least_requests: int = 20
     most_requests: int = 5_000
-    clustering: float = 1.5  # requests of one conversation share an arm and are alike: so many count as one
+    clustering: float = 1.5  # requests of one conversation are alike: so many count as one, until the books tell
 
     def harmful(self, guard: Guard) -> float:
         """From where on a difference is harmful."""

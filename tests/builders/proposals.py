@@ -8,10 +8,10 @@ from sqlalchemy import Engine
 from router.policies import lifecycle
 from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
-from router.settings import ModelSettings, ParallelSettings, ReasoningSettings, TierSettings
+from router.settings import FastSettings, ParallelSettings, ReasoningSettings, TierSettings
 
 WIRING = TierSettings(
-    fast=ModelSettings(model="openai/small"),
+    fast=FastSettings(model="openai/small"),
     reasoning=ReasoningSettings(model="openai/large"),
     parallel=ParallelSettings(models=("openai/small",)),
 )

@@ -24,12 +24,12 @@ from router.policies import canary_lifecycle, lifecycle
 from router.policies.canary_lifecycle import Canary, CanaryState, Mode
 from router.policies.lifecycle import Actor
 from router.policies.versions import PolicyAction, PolicyBook, import_dials
-from router.settings import ModelSettings, ParallelSettings, PolicySettings, ReasoningSettings, TierSettings
+from router.settings import FastSettings, ParallelSettings, PolicySettings, ReasoningSettings, TierSettings
 from router.types import Outcome, Signal, Tier
 from tests.ledger.builders import NOON, FakeClock, a_closing, a_result, an_intent, an_opening
 
 WIRING = TierSettings(
-    fast=ModelSettings(model="openai/small"),
+    fast=FastSettings(model="openai/small"),
     reasoning=ReasoningSettings(model="openai/large"),
     parallel=ParallelSettings(models=("openai/small",)),
 )

@@ -5,14 +5,14 @@ import pytest
 from router.decision.policy import NEVER, DialValue, Policy, SegmentDials
 from router.policies import dials
 from router.policies.dials import WrongPolicy
-from router.settings import ModelSettings, ParallelSettings, ReasoningSettings, TierSettings
+from router.settings import FastSettings, ParallelSettings, ReasoningSettings, TierSettings
 
 SMALL, LARGE = "openai/small", "openai/large"
 
 
 def a_wiring(sampled: str = SMALL, strong: str = LARGE) -> TierSettings:
     return TierSettings(
-        fast=ModelSettings(model=SMALL),
+        fast=FastSettings(model=SMALL),
         reasoning=ReasoningSettings(model=strong),
         parallel=ParallelSettings(models=(sampled,)),
     )
