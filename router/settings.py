@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping, Set
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -366,6 +367,13 @@ class LimitSettings(ConfigTable):
         None, ge=0, description="dollars that deep answers of one end user may cost a day; unset: no limit"
     )
 
+    @field_validator("storage")
+    @classmethod
+    def _can_be_reached(cls, storage: str) -> str:
+        if storage != "memory" and find_spec("redis") is None:
+            raise ValueError("storage: the client of Redis is not installed: pip install 'tierwise[redis]'")
+        return storage
+
     def of_keys(self) -> KeyLimits:
         """The limits as keys have them."""
         given = self.model_dump(exclude={"storage", "user_usd_per_day"})
@@ -522,6 +530,8 @@ class Settings(BaseSettings):
         if taken := RESERVED_NAMES & self.models.keys():
             raise ValueError(f"models.{min(taken)}: this name is taken by Tierwise itself")
         _check_aliases(self.aliases, RESERVED_NAMES | self.models.keys())
+        if self.limits.of_keys().has_allowance and not self.marks.enabled:
+            raise ValueError("limits: an allowance of each end user needs marks.enabled")
         dials, sampled = self.policy.model_dump(), self.tiers.parallel
         samples, confidence = dials["parallel_samples"], dials["parallel_confidence"]
         try:

@@ -249,3 +249,14 @@ def test_a_key_that_no_header_can_carry_stops_the_start_and_is_not_shown(held: s
     with pytest.raises(WrongSetting, match=r"^KEY: is no key") as caught:
         CallSettings(api_key_env="KEY").target_of("openai/m", {"KEY": held})
     assert held not in str(caught.value)
+
+
+def test_an_allowance_without_marks_is_a_contradiction() -> None:
+    with pytest.raises(WrongSetting, match="needs marks"):
+        load(a_file("[limits]\nuser_deep_per_day = 3\n[marks]\nenabled = false\n"))
+
+
+def test_limits_are_counted_in_memory_or_in_redis() -> None:
+    assert load(a_file("[limits]\nstorage = 'redis://cache:6379/0'\n")).limits.storage == "redis://cache:6379/0"
+    with pytest.raises(WrongSetting, match="storage"):
+        load(a_file("[limits]\nstorage = 'memcached://cache'\n"))

@@ -22,6 +22,7 @@ BY_SCORE = (
     Reason.SHARE_CAP,
     Reason.TOO_COSTLY,
     Reason.BUDGET_SPENT,
+    Reason.USER_ALLOWANCE,
     Reason.CAPABILITY,
     Reason.FOLLOW_UP,
     Reason.PUSHBACK,
