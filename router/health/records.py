@@ -91,6 +91,12 @@ class HealthFile:
             self.words[at + Field.USED_US] = now_us
         return Record(self, at)
 
+    def clear(self) -> None:
+        """Forget what is known of every target."""
+        with self.locked():
+            for at in range(WORDS_PER_RECORD, len(self.words), WORDS_PER_RECORD):
+                Record(self, at).clear()
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[bool]:
         """Hold the lock against other workers; False where another one keeps it, which lasts microseconds."""

@@ -53,8 +53,6 @@ class StreamTimer:
         if self._handle is None or due < self._fires_at:
             self._set(due)
         self._task = task = asyncio.current_task()
-        assert task is not None
-        self._cancelling = task.cancelling()
         try:
             delta = await anext(deltas)
         except BaseException as error:
@@ -69,17 +67,19 @@ class StreamTimer:
         if self.expired is not None:
             self._give_up(task, None)
             return None
-        if says_something(delta):
-            target = self._target
-            is_thinking = not (delta.content or delta.tool_calls or delta.refusal) and bool(
-                delta.reasoning or delta.thinking_blocks
-            )
-            self.has_begun, self._phase = True, Cause.TIMEOUT_IDLE
-            self._phase_s = target.idle_timeout_s
-            if is_thinking and target.first_byte_timeout_s > self._phase_s:
-                self._phase_s = target.first_byte_timeout_s
-            self._is_new_phase = True
+        if delta.content:
+            self._note_piece(self._target.idle_timeout_s)
+        elif says_something(delta):
+            target, thinks = self._target, delta.reasoning or delta.thinking_blocks
+            is_thinking = thinks and not (delta.tool_calls or delta.refusal)
+            idle_s = target.idle_timeout_s
+            self._note_piece(max(idle_s, target.first_byte_timeout_s) if is_thinking else idle_s)
         return delta
+
+    def _note_piece(self, pause_s: float) -> None:
+        self._is_new_phase = True
+        if self._phase_s != pause_s or not self.has_begun:
+            self.has_begun, self._phase, self._phase_s = True, Cause.TIMEOUT_IDLE, pause_s
 
     def stop(self) -> None:
         """Set no more timers."""
@@ -103,11 +103,13 @@ class StreamTimer:
             self._set(due)
             return
         self.expired = self._phase if self._phase_at <= self._total_at else Cause.TIMEOUT_TOTAL
+        self._cancelling = task.cancelling()
         task.cancel()
 
-    def _give_up(self, task: "asyncio.Task[object]", error: BaseException | None) -> None:
+    def _give_up(self, task: "asyncio.Task[object] | None", error: BaseException | None) -> None:
         """Raise the time-out, or end where the answer was whole; unless somebody else cancelled the call as well."""
         assert self.expired is not None
+        assert task is not None
         if task.uncancel() > self._cancelling and isinstance(error, asyncio.CancelledError):
             raise error
         if not self.is_complete:
@@ -120,13 +122,24 @@ async def within(target: ModelTarget, seconds: float, answer: Awaitable[Completi
     cause, seconds = (
         (Cause.TIMEOUT_FIRST_BYTE, seconds) if seconds < target.timeout_s else (Cause.TIMEOUT_TOTAL, target.timeout_s)
     )
+    task, has_fired = asyncio.current_task(), False
+    assert task is not None
+    cancelling = 0
+
+    def fire() -> None:
+        nonlocal cancelling, has_fired
+        cancelling, has_fired = task.cancelling(), True
+        task.cancel()
+
+    handle = asyncio.get_running_loop().call_later(seconds, fire)  # `asyncio.timeout` takes four times as long
     try:
-        async with asyncio.timeout(seconds) as limit:
-            return await answer
-    except TimeoutError as error:
-        if not limit.expired():
+        return await answer
+    except BaseException as error:
+        if not has_fired or (task.uncancel() > cancelling and isinstance(error, asyncio.CancelledError)):
             raise
         raise timed_out(target, cause, seconds) from error
+    finally:
+        handle.cancel()
 
 
 def likely_tokens(request: ProviderRequest, most: int, forecast: Forecast | None) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from router.errors import BreakerOpen, Cause, ProviderError
-from router.health.breaker import Admission
+from router.health.breaker import Admission, all_closed
 from router.health.targets import HealthBook, TargetHealth, TargetReading
 from router.providers.base import ModelTarget
 from router.providers.proxies import is_on_this_machine
@@ -37,10 +37,14 @@ class TargetBook:
 
     def shut_tiers(self, by_tier: Mapping[Tier, Sequence[ModelTarget]]) -> Callable[[], Set[Tier]]:
         """Return what names the tiers of which no model may be asked at the moment."""
+        breakers = [self.of(target).breaker for targets in by_tier.values() for target in targets]
         checks = {tier: [self.of(target).breaker.is_shut for target in targets] for tier, targets in by_tier.items()}
+        are_closed = all_closed(breakers)
 
         def find_shut() -> Set[Tier]:
             shut = NONE
+            if are_closed():
+                return shut
             for tier, ones in checks.items():
                 for is_shut in ones:
                     if not is_shut():
@@ -67,18 +71,24 @@ class TargetBook:
 class Permits:
     """Who may be asked on behalf of one request. Trials of open breakers that come to nothing are given back."""
 
-    __slots__ = ("_book", "_trials", "passed_over")
+    __slots__ = ("_book", "_known", "_target", "_trials", "passed_over")
 
     def __init__(self, book: TargetBook | None) -> None:
         self._book = book
+        self._target: ModelTarget | None = None  # the one looked up last: most requests ask only one
+        self._known: TargetHealth | None = None
         self._trials: dict[ModelTarget, TargetHealth] = {}
         self.passed_over: set[str] = set()  # names of models that were not asked
 
+    def _of(self, target: ModelTarget) -> TargetHealth | None:
+        if target is not self._target and self._book is not None:
+            self._target, self._known = target, self._book.of(target)
+        return self._known
+
     def admits(self, target: ModelTarget, *, is_last_resort: bool = False) -> bool:
         """Tell whether a model may be asked now; this may make the request the one that tries it."""
-        if self._book is None:
+        if (known := self._of(target)) is None:
             return True
-        known = self._book.of(target)
         admission = known.breaker.admit(target.first_byte_timeout_s + TRIAL_GRACE_S, is_last_resort=is_last_resort)
         match admission:
             case Admission.GRANTED:
@@ -105,12 +115,12 @@ class Permits:
 
     def note_sent(self, target: ModelTarget) -> None:
         """Note a call, which earns a part of a retry."""
-        if self._book is not None:
-            self._book.of(target).retries.earn()
+        if (known := self._of(target)) is not None:
+            known.retries.earn()
 
     def may_retry(self, target: ModelTarget) -> bool:
         """Take one retry of a call of which nothing can have been generated; False where too many were."""
-        return self._book is None or self._book.of(target).retries.spend()
+        return (known := self._of(target)) is None or known.retries.spend()
 
     def is_trying(self, target: ModelTarget) -> bool:
         """Tell whether this request is the one that tries a model."""
@@ -118,28 +128,28 @@ class Permits:
 
     def note_answer(self, target: ModelTarget) -> None:
         """Note that a model answers."""
-        if self._book is not None:
+        if (known := self._of(target)) is not None:
             is_trial = bool(self._trials) and self._trials.pop(target, None) is not None
-            self._book.of(target).breaker.succeed(is_trial=is_trial)
+            known.breaker.succeed(is_trial=is_trial)
 
     def note_failure(self, target: ModelTarget, error: ProviderError) -> None:
         """Note why a model did not answer."""
-        if self._book is None:
+        if (known := self._of(target)) is None:
             return
         cause, status = error.cause, error.provider_status
         if cause is Cause.UNKNOWN and status is not None and SUCCEEDED <= status < 500:
             cause = Cause.BAD_REQUEST  # a refusal that nobody understands is about the request
         is_trial = self._trials.pop(target, None) is not None
-        self._book.of(target).fail(cause, error.retry_after_seconds, is_trial=is_trial)
+        known.fail(cause, error.retry_after_seconds, is_trial=is_trial)
 
     def note_pace(self, target: ModelTarget, tokens: int, seconds: float) -> None:
         """Note how long a whole answer took."""
-        if self._book is not None:
-            self._book.of(target).speed.note(tokens, seconds)
+        if (known := self._of(target)) is not None:
+            known.speed.note(tokens, seconds)
 
     def seconds_for(self, target: ModelTarget, tokens: float) -> float:
         """How long a model takes to write so many tokens; nobody knows where nobody watches."""
-        return self._book.of(target).speed.seconds_for(tokens) if self._book is not None else target.timeout_s
+        return target.timeout_s if (known := self._of(target)) is None else known.speed.seconds_for(tokens)
 
     def drop(self, target: ModelTarget) -> None:
         """Give the trial of a model back, if this request holds it."""

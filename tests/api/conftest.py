@@ -24,6 +24,13 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         yield running
 
 
+@pytest.fixture(autouse=True)
+def closed_breakers(request: pytest.FixtureRequest) -> None:
+    """Failures of one test are no reason to turn the next one away."""
+    for name in {"service", "keyed"} & set(request.fixturenames):
+        request.getfixturevalue(name).close_breakers()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def keyed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     """A service where there are keys; its local client has one of every scope but `assign`."""

@@ -17,6 +17,7 @@ from router import keys
 from router.app import create
 from router.database import schema
 from router.database.tables import Feedback, RevenueEvent
+from router.health.records import FILE_NAME, HealthFile
 from router.keys import NEW_KEY_SCOPES, Scope
 from router.ledger.export import COLUMNS, lines
 from router.settings import Settings
@@ -64,6 +65,12 @@ class Service:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False, client=(peer, 50_000))
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080", headers=named)
+
+    def close_breakers(self) -> None:
+        """Let every model be asked again, whatever it did in the tests before."""
+        file = HealthFile(self.settings.state_dir / FILE_NAME)
+        file.clear()
+        file.close()
 
     def key(
         self,

@@ -123,6 +123,12 @@ def test_it_cools_down_for_as_long_as_the_provider_says() -> None:
     assert [breaker.admit(1.0) for _ in range(2)] == [Admission.GRANTED] * 2
 
 
+def test_a_second_is_not_worth_turning_anybody_away() -> None:
+    breaker = a_breaker(FakeClock())
+    breaker.fail(Cause.RATE_LIMITED, 1)
+    assert breaker.admit(1.0) is Admission.GRANTED
+
+
 def test_no_provider_is_left_alone_for_a_day() -> None:
     clock = FakeClock()
     breaker = a_breaker(clock)

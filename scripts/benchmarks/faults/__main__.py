@@ -10,7 +10,19 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from scripts.benchmarks.faults import alerts, disconnects, kills, outage, persons, soak, speed, spending, stops
+from scripts.benchmarks.faults import (
+    alerts,
+    breakers,
+    deadlines,
+    disconnects,
+    kills,
+    outage,
+    persons,
+    soak,
+    speed,
+    spending,
+    stops,
+)
 from scripts.benchmarks.faults.outage import Server
 from scripts.benchmarks.faults.served import Place
 
@@ -18,6 +30,8 @@ NAMES = (
     "speed",
     "kills",
     "disconnects",
+    "deadlines",
+    "breakers",
     "outage-sqlite",
     "outage-postgresql",
     "stops",
@@ -60,6 +74,10 @@ class Figures:
                 self._kills()
             case "disconnects":
                 self._disconnects()
+            case "deadlines":
+                self._deadlines()
+            case "breakers":
+                self._breakers()
             case "stops":
                 self._stops()
             case "budgets":
@@ -153,6 +171,53 @@ class Figures:
             "0 over",
             is_met=found.over == 0 and found.spent > 0,
         )
+
+    def _stops(self) -> None:
+        seconds, streams = (9.0, 16) if self._is_short else (30.0, 40)
+        for workers in (1, 2):
+            place = stops.a_place(self._folder / f"stops-{workers}", workers, seconds)
+            place.engine().dispose()
+            found = asyncio.run(stops.stop_under_way(place, streams, seconds))
+            self._say(
+                f"SIGTERM amid streams of {seconds:.0f} s, {workers} worker{'s' if workers > 1 else ''}",
+                stops.describe(found),
+                "all whole or told, new ones refused at once, 0 rows lost",
+                is_met=found.holds,
+            )
+
+    def _budgets(self) -> None:
+        place = spending.a_place(self._folder / "budgets")
+        place.engine().dispose()
+        found = asyncio.run(spending.spending(place))
+        self._say(
+            "budget after failures", spending.describe(found), "billed, give or take estimates", is_met=found.holds
+        )
+
+    def _soak(self) -> None:
+        found = asyncio.run(soak.soak(self._folder / "soak", 2_000 if self._is_short else 50_000))
+        bar = "tally equal; `scripts/soak` for memory and handles over a million"
+        self._say("soak, 2 workers", soak.describe(found), bar, is_met=found.is_equal)
+
+    def _deadlines(self) -> None:
+        for ending in asyncio.run(deadlines.deadlines(self._folder / "deadlines")):
+            self._say(
+                f"provider: {ending.name}",
+                f"{ending.told} after {ending.seconds:.2f} s, in the books as {ending.cause}",
+                f"{ending.expected} within {deadlines.PHASES[ending.expected]:g} s + {deadlines.SPARE_S:g} s, and told",
+                is_met=ending.is_met,
+            )
+
+    def _breakers(self) -> None:
+        for is_dead in (False, True):
+            found = asyncio.run(breakers.breakers(self._folder / f"breakers-{is_dead}", is_dead=is_dead))
+            self._say(
+                f"primary {found.what}, fallback well, {found.requests} requests",
+                f"{found.asked} asked it, {found.failed} failed; p50 {found.last_p50_s * 1_000:.0f} ms at the end, the "
+                f"fallback's own {found.usual_p50_s * 1_000:.0f} ms, back after {found.back_after_s:.1f} s; alone "
+                f"{found.alone_calls} calls for {found.alone_requests} requests",
+                "<= 2 % ask after 20 failures, p50 back within 5 s, alone <= 1.1 x calls",
+                is_met=found.is_met,
+            )
 
     def _stops(self) -> None:
         seconds, streams = (9.0, 16) if self._is_short else (30.0, 40)
