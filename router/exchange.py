@@ -30,7 +30,8 @@ from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider, ProviderRequest
 from router.providers.relay import RelayProvider
 from router.request import InferenceRequest
-from router.telemetry import RequestLog
+from router.telemetry.request_log import RequestLog
+from router.telemetry.spans import Spans
 from router.tiers.base import Answer, Bounded, LimitedChoices, TierRequest, TierRunner
 from router.tiers.calls import Books, Calls
 from router.tiers.permits import Permits, TargetBook
@@ -63,6 +64,7 @@ class Dispatcher:
         pressure: Callable[[str], float] = lambda segment: 0.0,
         tell_failure: Callable[[ProviderRequest, ProviderError], None] = lambda request, error: None,
         request_log: RequestLog | None = None,
+        spans: Spans | None = None,
         ads: AdLexicon | None = None,
         relays: Mapping[str, TierRunner] | None = None,
         marks: MarkBook | None = None,
@@ -73,6 +75,7 @@ class Dispatcher:
         self._marks = marks
         self._persons = persons
         self.request_log = request_log
+        self.spans = spans
         self._tell_failure = tell_failure
         self._ads = ads or load_lexicon()
         self._learning = learning or Learning()
@@ -97,7 +100,10 @@ class Dispatcher:
         What it may cost is held against budgets. Raises RequestError, or Unavailable where a hard budget cannot be
         checked.
         """
-        routed = self._routing.route(request) if request.relay is None else self._routing.route_relay(request)
+        if request.relay is None:
+            routed = self._routing.route(request, self._sure_conversation(request))
+        else:
+            routed = self._routing.route_relay(request)
         decision = routed.decision if not self._is_low() else self._decide_saving_space(routed)
         if decision.tier is not Tier.FAST and self._is_short(request.model, decision.tier):
             decision = self._shed(routed)
@@ -310,6 +316,12 @@ class Dispatcher:
         payer = Payer(request.key_id, request.segment, decision.tier)
         return PendingDuel(learning.duels, query, calls, lambda: self._budget_hold(payer, opened_at))
 
+    def _sure_conversation(self, request: InferenceRequest) -> int | None:
+        """The mark of a conversation that is named, or whose user is: many may begin with the same words."""
+        if request.conversation is None and request.user is None:
+            return None
+        return self._marks_of(request, self._clock.now_us()).conversation
+
     def _marks_of(self, request: InferenceRequest, opened_at: int) -> Marks:
         """Mark whose request it is; what is passed through is of a conversation only where one is named."""
         if self._marks is None:
@@ -423,6 +435,11 @@ class Exchange:
         costs = [call.cost_nanousd for call in self.calls.made]
         first_byte_ms = self.calls.first_byte_ms
         self._metrics.count_settled(self.decision, final_tier, outcome, costs, self._expected_nanousd, first_byte_ms)
+
+    @property
+    def reported(self) -> tuple[int, str] | None:
+        """The number of the call that answered, and the model that its provider says did; None without an answer."""
+        return (self._answer.call_no, self._answer.provider_model) if self._answer is not None else None
 
     def follow_up(self) -> None:
         """Do what is left to do once the client has its last byte."""

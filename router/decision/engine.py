@@ -30,6 +30,7 @@ from router.decision.scorers import NOTHING_RECENT, Models, Recent, Scorer, Scor
 from router.decision.signals import AnswerHistory
 from router.decision.worth import USUAL
 from router.errors import Forbidden, RequestError, UnknownModel
+from router.ledger.last_turns import LastTurn
 from router.providers.base import ModelTarget
 from router.request import InferenceRequest
 from router.types import Decision, Signal, Tier
@@ -124,7 +125,9 @@ class DecisionEngine:
         salt: bytes | None = None,
         shut_tiers: Callable[[], Set[Tier]] = frozenset,
         costs: CostForecaster | None = None,
+        last_turn: Callable[[int], LastTurn | None] = lambda mark: None,
     ) -> None:
+        self._last_turn = last_turn
         self._costs = costs
         self._shut_tiers = shut_tiers
         self._policies = policies
@@ -147,9 +150,15 @@ class DecisionEngine:
         scorer = self._scorers.find(classifier)
         return UNREAD if scorer is None else scorer.stability.reading()
 
-    def route(self, query: InferenceRequest) -> Routed:
-        """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest."""
+    def route(self, query: InferenceRequest, conversation_mark: int | None = None) -> Routed:
+        """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest.
+
+        `conversation_mark` is of a conversation known for sure, so that what other workers answered may be looked up.
+        """
         earlier = self._memory.recall(query.key_id, query.messages, query.request_id)
+        if conversation_mark is not None:
+            turn = min(sum(message.get("role") == "user" for message in query.messages), MOST_TURNS)
+            earlier = earlier.or_elsewhere(self._last_turn(conversation_mark), turn, query.request_id)
         prepared = self._prepare(query, self._draw(), regenerated=earlier.is_regenerate)
         policy, beside = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
         judgement = self._judge(prepared, policy)
@@ -161,10 +170,17 @@ class DecisionEngine:
         routed = _routed(prepared, judgement, decision)
         return msgspec.structs.replace(routed, shadow=shadow, signal=signal, previous_id=previous_id)
 
-    def quote(self, query: InferenceRequest) -> Routed:
-        """Decide as `route` would now, but for exploring; nothing is remembered. Raises as `route` does."""
+    def quote(self, query: InferenceRequest, of: Policy | None = None) -> Routed:
+        """Decide as `route` would now, but for exploring; nothing is remembered. Raises as `route` does.
+
+        By the policy in force, or by another; then how long tiers keep people waiting is not looked at, which makes it
+        safe in another thread.
+        """
         prepared = self._prepare(query, math.nextafter(1.0, 0.0), regenerated=False)
-        policy, _ = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
+        if of is None:
+            policy, _ = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
+        else:
+            policy = replace(of, explore=0.0, max_wait_s=None)
         judgement = self._judge(prepared, policy)
         return _routed(prepared, judgement, judgement.within(BudgetView()))
 
@@ -207,15 +223,6 @@ class DecisionEngine:
             previous_id=None,
             within=within,
         )
-
-    def try_policy(self, query: InferenceRequest, of: Policy) -> tuple[Decision, Estimate]:
-        """Decide as a policy would, had the query come in now: nothing is explored, and nothing is remembered.
-
-        Raises as `route` does. How long tiers keep people waiting is not looked at.
-        """
-        prepared = self._prepare(query, math.nextafter(1.0, 0.0), regenerated=False)
-        judgement = self._judge(prepared, replace(of, explore=0.0, max_wait_s=None))
-        return judgement.within(BudgetView()), judgement.estimate
 
     def note_wait(self, tier: Tier, streamed: bool, wait_ms: float) -> None:
         """Note how long an answer of a tier let its client wait for the first byte."""

@@ -1,8 +1,9 @@
 """What a request says, by the way, of an answer this worker gave before: sent again, objected to, asked to go deeper.
 
 Remembers salted hashes of conversations with the request that answered each, bounded, for one worker and one life of
-it: what another worker answered is not found, and a signal without its earlier request, or none, is the worst that
-follows. No text is kept. Who asks the same thing again and again is a program, not a dissatisfied person.
+it. What another worker answered is found by the mark of a conversation that its client names, or whose user, and by
+how many turns it had (`router.ledger.last_turns`): a turn that comes again, in other words perhaps, or goes on. No text
+is kept. Who asks the same thing again and again is a program, not a dissatisfied person.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import msgspec
 from cachetools import LRUCache
 
 from router.conversation.turns import Kind
+from router.ledger.last_turns import LastTurn
 from router.types import Decision, Reason, Signal, Tier
 
 REMEMBERED_CONVERSATIONS = 10_000
@@ -38,6 +40,16 @@ class Match(msgspec.Struct, frozen=True):
     again: Answered | None = None
     before: Answered | None = None
     times: int = 0
+
+    def or_elsewhere(self, last: LastTurn | None, turn: int, request_id: str) -> "Match":
+        """Add what another worker answered of a conversation that has so many user turns now; nothing is overridden."""
+        is_known = self.again is not None or self.before is not None
+        if last is None or is_known or not _is_recent(last.request_id, request_id):
+            return self
+        found = Answered(last.request_id, last.tier, last.times)
+        if last.turn == turn and last.times <= MOST_REGENERATES:
+            return msgspec.structs.replace(self, again=found, times=last.times)
+        return msgspec.structs.replace(self, before=found) if last.turn == turn - 1 else self
 
     @property
     def is_regenerate(self) -> bool:
@@ -83,7 +95,7 @@ class AnswerHistory:
         mark = digest.digest()
         again = self._answered.get(mark)
         times = again.times if again else 0
-        is_recent = again is not None and _ms(request_id) - _ms(again.request_id) <= LONGEST_RECONSIDERING_MS
+        is_recent = again is not None and _is_recent(again.request_id, request_id)
         return Match(mark, again if is_recent and times <= MOST_REGENERATES else None, before, times)
 
     def remember(self, earlier: Match, request_id: str, tier: Tier) -> None:
@@ -103,6 +115,10 @@ def _before_last_reply(messages: Sequence[Mapping[str, Any]]) -> int:
 
 def _names_a_deep_tier(decision: Decision) -> bool:
     return decision.reason in (Reason.OVERRIDE, Reason.EFFORT) and decision.tier is not Tier.FAST
+
+
+def _is_recent(earlier_id: str, request_id: str) -> bool:
+    return _ms(request_id) - _ms(earlier_id) <= LONGEST_RECONSIDERING_MS
 
 
 def _ms(request_id: str) -> int:

@@ -11,6 +11,7 @@ from router.decision.engine import DecisionEngine, Explicit
 from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
 from router.exchange import Dispatcher
+from router.ledger.last_turns import LastTurn
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
 from router.policies.versions import PolicySnapshot
@@ -59,11 +60,19 @@ def a_routing(
     draw: float = 0.99,
     policies: PolicySnapshot | None = None,
     waits: LatencyWindow | None = None,
+    last_turn: Callable[[int], LastTurn | None] = lambda mark: None,
 ) -> DecisionEngine:
     classifier = cast(DifficultyModel, model or FixedModel())
     found = PolicySnapshot(policy) if policies is None else policies
     return DecisionEngine(
-        lambda version: classifier, found, targets, explicit or {}, waits=waits, draw=lambda: draw, salt=b"salt"
+        lambda version: classifier,
+        found,
+        targets,
+        explicit or {},
+        waits=waits,
+        draw=lambda: draw,
+        salt=b"salt",
+        last_turn=last_turn,
     )
 
 

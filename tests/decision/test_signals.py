@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from router.decision.signals import LONGEST_RECONSIDERING_MS, MOST_REGENERATES, AnswerHistory
+from router.ledger.last_turns import LastTurn
 from router.types import Signal, Tier
 from tests.builders.dispatchers import FixedModel, a_routing, an_inference_request
 
@@ -62,6 +63,32 @@ def test_an_objection_names_the_answer_it_objects_to() -> None:
 
 def test_an_objection_to_an_answer_of_another_worker_names_none() -> None:
     assert signals({"messages": said("That's wrong, try again.")}) == [(Signal.PUSHBACK, None)]
+
+
+@pytest.mark.parametrize(
+    ("turn", "messages", "expected"),
+    [
+        (1, ASKED, (Signal.REGENERATE, an_id(0))),
+        (1, said("That's wrong."), (Signal.PUSHBACK, an_id(0))),
+        (2, said("And which ones through Bratislava?"), (Signal.REGENERATE, an_id(0))),
+        (3, ASKED, (None, None)),
+    ],
+)
+def test_what_another_worker_answered_is_found_by_the_mark_of_its_conversation(
+    turn: int, messages: Messages, expected: tuple[Signal | None, str | None]
+) -> None:
+    routing = a_routing(FixedModel(0.8, 0.82), last_turn={7: LastTurn(turn, an_id(0), Tier.FAST)}.get)
+    asked = an_inference_request(request_id=an_id(1), messages=messages)
+    found = routing.route(asked, 7)
+    assert (found.signal, found.previous_id) == expected
+    unmarked = a_routing(FixedModel(0.8, 0.82), last_turn={7: LastTurn(turn, an_id(0), Tier.FAST)}.get)
+    assert unmarked.route(asked).previous_id is None
+
+
+def test_what_other_workers_answered_over_and_over_is_a_program_too() -> None:
+    last = LastTurn(1, an_id(0), Tier.FAST, MOST_REGENERATES + 1)
+    routing = a_routing(FixedModel(0.8, 0.82), last_turn={7: last}.get)
+    assert routing.route(an_inference_request(request_id=an_id(1), messages=ASKED), 7).signal is None
 
 
 def test_thanks_and_another_subject_say_nothing() -> None:
