@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from time import monotonic
 from typing import Protocol
 
 from sqlalchemy import Engine, and_, bindparam, delete, update
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 KEEP_DAYS = 35  # whoever asks how often allowances are spent looks back a month
 RETURNS_AT_ONCE = 500
 NO_LIMIT = 2**62
+PATIENCE_S, REST_S = 2.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +75,23 @@ class PersonAllowances:
         self._now_us = now_us
         self._returns: deque[_Return] = deque()
         self._purged_day = 0
+        self._rests_until_s = 0.0
+        self.patience_s = PATIENCE_S
 
     async def claim(self, user_mark: int | None, limit: PersonLimit, nanousd: int, at_us: int) -> Claim | None:
         """Claim a deep answer that costs no more than an amount; None where the person's day is spent or unknown."""
-        if user_mark is None:
+        if user_mark is None or monotonic() < self._rests_until_s:
             return None
         claimed = asyncio.ensure_future(asyncio.to_thread(self.try_claim, user_mark, limit, nanousd, at_us))
         try:
-            return await asyncio.shield(claimed)
-        except asyncio.CancelledError:
+            async with asyncio.timeout(self.patience_s):
+                return await asyncio.shield(claimed)
+        except (TimeoutError, asyncio.CancelledError) as error:
             claimed.add_done_callback(self._return_unused)
-            raise
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            self._rest(f"no answer within {self.patience_s:.0f} s")
+            return None
 
     def try_claim(self, user_mark: int, limit: PersonLimit, nanousd: int, at_us: int) -> Claim | None:
         """Do so now; waits for the database."""
@@ -99,9 +107,14 @@ class PersonAllowances:
             with writing(self._engine) as connection:
                 is_taken = insert_or_update_where(connection, PersonDay, row, ("day", "user_mark"), more, fits)
         except SQLAlchemyError as error:
-            log.warning("allowances count as spent, the database is away: %s", cause(error))
+            self._rest(cause(error))
             return None
         return claim if is_taken else None
+
+    def _rest(self, why: str) -> None:
+        """Leave a database that is away alone for a moment: threads that wait for it are missing elsewhere."""
+        self._rests_until_s = monotonic() + REST_S
+        log.warning("allowances of persons count as spent, the database is away: %s", why)
 
     def give_back(self, claim: Claim, *, deep: int, nanousd: int) -> None:
         """Give back what was not used; it is in the database with the next turn of the shipping thread."""

@@ -128,6 +128,25 @@ async def test_a_client_that_left_while_it_was_claimed_has_nothing(sqlite_engine
     assert days(sqlite_engine) == {(NOON // DAY_US, 7): (0, 0)}
 
 
+async def test_a_database_that_does_not_answer_keeps_nobody_waiting_and_is_left_alone(sqlite_engine: Engine) -> None:
+    book, released = allowances(sqlite_engine), threading.Event()
+    claim_now, asked = book.try_claim, []
+
+    def slow(*args: Any) -> Claim | None:
+        asked.append(args)
+        released.wait()
+        return claim_now(*args)
+
+    book.try_claim, book.patience_s = slow, 0.01  # type: ignore[method-assign,assignment]
+    assert await book.claim(7, PersonLimit(1, 9), 9, NOON) is None
+    assert await book.claim(7, PersonLimit(1, 9), 9, NOON) is None
+    assert len(asked) == 1
+    released.set()
+    await soon(lambda: book._returns)
+    book.follow()
+    assert days(sqlite_engine) == {(NOON // DAY_US, 7): (0, 0)}
+
+
 class Purse(PersonAllowances):
     """Allowances in memory: one person, one day."""
 

@@ -161,11 +161,15 @@ class Figures:
         )
 
     def _persons(self) -> None:
-        place = Place.make(self._folder / "persons")
+        self._allowances("SQLite", Place.make(self._folder / "persons"))
+        with postgresql(self._folder / "pg-persons") as (url, _):
+            self._allowances("PostgreSQL", Place.make(self._folder / "persons-pg", url))
+
+    def _allowances(self, where: str, place: Place) -> None:
         place.engine().dispose()
         found = persons.press(place, 200 if self._is_short else 2_500)
         self._say(
-            f"allowances of {persons.PEOPLE:,} people, {persons.PROCESSES} processes, {found.killed} killed",
+            f"allowances of {persons.PEOPLE:,} people on {where}, {persons.PROCESSES} processes, {found.killed} killed",
             f"{found.granted:,} of {found.asked:,} deep answers given to {found.people:,} people, of whom "
             f"{found.spent:,} used theirs up; {found.over} over",
             "0 over",
