@@ -55,6 +55,9 @@ def report(
     config: ConfigOption = None,
     form: Annotated[ReportFormat, typer.Option("--format", help="How to write it.")] = ReportFormat.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
+    with_people: Annotated[
+        bool, typer.Option("--people", help="Also what a conversation costs, and a person; a table or JSON.")
+    ] = False,
     replayed: Annotated[
         Path | None, typer.Option("--replay", help="What `tierwise replay` wrote, for what quality costs.")
     ] = None,
@@ -76,13 +79,17 @@ def report(
         books = full_report(engine, names, chosen, filters, more)
         wants_tradeoff = form in (ReportFormat.HTML, ReportFormat.JSON) and not filters
         tradeoff = _tradeoff(engine, chosen, replayed) if wants_tradeoff else None
+        groups = _people(engine, chosen) if with_people else None
     stream = output.open("w", encoding="utf-8", newline="") if output else sys.stdout
     try:
         match form:
             case ReportFormat.JSON:
                 period = {"since": _text(chosen.since_us), "until": _text(chosen.until_us)}
                 stream.write(
-                    json.dumps({"window": period, "zone": zone, **_exact(books, filters, tradeoff)}, indent=2) + "\n"
+                    json.dumps(
+                        {"window": period, "zone": zone, **_exact(books, filters, tradeoff), **(groups or {})}, indent=2
+                    )
+                    + "\n"
                 )
             case ReportFormat.CSV:
                 _write_csv(books, stream)
@@ -92,6 +99,8 @@ def report(
                 stream.write(page(books, chosen, zone, filters, now, tradeoff))
             case ReportFormat.TABLE:
                 _show(books, output)
+                for line in _describe_people(groups or {}):
+                    typer.echo(line)
     finally:
         if output:
             stream.close()
@@ -128,6 +137,26 @@ def _tradeoff(engine: "Engine", window: "Window", replayed: Path | None) -> "Tra
     from router.tuning.tradeoff import of_traffic
 
     return of_traffic(engine, window)
+
+
+def _people(engine: "Engine", window: "Window") -> dict[str, dict[str, Any]]:
+    """What conversations and persons cost, by `conversations` and `persons`."""
+    from router.reports.people import people
+    from router.reports.reading import reading
+
+    with reading(engine, window) as books:
+        return asdict(people(books))
+
+
+def _describe_people(groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    from router.reports.formatting import format_usd
+
+    return [
+        f"- {of['groups']:,} {name} of {of['requests_per_group']:.1f} requests cost {format_usd(of['mean_usd'])} each"
+        f" (half of them at most {format_usd(of['median_usd'])}, 95 of 100 at most {format_usd(of['p95_usd'])})"
+        for name, of in groups.items()
+        if of["mean_usd"] is not None
+    ]
 
 
 def _exact(books: "FullReport", filters: Mapping[str, set[str]], tradeoff: "Tradeoff | None" = None) -> dict[str, Any]:

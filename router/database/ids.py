@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 END_OF_TIME_MS = 1 << 48
+LAST = (1 << 128) - 1
 
 
 def as_bytes(dialect: str, column: str) -> str:
@@ -30,6 +31,11 @@ def bounds(dialect: str, start: int, end: int) -> dict[str, object]:
 def first_at(ms: int) -> int:
     """Return the smallest id of a millisecond, as a number."""
     return min(max(ms, 0), END_OF_TIME_MS) << 80
+
+
+def text_at(ms: int) -> str:
+    """Return the smallest id of a millisecond as 32 hex digits; of one beyond the end of time, the largest."""
+    return f"{min(first_at(ms), LAST):032x}"
 
 
 def ms_of(ids: NDArray[np.bytes_]) -> NDArray[np.int64]:

@@ -96,7 +96,7 @@ class CostBook:
 
 def read_shown_costs(engine: Engine, until_us: int) -> ShownCosts:
     """Read the days before an instant. Raises SQLAlchemyError."""
-    low, high = (f"{ids.first_at(at // 1_000):032x}" for at in (until_us - LOOKBACK_US, until_us))
+    low, high = (ids.text_at(at // 1_000) for at in (until_us - LOOKBACK_US, until_us))
     with engine.connect() as connection:
         rows = read_forecasts(connection, low, high)
         usual = _read_usual_inputs(connection, low, high)

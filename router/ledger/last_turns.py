@@ -42,7 +42,7 @@ class LastTurns:
 
     def follow(self) -> None:
         """Take in what has come since; raises SQLAlchemyError."""
-        since = f"{ids.first_at((self._now_us() - HOUR_US) // 1_000):032x}"
+        since = ids.text_at((self._now_us() - HOUR_US) // 1_000)
         query = (
             select(Request.id, Request.conversation_mark, Request.turn, Request.final_tier)
             .where(Request.id > max(self._after, since), Request.conversation_mark.is_not(None))

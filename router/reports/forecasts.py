@@ -12,8 +12,6 @@ from router.ledger.cost_factors import ForecastRow, factors_of, read_forecasts
 from router.money import usd_text
 from router.reports.reading import BooksSnapshot
 
-LAST_ID = (1 << 128) - 1
-
 
 @dataclass(frozen=True, slots=True)
 class ForecastQuality:
@@ -34,8 +32,7 @@ class ForecastQuality:
 
 def forecast_quality(books: BooksSnapshot) -> ForecastQuality:
     """Judge the forecasts of a window."""
-    low, high = (f"{min(ids.first_at(ms), LAST_ID):032x}" for ms in (books.start_ms, books.end_ms))
-    return judge(read_forecasts(books.connection, low, high))
+    return judge(read_forecasts(books.connection, ids.text_at(books.start_ms), ids.text_at(books.end_ms)))
 
 
 def judge(rows: list[ForecastRow]) -> ForecastQuality:
