@@ -1,8 +1,11 @@
 """The composition root: from settings to services to the Starlette app. Nothing else builds what it builds."""
 
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,8 +38,10 @@ from router.api.usage import UsageEndpoint
 from router.canary.monitor import CanaryMonitor
 from router.canary.verdicts import HarmLimits
 from router.clock import SystemClock
-from router.database import schema
+from router.database import last_known, schema
+from router.database.engine import BooksReplaced, DatabaseAway, DatabaseUnusable, open_engine
 from router.database.learning_tables import DuelDay
+from router.database.schema import SchemaState
 from router.decision.costs import CostForecaster
 from router.decision.engine import DecisionEngine
 from router.decision.forecast import Sampling
@@ -88,6 +93,8 @@ from router.tiers.parallel.shadow import ShadowSlice
 from router.tiers.permits import TargetBook
 from router.types import DEFAULT_SEGMENT, Tier
 
+log = logging.getLogger(__name__)
+
 SHIPPING_STEP_S = 12.0
 HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES))
 
@@ -95,12 +102,16 @@ HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, p
 def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starlette:
     """Build everything; raises WrongSetting, DatabaseUnusable, ArtifactError or Unavailable naming the cause."""
     clock, metrics = SystemClock(), Metrics()
-    engine, prices, earnings = _open_books(settings, clock)
-    keys, policy_book = KeyRing(engine, settings.limits.of_keys(), clock.now_us), PolicyBook(engine)
+    books = _open_books(settings, clock)
+    engine, prices, earnings, last = books.engine, books.prices, books.revenue, books.last_known
+    keys = KeyRing(engine, settings.limits.of_keys(), clock.now_us)
+    policy_book = PolicyBook(engine, last)
+    if last is not None:
+        keys.refresh(last)
     artifacts = Artifacts(
         engine, artifact.load(settings.artifact), tell=metrics.count_fallback, alarm=metrics.set_classifier_missing
     )
-    artifacts.follow()
+    books.read(artifacts.follow)
     # A classifier before the policy it is for.
     # The shipping thread says when the database is away.
     refresher = Refresher((keys.refresh, artifacts.follow, policy_book.refresh), quiet=(SQLAlchemyError,))
@@ -116,11 +127,13 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         engine, policy_book, clock.now_us, limits=limits, wiring=settings.tiers, tell=metrics.set_canary
     )
     leases = BudgetLeases(engine, spool.path.stem, clock.now_us)
-    leases.load()
+    leases.load(last)
+    if last is not None:
+        shipper.begin_away(books.known_at_us, lambda: _welcome_back(books, settings, clock))
     shipper.follow(leases.refresh, "budgets")  # first: whatever else fails, money goes on being counted
     marks = MarkBook(engine, clock.now_us) if settings.marks.enabled else None
     if marks is not None:
-        marks.follow()
+        books.read(marks.follow)
         shipper.follow(marks.follow)
     persons = PersonAllowances(engine, clock.now_us)
     shipper.follow(persons.follow)
@@ -132,6 +145,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         "revenue": lambda: earnings.refresh(engine),
         "rollups": rollups.refresher(engine, clock.now_us),
         "votes": votes.follow,
+        "last known state": last_known.LastKnownFile(engine, settings.state_dir, clock.now_us).follow,
     }
     for name, follow in followers.items():
         shipper.follow(follow, name)
@@ -178,7 +192,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         costs=costs,
     )
     recent = RecentDecisions(engine, routing.take_recent)
-    recent.refresh()
+    books.read(recent.refresh)
     shipper.follow(recent.refresh)
     request_log = RequestLog(settings.log.requests) if settings.log.requests != "off" else None
     server = settings.server
@@ -351,16 +365,65 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers=HANDLERS)
 
 
-def _open_books(settings: Settings, clock: SystemClock) -> tuple[Engine, PriceBook, RevenueBook]:
+@dataclass(frozen=True, slots=True)
+class _OpenBooks:
+    """The books as a start found them; where they are away, `last_known` is what was known of them, in memory."""
+
+    engine: Engine
+    prices: PriceBook
+    revenue: RevenueBook
+    last_known: Engine | None = None
+    known_at_us: int = 0
+
+    def read(self, follow: Callable[[], None]) -> None:
+        """Read what a start can do without where the books are away."""
+        try:
+            follow()
+        except SQLAlchemyError:
+            if self.last_known is None:
+                raise
+
+
+def _open_books(settings: Settings, clock: SystemClock) -> _OpenBooks:
     """Open the books and bring what the settings say of policies, prices and revenue into them."""
-    engine, now_us = schema.ready_engine(settings.database_url), clock.now_us()
+    try:
+        engine = schema.ready_engine(settings.database_url)
+    except DatabaseAway as error:
+        found = last_known.load(settings.state_dir)
+        if found is None:
+            raise
+        known, at_us = found
+        since = datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()
+        log.error("STARTING WITHOUT THE DATABASE, with policy, keys and prices as they were at %s: %s", since, error)
+        engine = open_engine(settings.database_url)
+        return _OpenBooks(engine, PriceBook.load(known), RevenueBook.load(known), known, at_us)
+    _bring_in(engine, settings, clock.now_us())
+    prices = PriceBook.load(engine)
+    unpriced = prices.find_unpriced(settings.model_names(), clock.now_us())
+    if unpriced and settings.require_prices:
+        raise WrongSetting(f"require_prices: {', '.join(unpriced)} has no price; give one in [prices]")
+    return _OpenBooks(engine, prices, RevenueBook.load(engine))
+
+
+def _bring_in(engine: Engine, settings: Settings, now_us: int) -> None:
+    """Bring what the settings say of policies, prices and revenue into the books, where it changed."""
     versions.import_dials(engine, settings.policy.model_dump(), now_us)
     segments = {DEFAULT_SEGMENT: settings.revenue}
     segments |= {name: segment.revenue for name, segment in settings.segments.items() if segment.revenue}
     revenue.sync(engine, segments, now_us)
     pricelist.sync(engine, settings.model_names(), settings.prices, now_us)
-    prices = PriceBook.load(engine)
-    unpriced = prices.find_unpriced(settings.model_names(), clock.now_us())
-    if unpriced and settings.require_prices:
-        raise WrongSetting(f"require_prices: {', '.join(unpriced)} has no price; give one in [prices]")
-    return engine, prices, RevenueBook.load(engine)
+
+
+def _welcome_back(books: _OpenBooks, settings: Settings, clock: SystemClock) -> None:
+    """Look that what is back is the database that was known, and bring the settings in; raises SQLAlchemyError."""
+    try:
+        state = schema.check(books.engine)
+    except DatabaseUnusable as error:
+        raise SQLAlchemyError(error.message) from None
+    if state is not SchemaState.CURRENT:
+        raise BooksReplaced(schema.ADVICE.get(state, "the database that is back is empty"))
+    assert books.last_known is not None
+    if last_known.books_id(books.engine) != last_known.books_id(books.last_known):
+        raise BooksReplaced("the database that is back is not the one that was known; start anew to use it")
+    _bring_in(books.engine, settings, clock.now_us())
+    log.warning("the database is back; what was spooled is shipped")

@@ -126,9 +126,9 @@ class KeyRing:
             await self._load()
         return bool(self._keys)
 
-    def refresh(self) -> None:
-        """Read the valid keys again; blocks, so call it off the event loop."""
-        self._keys = MappingProxyType(valid_keys(self._engine, self._now_us(), self.defaults))
+    def refresh(self, engine: Engine | None = None) -> None:
+        """Read the valid keys again, from the books or elsewhere; blocks, so call it off the event loop."""
+        self._keys = MappingProxyType(valid_keys(engine or self._engine, self._now_us(), self.defaults))
         self._is_loaded = True
 
     async def _look_up(self, digest: str) -> KnownKey | None:

@@ -54,6 +54,7 @@ class Ready:
             "ledger": {
                 "database": "replaced" if state.is_replaced else "ok" if state.database_ok else "away",
                 "failing": list(state.failing),
+                "started_without_since": None if state.known_at_us is None else state.known_at_us // 1_000_000,
                 "lag_entries": state.lag_entries,
                 "lag_seconds": round(state.lag_seconds, 3),
                 "low_on_space": state.low_on_space,

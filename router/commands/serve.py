@@ -23,6 +23,7 @@ def serve(
     from router.admin.auth.secrets import AdminSecret
     from router.commands.opening import make_state_dir
     from router.database import schema
+    from router.database.engine import DatabaseAway
     from router.server import run
 
     overrides = {
@@ -36,7 +37,10 @@ def serve(
     if configured.server.workers > 1 and configured.uses_embedded():
         _say("the embedded model lives inside one process: serving with 1 worker")
     elif configured.server.workers > 1:  # once here, rather than in every worker again and again
-        schema.ready_engine(configured.database_url).dispose()
+        try:
+            schema.ready_engine(configured.database_url).dispose()
+        except DatabaseAway:  # the workers know what to do then
+            pass
     # A secret that is made is also shown: only once the start has succeeded.
     run(configured, path, lambda base_url: _greet(base_url, AdminSecret(configured.state_dir).ensure(), configured))
 

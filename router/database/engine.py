@@ -107,6 +107,10 @@ class DatabaseUnusable(Unavailable):
     """The books' database cannot be used; the message names the cause and carries no password."""
 
 
+class DatabaseAway(DatabaseUnusable):
+    """The database is right, and away or busy at the moment: it may be back by itself."""
+
+
 def open_engine(database_url: str) -> Engine:
     """Make an engine with the pragmas and time-outs that the books rely on; raises DatabaseUnusable."""
     url = _parse_url(database_url)
@@ -188,7 +192,7 @@ def check_writable(engine: Engine, needed_bytes: int = NEEDED_BYTES) -> None:
         with writing(engine) as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
     except SQLAlchemyError as error:
-        raise DatabaseUnusable(f"{format_url(url)} cannot be written: {cause(error, url)}") from None
+        raise unusable(error)(f"{format_url(url)} cannot be written: {cause(error, url)}") from None
 
 
 def _parse_url(database_url: str) -> URL:
@@ -212,6 +216,16 @@ def _use_wal(connection: Any) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def unusable(error: SQLAlchemyError) -> type[DatabaseUnusable]:
+    """Tell which error a start that failed is: only one that may pass by itself says that the database is away."""
+    origin = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(origin, sqlite3.Error):
+        code = (getattr(origin, "sqlite_errorcode", None) or 0) & 0xFF
+        return DatabaseAway if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else DatabaseUnusable
+    is_wrong = any(words in str(origin) for words in ("authentication", "does not exist", "no pg_hba.conf entry"))
+    return DatabaseAway if is_away(error) and not is_wrong else DatabaseUnusable
 
 
 def _postgresql_engine(url: URL) -> Engine:

@@ -22,6 +22,7 @@ from router.database.engine import (
     format_url,
     open_engine,
     sqlite_path,
+    unusable,
 )
 from router.database.private import make_directory
 from router.database.tables import Base
@@ -103,7 +104,7 @@ def check(database: Engine | str) -> SchemaState:
             return SchemaState.BEHIND if revision in known else SchemaState.AHEAD
     except SQLAlchemyError as error:
         url = engine.url.render_as_string(hide_password=False)
-        raise DatabaseUnusable(f"{format_url(url)} cannot be read: {cause(error, url)}") from None
+        raise unusable(error)(f"{format_url(url)} cannot be read: {cause(error, url)}") from None
     finally:
         if isinstance(database, str):
             engine.dispose()

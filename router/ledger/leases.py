@@ -58,9 +58,9 @@ class BudgetLeases:
         self._budgets: tuple[Budget, ...] = ()
         self._leases: dict[Place, Lease] = {}
 
-    def load(self) -> None:
-        """Read which budgets there are; raises SQLAlchemyError."""
-        with self._engine.connect() as connection:
+    def load(self, engine: Engine | None = None) -> None:
+        """Read which budgets there are, in the books or elsewhere; raises SQLAlchemyError."""
+        with (engine or self._engine).connect() as connection:
             self._budgets = tuple(budgets.in_force(connection))
 
     def refresh(self) -> None:

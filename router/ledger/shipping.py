@@ -54,6 +54,7 @@ class ShippingState:
     is_replaced: bool = False  # the database is not the one that was opened: nothing leaves the spool
     failing: tuple[str, ...] = ()  # what follows the database and fails though the database is there
     last_error: str | None = None
+    known_at_us: int | None = None  # a start without the database: what is served from was known then
 
 
 class Shipper:
@@ -82,6 +83,7 @@ class Shipper:
         self._mark_months = mark_months
         self._refreshes: list[tuple[str, Callable[[], None]]] = []
         self._failures: dict[str, str] = {}
+        self._is_back: Callable[[], None] | None = None
         self._due: dict[str, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-shipper", daemon=True)
@@ -92,6 +94,14 @@ class Shipper:
         It may raise SQLAlchemyError. One that fails does not keep the next from being called.
         """
         self._refreshes.append((name or getattr(refresh, "__qualname__", repr(refresh)), refresh))
+
+    def begin_away(self, known_at_us: int, is_back: Callable[[], None]) -> None:
+        """Say that the start was one without the database; `is_back` is called before anything is shipped.
+
+        It raises SQLAlchemyError as long as the database is not there, or not the one that was known.
+        """
+        self._is_back = is_back
+        self.state = replace(self.state, database_ok=False, known_at_us=known_at_us)
 
     def start(self) -> None:
         """Begin shipping; spools of dead workers are adopted at once."""
@@ -121,6 +131,10 @@ class Shipper:
             self._reader.acknowledge()
             if self._is_due("checkpoint", CHECKPOINT_EVERY_S):
                 self._spool.checkpoint()
+            if self._is_back is not None:
+                self._is_back()
+                self._is_back = None
+                self.state = replace(self.state, known_at_us=None)
             self._ship(self._spool, self._reader)
             if self._is_due("adopt", ADOPT_EVERY_S):
                 self._adopt()

@@ -86,9 +86,10 @@ class PolicySnapshot:
 class PolicyBook:
     """The policy in force and the one on trial, kept in memory and refreshed from the database."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, at_first: Engine | None = None) -> None:
+        """`at_first`: where the first reading is done, if not in the books."""
         self._engine = engine
-        self.snapshot = _read(engine, None)
+        self.snapshot = _read(at_first or engine, None)
 
     @property
     def active(self) -> Policy:
