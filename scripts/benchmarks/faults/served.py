@@ -14,6 +14,7 @@ from pathlib import Path
 from random import SystemRandom
 
 import aiohttp
+import psutil
 from sqlalchemy import Engine
 
 from router import keys
@@ -170,6 +171,11 @@ class Instance:
         """The process that was started."""
         assert self._process is not None
         return self._process.pid
+
+    def memory_bytes(self) -> int:
+        """How much memory the process takes now."""
+        assert self._process is not None
+        return int(psutil.Process(self._process.pid).memory_info().rss)
 
     async def kill(self) -> None:
         """SIGKILL: the process gets no chance to do anything."""

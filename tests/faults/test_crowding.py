@@ -1,0 +1,23 @@
+"""Clients that take more than their part, in short; `scripts/faults` measures how long others wait beside them."""
+
+from pathlib import Path
+
+from scripts.benchmarks.faults.crowding import crowded, hang, leave_unfinished, read_nothing
+from scripts.benchmarks.faults.served import Place
+
+
+async def test_beside_hung_requests_of_one_key_another_is_served(tmp_path: Path) -> None:
+    found = await hang(Place.make(tmp_path / "hung", models=crowded()), 600, 40)
+    assert found.failed == 0, found
+
+
+async def test_clients_that_read_nothing_are_cut_off_and_booked(tmp_path: Path) -> None:
+    found = await read_nothing(Place.make(tmp_path / "unread", models=crowded(2.0)), 4, within_s=120)
+    assert found.freed_s is not None, found
+    assert (found.cancelled, found.booked) == (4, 4), found
+
+
+async def test_bodies_that_never_end_take_bounded_memory(tmp_path: Path) -> None:
+    found = await leave_unfinished(Place.make(tmp_path / "unfinished", models=crowded()), 20, 20)
+    assert found.growth_bytes <= 64_000_000, found
+    assert (found.refused, found.served) == (18, found.asked), found
