@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 
 from router.providers.base import ModelTarget, ProviderRequest
+from router.providers.caches import cache_key, cache_of, has_cache_marks
 from router.providers.state import state_family
 from router.tiers.base import TierRequest, TierRunner
 from router.tiers.calls import Calls
 from router.tiers.caps import fit_output
-from router.tiers.parallel.prompts import ends_with_user, forms_for, has_cache_marks, put
-from router.tiers.parallel.warmth import cache_key
+from router.tiers.parallel.prompts import ends_with_user, forms_for, put
 from router.tiers.single import SingleTier
 from router.tiers.vote.keys import Asked
 
@@ -19,7 +19,6 @@ LEAST_TEMPERATURE = 0.3  # what is colder gives identical samples, which are no 
 FORM_TOKENS = 800  # more than any form adds, in bytes
 HINT_TOKENS = 3000  # more than two hints of 200 characters add, in bytes
 LEAST_SAMPLE_TOKENS = 256  # under a cap; what leaves less is asked for fewer samples instead
-KEYED_CACHES = frozenset({"openai", "azure"})  # who sends requests of one key to one cache
 NOT_PASSED_ON = frozenset({"n", "seed", "temperature"})
 
 Requests = Callable[[int], tuple[str, ProviderRequest]]
@@ -57,7 +56,8 @@ def sample_requests(
     def request(i: int) -> tuple[str, ProviderRequest]:
         target = targets[i % len(targets)]
         f = (i + (i // len(targets) if len(targets) > 1 else 0)) % len(forms)
-        keyed = {**key, **params} if target.provider in KEYED_CACHES else params
+        cache = cache_of(target)
+        keyed = {**key, **params} if cache is not None and cache.takes_key else params
         prompt = prompts[marks_allowed and state_family(target).marks_cache][f]
         return forms[f].name, _request(query, target, prompt, {**keyed, "seed": (seed + i) % 2**31})
 

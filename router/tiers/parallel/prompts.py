@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from classifier.types import AnswerType
+from router.providers.caches import EPHEMERAL
 from router.providers.state import CACHE_CONTROL
 from router.tiers.vote.keys import Asked
 
@@ -20,8 +21,6 @@ class PromptForm:
     name: str
     instruction: str = ""
 
-
-EPHEMERAL = {"type": "ephemeral"}
 
 _FINAL = (
     "Unless the user asks for another format, end your reply with a line of its own that reads `Answer:` and then only"
@@ -87,17 +86,6 @@ def put(messages: Sequence[dict[str, Any]], form: PromptForm, *, marks_cache: bo
     elif form.instruction:
         content = f"{content}\n\n{form.instruction}" if content else form.instruction
     return [*before, {**last, "content": content}] if messages or form.instruction else []
-
-
-def has_cache_marks(messages: Sequence[dict[str, Any]]) -> bool:
-    """Tell whether the client said itself what is to be cached."""
-    parts = (part for message in messages for part in _parts(message))
-    return any(CACHE_CONTROL in part for part in (*messages, *parts))
-
-
-def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
-    content = message.get("content")
-    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
 def with_hints(messages: Sequence[dict[str, Any]], hints: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 from cachetools import TTLCache
 
-LONG_BYTES = 4_096  # of a prompt that is worth caching: about 1,024 tokens
+from router.providers.caches import BYTES_PER_TOKEN, LEAST_WORTH_TOKENS
+
+LONG_BYTES = LEAST_WORTH_TOKENS * BYTES_PER_TOKEN  # of a prompt that is worth caching
 WARM_S = 240.0
 REMEMBERED = 10_000
 
@@ -36,13 +38,6 @@ class PrefixWarmth:
         )
         self._known[whole] = None
         return not is_warm
-
-
-def cache_key(conversation: str | None, messages: Sequence[Mapping[str, Any]]) -> str:
-    """Return what routes the requests of one conversation to one cache: made of its name, else of how it begins."""
-    begins = messages[: 1 + next((at for at, m in enumerate(messages) if m.get("role") == "user"), 0)]
-    known_by = conversation.encode() if conversation else _encoder.encode(begins)
-    return "tw-" + blake2b(known_by, digest_size=16).hexdigest()
 
 
 def _digest(target: str, messages: Sequence[Mapping[str, Any]]) -> bytes:

@@ -9,11 +9,12 @@ import pytest
 
 from classifier.types import AnswerType
 from router.providers.base import Delta, Metered, ModelTarget, ProviderRequest
+from router.providers.caches import cache_key, has_cache_marks
 from router.tiers.calls import Calls
 from router.tiers.parallel.planning import sample_requests
-from router.tiers.parallel.prompts import PromptForm, forms_for, has_cache_marks, put, with_hints
+from router.tiers.parallel.prompts import PromptForm, forms_for, put, with_hints
 from router.tiers.parallel.tier import ParallelOptions, ParallelTier
-from router.tiers.parallel.warmth import PrefixWarmth, cache_key
+from router.tiers.parallel.warmth import PrefixWarmth
 from router.tiers.single import SingleTier
 from router.tiers.vote.keys import read_question
 from router.types import Precision, Tier, Usage
