@@ -11,6 +11,7 @@ from classifier.model import DifficultyModel
 from router.admin.pages.health import describe_failures
 from router.admin.queries import health
 from router.errors import Cause
+from router.health.breaker import STREAK
 from router.ledger.entries import Entry
 from router.types import CallStatus, Outcome
 from tests.admin.visitors import Visitor, plane
@@ -71,6 +72,20 @@ def test_the_page_as_json_names_the_cause(failing: Visitor) -> None:
     found = failing.json("health")
     assert found["providers"][0]["failures"] == [{"cause": "unknown", "http_status": 500, "calls": 1}]
     assert [alarm["level"] for alarm in found["alarms"] if "fail-500" in alarm["what"]] == ["bad"]
+
+
+def test_every_model_has_a_row_and_one_that_is_not_asked_an_alarm(tmp_path: Path) -> None:
+    with plane(tmp_path) as found:
+        visitor, client = Visitor(found), Visitor(found)
+        visitor.enter()
+        for _ in range(STREAK):
+            client.chat({"model": "fail-500", "messages": [{"role": "user", "content": "hello"}]})
+        states = {target["model"]: target["breaker"]["state"] for target in visitor.json("health")["targets"]}
+        page = visitor.get("/admin/health").text
+    assert states["scripted/fail-500"] == "open"
+    assert "closed" in states.values()
+    assert "scripted/fail-500 is not asked:" in page
+    assert "Tried next" in page
 
 
 class Other(FixedModel):

@@ -1,13 +1,15 @@
 """Health: what needs a look now, how providers answer, and whether the classifier still holds."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from classifier.drift import Drift
 from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import health
 from router.admin.queries.health import CalibrationHealth, ProviderHealth, ProvidersHealth, Scores
+from router.health.breaker import LASTING
+from router.health.targets import TargetReading
 from router.ledger import budgets
 from router.ledger.shipping import ShippingState
 from router.notifications import alerts
@@ -43,6 +45,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "stretches": {name: title for name, (_, title) in STRETCHES.items()},
         "state": state,
         "providers": providers,
+        "targets": services.targets(),
         "scores": scores,
         "calibration": calibration,
         "alarms": _alarms(visit, state, providers, scores, calibration),
@@ -67,6 +70,7 @@ def feed(visit: Visit) -> object:
         ],
         "alarms": [asdict(alarm) for alarm in _alarms(visit, state, providers, scores, calibration)],
         "providers": [{**asdict(provider), "level": provider.level} for provider in providers.models],
+        "targets": [{**asdict(target), "is_closed": target.is_closed} for target in services.targets()],
         "scores": {"edges": scores.edges, "found": scores.shares, "reference": scores.reference},
         "calibration": {"promised": calibration.promised, "kept": calibration.kept, "error": calibration.error},
         "spool": {"lag_entries": state.lag_entries, "lag_seconds": state.lag_seconds, "database": state.database_ok},
@@ -98,6 +102,7 @@ def _alarms(
     """Everything that needs a look, the gravest first."""
     alarms = (
         *_of_shipping(state),
+        *_of_targets(visit.services.targets()),
         *_of_providers(providers),
         *_of_classifier(scores, calibration),
         *_of_budgets(visit),
@@ -138,6 +143,17 @@ def _of_providers(providers: ProvidersHealth) -> Iterator[Alarm]:
             yield Alarm(
                 "warning", f"{model.model} has no price:", f"{model.unpriced:,} calls of unknown cost", "prices"
             )
+
+
+def _of_targets(targets: Sequence[TargetReading]) -> Iterator[Alarm]:
+    """Name the models that are not asked: gravely where somebody has to mend something, or no model serves at all."""
+    is_served = any(target.may_be_asked for target in targets)
+    for target in targets:
+        cause = target.breaker.cause
+        if cause is not None:
+            level = "bad" if cause in LASTING or not is_served else "warning"
+            says = f"{cause.replace('_', ' ')}; it is tried again by itself"
+            yield Alarm(level, f"{target.model} is not asked:", says)
 
 
 def describe_failures(model: ProviderHealth, most: int = 3) -> str:

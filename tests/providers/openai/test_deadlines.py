@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -48,13 +49,13 @@ Asks = Callable[..., Awaitable[CallResult]]
 
 @pytest.fixture
 def ask(client: OpenAICompatible) -> Asks:
-    async def result_of(answer: Answer, *, streamed: bool = True, **phases: float) -> CallResult:
+    async def result_of(answer: Answer, *, streamed: bool = True, **phases: Any) -> CallResult:
         books = FakeBooks()
         calls = some_calls(FakeProvider(saying("-")), books)
         calls._provider_of = lambda target: client
         async with an_upstream(answer) as upstream:
             target = ModelTarget("openai/m", api_base=upstream.base, timeout_s=LONG, first_byte_timeout_s=LONG)
-            target = replace(target, **({"idle_timeout_s": LONG} | phases))
+            target = replace(target, **dict[str, Any]({"idle_timeout_s": LONG} | phases))
             request = ProviderRequest(target, [{"role": "user", "content": "Hello?"}], {}, max_output_tokens=1_000)
             [call] = calls.dispatch([request], CallKind.ANSWER, Tier.FAST)
             try:
