@@ -189,7 +189,7 @@ class DecisionEngine:
 
         Raises UnknownModel, Forbidden or QuotaExhausted.
         """
-        named = self._named(query)
+        named = self._find_explicit(query)
         if named is None:
             message = f"{query.model!r} is no model that was configured under a name of its own"
             raise UnknownModel(message, param="model")
@@ -230,7 +230,7 @@ class DecisionEngine:
             self._waits.note_wait(tier, streamed, wait_ms)
 
     def _prepare(self, query: InferenceRequest, draw: float, *, regenerated: bool) -> _PreparedRequest:
-        named = self._named(query)
+        named = self._find_explicit(query)
         turns = turns_of({"messages": query.messages})
         attachments = sum(turn.attachments for turn in turns)
         targets = {named.tier: named.targets[:1]} if named else self._targets
@@ -329,7 +329,7 @@ class DecisionEngine:
             for tier, missing in prepared.missing.items()
         }
 
-    def _named(self, query: InferenceRequest) -> Explicit | None:
+    def _find_explicit(self, query: InferenceRequest) -> Explicit | None:
         """The model that goes by its own name, if one is asked for; raises Forbidden where the key may not name it."""
         named = self._explicit.get(query.model)
         if named is not None and query.allowed_models is not None and query.model not in query.allowed_models:

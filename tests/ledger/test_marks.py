@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from router import keys
 from router.database.engine import writing
-from router.database.tables import ApiKey, MarkSalt, RawUsage, Request
+from router.database.tables import ApiKey, MarkSalt, OldKeySecret, PersonDay, RawUsage, Request
 from router.keys import Scope
 from router.ledger import retention
 from router.ledger.folding import RequestRecord
@@ -182,3 +182,25 @@ def test_a_forgotten_key_takes_the_marks_of_its_requests_along(engine: Engine) -
 def _a_key(id: int) -> dict[str, Any]:
     made = {"name": f"key-{id}", "hash": f"{id:064}", "prefix": "tw-", "segment": "free", "created_at": 1}
     return {"id": id, "scopes": [], "allowed_tiers": [], **made}
+
+
+def test_what_a_forgotten_person_had_taken_of_allowances_goes_too(engine: Engine) -> None:
+    mark, other = marks(a_book(engine), key_id=None).user, marks(a_book(engine), key_id=None, user="u2").user
+    booked(engine, Marks(None, mark), None)
+    with writing(engine) as connection:
+        for one in (mark, other):
+            taken = {"day": NOON // DAY_US, "user_mark": one, "deep": 1, "taken_nanousd": 5}
+            connection.execute(insert(PersonDay).values(taken))
+    forget(engine, "u1", NOON)
+    with engine.connect() as connection:
+        assert list(connection.scalars(select(PersonDay.user_mark))) == [other]
+
+
+async def test_no_secret_of_a_forgotten_key_opens_anything(sqlite_engine: Engine) -> None:
+    old = keys.create(sqlite_engine, "app", segment="free", scopes=[Scope.CHAT], allowed_tiers=list(Tier), now_us=1)
+    new = keys.rotate(sqlite_engine, "app", overlap_us=DAY_US, now_us=NOON)
+    forget(sqlite_engine, "app", NOON)
+    ring = keys.KeyRing(sqlite_engine, now_us=lambda: NOON)
+    assert [await ring.find(old), await ring.find(new)] == [None, None]
+    with sqlite_engine.connect() as connection:
+        assert connection.execute(select(OldKeySecret.__table__)).all() == []
