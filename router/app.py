@@ -86,7 +86,9 @@ from router.refresher import Refresher
 from router.reports.coverage import RecentCoverage
 from router.reports.usage import usage_of_keys
 from router.settings import RESERVED_NAMES, Settings, WrongSetting
-from router.telemetry import FailureLog, RequestLog
+from router.telemetry.failures import FailureLog
+from router.telemetry.request_log import RequestLog
+from router.telemetry.spans import open_spans
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.coverage import count_votes
 from router.tiers.parallel.shadow import ShadowSlice
@@ -194,6 +196,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     recent = RecentDecisions(engine, routing.take_recent)
     books.read(recent.refresh)
     shipper.follow(recent.refresh)
+    spans = open_spans(settings.otel)
     request_log = RequestLog(settings.log.requests) if settings.log.requests != "off" else None
     server = settings.server
     admission = AdmissionControl(
@@ -217,6 +220,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         targets=targets,
         tell_failure=FailureLog(metrics.count_failure, clock).note,
         request_log=request_log,
+        spans=spans,
         marks=marks,
         persons=persons,
         books=spool,
@@ -354,6 +358,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
                     Step("allowances that were not used up", lambda: in_thread(persons.follow)),
                     Step("giving leases back", lambda: in_thread(lambda: shipper.is_done and leases.close())),
                     Step("the alerts", lambda: in_thread(alert_monitor.stop if alert_monitor else lambda: None)),
+                    Step("the spans", lambda: in_thread(spans.close if spans else lambda: None)),
                     Step("the request log", lambda: in_thread(request_log.stop if request_log else lambda: None)),
                     Step("the breakers", lambda: in_thread(targets.close)),
                     Step("the spool", lambda: in_thread(spool.close)),

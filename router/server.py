@@ -36,7 +36,7 @@ from router.app import create
 from router.errors import RequestError, RouterError
 from router.providers.proxies import open_directly
 from router.settings import ENV_PREFIX, Settings, WrongSetting
-from router.telemetry import set_up_logging
+from router.telemetry.logs import set_up_logging
 
 logger = logging.getLogger(__name__)
 

@@ -398,6 +398,22 @@ class LogSettings(ConfigTable):
     )
 
 
+class OtelSettings(ConfigTable):
+    """OpenTelemetry: spans and metrics, sent by OTLP over HTTP. It needs the extra: `pip install 'tierwise[otel]'`."""
+
+    enabled: bool = Field(False, description="send spans and metrics; off costs nothing")
+    endpoint: str = Field(
+        "http://127.0.0.1:4318", pattern=r"^https?://", description="a collector; without `/v1/traces`"
+    )
+    service_name: str = Field("tierwise", min_length=1, description="the name that spans are under")
+    share: float = Field(1.0, ge=0, le=1, description="share of the traces that are sent; metrics are of all requests")
+    every_s: float = Field(60.0, ge=1, description="how often metrics are sent")
+    take_over: bool = Field(False, description="go on with the trace that a client names in `traceparent`")
+    pass_on: tuple[str, ...] = Field(
+        (), description="providers (`openai`) or models that are told the trace; where OpenAI's dialect is spoken"
+    )
+
+
 class WebhookSettings(ConfigTable):
     """Who is told of alerts by POST, signed by the Standard Webhooks specification."""
 
@@ -510,6 +526,7 @@ class Settings(BaseSettings):
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
     alerts: AlertSettings = AlertSettings()
+    otel: OtelSettings = OtelSettings()
     tiers: TierSettings = TierSettings()
     models: dict[str, ModelSettings] = Field({}, description="explicit models under names of their own")
     aliases: dict[str, str] = Field(

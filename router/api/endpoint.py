@@ -41,7 +41,7 @@ from router.limits.gate import Permit, names_of, require_bounds
 from router.providers.base import Delta
 from router.request import InferenceRequest
 from router.settings import ServerSettings
-from router.telemetry import RequestLine
+from router.telemetry.request_log import RequestLine
 from router.tiers.base import Answer
 from router.types import Outcome, Tier, Usage
 
@@ -235,6 +235,8 @@ class InferenceEndpoint(ABC):
         writer = ResponseWriter(send, request_id(now_us), self._admission, self._clock, self.id_headers)
         writer.note(_client_id(scope))
         dialect = self._dialect(writer.request_id, now_us // 1_000_000)
+        spans = self._dispatcher.spans
+        span = spans.begin(scope["path"], scope["headers"], now_us) if spans is not None else None
         try:
             await self._serve(scope, receive, writer, dialect)
         except ClientGone:
@@ -253,6 +255,9 @@ class InferenceEndpoint(ABC):
         finally:
             if (log := self._dispatcher.request_log) is not None:
                 log.note(writer.log_line(now_us, scope["path"]))
+            if span is not None:
+                reported = writer.exchange.reported if writer.exchange is not None else None
+                span.end(writer.log_line(now_us, scope["path"]), reported)
 
     async def _serve(self, scope: Scope, receive: Receive, writer: ResponseWriter, dialect: Dialect) -> None:
         caller = await self._authenticator.admit(scope)

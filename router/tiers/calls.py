@@ -52,8 +52,8 @@ class ProviderCall:
     """One call under way, or ended: what the trace and the totals show of it."""
 
     __slots__ = (
-        "began_ms", "cause", "cost_nanousd", "first_token_ms", "http_status", "intent", "metered", "price", "service",
-        "status",
+        "began_ms", "cause", "cost_nanousd", "duration_ms", "first_token_ms", "http_status", "intent", "metered",
+        "price", "service", "status",
     )  # fmt: skip
 
     def __init__(self, intent: CallIntent, price: Price | None, began_ms: float) -> None:
@@ -61,6 +61,7 @@ class ProviderCall:
         self.price = price
         self.began_ms = began_ms
         self.first_token_ms: int | None = None
+        self.duration_ms = 0  # once it ended
         self.status: CallStatus | None = None
         self.metered: Metered | None = None
         self.cause: Cause | None = None  # why it failed, and the HTTP status that it failed with
@@ -394,6 +395,7 @@ class Calls:
         self._give_back(call.intent.hold_nanousd, cost or 0)
         if status is CallStatus.ERROR and call.cause is None:  # a fault of our own
             call.cause = Cause.UNKNOWN
+        call.duration_ms = round(self._clock.ticks_ms() - call.began_ms)
         self._unwritten.append(
             CallResult(
                 self.request_id,
@@ -404,7 +406,7 @@ class Calls:
                 call.price.id if call.price else None,
                 cost,
                 call.first_token_ms,
-                round(self._clock.ticks_ms() - call.began_ms),
+                call.duration_ms,
                 metered.raw if metered else None,
                 None if call.service in STANDARD_NAMES else call.service,
                 call.cause,

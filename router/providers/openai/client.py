@@ -30,6 +30,7 @@ from router.providers.openai.thinking_tags import often_opens_in_prompt
 from router.providers.openai.tool_calls import expectation_of
 from router.providers.proxies import proxy_for
 from router.providers.refusals import error_of
+from router.providers.trace import headers_with_trace
 
 PING_SECONDS = 10.0
 GRACE_SECONDS = 1.0  # after the end and the usage: for [DONE]
@@ -258,7 +259,7 @@ class OpenAICompatible:
                 response = await session.post(
                     call_at(base, call),
                     data=sent,
-                    headers=endpoint.headers,
+                    headers=headers_with_trace(endpoint.headers, endpoint.target.provider, endpoint.target.name),
                     timeout=endpoint.timeout,
                     allow_redirects=False,
                     proxy=endpoint.proxy,

@@ -9,7 +9,9 @@ import pytest
 
 from router.errors import Cause, ProviderError, ProviderOverloaded
 from router.providers.base import ModelTarget, ProviderRequest
-from router.telemetry import FailureLog, JsonFormatter, RequestLine, RequestLog, address_text
+from router.telemetry.failures import FailureLog, address_text
+from router.telemetry.logs import JsonFormatter
+from router.telemetry.request_log import RequestLine, RequestLog
 from tests.ledger.builders import FakeClock
 
 ASKED = [{"role": "user", "content": "Tell me about Popocatépetl"}]

@@ -1,36 +1,21 @@
-"""What an operator can follow while requests are served: a line per request, and a line per kind of failure.
-
-No prompt, no answer and no secret stands in any of them. Lines of requests are written by a thread of their own; what
-a request pays is noting a few references.
-"""
+"""A line per request. It is written by a thread of its own; what a request pays is noting a few references."""
 
 import logging
 import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
-from router.clock import Clock
-from router.errors import Cause, ProviderError
-from router.providers.base import ProviderRequest
-from router.providers.echoes import cut_echoes, texts_of
-from router.providers.openai.backends import address_of
-from router.settings import LogSettings
+from router.telemetry.logs import time_text
 from router.tiers.calls import ProviderCall
 from router.types import CallKind, CallStatus
 
 log = logging.getLogger(__name__)
 
-QUIET_S = 600.0  # a kind of failure that was not seen for so long is said again
-MOST_KINDS = 1_000
 WRITE_EVERY_S = 0.2
 MOST_WAITING = 100_000  # lines of requests; a disk that takes none costs lines, never requests
 PIPE_BYTES = 4_096  # so much goes into a pipe at once, whoever else writes
@@ -64,7 +49,7 @@ class RequestLine(msgspec.Struct):
         metered = [call.metered.usage for call in paid if call.metered is not None]
         costs = [call.cost_nanousd for call in paid]
         return {
-            "time": _time_text(self.at_us),
+            "time": time_text(self.at_us),
             "request_id": self.request_id,
             "path": self.path,
             "key_id": self.key_id,
@@ -184,123 +169,3 @@ def _pieces(lines: Sequence[bytes], most: int) -> list[bytes]:
         else:
             pieces.append(line)
     return pieces
-
-
-class _Seen:
-    """How often a kind of failure came since it was last said."""
-
-    __slots__ = ("last_ms", "unsaid")
-
-    def __init__(self) -> None:
-        self.last_ms = -1e18
-        self.unsaid = 0
-
-
-class FailureLog:
-    """Counts every failed call, and says each kind of failure once: again when it comes back after a quiet time.
-
-    A kind is a model, a status, a cause and an address. Each worker says it for itself.
-    """
-
-    def __init__(self, count: Callable[[str, str, str], None], clock: Clock, quiet_s: float = QUIET_S) -> None:
-        self._count = count
-        self._clock = clock
-        self._quiet_ms = quiet_s * 1_000
-        self._kinds: dict[tuple[str, int | None, Cause, str], _Seen] = {}
-
-    def note(self, request: ProviderRequest, error: ProviderError) -> None:
-        """Take a failed call."""
-        target = request.target
-        self._count(target.provider, target.name, error.cause)
-        address = address_text(request)
-        kind = (target.name, error.provider_status, error.cause, address)
-        if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
-            return
-        seen, now_ms = self._kinds.setdefault(kind, _Seen()), self._clock.ticks_ms()
-        was_quiet, seen.last_ms = now_ms - seen.last_ms >= self._quiet_ms, now_ms
-        if not was_quiet:
-            seen.unsaid += 1
-            return
-        again = f" (again: {seen.unsaid:,} more since it was last said)" if seen.unsaid else ""
-        seen.unsaid = 0
-        words = cut_echoes(
-            error.message.removeprefix(f"{target.name}: "),
-            texts_of(request.messages, request.params),
-            (target.name, error.cause),
-        )
-        status = error.provider_status
-        log.warning(
-            "provider %s, model %s: %s, %s, at %s: %s%s",
-            target.provider,
-            target.name,
-            error.cause,
-            f"HTTP {status}" if status is not None else "no status",
-            address,
-            words,
-            again,
-            extra={
-                "fields": {
-                    "provider": target.provider,
-                    "model": target.name,
-                    "status": status,
-                    "cause": error.cause,
-                    "address": address,
-                    "words": words,
-                }
-            },
-        )
-
-
-def address_text(request: ProviderRequest) -> str:
-    """Write where a model is called, without what may be secret: no user, no query."""
-    try:
-        parts = urlsplit(address_of(request.target))
-        port = f":{parts.port}" if parts.port else ""
-    except (ProviderError, ValueError):
-        return "its usual address"
-    name = parts.hostname or ""
-    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}{port}{parts.path}"
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object per line: when, how grave, who says it, what, and the fields that come with it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
-        line: dict[str, Any] = {
-            "time": _time_text(int(record.created * 1e6)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
-
-
-class TextFormatter(logging.Formatter):
-    """When, how grave, who says it, and what, on one line where there is no traceback."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
-        line = f"{_time_text(int(record.created * 1e6))} {record.levelname} {record.name}: {record.getMessage()}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-def set_up_logging(settings: LogSettings) -> None:
-    """Send everything that is logged in this process to stderr, in the form and from the level that is configured."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if settings.format == "json" else TextFormatter())
-    logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
-
-
-def _time_text(at_us: int) -> str:
-    seconds, rest = divmod(at_us, 1_000_000)
-    return f"{_second_text(seconds)}.{rest // 1_000:03d}Z"
-
-
-@lru_cache(maxsize=8)
-def _second_text(seconds: int) -> str:
-    """Write an instant to the second; nearly every line is of the same few seconds as the one before it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
