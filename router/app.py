@@ -239,6 +239,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     def learn(request_id: str, promised: float, correct: float) -> None:
         calibration_monitor.observe(promised, correct)
 
+    quoter = Quoter(routing, costs, waits, lineup.by_tier, targets.seconds_for)
     authenticator, shutdown = Authenticator(keys, server.auth), Shutdown()
     response_store = ResponseStore(
         StoredResponses(engine),
@@ -264,7 +265,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("POST", "/v1/embeddings"): Embeddings(dispatcher, authenticator, admission, server, aliases),
         ("POST", "/v1/completions"): Completions(dispatcher, authenticator, admission, server, aliases),
         ("POST", "/v1/quotes"): QuoteEndpoint(
-            Quoter(routing, costs, waits, lineup.by_tier, targets.seconds_for),
+            quoter,
             dispatcher.largest_costs,
             authenticator,
             server,
@@ -304,6 +305,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         policy_book,
         routing,
         prices,
+        quoter,
+        dispatcher.largest_costs,
         lambda: shipper.state,
         lambda: artifacts.at_hand(policy_book.active.classifier),
         canary_monitor.verdict_on,

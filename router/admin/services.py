@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 
 from classifier.model import DifficultyModel
+from router.api.quotes import LargestCosts
 from router.canary.verdicts import Verdict
 from router.decision.engine import DecisionEngine
+from router.decision.quotes import Quoter
 from router.health.targets import TargetReading
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
@@ -27,6 +29,8 @@ class Services:
     policies: PolicyBook
     routing: DecisionEngine
     prices: PriceBook
+    quoter: Quoter
+    largest_costs: LargestCosts
     shipping: Callable[[], ShippingState]
     classifier: Callable[[], DifficultyModel]  # that of the policy in force
     verdict_on: Callable[[int], Verdict | None] = lambda canary_id: None

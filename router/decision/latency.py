@@ -40,11 +40,14 @@ class WaitWindow:
         return self._sorted[min(int(USUAL * count), count - 1)] if count >= LEAST_SEEN else None
 
     def spread_ms(self, now_ms: float) -> tuple[float, float, float] | None:
-        """The median wait and the ends of the 80 % around it; None where too few were seen lately."""
-        if self.usual_ms(now_ms) is None:
+        """The median wait and the ends of the 80 % around it; None where too few were seen lately.
+
+        Changes nothing, so that another thread may ask.
+        """
+        waits = sorted(wait for seen, wait in self._seen.copy() if seen >= now_ms - FORGOTTEN_AFTER_MS)
+        if len(waits) < LEAST_SEEN:
             return None
-        last = len(self._sorted) - 1
-        low, middle, high = (self._sorted[round(share * last)] for share in (0.1, 0.5, 0.9))
+        low, middle, high = (waits[round(share * (len(waits) - 1))] for share in (0.1, 0.5, 0.9))
         return middle, low, high
 
     def _drop(self) -> None:

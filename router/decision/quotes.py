@@ -11,6 +11,7 @@ from router.decision.costs import CostForecaster
 from router.decision.engine import BYTES_PER_TOKEN, DecisionEngine, Routed
 from router.decision.forecast import CostInterval, Sampling, limited
 from router.decision.latency import LatencyWindow
+from router.decision.policy import Policy
 from router.providers.base import ModelTarget
 from router.request import InferenceRequest
 from router.types import Tier
@@ -61,9 +62,9 @@ class Quoter:
         self._targets = {tier: models[0] for tier, models in targets.items()}
         self._seconds_for = seconds_for
 
-    def quote(self, request: InferenceRequest) -> Quote:
-        """Quote one query; raises RequestError where it can go nowhere."""
-        routed = self._routing.quote(request)
+    def quote(self, request: InferenceRequest, of: Policy | None = None) -> Quote:
+        """Quote one query, by the policy in force or by another; raises RequestError where it can go nowhere."""
+        routed = self._routing.quote(request, of)
         estimate, policy = routed.estimate, routed.policy
         tokens, most = request.input_bytes // BYTES_PER_TOKEN, request.max_output_tokens or request.max_visible_tokens
         costs = self._costs.intervals(estimate, policy, tokens, most)

@@ -36,10 +36,39 @@ async def test_a_query_is_estimated_and_decided_before_and_after_a_version(servi
     assert found["decisions"]["today"]["tier"] == "fast"
     assert found["decisions"]["proposed"]["tier"] == "reasoning"
     assert found["decisions"]["proposed"]["reason"] == "above_threshold"
-    assert set(found["tiers"]) == {tier.value for tier in Tier}
-    assert float(found["tiers"]["fast"]["cost_usd"]) > 0
-    assert 0 < found["tiers"]["fast"]["p_correct"] < 1
-    assert found["tiers"]["fast"]["wait_s"] is None  # nothing was ever asked here
+    assert [tier["tier"] for tier in found["quote"]["tiers"]] == [tier.value for tier in Tier]
+    assert set(found["lengths"]) == {"fast", "reasoning"}
+
+
+async def test_the_quote_is_that_of_the_data_plane(service: Service, ada: Operator) -> None:
+    found = await ada.told("try", {"text": "How many hours are 312 km at 78 km/h?"})
+    asked = {"model": "auto", "messages": [{"role": "user", "content": "How many hours are 312 km at 78 km/h?"}]}
+    quoted = (await service.local.post("/v1/quotes", json=asked)).json()
+    assert found["quote"]["auto"] == quoted["auto"]
+    for shown, told in zip(found["quote"]["tiers"], quoted["tiers"], strict=True):
+        # A body is some bytes longer than its messages alone.
+        assert float(shown["expected_cost_usd"]) == pytest.approx(float(told["expected_cost_usd"]), rel=0.05)
+        assert (shown["tier"], shown["p_correct"], shown["seconds"]) == (
+            told["tier"],
+            told["p_correct"],
+            told["seconds"],
+        )
+
+
+async def test_what_a_query_costs_is_part_of_the_decision_where_costs_count(tmp_path: Path) -> None:
+    prices = {"scripted/fast-echo": {"input": 0.05, "output": 0.4}, "scripted/deep": {"input": 1.25, "output": 10}}
+    text = "A text: " + "the committee met again. " * 3_000
+    async with serving(settings_of(tmp_path, prices=prices)) as service:
+        ada, tiers = await signed_in(service), service.settings.tiers
+        found = []
+        for sensitivity in (1.0, 0.0):
+            changes = {"cost_sensitivity": sensitivity}
+            made = lifecycle.propose(service.engine, {**changes, "explore": 0.1}, tiers, Actor("Bea", "", 5))
+            asked = {"text": "Prove that there are infinitely many primes.", "earlier": [text, "Yes?"], "version": made}
+            found.append((await ada.told("try", asked))["decisions"]["proposed"])
+    counted, ignored = found
+    assert counted["cost_ratio"] == ignored["cost_ratio"] > 1
+    assert 0 < counted["worth"] < counted["score"] == ignored["worth"]
 
 
 async def test_earlier_turns_and_a_system_prompt_are_part_of_it(ada: Operator) -> None:

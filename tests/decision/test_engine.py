@@ -267,11 +267,12 @@ def test_fast_asked_for_by_name_is_not_made_to_think_by_an_effort() -> None:
 def test_a_query_that_is_only_tried_is_decided_as_if_it_came_in_and_is_not_remembered() -> None:
     model = FixedModel(*HARD)
     routing = a_routing(model, policy=replace(NO_CAP, explore=1.0))
-    decision, estimate = routing.try_policy(an_inference_request(), replace(NO_CAP, explore=1.0))
+    tried = routing.quote(an_inference_request(), replace(NO_CAP, explore=1.0))
+    decision, estimate = tried.decision, tried.estimate
     assert (decision.tier, decision.reason) == (Tier.REASONING, Reason.ABOVE_THRESHOLD)
     assert (estimate.p_fast, estimate.p_reasoning) == HARD
     never = Policy(version=9, reasoning_threshold=1.5, parallel_threshold=1.5, max_deep_share=1)
-    assert routing.try_policy(an_inference_request(), never)[0].tier is Tier.FAST
+    assert routing.quote(an_inference_request(), never).decision.tier is Tier.FAST
     # Had it been remembered, the same messages again would be a regenerate.
     assert routing.route(an_inference_request()).signal is None
 
@@ -280,5 +281,5 @@ def test_trying_moves_no_share_cap() -> None:
     capped = replace(NO_CAP, max_deep_share=0.5)
     tried, untouched = (a_routing(FixedModel(*HARD), policy=capped) for _ in range(2))
     for _ in range(2_000):
-        tried.try_policy(an_inference_request(), capped)
+        tried.quote(an_inference_request(), capped)
     assert tried.route(an_inference_request()).decision == untouched.route(an_inference_request()).decision

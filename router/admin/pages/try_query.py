@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from router.admin.page import JsonFeed, NotDone, Page, Visit
-from router.admin.queries import thresholds
 from router.admin.queries import try_query as queries
 from router.admin.queries.history import versions
 from router.policies import canary_lifecycle, lifecycle
@@ -45,9 +44,7 @@ def try_query(visit: Visit) -> object:
             raise NotDone("version: a whole number is expected")
         policies["proposed"] = lifecycle.version_of(services.engine, version).policy
     request = queries.request_of(_messages(given), _text(given, "segment", 64) or DEFAULT_SEGMENT)
-    span = thresholds.USUAL_SPAN
-    reading = thresholds.reading(services.previews, span, services.now_us(), today)
-    return queries.try_policies(services, request, policies, thresholds.ready(reading))
+    return queries.try_policies(services, request, policies)
 
 
 def _messages(given: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -1,23 +1,17 @@
-"""What the router would do with one query now: the estimate, the decisions, expected cost and wait. Keeps nothing."""
+"""What the router would do with one query now: the estimate, the decisions, each tier's quote. Keeps nothing."""
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from classifier.types import Estimate, Forecast
+from classifier.types import Estimate
 from router.admin.services import Services
+from router.api.quotes import quote_body
 from router.decision.engine import AUTO, BYTES_PER_TOKEN
 from router.decision.policy import Policy
 from router.decision.rules import LEAST_P_SAMPLED, VOTABLE
-from router.ledger.prices import PriceBook
-from router.money import usd_text
 from router.policies.dials import format_dial
 from router.request import InferenceRequest
-from router.settings import TierSettings
-from router.tiers.parallel.stopping import WAVES
-from router.tuning.preview.preview import Preview
-from router.tuning.traffic import TIERS
-from router.types import Decision, Tier, Usage
+from router.types import Decision, Tier
 
 REQUEST_ID = "0" * 32
 
@@ -29,61 +23,26 @@ def request_of(messages: Sequence[Mapping[str, str]], segment: str) -> Inference
     return InferenceRequest(REQUEST_ID, AUTO, written, {}, size, segment=segment)
 
 
-def try_policies(
-    services: Services, request: InferenceRequest, policies: Mapping[str, Policy], preview: Preview | None
-) -> dict[str, object]:
-    """Decide one query under each policy; raises RequestError where the query can go nowhere."""
-    decided = {name: services.routing.try_policy(request, policy) for name, policy in policies.items()}
-    decisions = {
-        name: _decision_row(decision, policies[name].for_segment(request.segment))
-        for name, (decision, _) in decided.items()
-    }
-    estimate = decided["today"][1]
-    tokens = request.input_bytes // BYTES_PER_TOKEN
-    costs = estimate_costs(estimate, tokens, services.settings.tiers, services.prices, services.now_us())
+def try_policies(services: Services, request: InferenceRequest, policies: Mapping[str, Policy]) -> dict[str, object]:
+    """Decide one query under each policy, and quote it under today's; raises RequestError where it can go nowhere."""
+    quotes = {name: services.quoter.quote(request, policy) for name, policy in policies.items()}
+    today = quotes["today"]
     return {
-        "estimate": _estimate(estimate),
-        "decisions": decisions,
-        "tiers": {tier.value: _tier(tier, estimate, costs[tier], preview) for tier in Tier},
-        "input_tokens": tokens,
+        "estimate": _estimate(today.routed.estimate),
+        "decisions": {
+            name: _decision_row(quote.routed.decision, policies[name].for_segment(request.segment))
+            for name, quote in quotes.items()
+        },
+        "quote": quote_body(today, services.largest_costs(request, today.routed)),
+        "lengths": _lengths(today.routed.estimate),
+        "input_tokens": request.input_bytes // BYTES_PER_TOKEN,
     }
 
 
-def estimate_costs(
-    estimate: Estimate, tokens: int, tiers: TierSettings, prices: PriceBook, now_us: int
-) -> dict[Tier, int | None]:
-    """Estimate nano-dollars by tier for an answer of the expected length; None where a price is not known.
-
-    Of the parallel tier the samples of its first wave: a clear vote needs no more, an unclear one costs more.
-    """
-    sampled = tiers.parallel.models[0]
-    named = {Tier.FAST: tiers.fast.model, Tier.REASONING: tiers.reasoning.model, Tier.PARALLEL: sampled}
-    deep = sampled == tiers.reasoning.model != tiers.fast.model
-    outputs = {
-        Tier.FAST: estimate.output_fast,
-        Tier.REASONING: estimate.output_reasoning,
-        Tier.PARALLEL: estimate.output_reasoning if deep else estimate.output_fast,
-    }
-    costs: dict[Tier, int | None] = {}
-    for tier, model in named.items():
-        price = prices.in_effect(model, now_us)
-        usage = Usage(input_fresh=tokens, output_visible=outputs[tier].expected)
-        times = min(WAVES[0], tiers.parallel.max_samples) if tier is Tier.PARALLEL else 1
-        costs[tier] = None if price is None else price.cost(usage) * times
-    return costs
-
-
-def _tier(tier: Tier, estimate: Estimate, cost: int | None, preview: Preview | None) -> dict[str, Any]:
-    outputs: dict[Tier, Forecast] = {Tier.FAST: estimate.output_fast, Tier.REASONING: estimate.output_reasoning}
-    forecast = outputs.get(tier)
-    wait = preview.usual_wait_s(TIERS.index(tier)) if preview else None
-    chance = {Tier.FAST: estimate.p_fast, Tier.REASONING: estimate.p_reasoning}.get(tier)
-    return {
-        "p_correct": chance,
-        "tokens": [forecast.low, forecast.expected, forecast.high] if forecast else None,
-        "cost_usd": None if cost is None else usd_text(cost),
-        "wait_s": list(wait) if wait else None,
-    }
+def _lengths(estimate: Estimate) -> dict[str, list[int]]:
+    """The tokens expected of an answer, with the ends of their 80 %; a vote's are those of its samples."""
+    written = {Tier.FAST: estimate.output_fast, Tier.REASONING: estimate.output_reasoning}
+    return {tier.value: [tokens.low, tokens.expected, tokens.high] for tier, tokens in written.items()}
 
 
 def _estimate(estimate: Estimate) -> dict[str, object]:
@@ -104,9 +63,12 @@ def _decision_row(decision: Decision, policy: Policy) -> dict[str, object]:
         "tier": decision.tier.value,
         "reason": decision.reason.value,
         "score": decision.score,
+        "worth": decision.worth,
+        "cost_ratio": round(decision.cost_ratio, 4),
         "threshold": decision.threshold,
         "version": decision.policy_version,
         "reasoning_threshold": format_dial(policy.reasoning_threshold),
         "parallel_threshold": format_dial(policy.parallel_threshold),
         "max_deep_share": format_dial(policy.max_deep_share),
+        "cost_sensitivity": format_dial(policy.cost_sensitivity),
     }

@@ -12,14 +12,17 @@
   const words = (name) => name.replaceAll("_", " ");
   const percent = (value) => `${(value * 100).toFixed(1)} %`;
   const seconds = (value) => (value < 10 ? `${value.toFixed(1)} s` : `${Math.round(value)} s`);
+  const times = (ratio) => `${ratio.toFixed(ratio < 10 ? 2 : 1)} times`;
   const usd = (text) => {
     const value = Number(text);
     return value === 0 ? "$0" : `$${value.toFixed(Math.min(9, Math.max(2, 2 - Math.floor(Math.log10(Math.abs(value))))))}`;
   };
+  const reached = (d) => (d.worth === d.score ? `its score ${d.score.toFixed(3)}` : `its worth ${d.worth.toFixed(3)}`);
   const WHY = {
-    below_threshold: (d) => `its score ${d.score.toFixed(3)} is below every threshold`,
-    above_threshold: (d) => `its score ${d.score.toFixed(3)} reaches ${d.threshold.toFixed(3)}`,
-    share_cap: (d) => `its score ${d.score.toFixed(3)} would do, but of the last queries more than the share of ${d.max_deep_share} went deep, and this one is not among the neediest`,
+    below_threshold: (d) => `${reached(d)} is below every threshold`,
+    above_threshold: (d) => `${reached(d)} reaches ${d.threshold.toFixed(3)}`,
+    too_costly: (d) => `its score ${d.score.toFixed(3)} reaches ${d.threshold.toFixed(3)}, but thinking costs ${times(d.cost_ratio)} the usual here, at which it is worth ${d.worth.toFixed(3)}`,
+    share_cap: (d) => `${reached(d)} would do, but of the last queries more than the share of ${d.max_deep_share} went deep, and this one is not among the neediest`,
     follow_up: () => "it follows up on a question that needs it",
     pushback: () => "the answer before was not accepted",
     capability: () => "the wanted tier cannot take it",
@@ -29,7 +32,7 @@
   function decided(title, decision, other) {
     const card = tell("div", "", "card"), line = tell("p"), why = WHY[decision.reason];
     line.append(tell("span", decision.tier, `tier ${decision.tier}`), ` ${why ? why(decision) : words(decision.reason)}`);
-    card.append(tell("h3", `${title}: version ${decision.version}`), line, tell("p", `parallel from ${decision.parallel_threshold}, reasoning from ${decision.reasoning_threshold}, deep share at most ${decision.max_deep_share}`, "soft"));
+    card.append(tell("h3", `${title}: version ${decision.version}`), line, tell("p", `parallel from ${decision.parallel_threshold}, reasoning from ${decision.reasoning_threshold}, deep share at most ${decision.max_deep_share}, cost sensitivity ${decision.cost_sensitivity}`, "soft"));
     if (other) card.append(tell("p", other.tier === decision.tier ? "The same tier as today." : `Today it goes to ${other.tier}.`, other.tier === decision.tier ? "soft" : ""));
     return card;
   }
@@ -41,17 +44,18 @@
     return made;
   }
 
-  function tier(name, found, chosen) {
-    const row = tell("tr"), head = tell("th");
+  function tier(found, length, chosen) {
+    const name = found.tier, row = tell("tr"), head = tell("th");
     head.scope = "row";
     head.append(tell("span", name, `tier ${name}`));
     if (chosen) head.append(" ", tell("span", "today", "badge good"));
     row.append(head);
     const cells = [
-      ["P(right answer)", found.p_correct === null ? "as its vote" : percent(found.p_correct)],
-      ["Length", found.tokens ? `${found.tokens[1].toLocaleString("en")} tokens (${found.tokens[0].toLocaleString("en")} to ${found.tokens[2].toLocaleString("en")})` : "as its samples"],
-      ["Expected cost", found.cost_usd === null ? "no price" : usd(found.cost_usd)],
-      ["Usual wait", found.wait_s ? `${seconds(found.wait_s[0])}, at most ${seconds(found.wait_s[1])}` : "not known yet"],
+      ["P(right answer)", percent(found.p_correct)],
+      ["Length", length ? `${length[1].toLocaleString("en")} tokens (${length[0].toLocaleString("en")} to ${length[2].toLocaleString("en")})` : "as its samples"],
+      ["Expected cost", found.expected_cost_usd === null ? "no price" : `${usd(found.expected_cost_usd)} (${usd(found.cost_usd.low)} to ${usd(found.cost_usd.high)})`],
+      ["At most", found.largest_cost_usd === null ? "no price" : usd(found.largest_cost_usd)],
+      ["Takes", `${seconds(found.seconds.median)} (${seconds(found.seconds.low)} to ${seconds(found.seconds.high)})`],
     ];
     for (const [label, text] of cells) {
       const cell = tell("td", text, "right");
@@ -66,12 +70,13 @@
     of("decisions").replaceChildren(decided("In force", today), ...(proposed ? [decided("Proposed", proposed, today)] : []));
     of("estimate").replaceChildren(
       tile("Score", today.score.toFixed(3), `gain ${estimate.gain.toFixed(3)} ± ${estimate.uncertainty.toFixed(3)}`),
+      tile("Worth", today.worth.toFixed(3), today.cost_sensitivity === "0" ? "costs are not counted" : `the score at ${times(today.cost_ratio)} the usual cost`),
       tile("Answer", words(estimate.answer_type), estimate.may_vote ? "can be voted on" : "cannot be voted on"),
       tile("Stakes", estimate.stakes),
       tile("Prompt", `${found.input_tokens.toLocaleString("en")} tokens`, "about"),
       tile("Classifier", estimate.classifier),
     );
-    of("tiers").replaceChildren(...Object.entries(found.tiers).map(([name, one]) => tier(name, one, name === today.tier)));
+    of("tiers").replaceChildren(...found.quote.tiers.map((one) => tier(one, found.lengths[one.tier], one.tier === today.tier)));
     outcome.hidden = false;
   }
 
