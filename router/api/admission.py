@@ -21,6 +21,7 @@ from router.limits.windows import MemoryWindows
 from router.types import DEFAULT_SEGMENT, Tier
 
 RETRY_SECONDS = 2
+MOST_KNOWN = 10_000  # keys and segments that are remembered although nothing of them is under way
 TOO_MANY_WAIT = "too many requests are waiting"
 KEY_PER_FREE, SEGMENT_PER_FREE = 1, 3  # places of one for each that is free: half, and three quarters, of the whole
 QUEUE_SHARE = 0.5  # of one key
@@ -137,11 +138,10 @@ class AdmissionControl:
         held.moved_at = monotonic()
         self.inside -= 1
         self._segments[segment] -= 1
-        if not self._segments[segment]:
-            del self._segments[segment]
         if self._lines:
             self._admit_waiting()
-        self._forget_idle(key)
+        if len(self._keys) > MOST_KNOWN or len(self._segments) > MOST_KNOWN:
+            self._forget_idle()
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The places as OpenAI's rate-limit headers: requests at once, not per minute; nothing limits tokens."""
@@ -182,11 +182,7 @@ class AdmissionControl:
                 del self._lines[owner]
 
     async def _wait(self, owner: Owner, held: _Held) -> None:
-        try:
-            self._check_queue(owner, held)
-        except RateLimited:
-            self._forget_idle(owner[0])
-            raise
+        self._check_queue(owner, held)
         place = asyncio.get_running_loop().create_future()
         self._lines.setdefault(owner, deque()).append(place)
         self.waiting += 1
@@ -202,7 +198,6 @@ class AdmissionControl:
         finally:
             self.waiting -= 1
             held.waiting -= 1
-            self._forget_idle(owner[0])
 
     def _give_up(self, owner: Owner, place: "asyncio.Future[None]") -> None:
         """Leave the line, or give back the place that came just now."""
@@ -230,10 +225,10 @@ class AdmissionControl:
             message = f"{TOO_MANY_WAIT}, most of them of this key"
             last.set_exception(RateLimited(message, retry_after_seconds=RETRY_SECONDS))
 
-    def _forget_idle(self, key: int | None) -> None:
-        held = self._keys.get(key)
-        if held is not None and not held.inside and not held.waiting:
-            del self._keys[key]
+    def _forget_idle(self) -> None:
+        """Forget keys and segments of which nothing is under way, once there are many."""
+        self._keys = {key: held for key, held in self._keys.items() if held.inside or held.waiting}
+        self._segments = Counter({segment: inside for segment, inside in self._segments.items() if inside})
 
 
 class _Place(AbstractAsyncContextManager[None]):

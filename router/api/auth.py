@@ -124,7 +124,7 @@ def _came_through_proxy(scope: Scope, headers: Mapping[str, str]) -> bool:
     """Tell whether anything says that a proxy passed a request on; HTTP/1.0 is what a bare nginx speaks."""
     if scope.get("http_version") == "1.0":
         return True
-    return any(_is_of_proxy(name) for name in headers)
+    return any(map(_is_of_proxy, headers))
 
 
 @lru_cache(maxsize=1024)

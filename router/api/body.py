@@ -31,6 +31,7 @@ class BodyBudget:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._of_one = most * KEY_SHARE
         self._small = 0
         self._large = 0
         self._of_key: dict[int | None, int] = {}
@@ -47,7 +48,11 @@ class BodyBudget:
     def take(self, key: int | None, size: int, before: int) -> None:
         """Let a body grow from `before` to `size` bytes; raises RateLimited or Saturated, and takes nothing then."""
         others_of_key = self._of_key.get(key, 0) - before
-        if others_of_key and others_of_key + size > self._most * KEY_SHARE:
+        if size <= SMALL_BYTES and others_of_key + size <= self._of_one and self.held - before + size <= self._most:
+            self._small += size - before
+            self._of_key[key] = others_of_key + size
+            return
+        if others_of_key and others_of_key + size > self._of_one:
             message = "the bodies of this key's requests under way are too large together"
             raise RateLimited(message, retry_after_seconds=RETRY_SECONDS)
         small, large = self._small, self._large
@@ -61,23 +66,24 @@ class BodyBudget:
             is_full = small + large + size > self._most and small + size > self._most * RESERVE_SHARE
         if is_full:
             raise Saturated("the bodies of the requests under way are too large together")
-        self._put(key, before, size)
-
-    def _put(self, key: int | None, before: int, size: int) -> None:
-        for amount, sign in ((before, -1), (size, 1)):
-            if amount > SMALL_BYTES:
-                self._large += sign * amount
-            else:
-                self._small += sign * amount
-        held = self._of_key.get(key, 0) + size - before
-        if held:
-            self._of_key[key] = held
-        else:
-            self._of_key.pop(key, None)
+        self._put(-before, before > SMALL_BYTES)
+        self._put(size, size > SMALL_BYTES)
+        self._of_key[key] = others_of_key + size
 
     def give_back(self, key: int | None, size: int) -> None:
         """Take a body out of the books."""
-        self._put(key, size, 0)
+        self._put(-size, size > SMALL_BYTES)
+        left = self._of_key.get(key, 0) - size
+        if left:
+            self._of_key[key] = left
+        else:
+            self._of_key.pop(key, None)
+
+    def _put(self, size: int, is_large: bool) -> None:
+        if is_large:
+            self._large += size
+        else:
+            self._small += size
 
 
 class BodyClaim(AbstractContextManager["BodyClaim"]):
