@@ -16,7 +16,7 @@ from router import modelmap
 from router.database.engine import AuditHook, exclusive
 from router.database.tables import PriceRow
 from router.errors import InvalidRequest
-from router.ledger.prices import STANDARD, Rates
+from router.ledger.prices import STANDARD, Price, PriceBook, Rates
 from router.money import nano_from_usd, price_from_usd_per_million
 
 MOST_PICO_PER_TOKEN = price_from_usd_per_million("1000000")
@@ -119,6 +119,15 @@ def quote(model: str, stated: Mapping[str, StatedPrice]) -> Quote | None:
     if model.startswith(OWN_MODELS):
         return Quote(model, BUILTIN, "default cost of a model of the house", (OWN_RATES,))
     return quote_of_map(model)
+
+
+def book_of(models: Iterable[str], stated: Mapping[str, StatedPrice]) -> PriceBook:
+    """Make a book without a database, in which every price always holds; what has no price is not in it."""
+    quotes = [found for model in sorted({*models, *stated}) if (found := quote(model, stated)) is not None]
+    return PriceBook(
+        Price(number, one.model, 0, None, one.source, one.rates, one.per_call_nanousd)
+        for number, one in enumerate(quotes, 1)
+    )
 
 
 def sync(engine: Engine, models: Iterable[str], stated: Mapping[str, StatedPrice], now_us: int) -> None:

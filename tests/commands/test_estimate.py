@@ -46,6 +46,54 @@ def test_the_tier_follows_the_configured_thresholds(tierwise: Command) -> None:
     assert rows(tierwise("estimate", stdin='{"text": "Hi"}'))[0]["tier"] == "reasoning"
 
 
+PRICED = """
+[tiers.fast]
+model = "scripted/weak"
+[tiers.reasoning]
+model = "scripted/strong"
+[tiers.parallel]
+models = ["scripted/weak"]
+[prices."scripted/weak"]
+input = 0.05
+output = 0.40
+[prices."scripted/strong"]
+input = 1.25
+output = 10
+"""
+HARD = "Prove that there are infinitely many primes congruent to 3 modulo 4."
+
+
+def asked_with_prices(tierwise: Command, text: str, settings: str = PRICED) -> dict[str, Any]:
+    Path("tierwise.toml").write_text(settings)
+    [row] = rows(tierwise("estimate", "--prices", stdin=json.dumps({"id": 1, "text": text})))
+    return row
+
+
+def test_prices_add_what_each_tier_costs_and_the_tier_by_worth(tierwise: Command, here: Path) -> None:
+    row = asked_with_prices(tierwise, HARD)
+    assert [name for name in row if name != "ability"] == [*FIELDS, "expected_cost_usd", "cost_ratio", "worth"]
+    costs = {tier: float(cost) for tier, cost in row["expected_cost_usd"].items()}
+    assert set(costs) == {"fast", "reasoning", "parallel"}
+    assert 0 < costs["fast"] < costs["parallel"] < costs["reasoning"]
+    assert [path.name for path in here.iterdir()] == ["tierwise.toml"]
+
+
+def test_a_query_behind_a_long_text_is_worth_less_where_costs_count(tierwise: Command) -> None:
+    text = HARD + "\n\nHere is a text:\n\n" + "The committee met on Tuesday. " * 8_000
+    short, long = asked_with_prices(tierwise, HARD), asked_with_prices(tierwise, text)
+    assert short["tier"] == "reasoning"
+    assert (long["tier"], long["cost_ratio"] > 2) == ("fast", True)
+    assert 0 < long["worth"] < long["score"]
+    unmoved = asked_with_prices(tierwise, text, PRICED + "[policy]\ncost_sensitivity = 0\n")
+    assert (unmoved["worth"], unmoved["cost_ratio"]) == (unmoved["score"], long["cost_ratio"])
+
+
+def test_what_has_no_price_is_null_and_counts_as_usual(tierwise: Command) -> None:
+    row = asked_with_prices(tierwise, HARD, '[tiers.reasoning]\nmodel = "somebody/unheard-of"\n')
+    assert row["expected_cost_usd"]["fast"] is not None
+    assert (row["expected_cost_usd"]["reasoning"], row["cost_ratio"]) == (None, 1.0)
+
+
 def test_no_database_is_needed_and_none_is_made(tierwise: Command, here: Path) -> None:
     tierwise("estimate", stdin='{"text": "Hi"}')
     assert list(here.iterdir()) == []
