@@ -265,7 +265,7 @@ class Dispatcher:
             bound,
             budget_hold,
             self._tell_failure,
-            Permits(self._targets),
+            Permits(self._targets, is_relayed=request.relay is not None),
             _forecasts_of(routed.estimate, request.relay),
         )
         if request.relay is not None:

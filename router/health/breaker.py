@@ -18,7 +18,7 @@ WINDOW_MS = 30_000  # of these failures so many open it, where they are half of 
 WINDOW_FAILURES = 10
 STALE_MS = 600_000  # failures in a row that are further apart do not belong together
 PROVEN_MS = 60_000  # after an answer a refusal of the key may be about one request only
-PROBE_MS, LONGEST_PROBE_MS = 30_000, 300_000  # between trials while others serve, doubled each time
+PROBE_MS, LONGEST_PROBE_MS = 30_000, 120_000  # between trials while others serve, doubled each time
 RESORT_MS, LONGEST_RESORT_MS = 5_000, 30_000  # where nobody else serves
 LASTING_PROBE_MS, LASTING_RESORT_MS = 300_000, 60_000  # where somebody has to mend something
 LEAST_COOLING_MS = 2_000  # less is not worth turning anybody away, and waits below a second are told as one
@@ -78,15 +78,15 @@ class Breaker:
         self._proven_ms: float | None = None  # when it last answered this worker
         self._forget_another_boot()
 
-    def is_shut(self) -> bool:
-        """Tell whether it would refuse even a call that has nowhere else to go; claims nothing."""
-        state = self._words[self._at + Field.STATE]
+    def is_shut(self, *, is_last_resort: bool = False) -> bool:
+        """Tell whether `admit` would refuse; claims nothing."""
+        state = self._words[self._state_at]
         if state == _CLOSED:
             return False
-        now = self._now()
+        now, record = self._now(), self._record
         if state == _COOLING:
-            return now < self._record[Field.PROBE_MS]
-        return now < self._record[Field.RESORT_MS] or now < self._record[Field.PROBED_UNTIL_MS]
+            return now < record[Field.PROBE_MS]
+        return now < record[_due(is_last_resort)] or now < record[Field.PROBED_UNTIL_MS]
 
     def admit(self, trial_seconds: float, *, is_last_resort: bool = False) -> Admission:
         """Say whether a call may go out now; a trial has so long before another one may take its place.
@@ -105,8 +105,7 @@ class Breaker:
                         return Admission.REFUSED
                     self._set_state(_CLOSED)
                     return Admission.GRANTED
-            due = record[Field.RESORT_MS if is_last_resort else Field.PROBE_MS]
-            if now < due or now < record[Field.PROBED_UNTIL_MS] or not is_alone:
+            if now < record[_due(is_last_resort)] or now < record[Field.PROBED_UNTIL_MS] or not is_alone:
                 return Admission.REFUSED
             record[Field.PROBED_UNTIL_MS] = now + round(trial_seconds * 1_000)
             return Admission.TRIAL
@@ -237,6 +236,10 @@ class Breaker:
             used, key_kept = record[Field.USED_US], record[Field.OPENINGS]
             record.clear()
             record[Field.USED_US], record[Field.OPENINGS] = used, key_kept
+
+
+def _due(is_last_resort: bool) -> Field:
+    return Field.RESORT_MS if is_last_resort else Field.PROBE_MS
 
 
 def all_closed(breakers: Sequence[Breaker]) -> Callable[[], bool]:

@@ -56,7 +56,9 @@ class TargetHealth:
     def read(self) -> TargetReading:
         """Return what is to be seen of it."""
         speed = self.speed.tokens_per_second if self.speed.is_measured else None
-        return TargetReading(self.model, self.address, self.breaker.read(), speed, not self.breaker.is_shut())
+        return TargetReading(
+            self.model, self.address, self.breaker.read(), speed, not self.breaker.is_shut(is_last_resort=True)
+        )
 
 
 def _tell_nobody(model: str, cause: Cause) -> None:

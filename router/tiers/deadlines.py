@@ -12,7 +12,7 @@ from router.providers.base import Completion, Delta, ModelTarget, ProviderReques
 from router.providers.collecting import says_something
 from router.providers.thinking import thinking_budget
 
-FORECAST_MARGIN = 2  # one answer in ten is longer than the upper forecast; hardly any is twice as long
+FORECAST_MARGIN = 4  # one answer in ten is longer than the upper forecast; hardly any is four times as long
 
 
 class StreamTimer:
@@ -143,10 +143,16 @@ async def within(target: ModelTarget, seconds: float, answer: Awaitable[Completi
 
 
 def likely_tokens(request: ProviderRequest, most: int, forecast: Forecast | None) -> int:
-    """Bound what an answer is likely to have in tokens; `most` is what it can have at all."""
-    if forecast is None:
-        return most
-    return min(most, FORECAST_MARGIN * forecast.high + (thinking_budget(request) if request.think else 0))
+    """Bound what an answer is likely to have in tokens: the client's own limit, or by what is forecast.
+
+    `most` is what it can have at all.
+    """
+    thinking = thinking_budget(request) if request.think else 0
+    if request.max_output_tokens is not None:
+        return min(most, request.max_output_tokens)
+    if request.max_visible_tokens is not None:
+        return min(most, request.max_visible_tokens + thinking)
+    return most if forecast is None else min(most, FORECAST_MARGIN * forecast.high + thinking)
 
 
 def timed_out(target: ModelTarget, cause: Cause, seconds: float) -> ProviderTimeout:

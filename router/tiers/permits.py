@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from router.errors import BreakerOpen, Cause, ProviderError
-from router.health.breaker import Admission, all_closed
+from router.health.breaker import LASTING, Admission, all_closed
 from router.health.targets import HealthBook, TargetHealth, TargetReading
 from router.providers.base import ModelTarget
 from router.providers.proxies import is_on_this_machine
@@ -69,12 +69,16 @@ class TargetBook:
 
 
 class Permits:
-    """Who may be asked on behalf of one request. Trials of open breakers that come to nothing are given back."""
+    """Who may be asked on behalf of one request. Trials of open breakers that come to nothing are given back.
 
-    __slots__ = ("_book", "_known", "_target", "_trials", "passed_over")
+    `is_relayed`: the call is passed on as it is, and a model may well answer others that does not know this one.
+    """
 
-    def __init__(self, book: TargetBook | None) -> None:
+    __slots__ = ("_book", "_is_relayed", "_known", "_target", "_trials", "passed_over")
+
+    def __init__(self, book: TargetBook | None, *, is_relayed: bool = False) -> None:
         self._book = book
+        self._is_relayed = is_relayed
         self._target: ModelTarget | None = None  # the one looked up last: most requests ask only one
         self._known: TargetHealth | None = None
         self._trials: dict[ModelTarget, TargetHealth] = {}
@@ -139,6 +143,8 @@ class Permits:
         cause, status = error.cause, error.provider_status
         if cause is Cause.UNKNOWN and status is not None and SUCCEEDED <= status < 500:
             cause = Cause.BAD_REQUEST  # a refusal that nobody understands is about the request
+        if self._is_relayed and cause in LASTING:
+            cause = Cause.BAD_REQUEST
         is_trial = self._trials.pop(target, None) is not None
         known.fail(cause, error.retry_after_seconds, is_trial=is_trial)
 

@@ -137,3 +137,25 @@ async def test_who_hangs_up_in_a_trial_leaves_it_to_the_next() -> None:
     assert house.targets.of(CHEAP).breaker.read().state is BreakerState.HALF_OPEN
     permits.close()
     assert Permits(house.targets).admits(CHEAP)
+
+
+async def test_a_call_that_a_model_does_not_know_says_nothing_of_its_others() -> None:
+    targets = TargetBook(HealthBook(FakeClock()))
+    unknown = ProviderError("no such call", provider_status=404, cause=Cause.NOT_FOUND)
+    Permits(targets, is_relayed=True).note_failure(CHEAP, unknown)
+    assert Permits(targets).admits(CHEAP)
+    Permits(targets).note_failure(CHEAP, unknown)
+    assert not Permits(targets).admits(CHEAP)
+
+
+async def test_a_tier_of_which_no_model_may_be_asked_is_named() -> None:
+    clock = FakeClock()
+    targets = TargetBook(HealthBook(clock))
+    shut = targets.shut_tiers({Tier.FAST: (CHEAP, OTHER), Tier.REASONING: (OTHER,), Tier.PARALLEL: (CHEAP,)})
+    assert shut() == frozenset()
+    targets.of(CHEAP).fail(Cause.CREDENTIALS, None, is_trial=False)
+    assert shut() == {Tier.PARALLEL}
+    targets.of(OTHER).fail(Cause.CREDENTIALS, None, is_trial=False)
+    assert shut() == set(Tier)
+    clock.advance(400)
+    assert shut() == frozenset()

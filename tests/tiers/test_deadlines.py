@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replaced
 
 from classifier.types import Forecast
 from router.errors import Cause, ProviderError, ProviderTimeout
@@ -164,9 +165,11 @@ async def test_time_outs_of_the_provider_itself_are_its_own() -> None:
         await within(PATIENT, 5.0, answer())
 
 
-def test_an_answer_is_likely_to_have_twice_its_upper_forecast_and_what_it_may_think() -> None:
-    request = ProviderRequest(replace(CHEAP, max_thinking_tokens=5_000), [], {}, think=True)
-    forecast = Forecast(10, 100, 400)
-    assert likely_tokens(request, 100_000, forecast) == 5_800
-    assert likely_tokens(request, 50, forecast) == 50
-    assert likely_tokens(request, 50, None) == 50
+def test_an_answer_is_likely_to_have_what_its_client_allows_or_some_times_its_upper_forecast() -> None:
+    target, forecast = replace(CHEAP, max_thinking_tokens=5_000), Forecast(10, 100, 400)
+    asked = ProviderRequest(target, [], {}, think=True)
+    assert likely_tokens(asked, 100_000, forecast) == 4 * 400 + 5_000
+    assert likely_tokens(replaced(asked, max_visible_tokens=50), 100_000, forecast) == 5_050
+    assert likely_tokens(replaced(asked, max_output_tokens=50), 100_000, forecast) == 50
+    assert likely_tokens(replaced(asked, think=False), 100_000, forecast) == 1_600
+    assert likely_tokens(asked, 50, forecast) == likely_tokens(asked, 50, None) == 50

@@ -61,6 +61,8 @@ async def decide(
     kind: CallKind = CallKind.JUDGE,
 ) -> int | None:
     """Return which of two candidates the judge prefers in both orders, None when it does not or fails."""
+    if not calls.permits.admits(judge):
+        return None
     requests = _ballots(judge, question, candidates)
     made = calls.dispatch(requests, kind, tier, _token_bound(requests))
     verdicts = await asyncio.gather(*(_ask(calls, call, request) for call, request in zip(made, requests, strict=True)))
