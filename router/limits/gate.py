@@ -6,8 +6,8 @@ counted when it ends. Without limits nothing here is asked.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 from router.errors import InvalidRequest, RateLimited
 from router.keys import KeyLimits
@@ -16,8 +16,7 @@ from router.limits.windows import Windows
 TOO_LARGE = "this request alone has more tokens than"
 
 
-@dataclass(frozen=True, slots=True)
-class RateState:
+class RateState(NamedTuple):
     """How a limit per minute stands: what may be done in it, what is left, and in how many seconds it begins anew."""
 
     limit: int
@@ -37,15 +36,12 @@ class Permit:
 
     def headers(self) -> Mapping[str, str]:
         """The limits per minute as OpenAI's headers: of key and end user the one with less left."""
-        return {
-            f"x-ratelimit-{what}-{unit}": value
-            for unit, rate in self.rates.items()
-            for what, value in (
-                ("limit", str(rate.limit)),
-                ("remaining", str(rate.left)),
-                ("reset", f"{ceil(rate.ends_in_s)}s"),
-            )
-        }
+        told = {}
+        for unit, (limit, left, ends_in_s) in self.rates.items():
+            told[f"x-ratelimit-limit-{unit}"] = str(limit)
+            told[f"x-ratelimit-remaining-{unit}"] = str(left)
+            told[f"x-ratelimit-reset-{unit}"] = f"{ceil(ends_in_s)}s"
+        return told
 
     def close(self, tokens: int) -> None:
         """Note that the request has ended and how many tokens it used in all; the second time changes nothing."""
@@ -79,21 +75,22 @@ class Permit:
     async def _count(self, unit: str, name: str, limit: int | None, amount: int, whose: str) -> None:
         if limit is None:
             return
-        window = await self._gate.windows.add(f"{name}:{unit}", amount)
-        is_over, count = window.counted > limit, window.counted
+        counter = f"{name}:{unit}"
+        counted, ends_in_s = await self._gate.windows.add(counter, amount)
+        is_over = counted > limit
         if is_over:
-            self._gate.windows.note(f"{name}:{unit}", -amount)
-            count -= amount
-        rate = RateState(limit, max(limit - count, 0), window.ends_in_s)
-        known = self.rates.get(unit)
-        if known is None or is_over or rate.left < known.left:
-            self.rates[unit] = rate
+            self._gate.windows.note(counter, -amount)
+            counted -= amount
+        known, left = self.rates.get(unit), max(limit - counted, 0)
+        if known is None or is_over or left < known.left:
+            self.rates[unit] = RateState(limit, left, ends_in_s)
         if is_over:
-            seconds = max(ceil(window.ends_in_s), 1)
             said = f"{whose} may use {limit} {unit} a minute"
-            raise RateLimited(f"{TOO_LARGE} {said}" if amount > limit else said, retry_after_seconds=seconds)
+            raise RateLimited(
+                f"{TOO_LARGE} {said}" if amount > limit else said, retry_after_seconds=max(ceil(ends_in_s), 1)
+            )
         if unit == "tokens":
-            self._tokens.append(f"{name}:{unit}")
+            self._tokens.append(counter)
 
 
 class LimitGate:
