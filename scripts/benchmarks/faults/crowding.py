@@ -117,7 +117,7 @@ async def read_nothing(place: Place, clients: int, *, within_s: float) -> Unread
                 began = time.monotonic()
             taken = places["taken"]
             held = max(held, taken)
-            return held > 0 and taken + places["waiting"] == 0
+            return held > 0 and taken == 0 and not places["waiting"]
 
         places = await _until(place, all_free, within_s=within_s)
         freed_s = time.monotonic() - began if all_free(places) else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import SystemRandom
 
 import aiohttp
-import psutil
+import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine
 
 from router import keys
