@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from classifier.types import AnswerType, Stakes
-from router.errors import ProviderError, ProviderOverloaded, ProviderUnreachable, QuotaExhausted
+from router.errors import BreakerOpen, Cause, ProviderError, ProviderOverloaded, ProviderUnreachable, QuotaExhausted
+from router.health.targets import HealthBook
 from router.providers.base import Delta, ModelTarget
 from router.tiers.base import Answer
+from router.tiers.calls import Calls
 from router.tiers.parallel.planning import FORM_TOKENS, HINT_TOKENS
 from router.tiers.parallel.prompts import forms_for, with_hints
 from router.tiers.parallel.tier import ParallelOptions, ParallelTier
+from router.tiers.permits import Permits, TargetBook
 from router.tiers.single import SingleTier
 from router.tiers.vote.keys import read_question
 from router.types import CallStatus, Tier
@@ -22,6 +25,7 @@ from tests.tiers.fakes import (
     STRONG,
     BreakOff,
     FakeBooks,
+    FakeClock,
     FakeProvider,
     Hang,
     Reply,
@@ -415,3 +419,30 @@ async def test_refusals_of_most_samples_are_returned_and_not_escalated() -> None
     assert answer.final_tier is Tier.PARALLEL
     assert answer.trace
     assert answer.trace["stop_reason"] == "aside"
+
+
+def known_of(calls: Calls) -> TargetBook:
+    """Have the calls watch over models; returns what they know."""
+    known = TargetBook(HealthBook(FakeClock()))
+    calls.permits = Permits(known)
+    return known
+
+
+async def test_a_model_that_is_not_asked_is_not_sampled() -> None:
+    provider = FakeProvider(saying(*answers(42)))
+    calls = some_calls(provider)
+    known_of(calls).of(CHEAP).fail(Cause.CREDENTIALS, None, is_trial=False)
+    await a_tier(CHEAP, OTHER).answer(a_query(), calls)
+    assert {request.target for request in provider.requests} == {OTHER}
+
+
+async def test_where_nothing_can_be_sampled_the_strong_tier_answers_and_without_one_nobody() -> None:
+    provider = FakeProvider(saying(*answers(42)))
+    calls = some_calls(provider)
+    known_of(calls).of(CHEAP).fail(Cause.CREDENTIALS, None, is_trial=False)
+    answer = await a_tier(strong=True).answer(a_query(), calls)
+    assert ([request.target for request in provider.requests], answer.final_tier) == ([STRONG], Tier.REASONING)
+    with pytest.raises(BreakerOpen):
+        await a_tier().answer(a_query(), calls)
+    with pytest.raises(BreakerOpen):
+        await anext(a_tier().stream(a_query(), calls))
