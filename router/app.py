@@ -33,7 +33,7 @@ from router.api.quotes import QuoteEndpoint
 from router.api.responses.endpoint import Responses
 from router.api.responses.store import ChainLimits, ResponseStore, StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
-from router.api.shutdown import STATE, Shutdown, Step, in_thread, take_steps
+from router.api.shutdown import STATE, ClosingStep, Shutdown, in_thread, take_steps
 from router.api.usage import UsageEndpoint
 from router.canary.monitor import CanaryMonitor
 from router.canary.verdicts import HarmLimits
@@ -352,20 +352,24 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             shutdown.is_stopping = True
             await take_steps(
                 (
-                    Step("the duels", duels.close),
-                    Step("the parallel tier", parallel.close),
-                    Step("the connections to providers", providers.close),
-                    Step("the counts of limits", admission.gate.windows.close),
-                    Step("following policies and keys", lambda: in_thread(refresher.stop)),
-                    Step("shipping what is settled", lambda: in_thread(shipper.stop), SHIPPING_STEP_S),
-                    Step("allowances that were not used up", lambda: in_thread(persons.follow)),
-                    Step("giving leases back", lambda: in_thread(lambda: shipper.is_done and leases.close())),
-                    Step("the alerts", lambda: in_thread(alert_monitor.stop if alert_monitor else lambda: None)),
-                    Step("the spans", lambda: in_thread(spans.close if spans else lambda: None)),
-                    Step("the request log", lambda: in_thread(request_log.stop if request_log else lambda: None)),
-                    Step("the breakers", lambda: in_thread(targets.close)),
-                    Step("the spool", lambda: in_thread(spool.close)),
-                    Step("the database", lambda: in_thread(engine.dispose)),
+                    ClosingStep("the duels", duels.close),
+                    ClosingStep("the parallel tier", parallel.close),
+                    ClosingStep("the connections to providers", providers.close),
+                    ClosingStep("the counts of limits", admission.gate.windows.close),
+                    ClosingStep("following policies and keys", lambda: in_thread(refresher.stop)),
+                    ClosingStep("shipping what is settled", lambda: in_thread(shipper.stop), SHIPPING_STEP_S),
+                    ClosingStep("allowances that were not used up", lambda: in_thread(persons.follow)),
+                    ClosingStep(
+                        "giving leases back", lambda: in_thread(lambda: leases.close() if shipper.is_done else None)
+                    ),
+                    ClosingStep("the alerts", lambda: in_thread(alert_monitor.stop if alert_monitor else lambda: None)),
+                    ClosingStep("the spans", lambda: in_thread(spans.close if spans else lambda: None)),
+                    ClosingStep(
+                        "the request log", lambda: in_thread(request_log.stop if request_log else lambda: None)
+                    ),
+                    ClosingStep("the breakers", lambda: in_thread(targets.close)),
+                    ClosingStep("the spool", lambda: in_thread(spool.close)),
+                    ClosingStep("the database", lambda: in_thread(engine.dispose)),
                 )
             )
 

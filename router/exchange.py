@@ -177,7 +177,7 @@ class Dispatcher:
             return exchange, QuotaExhausted(TOO_DEAR)
         if budget_hold is not None and (short := await budget_hold.hold(exchange.worst_case())) is not None:
             assert self._leases is not None
-            return exchange, self._leases.exhausted(short)
+            return exchange, self._leases.error_of(short)
         if person_hold is not None:
             exchange.person_hold = person_hold
             if not await person_hold.claim(exchange.worst_case()):

@@ -254,7 +254,7 @@ class OnlyServer(DrainingServer):
         self, config: ListeningConfig, announce: Callable[[str], None], successor_config: ListeningConfig
     ) -> None:
         super().__init__(config)
-        self.successor: Worker | None = None
+        self.successor: DrainingWorker | None = None
         self.listeners: list[socket.socket] = []
         self.is_stop_asked = False
         self._announce = announce
@@ -300,7 +300,7 @@ class OnlyServer(DrainingServer):
         logger.warning("reload: a worker with the settings as they are now is started")
         shared = [one for server in self.servers for one in server.sockets]
         self.listeners = [socket.socket(fileno=os.dup(one.fileno())) for one in shared]
-        worker = Worker(self._successor_config, self.listeners)
+        worker = DrainingWorker(self._successor_config, self.listeners)
         await asyncio.to_thread(worker.start)
         if await asyncio.to_thread(worker.wait_until_ready, READY_TIMEOUT_S):
             self.successor, self.goes_on, self.should_exit = worker, True, True
@@ -313,7 +313,7 @@ class OnlyServer(DrainingServer):
         self._reloading = None
 
 
-class Worker(Process):
+class DrainingWorker(Process):
     """A worker process with a server that drains."""
 
     config: ListeningConfig
@@ -330,7 +330,9 @@ class Supervisor(Multiprocess):
 
     config: ListeningConfig
 
-    def __init__(self, config: ListeningConfig, sockets: list[socket.socket], workers: Sequence[Worker] = ()) -> None:
+    def __init__(
+        self, config: ListeningConfig, sockets: list[socket.socket], workers: Sequence[DrainingWorker] = ()
+    ) -> None:
         super().__init__(config, sockets)
         self.processes: list[Process] = list(workers)
         self.retired: list[Process] = []
@@ -359,7 +361,7 @@ class Supervisor(Multiprocess):
         for place, process in enumerate(self.processes):
             if self.signal_queue or self.should_exit.is_set():
                 return
-            assert isinstance(process, Worker)
+            assert isinstance(process, DrainingWorker)
             if process.process.is_alive():
                 if process.ping(PING_S):
                     process.heard_at = time.monotonic()
@@ -389,8 +391,8 @@ class Supervisor(Multiprocess):
             if any(sig in (signal.SIGTERM, signal.SIGINT) for sig in self.signal_queue):
                 return
 
-    def _start(self) -> Worker:
-        worker = Worker(self.config, self.sockets)
+    def _start(self) -> DrainingWorker:
+        worker = DrainingWorker(self.config, self.sockets)
         worker.start()
         worker.heard_at = time.monotonic()
         return worker

@@ -34,7 +34,7 @@ class Shutdown:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ClosingStep:
     """One step of a stop: what it is, what it does, and how long it may take."""
 
     name: str
@@ -42,7 +42,7 @@ class Step:
     seconds: float = STEP_S
 
 
-async def take_steps(steps: Sequence[Step]) -> None:
+async def take_steps(steps: Sequence[ClosingStep]) -> None:
     """Take the steps one after the other; one that raises or hangs is logged, and the next is taken all the same."""
     for step in steps:
         try:

@@ -156,30 +156,30 @@ def list_events(
             "country": event.country,
             "request_id": event.request_id,
             "amount_usd": usd_text(event.amount_nanousd),
-            "counts": "yes" if event.counts else "taken out" if event.is_taken_out else "no: too large",
+            "counts": "yes" if event.counts else "reversed" if event.is_reversed else "no: too large",
         }
         for event in events
     ]
     show(rows, EVENT_COLUMNS, form)
 
 
-@app.command("take-out")
-def take_out(
+@app.command("reverse")
+def reverse_event(
     source: Annotated[str, typer.Argument(help="Who sent the event.")],
     event: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
     note: Annotated[str, typer.Option(help="Why.")] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Take a revenue event out of the books, by an event that reverses it; taking it out twice changes nothing."""
+    """Take a revenue event out of the books, by an event that reverses it; a second time changes nothing."""
     from router.clock import SystemClock
     from router.commands.opening import open_books
     from router.ledger import revenue_events
     from router.money import usd_text
 
     with open_books(config) as (_, engine):
-        audit = hook("revenue event taken out", f"{source} {event}", note)
-        taken = revenue_events.take_out(engine, source, event, SystemClock().now_us(), audit)
-    typer.echo(f"{usd_text(taken.amount_nanousd)} of {source} are taken out; reports follow within seconds")
+        audit = hook("revenue event reversed", f"{source} {event}", note)
+        taken = revenue_events.reverse(engine, source, event, SystemClock().now_us(), audit)
+    typer.echo(f"{usd_text(taken.amount_nanousd)} of {source} are reversed; reports follow within seconds")
 
 
 def _flat(subscription_usd: str | None, queries: int | None, price_per_call_usd: str | None) -> int | None:

@@ -35,7 +35,7 @@ LONGEST_S = 300.0
 class FillableHold(Hold, Protocol):
     """A hold that can be filled."""
 
-    async def hold(self, amount: int) -> str | None:
+    async def hold(self, amount: int) -> object | None:
         """Hold what is going to be spent; returns the budget that has too little."""
         ...
 

@@ -142,8 +142,8 @@ def put(
         known = connection.execute(columns.where(*where)).one_or_none()
         values["kind"] = kind or (known.kind if known is not None else BudgetKind.HARD)
         if hook is not None:
-            before = None if known is None else _told(known.limit_nanousd, known.kind)
-            hook(connection, before, _told(limit, values["kind"]))
+            before = None if known is None else _for_audit(known.limit_nanousd, known.kind)
+            hook(connection, before, _for_audit(limit, values["kind"]))
         if known is not None:
             connection.execute(update(BudgetRow).where(BudgetRow.id == known.id).values(**values))
             return int(known.id)
@@ -166,13 +166,13 @@ def drop(engine: Engine, scope: BudgetScope, subject: str, period: Period, hook:
         if known is None:
             return False
         if hook is not None:
-            hook(connection, _told(known.limit_nanousd, known.kind), None)
+            hook(connection, _for_audit(known.limit_nanousd, known.kind), None)
         for table in (BudgetLease, BudgetPeriod):
             connection.execute(delete(table).where(table.budget_id == known.id))
         return connection.execute(delete(BudgetRow).where(*where)).rowcount > 0
 
 
-def _told(limit: int, kind: str | None) -> dict[str, Any]:
+def _for_audit(limit: int, kind: str | None) -> dict[str, Any]:
     """What the audit log says of a budget; one that is not called soft is hard."""
     return {"limit_nanousd": limit, "kind": "soft"} if kind == BudgetKind.SOFT else {"limit_nanousd": limit}
 
@@ -334,14 +334,14 @@ def _parts(connection: Connection, row: Mapping[str, Any]) -> list[Mapping[str, 
         .group_by(Request.key_id, LabelText.text, Request.first_tier, hour)
         .order_by(hour, LabelText.text, Request.first_tier, Request.key_id)
     )
-    found = [one for one in connection.execute(query) if one[4]]
-    total = sum(int(one[4]) for one in found)
+    found = [(*one[:4], int(one[4])) for one in connection.execute(query) if one[4]]
+    total = sum(one[4] for one in found)
     if not total:
         return [row]
     parts: list[Mapping[str, Any]] = []
     seen = given = 0
     for key_id, segment, tier, at_us, cost in found:  # what was given so far is what is due so far: nothing is left
-        seen += int(cost)
+        seen += cost
         due = round_half_even(int(row["amount_nanousd"]) * seen, total)
         parts.append({**row, "payer": (Payer(key_id, segment, tier), int(at_us)), "amount_nanousd": due - given})
         given = due
@@ -473,7 +473,7 @@ def _sum_of_days(connection: Connection, budget: Budget, start_us: int) -> int:
     wanted = select(table).where(table.c.request_id.is_(None), table.c.effective_at >= start_us - start_us % DAY_US)
     total = 0
     for row in connection.execute(wanted).mappings():
-        for part in _parts(connection, row):
+        for part in _parts(connection, dict(row)):
             payer, at_us = part.get("payer") or (None, int(row["effective_at"]))
             if at_us >= start_us and _counts_for(budget, payer, part):
                 total += int(part["amount_nanousd"])

@@ -151,7 +151,7 @@ class BudgetLeases:
         lease.budget = budget
         return lease
 
-    def exhausted(self, budget: Budget) -> QuotaExhausted:
+    def error_of(self, budget: Budget) -> QuotaExhausted:
         """Make the error that says that a budget is used up, and until when."""
         now_us = self._now_us()
         seconds = max(-((now_us - budget.period.end_us(now_us)) // 1_000_000), 1)
@@ -196,7 +196,7 @@ class BudgetHold:
             raise QuotaExhausted("a model without a price cannot be used within a budget")
         if (more := bound - self._left) > 0:
             if short := self._leases.take(self._covering, more, may_go_over=self._may_go_over):
-                raise self._leases.exhausted(short.budget)
+                raise self._leases.error_of(short.budget)
             self._left += more
         self._left -= bound
 

@@ -1,4 +1,4 @@
-"""The bounds of booked revenue, and taking an event out again.
+"""The bounds of booked revenue, and reversing an event.
 
 No event is above `MOST_EVENT_NANOUSD` and no UTC day above `MOST_DAY_NANOUSD` without signs: twelve years of full days
 are less than the largest integer of either database, so no sum over a period overflows. An event beyond the bound, from
@@ -22,7 +22,7 @@ from router.money import NANO_PER_USD, usd_text
 MOST_EVENT_NANOUSD = 1_000_000 * NANO_PER_USD
 MOST_DAY_NANOUSD = 2_000_000 * NANO_PER_USD
 COUNTS_IN_SQL = f"amount_nanousd BETWEEN -{MOST_EVENT_NANOUSD} AND {MOST_EVENT_NANOUSD}"
-TAKEN_OUT = "#taken-out"  # ends the id of the event that reverses another
+REVERSED = "#reversed"  # ends the id of the event that reverses another
 CODE = "revenue_out_of_bounds"
 
 
@@ -39,12 +39,12 @@ class BookedEvent:
     request_id: str | None
     amount_nanousd: int
     received_at: int
-    is_taken_out: bool
+    is_reversed: bool
 
     @property
     def counts(self) -> bool:
-        """Whether reports count it: neither taken out, nor beyond what an event may have."""
-        return not self.is_taken_out and abs(self.amount_nanousd) <= MOST_EVENT_NANOUSD
+        """Whether reports count it: neither reversed, nor beyond what an event may have."""
+        return not self.is_reversed and abs(self.amount_nanousd) <= MOST_EVENT_NANOUSD
 
 
 def require_bounded(source: str, event_id: str, amount_nanousd: int) -> None:
@@ -75,27 +75,27 @@ def add_to_days(connection: Connection, amounts: Iterable[tuple[str, int]], *, i
             raise InvalidRequest(message, param="amount_usd", code=CODE)
 
 
-def take_out(engine: Engine, source: str, event_id: str, now_us: int, hook: AuditHook | None = None) -> BookedEvent:
+def reverse(engine: Engine, source: str, event_id: str, now_us: int, hook: AuditHook | None = None) -> BookedEvent:
     """Book the event that reverses another; once, however often it is asked for. Raises NotFound."""
     with writing(engine) as connection:
         known = _find(connection, source, event_id)
         if known is None:
             raise NotFound(f"there is no revenue event {event_id!r} of {source!r}")
+        day = day_of(known.day, known.received_at) if known.request_id is None else known.day
         reversal = {
             "source": source,
-            "event_id": event_id + TAKEN_OUT,
+            "event_id": event_id + REVERSED,
             "request_id": known.request_id,
             "segment": known.segment,
             "country": known.country,
-            "day": day_of(known.day, known.received_at) if known.request_id is None else known.day,
+            "day": day,
             "kind": known.kind,
             "amount_nanousd": -known.amount_nanousd,
             "received_at": now_us,
         }
         if insert_or_nothing(connection, RevenueEvent, [reversal]):
             if abs(known.amount_nanousd) <= MOST_EVENT_NANOUSD:
-                day = day_of(reversal["day"], now_us)
-                add_to_days(connection, [(day, known.amount_nanousd)], is_bounded=False)
+                add_to_days(connection, [(day_of(day, now_us), known.amount_nanousd)], is_bounded=False)
             if hook is not None:
                 hook(connection, {"amount_nanousd": known.amount_nanousd}, None)
         return known
@@ -104,7 +104,7 @@ def take_out(engine: Engine, source: str, event_id: str, now_us: int, hook: Audi
 def list_events(engine: Engine, *, source: str | None, day: str | None, largest: bool, most: int) -> list[BookedEvent]:
     """List booked events, the newest first, or the largest first."""
     table = RevenueEvent.__table__
-    query = select(table).where(~table.c.event_id.endswith(TAKEN_OUT, autoescape=True))
+    query = select(table).where(~table.c.event_id.endswith(REVERSED, autoescape=True))
     if source is not None:
         query = query.where(table.c.source == source)
     if day is not None:
@@ -115,17 +115,17 @@ def list_events(engine: Engine, *, source: str | None, day: str | None, largest:
     with engine.connect() as connection:
         rows = connection.execute(query.order_by(order, table.c.id.desc()).limit(most)).mappings().all()
         reversals = select(table.c.source, table.c.event_id).where(
-            table.c.event_id.in_([row["event_id"] + TAKEN_OUT for row in rows])
+            table.c.event_id.in_([row["event_id"] + REVERSED for row in rows])
         )
-        gone = {(one.source, one.event_id.removesuffix(TAKEN_OUT)) for one in connection.execute(reversals)}
-    return [_booked(row, is_taken_out=(row["source"], row["event_id"]) in gone) for row in rows]
+        gone = {(one.source, one.event_id.removesuffix(REVERSED)) for one in connection.execute(reversals)}
+    return [_event_of(row, is_reversed=(row["source"], row["event_id"]) in gone) for row in rows]
 
 
 def count_unbounded(engine: Engine) -> int:
     """Count the events beyond what one may have: they count nowhere."""
     with engine.connect() as connection:
         beyond = func.abs(RevenueEvent.amount_nanousd) > MOST_EVENT_NANOUSD
-        is_original = ~RevenueEvent.event_id.endswith(TAKEN_OUT, autoescape=True)
+        is_original = ~RevenueEvent.event_id.endswith(REVERSED, autoescape=True)
         return connection.scalar(select(func.count()).select_from(RevenueEvent).where(beyond, is_original)) or 0
 
 
@@ -133,9 +133,9 @@ def _find(connection: Connection, source: str, event_id: str) -> BookedEvent | N
     table = RevenueEvent.__table__
     query = select(table).where(table.c.source == source, table.c.event_id == event_id)
     row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else _booked(row, is_taken_out=False)
+    return None if row is None else _event_of(row, is_reversed=False)
 
 
-def _booked(row: Mapping[Any, Any], *, is_taken_out: bool) -> BookedEvent:
+def _event_of(row: Mapping[Any, Any], *, is_reversed: bool) -> BookedEvent:
     names = ("source", "event_id", "kind", "day", "segment", "country", "request_id", "amount_nanousd", "received_at")
-    return BookedEvent(*(row[name] for name in names), is_taken_out)
+    return BookedEvent(**{name: row[name] for name in names}, is_reversed=is_reversed)

@@ -93,7 +93,7 @@ class Shipper:
 
         It may raise SQLAlchemyError. One that fails does not keep the next from being called.
         """
-        self._refreshes.append((name or getattr(refresh, "__qualname__", repr(refresh)), refresh))
+        self._refreshes.append((name or str(getattr(refresh, "__qualname__", refresh)), refresh))
 
     def begin_away(self, known_at_us: int, is_back: Callable[[], None]) -> None:
         """Say that the start was one without the database; `is_back` is called before anything is shipped.

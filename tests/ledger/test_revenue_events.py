@@ -9,8 +9,9 @@ from router.database.books_tables import RevenueDay
 from router.database.tables import RevenueEvent
 from router.errors import InvalidRequest, NotFound
 from router.ledger import revenue_events, rollups
+from router.ledger.attribution import RevenueAttribution
 from router.ledger.feedback import FeedbackBook, ReportedRevenue
-from router.ledger.revenue_events import MOST_DAY_NANOUSD, MOST_EVENT_NANOUSD, list_events, take_out
+from router.ledger.revenue_events import MOST_DAY_NANOUSD, MOST_EVENT_NANOUSD, list_events, reverse
 from tests.ledger.builders import NOON
 
 DAY = "2027-01-15"
@@ -24,7 +25,7 @@ def book(engine: Engine, *events: ReportedRevenue) -> int:
 
 def booked(engine: Engine) -> int:
     with engine.connect() as connection:
-        attribution = rollups.RevenueAttribution()
+        attribution = RevenueAttribution()
         left = attribution.read_unmatched(connection, 0, 2**45)
         return sum(one.amount_nanousd for one in left)
 
@@ -68,20 +69,20 @@ def test_events_beyond_the_bound_from_before_count_nowhere(engine: Engine) -> No
     ]
 
 
-def test_an_event_is_taken_out_once_by_one_that_reverses_it(engine: Engine) -> None:
+def test_an_event_is_reversed_once_by_one_that_reverses_it(engine: Engine) -> None:
     book(engine, EVENT, replace(EVENT, event_id="2", amount_nanousd=7))
-    take_out(engine, "net", "1", NOON)
-    take_out(engine, "net", "1", NOON)
+    reverse(engine, "net", "1", NOON)
+    reverse(engine, "net", "1", NOON)
     assert booked(engine) == 7
     listed = {
-        one.event_id: one.is_taken_out for one in list_events(engine, source="net", day=None, largest=False, most=9)
+        one.event_id: one.is_reversed for one in list_events(engine, source="net", day=None, largest=False, most=9)
     }
     assert listed == {"1": True, "2": False}
 
 
-def test_an_event_that_arrived_without_a_day_is_taken_out_of_the_day_it_counts_for(sqlite_engine: Engine) -> None:
+def test_an_event_that_arrived_without_a_day_is_reversed_of_the_day_it_counts_for(sqlite_engine: Engine) -> None:
     book(sqlite_engine, replace(EVENT, day=None))
-    take_out(sqlite_engine, "net", "1", NOON + 3 * 86_400_000_000)
+    reverse(sqlite_engine, "net", "1", NOON + 3 * 86_400_000_000)
     assert booked(sqlite_engine) == 0
 
 
@@ -89,10 +90,10 @@ def test_a_full_day_still_lets_an_event_out(sqlite_engine: Engine) -> None:
     most = replace(EVENT, amount_nanousd=MOST_EVENT_NANOUSD)
     book(sqlite_engine, most, replace(most, event_id="2"))
     assert MOST_DAY_NANOUSD == 2 * MOST_EVENT_NANOUSD
-    take_out(sqlite_engine, "net", "2", NOON)
+    reverse(sqlite_engine, "net", "2", NOON)
     assert booked(sqlite_engine) == MOST_EVENT_NANOUSD
 
 
-def test_nothing_is_taken_out_that_is_not_there(sqlite_engine: Engine) -> None:
+def test_nothing_is_reversed_that_is_not_there(sqlite_engine: Engine) -> None:
     with pytest.raises(NotFound, match="no revenue event 'nothing' of 'net'"):
-        take_out(sqlite_engine, "net", "nothing", NOON)
+        reverse(sqlite_engine, "net", "nothing", NOON)

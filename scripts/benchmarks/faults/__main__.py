@@ -186,31 +186,42 @@ class Figures:
             is_met=found.over == 0 and found.spent > 0,
         )
 
-    def _stops(self) -> None:
-        seconds, streams = (9.0, 16) if self._is_short else (30.0, 40)
-        for workers in (1, 2):
-            place = stops.a_place(self._folder / f"stops-{workers}", workers, seconds)
-            place.engine().dispose()
-            found = asyncio.run(stops.stop_under_way(place, streams, seconds))
-            self._say(
-                f"SIGTERM amid streams of {seconds:.0f} s, {workers} worker{'s' if workers > 1 else ''}",
-                stops.describe(found),
-                "all whole or told, new ones refused at once, 0 rows lost",
-                is_met=found.holds,
-            )
-
-    def _budgets(self) -> None:
-        place = spending.a_place(self._folder / "budgets")
-        place.engine().dispose()
-        found = asyncio.run(spending.spending(place))
+    def _hung(self) -> None:
+        place = Place.make(self._folder / "hung", models=crowding.crowded())
+        found = asyncio.run(crowding.hang(place, 512, 300 if self._is_short else 1_000))
         self._say(
-            "budget after failures", spending.describe(found), "billed, give or take estimates", is_met=found.holds
+            f"{found.hung} hung requests of one key, another key",
+            f"p99 {found.beside_p99_ms:.0f} ms beside them, {found.alone_p99_ms:.0f} ms alone: {found.ratio:.2f} x; "
+            f"{found.failed} failed, {found.refused} of the hung refused by the end",
+            "p99 at most 2 x, none failed",
+            is_met=found.ratio <= 2 and not found.failed,
         )
 
-    def _soak(self) -> None:
-        found = asyncio.run(soak.soak(self._folder / "soak", 2_000 if self._is_short else 50_000))
-        bar = "tally equal; `scripts/soak` for memory and handles over a million"
-        self._say("soak, 2 workers", soak.describe(found), bar, is_met=found.is_equal)
+    def _unread(self) -> None:
+        clients, deadline_s = (10, 5.0) if self._is_short else (30, 30.0)
+        place = Place.make(self._folder / "unread", models=crowding.crowded(deadline_s))
+        found = asyncio.run(crowding.read_nothing(place, clients, within_s=deadline_s + 60))
+        freed = "never" if found.freed_s is None else f"{found.freed_s:.1f} s"
+        self._say(
+            f"{found.clients} clients that never read, sending deadline {deadline_s:.0f} s",
+            f"{found.held} places held, all free after {freed}; {found.cancelled} of {found.booked} booked cancelled",
+            "free within the deadline (+5 s to fill buffers and notice), all booked",
+            is_met=found.freed_s is not None
+            and found.freed_s <= deadline_s + 5
+            and found.cancelled == found.booked == found.clients,
+        )
+
+    def _unfinished(self) -> None:
+        for keys in (1, 60):
+            place = Place.make(self._folder / f"unfinished-{keys}", models=crowding.crowded())
+            found = asyncio.run(crowding.leave_unfinished(place, 60, keys))
+            self._say(
+                f"{found.bodies} unfinished bodies of 19 MB, of {keys} {'key' if keys == 1 else 'keys'}",
+                f"memory grew by {found.growth_bytes / 1e6:.1f} MB; {found.refused} refused, "
+                f"{found.served} of {found.asked} small requests of another key served meanwhile",
+                "at most 64 MB",
+                is_met=found.growth_bytes <= 64e6 and found.served == found.asked,
+            )
 
     def _deadlines(self) -> None:
         for ending in asyncio.run(deadlines.deadlines(self._folder / "deadlines")):
@@ -258,43 +269,6 @@ class Figures:
         found = asyncio.run(soak.soak(self._folder / "soak", 2_000 if self._is_short else 50_000))
         bar = "tally equal; `scripts/soak` for memory and handles over a million"
         self._say("soak, 2 workers", soak.describe(found), bar, is_met=found.is_equal)
-
-    def _hung(self) -> None:
-        place = Place.make(self._folder / "hung", models=crowding.crowded())
-        found = asyncio.run(crowding.hang(place, 512, 300 if self._is_short else 1_000))
-        self._say(
-            f"{found.hung} hung requests of one key, another key",
-            f"p99 {found.beside_p99_ms:.0f} ms beside them, {found.alone_p99_ms:.0f} ms alone: {found.ratio:.2f} x; "
-            f"{found.failed} failed, {found.refused} of the hung refused by the end",
-            "p99 at most 2 x, none failed",
-            is_met=found.ratio <= 2 and not found.failed,
-        )
-
-    def _unread(self) -> None:
-        clients, deadline_s = (10, 5.0) if self._is_short else (30, 30.0)
-        place = Place.make(self._folder / "unread", models=crowding.crowded(deadline_s))
-        found = asyncio.run(crowding.read_nothing(place, clients, within_s=deadline_s + 60))
-        freed = "never" if found.freed_s is None else f"{found.freed_s:.1f} s"
-        self._say(
-            f"{found.clients} clients that never read, sending deadline {deadline_s:.0f} s",
-            f"{found.held} places held, all free after {freed}; {found.cancelled} of {found.booked} booked cancelled",
-            "free within the deadline (+5 s to fill buffers and notice), all booked",
-            is_met=found.freed_s is not None
-            and found.freed_s <= deadline_s + 5
-            and found.cancelled == found.booked == found.clients,
-        )
-
-    def _unfinished(self) -> None:
-        for keys in (1, 60):
-            place = Place.make(self._folder / f"unfinished-{keys}", models=crowding.crowded())
-            found = asyncio.run(crowding.leave_unfinished(place, 60, keys))
-            self._say(
-                f"{found.bodies} unfinished bodies of 19 MB, of {keys} {'key' if keys == 1 else 'keys'}",
-                f"memory grew by {found.growth_bytes / 1e6:.1f} MB; {found.refused} refused, "
-                f"{found.served} of {found.asked} small requests of another key served meanwhile",
-                "at most 64 MB",
-                is_met=found.growth_bytes <= 64e6 and found.served == found.asked,
-            )
 
     def _outage(self, what: str, place: Place, away: AbstractAsyncContextManager[None]) -> None:
         seconds = 5.0 if self._is_short else 60.0
