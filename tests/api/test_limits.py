@@ -60,7 +60,7 @@ async def test_one_request_at_once(keyed: Service) -> None:
 
 
 @pytest.mark.parametrize(("asked", "param"), [({"n": 3}, "n"), ({"max_tokens": 51}, "max_tokens")])
-async def test_more_than_a_key_may_ask_for_is_refused(keyed: Service, asked: dict[str, int], param: str) -> None:
+async def test_more_than_a_key_may_ask_for_is_refused(keyed: Service, asked: dict[str, Any], param: str) -> None:
     async with keyed.with_key(f"bounds {param}", limits={"max_n": 2, "max_tokens": 50}) as client:
         refused = await ask(client, **asked)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
