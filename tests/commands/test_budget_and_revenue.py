@@ -62,3 +62,29 @@ def test_a_budget_of_nothing_that_exists_is_refused(tierwise: Command) -> None:
         ["5", "--tier", "fast", "--segment", "free"],
     ):
         assert tierwise("budget", "set", *wrong).code == 2, wrong
+
+
+def test_a_budget_is_hard_unless_it_is_said_and_stays_what_it_is(tierwise: Command) -> None:
+    def kind() -> str:
+        [row] = json.loads(tierwise("budget", "show", "--format", "json").out)
+        return str(row["kind"])
+
+    tierwise("budget", "set", "5")
+    assert kind() == "hard"
+    tierwise("budget", "set", "5", "--kind", "soft")
+    tierwise("budget", "set", "6")
+    assert kind() == "soft"
+    assert tierwise("budget", "set", "5", "--kind", "elastic").code == 2
+
+
+def test_an_event_that_is_not_there_is_not_reversed(tierwise: Command) -> None:
+    assert json.loads(tierwise("revenue", "events", "--format", "json").out) == []
+    reversed_ = tierwise("revenue", "reverse", "net", "1")
+    assert reversed_.code == 2
+    assert "there is no revenue event '1' of 'net'" in reversed_.err
+
+
+def test_a_query_that_earns_a_fortune_is_a_wrong_unit(tierwise: Command) -> None:
+    refused = tierwise("revenue", "set", "--ecpm-usd", "9000000000", "--ads-per-query", "1")
+    assert refused.code == 2
+    assert "look at the units" in refused.err
