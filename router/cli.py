@@ -17,6 +17,7 @@ from router.commands import (
     evaluate,
     init,
     keys,
+    ladder,
     ledger,
     pace,
     policy,
@@ -67,6 +68,7 @@ app.command()(report.report)
 app.command()(whatif.whatif)
 app.command()(agreement.agreement)
 app.command()(replay.replay)
+app.command()(ladder.ladder)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.add_typer(ledger.app, name="ledger")

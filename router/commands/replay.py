@@ -44,8 +44,7 @@ def replay(
     except (OSError, UnicodeDecodeError, replaying.WrongQuestions) as error:
         raise typer.BadParameter(f"{questions}: {error}") from None
     models = [name.strip() for name in tiers.split(",") if name.strip()]
-    params = {} if max_tokens is None else {"max_tokens": max_tokens}
-    instance = replaying.Instance(url.rstrip("/").removesuffix("/v1"), key, params)
+    instance = replaying.Instance.at(url, key, max_tokens)
     out.mkdir(parents=True, exist_ok=True)
 
     async def run() -> list[replaying.Replayed]:

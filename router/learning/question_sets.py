@@ -45,6 +45,9 @@ class Replayed(msgspec.Struct):
     is_right: bool | None = None
     answer: str | None = None
     error: str | None = None
+    answer_type: AnswerType | None = None
+    seconds: float | None = None
+    finish_reason: str = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,12 @@ class Instance:
     key: str | None
     params: Mapping[str, Any]
 
+    @classmethod
+    def at(cls, url: str, key: str | None, max_tokens: int | None = None) -> "Instance":
+        """Name an instance by its address, with or without `/v1`."""
+        params = {} if max_tokens is None else {"max_tokens": max_tokens}
+        return cls(url.rstrip("/").removesuffix("/v1"), key, params)
+
 
 class _Refusal(msgspec.Struct):
     message: str
@@ -62,10 +71,12 @@ class _Refusal(msgspec.Struct):
 
 class _Message(msgspec.Struct):
     content: str | None = None
+    refusal: str | None = None
 
 
 class _Answered(msgspec.Struct):
     message: _Message
+    finish_reason: str = "stop"
 
 
 class _Outcome(msgspec.Struct):
@@ -103,12 +114,11 @@ async def replay(
 ) -> AsyncIterator[Replayed]:
     """Ask every question in every model or tier, `at_once` at a time, yielding as they end."""
     checkers, places = CheckerPool(), asyncio.Semaphore(at_once)
-    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with a_session() as session:
 
         async def one(question: Question, model: str) -> Replayed:
             async with places:
-                return await _ask(session, instance, question, model, checkers)
+                return await ask(session, instance, question, model, checkers)
 
         tasks = [asyncio.create_task(one(question, model)) for question in questions for model in models]
         try:
@@ -158,12 +168,24 @@ async def is_right(
     return given.kind == "entity" and _stands_in(expected, given.value)
 
 
-async def _ask(
-    session: aiohttp.ClientSession, instance: Instance, question: Question, model: str, checkers: CheckerPool
+def a_session() -> aiohttp.ClientSession:
+    """Open connections on which an answer may take ten minutes."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S))
+
+
+async def ask(
+    session: aiohttp.ClientSession,
+    instance: Instance,
+    question: Question,
+    model: str,
+    checkers: CheckerPool,
+    **params: Any,
 ) -> Replayed:
+    """Ask one question of a model or tier and grade the answer; `params` stand in place of the question's own words."""
     headers = {"authorization": f"Bearer {instance.key}"} if instance.key else {}
-    body = {**instance.params, "model": model, "messages": question.messages}
+    body = {**instance.params, "model": model, "messages": question.messages, **params}
     ended = Replayed(question.id, model)
+    began = asyncio.get_running_loop().time()
     try:
         async with session.post(f"{instance.url}/v1/chat/completions", json=body, headers=headers) as response:
             reply = msgspec.json.decode(await response.read(), type=_Reply)
@@ -177,7 +199,9 @@ async def _ask(
         case _Reply(error=_Refusal(message)):
             ended.error = message
         case _Reply(choices=[choice, *_], x_tierwise=_Outcome() as outcome):
-            ended.answer = choice.message.content
+            ended.answer, ended.answer_type = choice.message.content, outcome.answer_type
+            ended.finish_reason = "content_filter" if choice.message.refusal else choice.finish_reason
+            ended.seconds = round(asyncio.get_running_loop().time() - began, 4)
             ended.final_tier, ended.calls, ended.cost_nanousd = outcome.final_tier, outcome.calls, outcome.cost_nanousd
             if question.answer is not None:
                 given = Choice(content=ended.answer)

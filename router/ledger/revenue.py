@@ -183,6 +183,17 @@ class RevenueBook:
         return current.number, current.estimate_revenue(segment, country, eligible, surface, is_commercial)
 
 
+def expected_of_a_query(engine: Engine, stated: StatedRevenue | None = None) -> int | None:
+    """Return what a query of the default segment that may carry ads earns by the version in force.
+
+    Books without a version yet are given the stated assumption; None where there is neither. Raises SQLAlchemyError.
+    """
+    _, expected = RevenueBook.load(engine).estimate_revenue(DEFAULT_SEGMENT, UNKNOWN_COUNTRY, eligible=True)
+    if expected is None and stated is not None:
+        return assumption_of_config(stated).estimate_revenue(MILLION)
+    return expected
+
+
 def sync(engine: Engine, segments: Mapping[str, StatedRevenue], now_us: int) -> None:
     """Import the configuration's assumptions as a new version, only when they changed since the last import."""
     body = body_of({name: assumption_of_config(stated) for name, stated in segments.items()})

@@ -18,7 +18,7 @@ def tradeoff_chart(points: Sequence[Point]) -> str:
     """Draw the points; an empty text where there are none."""
     if not points:
         return ""
-    canvas = _Canvas(points)
+    canvas = CostCanvas(points)
     sweep = sorted((p for p in points if p.kind == "sweep"), key=lambda p: p.cost_usd_per_1k.value)
     drawn = [canvas.axes()]
     if len(sweep) > 1:
@@ -31,11 +31,11 @@ def tradeoff_chart(points: Sequence[Point]) -> str:
     return svg(HEIGHT, drawn + canvas.names(named))
 
 
-class _Canvas:
-    """From cost and quality to places."""
+class CostCanvas:
+    """From cost and quality to places; `marks` are costs besides those of the points that are to be within it."""
 
-    def __init__(self, points: Sequence[Point]) -> None:
-        costs = [math.log10(p.cost_usd_per_1k.value) for p in points]
+    def __init__(self, points: Sequence[Point], marks: Sequence[float] = ()) -> None:
+        costs = [math.log10(cost) for cost in (*(p.cost_usd_per_1k.value for p in points), *marks)]
         middle, span = (max(costs) + min(costs)) / 2, max(max(costs) - min(costs), 0.3) * 1.16
         self._low, self._high = middle - span / 2, middle + span / 2
         good = [p.quality.value for p in points]

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Any
 
 from router.errors import ProviderError
-from router.providers.base import Choice, Completion, Delta, ProviderRequest
+from router.ledger.entries import CallIntent
+from router.providers.base import Choice, Completion, Delta, ModelTarget, ProviderRequest
 from router.providers.collecting import fold
 from router.tiers.calls import Calls, ProviderCall
 from router.tiers.vote.keys import VoteKey
@@ -86,6 +87,13 @@ class Sample:
     error: ProviderError | None = None
     key: VoteKey | None = None
     seconds: float = 0.0
+
+    @classmethod
+    def recorded(cls, index: int, choice: Choice, model: str = "recorded") -> "Sample":
+        """Make a sample of an answer that came some other time: no call of a request stands behind it."""
+        intent = CallIntent("", index, CallKind.SAMPLE, Tier.PARALLEL, model, None, None, 0)
+        request = ProviderRequest(ModelTarget(model), [], {})
+        return cls(index, "recorded", ProviderCall(intent, None, 0.0), request, choice=choice)
 
     def trace_entry(self) -> dict[str, Any]:
         """Return what the trace says of it."""

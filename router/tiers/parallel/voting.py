@@ -172,6 +172,15 @@ class Vote:
         return self._groups
 
 
+async def elect(vote: Vote, answers: Sequence[Choice]) -> int | None:
+    """Count answers that came some other time, and return the place of the one that is selected; None without any."""
+    samples = [Sample.recorded(place, answer) for place, answer in enumerate(answers)]
+    for sample in samples:
+        await vote.count(sample)
+    ranking = vote.ranking(samples)
+    return ranking[0].index if ranking else None
+
+
 _FATES = {
     Said.ANSWER: Fate.VOTED,
     Said.UNREADABLE: Fate.INVALID,

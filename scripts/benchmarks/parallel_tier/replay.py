@@ -8,12 +8,12 @@ from typing import Any
 
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router.clock import SystemClock, request_id
-from router.ledger.entries import CallIntent, Entry, Opening, VoteEnding
+from router.ledger.entries import Entry, Opening, VoteEnding
 from router.ledger.prices import PriceBook
 from router.providers.base import Choice, Completion, Delta, Metered, ModelTarget, Provider, ProviderRequest
 from router.providers.collecting import collect
 from router.tiers.base import Answer, TierRequest
-from router.tiers.calls import Calls, ProviderCall
+from router.tiers.calls import Calls
 from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.fanout import Sample
 from router.tiers.parallel.stopping import agreement, waves
@@ -24,7 +24,7 @@ from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.clusters import VoteTally
 from router.tiers.vote.keys import Asked, VoteKey, read_question
 from router.tiers.vote.verifiers import Verifier
-from router.types import CallKind, CallStatus, Outcome, Precision, Reason, Tier, Usage
+from router.types import CallStatus, Outcome, Precision, Reason, Tier, Usage
 from scripts.benchmarks.parallel_tier.pools import Item
 
 CHEAP, STRONG = ModelTarget("recorded/cheap"), ModelTarget("recorded/strong")
@@ -260,7 +260,4 @@ def _vote(item: Item, checkers: CheckerPool, *, with_tests: bool) -> Vote:
 
 def samples_of(texts: Sequence[str]) -> list[Sample]:
     """Return samples that ended with these texts, without any call behind them."""
-    request = ProviderRequest(CHEAP, [], {})
-    intent = CallIntent("", 0, CallKind.SAMPLE, Tier.PARALLEL, CHEAP.name, None, None, 0)
-    call = ProviderCall(intent, None, 0.0)
-    return [Sample(n, "recorded", call, request, choice=Choice(content=text)) for n, text in enumerate(texts)]
+    return [Sample.recorded(n, Choice(content=text), CHEAP.name) for n, text in enumerate(texts)]

@@ -1,0 +1,196 @@
+"""`tierwise ladder`: what each further step of spending on an answer brings, on questions or one's own traffic."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from router.commands.output import ConfigOption, Format, FormatOption, show
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from router.learning.ladder import LadderPlan
+    from router.learning.question_sets import Instance, Question
+    from router.reports.ladder import Ladder, Rung
+    from router.settings import Settings
+
+MOST_SAMPLES = 256
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+SHOWN = (
+    "rung",
+    "questions",
+    "accuracy",
+    "low",
+    "high",
+    "pass_at_k",
+    "cost_usd",
+    "cost_low",
+    "cost_high",
+    "seconds",
+    "paid_by_revenue",
+    "affordable_share",
+    "errors",
+)
+
+
+def ladder(
+    questions: Annotated[Path | None, typer.Option(help='JSON lines: {"id", "messages", "answer"}.')] = None,
+    from_books: Annotated[
+        bool, typer.Option("--from-books", help="The coverage slice of your own traffic instead of questions.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(help="Directory for attempts.jsonl (a run goes on from it), ladder.json, .csv and .html.")
+    ] = Path("ladder"),
+    url: Annotated[str, typer.Option(help="The running instance.")] = "http://127.0.0.1:8080",
+    key: Annotated[str | None, typer.Option(envvar="TIERWISE_KEY", help="An API key, where one is needed.")] = None,
+    samples: Annotated[int, typer.Option(min=0, max=MOST_SAMPLES, help="Most samples of a question.")] = 64,
+    sampled: Annotated[str, typer.Option(help="The tier or model that samples come from.")] = "fast",
+    efforts: Annotated[str, typer.Option(help="Comma-separated efforts of the reasoning tier.")] = "low,medium,high",
+    temperature: Annotated[
+        float | None, typer.Option(min=0.3, max=2, help="Of samples; unset: the model's own, as in the parallel tier.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed is another run of the same questions.")] = 1,
+    at_once: Annotated[int, typer.Option(min=1, max=256, help="Requests under way at once.")] = 8,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest visible answer.")] = None,
+    since: Annotated[str, typer.Option(help="With --from-books: a date, a time, or back from now (7d).")] = "30d",
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Climb the ladder: fast, samples and a vote, reasoning by effort, parallel: what is right, cost, break-even."""
+    from router.clock import SystemClock
+    from router.commands.opening import open_books
+    from router.ledger import ladders
+    from router.reports.ladder import COLUMNS, json_of, rows_of
+
+    if (questions is None) is not from_books:
+        raise typer.BadParameter("give either --questions FILE or --from-books")
+    asked = None if questions is None else _read(questions)
+    plan, instance = _plan(samples, efforts, sampled, temperature, seed), _instance(url, key, max_tokens)
+    with open_books(config) as (configured, engine):
+        out.mkdir(parents=True, exist_ok=True)
+        if questions is None or asked is None:
+            made = _of_books(configured, engine, since, SystemClock().now_us())
+        else:
+            rungs = asyncio.run(_climb(instance, asked, plan, out, at_once, runs_code=_runs_code(configured)))
+            made = _ladder(configured, engine, "questions", questions.stem, len(asked), sampled, rungs)
+        ladders.keep(engine, json_of(made), made.source, made.made_at_us)
+    _write(out, made)
+    show(rows_of(made), SHOWN if form is Format.TABLE else COLUMNS, form)
+
+
+def _read(path: Path) -> "list[Question]":
+    from router.learning.ladder import require_answers
+    from router.learning.question_sets import WrongQuestions, read_questions
+
+    try:
+        asked = read_questions(path.read_text(encoding="utf-8").splitlines())
+        require_answers(asked)
+    except (OSError, UnicodeDecodeError, WrongQuestions) as error:
+        raise typer.BadParameter(f"{path}: {error}") from None
+    return asked
+
+
+def _plan(samples: int, efforts: str, sampled: str, temperature: float | None, seed: int) -> "LadderPlan":
+    from router.learning.ladder import LadderPlan
+
+    levels = tuple(dict.fromkeys(level.strip() for level in efforts.split(",") if level.strip()))
+    if wrong := [level for level in levels if level not in EFFORTS]:
+        raise typer.BadParameter(f"--efforts: {wrong[0]} is none of {', '.join(EFFORTS)}")
+    return LadderPlan(samples, levels, sampled, temperature, seed)
+
+
+def _instance(url: str, key: str | None, max_tokens: int | None) -> "Instance":
+    from router.learning.question_sets import Instance
+
+    return Instance.at(url, key, max_tokens)
+
+
+def _runs_code(configured: "Settings") -> bool:
+    return configured.tiers.parallel.runs_code
+
+
+async def _climb(
+    instance: "Instance",
+    asked: "Sequence[Question]",
+    plan: "LadderPlan",
+    out: Path,
+    at_once: int,
+    *,
+    runs_code: bool,
+) -> "list[Rung]":
+    """Ask what is still to be asked, keep every answer, and sum all of them up."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from router.learning.ladder import AttemptLog, OtherLadder, climb, requests_per_question, rungs_of
+
+    try:
+        log = AttemptLog(out / "attempts.jsonl", asked, plan, instance)
+    except OtherLadder as error:
+        raise typer.BadParameter(str(error)) from None
+    known = list(log.attempts)
+    with log, Progress(console=Console(stderr=True)) as progress:
+        total = len(asked) * requests_per_question(plan)
+        task = progress.add_task("climbing", total=total, completed=sum(a.ended.error is None for a in known))
+        async for attempt in climb(instance, asked, plan, at_once, known):
+            log.add(attempt)
+            progress.advance(task)
+        progress.update(task, description="counting votes")
+        return await rungs_of(asked, log.attempts, plan, runs_code=runs_code)
+
+
+def _of_books(configured: "Settings", engine: "Engine", since: str, now_us: int) -> "Ladder":
+    from datetime import UTC, datetime
+
+    from router.learning.rungs import observed_rungs
+    from router.reports.coverage import rated_votes
+    from router.reports.reading import reading
+    from router.reports.window import window
+
+    chosen = window(since, None, "UTC", datetime.fromtimestamp(now_us / 1e6, UTC))
+    with reading(engine, chosen) as books:
+        votes = rated_votes(books)
+    return _ladder(configured, engine, "traffic", f"own traffic since {since}", len(votes), "", observed_rungs(votes))
+
+
+def _ladder(
+    configured: "Settings",
+    engine: "Engine",
+    source: str,
+    name: str,
+    questions: int,
+    sampled: str,
+    rungs: "Sequence[Rung]",
+) -> "Ladder":
+    from router.clock import SystemClock
+    from router.ledger.revenue import expected_of_a_query
+    from router.reports.ladder import Ladder
+
+    return Ladder(
+        source=source,
+        name=name,
+        made_at_us=SystemClock().now_us(),
+        questions=questions,
+        sampled=sampled,
+        revenue_nanousd=expected_of_a_query(engine, configured.revenue),
+        rungs=tuple(rungs),
+    )
+
+
+def _write(out: Path, made: "Ladder") -> None:
+    import csv
+    import json
+
+    from router.ledger.export import csv_cell
+    from router.reports.ladder import COLUMNS, json_of, rows_of
+    from router.reports.ladder_page import ladder_page
+
+    (out / "ladder.json").write_text(json.dumps(json_of(made), indent=2) + "\n", encoding="utf-8")
+    (out / "ladder.html").write_text(ladder_page(made), encoding="utf-8")
+    with (out / "ladder.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([csv_cell(row[column]) for column in COLUMNS] for row in rows_of(made))
