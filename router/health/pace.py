@@ -1,7 +1,6 @@
 """How fast a model writes, measured on its own answers, and how many retries its calls have earned."""
 
-FIRST_GUESS = 50.0  # tokens per second of a hosted model that was not measured yet
-FIRST_GUESS_LOCAL = 10.0
+FIRST_GUESS = 100.0  # tokens per second of a model that was not measured yet
 LEAST_TOKENS = 32  # shorter answers are mostly waiting
 WEIGHT = 0.1  # of the newest answer
 SLOWEST, FASTEST = 0.5, 5_000.0
@@ -16,8 +15,8 @@ class Speed:
 
     __slots__ = ("is_measured", "tokens_per_second")
 
-    def __init__(self, *, is_local: bool = False) -> None:
-        self.tokens_per_second = FIRST_GUESS_LOCAL if is_local else FIRST_GUESS
+    def __init__(self) -> None:
+        self.tokens_per_second = FIRST_GUESS
         self.is_measured = False
 
     def note(self, tokens: int, seconds: float) -> None:

@@ -39,11 +39,11 @@ class TargetHealth:
 
     __slots__ = ("address", "breaker", "model", "retries", "speed", "tell_opened")
 
-    def __init__(self, model: str, address: str, breaker: Breaker, tell_opened: Told, *, is_local: bool) -> None:
+    def __init__(self, model: str, address: str, breaker: Breaker, tell_opened: Told) -> None:
         self.model = model
         self.address = address
         self.breaker = breaker
-        self.speed = Speed(is_local=is_local)
+        self.speed = Speed()
         self.retries = RetryBudget()
         self.tell_opened = tell_opened
 
@@ -77,14 +77,14 @@ class HealthBook:
         self._tell_opened = tell_opened
         self._targets: dict[bytes, TargetHealth] = {}
 
-    def target(self, model: str, address: str | None, secret: str | None, *, is_local: bool) -> TargetHealth:
+    def target(self, model: str, address: str | None, secret: str | None) -> TargetHealth:
         """Return what is known of a model at an address under a key."""
         parts = "\0".join((model, address or "", secret or ""))
         key = blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         found = self._targets.get(key)
         if found is None:
             breaker = Breaker(self._file.find(key, self._clock.now_us()), self._clock)
-            found = TargetHealth(model, address or "", breaker, self._tell_opened, is_local=is_local)
+            found = TargetHealth(model, address or "", breaker, self._tell_opened)
             self._targets[key] = found
         return found
 

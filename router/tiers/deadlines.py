@@ -12,7 +12,7 @@ from router.providers.base import Completion, Delta, ModelTarget, ProviderReques
 from router.providers.collecting import says_something
 from router.providers.thinking import thinking_budget
 
-FORECAST_MARGIN = 4  # one answer in ten is longer than the upper forecast; hardly any is four times as long
+FORECAST_MARGIN = 3  # one answer in ten is longer than the upper forecast; hardly any is three times as long
 
 
 class StreamTimer:

@@ -6,7 +6,6 @@ from router.errors import BreakerOpen, Cause, ProviderError
 from router.health.breaker import LASTING, Admission, all_closed
 from router.health.targets import HealthBook, TargetHealth, TargetReading
 from router.providers.base import ModelTarget
-from router.providers.proxies import is_on_this_machine
 from router.types import Tier
 
 TRIAL_GRACE_S = 90.0  # beyond the wait for the first of an answer: whole ones come later
@@ -25,8 +24,7 @@ class TargetBook:
         """Return what is known of a model."""
         known = self._known.get(target)
         if known is None:
-            is_local = is_on_this_machine(target.name, target.api_base)
-            known = self._health.target(target.name, target.api_base, target.api_key, is_local=is_local)
+            known = self._health.target(target.name, target.api_base, target.api_key)
             self._known[target] = known
         return known
 

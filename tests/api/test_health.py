@@ -42,7 +42,7 @@ async def test_a_service_that_stops_is_not_ready() -> None:
 
 async def test_a_model_that_is_out_is_named_and_only_without_any_is_there_nothing_to_be_ready_with() -> None:
     health = HealthBook(FakeClock())
-    dead, well = (health.target(f"openai/{name}", None, None, is_local=False) for name in ("dead", "well"))
+    dead, well = (health.target(f"openai/{name}", None, None) for name in ("dead", "well"))
     dead.fail(Cause.CREDENTIALS, None, is_trial=False)
     response = await ready(ShippingState(), health=health)
     found = {target["model"]: (target["state"], target["cause"]) for target in response.json()["targets"]}

@@ -249,7 +249,7 @@ def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_another_key_is_another_target() -> None:
     book = HealthBook(FakeClock())
-    one, same, other = (book.target("openai/m", None, key, is_local=False) for key in ("a", "a", "b"))
+    one, same, other = (book.target("openai/m", None, key) for key in ("a", "a", "b"))
     assert one is same
     one.fail(Cause.CREDENTIALS, None, is_trial=False)
     assert [reading.is_closed for reading in book.read()].count(False) == 1
@@ -259,7 +259,7 @@ def test_another_key_is_another_target() -> None:
 def test_whoever_opens_it_says_so_once() -> None:
     told: list[tuple[str, Cause]] = []
     book = HealthBook(FakeClock(), tell_opened=lambda model, cause: told.append((model, cause)))
-    target = book.target("openai/m", None, None, is_local=False)
+    target = book.target("openai/m", None, None)
     for _ in range(3 * STREAK):
         target.fail(Cause.UNREACHABLE, None, is_trial=False)
     assert told == [("openai/m", Cause.UNREACHABLE)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from router.clock import SystemClock
 from router.errors import Cause
 from router.health.targets import HealthBook
-target = HealthBook(SystemClock(), Path(sys.argv[1])).target("openai/m", None, "key", is_local=False)
+target = HealthBook(SystemClock(), Path(sys.argv[1])).target("openai/m", None, "key")
 for _ in range(int(sys.argv[2])):
     target.fail(Cause.UNREACHABLE, None, is_trial=False)
 print(target.breaker.read().state)
@@ -29,7 +29,7 @@ def learn(directory: Path, failures: int) -> str:
 
 
 def here(directory: Path) -> TargetHealth:
-    return HealthBook(SystemClock(), directory).target("openai/m", None, "key", is_local=False)
+    return HealthBook(SystemClock(), directory).target("openai/m", None, "key")
 
 
 def test_failures_of_two_processes_add_up(tmp_path: Path) -> None:

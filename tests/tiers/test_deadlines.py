@@ -168,8 +168,8 @@ async def test_time_outs_of_the_provider_itself_are_its_own() -> None:
 def test_an_answer_is_likely_to_have_what_its_client_allows_or_some_times_its_upper_forecast() -> None:
     target, forecast = replace(CHEAP, max_thinking_tokens=5_000), Forecast(10, 100, 400)
     asked = ProviderRequest(target, [], {}, think=True)
-    assert likely_tokens(asked, 100_000, forecast) == 4 * 400 + 5_000
+    assert likely_tokens(asked, 100_000, forecast) == 3 * 400 + 5_000
     assert likely_tokens(replaced(asked, max_visible_tokens=50), 100_000, forecast) == 5_050
     assert likely_tokens(replaced(asked, max_output_tokens=50), 100_000, forecast) == 50
-    assert likely_tokens(replaced(asked, think=False), 100_000, forecast) == 1_600
+    assert likely_tokens(replaced(asked, think=False), 100_000, forecast) == 1_200
     assert likely_tokens(asked, 50, forecast) == likely_tokens(asked, 50, None) == 50
