@@ -1,6 +1,7 @@
 """A served admin plane inside the test's process, and people who visit it."""
 
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.applications import Starlette
 
+from router import keys
 from router.admin import registry
 from router.app import create
+from router.database.engine import open_engine
+from router.types import Tier
 from tests.api.service import settings_of
 from tests.builders.databases import lay_out
 
@@ -30,6 +34,7 @@ class Plane:
     app: Starlette
     portal: BlockingPortal
     directory: Path
+    database_url: str
 
 
 @contextmanager
@@ -40,7 +45,7 @@ def plane(directory: Path, **changes: Any) -> Iterator[Plane]:
     app = create(settings, SECRETS)
     lifespan = app.router.lifespan_context(app)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(lifespan):
-        yield Plane(app, portal, directory)
+        yield Plane(app, portal, directory, settings.database_url)
 
 
 class Visitor:
@@ -51,6 +56,8 @@ class Visitor:
         self._client = httpx.AsyncClient(transport=transport, base_url=url)
         self._portal = plane.portal
         self.csrf = ""
+        self._database_url = plane.database_url
+        self._key: str | None = None
 
     @property
     def cookies(self) -> httpx.Cookies:
@@ -66,8 +73,19 @@ class Visitor:
         return reply
 
     def chat(self, body: dict[str, Any]) -> httpx.Response:
-        """Ask the data plane, as a program on this machine does."""
-        return self._send("POST", "/v1/chat/completions", {}, json=body)
+        """Ask the data plane, with a key of its own: others may have made some."""
+        if self._key is None:
+            engine = open_engine(self._database_url)
+            self._key = keys.create(
+                engine,
+                f"visitor {secrets.token_hex(4)}",
+                segment="default",
+                scopes=keys.NEW_KEY_SCOPES,
+                allowed_tiers=list(Tier),
+                now_us=1,
+            )
+            engine.dispose()
+        return self._send("POST", "/v1/chat/completions", {"authorization": f"Bearer {self._key}"}, json=body)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self._send("GET", path, headers)

@@ -32,11 +32,11 @@ max_samples = 8
 model = "scripted/hang"
 first_byte_timeout_s = 600
 [models.echo]
-model = "scripted/echo-100c"
+model = "scripted/echo"
 """
 QUESTION = [{"role": "user", "content": "How do I descale a kettle?"}]
-LONG = [{"role": "user", "content": "word " * 100_000}]
-ECHOES = 8  # of half a megabyte each: more than the buffers on their way take
+LONG = [{"role": "user", "content": "word " * 400}]
+ECHOES = 64  # of a chunk for each word: more together than the buffers on their way take
 SMALL_BUFFER = 4_096
 BODY_BYTES = 19_000_000
 ALMOST = 0.99
