@@ -51,6 +51,24 @@ def test_a_provider_that_cannot_be_reached_fails_too(sqlite_url: str, tmp_path: 
     assert (model.calls, model.failed, describe_failures(model)) == (3, 2, "unreachable 2")
 
 
+def test_forecasts_are_judged_by_what_requests_came_to(sqlite_url: str, tmp_path: Path) -> None:
+    engine = open_books(sqlite_url)
+    ids = [an_id() for _ in range(3)]
+    entries = [
+        [
+            an_opening(id_, expected_cost_nanousd=300, cost_factor=1.5),
+            an_intent(id_),
+            a_result(id_, cost_nanousd=200),
+            a_closing(id_),
+        ]
+        for id_ in ids
+    ]
+    book(engine, tmp_path, *entries)
+    found = health.forecasts(engine, 0)
+    engine.dispose()
+    assert (found.requests, found.bias, found.median_error, found.covered) == (3, 0.5, 0.5, None)
+
+
 @pytest.fixture(scope="module")
 def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
     with plane(tmp_path_factory.mktemp("failing")) as found:

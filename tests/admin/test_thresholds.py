@@ -121,6 +121,9 @@ async def test_wrong_dials_are_told_by_name(ada: Operator, body: Any, message: s
 async def test_a_back_test_and_a_solution_are_answered(ada: Operator) -> None:
     tested = await ada.told("thresholds/backtest", {"span": "7d", "dials": dials()})
     assert (tested["requests"], set(tested["by_segment"])) == (900, {"free", "plus"})
+    # What was asked before costs were forecast stays where it is, whether costs count or not.
+    assert tested["priced"] == 0
+    assert tested["columns"]["costs_not_counted"]["deep_share"] == tested["columns"]["proposed"]["deep_share"]
     solved = await ada.told("thresholds/solve", {"span": "7d", "targets": {"max_deep_share": "0.08"}})
     assert solved["predicted"]["deep_share"]["value"] <= 0.08
     own = await ada.told("thresholds/solve", {"segment": "plus", "targets": {"max_deep_share": "0.08"}})

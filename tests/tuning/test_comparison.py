@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from router.tuning import backtest
@@ -29,9 +30,21 @@ def test_a_policy_beside_itself_is_the_same() -> None:
 def test_the_controls_are_always_fast_and_as_much_of_every_tier_at_random() -> None:
     outcomes = compare(TRAFFIC, DEEPER, LOGGED).outcomes
     deep = {name: outcome.figures["deep_share"].value for name, outcome in outcomes.items()}
-    assert list(deep) == ["proposed", "today", "always_fast", "shuffled"]
+    assert list(deep) == ["proposed", "today", "always_fast", "shuffled", "costs_not_counted"]
     assert deep["always_fast"] == 0
     assert deep["shuffled"] == pytest.approx(deep["proposed"])
+
+
+def test_the_same_dials_stand_beside_themselves_with_costs_counted_otherwise() -> None:
+    ratios = np.where(np.arange(len(TRAFFIC)) % 2, 4.0, np.nan)
+    dear = replace(TRAFFIC, cost_ratios=ratios)
+    ignored = replace(DEEPER, cost_sensitivity=0.0)
+    counted = compare(dear, replace(DEEPER, cost_sensitivity=1.0), LOGGED)
+    assert counted.priced == len(TRAFFIC) // 2
+    off, on = counted.outcomes["costs_not_counted"].figures, counted.proposed.figures
+    assert on["deep_share"].value < off["deep_share"].value
+    assert repr(off) == repr(compare(dear, ignored, LOGGED).proposed.figures)
+    assert repr(compare(dear, ignored, LOGGED).outcomes["costs_counted"].figures) == repr(on)
 
 
 def test_segments_and_countries_are_those_of_what_is_proposed() -> None:

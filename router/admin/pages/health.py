@@ -13,12 +13,13 @@ from router.health.targets import TargetReading
 from router.ledger import budgets
 from router.ledger.shipping import ShippingState
 from router.notifications import alerts
-from router.types import HOUR_US
+from router.types import DAY_US, HOUR_US
 
 STRETCHES = {"1h": (1, "last hour"), "24h": (24, "last 24 hours"), "7d": (168, "last 7 days")}
 LATE_S, VERY_LATE_S = 30.0, 300.0
 NEARLY_SPENT = 0.9
 ALERTS_SHOWN = 30
+FORECAST_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def show(visit: Visit) -> Mapping[str, object]:
         "targets": services.targets(),
         "scores": scores,
         "calibration": calibration,
+        "forecasts": health.forecasts(services.engine, services.now_us() - FORECAST_DAYS * DAY_US),
+        "forecast_days": FORECAST_DAYS,
         "alarms": _alarms(visit, state, providers, scores, calibration),
         "alerts": alerts.read(services.engine, most=ALERTS_SHOWN),
         "open_alerts": alerts.read(services.engine, only_open=True),

@@ -18,12 +18,15 @@ from router.database import ids
 from router.database.labels import read_label_texts
 from router.database.tables import Call, Feedback, LabelText, Request
 from router.errors import Cause
+from router.ledger.cost_factors import read_forecasts
 from router.ledger.feedback import correctness, promise_of
+from router.reports.forecasts import ForecastQuality, judge
 from router.types import CallStatus, Reason
 
 MOST_CALLS = 10_000
 MOST_SCORES = 5_000
 MOST_FEEDBACK = 2_000
+MOST_FORECASTS = 20_000  # requests
 BINS = 20
 FAILED = (CallStatus.ERROR, CallStatus.UNKNOWN)
 FAILING, BROKEN = 0.05, 0.25  # shares of calls that failed, from where on a model needs a look, and is bad
@@ -167,6 +170,14 @@ def scores(engine: Engine, classifier: DifficultyModel) -> Scores:
     both = np.concatenate([recent, expected])
     edges = np.linspace(float(both.min()), float(both.max()) + 1e-9, BINS + 1)
     return Scores(stability.reading(), edges.tolist(), _shares(recent, edges), _shares(expected, edges))
+
+
+def forecasts(engine: Engine, since_us: int) -> ForecastQuality:
+    """Judge the forecasts of what the newest requests since an instant cost."""
+    first, last = ids.text_at(since_us // 1_000), ids.text_at(ids.END_OF_TIME_MS)
+    oldest = select(Request.id).where(Request.id >= first).order_by(Request.id.desc()).offset(MOST_FORECASTS).limit(1)
+    with engine.connect() as connection:
+        return judge(read_forecasts(connection, connection.scalar(oldest) or first, last))
 
 
 def _shares(values: Floats, edges: Floats) -> list[float]:

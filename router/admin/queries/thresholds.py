@@ -119,6 +119,7 @@ def run_backtest(
         compared = compare(traffic, proposed, today)
     return {
         "requests": compared.requests,
+        "priced": compared.priced,
         "columns": {name: figures(one.figures, one.quality) for name, one in compared.outcomes.items()},
         "by_segment": {name: figures(one) for name, one in compared.by_segment.items()},
         "by_country": {name: figures(one) for name, one in compared.by_country.items()},

@@ -35,7 +35,8 @@
     return made;
   }
 
-  function fill(body, found) {
+  const OTHERS = ["today", "always_fast", "shuffled"], COSTS = { costs_counted: "Costs counted", costs_not_counted: "Costs not counted" };
+  function fill(body, found, others = OTHERS) {
     const { columns } = found, rows = [];
     for (const [name, label, kindName, better, isPart] of ROWS) {
       const kind = KINDS[kindName];
@@ -43,7 +44,7 @@
       const row = tell("tr", "", isPart ? "sub" : "");
       row.append(rowHead(label), cell(columns.proposed[name], kind.text, missing(name)));
       row.append(found.difference ? changeCell(found.difference[name], kind, better) : tell("td"));
-      for (const other of ["today", "always_fast", "shuffled"]) row.append(cell(columns[other][name], kind.text, missing(name)));
+      for (const other of others) row.append(cell(columns[other][name], kind.text, missing(name)));
       rows.push(row);
     }
     body.replaceChildren(...rows);
@@ -249,11 +250,36 @@
     made.removeAttribute("id");
     made.classList.remove("stale");
     made.querySelector("tbody").removeAttribute("id");
-    fill(made.querySelector("tbody"), found);
+    const switched = Object.keys(COSTS).find((name) => found.columns[name]);
+    made.tHead.rows[0].append(Object.assign(tell("th", COSTS[switched], "right"), { scope: "col" }));
+    fill(made.querySelector("tbody"), found, [...OTHERS, switched]);
     for (const row of made.rows) row.cells[2]?.remove();
     scroll.append(made);
-    result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", doubts(found.columns), "soft"), parts("These dials, by segment", found.by_segment), parts("These dials, by country", found.by_country));
+    result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", `${doubts(found.columns)} ${priced(found)}`, "soft"), parts("These dials, by segment", found.by_segment), parts("These dials, by country", found.by_country));
   }));
+  function priced(found) {
+    const known = found.priced === found.requests ? "all" : found.priced.toLocaleString("en");
+    return `Of ${known} of these queries it is known what they cost beside the usual${known === "all" ? "." : "; the others stay as they are."}`;
+  }
+
+  const costs = document.getElementById("costs");
+  costs.addEventListener("click", () => wait(costs, document.getElementById("costs-state"), "Replaying every query…", async () => {
+    const found = await tierwise.json("/admin/api/thresholds/backtest", { span: board.dataset.span, dials: dialed() });
+    const switched = Object.keys(COSTS).find((name) => found.columns[name]);
+    const scroll = region(COSTS[switched]), made = tell("table"), top = tell("thead"), body = tell("tbody"), head = tell("tr");
+    for (const [name, kind] of [["Figure", ""], ["These dials", "right"], [COSTS[switched], "right"]]) head.append(Object.assign(tell("th", name, kind), { scope: "col" }));
+    for (const [figure, label, kind] of ROWS.filter(([name]) => ["deep_share", "cost_usd_per_1k", "margin"].includes(name))) {
+      const row = tell("tr");
+      row.append(rowHead(label));
+      for (const column of ["proposed", switched]) row.append(cell(found.columns[column][figure], KINDS[kind].text, missing(figure)));
+      body.append(row);
+    }
+    top.append(head);
+    made.append(top, body);
+    scroll.append(made);
+    document.getElementById("costs-result").replaceChildren(scroll, tell("p", `${found.requests.toLocaleString("en")} queries, replayed row by row. ${priced(found)}`, "soft"));
+  }));
+
   function parts(title, found) {
     const names = Object.keys(found);
     if (names.length < 2) return tell("span");
