@@ -258,7 +258,7 @@ class BreakerOpen(ProviderError):
     code = "breaker_open"
     cause = Cause.BREAKER_OPEN
 
-    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
         super().__init__(message, dispatched=False, retry_after_seconds=retry_after_seconds)
 
 

@@ -5,9 +5,10 @@ failure will last (credentials, no credit, no such model). Cooling where the pro
 one lets a single call through from time to time: what becomes of it closes the breaker, or keeps it open for longer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from router.clock import Clock
 from router.errors import Cause
@@ -32,6 +33,7 @@ COUNTED = frozenset(
 )  # fmt: skip
 LASTING = frozenset({Cause.CREDENTIALS, Cause.NO_CREDIT, Cause.NOT_FOUND})
 TELLS_WHEN = frozenset({Cause.RATE_LIMITED, Cause.OVERLOADED})
+Group = TypeVar("Group", bound=Hashable)
 _CAUSES = tuple(Cause)  # by number, as records keep them
 _CLOSED, _OPEN, _COOLING = range(3)
 
@@ -95,7 +97,7 @@ class Breaker:
         """
         if self._words[self._state_at] == _CLOSED:
             return Admission.GRANTED
-        with self._record.file.locked() as is_alone:
+        with self._record.file.hold_lock() as is_alone:
             record, now = self._record, self._now()
             match record[Field.STATE]:
                 case 0:  # closed in the meantime
@@ -115,7 +117,7 @@ class Breaker:
         words, at = self._words, self._at
         self._proven_ms = self._clock.ticks_ms()
         if is_trial:
-            with self._record.file.locked():
+            with self._record.file.hold_lock():
                 self._close()
         elif words[self._failures_at]:
             if self._now() - words[at + Field.WINDOW_MS] > WINDOW_MS:
@@ -133,7 +135,7 @@ class Breaker:
             if is_trial:
                 self.succeed(is_trial=True)
             return False
-        with self._record.file.locked():
+        with self._record.file.hold_lock():
             record, now = self._record, self._now()
             wait_ms = min(round((retry_after_seconds or 0) * 1_000), LONGEST_COOLING_MS)
             if record[Field.STATE] == _OPEN and not is_trial:  # it was sent before
@@ -149,7 +151,7 @@ class Breaker:
 
     def release(self) -> None:
         """Give a trial back that came to nothing, such as one whose client hung up."""
-        with self._record.file.locked():
+        with self._record.file.hold_lock():
             self._record[Field.PROBED_UNTIL_MS] = 0
 
     def wait_seconds(self) -> int:
@@ -253,3 +255,10 @@ def all_closed(breakers: Sequence[Breaker]) -> Callable[[], bool]:
         return True
 
     return are_closed
+
+
+def find_shut(groups: Mapping[Group, Sequence[Breaker]], are_closed: Callable[[], bool]) -> frozenset[Group]:
+    """Name the groups of which every breaker is shut; `are_closed` tells at a glance that there are none."""
+    if are_closed():
+        return frozenset()
+    return frozenset(group for group, breakers in groups.items() if all(one.is_shut() for one in breakers))

@@ -81,7 +81,7 @@ class HealthFile:
     def find(self, key: bytes, now_us: int) -> Record:
         """Return the record of a key of 16 bytes, made where there is none; the one unused for longest makes room."""
         low, high = (int.from_bytes(half, "little", signed=True) for half in (key[:WORD], key[WORD : 2 * WORD]))
-        with self.locked():
+        with self.hold_lock():
             places = range(WORDS_PER_RECORD, len(self.words), WORDS_PER_RECORD)
             at = next((at for at in places if self.words[at] == low and self.words[at + 1] == high), None)
             if at is None:
@@ -93,12 +93,12 @@ class HealthFile:
 
     def clear(self) -> None:
         """Forget what is known of every target."""
-        with self.locked():
+        with self.hold_lock():
             for at in range(WORDS_PER_RECORD, len(self.words), WORDS_PER_RECORD):
                 Record(self, at).clear()
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[bool]:
+    def hold_lock(self) -> Iterator[bool]:
         """Hold the lock against other workers; False where another one keeps it, which lasts microseconds."""
         if self._descriptor is None:
             yield True

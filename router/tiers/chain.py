@@ -57,7 +57,7 @@ class TargetChain:
         return None
 
 
-def admitted(targets: Sequence[ModelTarget], permits: Permits) -> tuple[ModelTarget, ...]:
+def choose_admitted(targets: Sequence[ModelTarget], permits: Permits) -> tuple[ModelTarget, ...]:
     """Return those of the models that may be asked, all at once; one as a last resort; or none."""
     if those := tuple(target for target in targets if permits.admits(target)):
         return those

@@ -114,7 +114,7 @@ class StreamTimer:
             raise error
         if not self.is_complete:
             phase_s = self._target.timeout_s if self.expired is Cause.TIMEOUT_TOTAL else self._phase_s
-            raise timed_out(self._target, self.expired, phase_s) from error
+            raise error_of_phase(self._target, self.expired, phase_s) from error
 
 
 async def within(target: ModelTarget, seconds: float, answer: Awaitable[Completion]) -> Completion:
@@ -137,7 +137,7 @@ async def within(target: ModelTarget, seconds: float, answer: Awaitable[Completi
     except BaseException as error:
         if not has_fired or (task.uncancel() > cancelling and isinstance(error, asyncio.CancelledError)):
             raise
-        raise timed_out(target, cause, seconds) from error
+        raise error_of_phase(target, cause, seconds) from error
     finally:
         handle.cancel()
 
@@ -155,7 +155,7 @@ def likely_tokens(request: ProviderRequest, most: int, forecast: Forecast | None
     return most if forecast is None else min(most, FORECAST_MARGIN * forecast.high + thinking)
 
 
-def timed_out(target: ModelTarget, cause: Cause, seconds: float) -> ProviderTimeout:
+def error_of_phase(target: ModelTarget, cause: Cause, seconds: float) -> ProviderTimeout:
     """Say which phase lasted too long."""
     match cause:
         case Cause.TIMEOUT_FIRST_BYTE:

@@ -1,15 +1,15 @@
 """What the calls of a request have to do with the health of models: who may be asked, and what came of it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
 
 from router.errors import BreakerOpen, Cause, ProviderError
-from router.health.breaker import LASTING, Admission, all_closed
+from router.health.breaker import LASTING, Admission, all_closed, find_shut
 from router.health.targets import HealthBook, TargetHealth, TargetReading
 from router.providers.base import ModelTarget
 from router.types import Tier
 
 TRIAL_GRACE_S = 90.0  # beyond the wait for the first of an answer: whole ones come later
-NONE: frozenset[Tier] = frozenset()
 SUCCEEDED = 400  # statuses below: the answer had begun
 
 
@@ -35,27 +35,8 @@ class TargetBook:
 
     def shut_tiers(self, by_tier: Mapping[Tier, Sequence[ModelTarget]]) -> Callable[[], Set[Tier]]:
         """Return what names the tiers of which no model may be asked at the moment."""
-        breakers = [self.of(target).breaker for targets in by_tier.values() for target in targets]
-        checks = {tier: [self.of(target).breaker.is_shut for target in targets] for tier, targets in by_tier.items()}
-        are_closed = all_closed(breakers)
-
-        def find_shut() -> Set[Tier]:
-            shut = NONE
-            if are_closed():
-                return shut
-            for tier, ones in checks.items():
-                for is_shut in ones:
-                    if not is_shut():
-                        break
-                else:
-                    shut |= {tier}
-            return shut
-
-        return find_shut
-
-    def seconds_for(self, target: ModelTarget, tokens: float) -> float:
-        """How long a model takes to write so many tokens, as measured lately."""
-        return self.of(target).speed.seconds_for(tokens)
+        breakers = {tier: [self.of(target).breaker for target in targets] for tier, targets in by_tier.items()}
+        return partial(find_shut, breakers, all_closed([one for ones in breakers.values() for one in ones]))
 
     def read(self) -> list[TargetReading]:
         """Return what is to be seen of every model."""

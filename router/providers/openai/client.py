@@ -22,7 +22,7 @@ from router.providers.openai.addresses import bases_of, call_at
 from router.providers.openai.answer import AnswerReader
 from router.providers.openai.backends import address_of, speaks_openai
 from router.providers.openai.body import body_of
-from router.providers.openai.connections import Body, Connector, lost_before_work
+from router.providers.openai.connections import Body, Connector, translate_loss
 from router.providers.openai.lessons import NOTHING_LEARNT, Lessons, Retries
 from router.providers.openai.sse import DONE, EventLines, EventTooLong
 from router.providers.openai.stream import ChunkReader
@@ -255,7 +255,7 @@ class OpenAICompatible:
         while True:
             base = endpoint.base
             sent = Body(_encode(body))
-            with lost_before_work(endpoint.target.name, sent):
+            with translate_loss(endpoint.target.name, sent):
                 response = await session.post(
                     call_at(base, call),
                     data=sent,

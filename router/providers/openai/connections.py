@@ -36,7 +36,7 @@ class Body(aiohttp.BytesPayload):
 
 
 @contextmanager
-def lost_before_work(name: str, body: Body) -> Iterator[None]:
+def translate_loss(name: str, body: Body) -> Iterator[None]:
     """Raise ProviderUnreachable where the connection was lost and nobody can have worked on the request.
 
     That is so where it was not sent whole, and where a kept connection is gone at once, without a byte of an answer.

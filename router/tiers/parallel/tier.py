@@ -18,7 +18,7 @@ from router.providers.base import Delta, ModelTarget
 from router.providers.collecting import says_something
 from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
-from router.tiers.chain import admitted
+from router.tiers.chain import choose_admitted
 from router.tiers.parallel.calibration import CalibrationTable, join_names
 from router.tiers.parallel.fanout import FanOut, Sample, Slots
 from router.tiers.parallel.outcome import VoteOutcome, deltas_of, drop_streamed_text, progress_text
@@ -179,7 +179,7 @@ class ParallelTier:
         )
         models = join_names(t.name for t in settings.targets)
         skips = self._skips(query, calls, join_key(models, question.answer_type))
-        asked = settings.targets if skips else admitted(settings.targets, calls.permits)
+        asked = settings.targets if skips else choose_admitted(settings.targets, calls.permits)
         if not asked and not self._can_escalate(query, calls):
             raise calls.permits.refusal(settings.targets)
         sampling = Sampling(self._plan(query, calls, question, asked or settings.targets), vote, fan, calls)

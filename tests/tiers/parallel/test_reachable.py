@@ -36,7 +36,7 @@ SETTINGS = {
 }
 BY_PRICES = {"price_ratio"}
 OF_THE_CALLS = {"api_base", "api_key", "api_key_env", "effort", "max_thinking_tokens", "timeout_s", "ability"}
-OF_THE_CALLS |= {"capabilities", "context_length"}
+OF_THE_CALLS |= {"capabilities", "context_length", "connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s"}
 OF_THE_SHADOW = {"coverage_share", "coverage_usd_per_day"}
 DIALS_OF_REQUESTS = {
     "max_samples": "parallel_samples",
