@@ -91,7 +91,7 @@ def test_an_alert_comes_as_one_mail_under_its_id(
     channel.send(ALERT)
     [envelope] = mailbox.envelopes
     assert envelope.rcpt_tos == ["ops@example.org", "boss@example.org"]
-    mail = message_from_bytes(envelope.content or b"", policy=policy.default)
+    mail = message_from_bytes(envelope.original_content or b"", policy=policy.default)
     assert mail["subject"] == "[Tierwise] It drifts"
     assert mail["message-id"] == f"<{ALERT.id}@alerts.tierwise>"
     assert "value: 0.4" in mail.get_content()

@@ -137,7 +137,7 @@ async def test_a_served_request_reaches_a_collector(tmp_path: Path) -> None:
         otel = {"enabled": True, "endpoint": receiver.url.removesuffix("/alerts"), "every_s": 3600}
         async with serving(settings_of(tmp_path, otel=otel)) as service:
             answered = await service.local.post(CHAT, json=a_chat("fast", stream=True))
-    spans = {}
+    spans: dict[str, Any] = {}
     for headers, body in receiver.got:
         if b"tierwise.request_id" in body:  # spans; the rest are metrics
             assert headers["content-type"] == "application/x-protobuf"

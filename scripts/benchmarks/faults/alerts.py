@@ -129,7 +129,7 @@ def _is_quiet(engine: Engine) -> bool:
     with engine.connect() as connection:
         rules = set(connection.scalars(select(AlertRow.rule)))
         waiting = connection.scalar(select(AlertDelivery.alert_id).where(AlertDelivery.due_at.is_not(None)).limit(1))
-        breakers = connection.scalar(select(func.count()).where(AlertRow.rule == AlertRule.BREAKER))
+        breakers = connection.scalar(select(func.count()).where(AlertRow.rule == AlertRule.BREAKER)) or 0
     return rules >= {str(rule) for rule in WANTED} and breakers >= BREAKERS and waiting is None
 
 
