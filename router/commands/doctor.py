@@ -83,7 +83,7 @@ def _books(configured: "Settings") -> list[CheckResult]:
         is_absent = file is not None and not file.exists()
         state = SchemaState.EMPTY if is_absent else schema.check(configured.database_url)
     except DatabaseUnusable as error:
-        return [CheckResult("schema", BAD, str(error))]
+        return [CheckResult("schema", BAD, str(error)), _last_known(configured)]
     advice = ADVICE.get(state)
     findings = [CheckResult("schema", BAD if advice else OK, advice or f"{state}")]
     directory = spool_directory(configured.state_dir)
@@ -95,6 +95,22 @@ def _books(configured: "Settings") -> list[CheckResult]:
     if not advice and not is_absent:
         findings += _revenue_events(configured)
     return findings
+
+
+def _last_known(configured: "Settings") -> CheckResult:
+    """Say what a start would serve from while the database is away."""
+    from datetime import UTC, datetime
+
+    from router.database import last_known
+
+    found = last_known.load(configured.state_dir)
+    if found is None:
+        return CheckResult("last known state", BAD, "none: nothing is started until the database is back")
+    engine, at_us = found
+    engine.dispose()
+    since = datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()
+    says = f"of {since}: while the database is away a start serves with policy, keys and prices as they were then"
+    return CheckResult("last known state", WARNING, says)
 
 
 def _revenue_events(configured: "Settings") -> list[CheckResult]:
