@@ -98,3 +98,39 @@ def test_every_callable_model_is_named_once() -> None:
     }
     every = lineup.all_targets(Settings(**configured), {})
     assert sorted(target.name for target in every) == ["a/w", "a/x", "a/y", "a/z"]
+
+
+def first_byte_of(**settings: Any) -> dict[str, float]:
+    """How long each model has to begin, by its name."""
+    every = lineup.all_targets(Settings(**settings), {})
+    return {target.name: target.first_byte_timeout_s for target in every}
+
+
+def test_a_model_has_as_long_to_begin_as_its_place_allows() -> None:
+    tiers = {
+        "fast": {"model": "openai/a"},
+        "reasoning": {"model": "openai/b"},
+        "parallel": {"models": ["openai/c"]},
+    }
+    models = {"d": {"model": "openai/d"}, "e": {"model": "openai/e", "first_byte_timeout_s": 7}}
+    expected = {"openai/a": 20, "openai/b": 120, "openai/c": 60, "openai/d": 120, "openai/e": 7}
+    assert first_byte_of(tiers=tiers, models=models) == expected
+
+
+def test_a_model_on_this_machine_may_have_to_be_loaded_first() -> None:
+    here = {"model": "hosted_vllm/a", "api_base": "http://127.0.0.1:8000/v1"}
+    tiers = {
+        "fast": here,
+        "reasoning": {"model": "ollama/b"},
+        "parallel": {"models": ["ollama/c"], "api_base": "http://10.0.0.7:11434"},
+    }
+    models = {"d": {**here, "model": "hosted_vllm/d", "first_byte_timeout_s": 7}}
+    expected = {"hosted_vllm/a": 80, "ollama/b": 180, "ollama/c": 60, "hosted_vllm/d": 7}
+    assert first_byte_of(tiers=tiers, models=models) == expected
+
+
+def test_a_fallback_has_the_limits_of_whom_it_stands_in_for() -> None:
+    tiers = {name: {"model": "openai/a", "first_byte_timeout_s": 5} for name in ("fast", "reasoning")}
+    settings = {"tiers": tiers | {"parallel": {"models": ["openai/a"], "first_byte_timeout_s": 5}}}
+    found = first_byte_of(**settings, fallbacks={"openai/a": ["openai/b", "ollama/c"]})
+    assert found == {"openai/a": 5, "openai/b": 5, "ollama/c": 65}

@@ -1,6 +1,8 @@
 """Servers that hang, drip, or say nothing but comments: every phase ends in its own cause, and what the books say."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from router.errors import Cause, ProviderError
+from router.errors import Cause, ProviderError, ProviderUnreachable
 from router.ledger.entries import CallResult
 from router.providers.base import ModelTarget, ProviderRequest
 from router.providers.openai.client import OpenAICompatible
@@ -109,3 +111,19 @@ async def test_an_answer_in_time_is_one(ask: Asks) -> None:
     assert (await ask(streams(CHUNK, end), first_byte_timeout_s=LONG)).status is CallStatus.OK
     whole = {"choices": [{"message": {"content": "Once"}, "finish_reason": "stop"}]}
     assert (await ask(says(whole), streamed=False)).status is CallStatus.OK
+
+
+async def test_a_connection_that_is_not_taken_costs_nothing(client: OpenAICompatible) -> None:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        for _ in range(4):  # nobody accepts them: there is no place left for another one
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        target = ModelTarget("openai/m", api_base=f"http://127.0.0.1:{address[1]}/v1", connect_timeout_s=SOON)
+        with pytest.raises(ProviderUnreachable) as caught:
+            await client.complete(ProviderRequest(target, [{"role": "user", "content": "Hello?"}], {}))
+    assert (caught.value.cause, caught.value.dispatched) == (Cause.TIMEOUT_CONNECT, False)
