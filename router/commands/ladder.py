@@ -145,15 +145,15 @@ async def _climb(
 def _of_books(configured: "Settings", engine: "Engine", since: str, now_us: int) -> "Ladder":
     from datetime import UTC, datetime
 
-    from router.learning.rungs import observed_rungs
-    from router.reports.coverage import rated_votes
+    from router.learning.rungs import rungs_of_traffic
+    from router.reports.coverage import read_rated_votes
     from router.reports.reading import reading
     from router.reports.window import window
 
     chosen = window(since, None, "UTC", datetime.fromtimestamp(now_us / 1e6, UTC))
     with reading(engine, chosen) as books:
-        votes = rated_votes(books)
-    return _ladder(configured, engine, "traffic", f"own traffic since {since}", len(votes), "", observed_rungs(votes))
+        votes = read_rated_votes(books)
+    return _ladder(configured, engine, "traffic", f"own traffic since {since}", len(votes), "", rungs_of_traffic(votes))
 
 
 def _ladder(
@@ -166,7 +166,7 @@ def _ladder(
     rungs: "Sequence[Rung]",
 ) -> "Ladder":
     from router.clock import SystemClock
-    from router.ledger.revenue import expected_of_a_query
+    from router.ledger.revenue import revenue_of_a_query
     from router.reports.ladder import Ladder
 
     return Ladder(
@@ -175,7 +175,7 @@ def _ladder(
         made_at_us=SystemClock().now_us(),
         questions=questions,
         sampled=sampled,
-        revenue_nanousd=expected_of_a_query(engine, configured.revenue),
+        revenue_nanousd=revenue_of_a_query(engine, configured.revenue),
         rungs=tuple(rungs),
     )
 

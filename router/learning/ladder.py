@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from router.learning.question_sets import Instance, Question, Replayed, WrongQuestions, a_session, ask
-from router.learning.rungs import SampledQuestion, sampled_rungs, single_rung
+from router.learning.rungs import SampledQuestion, rungs_of_samples, single_rung
 from router.reports.ladder import Rung, RungKind
 from router.tiers.parallel.prompts import ends_with_user, forms_for, put
 from router.tiers.vote.checkers import CheckerPool
@@ -168,7 +168,7 @@ async def rungs_of(
     try:
         verifiers = default_verifiers(checkers, runs_code=runs_code)
         errors = sum(one.error is not None for one in samples)
-        voted = await sampled_rungs(plan.sampled, sampled, plan.samples, checkers, verifiers, errors)
+        voted = await rungs_of_samples(plan.sampled, sampled, plan.samples, checkers, verifiers, errors)
     finally:
         await checkers.close()
 

@@ -87,7 +87,7 @@ def single_rung(name: str, kind: RungKind, ended: Sequence[Replayed]) -> Rung:
     )
 
 
-async def sampled_rungs(
+async def rungs_of_samples(
     name: str,
     questions: Sequence[SampledQuestion],
     most: int,
@@ -97,14 +97,14 @@ async def sampled_rungs(
 ) -> list[Rung]:
     """Sum up samples: a rung for each number of them; a question with fewer is not in it."""
     return [
-        await _sampled_rung(
+        await _rung_of_samples(
             f"{name} x {k}", [q for q in questions if len(q.samples) >= k], k, checkers, verifiers, errors
         )
         for k in sizes(most)
     ]
 
 
-def observed_rungs(votes: Sequence[RatedVote]) -> list[Rung]:
+def rungs_of_traffic(votes: Sequence[RatedVote]) -> list[Rung]:
     """Sum up the queries of one's own traffic that were sampled to the end and rated, from one sample on.
 
     Which answer would have been right is not known where the selected one was wrong: such a query counts as not
@@ -112,7 +112,7 @@ def observed_rungs(votes: Sequence[RatedVote]) -> list[Rung]:
     """
     if not votes:
         return []
-    sampled = [_observed_rung(k, [vote for vote in votes if vote.samples >= k]) for k in (1, *sizes(_most(votes)))]
+    sampled = [_rung_of_votes(k, [vote for vote in votes if vote.samples >= k]) for k in (1, *sizes(_most(votes)))]
     paid = [vote.paid_nanousd for vote in votes if vote.paid_nanousd is not None]
     answered = Rung(
         name="parallel",
@@ -130,7 +130,7 @@ def _most(votes: Sequence[RatedVote]) -> int:
     return max(vote.samples for vote in votes)
 
 
-def _observed_rung(k: int, votes: Sequence[RatedVote]) -> Rung:
+def _rung_of_votes(k: int, votes: Sequence[RatedVote]) -> Rung:
     right = [vote.selected if vote.is_right else 0 for vote in votes]
     covered = [pass_at(k, count, vote.samples) for count, vote in zip(right, votes, strict=True)]
     costs = [k * vote.sample_nanousd for vote in votes if vote.sample_nanousd is not None]
@@ -146,7 +146,7 @@ def _observed_rung(k: int, votes: Sequence[RatedVote]) -> Rung:
     )
 
 
-async def selected_share(
+async def share_selected(
     question: SampledQuestion, k: int, checkers: CheckerPool, verifiers: Sequence[Verifier]
 ) -> float:
     """Return how often the tier's vote over k samples selects a right answer, over blocks of the samples."""
@@ -159,7 +159,7 @@ async def selected_share(
     return sum(marks) / len(marks)
 
 
-async def _sampled_rung(
+async def _rung_of_samples(
     name: str,
     questions: Sequence[SampledQuestion],
     k: int,
@@ -170,7 +170,7 @@ async def _sampled_rung(
     chosen, covered, costs, waited = [], [], [], []
     for question in questions:
         samples = question.samples
-        chosen.append(await selected_share(question, k, checkers, verifiers))
+        chosen.append(await share_selected(question, k, checkers, verifiers))
         covered.append(pass_at(k, sum(bool(one.is_right) for one in samples), len(samples)))
         priced = [one.cost_nanousd for one in samples if one.cost_nanousd is not None]
         if len(priced) == len(samples):

@@ -183,7 +183,7 @@ class RevenueBook:
         return current.number, current.estimate_revenue(segment, country, eligible, surface, is_commercial)
 
 
-def expected_of_a_query(engine: Engine, stated: StatedRevenue | None = None) -> int | None:
+def revenue_of_a_query(engine: Engine, stated: StatedRevenue | None = None) -> int | None:
     """Return what a query of the default segment that may carry ads earns by the version in force.
 
     Books without a version yet are given the stated assumption; None where there is neither. Raises SQLAlchemyError.

@@ -80,7 +80,7 @@ def coverage(books: BooksSnapshot) -> CoverageFigures:
     return _add_ratings(plain, latest) if latest else plain
 
 
-def rated_votes(books: BooksSnapshot) -> list[RatedVote]:
+def read_rated_votes(books: BooksSnapshot) -> list[RatedVote]:
     """Read the rated queries of the window one by one, with what they cost."""
     costs: dict[Any, list[Any]] = {}
     for row in _query(books, COSTS, "c.request_id"):

@@ -140,10 +140,10 @@ def _row(rung: Rung, base: Rung, revenue_nanousd: int | None) -> dict[str, objec
         **dict(zip(("accuracy", "low", "high"), _shares(rung.accuracy), strict=True)),
         **dict(zip(("pass_at_k", "pass_low", "pass_high"), _shares(rung.covered), strict=True)),
         **_costs(rung.cost_nanousd),
-        "seconds": _rounded(rung.seconds, 3),
-        "escalated": _rounded(rung.escalated),
+        "seconds": _round(rung.seconds, 3),
+        "escalated": _round(rung.escalated),
         "paid_by_revenue": pays(rung, revenue_nanousd),
-        "affordable_share": _rounded(affordable_share(rung, base, revenue_nanousd)),
+        "affordable_share": _round(affordable_share(rung, base, revenue_nanousd)),
         "unpriced": rung.unpriced,
         "errors": rung.errors,
     }
@@ -152,7 +152,7 @@ def _row(rung: Rung, base: Rung, revenue_nanousd: int | None) -> dict[str, objec
 def _shares(share: Estimated | None) -> tuple[float | None, float | None, float | None]:
     if share is None:
         return None, None, None
-    return _rounded(share.value), _rounded(share.low), _rounded(share.high)
+    return _round(share.value), _round(share.low), _round(share.high)
 
 
 def _costs(cost: Estimated | None) -> Mapping[str, str | None]:
@@ -161,5 +161,5 @@ def _costs(cost: Estimated | None) -> Mapping[str, str | None]:
     return {name: None if end is None else usd_text(round(end)) for name, end in zip(names, ends, strict=True)}
 
 
-def _rounded(value: float | None, digits: int = 4) -> float | None:
+def _round(value: float | None, digits: int = 4) -> float | None:
     return None if value is None else round(value, digits)

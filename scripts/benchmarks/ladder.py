@@ -41,10 +41,12 @@ def bench(
     questions: Annotated[int, typer.Option(min=2, help="How many questions.")] = 200,
     samples: Annotated[int, typer.Option(min=0, help="Most samples of a question.")] = 64,
     at_once: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 16,
+    out: Annotated[Path | None, typer.Option(help="Keep both runs there; an interrupted one goes on.")] = None,
 ) -> None:
     """Print each figure of both runs, and whether it is within the other run's 95 % interval."""
     with tempfile.TemporaryDirectory(prefix="tierwise-ladder-") as name:
-        directory = Path(name)
+        directory = out or Path(name)
+        directory.mkdir(parents=True, exist_ok=True)
         write_questions(directory / "questions.jsonl", questions)
         with serve(directory, CONFIG) as instance:
             first, second = (climb_once(directory, instance, seed, samples, at_once) for seed in SEEDS)

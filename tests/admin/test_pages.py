@@ -12,7 +12,7 @@ from router.database.engine import open_engine
 from tests.admin.visitors import PAGES, Plane, Visitor, plane
 from tests.waiting import eventually
 
-FEEDS = ("overview", "agreement", "decisions", "prices", "revenue", "keys/budgets", "health", "audit")
+FEEDS = ("overview", "agreement", "ladder", "decisions", "prices", "revenue", "keys/budgets", "health", "audit")
 CHAT = {"model": "fast", "messages": [{"role": "user", "content": "the cat sat on the mat, most secretly"}]}
 
 

@@ -15,8 +15,8 @@ from router.learning.rungs import (
     SampledQuestion,
     blocks,
     mean_cost,
-    observed_rungs,
-    sampled_rungs,
+    rungs_of_samples,
+    rungs_of_traffic,
     share,
     single_rung,
     sizes,
@@ -43,7 +43,7 @@ def a_question(*texts: str, **changes: Any) -> SampledQuestion:
 async def rungs(*questions: SampledQuestion, most: int) -> list[Rung]:
     checkers = CheckerPool()
     try:
-        return await sampled_rungs("fast", questions, most, checkers, ())
+        return await rungs_of_samples("fast", questions, most, checkers, ())
     finally:
         await checkers.close()
 
@@ -132,7 +132,7 @@ def test_nothing_asked_is_unknown_not_zero() -> None:
 
 def test_own_traffic_gives_lower_bounds_from_one_sample_on() -> None:
     votes = [RatedVote(4, 2, 2, 4, True, 10.0, 40), RatedVote(4, 3, 3, 2, False, None, None)]
-    one, two, four, tier = observed_rungs(votes)
+    one, two, four, tier = rungs_of_traffic(votes)
     covered = [rung.covered.value for rung in (one, two, four) if rung.covered]
     assert covered == pytest.approx([0.25, 5 / 12, 0.5])
     assert (two.accuracy, four.unpriced) == (None, 1)
@@ -141,7 +141,7 @@ def test_own_traffic_gives_lower_bounds_from_one_sample_on() -> None:
     assert (tier.samples, tier.accuracy is not None and tier.accuracy.value) == (3, 0.5)
     assert tier.cost_nanousd is not None
     assert tier.cost_nanousd.value == 40
-    assert observed_rungs([]) == []
+    assert rungs_of_traffic([]) == []
 
 
 async def test_two_runs_of_two_hundred_questions_agree_within_their_intervals() -> None:

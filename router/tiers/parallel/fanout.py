@@ -89,7 +89,7 @@ class Sample:
     seconds: float = 0.0
 
     @classmethod
-    def recorded(cls, index: int, choice: Choice, model: str = "recorded") -> "Sample":
+    def of_choice(cls, index: int, choice: Choice, model: str = "recorded") -> "Sample":
         """Make a sample of an answer that came some other time: no call of a request stands behind it."""
         intent = CallIntent("", index, CallKind.SAMPLE, Tier.PARALLEL, model, None, None, 0)
         request = ProviderRequest(ModelTarget(model), [], {})

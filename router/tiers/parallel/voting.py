@@ -174,7 +174,7 @@ class Vote:
 
 async def elect(vote: Vote, answers: Sequence[Choice]) -> int | None:
     """Count answers that came some other time, and return the place of the one that is selected; None without any."""
-    samples = [Sample.recorded(place, answer) for place, answer in enumerate(answers)]
+    samples = [Sample.of_choice(place, answer) for place, answer in enumerate(answers)]
     for sample in samples:
         await vote.count(sample)
     ranking = vote.ranking(samples)

@@ -260,4 +260,4 @@ def _vote(item: Item, checkers: CheckerPool, *, with_tests: bool) -> Vote:
 
 def samples_of(texts: Sequence[str]) -> list[Sample]:
     """Return samples that ended with these texts, without any call behind them."""
-    return [Sample.recorded(n, Choice(content=text), CHEAP.name) for n, text in enumerate(texts)]
+    return [Sample.of_choice(n, Choice(content=text), CHEAP.name) for n, text in enumerate(texts)]

@@ -1,0 +1,21 @@
+"""Ladder: what each further step of spending on an answer brings, and which steps what a query earns pays for."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from router.admin.page import JsonFeed, Page, Visit
+from router.admin.queries import ladder
+
+
+def show(visit: Visit) -> Mapping[str, object]:
+    """Show the last ladder that was climbed, rung by rung, and what own traffic tells."""
+    return {"found": ladder.read(visit.services.engine, visit.services.now_us())}
+
+
+def feed(visit: Visit) -> object:
+    """Return the same as JSON, for the charts."""
+    return msgspec.to_builtins(ladder.read(visit.services.engine, visit.services.now_us()))
+
+
+PAGE = Page("ladder", "Ladder", show, feeds=(JsonFeed("ladder", feed),))
