@@ -38,6 +38,10 @@ class TargetBook:
         breakers = {tier: [self.of(target).breaker for target in targets] for tier, targets in by_tier.items()}
         return partial(find_shut, breakers, all_closed([one for ones in breakers.values() for one in ones]))
 
+    def seconds_for(self, target: ModelTarget, tokens: float) -> float:
+        """How long a model takes to write so many tokens, as measured on its own answers, or as first guessed."""
+        return self.of(target).speed.seconds_for(tokens)
+
     def read(self) -> list[TargetReading]:
         """Return what is to be seen of every model."""
         return self._health.read()
