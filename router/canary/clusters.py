@@ -11,13 +11,13 @@ import math
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-MOST_KEPT = 20_000
+MOST_CONVERSATIONS = 20_000
 ENOUGH_CONVERSATIONS = 100
 ENOUGH_REPEATS = 100  # requests that are not the first of their conversation
 
 
 @dataclass(slots=True)
-class Sums:
+class ClusterSums:
     """The requests of one conversation: how many of which the value is known, their sum and their sum of squares."""
 
     count: int = 0
@@ -36,8 +36,8 @@ class Conversation:
     """What is known of one conversation."""
 
     requests: int = 0
-    costs: Sums = field(default_factory=Sums)
-    waits: Sums = field(default_factory=Sums)
+    costs: ClusterSums = field(default_factory=ClusterSums)
+    waits: ClusterSums = field(default_factory=ClusterSums)
 
 
 class Clusters:
@@ -55,7 +55,7 @@ class Clusters:
         if known is None:
             known = self._known[mark] = Conversation()
             heappush(self._largest, -mark)
-            if len(self._known) > MOST_KEPT:
+            if len(self._known) > MOST_CONVERSATIONS:
                 dropped = -heappop(self._largest)
                 del self._known[dropped]
                 if dropped == mark:
@@ -82,7 +82,7 @@ class Clusters:
         return 1.0 + (mean - 1.0) * alike
 
 
-def correlation(clusters: list[Sums]) -> float:
+def correlation(clusters: list[ClusterSums]) -> float:
     """The intra-class correlation with a standard error on top, within 0 and 1; 1 where nothing can be told."""
     clusters = [cluster for cluster in clusters if cluster.count]
     groups, count = len(clusters), sum(cluster.count for cluster in clusters)

@@ -14,8 +14,8 @@ from router.database import ids
 from router.database.tables import Request
 from router.types import HOUR_US, Tier
 
-MOST_READ = 5_000
-MOST_KEPT = 20_000
+MOST_TURNS_READ = 5_000
+MOST_TURNS_KEPT = 20_000
 
 
 class LastTurn(NamedTuple):
@@ -33,7 +33,7 @@ class LastTurns:
     def __init__(self, engine: Engine, now_us: Callable[[], int]) -> None:
         self._engine = engine
         self._now_us = now_us
-        self._known: LRUCache[int, LastTurn] = LRUCache(MOST_KEPT)
+        self._known: LRUCache[int, LastTurn] = LRUCache(MOST_TURNS_KEPT)
         self._after = ""
 
     def of(self, conversation_mark: int) -> LastTurn | None:
@@ -47,7 +47,7 @@ class LastTurns:
             select(Request.id, Request.conversation_mark, Request.turn, Request.final_tier)
             .where(Request.id > max(self._after, since), Request.conversation_mark.is_not(None))
             .order_by(Request.id.desc())
-            .limit(MOST_READ)
+            .limit(MOST_TURNS_READ)
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()

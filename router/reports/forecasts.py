@@ -42,7 +42,7 @@ def judge(rows: list[ForecastRow]) -> ForecastQuality:
     costly = [row for row in rows if row.paid > 0]
     if not costly:
         return plain
-    covered = _covered(rows[: len(rows) // 2], rows[len(rows) // 2 :])
+    covered = _judge_coverage(rows[: len(rows) // 2], rows[len(rows) // 2 :])
     return ForecastQuality(
         plain.requests,
         plain.expected_usd,
@@ -54,7 +54,7 @@ def judge(rows: list[ForecastRow]) -> ForecastQuality:
     )
 
 
-def _covered(newer: list[ForecastRow], older: list[ForecastRow]) -> list[bool]:
+def _judge_coverage(newer: list[ForecastRow], older: list[ForecastRow]) -> list[bool]:
     """Tell of each newer request whether it came to something within the interval that the older ones show."""
     factors, found = factors_of(older), []
     for row in newer:

@@ -51,7 +51,7 @@ def test_all_alike_count_as_one_conversation_each() -> None:
 
 
 def test_the_order_changes_nothing_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clusters, "MOST_KEPT", 150)
+    monkeypatch.setattr(clusters, "MOST_CONVERSATIONS", 150)
     rows = seen(400, 3, 0.5)
     shuffled = random.Random(2).sample(rows, len(rows))
     assert effect_of(rows) == pytest.approx(effect_of(shuffled))
