@@ -20,6 +20,7 @@ from router.errors import Forbidden, RateLimited
 COOKIE = "tierwise_admin"
 ZONE_COOKIE = "tierwise_zone"
 FLASH_COOKIE = "tierwise_said"
+REMEMBERED_COOKIE = "tierwise_known"  # of a browser that signed in once: counted apart, and nothing else
 PATH = "/admin"
 WINDOW_S = RETRY_AFTER_S = 900
 WRONG_PER_ADDRESS, WRONG_FROM_ANYWHERE = 10, 100

@@ -35,12 +35,19 @@ class AuthEndpoints:
         given = await self._visits.form(request)
         to, address = local(given.get("next", "")), access.address_of(request.scope)
         try:
-            token = await self._sign_in.sign_in(given.get("secret", ""), given.get("name", ""), address)
+            token = await self._sign_in.sign_in(
+                given.get("secret", ""),
+                given.get("name", ""),
+                address,
+                request.cookies.get(access.REMEMBERED_COOKIE, ""),
+            )
         except RequestError as error:
             await self._visits.note(request, "sign-in", error.message)
             return await self._sign_in_page(to, sentence(error), error.status, error.headers())
         response = RedirectResponse(to, 303)
         access.set_cookie(response, request, access.COOKIE, token, self._session_s)
+        remembered = await self._visits.aside(self._sign_in.remember)
+        access.set_cookie(response, request, access.REMEMBERED_COOKIE, remembered, YEAR_S)
         return response
 
     async def sign_out(self, request: Request) -> Response:

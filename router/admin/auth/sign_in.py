@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hmac import compare_digest
+from secrets import token_urlsafe
 
 from sqlalchemy import Engine
 
@@ -19,6 +21,7 @@ from router.settings import WrongSetting
 
 AT_ONCE = 2  # each takes 64 MiB on purpose
 LONGEST_NAME = 80
+LONGEST_REMEMBERED = 200
 
 
 class WrongSecret(RequestError):
@@ -51,21 +54,41 @@ class SignIn:
         sessions = Sessions(services.engine, secrets, limits, services.now_us)
         return cls(services.engine, services.now_us, secrets, sessions)
 
-    async def sign_in(self, secret: str, name: str, address: str) -> str:
-        """Return the token of a new session; raises WrongSecret, RateLimited or InvalidRequest."""
+    async def sign_in(self, secret: str, name: str, address: str, remembered: str = "") -> str:
+        """Return the token of a new session; raises WrongSecret, RateLimited or InvalidRequest.
+
+        A browser that shows what `remember` gave it is counted by itself, whatever comes from its address.
+        """
         actor = " ".join(name.split())
         if len(actor) > LONGEST_NAME or not actor.isprintable():
             raise InvalidRequest(f"a name is at most {LONGEST_NAME} characters")
-        wait_s, role = self.rate.begin(address), None
+        if remembered and await self.threads.run(self._is_remembered, remembered):
+            counted = f"a browser that was here: {remembered}"
+        else:
+            counted = address
+        wait_s, role = self.rate.begin(counted), None
         try:
             await asyncio.sleep(wait_s)
             async with self.places:
                 role = await self.threads.run(self._role_of, secret)
         finally:
-            self.rate.end(address, is_right=role is not None)
+            self.rate.end(counted, is_right=role is not None)
         if role is None:
             raise WrongSecret("the secret is wrong")
         return await self.threads.run(self._open, role, actor or str(role), address)
+
+    def remember(self) -> str:
+        """Make what a browser that signed in is known by; it opens nothing. Another admin secret makes it worthless."""
+        token = token_urlsafe(16)
+        return f"{token}.{self._mark(token)}"
+
+    def _is_remembered(self, remembered: str) -> bool:
+        token, _, mark = remembered.partition(".")
+        wanted = self._mark(token) if len(remembered) <= LONGEST_REMEMBERED else ""
+        return bool(token and wanted) and compare_digest(wanted, mark)
+
+    def _mark(self, token: str) -> str:
+        return self.secrets[AdminRole.ADMIN].mark(f"remembered {token}") or ""
 
     def sign_out(self, session: Session, address: str) -> None:
         """End a session in all workers."""

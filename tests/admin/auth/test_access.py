@@ -1,5 +1,6 @@
 """Who gets in, who does not, and what is written down of it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,35 @@ def test_many_wrong_tries_from_everywhere_slow_down_who_was_wrong_and_nobody_els
     wrong(rate, "10.9.1.1")
     assert wrong(rate, "10.9.1.1") > 0
     assert wrong(rate, "10.9.1.77") == 0
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """A plane of its own for many wrong tries: so many a minute are written down."""
+    with plane(tmp_path_factory.mktemp("apart")) as found:
+        yield found
+
+
+def test_a_browser_that_was_here_is_not_locked_out_with_its_address(apart: Plane) -> None:
+    team, attacker = Visitor(apart, "10.9.3.1"), Visitor(apart, "10.9.3.1")
+    assert team.enter().status_code == 303
+    assert [attacker.enter("wrong").status_code for _ in range(11)][-1] == 429
+    assert team.enter().status_code == 303
+    assert Visitor(apart, "10.9.3.1").enter().status_code == 429
+
+
+@pytest.mark.parametrize("made_up", ["x", "x.y", ".", "a" * 500, "tok.0000"])
+def test_what_a_browser_is_known_by_cannot_be_made_up(apart: Plane, made_up: str) -> None:
+    visitor = Visitor(apart, "10.9.4.1")
+    visitor.cookies.set("tierwise_known", made_up)
+    statuses = [visitor.enter("wrong").status_code for _ in range(11)]
+    assert statuses[-1] == 429
+
+
+def test_a_browser_that_was_here_guesses_no_more_than_others(apart: Plane) -> None:
+    visitor = Visitor(apart, "10.9.5.1")
+    visitor.enter()
+    assert [visitor.enter("wrong").status_code for _ in range(11)] == [401] * 10 + [429]
 
 
 def test_the_rate_limit_answers_429_and_when_to_come_back(running: Plane) -> None:
