@@ -61,10 +61,12 @@ from router.ledger.allowance import DayAllowance
 from router.ledger.cost_factors import CostBook
 from router.ledger.coverage import CoverageBook, CoverageBudget
 from router.ledger.feedback import FeedbackBook
+from router.ledger.last_turns import LastTurns
 from router.ledger.leases import BudgetLeases
 from router.ledger.marks import MarkBook
 from router.ledger.persons import PersonAllowances
 from router.ledger.prices import PriceBook
+from router.ledger.read_prefixes import ReadPrefixes
 from router.ledger.recent import RecentDecisions
 from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
@@ -174,8 +176,11 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         judges=lineup.judges,
         tell=metrics.count_duel,
     )
-    shown_costs = CostBook(engine, clock.now_us)
+    shown_costs, last_turns = CostBook(engine, clock.now_us), LastTurns(engine, clock.now_us)
     shipper.follow(shown_costs.follow)
+    read_prefixes = ReadPrefixes(engine, clock.now_us)
+    shipper.follow(last_turns.follow)
+    shipper.follow(read_prefixes.follow)
 
     def expect_stop(p_sampled: float, is_votable: bool, policy: Policy) -> Sampling:
         dials = policy.parallel_samples, policy.parallel_confidence
@@ -192,6 +197,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         paced=paces.pace,
         shut_tiers=targets.shut_tiers(lineup.by_tier),
         costs=costs,
+        last_turn=last_turns.of,
+        read_elsewhere=read_prefixes.of,
     )
     recent = RecentDecisions(engine, routing.take_recent)
     books.read(recent.refresh)

@@ -14,6 +14,7 @@ from classifier.types import Estimate, Forecast
 from router.clock import Clock
 from router.conversation import language
 from router.conversation.ads import AdLexicon, last_user_texts, load_lexicon
+from router.conversation.turns import Kind
 from router.decision.engine import DecisionEngine, Routed
 from router.decision.rules import BudgetView
 from router.errors import AllowanceSpent, ProviderError, QuotaExhausted, Saturated, Unavailable
@@ -25,17 +26,19 @@ from router.ledger.leases import BudgetHold, BudgetLeases
 from router.ledger.marks import NO_MARKS, MarkBook, Marks
 from router.ledger.persons import PersonAllowances, PersonHold, PersonLimit
 from router.ledger.prices import PriceBook
+from router.ledger.read_prefixes import NO_PREFIXES, Prefixes, ReadPrefix
 from router.ledger.revenue import RevenueBook
 from router.metrics import Metrics
 from router.providers.base import Delta, ModelTarget, Provider, ProviderRequest
+from router.providers.caches import BYTES_PER_TOKEN, LEAST_WORTH_TOKENS
 from router.providers.relay import RelayProvider
 from router.request import InferenceRequest
 from router.telemetry.request_log import RequestLog
 from router.telemetry.spans import Spans
 from router.tiers.base import Answer, Bounded, LimitedChoices, TierRequest, TierRunner
-from router.tiers.calls import Books, Calls
+from router.tiers.calls import Books, Calls, ProviderCall
 from router.tiers.permits import Permits, TargetBook
-from router.types import CallKind, Decision, Outcome, Reason, RelayedCall, Tier
+from router.types import CallKind, CallStatus, Decision, Outcome, Reason, RelayedCall, Tier, Usage
 
 IMAGE_BOUND_TOKENS = 3_000
 NO_TOKENS, FEW_TOKENS = Forecast(0, 0, 0), Forecast(0, 16, 1_000)
@@ -101,7 +104,12 @@ class Dispatcher:
         checked.
         """
         if request.relay is None:
-            routed = self._routing.route(request, self._sure_conversation(request))
+            sure = self._sure_conversation(request)
+            routed = self._routing.route(
+                request,
+                sure,
+                lambda: self._marks_of(request, self._clock.now_us()).conversation if sure is None else sure,
+            )
         else:
             routed = self._routing.route_relay(request)
         decision = routed.decision if not self._is_low() else self._decide_saving_space(routed)
@@ -255,6 +263,7 @@ class Dispatcher:
             confidence=routed.policy.parallel_confidence,
             confidence_by_type=routed.policy.confidence_by_type,
             conversation=request.conversation,
+            keeps_cache=routed.kind is not Kind.HOUSEKEEPING,
         )
         calls = Calls(
             opening,
@@ -283,7 +292,17 @@ class Dispatcher:
         exchange.expected_cost_nanousd = opening.expected_cost_nanousd
         if request.model not in self._explicit:
             exchange.note_wait = partial(self._routing.note_wait, decision.tier, request.streamed)
+        if request.relay is None and routed.kind is not Kind.HOUSEKEEPING:
+            tokens = request.input_bytes // BYTES_PER_TOKEN
+            exchange.note_answered = partial(self._note_answered, request.request_id, routed.prefixes, tokens)
         return exchange
+
+    def _note_answered(
+        self, request_id: str, before: Prefixes, tokens: int, tier: Tier, made: list[ProviderCall]
+    ) -> None:
+        """Tell the decision who answered, and what models read of a prompt of about so many tokens."""
+        read = read_by_models(made, tokens) if tokens >= LEAST_WORTH_TOKENS else NO_PREFIXES
+        self._routing.note_answered(request_id, tier, before, read)
 
     def _provider_for(self, relay: RelayedCall | None) -> Callable[[ModelTarget], Provider]:
         """Who serves a model; through a relay where the call is passed on as it is."""
@@ -366,8 +385,28 @@ def _forecasts_of(estimate: Estimate, relay: RelayedCall | None) -> tuple[Foreca
             return FEW_TOKENS, FEW_TOKENS
 
 
+def read_by_models(made: Sequence[ProviderCall], tokens: int) -> Prefixes:
+    """Tell what the models of calls that went well have read, each of a prompt of about so many tokens.
+
+    Marked is as much of it as was read from a cache or written to one.
+    """
+    read: dict[str, ReadPrefix] = {}
+    for call in made:
+        intent = call.intent
+        if call.status is CallStatus.OK and intent.kind in (CallKind.ANSWER, CallKind.SAMPLE):
+            usage = call.metered.usage if call.metered else Usage()
+            marked = usage.input_cached + usage.input_cache_write
+            share = marked / usage.input_tokens if marked else 0.0
+            read[intent.provider_model] = ReadPrefix(tokens, round(tokens * share), intent.started_at)
+    return read
+
+
 def _ignore_wait(wait_ms: float) -> None:
     """Do nothing: the waits of explicit models are not noted."""
+
+
+def _ignore_answer(tier: Tier, made: list[ProviderCall]) -> None:
+    """Do nothing: what is passed through and housekeeping leave nothing that a conversation goes on from."""
 
 
 class Exchange:
@@ -392,6 +431,7 @@ class Exchange:
         self._expected_nanousd = expected_nanousd
         self._metrics = metrics
         self.note_wait: Callable[[float], None] = _ignore_wait
+        self.note_answered: Callable[[Tier, list[ProviderCall]], None] = _ignore_answer
         self._duel = duel
         self._answer: Answer | None = None
         self.outcome: Outcome | None = None  # once it is settled
@@ -432,6 +472,7 @@ class Exchange:
         self.calls.close(final_tier, outcome, answer.call_no if answer else None, fell_back=self._fell_back)
         if outcome is not Outcome.ERROR:
             self.note_wait(self.calls.waited_ms)
+            self.note_answered(final_tier, self.calls.made)
         costs = [call.cost_nanousd for call in self.calls.made]
         first_byte_ms = self.calls.first_byte_ms
         self._metrics.count_settled(self.decision, final_tier, outcome, costs, self._expected_nanousd, first_byte_ms)

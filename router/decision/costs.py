@@ -14,10 +14,12 @@ from router.decision.forecast import (
 )
 from router.decision.policy import NEVER, Policy
 from router.decision.rules import VOTABLE
+from router.decision.warmth import COLD, PromptWarmth, cached_input
 from router.decision.worth import USUAL, ratio_of
 from router.ledger.cost_factors import CostFactor
 from router.ledger.prices import Price, PriceBook
 from router.providers.base import ModelTarget
+from router.providers.caches import LEAST_WORTH_TOKENS, cache_of
 from router.types import Tier
 
 PRICES_KEPT_US = 1_000_000
@@ -52,16 +54,26 @@ class CostForecaster:
         self._stops = stops
         self._now_us = now_us
         self._models = [(tier, target.name) for tier, target in self._targets.items()]
+        self._caches = {tier: cache_of(target) for tier, target in self._targets.items()}
         self._in_effect: Mapping[Tier, Price | None] = {}
         self._looked_up_at = -PRICES_KEPT_US
         sampled, strong, weak = (self._targets[tier].name for tier in (Tier.PARALLEL, Tier.REASONING, Tier.FAST))
         self._samples_strong = sampled == strong != weak
 
     def forecast(
-        self, estimate: Estimate, policy: Policy, segment: str, input_tokens: int, most_output: int | None = None
+        self,
+        estimate: Estimate,
+        policy: Policy,
+        segment: str,
+        input_tokens: int,
+        most_output: int | None = None,
+        warmth: PromptWarmth = COLD,
     ) -> QueryForecast:
-        """Forecast one query of a segment; `most_output` is what the client allows, in tokens."""
-        shapes, sampling = self._shapes(estimate, input_tokens, most_output), self.sampling(estimate, policy)
+        """Forecast one query of a segment; `most_output` is what the client allows, in tokens.
+
+        What a model has in its cache is cheaper there and nowhere else, so that staying with it is worth its saving.
+        """
+        shapes, sampling = self._shapes(estimate, input_tokens, most_output, warmth), self.sampling(estimate, policy)
         fast, strong, sample = shapes[Tier.FAST], shapes[Tier.REASONING], shapes[Tier.PARALLEL]
         costs = fast.expected(), strong.expected(), sample.expected()
         usual = self._shown.usual_input(segment)
@@ -77,12 +89,20 @@ class CostForecaster:
         )
 
     def forecast_named(
-        self, target: ModelTarget, tier: Tier, estimate: Estimate, input_tokens: int, most_output: int | None = None
+        self,
+        target: ModelTarget,
+        tier: Tier,
+        estimate: Estimate,
+        input_tokens: int,
+        most_output: int | None = None,
+        warmth: PromptWarmth = COLD,
     ) -> QueryForecast:
         """Forecast what a model that is asked for by its own name costs, under the tier that it is booked under."""
         output = limited(estimate.output_fast if tier is Tier.FAST else estimate.output_reasoning, most_output)
-        price, factor = self._prices.in_effect(target.name, self._now_us()), self._shown.factor
-        shape = CallShape(price, input_tokens, output, factor(tier, target.name, estimate.answer_type))
+        now_us = self._now_us()
+        price, factor = self._prices.in_effect(target.name, now_us), self._shown.factor
+        caching = cached_input(cache_of(target), target.name, input_tokens, warmth, now_us)
+        shape = CallShape(price, input_tokens, output, factor(tier, target.name, estimate.answer_type), caching)
         cost = shape.expected()
         return QueryForecast({tier: None if cost is None else round(cost)}, USUAL, {tier: shape.factor.value})
 
@@ -103,12 +123,26 @@ class CostForecaster:
         """P(a sample is right)."""
         return estimate.p_reasoning if self._samples_strong else estimate.p_fast
 
-    def _shapes(self, estimate: Estimate, input_tokens: int, most_output: int | None) -> dict[Tier, CallShape]:
+    def _shapes(
+        self, estimate: Estimate, input_tokens: int, most_output: int | None, warmth: PromptWarmth = COLD
+    ) -> dict[Tier, CallShape]:
         short, long = limited(estimate.output_fast, most_output), limited(estimate.output_reasoning, most_output)
         outputs = {Tier.FAST: short, Tier.REASONING: long, Tier.PARALLEL: long if self._samples_strong else short}
         kind, prices, factor = estimate.answer_type, self._prices_now(), self._shown.factor
+        if input_tokens < LEAST_WORTH_TOKENS:
+            return {
+                tier: CallShape(prices[tier], input_tokens, outputs[tier], factor(tier, model, kind))
+                for tier, model in self._models
+            }
+        now_us = self._now_us()
         return {
-            tier: CallShape(prices[tier], input_tokens, outputs[tier], factor(tier, model, kind))
+            tier: CallShape(
+                prices[tier],
+                input_tokens,
+                outputs[tier],
+                factor(tier, model, kind),
+                cached_input(self._caches[tier], model, input_tokens, warmth, now_us),
+            )
             for tier, model in self._models
         }
 

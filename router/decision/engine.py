@@ -1,7 +1,8 @@
 """The stateful shell around the pure decision: whose policy and classifier, what one worker remembers, nothing else.
 
 It remembers the last scores (for the share cap, in `router.decision.scorers`), how long the tiers let clients wait (in
-`router.decision.latency`) and the last conversations (in `router.decision.signals`).
+`router.decision.latency`), the last conversations (in `router.decision.signals`) and what models have read of them (in
+`router.decision.warmth`).
 """
 
 import math
@@ -17,6 +18,7 @@ from classifier.messages import turns_of
 from classifier.model import DifficultyModel
 from classifier.types import Abilities, AnswerType, Estimate, NamedModel, Stakes, Turn
 from router.conversation import turns as conversation
+from router.conversation.tool_loops import runs_tools
 from router.conversation.turns import ConversationView, Kind
 from router.decision import rules
 from router.decision.bucketing import bucket_of
@@ -27,11 +29,14 @@ from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
 from router.decision.rules import BudgetView, RoutingPreference
 from router.decision.scorers import NOTHING_RECENT, Models, Recent, Scorer, Scorers
-from router.decision.signals import AnswerHistory
+from router.decision.signals import AnswerHistory, Match
+from router.decision.warmth import COLD, LONG_BYTES, AnsweredRequests, PromptWarmth
 from router.decision.worth import USUAL
 from router.errors import Forbidden, RequestError, UnknownModel
 from router.ledger.last_turns import LastTurn
+from router.ledger.read_prefixes import NO_PREFIXES, Prefixes
 from router.providers.base import ModelTarget
+from router.providers.caches import will_be_marked
 from router.request import InferenceRequest
 from router.types import Decision, Signal, Tier
 
@@ -63,6 +68,8 @@ class Routed(msgspec.Struct, frozen=True):
     previous_id: str | None
     within: Callable[[BudgetView], Decision]  # the same decision, where budgets allow less
     forecast: QueryForecast | None = None  # None where nobody forecasts, or the tiers are not what answers
+    prefixes: Prefixes = NO_PREFIXES  # what models had read of the conversation before
+    kind: Kind = Kind.NEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,8 @@ class _PreparedRequest(msgspec.Struct, frozen=True):
     attachments: int
     in_tool_loop: bool
     named: Explicit | None
+    stays_with: Tier | None  # who called the tools of which it brings results
+    warmth: PromptWarmth
 
     def estimate_with(self, scorer: Scorer) -> tuple[Estimate, ConversationView]:
         """Estimate it with a classifier; also returns the view of the conversation that this settled."""
@@ -126,8 +135,11 @@ class DecisionEngine:
         shut_tiers: Callable[[], Set[Tier]] = frozenset,
         costs: CostForecaster | None = None,
         last_turn: Callable[[int], LastTurn | None] = lambda mark: None,
+        read_elsewhere: Callable[[int, int], Prefixes] = lambda mark, turn: NO_PREFIXES,
     ) -> None:
         self._last_turn = last_turn
+        self._read_elsewhere = read_elsewhere
+        self._answered = AnsweredRequests()
         self._costs = costs
         self._shut_tiers = shut_tiers
         self._policies = policies
@@ -150,16 +162,30 @@ class DecisionEngine:
         scorer = self._scorers.find(classifier)
         return UNREAD if scorer is None else scorer.stability.reading()
 
-    def route(self, query: InferenceRequest, conversation_mark: int | None = None) -> Routed:
+    def route(
+        self,
+        query: InferenceRequest,
+        conversation_mark: int | None = None,
+        any_mark: Callable[[], int | None] = lambda: None,
+    ) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest.
 
-        `conversation_mark` is of a conversation known for sure, so that what other workers answered may be looked up.
+        `conversation_mark` is of a conversation known for sure, so that what other workers answered may be looked up;
+        `any_mark` makes one of any conversation, by which it is told what models have read of it.
         """
         earlier = self._memory.recall(query.key_id, query.messages, query.request_id)
-        if conversation_mark is not None:
-            turn = min(sum(message.get("role") == "user" for message in query.messages), MOST_TURNS)
-            earlier = earlier.or_elsewhere(self._last_turn(conversation_mark), turn, query.request_id)
-        prepared = self._prepare(query, self._draw(), regenerated=earlier.is_regenerate)
+        turn = min(sum(message.get("role") == "user" for message in query.messages), MOST_TURNS)
+        last = None if conversation_mark is None else self._last_turn(conversation_mark)
+        stays_with = self._tier_of_calls(query, earlier, last, turn)
+        if stays_with is None and last is not None:
+            earlier = earlier.or_elsewhere(last, turn, query.request_id)
+        prepared = self._prepare(
+            query,
+            self._draw(),
+            regenerated=earlier.is_regenerate,
+            stays_with=stays_with,
+            warmth=self._warmth(query, earlier, any_mark, turn),
+        )
         policy, beside = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
         judgement = self._judge(prepared, policy)
         decision = judgement.within(BudgetView())
@@ -229,7 +255,41 @@ class DecisionEngine:
         if self._waits is not None:
             self._waits.note_wait(tier, streamed, wait_ms)
 
-    def _prepare(self, query: InferenceRequest, draw: float, *, regenerated: bool) -> _PreparedRequest:
+    def note_answered(self, request_id: str, tier: Tier, before: Prefixes, read: Prefixes) -> None:
+        """Note which tier answered, and what models read for it beside what they had read `before`."""
+        self._answered.note(request_id, tier, before, read)
+
+    def _tier_of_calls(self, query: InferenceRequest, earlier: Match, last: LastTurn | None, turn: int) -> Tier | None:
+        """The tier that called the tools whose results a query brings; None where it brings none, or nobody knows."""
+        if not runs_tools(query.messages):
+            return None
+        if earlier.before is not None:
+            settled = self._answered.find(earlier.before.request_id)
+            return earlier.before.tier if settled is None else settled.tier
+        return last.tier if last is not None and last.turn == turn else None
+
+    def _warmth(
+        self, query: InferenceRequest, earlier: Match, any_mark: Callable[[], int | None], turn: int
+    ) -> PromptWarmth:
+        """What models have read of a long prompt: as this worker remembers it, else as the books have it."""
+        if self._costs is None or query.input_bytes < LONG_BYTES:
+            return COLD
+        found = earlier.again or earlier.before
+        known = None if found is None else self._answered.find(found.request_id)
+        prefixes = NO_PREFIXES if known is None else known.prefixes
+        if not prefixes and len(query.messages) > 1 and (mark := any_mark()) is not None:
+            prefixes = self._read_elsewhere(mark, turn)
+        return PromptWarmth(prefixes, will_be_marked(query.messages, query.params))
+
+    def _prepare(
+        self,
+        query: InferenceRequest,
+        draw: float,
+        *,
+        regenerated: bool,
+        stays_with: Tier | None = None,
+        warmth: PromptWarmth = COLD,
+    ) -> _PreparedRequest:
         named = self._find_explicit(query)
         turns = turns_of({"messages": query.messages})
         attachments = sum(turn.attachments for turn in turns)
@@ -245,8 +305,10 @@ class DecisionEngine:
             draw,
             turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
             attachments=attachments,
-            in_tool_loop=bool(turns) and turns[-1].role == "tool",
+            in_tool_loop=runs_tools(query.messages),
             named=named,
+            stays_with=stays_with,
+            warmth=warmth,
         )
 
     def _note(self, prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: Decision) -> None:
@@ -287,6 +349,7 @@ class DecisionEngine:
                 share_cap_quantile=quantile,
                 draw=prepared.draw,
                 cost_ratio=ratio,
+                stays_with=prepared.stays_with,
             )
 
         return _PolicyJudgement(chosen, scorer, estimate, view, within, window.add, forecast)
@@ -298,8 +361,8 @@ class DecisionEngine:
         query, named = prepared.query, prepared.named
         tokens, most = query.input_bytes // BYTES_PER_TOKEN, query.max_output_tokens or query.max_visible_tokens
         if named is not None:
-            return self._costs.forecast_named(named.targets[0], named.tier, estimate, tokens, most)
-        return self._costs.forecast(estimate, policy, query.segment, tokens, most)
+            return self._costs.forecast_named(named.targets[0], named.tier, estimate, tokens, most, prepared.warmth)
+        return self._costs.forecast(estimate, policy, query.segment, tokens, most, prepared.warmth)
 
     def _decide_in_shadow(
         self, prepared: _PreparedRequest, judgement: _PolicyJudgement, of: Policy | None
@@ -319,7 +382,8 @@ class DecisionEngine:
     def _missing(self, prepared: _PreparedRequest, chosen: Policy) -> Mapping[Tier, Set[Missing]]:
         """What the tiers miss; where a score decides, deep ones that keep people waiting miss patience."""
         longest = chosen.max_wait_s
-        if longest is None or self._waits is None or prepared.preference != rules.AUTO:
+        by_score = prepared.preference == rules.AUTO and prepared.stays_with is None
+        if longest is None or self._waits is None or not by_score:
             return prepared.missing
         streamed = prepared.query.streamed
         return {
@@ -368,6 +432,8 @@ def _routed(prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: D
         previous_id=None,
         within=judgement.within,
         forecast=judgement.forecast,
+        prefixes=prepared.warmth.prefixes,
+        kind=judgement.view.kind,
     )
 
 

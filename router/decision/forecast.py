@@ -1,6 +1,7 @@
 """What a query is expected to cost in each tier, before anything is sent. Pure.
 
-A forecast holds prices in effect against the tokens that are expected, times a factor that the books have shown for the
+A forecast holds prices in effect against the tokens that are expected (of the input as its caches are, see
+`router.decision.warmth`), times a factor that the books have shown for the
 model and the answer type (`router.ledger.cost_factors`). Amounts are nano-dollars; no price is None, never zero.
 """
 
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from classifier.types import Forecast
+from router.decision.warmth import FRESH, CachedInput
 from router.ledger.cost_factors import NO_FACTOR, CostFactor
 from router.ledger.prices import Price
 from router.types import Tier
@@ -33,19 +35,21 @@ class Sampling(NamedTuple):
 
 
 class CallShape(NamedTuple):
-    """What one call is expected to be like, as far as its price goes."""
+    """What one call is expected to be like, as far as its price goes; `caching` tells how its input is read."""
 
     price: Price | None
     input_tokens: int
     output: Forecast
     factor: CostFactor = NO_FACTOR
+    caching: CachedInput = FRESH
 
     def expected(self, input_tokens: int | None = None) -> float | None:
-        """What it is expected to cost; with another input where one is given."""
+        """What it is expected to cost; with another input, which no cache knows, where one is given."""
         if self.price is None:
             return None
-        tokens = self.input_tokens if input_tokens is None else input_tokens
-        return self.price.estimate(tokens, self.output[1]) * self.factor[0]
+        if input_tokens is None:
+            return self.price.estimate(self.input_tokens, self.output[1], *self.caching) * self.factor[0]
+        return self.price.estimate(input_tokens, self.output[1]) * self.factor[0]
 
     def interval(self) -> CostInterval | None:
         """The same with the interval that the books have shown, or that the expected lengths give."""
@@ -53,7 +57,7 @@ class CallShape(NamedTuple):
             return None
         value, low, high, _ = self.factor
         ends = (self.output.expected, self.output.low, self.output.high)
-        plain, shortest, longest = (self.price.estimate(self.input_tokens, tokens) for tokens in ends)
+        plain, shortest, longest = (self.price.estimate(self.input_tokens, tokens, *self.caching) for tokens in ends)
         lowest = shortest * value if low is None else plain * low
         highest = longest * value if high is None else plain * high
         return CostInterval(round(plain * value), round(lowest), round(highest))

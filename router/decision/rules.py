@@ -83,9 +83,11 @@ def decide(
     share_cap_quantile: float | None,
     draw: float,
     cost_ratio: float = USUAL,
+    stays_with: Tier | None = None,
 ) -> Decision:
     """Choose the tier of one query; `draw` is uniform on [0, 1), `cost_ratio` how many times the usual it costs.
 
+    `stays_with` is the tier that called the tools of which this query brings results: it goes on, as long as it can.
     `missing` says what each tier's models lack for this request. Raises Forbidden, InvalidRequest when no tier can take
     the request, QuotaExhausted when none that can is affordable.
     """
@@ -106,6 +108,8 @@ def decide(
         wanted = TIER_OF_EFFORT[preference.effort]
         effort = preference.effort if wanted is Tier.REASONING else None
         return query.follow_preference(wanted, Reason.EFFORT, able, affordable, effort)
+    if stays_with is not None:
+        return query.follow_preference(stays_with, Reason.FOLLOW_UP, able, affordable)
     return query.explore(query.decide_by_score(able, affordable), affordable, draw)
 
 

@@ -41,6 +41,13 @@ class Rates:
         )
 
     @property
+    def line(self) -> tuple[float, float, float, float]:
+        """Nano-dollars per token: of input, of output, what a cached one costs less, and what writing one adds."""
+        cached = self.input if self.cached_input is None else self.cached_input
+        written = self.input if self.cache_write is None else self.cache_write
+        return self.input / 1e3, self.output / 1e3, (self.input - cached) / 1e3, (written - self.input) / 1e3
+
+    @property
     def highest_input(self) -> int:
         """What an input token costs at most."""
         return max(self.input, self.cached_input or 0, self.cache_write or 0)
@@ -67,19 +74,23 @@ class Price:
     source: str
     rates: tuple[Rates, ...]
     per_call_nanousd: int = 0
-    _line: tuple[float, float] | None = field(init=False, repr=False, compare=False)
+    _line: tuple[float, float, float, float] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         standard = [rates for rates in self.rates if rates.service == STANDARD]
-        line = (standard[0].input / 1e3, standard[0].output / 1e3) if len(standard) == 1 else None
-        object.__setattr__(self, "_line", line)
+        object.__setattr__(self, "_line", standard[0].line if len(standard) == 1 else None)
 
-    def estimate(self, input_tokens: int, output_tokens: int) -> float:
-        """Return in nano-dollars what a call of about so many fresh and visible tokens costs: none for the books."""
+    def estimate(self, input_tokens: int, output_tokens: int, cached: int = 0, written: int = 0) -> float:
+        """Return in nano-dollars what a call of about so many tokens costs: none for the books.
+
+        Of the input so many are read from a cache, and so many others written to one.
+        """
         if self._line is None:
-            return self.cost(Usage(input_fresh=input_tokens, output_visible=output_tokens))
-        of_input, of_output = self._line
-        return input_tokens * of_input + output_tokens * of_output + self.per_call_nanousd
+            fresh = input_tokens - cached - written
+            return self.cost(Usage(fresh, cached, written, output_tokens))
+        of_input, of_output, less_cached, more_written = self._line
+        cost = input_tokens * of_input + output_tokens * of_output + self.per_call_nanousd
+        return cost - cached * less_cached + written * more_written if cached or written else cost
 
     def cost(self, usage: Usage, service: str | None = None) -> NanoUsd:
         """Return what a call costs; a service tier that this price does not know is charged as the standard one."""

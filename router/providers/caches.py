@@ -21,6 +21,7 @@ BYTES_PER_TOKEN = 4
 LEAST_WORTH_TOKENS = (
     1_024  # of a prompt for which keys and marks are set and warmth is kept: below, a saving is nothing
 )
+CACHE_KEY = "prompt_cache_key"
 EPHEMERAL = {"type": "ephemeral"}
 
 _encode = msgspec.json.Encoder().encode
@@ -173,6 +174,11 @@ def pays(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> bo
     A mark on a single question would cost what writing costs and mostly save nothing.
     """
     return bool(params.get("tools")) or any(message.get("role") == "assistant" for message in messages)
+
+
+def will_be_marked(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any]) -> bool:
+    """Tell whether a prompt goes out with marks: the client's own, or ours where they pay."""
+    return "cache_control" in params or pays(messages, params) or has_cache_marks(messages)
 
 
 def _marked(content: Any) -> list[dict[str, Any]] | None:

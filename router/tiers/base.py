@@ -17,7 +17,8 @@ class TierRequest(msgspec.Struct, frozen=True):
     `input_bound_tokens` is a true upper bound on the input tokens (the size of the body in bytes, plus images).
     `explicit` is True when the client named the tier. `pressure` (0 to 1) lowers what the parallel tier spends;
     `max_samples`, `confidence` and `confidence_by_type` are the policy's for it, where it has them. `cost_cap_nanousd`
-    is what the whole request may cost, `conversation` how the client names it.
+    is what the whole request may cost, `conversation` how the client names it. With `keeps_cache` the prompt may come
+    again, longer.
     """
 
     request_id: str
@@ -36,6 +37,7 @@ class TierRequest(msgspec.Struct, frozen=True):
     confidence_by_type: Mapping[AnswerType, float] | None = None
     cost_cap_nanousd: int | None = None
     conversation: str | None = None
+    keeps_cache: bool = True
 
 
 class Answer(msgspec.Struct):
@@ -70,7 +72,7 @@ class TierRunner(Protocol):
 
 @runtime_checkable
 class Bounded(Protocol):
-    """A tier that can say what an answer costs at most, so that hard budgets can hold it."""
+    """A tier that can say what an answer costs at most, so that budgets can hold it."""
 
     def worst_case(self, query: TierRequest, calls: Calls) -> int:
         """Bound the cost in nano-dollars; 0 where there is no price."""

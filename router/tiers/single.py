@@ -5,17 +5,31 @@ A fallback is tried only while the client has seen nothing of the answer. What w
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Any
 
 import msgspec
 
 from router.errors import ProviderError
 from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
+from router.providers.caches import (
+    BYTES_PER_TOKEN,
+    CACHE_KEY,
+    LEAST_WORTH_TOKENS,
+    cache_key,
+    cache_of,
+    has_cache_marks,
+    mark_last,
+    pays,
+)
 from router.providers.collecting import says_something
+from router.providers.state import CACHE_CONTROL
 from router.tiers.base import Answer, TierRequest
 from router.tiers.calls import Calls
 from router.tiers.caps import LEAST_ANSWER_TOKENS, LEAST_THOUGHT_TOKENS, fit_output
 from router.tiers.chain import TargetChain
 from router.types import CallKind, Tier
+
+LONG_BYTES = LEAST_WORTH_TOKENS * BYTES_PER_TOKEN
 
 
 class SingleTier:
@@ -109,15 +123,33 @@ class SingleTier:
         params = {key: value for key, value in query.params.items() if key != "n"}
         if n > 1:
             params["n"] = n
+        messages = query.messages
+        if query.keeps_cache and query.input_bound_tokens >= LONG_BYTES:
+            messages = self._keep_cached(query, target, params)
         return ProviderRequest(
             target,
-            query.messages,
+            messages,
             params,
             effort=query.effort or target.effort,
             think=self.tier is Tier.REASONING,
             max_visible_tokens=query.max_visible_tokens,
             max_output_tokens=query.max_output_tokens,
         )
+
+    def _keep_cached(self, query: TierRequest, target: ModelTarget, params: dict[str, Any]) -> list[dict[str, Any]]:
+        """Set the key of a conversation and a mark where its provider wants them and the client set none.
+
+        A mark costs what writing costs: it is set only where the prompt is likely to come again.
+        """
+        cache = cache_of(target)
+        if cache is None or query.input_bound_tokens < cache.least_tokens * BYTES_PER_TOKEN:
+            return query.messages
+        if cache.takes_key:
+            params.setdefault(CACHE_KEY, cache_key(query.conversation, query.messages))
+        if not cache.needs_marks or has_cache_marks(query.messages):
+            return query.messages
+        wants = pays(query.messages, params) or CACHE_CONTROL in params
+        return mark_last(query.messages) if wants else query.messages
 
 
 def _note(answer: Answer, delta: Delta) -> None:

@@ -8,14 +8,14 @@ from router.providers.base import ModelTarget, ProviderRequest
 from router.providers.catalog import FAMILIES, RELATIVES
 from router.providers.litellm.answers import OWN_KEY
 from router.providers.litellm.thinking import claude_version, thinking_arguments
-from router.providers.openai.body import BOOKKEEPING, COMMON, plain_tools
+from router.providers.openai.body import BOOKKEEPING, COMMON, KEYED, plain_tools
 from router.providers.openai.lessons import NOTHING_LEARNT, Lessons
 from router.providers.outgoing import messages_for
 from router.providers.state import EXTRA_CONTENT, THOUGHT_SIGNATURE, signature_of, state_family
 from router.providers.thinking import LEAST_VISIBLE_TOKENS
 from router.providers.thinking_blocks import KEY as THINKING_BLOCKS
 
-ALLOWED = COMMON | {"user", "service_tier", "modalities", "audio", "prediction", "web_search_options"}
+ALLOWED = COMMON | {"user", "service_tier", "modalities", "audio", "prediction", "web_search_options"} | KEYED
 NO_KEY = "none"
 COHERE = frozenset({"cohere", "cohere_chat"})
 LEAVES_TOOL_CHOICE = COHERE | {"ollama_chat"}

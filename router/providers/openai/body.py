@@ -5,6 +5,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from router.providers.base import ModelTarget, ProviderRequest
+from router.providers.caches import CACHE_KEY, cache_of
 from router.providers.openai import backends
 from router.providers.outgoing import DEVELOPER, messages_for
 from router.providers.state import CACHE_CONTROL, EXTRA_CONTENT, REASONING_CONTENT, REASONING_DETAILS, state_family
@@ -18,6 +19,7 @@ COMMON = SAMPLING | {"n", "stop", "seed", "tools", "tool_choice", "parallel_tool
 # About the client, not the answer: nothing is lost when a backend does not see it.
 ABOUT_CLIENT = frozenset({"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
 BOOKKEEPING = ABOUT_CLIENT | {"metadata", "store"}
+KEYED = frozenset({CACHE_KEY})
 STYLE = frozenset({"verbosity", "service_tier", "prediction", "web_search_options"})
 TAKEN_BY_OPENAI = COMMON | ABOUT_CLIENT | STYLE | {"modalities", "audio"}
 # Left out and tried again when a backend does not know them: the answer means the same without.
@@ -82,6 +84,8 @@ def body_of(
     body: dict[str, Any] = {"model": target.model, "messages": messages}
     unwanted = refused | (_params_openai_refuses(request) if thinks else frozenset())
     taken = TAKEN_BY_OPENAI if target.provider == "openai" else COMMON
+    if (cache := cache_of(target)) is not None and cache.takes_key:
+        taken |= KEYED
     for key, value in params.items():
         if value is None:
             continue

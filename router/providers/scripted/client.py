@@ -8,6 +8,7 @@ It keeps its own tally, noted before the last piece of an answer goes out, so th
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -20,6 +21,7 @@ from router.providers.base import Completion, Delta, Metered, ModelTarget, Provi
 from router.providers.collecting import collect
 from router.providers.counting import count_input_tokens, count_tokens, tokens_of
 from router.providers.refusals import error_for
+from router.providers.scripted.caching import ScriptedCache
 from router.providers.scripted.json_instances import Impossible
 from router.providers.scripted.names import Script, script_of
 from router.providers.scripted.relay import answer_to_relay, events_to_relay
@@ -38,6 +40,7 @@ class ScriptedProvider:
         named = os.environ.get(TALLY_VARIABLE)
         self.tally = Tally(tally_file or (Path(named) if named else None))
         self._calls = 0
+        self._cache = ScriptedCache()
 
     async def complete(self, request: ProviderRequest) -> Completion:
         """Return the whole answer; raises ProviderError where the script says so."""
@@ -56,7 +59,8 @@ class ScriptedProvider:
         except TimeoutError as error:
             raise ProviderTimeout(f"{request.target.name} did not answer in time") from error
         try:
-            performance = Performance(request, script)
+            cached = self._read(request) if script.keeps_cache else 0
+            performance = Performance(request, script, cached)
         except Impossible as error:
             raise ProviderRefused(str(error), param="response_format", provider_status=400) from error
         steps = performance.steps
@@ -80,6 +84,10 @@ class ScriptedProvider:
         finally:
             if not is_noted and performance.has_begun:
                 self.tally.add(request.target.name, performance.usage, is_whole=False)
+
+    def _read(self, request: ProviderRequest) -> int:
+        """Read a prompt through the cache; returns how much of it was there."""
+        return self._cache.read(request.target.name, request.messages, time.monotonic())
 
     async def relay(self, target: ModelTarget, call: str, body: dict[str, Any]) -> bytes:
         """Answer a call that is passed through; raises ProviderError where the script says so."""
@@ -108,7 +116,8 @@ class ScriptedProvider:
 class Performance:
     """One call as it is acted out: its steps, and the tokens that went out so far."""
 
-    def __init__(self, request: ProviderRequest, script: Script) -> None:
+    def __init__(self, request: ProviderRequest, script: Script, cached: int = 0) -> None:
+        self._cached = cached
         self._request = request
         self._script = script
         tools = request.params.get("tools")
@@ -121,7 +130,7 @@ class Performance:
     @property
     def usage(self) -> Usage:
         """The exact usage so far."""
-        cached = self._input // 2 if self._script.is_cached else 0
+        cached = self._input // 2 if self._script.is_cached else min(self._cached, self._input)
         return Usage(self._input - cached, cached, 0, self._visible, self._reasoning)
 
     def report_usage(self) -> Metered | None:

@@ -9,6 +9,7 @@ Words, separated by `-` after the provider's prefix:
   20ms            waits 20 ms before the first byte      5gap     waits 5 ms between chunks
   50c             cuts the answer into 50 chunks (else one per token)
   think           thinks even when not asked to          cached   half of the input counts as cached
+  caching         keeps what it read for five minutes, as OpenAI's cache does; what comes again counts as cached
   30pct           faults apply to 30 % of the calls (for a solver: 30 % of the answers are right)
 
   fail-429 fail-503 fail-500 fail-400 fail-401   that refusal before the first byte
@@ -38,6 +39,7 @@ class Script:
     fault: str | None = None
     thinks: bool = False
     is_cached: bool = False
+    keeps_cache: bool = False
     reports_usage: bool = True
 
 
@@ -65,6 +67,8 @@ def _apply_word(script: Script, before: str, word: str) -> Script:
             return replace(script, thinks=True)
         case _, "cached":
             return replace(script, is_cached=True)
+        case _, "caching":
+            return replace(script, keeps_cache=True)
     if setting := re.fullmatch(r"(\d{1,6})(ms|gap|c|pct)", word):
         number = int(setting[1])
         match setting[2]:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from router.providers.base import ModelTarget, ProviderRequest
-from router.providers.caches import cache_key, cache_of, has_cache_marks
+from router.providers.caches import CACHE_KEY, cache_key, cache_of, has_cache_marks
 from router.providers.state import state_family
 from router.tiers.base import TierRequest, TierRunner
 from router.tiers.calls import Calls
@@ -51,7 +51,7 @@ def sample_requests(
         params["logprobs"] = True
     asked_seed = query.params.get("seed")
     seed = asked_seed if isinstance(asked_seed, int) else int(query.request_id[-7:], 16)
-    key = {"prompt_cache_key": cache_key(query.conversation, query.messages)}
+    key = {CACHE_KEY: cache_key(query.conversation, query.messages)}
 
     def request(i: int) -> tuple[str, ProviderRequest]:
         target = targets[i % len(targets)]
