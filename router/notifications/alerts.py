@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, and_, select, update
+from sqlalchemy import Engine, and_, delete, select, update
 
 from router.clock import request_id
 from router.database.alert_tables import AlertDelivery, AlertRow, AlertTurn
 from router.database.engine import AuditHook, writing
 from router.database.upsert import insert_or_nothing
 from router.notifications.rules import Finding
+from router.types import DAY_US
 
 LONGEST_SUBJECT = 200
+KEPT_US = 400 * DAY_US
+MOST_PURGED = 500  # at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,18 @@ def end_turn(engine: Engine, name: str, next_us: int) -> None:
     """Say that the turn was used, and when the next one is due."""
     with writing(engine) as connection:
         connection.execute(update(AlertTurn).where(AlertTurn.name == name).values(due_at=next_us))
+
+
+def purge(engine: Engine, now_us: int) -> int:
+    """Delete alerts that ended more than a year ago, with their deliveries; returns how many."""
+    old = and_(AlertRow.raised_at < now_us - KEPT_US, AlertRow.ended_at.is_not(None))
+    with engine.connect() as connection:
+        ids = list(connection.scalars(select(AlertRow.id).where(old).limit(MOST_PURGED)))
+    if not ids:
+        return 0
+    with writing(engine) as connection:
+        connection.execute(delete(AlertDelivery).where(AlertDelivery.alert_id.in_(ids)))
+        return int(connection.execute(delete(AlertRow).where(AlertRow.id.in_(ids))).rowcount)
 
 
 def read(engine: Engine, *, most: int = 50, only_open: bool = False) -> list[AlertStanding]:

@@ -5,6 +5,7 @@ and one that dies while it has it loses it when that time comes.
 """
 
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from router.notifications.alerts import Alert, alert_of
 log = logging.getLogger(__name__)
 
 LEASE_US = 60_000_000
+SEND_WITHIN_S = 40.0
 # Seconds after each attempt in vain; the last goes on until the alert is older than it may be.
 BACKOFF_S = (5, 15, 60, 300, 900, 1_800, 3_600)
 GIVEN_UP_AFTER_US = 3 * 86_400_000_000
@@ -89,7 +91,7 @@ def _claim(engine: Engine, alert_id: str, channel: str, due_at: int, now_us: int
 
 def _deliver(engine: Engine, channel: Channel, name: str, alert: Alert, attempts: int, clock: Clock) -> bool:
     try:
-        channel.send(alert)
+        _send(channel, alert)
     except NotDelivered as error:
         _note(engine, alert, name, _next_try(alert, attempts, clock.now_us()), None, str(error)[:500])
         if attempts == 1:
@@ -97,6 +99,25 @@ def _deliver(engine: Engine, channel: Channel, name: str, alert: Alert, attempts
         return False
     _note(engine, alert, name, None, clock.now_us(), None)
     return True
+
+
+def _send(channel: Channel, alert: Alert) -> None:
+    """Send, for so long at most: a receiver that drips would keep this worker from telling anything else."""
+    failures: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            channel.send(alert)
+        except BaseException as error:  # raised again below
+            failures.append(error)
+
+    sending = threading.Thread(target=send, name="alert-delivery", daemon=True)
+    sending.start()
+    sending.join(SEND_WITHIN_S)
+    if failures:
+        raise failures[0]
+    if sending.is_alive():
+        raise NotDelivered(f"it took more than {SEND_WITHIN_S:.0f} s")
 
 
 def _next_try(alert: Alert, attempts: int, now_us: int) -> int | None:

@@ -8,7 +8,6 @@ thread says so, and what still holds when it is back is raised then.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -56,7 +55,7 @@ class AlertMonitor:
         self._every_us = round(settings.every_s * 1e6)
         self._slowly_us = max(self._every_us, round(SLOWLY_S * 1e6))
         self._looked_at_us = clock.now_us()
-        self._failure: str | None = None
+        self._failures: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
@@ -103,37 +102,52 @@ class AlertMonitor:
     def _raise(self, findings: Iterable[Finding], now_us: int) -> None:
         alerts.raise_once(self._engine, list(findings), list(self._channels), now_us)
 
-    def _own_findings(self, now_us: int) -> Iterable[Finding]:
-        state = self._shipping()
-        return chain(
-            rules.find_late_books(state.lag_seconds, state.lag_entries, self._settings.spool_lag_s, now_us),
-            rules.find_drift(self._drift(), now_us),
-            rules.find_open_breakers(self._breakers(), now_us),
+    def _own_findings(self, now_us: int) -> list[Finding]:
+        state, late_s = self._shipping(), self._settings.spool_lag_s
+        return self._gather(
+            lambda: rules.find_late_books(state.lag_seconds, state.lag_entries, late_s, now_us),
+            lambda: rules.find_drift(self._drift(), now_us),
+            lambda: rules.find_open_breakers(self._breakers(), now_us),
         )
 
-    def _findings(self, now_us: int) -> Iterable[Finding]:
-        targets = readings.read_targets(self._engine, now_us)
-        return chain(
-            rules.find_spent_budgets(readings.read_budgets(self._engine, now_us), self._settings.budget_percent),
-            rules.find_unpriced(targets, self._settings.unpriced_share, now_us),
-            rules.find_failing(targets, self._settings.error_share, now_us),
+    def _findings(self, now_us: int) -> list[Finding]:
+        engine, settings = self._engine, self._settings
+        targets = readings.read_targets(engine, now_us)
+        return self._gather(
+            lambda: rules.find_spent_budgets(readings.read_budgets(engine, now_us), settings.budget_percent),
+            lambda: rules.find_unpriced(targets, settings.unpriced_share, now_us),
+            lambda: rules.find_failing(targets, settings.error_share, now_us),
         )
 
-    def _slow_findings(self, now_us: int) -> Iterable[Finding]:
+    def _slow_findings(self, now_us: int) -> list[Finding]:
         least = nano_from_usd(self._settings.spend_least_usd)
-        return chain(
-            rules.find_low_margins(readings.read_margins(self._engine, self._policy(), now_us), now_us),
-            rules.find_dear_hours(readings.read_hours(self._engine, now_us), least),
+        alerts.purge(self._engine, now_us)
+        return self._gather(
+            lambda: rules.find_low_margins(readings.read_margins(self._engine, self._policy(), now_us), now_us),
+            lambda: rules.find_dear_hours(readings.read_hours(self._engine, now_us), least),
         )
+
+    def _gather(self, *finders: Callable[[], Iterable[Finding]]) -> list[Finding]:
+        """Look by every rule; one that fails is said once and keeps none of the others from being looked at."""
+        found: list[Finding] = []
+        for finder in finders:
+            try:
+                found += finder()
+            except SQLAlchemyError:
+                raise
+            except Exception as error:  # a figure that nobody thought of must not end all alerts
+                if repr(error) not in self._failures:
+                    self._failures.add(repr(error))
+                    log.exception("a rule of alerts fails")
+        return found
 
     def _run(self) -> None:
         while not self._stopping.wait(DELIVER_EVERY_S):
             try:
                 self.turn()
-                self._failure = None
             except SQLAlchemyError:
                 continue  # the shipping thread says that the database is away
-            except Exception as error:  # one wrong figure must not end all alerts
-                if self._failure != repr(error):
+            except Exception as error:  # what cannot be read or told now may be next time
+                if repr(error) not in self._failures:
+                    self._failures.add(repr(error))
                     log.exception("alerts cannot be looked at")
-                self._failure = repr(error)

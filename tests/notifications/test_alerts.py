@@ -126,6 +126,15 @@ def test_what_holds_no_more_ends_and_opens_again_without_being_told_again(engine
     assert only(engine).deliveries == ()
 
 
+def test_what_ended_long_ago_is_forgotten(engine: Engine) -> None:
+    alerts.raise_once(engine, [a_finding(), a_finding("openai/b")], ["log"], NOON)
+    alerts.end_unseen(engine, [AlertRule.ERRORS], NOON + 1, NOON + 2)
+    alerts.raise_once(engine, [a_finding("openai/b")], ["log"], NOON + 3)
+    assert alerts.purge(engine, NOON + alerts.KEPT_US) == 0
+    assert alerts.purge(engine, NOON + alerts.KEPT_US + 1) == 1
+    assert only(engine).alert.subject == "openai/b"
+
+
 def test_an_alert_is_acknowledged_once(engine: Engine) -> None:
     alerts.raise_once(engine, [a_finding()], [], NOON)
     id_ = only(engine).alert.id

@@ -86,6 +86,16 @@ def test_everything_that_is_wrong_is_told_once(engine: Engine, tmp_path: Path) -
     assert heard.rules.count(AlertRule.BUDGET) == 4
 
 
+def test_a_rule_that_fails_keeps_no_other_from_being_looked_at(engine: Engine) -> None:
+    def broken() -> list[DriftReading]:
+        raise ZeroDivisionError
+
+    heard, clock = Heard(), FakeClock()
+    late = ShippingState(lag_seconds=100.0)
+    look(a_monitor(engine, heard, clock, in_force(engine), shipping=late, drift=broken), clock, times=2)
+    assert heard.rules == [AlertRule.SPOOL]
+
+
 def test_what_is_over_ends(engine: Engine) -> None:
     heard, clock = Heard(), FakeClock()
     drifts = [DriftReading("scores", 0.5, 0.25, True)]
