@@ -36,6 +36,10 @@ class ShownCosts(Protocol):
         """The median input of a segment's queries, in tokens; that of ordinary consumer queries where few were seen."""
         ...
 
+    def effort_factor(self, model: str, effort: str) -> float:
+        """What the model costs at an effort, as a multiple of what its other factors say."""
+        ...
+
 
 class CostForecaster:
     """Forecasts costs. `stops` tells how sampling goes, by P(a sample is right), whether votes count, and dials."""
@@ -107,10 +111,15 @@ class CostForecaster:
         return QueryForecast({tier: None if cost is None else round(cost)}, USUAL, {tier: shape.factor.value})
 
     def intervals(
-        self, estimate: Estimate, policy: Policy, input_tokens: int, most_output: int | None = None
+        self,
+        estimate: Estimate,
+        policy: Policy,
+        input_tokens: int,
+        most_output: int | None = None,
+        warmth: PromptWarmth = COLD,
     ) -> dict[Tier, CostInterval | None]:
         """Forecast one query with 80 % intervals, for a quote."""
-        shapes = self._shapes(estimate, input_tokens, most_output)
+        shapes = self._shapes(estimate, input_tokens, most_output, warmth)
         whole = {tier: shape.interval() for tier, shape in shapes.items()}
         sampling = self.sampling(estimate, policy)
         return {**whole, Tier.PARALLEL: sampled_cost(whole[Tier.PARALLEL], sampling, whole[Tier.REASONING])}
