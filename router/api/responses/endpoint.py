@@ -77,6 +77,8 @@ class ResponseReply(OpenAIReply):
         self._response = response_to(request, f"resp_{self._request_id}", self._created)
         self._key_id = caller.key_id
         given = input_items(request.input)
+        if request.store:  # before anything is read that is large: nothing is waited for between that and its claim
+            await self._store.reserve(self._response.id, caller.key_id, len(body))
         self._items = await self._store.resolve_references(given, caller.key_id, len(body))
         messages = messages_of(self._items, dropped=request.dropped)
         if request.previous_response_id is not None:
@@ -85,8 +87,6 @@ class ResponseReply(OpenAIReply):
             messages = [*messages_of(earlier, dropped=request.dropped), *messages]
         if request.instructions is not None:
             messages.insert(0, {"role": "system", "content": request.instructions})
-        if request.store:
-            await self._store.reserve(self._response.id, caller.key_id, len(encode_body(self._items)))
         was_completed = request.previous_response_id is not None or self._items is not given
         return InferenceRequest(
             request_id=self._request_id,

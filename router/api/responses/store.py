@@ -1,5 +1,6 @@
 """GET and DELETE /v1/responses/{id}, and what later requests find of stored responses."""
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from router.keys import Scope as KeyScope
 from router.ledger.stored import StoredResponses
 from router.types import DAY_US
 
+READ_AT_ONCE = 2  # chains and named items: each may be as large as a body, and is claimed once it is read
 RECOUNT_US = 60_000_000  # what a key stores is counted anew so often; in between each worker adds up its own
 RESPONSE_ID = re.compile(r"resp_[0-9a-f]{32}")
 ITEM_ID = re.compile(r"(?:msg|rs|fc)_([0-9a-f]{32})[0-9a-f]{2,}")
@@ -55,6 +57,7 @@ class ResponseStore:
         self._now_us = now_us
         self._limits = limits or ChainLimits()
         self._stored: dict[int | None, tuple[int, int]] = {}  # bytes of a key, and when they were counted
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
     async def reserve(self, response_id: str, key_id: int | None, size: int = 0) -> None:
         """Make a place for a response of at least `size` bytes before it is bought; raises Unavailable.
@@ -99,7 +102,8 @@ class ResponseStore:
 
         Raises TooLarge where they and `beside` more bytes are more than a body may be, or the chain is too long.
         """
-        turns: list[list[Any]] = await off_loop(lambda: self._turns(response_id, key_id, beside))
+        async with self._reading:
+            turns: list[list[Any]] = await off_loop(lambda: self._turns(response_id, key_id, beside))
         return [item for turn in reversed(turns) for item in turn]
 
     async def resolve_references(self, items: list[Any], key_id: int | None, beside: int = 0) -> list[Any]:
@@ -110,7 +114,8 @@ class ResponseStore:
         wanted = {place: item["id"] for place, item in enumerate(items) if _is_reference(item)}
         if not wanted:
             return items
-        stored: dict[str, Any] = await off_loop(lambda: self._items(list(wanted.values()), key_id))
+        async with self._reading:
+            stored: dict[str, Any] = await off_loop(lambda: self._items(list(wanted.values()), key_id))
         sizes = {item_id: len(encode_body(item)) for item_id, item in stored.items()}
         self._require_room(beside + sum(sizes.get(item_id, 0) for item_id in wanted.values()), "input")
         for place, item_id in wanted.items():
