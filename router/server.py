@@ -261,6 +261,7 @@ class OnlyServer(DrainingServer):
         self._successor_config = successor_config
         self._is_reload_asked = False
         self._reloading: asyncio.Task[None] | None = None
+        self._starting: DrainingWorker | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -276,12 +277,18 @@ class OnlyServer(DrainingServer):
             with super().capture_signals():
                 yield
         finally:
-            signal.signal(signal.SIGHUP, before)
+            if self.successor is None:
+                signal.signal(signal.SIGHUP, before)
+            else:  # until its supervisor listens, a stop must not kill what is to supervise it
+                for sig in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(sig, self.handle_exit)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A stop during a handover is for the successor as well."""
+        """A stop during a handover is for the successor as well; one that is only starting is not waited for."""
         if self.successor is None:
             super().handle_exit(sig, frame)
+            if self._starting is not None:
+                _terminate(self._starting)
         else:
             self.is_stop_asked = True
             self.successor.terminate()
@@ -302,7 +309,10 @@ class OnlyServer(DrainingServer):
         self.listeners = [socket.socket(fileno=os.dup(one.fileno())) for one in shared]
         worker = DrainingWorker(self._successor_config, self.listeners)
         await asyncio.to_thread(worker.start)
-        if await asyncio.to_thread(worker.wait_until_ready, READY_TIMEOUT_S):
+        self._starting = worker
+        is_ready = await asyncio.to_thread(worker.wait_until_ready, READY_TIMEOUT_S)
+        self._starting = None
+        if is_ready and not self.should_exit:
             self.successor, self.goes_on, self.should_exit = worker, True, True
             return
         logger.error("reload: the new worker did not start, the old one goes on as it was")
@@ -379,8 +389,9 @@ class Supervisor(Multiprocess):
         """Replace each worker by one with the settings as they are now; old ones drain while new ones serve."""
         for place, old in enumerate(self.processes):
             new = self._start()
-            if not new.wait_until_ready(READY_TIMEOUT_S, self.should_exit):
-                logger.error("reload: a new worker did not start, the old ones go on as they were")
+            if not self._wait_ready(new):
+                if not self._is_stop_asked():
+                    logger.error("reload: a new worker did not start, the old ones go on as they were")
                 new.kill()
                 new.join()
                 return
@@ -388,8 +399,18 @@ class Supervisor(Multiprocess):
             _terminate(old)
             self.retired.append(old)
             self.processes[place] = new
-            if any(sig in (signal.SIGTERM, signal.SIGINT) for sig in self.signal_queue):
-                return
+
+    def _wait_ready(self, worker: DrainingWorker) -> bool:
+        """Wait until a worker serves; False when it does not, or a stop is asked for meanwhile."""
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline and worker.process.is_alive() and not self._is_stop_asked():
+            if worker.is_ready(PING_S):
+                return True
+            time.sleep(POLL_S)
+        return False
+
+    def _is_stop_asked(self) -> bool:
+        return any(sig in (signal.SIGTERM, signal.SIGINT) for sig in self.signal_queue)
 
     def _start(self) -> DrainingWorker:
         worker = DrainingWorker(self.config, self.sockets)

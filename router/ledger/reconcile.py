@@ -22,6 +22,7 @@ from router.types import DAY_US, Precision
 DAY_COLUMNS = ("day", "date", "usage_date", "start_date", "start_time", "start_time_iso")
 MODEL_COLUMNS = ("model", "model_id", "line_item", "sku")
 AMOUNT_COLUMNS = ("amount_usd", "cost_usd", "amount_value", "amount", "cost", "spend")
+MOST_DIFFERENCE_NANOUSD = nano_from_usd("10000000")  # nine hundred of them still have a sum
 SNAPSHOT = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8}|latest|preview)$")
 
 
@@ -89,7 +90,11 @@ def compare(engine: Engine, billed: Mapping[tuple[str, str], int]) -> list[DayOf
 
 
 def book(engine: Engine, rows: Sequence[DayOfModel], author: str, note: str, now_us: int) -> int:
-    """Book the differences as one run of adjustments; returns its id."""
+    """Book the differences as one run of adjustments; returns its id. Raises InvalidRequest for a senseless one."""
+    for row in rows:
+        if abs(row.difference_nanousd) > MOST_DIFFERENCE_NANOUSD:
+            message = f"{row.model} on {row.day}: a difference above $10,000,000 is not booked; look at the bill's unit"
+            raise InvalidRequest(message)
     adjustments = [
         {
             "kind": RECONCILED,

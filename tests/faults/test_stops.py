@@ -46,7 +46,7 @@ async def test_a_reload_refuses_nobody_and_reads_the_settings_again(tmp_path: Pa
         assert set(seen) == {200}
     finally:
         instance.terminate()
-        assert await instance.wait_ended() == 0
+        assert await instance.wait_ended() in (0, -signal.SIGTERM)  # its own end, or that of a stop before the handover
 
 
 async def test_a_budget_is_spent_by_what_the_provider_billed(tmp_path: Path) -> None:

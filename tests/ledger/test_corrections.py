@@ -207,3 +207,10 @@ def _rates(ledger: Ledger) -> list[dict[str, int]]:
     with ledger.engine.connect() as connection:
         found: list[dict[str, int]] = connection.scalars(select(PriceRow.rates)).one()
     return found
+
+
+def test_a_difference_beyond_all_sense_is_a_wrong_unit(sqlite_engine: Engine) -> None:
+    billed = 9_000_000_000 * 10**9
+    row = reconcile.DayOfModel(DAY, MODEL, 0, 0, billed, 1, 0)
+    with pytest.raises(InvalidRequest, match="look at the bill's unit"):
+        reconcile.book(sqlite_engine, [row], "operator", "the bill", NOON)
