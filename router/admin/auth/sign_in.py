@@ -62,10 +62,9 @@ class SignIn:
         actor = " ".join(name.split())
         if len(actor) > LONGEST_NAME or not actor.isprintable():
             raise InvalidRequest(f"a name is at most {LONGEST_NAME} characters")
-        if remembered and await self.threads.run(self._is_remembered, remembered):
+        counted = address
+        if await self.threads.run(self._is_remembered, remembered):
             counted = f"a browser that was here: {remembered}"
-        else:
-            counted = address
         wait_s, role = self.rate.begin(counted), None
         try:
             await asyncio.sleep(wait_s)
@@ -84,7 +83,7 @@ class SignIn:
 
     def _is_remembered(self, remembered: str) -> bool:
         token, _, mark = remembered.partition(".")
-        wanted = self._mark(token) if len(remembered) <= LONGEST_REMEMBERED else ""
+        wanted = self._mark(token) if 0 < len(remembered) <= LONGEST_REMEMBERED else ""
         return bool(token and wanted) and compare_digest(wanted, mark)
 
     def _mark(self, token: str) -> str:
