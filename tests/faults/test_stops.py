@@ -1,4 +1,4 @@
-"""A stop under load, a budget after failures, and a short soak; `scripts/faults` and `scripts/soak` go on for longer."""
+"""A stop under load, a budget after failures, a short soak; `scripts/faults` and `scripts/soak` are the long forms."""
 
 import asyncio
 import signal

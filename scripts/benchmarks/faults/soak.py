@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 
 import msgspec
-import psutil
+import psutil  # type: ignore[import-untyped]
 from sqlalchemy import Engine, func, select
 
 from router.database.tables import Call, LabelText, Request
