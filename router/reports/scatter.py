@@ -45,7 +45,8 @@ class CostCanvas:
         # An interval may leave the picture, a value may not: one wide interval would make all else flat.
         lowest = max(min([*good, *ends]), min(good) - 2 * step)
         highest = min(max([*good, *ends]), max(good) + 2 * step)
-        self._bottom, self._top = math.floor(lowest / step) * step, math.ceil(highest / step + 1e-9) * step
+        self._bottom = math.floor(lowest / step) * step
+        self._top = max(math.ceil(highest / step - 1e-9) * step, self._bottom + step)
 
     def x(self, cost: float) -> float:
         share = (math.log10(cost) - self._low) / (self._high - self._low)

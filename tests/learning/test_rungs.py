@@ -70,6 +70,17 @@ def test_a_share_has_wilsons_interval_over_questions_and_is_unknown_without_any(
     assert share([]) is None
 
 
+@pytest.mark.parametrize("count", range(1, 300))
+def test_all_right_and_all_wrong_lie_in_their_own_intervals(count: int) -> None:
+    """By rounding alone the upper end of a share of 1 came out a little below it."""
+    for mark in (0.0, 1.0):
+        found = share([mark] * count)
+        assert found is not None
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= mark <= found.high
+
+
 def test_a_mean_cost_lies_in_its_interval_and_one_cost_has_none() -> None:
     found = mean_cost([100, 100, 100, 900])
     assert found is not None

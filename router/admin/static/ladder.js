@@ -11,7 +11,7 @@
       type: "scatter", mode: "lines+markers+text", name, x: known.map(({ rung }) => rung.cost_nanousd.value * PER_1K), y: known.map(({ rung }) => rung[figure].value),
       error_x: bars(cost, PER_1K), error_y: bars(right, 1), line: { color: charts.color(color), width: 1.5, dash: style.dash ?? "solid" },
       marker: { color: charts.color(color), size: style.size ?? 9, symbol: style.symbol ?? "circle" },
-      text: known.map(({ rung }) => (style.isQuiet ? "" : rung.kind === "samples" ? `×${rung.samples}` : rung.name.replace("reasoning ", ""))),
+      text: known.map(({ rung }) => (style.isQuiet ? "" : rung.kind === "samples" || rung.name === "1 sample" ? `×${rung.samples}` : rung.name.replace("reasoning ", ""))),
       textposition: style.position ?? "top center", textfont: { color: charts.color("ink"), size: 11 },
       customdata: known.map(({ rung }) => rung.name), hovertemplate: "%{customdata}: %{y:.1%} right, $%{x:.4g} per 1,000<extra></extra>",
     };
@@ -36,12 +36,12 @@
     return figure([
       series(found.rungs, "covered", "any sample right", "other", { dash: "dot", size: 5, isQuiet: true }),
       series(of("single", "samples"), "accuracy", "fast, samples", "fast", { position: "bottom center" }),
-      series(of("effort"), "accuracy", "reasoning", "reasoning", { symbol: "square" }),
-      series(of("tier"), "accuracy", "parallel", "parallel", { symbol: "diamond", size: 12 }),
+      series(of("effort"), "accuracy", "reasoning", "reasoning", { symbol: "square", position: "bottom right" }),
+      series(of("tier"), "accuracy", "parallel", "parallel", { symbol: "diamond", size: 12, position: "top left" }),
     ], found.revenue_nanousd);
   };
   charts.kinds.traffic = (found) => figure([
     series(found.traffic, "covered", "any sample right, at least", "other", { dash: "dot", size: 7 }),
-    series(found.traffic.filter(({ rung }) => rung.kind === "tier"), "accuracy", "parallel, as answered", "parallel", { symbol: "diamond", size: 12 }),
+    series(found.traffic.filter(({ rung }) => rung.kind === "tier"), "accuracy", "parallel, as answered", "parallel", { symbol: "diamond", size: 12, position: "top left" }),
   ], found.revenue_nanousd);
 })();
