@@ -199,6 +199,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         costs=costs,
         last_turn=last_turns.of,
         read_elsewhere=read_prefixes.of,
+        chooses_effort=settings.tiers.reasoning.chooses_effort,
     )
     recent = RecentDecisions(engine, routing.take_recent)
     books.read(recent.refresh)

@@ -38,6 +38,7 @@ from router.telemetry.spans import Spans
 from router.tiers.base import Answer, Bounded, LimitedChoices, TierRequest, TierRunner
 from router.tiers.calls import Books, Calls, ProviderCall
 from router.tiers.permits import Permits, TargetBook
+from router.tiers.single import SingleTier
 from router.types import CallKind, CallStatus, Decision, Outcome, Reason, RelayedCall, Tier, Usage
 
 IMAGE_BOUND_TOKENS = 3_000
@@ -214,6 +215,10 @@ class Dispatcher:
         )
         marks = self._marks_of(request, opened_at)
         forecast = routed.forecast
+        if request.relay is not None:
+            tier = self._relays[request.model]
+        else:
+            tier = self._explicit.get(request.model) or self._tiers[decision.tier]
         opening = Opening(
             request_id=request.request_id,
             opened_at=opened_at,
@@ -245,6 +250,7 @@ class Dispatcher:
             expected_cost_nanousd=forecast.cost_in(decision.tier) if forecast else None,
             cost_factor=forecast.factors[decision.tier] if forecast else None,
             cost_ratio=decision.cost_ratio if forecast else None,
+            effort=decision.effort or (tier.targets[0].effort if isinstance(tier, SingleTier) else None),
         )
         bound = request.input_bytes + IMAGE_BOUND_TOKENS * routed.attachments
         query = TierRequest(
@@ -277,10 +283,6 @@ class Dispatcher:
             Permits(self._targets, is_relayed=request.relay is not None),
             _forecasts_of(routed.estimate, request.relay),
         )
-        if request.relay is not None:
-            tier = self._relays[request.model]
-        else:
-            tier = self._explicit.get(request.model) or self._tiers[decision.tier]
         if request.n > 1 and isinstance(tier, LimitedChoices):
             tier.require_samples(query)
         cap = least_cap(request.max_cost_nanousd, routed.policy.max_cost_nanousd)
@@ -289,11 +291,12 @@ class Dispatcher:
         duel = self._duel(request, routed, decision, query, calls, opened_at) if request.relay is None else None
         exchange = Exchange(decision, estimate, query, tier, calls, expected, self._metrics, duel)
         exchange.is_within_cap = capped is not None
-        exchange.expected_cost_nanousd = opening.expected_cost_nanousd
+        exchange.expected_cost_nanousd, exchange.effort = opening.expected_cost_nanousd, opening.effort
         if request.model not in self._explicit:
             exchange.note_wait = partial(self._routing.note_wait, decision.tier, request.streamed)
-        if request.relay is None and routed.kind is not Kind.HOUSEKEEPING:
-            tokens = request.input_bytes // BYTES_PER_TOKEN
+        tokens = request.input_bytes // BYTES_PER_TOKEN
+        is_worth_knowing = tokens >= LEAST_WORTH_TOKENS or "tools" in request.params
+        if is_worth_knowing and request.relay is None and routed.kind is not Kind.HOUSEKEEPING:
             exchange.note_answered = partial(self._note_answered, request.request_id, routed.prefixes, tokens)
         return exchange
 
@@ -440,6 +443,7 @@ class Exchange:
         self.is_within_cap = True
         self.person_hold: PersonHold | None = None
         self.expected_cost_nanousd: int | None = None
+        self.effort: str | None = None
 
     def worst_case(self) -> int:
         """Bound what the answer costs, in nano-dollars."""
@@ -534,6 +538,7 @@ class Exchange:
             "fell_back": answer.fell_back,
             "calls": len(self.calls.made),
             "samples": [],
+            "effort": self.effort,
             "expected_cost_nanousd": self.expected_cost_nanousd,
             "cost_nanousd": self.calls.cost_nanousd,
             "dropped": list(dict.fromkeys([*dropped, *answer.dropped])),

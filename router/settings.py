@@ -171,6 +171,11 @@ class CallSettings(ConfigTable):
             raise ValueError("api_key and api_key_env exclude each other")
         return self
 
+    @property
+    def asked_effort(self) -> Effort | None:
+        """The effort asked of the model where nobody chooses one."""
+        return self.effort
+
     def target_of(self, model: str, environ: Mapping[str, str]) -> ModelTarget:
         """Resolve to what providers take; a missing key variable is left to `doctor` and the provider."""
         key = self.api_key.get_secret_value() if self.api_key else None
@@ -183,7 +188,7 @@ class CallSettings(ConfigTable):
             name=model,
             api_base=self.api_base,
             api_key=key,
-            effort=self.effort,
+            effort=self.asked_effort,
             max_thinking_tokens=self.max_thinking_tokens,
             timeout_s=self.timeout_s,
             connect_timeout_s=self.connect_timeout_s,
@@ -227,7 +232,19 @@ class FastSettings(ModelSettings):
 class ReasoningSettings(ModelSettings):
     """The reasoning tier's model."""
 
-    effort: Effort | None = Field("medium", description="reasoning effort asked of the model")
+    effort: Effort | Literal["auto"] | None = Field(  # type: ignore[assignment]
+        "medium", description='reasoning effort asked of the model; `"auto"`: low, medium or high, as the query needs'
+    )
+
+    @property
+    def asked_effort(self) -> Effort | None:
+        """The effort asked of the model where nobody chooses one."""
+        return "medium" if self.effort == "auto" else self.effort
+
+    @property
+    def chooses_effort(self) -> bool:
+        """Whether each query has the effort that fits it."""
+        return self.effort == "auto"
 
 
 class ParallelSettings(CallSettings):
@@ -385,7 +402,9 @@ class MarkSettings(ConfigTable):
     """Marks of conversations and end users in the books: keyed hashes, no names."""
 
     enabled: bool = Field(True, description="mark whose request it is; off: nothing is counted per person")
-    keep_months: int = Field(13, ge=1, le=120, description="how long the salts of marks are kept; then they are nobody's")
+    keep_months: int = Field(
+        13, ge=1, le=120, description="how long the salts of marks are kept; then they are nobody's"
+    )
 
 
 class LogSettings(ConfigTable):

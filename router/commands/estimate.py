@@ -163,6 +163,7 @@ def price_queries(configured: "Settings", policy: Policy, environ: Mapping[str, 
     """Forecast costs without a database: at the file's prices, else the price list that ships, uncorrected."""
     from router.clock import SystemClock
     from router.decision.costs import CostForecaster
+    from router.decision.effort import length_at
     from router.decision.forecast import Sampling
     from router.ledger.cost_factors import ShownCosts
     from router.ledger.pricelist import book_of
@@ -176,7 +177,16 @@ def price_queries(configured: "Settings", policy: Policy, environ: Mapping[str, 
         return Sampling(*parallel.expected_stop(p_sampled, is_votable, of.parallel_samples, of.parallel_confidence))
 
     forecaster = CostForecaster(book, lineup.by_tier, ShownCosts(), expect_stop, clock.now_us)
-    return lambda estimate, tokens: forecaster.forecast(estimate, policy, DEFAULT_SEGMENT, tokens)
+
+    def forecast(estimate: Estimate, tokens: int) -> QueryForecast:
+        if not configured.tiers.reasoning.chooses_effort:
+            return forecaster.forecast(estimate, policy, DEFAULT_SEGMENT, tokens)
+        effort = forecaster.choose_effort(estimate, DEFAULT_SEGMENT, tokens, policy.cost_sensitivity)
+        length = length_at(effort, estimate.output_fast, estimate.output_reasoning)
+        at_effort = replace(estimate, output_reasoning=length)
+        return forecaster.forecast(at_effort, policy, DEFAULT_SEGMENT, tokens, effort=effort)
+
+    return forecast
 
 
 def _abilities(configured: "Settings", model: DifficultyModel) -> Abilities:

@@ -36,6 +36,15 @@ REASONS: Mapping[Reason, int] = {
     Reason.USER_ALLOWANCE: 13,
     Reason.TOO_COSTLY: 14,
 }
+EFFORTS: Mapping[str, int] = {
+    "none": 1,
+    "minimal": 2,
+    "low": 3,
+    "medium": 4,
+    "high": 5,
+    "xhigh": 6,
+    "max": 7,
+}
 AGREEMENTS: Mapping[Agreement, int] = {Agreement.SAME: 1, Agreement.DIFFERS: 2, Agreement.UNCLEAR: 3}
 CAUSES: Mapping[Cause, int] = {
     Cause.CREDENTIALS: 1,

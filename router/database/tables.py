@@ -145,6 +145,7 @@ class Request(Base):
     expected_cost_nanousd: Mapped[int | None] = mapped_column(BigInteger)  # of the first tier, see `decision.forecast`
     cost_factor: Mapped[float | None] = mapped_column(REAL)  # that the expected cost was multiplied by
     cost_ratio: Mapped[float | None] = mapped_column(REAL)  # how many times the usual its thinking costs
+    effort: Mapped[str | None] = mapped_column(Coded(codes.EFFORTS))  # asked of the first tier's model
 
 
 class Call(Base):

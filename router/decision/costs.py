@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from classifier.types import Estimate
+from router.decision.effort import EFFORTS_CHOSEN, USUAL_EFFORT, choose_effort, length_at, need_of
 from router.decision.forecast import (
     CallShape,
     CostInterval,
@@ -16,7 +17,7 @@ from router.decision.policy import NEVER, Policy
 from router.decision.rules import VOTABLE
 from router.decision.warmth import COLD, PromptWarmth, cached_input
 from router.decision.worth import USUAL, ratio_of
-from router.ledger.cost_factors import CostFactor
+from router.ledger.cost_factors import CostFactor, scaled
 from router.ledger.prices import Price, PriceBook
 from router.providers.base import ModelTarget
 from router.providers.caches import LEAST_WORTH_TOKENS, cache_of
@@ -72,12 +73,15 @@ class CostForecaster:
         input_tokens: int,
         most_output: int | None = None,
         warmth: PromptWarmth = COLD,
+        effort: str | None = None,
     ) -> QueryForecast:
         """Forecast one query of a segment; `most_output` is what the client allows, in tokens.
 
         What a model has in its cache is cheaper there and nowhere else, so that staying with it is worth its saving.
+        `effort` is what the reasoning model would be asked for, at which the estimate's lengths are; None: as always.
         """
-        shapes, sampling = self._shapes(estimate, input_tokens, most_output, warmth), self.sampling(estimate, policy)
+        shapes = self._shapes(estimate, input_tokens, most_output, warmth, effort)
+        sampling = self.sampling(estimate, policy)
         fast, strong, sample = shapes[Tier.FAST], shapes[Tier.REASONING], shapes[Tier.PARALLEL]
         costs = fast.expected(), strong.expected(), sample.expected()
         usual = self._shown.usual_input(segment)
@@ -90,7 +94,34 @@ class CostForecaster:
             {Tier.FAST: _rounded(costs[0]), Tier.REASONING: _rounded(costs[1]), Tier.PARALLEL: _rounded(voted)},
             ratio_of(_beyond(deep, costs[0]), _beyond(usually, as_usual[0])),
             {Tier.FAST: fast.factor.value, Tier.REASONING: strong.factor.value, Tier.PARALLEL: sample.factor.value},
+            effort,
         )
+
+    @property
+    def usual_effort(self) -> str:
+        """The effort that the reasoning model is asked for where nobody asks for another."""
+        return self._targets[Tier.REASONING].effort or USUAL_EFFORT
+
+    def choose_effort(
+        self,
+        estimate: Estimate,
+        segment: str,
+        input_tokens: int,
+        sensitivity: float,
+        most_output: int | None = None,
+        warmth: PromptWarmth = COLD,
+    ) -> str:
+        """Choose the effort of the reasoning model, by what the query needs and what each effort costs here."""
+        shapes, usual = self._shapes(estimate, input_tokens, most_output, warmth), self._shown.usual_input(segment)
+        fast, strong, model = shapes[Tier.FAST], shapes[Tier.REASONING], self._targets[Tier.REASONING].name
+        ratios = {}
+        for effort in EFFORTS_CHOSEN:
+            length = length_at(effort, estimate.output_fast, estimate.output_reasoning, self.usual_effort)
+            factor = scaled(strong.factor, self._shown.effort_factor(model, effort))
+            at = strong._replace(output=limited(length, most_output), factor=factor)
+            beyond, usually = _beyond(at.expected(), fast.expected()), _beyond(at.expected(usual), fast.expected(usual))
+            ratios[effort] = ratio_of(beyond, usually)
+        return choose_effort(need_of(estimate), ratios, sensitivity)
 
     def forecast_named(
         self,
@@ -117,9 +148,10 @@ class CostForecaster:
         input_tokens: int,
         most_output: int | None = None,
         warmth: PromptWarmth = COLD,
+        effort: str | None = None,
     ) -> dict[Tier, CostInterval | None]:
         """Forecast one query with 80 % intervals, for a quote."""
-        shapes = self._shapes(estimate, input_tokens, most_output, warmth)
+        shapes = self._shapes(estimate, input_tokens, most_output, warmth, effort)
         whole = {tier: shape.interval() for tier, shape in shapes.items()}
         sampling = self.sampling(estimate, policy)
         return {**whole, Tier.PARALLEL: sampled_cost(whole[Tier.PARALLEL], sampling, whole[Tier.REASONING])}
@@ -133,7 +165,21 @@ class CostForecaster:
         return estimate.p_reasoning if self._samples_strong else estimate.p_fast
 
     def _shapes(
-        self, estimate: Estimate, input_tokens: int, most_output: int | None, warmth: PromptWarmth = COLD
+        self,
+        estimate: Estimate,
+        input_tokens: int,
+        most_output: int | None,
+        warmth: PromptWarmth = COLD,
+        effort: str | None = None,
+    ) -> dict[Tier, CallShape]:
+        shapes = self._plain_shapes(estimate, input_tokens, most_output, warmth)
+        if effort is not None:
+            strong, by = shapes[Tier.REASONING], self._shown.effort_factor(self._targets[Tier.REASONING].name, effort)
+            shapes[Tier.REASONING] = strong._replace(factor=scaled(strong.factor, by))
+        return shapes
+
+    def _plain_shapes(
+        self, estimate: Estimate, input_tokens: int, most_output: int | None, warmth: PromptWarmth
     ) -> dict[Tier, CallShape]:
         short, long = limited(estimate.output_fast, most_output), limited(estimate.output_reasoning, most_output)
         outputs = {Tier.FAST: short, Tier.REASONING: long, Tier.PARALLEL: long if self._samples_strong else short}

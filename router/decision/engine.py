@@ -24,6 +24,7 @@ from router.decision import rules
 from router.decision.bucketing import bucket_of
 from router.decision.capabilities import Missing, Needs, missing_of
 from router.decision.costs import CostForecaster
+from router.decision.effort import length_at
 from router.decision.forecast import QueryForecast
 from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
@@ -107,6 +108,7 @@ class _PolicyJudgement(msgspec.Struct, frozen=True):
 
     policy: Policy
     scorer: Scorer
+    read: Estimate  # before an effort scaled its lengths
     estimate: Estimate
     view: ConversationView
     within: Callable[[BudgetView], Decision]
@@ -136,7 +138,9 @@ class DecisionEngine:
         costs: CostForecaster | None = None,
         last_turn: Callable[[int], LastTurn | None] = lambda mark: None,
         read_elsewhere: Callable[[int, int], Prefixes] = lambda mark, turn: NO_PREFIXES,
+        chooses_effort: bool = False,
     ) -> None:
+        self._chooses_effort = chooses_effort
         self._last_turn = last_turn
         self._read_elsewhere = read_elsewhere
         self._answered = AnsweredRequests()
@@ -176,13 +180,15 @@ class DecisionEngine:
         earlier = self._memory.recall(query.key_id, query.messages, query.request_id)
         turn = min(sum(message.get("role") == "user" for message in query.messages), MOST_TURNS)
         last = None if conversation_mark is None else self._last_turn(conversation_mark)
-        stays_with = self._tier_of_calls(query, earlier, last, turn)
+        in_loop = runs_tools(query.messages)
+        stays_with = self._tier_of_calls(earlier, last, turn) if in_loop else None
         if stays_with is None and last is not None:
             earlier = earlier.or_elsewhere(last, turn, query.request_id)
         prepared = self._prepare(
             query,
             self._draw(),
             regenerated=earlier.is_regenerate,
+            in_tool_loop=in_loop,
             stays_with=stays_with,
             warmth=self._warmth(query, earlier, any_mark, turn),
         )
@@ -259,10 +265,8 @@ class DecisionEngine:
         """Note which tier answered, and what models read for it beside what they had read `before`."""
         self._answered.note(request_id, tier, before, read)
 
-    def _tier_of_calls(self, query: InferenceRequest, earlier: Match, last: LastTurn | None, turn: int) -> Tier | None:
-        """The tier that called the tools whose results a query brings; None where it brings none, or nobody knows."""
-        if not runs_tools(query.messages):
-            return None
+    def _tier_of_calls(self, earlier: Match, last: LastTurn | None, turn: int) -> Tier | None:
+        """The tier that called the tools whose results a query brings; None where nobody knows."""
         if earlier.before is not None:
             settled = self._answered.find(earlier.before.request_id)
             return earlier.before.tier if settled is None else settled.tier
@@ -287,6 +291,7 @@ class DecisionEngine:
         draw: float,
         *,
         regenerated: bool,
+        in_tool_loop: bool | None = None,
         stays_with: Tier | None = None,
         warmth: PromptWarmth = COLD,
     ) -> _PreparedRequest:
@@ -305,7 +310,7 @@ class DecisionEngine:
             draw,
             turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
             attachments=attachments,
-            in_tool_loop=runs_tools(query.messages),
+            in_tool_loop=runs_tools(query.messages) if in_tool_loop is None else in_tool_loop,
             named=named,
             stays_with=stays_with,
             warmth=warmth,
@@ -329,16 +334,20 @@ class DecisionEngine:
         chosen = self._paced(of.for_segment(segment), segment)
         scorer = self._scorers.of(chosen.classifier)
         known = before is not None and before.scorer is scorer
-        estimate, view = (before.estimate, before.view) if known and before else prepared.estimate_with(scorer)
+        estimate, view = (before.read, before.view) if known and before else prepared.estimate_with(scorer)
         has_own_cap = own is not None and own.max_deep_share is not None
         sensitivity = chosen.cost_sensitivity
         window = scorer.window(segment if has_own_cap else None, self._recent, of.segments_apart, sensitivity)
-        forecast = self._forecast(prepared, estimate, of.for_segment(segment))
+        read, effort = estimate, self._effort(prepared, estimate, chosen)
+        if effort is not None and self._costs is not None:
+            length = length_at(effort, read.output_fast, read.output_reasoning, self._costs.usual_effort)
+            estimate = replace(read, output_reasoning=length)
+        forecast = self._forecast(prepared, estimate, of.for_segment(segment), effort)
         ratio = USUAL if forecast is None or prepared.in_tool_loop else forecast.ratio
         quantile, missing = window.cap(chosen.max_deep_share), self._missing(prepared, chosen)
 
         def within(budget: BudgetView) -> Decision:
-            return rules.decide(
+            decision = rules.decide(
                 estimate,
                 chosen,
                 preference=prepared.preference,
@@ -351,10 +360,33 @@ class DecisionEngine:
                 cost_ratio=ratio,
                 stays_with=prepared.stays_with,
             )
+            if effort is None or decision.tier is not Tier.REASONING or decision.effort is not None:
+                return decision
+            return msgspec.structs.replace(decision, effort=effort)
 
-        return _PolicyJudgement(chosen, scorer, estimate, view, within, window.add, forecast)
+        return _PolicyJudgement(chosen, scorer, read, estimate, view, within, window.add, forecast)
 
-    def _forecast(self, prepared: _PreparedRequest, estimate: Estimate, policy: Policy) -> QueryForecast | None:
+    def _effort(self, prepared: _PreparedRequest, estimate: Estimate, policy: Policy) -> str | None:
+        """The effort that the reasoning model would be asked for: the client's, else the one that fits a query.
+
+        None where it is what it always is.
+        """
+        query, preference = prepared.query, prepared.preference
+        if prepared.named is not None or self._costs is None:
+            return None
+        if preference.effort is not None:
+            is_asked = preference.tier is Tier.REASONING or rules.TIER_OF_EFFORT[preference.effort] is Tier.REASONING
+            return preference.effort if is_asked else None
+        if not self._chooses_effort:
+            return None
+        tokens, most = query.input_bytes // BYTES_PER_TOKEN, query.max_output_tokens or query.max_visible_tokens
+        ignores_cost = preference != rules.AUTO or prepared.in_tool_loop
+        sensitivity = 0.0 if ignores_cost else policy.cost_sensitivity
+        return self._costs.choose_effort(estimate, query.segment, tokens, sensitivity, most, prepared.warmth)
+
+    def _forecast(
+        self, prepared: _PreparedRequest, estimate: Estimate, policy: Policy, effort: str | None
+    ) -> QueryForecast | None:
         """Forecast what a query costs; of a model that is asked for by its own name only that."""
         if self._costs is None:
             return None
@@ -362,7 +394,7 @@ class DecisionEngine:
         tokens, most = query.input_bytes // BYTES_PER_TOKEN, query.max_output_tokens or query.max_visible_tokens
         if named is not None:
             return self._costs.forecast_named(named.targets[0], named.tier, estimate, tokens, most, prepared.warmth)
-        return self._costs.forecast(estimate, policy, query.segment, tokens, most, prepared.warmth)
+        return self._costs.forecast(estimate, policy, query.segment, tokens, most, prepared.warmth, effort)
 
     def _decide_in_shadow(
         self, prepared: _PreparedRequest, judgement: _PolicyJudgement, of: Policy | None

@@ -67,11 +67,13 @@ class QueryForecast(msgspec.Struct, frozen=True):
     """One query's expected costs by tier (None where no price is known), and what they mean for the decision.
 
     `ratio` is how many times the usual thinking costs beyond a fast answer. The costs were multiplied by `factors`.
+    `effort` is what the reasoning model would be asked for, where that is not what it always is.
     """
 
     expected: Mapping[Tier, int | None]
     ratio: float
     factors: Mapping[Tier, float]
+    effort: str | None = None
 
     def cost_in(self, tier: Tier) -> int | None:
         """What the query is expected to cost in a tier, in nano-dollars; None where that is not known."""

@@ -67,7 +67,8 @@ class Quoter:
         routed = self._routing.quote(request, of)
         estimate, policy = routed.estimate, routed.policy
         tokens, most = request.input_bytes // BYTES_PER_TOKEN, request.max_output_tokens or request.max_visible_tokens
-        costs = self._costs.intervals(estimate, policy, tokens, most)
+        effort = routed.forecast.effort if routed.forecast else None
+        costs = self._costs.intervals(estimate, policy, tokens, most, effort=effort)
         sampling = self._costs.sampling(estimate, policy)
         chances = {
             Tier.FAST: estimate.p_fast,

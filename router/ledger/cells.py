@@ -20,6 +20,7 @@ REQUEST_KEYS = (
     "policy",
     "turn",
     "key",
+    "effort",  # in no grouping: what is split by it is read from the lines
 )
 CALL_KEYS = ("model", "role", "cause")
 NO_CAUSE = 0  # of a call that did not fail, in the place of a cause's code

@@ -40,7 +40,16 @@ class CostFactor(NamedTuple):
 
 
 NO_FACTOR = CostFactor()
+
+
+def scaled(factor: CostFactor, by: float) -> CostFactor:
+    """Multiply a factor and its ends."""
+    low, high = (None if end is None else end * by for end in (factor.low, factor.high))
+    return CostFactor(factor.value * by, low, high, factor.requests)
+
+
 FactorKey = tuple[Tier, str, str]  # the first tier, its model, the answer type
+EffortKey = tuple[str, str]  # the model of the reasoning tier, the effort it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +60,19 @@ class ForecastRow:
     paid: int
     forecast: float
     expected: int = 0
+    effort: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ShownCosts:
-    """What is known: factors by tier, model and answer type, and the usual input by segment, in tokens."""
+    """What is known: factors by tier, model and answer type, the usual input by segment, in tokens, and by effort.
+
+    What an effort costs is a multiple of what its kind's factor says.
+    """
 
     factors: Mapping[FactorKey, CostFactor] = field(default_factory=dict)
     usual_inputs: Mapping[str, int] = field(default_factory=dict)
+    effort_factors: Mapping[EffortKey, float] = field(default_factory=dict)
 
     def factor(self, tier: Tier, model: str, answer_type: str) -> CostFactor:
         """What requests like it cost, as a multiple of what had been forecast."""
@@ -67,6 +81,10 @@ class ShownCosts:
     def usual_input(self, segment: str) -> int:
         """The median input of a segment's queries; that of ordinary consumer queries where too few were seen."""
         return self.usual_inputs.get(segment, ORDINARY_INPUT)
+
+    def effort_factor(self, model: str, effort: str) -> float:
+        """What the model costs at an effort, as a multiple of what the other factors say; 1 where nothing was seen."""
+        return self.effort_factors.get((model, effort), 1.0)
 
 
 class CostBook:
@@ -93,6 +111,10 @@ class CostBook:
         """The median input of a segment's queries, in tokens; that of ordinary consumer queries where few were seen."""
         return self.shown.usual_input(segment)
 
+    def effort_factor(self, model: str, effort: str) -> float:
+        """What the model costs at an effort, as a multiple of what the other factors say."""
+        return self.shown.effort_factor(model, effort)
+
 
 def read_shown_costs(engine: Engine, until_us: int) -> ShownCosts:
     """Read the days before an instant. Raises SQLAlchemyError."""
@@ -100,7 +122,8 @@ def read_shown_costs(engine: Engine, until_us: int) -> ShownCosts:
     with engine.connect() as connection:
         rows = read_forecasts(connection, low, high)
         usual = _read_usual_inputs(connection, low, high)
-    return ShownCosts(factors_of(rows), usual)
+    factors = factors_of(rows)
+    return ShownCosts(factors, usual, effort_factors_of(rows, factors))
 
 
 def read_forecasts(connection: Connection, low: str, high: str) -> list[ForecastRow]:
@@ -128,6 +151,7 @@ def read_forecasts(connection: Connection, low: str, high: str) -> list[Forecast
             Request.answer_type_id,
             Request.expected_cost_nanousd,
             Request.cost_factor,
+            Request.effort,
             paid.c.paid,
             paid.c.model_id,
             corrected.c.amount,
@@ -155,23 +179,60 @@ def read_forecasts(connection: Connection, low: str, high: str) -> list[Forecast
             int(row.paid) + int(row.amount or 0),
             row.expected_cost_nanousd / (row.cost_factor or 1.0),
             row.expected_cost_nanousd,
+            row.effort,
         )
         for row in rows
     ]
 
 
 def factors_of(rows: Sequence[ForecastRow]) -> dict[FactorKey, CostFactor]:
-    """Work out the factors: sums over sums, which keep the bias of a bill at nothing, drawn towards 1 by a few."""
+    """Work out the factors: sums over sums, which keep the bias of a bill at nothing, drawn towards others' by a few.
+
+    Those are of the same tier and model, of the other answer types, and drawn towards 1 themselves: where a model
+    writes twice as much as forecast, a type that was seldom asked for is not believed to be the one that is right.
+    """
     by_key: dict[FactorKey, list[ForecastRow]] = defaultdict(list)
     for row in rows:
         by_key[row.key].append(row)
-    return {key: _factor_of(found) for key, found in by_key.items()}
+    by_model: dict[tuple[Tier, str], list[FactorKey]] = defaultdict(list)
+    for key in by_key:
+        by_model[key[:2]].append(key)
+    sums = {key: _sums_of(found) for key, found in by_key.items()}
+    factors = {}
+    for key, found in by_key.items():
+        others = [sums[other] for other in by_model[key[:2]] if other != key]
+        paid, forecast, requests = (sum(column) for column in zip((0, 0.0, 0), *others, strict=True))
+        factors[key] = _factor_of(found, _drawn(paid, forecast, requests))
+    return factors
 
 
-def _factor_of(rows: Sequence[ForecastRow]) -> CostFactor:
-    paid, forecast = sum(row.paid for row in rows), sum(row.forecast for row in rows)
-    doubt = DOUBT * forecast / len(rows)
-    value = min(max((paid + doubt) / (forecast + doubt), 1 / FARTHEST), FARTHEST)
+def _sums_of(rows: Sequence[ForecastRow]) -> tuple[float, float, int]:
+    """What was paid, what had been forecast, and for how many requests."""
+    return sum(row.paid for row in rows), sum(row.forecast for row in rows), len(rows)
+
+
+def effort_factors_of(rows: Sequence[ForecastRow], factors: Mapping[FactorKey, CostFactor]) -> dict[EffortKey, float]:
+    """Work out what the factors of the kinds leave over by effort, drawn towards 1 by a few as these are."""
+    by_key: dict[EffortKey, list[tuple[int, float]]] = defaultdict(list)
+    for row in rows:
+        tier, model, _ = row.key
+        if tier is Tier.REASONING and row.effort is not None:
+            by_key[model, row.effort].append((row.paid, row.forecast * factors[row.key].value))
+    return {
+        key: _drawn(*(sum(column) for column in zip(*found, strict=True)), len(found)) for key, found in by_key.items()
+    }
+
+
+def _drawn(paid: float, forecast: float, requests: float, towards: float = 1.0) -> float:
+    """Return a factor drawn towards another, within what can be; that one where there are no requests."""
+    if requests < 1:
+        return towards
+    doubt = DOUBT * forecast / requests
+    return min(max((paid + doubt * towards) / (forecast + doubt), 1 / FARTHEST), FARTHEST)
+
+
+def _factor_of(rows: Sequence[ForecastRow], towards: float) -> CostFactor:
+    value = _drawn(*_sums_of(rows), towards)
     if len(rows) < ENOUGH_FOR_ENDS:
         return CostFactor(value, requests=len(rows))
     tenths = quantiles((row.paid / row.forecast for row in rows), n=10, method="inclusive")

@@ -51,6 +51,7 @@ class Opening(msgspec.Struct, frozen=True, tag="open", array_like=True):
     expected_cost_nanousd: int | None = None  # see the columns of `requests`
     cost_factor: float | None = None
     cost_ratio: float | None = None
+    effort: str | None = None  # that the first tier's model is asked for
 
 
 class CallIntent(msgspec.Struct, frozen=True, tag="call", array_like=True):

@@ -49,6 +49,7 @@ REQUEST_COLUMNS: Mapping[str, str] = {
     "policy": "policy_version",
     "turn": "turn",
     "key": "COALESCE(key_id, -1)",
+    "effort": "COALESCE(effort, -1)",
     "answered_by": "COALESCE(answer_call_no, -1)",
     "expected_nanousd": "COALESCE(expected_revenue_nanousd, 0)",
     "expected_unknown": "CAST(expected_revenue_nanousd IS NULL AS INTEGER)",

@@ -55,6 +55,7 @@ class RequestRow(msgspec.Struct):
     expected_cost_nanousd: int | None = None
     cost_factor: float | None = None
     cost_ratio: float | None = None
+    effort: int | None = None
 
 
 class CallRow(msgspec.Struct):
@@ -140,6 +141,7 @@ def request_row(key: Key, o: Opening, c: Closing, recorded_at: int, label: Mappi
         expected_cost_nanousd=o.expected_cost_nanousd,
         cost_factor=o.cost_factor,
         cost_ratio=o.cost_ratio,
+        effort=None if o.effort is None else codes.EFFORTS[o.effort],
     )
 
 

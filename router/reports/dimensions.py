@@ -63,6 +63,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension("policy", "policy", _number, "the policy version that decided"),
         Dimension("turn", "turn", _number, "the user's turn within the conversation"),
         Dimension("key", "key", _number, "the API key's id; unknown without one"),
+        Dimension("effort", "effort", _member(codes.EFFORTS), "the effort asked of the first tier's model"),
         Dimension("day", None, _number, "the day in the zone of the report"),
         Dimension("hour", None, _number, "the hour in the zone of the report"),
         Dimension("model", "model", _label, "cost by the called model, requests by the one that answered"),

@@ -54,7 +54,7 @@ def test_a_provider_that_cannot_be_reached_fails_too(sqlite_url: str, tmp_path: 
 def test_forecasts_are_judged_by_what_requests_came_to(sqlite_url: str, tmp_path: Path) -> None:
     engine = open_books(sqlite_url)
     ids = [an_id() for _ in range(3)]
-    entries = [
+    entries: list[list[Entry]] = [
         [
             an_opening(id_, expected_cost_nanousd=300, cost_factor=1.5),
             an_intent(id_),

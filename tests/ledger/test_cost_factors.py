@@ -13,6 +13,7 @@ from router.ledger.cost_factors import (
     ORDINARY_INPUT,
     CostBook,
     ForecastRow,
+    effort_factors_of,
     factors_of,
     read_shown_costs,
 )
@@ -39,6 +40,20 @@ def test_enough_requests_show_their_own_spread() -> None:
     assert found.high is not None
     inside = sum(found.low * 100 <= row.paid <= found.high * 100 for row in rows)
     assert 0.75 <= inside / len(rows) <= 0.85
+
+
+def test_what_the_factors_of_kinds_leave_over_is_told_by_effort() -> None:
+    deep = (Tier.REASONING, "a/strong", "open")
+    rows = [ForecastRow(deep, 50, 100.0, effort="low")] * 200 + [ForecastRow(deep, 350, 100.0, effort="high")] * 200
+    rows += [ForecastRow(KEY, 500, 100.0, effort="minimal")] * 50
+    factors = factors_of(rows)
+    found = effort_factors_of(rows, factors)
+    assert set(found) == {("a/strong", "low"), ("a/strong", "high")}
+    assert found["a/strong", "low"] == pytest.approx(0.25, abs=0.1)
+    assert found["a/strong", "high"] == pytest.approx(1.75, abs=0.1)
+    # Together they give back what was paid: the bill as a whole is not moved.
+    forecast = sum(row.forecast * factors[deep].value * found["a/strong", row.effort] for row in rows[:400])  # type: ignore[index]
+    assert forecast == pytest.approx(200 * 50 + 200 * 350, rel=0.05)
 
 
 def test_a_mad_forecast_is_not_followed_without_end() -> None:
@@ -95,3 +110,12 @@ def test_a_book_is_read_once_an_hour(engine: Engine) -> None:
     now[0] += 1
     book.follow()
     assert book.shown is not first
+
+
+def test_a_type_seldom_asked_for_is_believed_to_be_off_as_the_others_of_its_model_are() -> None:
+    seldom, other = (Tier.FAST, "a/model", "date"), (Tier.FAST, "b/model", "date")
+    rows = [ForecastRow(KEY, 300, 100.0)] * 400 + [ForecastRow(seldom, 300, 100.0)] * 2
+    found = factors_of([*rows, ForecastRow(other, 100, 100.0)])
+    around = (400 * 300 + DOUBT * 100) / (400 * 100 + DOUBT * 100)
+    assert found[seldom].value == pytest.approx((2 * 300 + DOUBT * 100 * around) / (2 * 100 + DOUBT * 100))
+    assert found[other].value == 1.0

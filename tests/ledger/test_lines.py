@@ -28,6 +28,7 @@ KEYS = {
     "policy": 25,
     "turn": 26,
     "key": 27,
+    "effort": 3,
 }
 TOKENS = {
     "input_fresh": 101,
@@ -79,6 +80,7 @@ def _page_of(engine: Engine) -> lines.Lines:
         streamed=False,
         ads_eligible=False,
         synthetic=False,
+        effort=KEYS["effort"],
     )
     call = CallRow(
         request_id=ID,
