@@ -219,7 +219,8 @@ def effort_factors_of(rows: Sequence[ForecastRow], factors: Mapping[FactorKey, C
         if tier is Tier.REASONING and row.effort is not None:
             by_key[model, row.effort].append((row.paid, row.forecast * factors[row.key].value))
     return {
-        key: _drawn(*(sum(column) for column in zip(*found, strict=True)), len(found)) for key, found in by_key.items()
+        key: _drawn(sum(paid for paid, _ in found), sum(forecast for _, forecast in found), len(found))
+        for key, found in by_key.items()
     }
 
 

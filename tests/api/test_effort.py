@@ -1,5 +1,6 @@
 """The effort of the reasoning tier, as a client and the books see it: chosen per query where it is `auto`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from router.database.tables import Request
+from router.reports.queries import costs
+from router.reports.window import window
 from router.settings import Settings
 from tests.api.service import Service, serving, settings_of
 
@@ -44,7 +47,9 @@ async def test_a_harder_query_gets_more_and_what_it_got_is_booked_and_reported(t
         with service.engine.connect() as connection:
             booked = {row.id: row.effort for row in connection.execute(select(Request.id, Request.effort))}
     assert (easy["effort"], hard["effort"]) == ("low", "medium")
+        report = costs(service.engine, ["effort"], window(None, None, "UTC", datetime.now(UTC)))
     assert booked == {hard["request_id"]: "medium", easy["request_id"]: "low"}
+    assert {key: sums.requests for key, sums in report.rows.items()} == {("low",): 1, ("medium",): 1}
 
 
 @pytest.mark.parametrize(("model", "asked"), [("auto", "high"), ("reasoning", "high"), ("reasoning", "minimal")])
