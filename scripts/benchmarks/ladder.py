@@ -45,11 +45,12 @@ def bench(
 ) -> None:
     """Print each figure of both runs, and whether it is within the other run's 95 % interval."""
     with tempfile.TemporaryDirectory(prefix="tierwise-ladder-") as name:
-        directory = out or Path(name)
-        directory.mkdir(parents=True, exist_ok=True)
-        write_questions(directory / "questions.jsonl", questions)
-        with serve(directory, CONFIG) as instance:
-            first, second = (climb_once(directory, instance, seed, samples, at_once) for seed in SEEDS)
+        place = Path(name)
+        runs = out or place
+        runs.mkdir(parents=True, exist_ok=True)
+        write_questions(place / "questions.jsonl", questions)
+        with serve(place, CONFIG) as instance:
+            first, second = (climb_once(place, runs / f"run{seed}", instance, seed, samples, at_once) for seed in SEEDS)
     rows = [row for ours, theirs in zip(first.rungs, second.rungs, strict=True) for row in _rows(ours, theirs)]
     show(rows, COLUMNS, Format.TABLE)
     within = sum(bool(row[column]) for row in rows for column in ("second_in_first", "first_in_second"))
@@ -69,11 +70,11 @@ def write_questions(path: Path, count: int) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
-def climb_once(directory: Path, instance: Instance, seed: int, samples: int, at_once: int) -> Ladder:
-    """Run the command with a seed; returns what it wrote."""
-    out, began = directory / f"run{seed}", time.monotonic()
-    where = ("--questions", str(directory / "questions.jsonl"), "--out", str(out), "--url", instance.url)
-    how = ("--key", instance.key, "--config", str(directory / "tierwise.toml"), "--seed", str(seed))
+def climb_once(place: Path, out: Path, instance: Instance, seed: int, samples: int, at_once: int) -> Ladder:
+    """Run the command with a seed, with the questions and the configuration of a place; returns what it wrote."""
+    began = time.monotonic()
+    where = ("--questions", str(place / "questions.jsonl"), "--out", str(out), "--url", instance.url)
+    how = ("--key", instance.key, "--config", str(place / "tierwise.toml"), "--seed", str(seed))
     many = ("--samples", str(samples), "--at-once", str(at_once), "--format", "json")
     command = [TIERWISE, "ladder", *where, *how, *many]
     subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment())
