@@ -12,8 +12,6 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from router.providers.base import ModelTarget
 from router.providers.state import CACHE_CONTROL
 
@@ -21,10 +19,9 @@ BYTES_PER_TOKEN = 4
 LEAST_WORTH_TOKENS = (
     1_024  # of a prompt for which keys and marks are set and warmth is kept: below, a saving is nothing
 )
+LONGEST_READ = 2_000  # characters of a text that tell a conversation from others
 CACHE_KEY = "prompt_cache_key"
 EPHEMERAL = {"type": "ephemeral"}
-
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +142,18 @@ def _cache_of(name: str, api_base: str | None) -> PromptCache | None:
 def cache_key(conversation: str | None, messages: Sequence[Mapping[str, Any]]) -> str:
     """Return what routes the requests of one conversation to one cache: made of its name, else of how it begins."""
     begins = messages[: 1 + next((at for at, m in enumerate(messages) if m.get("role") == "user"), 0)]
-    known_by = conversation.encode("utf-8", "surrogatepass") if conversation else _encode(begins)
-    return "tw-" + blake2b(known_by, digest_size=16).hexdigest()
+    known_by = conversation or "\0".join(text for message in begins for text in _beginnings(message))
+    return "tw-" + blake2b(known_by.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _beginnings(message: Mapping[str, Any]) -> list[str]:
+    """Return the role of a message and how its texts begin, each with its length: a book is not hashed whole."""
+    content = message.get("content")
+    texts = [content] if isinstance(content, str) else [part.get("text") for part in _parts(message)]
+    return [
+        str(message.get("role")),
+        *(f"{len(text)}:{text[:LONGEST_READ]}" for text in texts if isinstance(text, str)),
+    ]
 
 
 def has_cache_marks(messages: Sequence[Mapping[str, Any]]) -> bool:
