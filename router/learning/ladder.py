@@ -220,7 +220,10 @@ class _Climber:
         seed = _seed(self._plan.seed, place)
         first = await once(Tier.FAST, 0, Tier.FAST, seed=seed)
         deep = [once(f"{EFFORT}{e}", 0, Tier.REASONING, reasoning_effort=e, seed=seed) for e in self._plan.efforts]
-        samples = [once(SAMPLE, i, self._plan.sampled, **params) for i, params in self._samples(seed, question, first)]
+        samples = [
+            once(SAMPLE, i, self._plan.sampled, answer_type=first.answer_type, **params)
+            for i, params in self._samples(seed, question, first)
+        ]
         await asyncio.gather(*samples, *deep, once(Tier.PARALLEL, 0, Tier.PARALLEL, seed=seed))
 
     def _samples(self, seed: int, question: Question, first: Replayed) -> list[tuple[int, dict[str, Any]]]:

@@ -179,9 +179,13 @@ async def ask(
     question: Question,
     model: str,
     checkers: CheckerPool,
+    answer_type: AnswerType | None = None,
     **params: Any,
 ) -> Replayed:
-    """Ask one question of a model or tier and grade the answer; `params` stand in place of the question's own words."""
+    """Ask one question of a model or tier and grade the answer; `params` stand in place of the question's own words.
+
+    Where these change the messages, the answer type is that of the question: the instance tells that of what it got.
+    """
     headers = {"authorization": f"Bearer {instance.key}"} if instance.key else {}
     body = {**instance.params, "model": model, "messages": question.messages, **params}
     ended = Replayed(question.id, model)
@@ -199,13 +203,13 @@ async def ask(
         case _Reply(error=_Refusal(message)):
             ended.error = message
         case _Reply(choices=[choice, *_], x_tierwise=_Outcome() as outcome):
-            ended.answer, ended.answer_type = choice.message.content, outcome.answer_type
+            ended.answer, ended.answer_type = choice.message.content, answer_type or outcome.answer_type
             ended.finish_reason = "content_filter" if choice.message.refusal else choice.finish_reason
             ended.seconds = round(asyncio.get_running_loop().time() - began, 4)
             ended.final_tier, ended.calls, ended.cost_nanousd = outcome.final_tier, outcome.calls, outcome.cost_nanousd
             if question.answer is not None:
                 given = Choice(content=ended.answer)
-                ended.is_right = await is_right(question.answer, given, question, outcome.answer_type, checkers)
+                ended.is_right = await is_right(question.answer, given, question, ended.answer_type, checkers)
         case _:
             ended.error = f"HTTP {response.status}, no answer of Tierwise"
     return ended

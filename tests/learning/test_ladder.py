@@ -125,6 +125,18 @@ async def test_more_samples_are_added_to_a_run_but_other_questions_are_another_r
         AttemptLog(path, QUESTIONS, PLAN, instance)
 
 
+async def test_samples_are_graded_as_what_the_question_asks_for_whatever_their_prompts_look_like() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        is_plain = (await request.json())["messages"] in [question.messages for question in QUESTIONS]
+        told = a_completion("17 + 25 is not 42 but 41.", "numeric" if is_plain else "open", final_tier="fast")
+        return web.json_response(told)
+
+    async with an_upstream(answer) as upstream:
+        attempts = await climbed(upstream)
+    of_sum = [attempt.ended for attempt in attempts if attempt.ended.id == "sum"]
+    assert {(ended.answer_type, ended.is_right) for ended in of_sum} == {("numeric", False)}
+
+
 async def test_without_a_fast_answer_no_sample_is_asked_for() -> None:
     async def refuses(request: web.Request) -> web.StreamResponse:
         return web.json_response({"error": {"message": "no"}}, status=400)
