@@ -44,7 +44,7 @@ from router.database.learning_tables import DuelDay
 from router.database.schema import SchemaState
 from router.decision.costs import CostForecaster
 from router.decision.engine import DecisionEngine
-from router.decision.forecast import Sampling
+from router.decision.forecast import ExpectedVote
 from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
 from router.decision.quotes import Quoter
@@ -182,9 +182,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     shipper.follow(last_turns.follow)
     shipper.follow(read_prefixes.follow)
 
-    def expect_stop(p_sampled: float, is_votable: bool, policy: Policy) -> Sampling:
+    def expect_stop(p_sampled: float, is_votable: bool, policy: Policy) -> ExpectedVote:
         dials = policy.parallel_samples, policy.parallel_confidence
-        return Sampling(*parallel.expected_stop(p_sampled, is_votable, *dials))
+        return ExpectedVote(*parallel.predict_stop(p_sampled, is_votable, *dials))
 
     costs = CostForecaster(prices, lineup.by_tier, shown_costs, expect_stop, clock.now_us)
     waits = LatencyWindow(clock.ticks_ms)

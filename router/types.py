@@ -79,6 +79,9 @@ class CallStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+FAILED_CALLS = (CallStatus.ERROR, CallStatus.UNKNOWN)
+
+
 class Precision(StrEnum):
     """How an amount is known: provider usage, our own count, or only the hold as an upper bound."""
 

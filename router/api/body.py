@@ -15,7 +15,7 @@ from router.settings import ServerSettings
 SMALL_BYTES = 1_048_576
 RESERVE_SHARE = 0.125  # of the bytes in flight, kept free for bodies that are small
 KEY_SHARE = 0.5
-RETRY_SECONDS = 2
+RETRY_AFTER_SECONDS = 2
 UNBOUNDED = 1 << 62
 
 
@@ -54,7 +54,7 @@ class BodyBudget:
             return
         if others_of_key and others_of_key + size > self._of_one:
             message = "the bodies of this key's requests under way are too large together"
-            raise RateLimited(message, retry_after_seconds=RETRY_SECONDS)
+            raise RateLimited(message, retry_after_seconds=RETRY_AFTER_SECONDS)
         small, large = self._small, self._large
         if before > SMALL_BYTES:
             large -= before

@@ -32,13 +32,13 @@ from router.api.body import BodyClaim, ClientGone, read_body_of
 from router.api.keep_alive import SENDING, KeepAlive
 from router.api.shutdown import Shutdown
 from router.clock import SystemClock, request_id
-from router.decision.engine import BYTES_PER_TOKEN
 from router.errors import ProviderError, RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
 from router.keys import KeyLimits
 from router.keys import Scope as KeyScope
 from router.limits.gate import Permit, names_of, require_bounds
 from router.providers.base import Delta
+from router.providers.caches import BYTES_PER_TOKEN
 from router.request import InferenceRequest
 from router.settings import ServerSettings
 from router.telemetry.request_log import RequestLine

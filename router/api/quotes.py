@@ -14,7 +14,7 @@ from router.api.chat.endpoint import request_of
 from router.api.chat.request import parse_chat
 from router.api.chat.response import encode_body
 from router.decision.engine import AUTO, Routed
-from router.decision.quotes import Quote, Quoter, Seconds, TierQuote
+from router.decision.quotes import QueryQuote, Quoter, Seconds, TierQuote
 from router.errors import UnknownModel
 from router.keys import Scope as KeyScope
 from router.money import usd_text
@@ -65,7 +65,7 @@ class QuoteEndpoint:
             return quote_body(quote, self._largest_costs(request, quote.routed))
 
 
-def quote_body(quote: Quote, largest: Mapping[Tier, int | None]) -> dict[str, Any]:
+def quote_body(quote: QueryQuote, largest: Mapping[Tier, int | None]) -> dict[str, Any]:
     """Write a quote; what is not known is null."""
     decision = quote.routed.decision
     return {

@@ -17,11 +17,12 @@ from classifier.types import Abilities, Estimate, Forecast, NamedModel
 from router.commands.output import ConfigOption
 from router.conversation.turns import ConversationView, Kind
 from router.decision.capabilities import Missing
-from router.decision.forecast import BYTES_PER_TOKEN, QueryForecast
+from router.decision.forecast import QueryForecast
 from router.decision.policy import Policy
 from router.decision.rules import BudgetView, decide
 from router.decision.worth import USUAL
 from router.money import usd_text
+from router.providers.caches import BYTES_PER_TOKEN
 from router.types import DEFAULT_SEGMENT, Decision, Tier
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def decide_by(policy: Policy, estimate: Estimate, cost_ratio: float = USUAL) -> 
     )
 
 
-def priced_row(estimate: Estimate, policy: Policy, forecast: QueryForecast) -> dict[str, Any]:
+def add_prices(estimate: Estimate, policy: Policy, forecast: QueryForecast) -> dict[str, Any]:
     """What a query is expected to cost in each tier, and the tier by its worth; what has no price is null."""
     decision = decide_by(policy, estimate, forecast.ratio)
     costs = {tier: forecast.cost_in(tier) for tier in Tier}
@@ -97,7 +98,7 @@ def estimate_lines(
         found = model.estimate(turns, abilities or Abilities())
         row = _row(query.get("id"), found, tier_for)
         if costs_for is not None:
-            row |= priced_row(found, policy, costs_for(found, _input_tokens(query)))
+            row |= add_prices(found, policy, costs_for(found, _input_tokens(query)))
         yield row | {"ability": "assumed"} if is_assumed else row
 
 
@@ -162,10 +163,9 @@ def estimate(
 def price_queries(configured: "Settings", policy: Policy, environ: Mapping[str, str]) -> CostsFor:
     """Forecast costs without a database: at the file's prices, else the price list that ships, uncorrected."""
     from router.clock import SystemClock
-    from router.decision.costs import CostForecaster
+    from router.decision.costs import CostForecaster, FixedEvidence
     from router.decision.effort import length_at
-    from router.decision.forecast import Sampling
-    from router.ledger.cost_factors import ShownCosts
+    from router.decision.forecast import ExpectedVote
     from router.ledger.pricelist import book_of
     from router.lineup import Lineup
 
@@ -173,10 +173,10 @@ def price_queries(configured: "Settings", policy: Policy, environ: Mapping[str, 
     book = book_of(configured.model_names(), configured.prices)
     parallel = lineup.parallel(configured, book, None, clock)
 
-    def expect_stop(p_sampled: float, is_votable: bool, of: Policy) -> Sampling:
-        return Sampling(*parallel.expected_stop(p_sampled, is_votable, of.parallel_samples, of.parallel_confidence))
+    def expect_stop(p_sampled: float, is_votable: bool, of: Policy) -> ExpectedVote:
+        return ExpectedVote(*parallel.predict_stop(p_sampled, is_votable, of.parallel_samples, of.parallel_confidence))
 
-    forecaster = CostForecaster(book, lineup.by_tier, ShownCosts(), expect_stop, clock.now_us)
+    forecaster = CostForecaster(book, lineup.by_tier, FixedEvidence(), expect_stop, clock.now_us)
 
     def forecast(estimate: Estimate, tokens: int) -> QueryForecast:
         if not configured.tiers.reasoning.chooses_effort:

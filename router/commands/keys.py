@@ -150,7 +150,7 @@ def change(
     from router import keys
     from router.clock import SystemClock
     from router.commands.opening import open_books
-    from router.limits.wording import NONE, read_instant, read_limits, read_models
+    from router.limits.wording import NO_LIMIT, read_instant, read_limits, read_models
 
     limits, inherited = read_limits(locals())
     now_us = SystemClock().now_us()
@@ -158,7 +158,7 @@ def change(
     if allowed_models is not None:
         changes["allowed_models"] = keys.write_models(read_models(allowed_models))
     if expires is not None:
-        changes["expires_at"] = None if expires == NONE else read_instant(expires, now_us)
+        changes["expires_at"] = None if expires == NO_LIMIT else read_instant(expires, now_us)
     if not (changes or limits or inherited):
         raise typer.BadParameter("say what is to change")
     told = hook("key changed", name)

@@ -1,6 +1,7 @@
 """What a query is expected to cost: the models of the tiers, their prices in effect, and what the books have shown."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from classifier.types import Estimate
@@ -8,38 +9,40 @@ from router.decision.effort import EFFORTS_CHOSEN, USUAL_EFFORT, choose_effort, 
 from router.decision.forecast import (
     CallShape,
     CostInterval,
+    ExpectedVote,
+    PriceLines,
     QueryForecast,
-    Sampling,
-    limited,
-    sampled_cost,
+    add_up_vote,
+    cut_length,
+    lines_of,
+    scale_factor,
 )
 from router.decision.policy import NEVER, Policy
 from router.decision.rules import VOTABLE
-from router.decision.warmth import COLD, PromptWarmth, cached_input
+from router.decision.warmth import COLD, PromptWarmth, expect_caching
 from router.decision.worth import USUAL, ratio_of
-from router.ledger.cost_factors import CostFactor, scaled
-from router.ledger.prices import Price, PriceBook
+from router.ledger.cost_factors import NO_FACTOR, ORDINARY_INPUT, ShownCosts
+from router.ledger.prices import PriceBook
 from router.providers.base import ModelTarget
 from router.providers.caches import LEAST_WORTH_TOKENS, cache_of
 from router.types import Tier
 
 PRICES_KEPT_US = 1_000_000
+MOST_VOTES_KEPT = 1_000
 
 
-class ShownCosts(Protocol):
-    """What the books have shown of forecasts and of costs."""
+class CostEvidence(Protocol):
+    """What the books have shown of forecasts and of costs, read anew now and then."""
 
-    def factor(self, tier: Tier, model: str, answer_type: str) -> CostFactor:
-        """What requests like it cost, as a multiple of what had been forecast."""
-        ...
+    @property
+    def shown(self) -> ShownCosts: ...
 
-    def usual_input(self, segment: str) -> int:
-        """The median input of a segment's queries, in tokens; that of ordinary consumer queries where few were seen."""
-        ...
 
-    def effort_factor(self, model: str, effort: str) -> float:
-        """What the model costs at an effort, as a multiple of what its other factors say."""
-        ...
+@dataclass(frozen=True, slots=True)
+class FixedEvidence:
+    """What was shown once and stays so; nothing where there are no books."""
+
+    shown: ShownCosts = field(default_factory=ShownCosts)
 
 
 class CostForecaster:
@@ -49,18 +52,19 @@ class CostForecaster:
         self,
         prices: PriceBook,
         targets: Mapping[Tier, Sequence[ModelTarget]],
-        shown: ShownCosts,
-        stops: Callable[[float, bool, Policy], Sampling],
+        evidence: CostEvidence,
+        stops: Callable[[float, bool, Policy], ExpectedVote],
         now_us: Callable[[], int],
     ) -> None:
         self._prices = prices
         self._targets = {tier: models[0] for tier, models in targets.items()}
-        self._shown = shown
+        self._evidence = evidence
         self._stops = stops
+        self._votes: dict[tuple[object, ...], ExpectedVote] = {}
         self._now_us = now_us
         self._models = [(tier, target.name) for tier, target in self._targets.items()]
         self._caches = {tier: cache_of(target) for tier, target in self._targets.items()}
-        self._in_effect: Mapping[Tier, Price | None] = {}
+        self._in_effect: Mapping[Tier, PriceLines | None] = {}
         self._looked_up_at = -PRICES_KEPT_US
         sampled, strong, weak = (self._targets[tier].name for tier in (Tier.PARALLEL, Tier.REASONING, Tier.FAST))
         self._samples_strong = sampled == strong != weak
@@ -81,17 +85,17 @@ class CostForecaster:
         `effort` is what the reasoning model would be asked for, at which the estimate's lengths are; None: as always.
         """
         shapes = self._shapes(estimate, input_tokens, most_output, warmth, effort)
-        sampling = self.sampling(estimate, policy)
+        vote = self.expect_vote(estimate, policy)
         fast, strong, sample = shapes[Tier.FAST], shapes[Tier.REASONING], shapes[Tier.PARALLEL]
-        costs = fast.expected(), strong.expected(), sample.expected()
-        usual = self._shown.usual_input(segment)
-        as_usual = fast.expected(usual), strong.expected(usual), sample.expected(usual)
-        voted = _voted(costs, sampling)
+        costs = fast.estimate(), strong.estimate(), sample.estimate()
+        usual = self._usual_input(segment)
+        as_usual = fast.estimate(usual), strong.estimate(usual), sample.estimate(usual)
+        voted = _add_up(costs, vote)
         deep, usually = costs[1], as_usual[1]
         if policy.reasoning_threshold > NEVER:
-            deep, usually = voted, _voted(as_usual, sampling)
+            deep, usually = voted, _add_up(as_usual, vote)
         return QueryForecast(
-            {Tier.FAST: _rounded(costs[0]), Tier.REASONING: _rounded(costs[1]), Tier.PARALLEL: _rounded(voted)},
+            {Tier.FAST: _round(costs[0]), Tier.REASONING: _round(costs[1]), Tier.PARALLEL: _round(voted)},
             ratio_of(_beyond(deep, costs[0]), _beyond(usually, as_usual[0])),
             {Tier.FAST: fast.factor.value, Tier.REASONING: strong.factor.value, Tier.PARALLEL: sample.factor.value},
             effort,
@@ -112,14 +116,14 @@ class CostForecaster:
         warmth: PromptWarmth = COLD,
     ) -> str:
         """Choose the effort of the reasoning model, by what the query needs and what each effort costs here."""
-        shapes, usual = self._shapes(estimate, input_tokens, most_output, warmth), self._shown.usual_input(segment)
+        shapes, usual = self._shapes(estimate, input_tokens, most_output, warmth), self._usual_input(segment)
         fast, strong, model = shapes[Tier.FAST], shapes[Tier.REASONING], self._targets[Tier.REASONING].name
         ratios = {}
         for effort in EFFORTS_CHOSEN:
             length = length_at(effort, estimate.output_fast, estimate.output_reasoning, self.usual_effort)
-            factor = scaled(strong.factor, self._shown.effort_factor(model, effort))
-            at = strong._replace(output=limited(length, most_output), factor=factor)
-            beyond, usually = _beyond(at.expected(), fast.expected()), _beyond(at.expected(usual), fast.expected(usual))
+            factor = scale_factor(strong.factor, self._effort_factor(model, effort))
+            at = strong._replace(output=cut_length(length, most_output), factor=factor)
+            beyond, usually = _beyond(at.estimate(), fast.estimate()), _beyond(at.estimate(usual), fast.estimate(usual))
             ratios[effort] = ratio_of(beyond, usually)
         return choose_effort(need_of(estimate), ratios, sensitivity)
 
@@ -133,12 +137,13 @@ class CostForecaster:
         warmth: PromptWarmth = COLD,
     ) -> QueryForecast:
         """Forecast what a model that is asked for by its own name costs, under the tier that it is booked under."""
-        output = limited(estimate.output_fast if tier is Tier.FAST else estimate.output_reasoning, most_output)
+        output = cut_length(estimate.output_fast if tier is Tier.FAST else estimate.output_reasoning, most_output)
         now_us = self._now_us()
-        price, factor = self._prices.in_effect(target.name, now_us), self._shown.factor
-        caching = cached_input(cache_of(target), target.name, input_tokens, warmth, now_us)
-        shape = CallShape(price, input_tokens, output, factor(tier, target.name, estimate.answer_type), caching)
-        cost = shape.expected()
+        price = self._prices.in_effect(target.name, now_us)
+        factor = self._evidence.shown.factors.get((tier, target.name, estimate.answer_type), NO_FACTOR)
+        caching = expect_caching(cache_of(target), target.name, input_tokens, warmth, now_us)
+        shape = CallShape(None if price is None else lines_of(price), input_tokens, output, factor, caching)
+        cost = shape.estimate()
         return QueryForecast({tier: None if cost is None else round(cost)}, USUAL, {tier: shape.factor.value})
 
     def intervals(
@@ -153,12 +158,19 @@ class CostForecaster:
         """Forecast one query with 80 % intervals, for a quote."""
         shapes = self._shapes(estimate, input_tokens, most_output, warmth, effort)
         whole = {tier: shape.interval() for tier, shape in shapes.items()}
-        sampling = self.sampling(estimate, policy)
-        return {**whole, Tier.PARALLEL: sampled_cost(whole[Tier.PARALLEL], sampling, whole[Tier.REASONING])}
+        vote = self.expect_vote(estimate, policy)
+        return {**whole, Tier.PARALLEL: add_up_vote(whole[Tier.PARALLEL], vote, whole[Tier.REASONING])}
 
-    def sampling(self, estimate: Estimate, policy: Policy) -> Sampling:
-        """Tell how sampling a query is expected to go."""
-        return self._stops(self.p_sampled(estimate), estimate.answer_type in VOTABLE, policy)
+    def expect_vote(self, estimate: Estimate, policy: Policy) -> ExpectedVote:
+        """Tell how sampling a query is expected to go; worked out once for each hundredth of P(correct)."""
+        p_sampled, is_votable = round(self.p_sampled(estimate), 2), estimate.answer_type in VOTABLE
+        key = (p_sampled, is_votable, policy.parallel_samples, policy.parallel_confidence)
+        vote = self._votes.get(key)
+        if vote is None:
+            if len(self._votes) >= MOST_VOTES_KEPT:
+                self._votes.clear()
+            vote = self._votes[key] = self._stops(p_sampled, is_votable, policy)
+        return vote
 
     def p_sampled(self, estimate: Estimate) -> float:
         """P(a sample is right)."""
@@ -174,19 +186,19 @@ class CostForecaster:
     ) -> dict[Tier, CallShape]:
         shapes = self._plain_shapes(estimate, input_tokens, most_output, warmth)
         if effort is not None:
-            strong, by = shapes[Tier.REASONING], self._shown.effort_factor(self._targets[Tier.REASONING].name, effort)
-            shapes[Tier.REASONING] = strong._replace(factor=scaled(strong.factor, by))
+            strong, by = shapes[Tier.REASONING], self._effort_factor(self._targets[Tier.REASONING].name, effort)
+            shapes[Tier.REASONING] = strong._replace(factor=scale_factor(strong.factor, by))
         return shapes
 
     def _plain_shapes(
         self, estimate: Estimate, input_tokens: int, most_output: int | None, warmth: PromptWarmth
     ) -> dict[Tier, CallShape]:
-        short, long = limited(estimate.output_fast, most_output), limited(estimate.output_reasoning, most_output)
+        short, long = cut_length(estimate.output_fast, most_output), cut_length(estimate.output_reasoning, most_output)
         outputs = {Tier.FAST: short, Tier.REASONING: long, Tier.PARALLEL: long if self._samples_strong else short}
-        kind, prices, factor = estimate.answer_type, self._prices_now(), self._shown.factor
+        kind, prices, factors = estimate.answer_type, self._prices_now(), self._evidence.shown.factors
         if input_tokens < LEAST_WORTH_TOKENS:
             return {
-                tier: CallShape(prices[tier], input_tokens, outputs[tier], factor(tier, model, kind))
+                tier: CallShape(prices[tier], input_tokens, outputs[tier], factors.get((tier, model, kind), NO_FACTOR))
                 for tier, model in self._models
             }
         now_us = self._now_us()
@@ -195,27 +207,34 @@ class CostForecaster:
                 prices[tier],
                 input_tokens,
                 outputs[tier],
-                factor(tier, model, kind),
-                cached_input(self._caches[tier], model, input_tokens, warmth, now_us),
+                factors.get((tier, model, kind), NO_FACTOR),
+                expect_caching(self._caches[tier], model, input_tokens, warmth, now_us),
             )
             for tier, model in self._models
         }
 
-    def _prices_now(self) -> Mapping[Tier, Price | None]:
+    def _usual_input(self, segment: str) -> int:
+        return self._evidence.shown.usual_inputs.get(segment, ORDINARY_INPUT)
+
+    def _effort_factor(self, model: str, effort: str) -> float:
+        return self._evidence.shown.effort_factors.get((model, effort), 1.0)
+
+    def _prices_now(self) -> Mapping[Tier, PriceLines | None]:
         """The prices in effect, looked up once a second."""
         now_us = self._now_us()
         if now_us - self._looked_up_at >= PRICES_KEPT_US:
-            self._in_effect = {tier: self._prices.in_effect(model, now_us) for tier, model in self._models}
+            found = {tier: self._prices.in_effect(model, now_us) for tier, model in self._models}
+            self._in_effect = {tier: None if price is None else lines_of(price) for tier, price in found.items()}
             self._looked_up_at = now_us
         return self._in_effect
 
 
-def _voted(costs: tuple[float | None, float | None, float | None], sampling: Sampling) -> float | None:
+def _add_up(costs: tuple[float | None, float | None, float | None], vote: ExpectedVote) -> float | None:
     """Add up what a vote is expected to cost: its samples, and the strong call that it may end in."""
     _, strong, sample = costs
-    if sample is None or (strong is None and sampling.p_escalated):
+    if sample is None or (strong is None and vote.p_escalated):
         return None
-    return sample * sampling.samples + (strong or 0.0) * sampling.p_escalated
+    return sample * vote.samples + (strong or 0.0) * vote.p_escalated
 
 
 def _beyond(cost: float | None, fast: float | None) -> float | None:
@@ -223,5 +242,5 @@ def _beyond(cost: float | None, fast: float | None) -> float | None:
     return None if fast is None or cost is None else cost - fast
 
 
-def _rounded(cost: float | None) -> int | None:
+def _round(cost: float | None) -> int | None:
     return None if cost is None else round(cost)

@@ -31,18 +31,17 @@ from router.decision.policy import Policy
 from router.decision.rules import BudgetView, RoutingPreference
 from router.decision.scorers import NOTHING_RECENT, Models, Recent, Scorer, Scorers
 from router.decision.signals import AnswerHistory, Match
-from router.decision.warmth import COLD, LONG_BYTES, AnsweredRequests, PromptWarmth
+from router.decision.warmth import COLD, AnsweredRequests, PromptWarmth
 from router.decision.worth import USUAL
 from router.errors import Forbidden, RequestError, UnknownModel
 from router.ledger.last_turns import LastTurn
 from router.ledger.read_prefixes import NO_PREFIXES, Prefixes
 from router.providers.base import ModelTarget
-from router.providers.caches import will_be_marked
+from router.providers.caches import BYTES_PER_TOKEN, LONG_BYTES, will_be_marked
 from router.request import InferenceRequest
 from router.types import Decision, Signal, Tier
 
 AUTO = "auto"
-BYTES_PER_TOKEN = 4
 MOST_TURNS = 32_767
 
 
@@ -199,7 +198,7 @@ class DecisionEngine:
         self._note(prepared, judgement, decision)
         self._memory.remember(earlier, query.request_id, decision.tier)
         signal, previous_id = earlier.read_signal(prepared.view.kind, decision)
-        routed = _routed(prepared, judgement, decision)
+        routed = _lay_out(prepared, judgement, decision)
         return msgspec.structs.replace(routed, shadow=shadow, signal=signal, previous_id=previous_id)
 
     def quote(self, query: InferenceRequest, of: Policy | None = None) -> Routed:
@@ -214,7 +213,7 @@ class DecisionEngine:
         else:
             policy = replace(of, explore=0.0, max_wait_s=None)
         judgement = self._judge(prepared, policy)
-        return _routed(prepared, judgement, judgement.within(BudgetView()))
+        return _lay_out(prepared, judgement, judgement.within(BudgetView()))
 
     def route_relay(self, query: InferenceRequest) -> Routed:
         """Route a call that is passed through to the explicit model it names; nothing is read of it or remembered.
@@ -449,7 +448,7 @@ class DecisionEngine:
         return Abilities.of(model.ability_of, *(NamedModel(target.name, target.ability) for target in targets))
 
 
-def _routed(prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: Decision) -> Routed:
+def _lay_out(prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: Decision) -> Routed:
     """Lay out a decision beside what it was made from."""
     is_asked = judgement.view.kind is not Kind.HOUSEKEEPING
     return Routed(

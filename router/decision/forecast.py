@@ -1,11 +1,11 @@
 """What a query is expected to cost in each tier, before anything is sent. Pure.
 
 A forecast holds prices in effect against the tokens that are expected (of the input as its caches are, see
-`router.decision.warmth`), times a factor that the books have shown for the
-model and the answer type (`router.ledger.cost_factors`). Amounts are nano-dollars; no price is None, never zero.
+`router.decision.warmth`), times a factor that the books have shown for the model and the answer type
+(`router.ledger.cost_factors`). Amounts are nano-dollars, and none is for the books; no price is None, never zero.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -13,10 +13,8 @@ import msgspec
 from classifier.types import Forecast
 from router.decision.warmth import FRESH, CachedInput
 from router.ledger.cost_factors import NO_FACTOR, CostFactor
-from router.ledger.prices import Price
+from router.ledger.prices import STANDARD, Price
 from router.types import Tier
-
-BYTES_PER_TOKEN = 4  # of a request's body
 
 
 class CostInterval(NamedTuple):
@@ -27,40 +25,86 @@ class CostInterval(NamedTuple):
     high: int
 
 
-class Sampling(NamedTuple):
-    """How a vote is expected to go."""
+class ExpectedVote(NamedTuple):
+    """How sampling is expected to go."""
 
     samples: float
     p_escalated: float
 
 
+class PriceLine(NamedTuple):
+    """Pico-dollars per token of one price, for prompts longer than `above_tokens`, and nano-dollars per call."""
+
+    above_tokens: int
+    input: int
+    output: int
+    cached: int
+    written: int
+    per_call: int
+
+    def cost(self, input_tokens: int, output_tokens: int, cached: int, written: int) -> float:
+        """Return nano-dollars; of the input so many tokens are read from a cache, and so many others written to one."""
+        _, of_input, of_output, of_cached, of_written, per_call = self
+        fresh = input_tokens - cached - written
+        pico = fresh * of_input + cached * of_cached + written * of_written + output_tokens * of_output
+        return pico / 1e3 + per_call
+
+
+PriceLines = Sequence[PriceLine]  # of one price, for the longest prompts first
+
+
+def lines_of(price: Price) -> PriceLines:
+    """Read the standard rates of a price."""
+    lines = [
+        PriceLine(
+            rates.above_tokens,
+            rates.input,
+            rates.output,
+            rates.input if rates.cached_input is None else rates.cached_input,
+            rates.input if rates.cache_write is None else rates.cache_write,
+            price.per_call_nanousd,
+        )
+        for rates in price.rates
+        if rates.service == STANDARD
+    ]
+    return tuple(sorted(lines, reverse=True))
+
+
 class CallShape(NamedTuple):
     """What one call is expected to be like, as far as its price goes; `caching` tells how its input is read."""
 
-    price: Price | None
+    price: PriceLines | None
     input_tokens: int
     output: Forecast
     factor: CostFactor = NO_FACTOR
     caching: CachedInput = FRESH
 
-    def expected(self, input_tokens: int | None = None) -> float | None:
+    def estimate(self, input_tokens: int | None = None) -> float | None:
         """What it is expected to cost; with another input, which no cache knows, where one is given."""
         if self.price is None:
             return None
         if input_tokens is None:
-            return self.price.estimate(self.input_tokens, self.output[1], *self.caching) * self.factor[0]
-        return self.price.estimate(input_tokens, self.output[1]) * self.factor[0]
+            return self._cost(self.price, self.input_tokens, self.output[1], self.caching) * self.factor[0]
+        return self._cost(self.price, input_tokens, self.output[1], FRESH) * self.factor[0]
 
     def interval(self) -> CostInterval | None:
         """The same with the interval that the books have shown, or that the expected lengths give."""
         if self.price is None:
             return None
         value, low, high, _ = self.factor
+        price, tokens, caching = self.price, self.input_tokens, self.caching
         ends = (self.output.expected, self.output.low, self.output.high)
-        plain, shortest, longest = (self.price.estimate(self.input_tokens, tokens, *self.caching) for tokens in ends)
+        plain, shortest, longest = (self._cost(price, tokens, length, caching) for length in ends)
         lowest = shortest * value if low is None else plain * low
         highest = longest * value if high is None else plain * high
         return CostInterval(round(plain * value), round(lowest), round(highest))
+
+    @staticmethod
+    def _cost(price: PriceLines, input_tokens: int, output_tokens: int, caching: CachedInput) -> float:
+        line = price[0]
+        if len(price) > 1:
+            line = next((one for one in price if one.above_tokens < max(input_tokens, 1)), price[-1])
+        return line.cost(input_tokens, output_tokens, *caching)
 
 
 class QueryForecast(msgspec.Struct, frozen=True):
@@ -80,19 +124,25 @@ class QueryForecast(msgspec.Struct, frozen=True):
         return self.expected.get(tier)
 
 
-def limited(output: Forecast, most: int | None) -> Forecast:
+def cut_length(output: Forecast, most: int | None) -> Forecast:
     """Cut an expected length at what the client allows."""
     if most is None or output.high <= most:
         return output
     return Forecast(min(output.low, most), min(output.expected, most), most)
 
 
-def sampled_cost(sample: CostInterval | None, sampling: Sampling, strong: CostInterval | None) -> CostInterval | None:
+def scale_factor(factor: CostFactor, by: float) -> CostFactor:
+    """Multiply a factor and its ends."""
+    low, high = (None if end is None else end * by for end in (factor.low, factor.high))
+    return CostFactor(factor.value * by, low, high, factor.requests)
+
+
+def add_up_vote(sample: CostInterval | None, vote: ExpectedVote, strong: CostInterval | None) -> CostInterval | None:
     """Add up a vote: its samples, and the stronger tier as often as it is expected to be asked."""
-    if sample is None or (strong is None and sampling.p_escalated > 0):
+    if sample is None or (strong is None and vote.p_escalated > 0):
         return None
     added = strong or CostInterval(0, 0, 0)
-    expected = sample.expected * sampling.samples + added.expected * sampling.p_escalated
-    low = sample.low * sampling.samples + (added.low if sampling.p_escalated > 0.9 else 0)
-    high = sample.high * sampling.samples + (added.high if sampling.p_escalated > 0.1 else 0)
+    expected = sample.expected * vote.samples + added.expected * vote.p_escalated
+    low = sample.low * vote.samples + (added.low if vote.p_escalated > 0.9 else 0)
+    high = sample.high * vote.samples + (added.high if vote.p_escalated > 0.1 else 0)
     return CostInterval(round(expected), round(min(low, expected)), round(max(high, expected)))

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from classifier.types import Estimate, Forecast
 from router.decision.costs import CostForecaster
-from router.decision.engine import BYTES_PER_TOKEN, DecisionEngine, Routed
-from router.decision.forecast import CostInterval, Sampling, limited
+from router.decision.engine import DecisionEngine, Routed
+from router.decision.forecast import CostInterval, ExpectedVote, cut_length
 from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
 from router.providers.base import ModelTarget
+from router.providers.caches import BYTES_PER_TOKEN
 from router.request import InferenceRequest
 from router.types import Tier
 
@@ -38,7 +39,7 @@ class TierQuote(NamedTuple):
     seconds: Seconds
 
 
-class Quote(NamedTuple):
+class QueryQuote(NamedTuple):
     """All tiers, and what `auto` would do now."""
 
     tiers: Sequence[TierQuote]
@@ -62,51 +63,51 @@ class Quoter:
         self._targets = {tier: models[0] for tier, models in targets.items()}
         self._seconds_for = seconds_for
 
-    def quote(self, request: InferenceRequest, of: Policy | None = None) -> Quote:
+    def quote(self, request: InferenceRequest, of: Policy | None = None) -> QueryQuote:
         """Quote one query, by the policy in force or by another; raises RequestError where it can go nowhere."""
         routed = self._routing.quote(request, of)
         estimate, policy = routed.estimate, routed.policy
         tokens, most = request.input_bytes // BYTES_PER_TOKEN, request.max_output_tokens or request.max_visible_tokens
         effort = routed.forecast.effort if routed.forecast else None
         costs = self._costs.intervals(estimate, policy, tokens, most, effort=effort)
-        sampling = self._costs.sampling(estimate, policy)
+        vote = self._costs.expect_vote(estimate, policy)
         chances = {
             Tier.FAST: estimate.p_fast,
             Tier.REASONING: estimate.p_reasoning,
-            Tier.PARALLEL: p_of_vote(self._costs.p_sampled(estimate), estimate.p_reasoning, sampling),
+            Tier.PARALLEL: p_of_vote(self._costs.p_sampled(estimate), estimate.p_reasoning, vote),
         }
-        seconds = self._seconds(estimate, sampling, most)
-        return Quote([TierQuote(tier, chances[tier], costs[tier], seconds[tier]) for tier in Tier], routed)
+        seconds = self._seconds(estimate, vote, most)
+        return QueryQuote([TierQuote(tier, chances[tier], costs[tier], seconds[tier]) for tier in Tier], routed)
 
-    def _seconds(self, estimate: Estimate, sampling: Sampling, most_output: int | None) -> dict[Tier, Seconds]:
+    def _seconds(self, estimate: Estimate, vote: ExpectedVote, most_output: int | None) -> dict[Tier, Seconds]:
         fast, reasoning = (
-            self._written_in(tier, limited(output, most_output))
+            self._seconds_to_write(tier, cut_length(output, most_output))
             for tier, output in ((Tier.FAST, estimate.output_fast), (Tier.REASONING, estimate.output_reasoning))
         )
-        sample = self._written_in(Tier.PARALLEL, limited(estimate.output_fast, most_output))
-        waves = max(sampling.samples / WAVE, 1.0) * SLOWEST_OF_WAVE
-        escalated = sampling.p_escalated
+        sample = self._seconds_to_write(Tier.PARALLEL, cut_length(estimate.output_fast, most_output))
+        waves = max(vote.samples / WAVE, 1.0) * SLOWEST_OF_WAVE
+        escalated = vote.p_escalated
         voted = Seconds(
             sample.median * waves + reasoning.median * escalated,
             sample.low * waves + (reasoning.low if escalated > 0.9 else 0.0),
             sample.high * waves + (reasoning.high if escalated > 0.1 else 0.0),
         )
         forecast = {Tier.FAST: fast, Tier.REASONING: reasoning, Tier.PARALLEL: voted}
-        return {tier: self._seen(tier) or forecast[tier] for tier in Tier}
+        return {tier: self._recent_seconds(tier) or forecast[tier] for tier in Tier}
 
-    def _seen(self, tier: Tier) -> Seconds | None:
+    def _recent_seconds(self, tier: Tier) -> Seconds | None:
         """How long whole answers of a tier took lately, where enough were seen here."""
         spread = self._waits.spread_ms(tier, streamed=False)
         return None if spread is None else Seconds(*(ms / 1e3 for ms in spread))
 
-    def _written_in(self, tier: Tier, output: Forecast) -> Seconds:
+    def _seconds_to_write(self, tier: Tier, output: Forecast) -> Seconds:
         target = self._targets[tier]
         low, median, high = (FIRST_WORD_S + self._seconds_for(target, tokens) for tokens in output)
         return Seconds(median, low, high)
 
 
-def p_of_vote(p_sampled: float, p_strong: float, sampling: Sampling) -> float:
+def p_of_vote(p_sampled: float, p_strong: float, vote: ExpectedVote) -> float:
     """Tell how likely a vote is right: where four agree, as right ones do sooner, else as the strong tier."""
     right, wrong = p_sampled**WAVE, ((1.0 - p_sampled) / 2) ** WAVE
     accepted = right / (right + wrong) if right else 0.0
-    return (1.0 - sampling.p_escalated) * accepted + sampling.p_escalated * p_strong
+    return (1.0 - vote.p_escalated) * accepted + vote.p_escalated * p_strong

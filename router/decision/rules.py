@@ -178,13 +178,13 @@ class _Query(msgspec.Struct, frozen=True):
             return self._decision(tier, Reason.BUDGET_SPENT, self._effective(capped))
         if capped is not possible:
             return self._decision(tier, Reason.SHARE_CAP, self._effective(possible))
-        if (missed := self._opened_by_score(able)) is not None:
+        if (missed := self._find_opened_by_score(able)) is not None:
             return self._decision(tier, Reason.TOO_COSTLY, self.policy.threshold(missed))
         if possible is not wanted:
             return self._decision(tier, Reason.CAPABILITY)
         return self._decision(tier, self._reason(tier), self._deciding_cut(tier, affordable))
 
-    def _opened_by_score(self, able: Set[Tier]) -> Tier | None:
+    def _find_opened_by_score(self, able: Set[Tier]) -> Tier | None:
         """The tier that the score alone would have opened, where what the query costs keeps it shut."""
         if self.worth >= self.score:
             return None

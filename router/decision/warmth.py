@@ -9,11 +9,10 @@ from typing import NamedTuple
 from cachetools import LRUCache
 
 from router.ledger.read_prefixes import NO_PREFIXES, Prefixes
-from router.providers.caches import BYTES_PER_TOKEN, LEAST_WORTH_TOKENS, PromptCache
+from router.providers.caches import PromptCache
 from router.types import Tier
 
-LONG_BYTES = LEAST_WORTH_TOKENS * BYTES_PER_TOKEN  # of a request's body, from which on its cache is worth knowing
-REMEMBERED = 20_000
+REMEMBERED_ANSWERS = 20_000
 
 
 class PromptWarmth(NamedTuple):
@@ -36,7 +35,7 @@ class CachedInput(NamedTuple):
 FRESH = CachedInput()
 
 
-def cached_input(
+def expect_caching(
     cache: PromptCache | None, model: str, input_tokens: int, warmth: PromptWarmth, now_us: int
 ) -> CachedInput:
     """Tell how an input will be read by a model: from its cache as far as that is warm, the rest written to it."""
@@ -50,7 +49,7 @@ def cached_input(
     return CachedInput(warm, input_tokens - warm)
 
 
-class AnsweredRequest(NamedTuple):
+class RememberedAnswer(NamedTuple):
     """Which tier answered a request in the end, and what models had read of its conversation by then."""
 
     tier: Tier
@@ -60,13 +59,13 @@ class AnsweredRequest(NamedTuple):
 class AnsweredRequests:
     """The last requests of this worker, once they were answered."""
 
-    def __init__(self, size: int = REMEMBERED) -> None:
-        self._known: LRUCache[str, AnsweredRequest] = LRUCache(size)
+    def __init__(self, size: int = REMEMBERED_ANSWERS) -> None:
+        self._known: LRUCache[str, RememberedAnswer] = LRUCache(size)
 
-    def find(self, request_id: str) -> AnsweredRequest | None:
+    def find(self, request_id: str) -> RememberedAnswer | None:
         """Find a request; None for one that is not known, or under way."""
         return self._known.get(request_id)
 
     def note(self, request_id: str, tier: Tier, before: Prefixes, read: Prefixes) -> None:
         """Note who answered, and what models read for it beside what they had read `before` of its conversation."""
-        self._known[request_id] = AnsweredRequest(tier, {**before, **read} if read else before)
+        self._known[request_id] = RememberedAnswer(tier, {**before, **read} if read else before)

@@ -19,7 +19,7 @@ from router.ledger.recent import BY_SCORE
 from router.types import DAY_US, HOUR_US, CallKind, Outcome, Reason, Tier
 
 LOOKBACK_US = 7 * DAY_US
-MOST_READ = 20_000  # the newest
+MOST_FORECASTS_READ = 20_000  # the newest
 ENOUGH_FOR_USUAL = 200  # queries of a segment
 ORDINARY_INPUT = 40  # tokens: the median of consumer queries in their natural mix (`classifier.training.natural_mix`)
 ENOUGH_FOR_ENDS = 50  # requests, from which on their own spread is told
@@ -40,12 +40,6 @@ class CostFactor(NamedTuple):
 
 
 NO_FACTOR = CostFactor()
-
-
-def scaled(factor: CostFactor, by: float) -> CostFactor:
-    """Multiply a factor and its ends."""
-    low, high = (None if end is None else end * by for end in (factor.low, factor.high))
-    return CostFactor(factor.value * by, low, high, factor.requests)
 
 
 FactorKey = tuple[Tier, str, str]  # the first tier, its model, the answer type
@@ -74,18 +68,6 @@ class ShownCosts:
     usual_inputs: Mapping[str, int] = field(default_factory=dict)
     effort_factors: Mapping[EffortKey, float] = field(default_factory=dict)
 
-    def factor(self, tier: Tier, model: str, answer_type: str) -> CostFactor:
-        """What requests like it cost, as a multiple of what had been forecast."""
-        return self.factors.get((tier, model, answer_type), NO_FACTOR)
-
-    def usual_input(self, segment: str) -> int:
-        """The median input of a segment's queries; that of ordinary consumer queries where too few were seen."""
-        return self.usual_inputs.get(segment, ORDINARY_INPUT)
-
-    def effort_factor(self, model: str, effort: str) -> float:
-        """What the model costs at an effort, as a multiple of what the other factors say; 1 where nothing was seen."""
-        return self.effort_factors.get((model, effort), 1.0)
-
 
 class CostBook:
     """Follows the books from the shipping thread; readers never wait."""
@@ -102,18 +84,6 @@ class CostBook:
         if hour != self._hour:
             self.shown = read_shown_costs(self._engine, hour * HOUR_US)
             self._hour = hour
-
-    def factor(self, tier: Tier, model: str, answer_type: str) -> CostFactor:
-        """What requests like it cost, as a multiple of what had been forecast."""
-        return self.shown.factor(tier, model, answer_type)
-
-    def usual_input(self, segment: str) -> int:
-        """The median input of a segment's queries, in tokens; that of ordinary consumer queries where few were seen."""
-        return self.shown.usual_input(segment)
-
-    def effort_factor(self, model: str, effort: str) -> float:
-        """What the model costs at an effort, as a multiple of what the other factors say."""
-        return self.shown.effort_factor(model, effort)
 
 
 def read_shown_costs(engine: Engine, until_us: int) -> ShownCosts:
@@ -169,7 +139,7 @@ def read_forecasts(connection: Connection, low: str, high: str) -> list[Forecast
             paid.c.model_id.is_not(None),
         )
         .order_by(Request.id.desc())
-        .limit(MOST_READ)
+        .limit(MOST_FORECASTS_READ)
     )
     rows = connection.execute(query).all()
     texts = read_label_texts(connection)
@@ -202,7 +172,7 @@ def factors_of(rows: Sequence[ForecastRow]) -> dict[FactorKey, CostFactor]:
     for key, found in by_key.items():
         others = [sums[other] for other in by_model[key[:2]] if other != key]
         paid, forecast, requests = (sum(column) for column in zip((0, 0.0, 0), *others, strict=True))
-        factors[key] = _factor_of(found, _drawn(paid, forecast, requests))
+        factors[key] = _factor_of(found, _draw_towards_one(paid, forecast, requests))
     return factors
 
 
@@ -219,12 +189,12 @@ def effort_factors_of(rows: Sequence[ForecastRow], factors: Mapping[FactorKey, C
         if tier is Tier.REASONING and row.effort is not None:
             by_key[model, row.effort].append((row.paid, row.forecast * factors[row.key].value))
     return {
-        key: _drawn(sum(paid for paid, _ in found), sum(forecast for _, forecast in found), len(found))
+        key: _draw_towards_one(sum(paid for paid, _ in found), sum(forecast for _, forecast in found), len(found))
         for key, found in by_key.items()
     }
 
 
-def _drawn(paid: float, forecast: float, requests: float, towards: float = 1.0) -> float:
+def _draw_towards_one(paid: float, forecast: float, requests: float, towards: float = 1.0) -> float:
     """Return a factor drawn towards another, within what can be; that one where there are no requests."""
     if requests < 1:
         return towards
@@ -233,7 +203,7 @@ def _drawn(paid: float, forecast: float, requests: float, towards: float = 1.0) 
 
 
 def _factor_of(rows: Sequence[ForecastRow], towards: float) -> CostFactor:
-    value = _drawn(*_sums_of(rows), towards)
+    value = _draw_towards_one(*_sums_of(rows), towards)
     if len(rows) < ENOUGH_FOR_ENDS:
         return CostFactor(value, requests=len(rows))
     tenths = quantiles((row.paid / row.forecast for row in rows), n=10, method="inclusive")
@@ -254,7 +224,7 @@ def _read_usual_inputs(connection: Connection, low: str, high: str) -> dict[str,
             tokens > 0,
         )
         .order_by(Request.id.desc())
-        .limit(MOST_READ)
+        .limit(MOST_FORECASTS_READ)
     )
     by_segment: dict[int, list[int]] = defaultdict(list)
     for segment_id, found in connection.execute(query):

@@ -5,7 +5,7 @@ of its own falls back: cached input and cache writes to input, thinking to outpu
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -41,13 +41,6 @@ class Rates:
         )
 
     @property
-    def line(self) -> tuple[float, float, float, float]:
-        """Nano-dollars per token: of input, of output, what a cached one costs less, and what writing one adds."""
-        cached = self.input if self.cached_input is None else self.cached_input
-        written = self.input if self.cache_write is None else self.cache_write
-        return self.input / 1e3, self.output / 1e3, (self.input - cached) / 1e3, (written - self.input) / 1e3
-
-    @property
     def highest_input(self) -> int:
         """What an input token costs at most."""
         return max(self.input, self.cached_input or 0, self.cache_write or 0)
@@ -74,23 +67,6 @@ class Price:
     source: str
     rates: tuple[Rates, ...]
     per_call_nanousd: int = 0
-    _line: tuple[float, float, float, float] | None = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        standard = [rates for rates in self.rates if rates.service == STANDARD]
-        object.__setattr__(self, "_line", standard[0].line if len(standard) == 1 else None)
-
-    def estimate(self, input_tokens: int, output_tokens: int, cached: int = 0, written: int = 0) -> float:
-        """Return in nano-dollars what a call of about so many tokens costs: none for the books.
-
-        Of the input so many are read from a cache, and so many others written to one.
-        """
-        if self._line is None:
-            fresh = input_tokens - cached - written
-            return self.cost(Usage(fresh, cached, written, output_tokens))
-        of_input, of_output, less_cached, more_written = self._line
-        cost = input_tokens * of_input + output_tokens * of_output + self.per_call_nanousd
-        return cost - cached * less_cached + written * more_written if cached or written else cost
 
     def cost(self, usage: Usage, service: str | None = None) -> NanoUsd:
         """Return what a call costs; a service tier that this price does not know is charged as the standard one."""

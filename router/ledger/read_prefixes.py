@@ -20,7 +20,7 @@ from router.types import CallKind, CallStatus, Reason
 LOOKBACK_US = 7_200_000_000  # no cache of `router.providers.caches` lasts longer
 OVERLAP_US = 60_000_000  # requests are booked once they are answered, later than others that came after them
 EVERY_US = 5_000_000
-LEAST_TOKENS = 1_024  # of an input: below, a saving is nothing
+LEAST_PREFIX_TOKENS = 1_024  # of an input: below, a saving is nothing
 MOST_READ = 2_000
 MOST_KEPT = 20_000
 
@@ -84,7 +84,7 @@ class ReadPrefixes:
                 Request.synthetic.is_(False),
                 Request.reason != Reason.HOUSEKEEPING,
                 Call.kind.in_((CallKind.ANSWER, CallKind.SAMPLE)),
-                tokens >= LEAST_TOKENS,
+                tokens >= LEAST_PREFIX_TOKENS,
             )
             .order_by(Request.id.desc())
             .limit(MOST_READ)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from router.keys import EVERY_MODEL, LIMIT_NAMES, WrongKey
 from router.money import NotMoney, nano_from_usd, usd_text
 
-EVERY, NONE, INHERITED = "all", "none", "default"
+EVERY, NO_LIMIT, INHERITED = "all", "none", "default"
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])")
 _SECONDS = {"m": 60, "h": 3_600, "d": 86_400}
 _US = 1_000_000
@@ -27,12 +27,12 @@ def read_limits(given: Mapping[str, str | None]) -> tuple[dict[str, int | None],
         try:
             if text == INHERITED:
                 inherited.append(name)
-            elif text == NONE:
+            elif text == NO_LIMIT:
                 limits[name] = None
             else:
                 limits[name] = int(text) if written == name else nano_from_usd(text)
         except (NotMoney, ValueError):
-            says = f"{written.replace('_', ' ')}: {text!r} is no number; {NONE!r} is no limit"
+            says = f"{written.replace('_', ' ')}: {text!r} is no number; {NO_LIMIT!r} is no limit"
             raise WrongKey(says) from None
     return limits, inherited
 
@@ -43,13 +43,13 @@ def format_limits(limits: Mapping[str, int | None]) -> str:
     for written, name in WRITTEN_NAMES.items():
         if name in limits:
             value = limits[name]
-            texts.append(f"{written}={NONE if value is None else value if written == name else usd_text(value)}")
+            texts.append(f"{written}={NO_LIMIT if value is None else value if written == name else usd_text(value)}")
     return " ".join(texts)
 
 
 def read_models(text: str) -> tuple[str, ...]:
     """Read which models a key may name: all, none, or their names with commas between."""
-    if text in (EVERY, NONE):
+    if text in (EVERY, NO_LIMIT):
         return EVERY_MODEL if text == EVERY else ()
     return tuple(name.strip() for name in text.split(",") if name.strip())
 

@@ -19,12 +19,11 @@ from router.reports.dimensions import time_label
 from router.reports.queries import Sums, sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
-from router.types import DAY_US, HOUR_US, HOURS_A_WEEK, CallStatus
+from router.types import DAY_US, FAILED_CALLS, HOUR_US, HOURS_A_WEEK, CallStatus
 
 RECENT_US = 600_000_000
 MOST_WEEKS = 8
 ALL_SEGMENTS = "all segments"
-FAILED = (CallStatus.ERROR, CallStatus.UNKNOWN)
 
 
 def read_budgets(engine: Engine, now_us: int) -> list[BudgetStanding]:
@@ -59,7 +58,7 @@ def _target(model: str, rows: Sequence[Any]) -> TargetCalls:
     for _, status, cause, http_status, is_unpriced, count in rows:
         calls += count
         unpriced += count if is_unpriced else 0
-        if status in FAILED or cause is not None:
+        if status in FAILED_CALLS or cause is not None:
             failed += count
             why[str(cause or Cause.UNKNOWN), http_status] += count
     cause, http_status = why.most_common(1)[0][0] if why else (None, None)

@@ -16,10 +16,9 @@ from router.providers.base import ModelTarget
 from router.providers.state import CACHE_CONTROL
 
 BYTES_PER_TOKEN = 4
-LEAST_WORTH_TOKENS = (
-    1_024  # of a prompt for which keys and marks are set and warmth is kept: below, a saving is nothing
-)
-LONGEST_READ = 2_000  # characters of a text that tell a conversation from others
+LEAST_WORTH_TOKENS = 1_024  # of a prompt for which keys and marks are set: below, a saving is nothing
+LONG_BYTES = LEAST_WORTH_TOKENS * BYTES_PER_TOKEN  # of a request's body, from which on its cache is worth knowing
+LONGEST_BEGINNING = 2_000  # characters of a text that tell a conversation from others
 CACHE_KEY = "prompt_cache_key"
 EPHEMERAL = {"type": "ephemeral"}
 
@@ -152,7 +151,7 @@ def _beginnings(message: Mapping[str, Any]) -> list[str]:
     texts = [content] if isinstance(content, str) else [part.get("text") for part in _parts(message)]
     return [
         str(message.get("role")),
-        *(f"{len(text)}:{text[:LONGEST_READ]}" for text in texts if isinstance(text, str)),
+        *(f"{len(text)}:{text[:LONGEST_BEGINNING]}" for text in texts if isinstance(text, str)),
     ]
 
 
@@ -169,7 +168,7 @@ def mark_last(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         message = marked[place]
         if message.get("role") == "assistant":
             continue
-        if (content := _marked(message.get("content"))) is not None:
+        if (content := _mark_content(message.get("content"))) is not None:
             marked[place] = {**message, "content": content}
         return marked
     return marked
@@ -188,7 +187,7 @@ def will_be_marked(messages: Sequence[Mapping[str, Any]], params: Mapping[str, A
     return "cache_control" in params or pays(messages, params) or has_cache_marks(messages)
 
 
-def _marked(content: Any) -> list[dict[str, Any]] | None:
+def _mark_content(content: Any) -> list[dict[str, Any]] | None:
     """Return a content with its last text marked; None where it has none."""
     parts = [{"type": "text", "text": content}] if isinstance(content, str) and content else content
     if not isinstance(parts, list) or not parts:

@@ -8,8 +8,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-LONGEST = 200  # characters of a provider's words
-LONGEST_READ = 2_000  # characters of them that are looked at
+LONGEST_WORDS = 200  # characters of a provider's words
+LONGEST_HEARD = 2_000  # characters of them that are looked at
 IN_A_ROW = 3  # words that stand in the prompt as they do here are a quotation, whatever words they are
 
 # Of these the words of complaints are made; that a prompt holds them too tells nothing of the prompt.
@@ -39,7 +39,7 @@ _LEFT_OUT = re.compile(r"…(?:[\W_]*…)+")
 
 def cut_echoes(words: str, texts: Iterable[str], names: Iterable[str] = ()) -> str:
     """Return a provider's words on one line and cut, without what a request's texts hold; `names` are of our own."""
-    read = _USERINFO.sub(r"\1", _QUERY.sub(r"\1", " ".join(words[:LONGEST_READ].split())))
+    read = _USERINFO.sub(r"\1", _QUERY.sub(r"\1", " ".join(words[:LONGEST_HEARD].split())))
     ours = {token.lower() for name in names for token in _TOKEN.findall(name)} | USUAL
     text = " ".join("\n".join(texts).lower().split())
     found = list(_TOKEN.finditer(read))
@@ -49,7 +49,7 @@ def cut_echoes(words: str, texts: Iterable[str], names: Iterable[str] = ()) -> s
         kept += [read[end : match.start()], "…" if place in quoted else _keep(match.group(), text, ours)]
         end = match.end()
     said = _LEFT_OUT.sub("…", "".join([*kept, read[end:]])).strip()
-    return said if len(said) <= LONGEST else said[: LONGEST - 1].rstrip() + "…"
+    return said if len(said) <= LONGEST_WORDS else said[: LONGEST_WORDS - 1].rstrip() + "…"
 
 
 def _find_quotations(read: str, found: Sequence[re.Match[str]], text: str) -> set[int]:

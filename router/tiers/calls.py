@@ -33,7 +33,7 @@ class Books(Protocol):
 
 
 class Hold(Protocol):
-    """What a request holds of hard budgets."""
+    """What a request holds of budgets."""
 
     def take(self, bound: int | None) -> None:
         """Take the bound of calls that go out now; raises QuotaExhausted."""

@@ -14,7 +14,7 @@ from router.providers.base import Choice, Delta, ModelTarget, ProviderRequest
 from router.providers.caches import (
     BYTES_PER_TOKEN,
     CACHE_KEY,
-    LEAST_WORTH_TOKENS,
+    LONG_BYTES,
     cache_key,
     cache_of,
     has_cache_marks,
@@ -28,8 +28,6 @@ from router.tiers.calls import Calls
 from router.tiers.caps import LEAST_ANSWER_TOKENS, LEAST_THOUGHT_TOKENS, fit_output
 from router.tiers.chain import TargetChain
 from router.types import CallKind, Tier
-
-LONG_BYTES = LEAST_WORTH_TOKENS * BYTES_PER_TOKEN
 
 
 class SingleTier:

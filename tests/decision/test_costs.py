@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
-from router.decision.costs import CostForecaster
-from router.decision.forecast import CallShape, CostInterval, Sampling, limited, sampled_cost
+from router.decision.costs import CostForecaster, FixedEvidence
+from router.decision.forecast import CallShape, CostInterval, ExpectedVote, add_up_vote, cut_length, lines_of
 from router.decision.policy import Policy
 from router.ledger.cost_factors import ORDINARY_INPUT, CostFactor, ShownCosts
 from router.ledger.prices import Price, PriceBook, Rates
@@ -27,13 +27,13 @@ def a_price(model: str, input_usd: int, output_usd: int) -> Price:
 
 
 def a_forecaster(
-    shown: ShownCosts | None = None, *, prices_strong: bool = True, sampling: Sampling | None = None
+    shown: ShownCosts | None = None, *, prices_strong: bool = True, sampling: ExpectedVote | None = None
 ) -> CostForecaster:
     prices = [a_price("a/weak", 1, 2), *([a_price("a/strong", 2, 8)] if prices_strong else [])]
     targets = {Tier.FAST: [WEAK], Tier.REASONING: [STRONG], Tier.PARALLEL: [WEAK]}
-    stops = sampling or Sampling(5.0, 0.25)
+    stops = sampling or ExpectedVote(5.0, 0.25)
     return CostForecaster(
-        PriceBook(prices), targets, shown or ShownCosts(), lambda p, is_votable, policy: stops, lambda: 1
+        PriceBook(prices), targets, FixedEvidence(shown or ShownCosts()), lambda p, is_votable, policy: stops, lambda: 1
     )
 
 
@@ -50,8 +50,8 @@ def test_each_tier_costs_its_tokens_at_its_price() -> None:
 def test_an_answer_is_no_longer_than_the_client_allows() -> None:
     found = a_forecaster().forecast(ESTIMATE, POLICY, "default", 1_000, most_output=10)
     assert found.expected[Tier.REASONING] == 2_000_000 + 80_000
-    assert limited(Forecast(5, 20, 40), 10) == Forecast(5, 10, 10)
-    assert limited(Forecast(5, 20, 40), None) == Forecast(5, 20, 40)
+    assert cut_length(Forecast(5, 20, 40), 10) == Forecast(5, 10, 10)
+    assert cut_length(Forecast(5, 20, 40), None) == Forecast(5, 20, 40)
 
 
 def test_the_books_correct_a_forecast() -> None:
@@ -84,7 +84,7 @@ def test_how_hard_a_query_is_changes_no_ratio_and_how_long_it_is_does() -> None:
 
 def test_where_reasoning_is_off_the_parallel_tier_is_what_thinking_costs() -> None:
     off = Policy(version=1, reasoning_threshold=1.2)
-    found = a_forecaster(sampling=Sampling(4.0, 0.0)).forecast(ESTIMATE, off, "default", 1_000)
+    found = a_forecaster(sampling=ExpectedVote(4.0, 0.0)).forecast(ESTIMATE, off, "default", 1_000)
     assert found.ratio == pytest.approx(3 * 1_200 / (3 * (ORDINARY_INPUT + 200)))
 
 
@@ -99,12 +99,12 @@ def test_where_reasoning_is_off_the_parallel_tier_is_what_thinking_costs() -> No
 def test_an_interval_is_of_the_lengths_until_the_books_show_their_own(
     factor: CostFactor, expected: CostInterval
 ) -> None:
-    assert CallShape(a_price("a/weak", 1, 2), 1_000, ESTIMATE.output_fast, factor).interval() == expected
+    assert CallShape(lines_of(a_price("a/weak", 1, 2)), 1_000, ESTIMATE.output_fast, factor).interval() == expected
 
 
 def test_a_vote_may_end_in_an_escalation_or_not() -> None:
     sample, strong = CostInterval(10, 8, 12), CostInterval(100, 80, 200)
-    assert sampled_cost(sample, Sampling(4.0, 0.5), strong) == CostInterval(90, 32, 248)
-    assert sampled_cost(sample, Sampling(4.0, 0.0), None) == CostInterval(40, 32, 48)
-    assert sampled_cost(sample, Sampling(4.0, 0.5), None) is None
-    assert sampled_cost(None, Sampling(4.0, 0.5), strong) is None
+    assert add_up_vote(sample, ExpectedVote(4.0, 0.5), strong) == CostInterval(90, 32, 248)
+    assert add_up_vote(sample, ExpectedVote(4.0, 0.0), None) == CostInterval(40, 32, 48)
+    assert add_up_vote(sample, ExpectedVote(4.0, 0.5), None) is None
+    assert add_up_vote(None, ExpectedVote(4.0, 0.5), strong) is None

@@ -10,14 +10,13 @@ from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router.clock import request_id
 from router.conversation.turns import ConversationView, Kind
 from router.decision.capabilities import Missing
-from router.decision.costs import CostForecaster
+from router.decision.costs import CostForecaster, FixedEvidence
 from router.decision.engine import DecisionEngine
-from router.decision.forecast import Sampling
+from router.decision.forecast import CallShape, ExpectedVote, lines_of
 from router.decision.policy import Policy
 from router.decision.rules import AUTO, BudgetView, RoutingPreference, decide
-from router.decision.warmth import COLD, FRESH, AnsweredRequests, CachedInput, PromptWarmth, cached_input
+from router.decision.warmth import COLD, FRESH, AnsweredRequests, CachedInput, PromptWarmth, expect_caching
 from router.errors import QuotaExhausted
-from router.ledger.cost_factors import ShownCosts
 from router.ledger.last_turns import LastTurn
 from router.ledger.prices import Price, PriceBook, Rates
 from router.ledger.read_prefixes import NO_PREFIXES, Prefixes, ReadPrefix
@@ -48,7 +47,7 @@ def a_price(name: str, input_usd: int, output_usd: int, write_usd: int | None = 
 def a_forecaster(strong: ModelTarget = STRONG, write_usd: int | None = None) -> CostForecaster:
     prices = [a_price(WEAK.name, 1, 2), a_price(strong.name, 4, 8, write_usd)]
     targets = {Tier.FAST: [WEAK], Tier.REASONING: [strong], Tier.PARALLEL: [WEAK]}
-    return CostForecaster(PriceBook(prices), targets, ShownCosts(), lambda *_: Sampling(4.0, 0.0), lambda: NOW)
+    return CostForecaster(PriceBook(prices), targets, FixedEvidence(), lambda *_: ExpectedVote(4.0, 0.0), lambda: NOW)
 
 
 def warm(model: str, tokens: int, age_s: int = 60, *, is_marked: bool = False, marked: int = 0) -> PromptWarmth:
@@ -73,7 +72,7 @@ def warm(model: str, tokens: int, age_s: int = 60, *, is_marked: bool = False, m
 def test_an_input_is_cached_as_far_as_the_model_read_it_lately(
     target: ModelTarget, tokens: int, warmth: PromptWarmth, found: CachedInput
 ) -> None:
-    assert cached_input(cache_of(target), target.name, tokens, warmth, NOW) == found
+    assert expect_caching(cache_of(target), target.name, tokens, warmth, NOW) == found
 
 
 def test_what_is_warm_costs_a_tenth_where_it_is_warm_and_as_ever_elsewhere() -> None:
@@ -111,9 +110,12 @@ def test_what_has_to_be_written_first_costs_more() -> None:
 def test_a_price_in_steps_counts_cached_and_written_tokens_too() -> None:
     steps = (Rates(1_000_000, 2_000_000, 100_000, 1_250_000), Rates(2_000_000, 4_000_000, above_tokens=200_000))
     stepped, plain = Price(1, "m", 0, None, "test", steps), Price(1, "m", 0, None, "test", steps[:1])
-    for price in (stepped, plain):
-        assert price.estimate(10_000, 100, 6_000, 4_000) == 6_000 * 100 + 4_000 * 1_250 + 100 * 2_000
-        assert price.estimate(10_000, 100) == 10_000 * 1_000 + 100 * 2_000
+    length = Forecast(100, 100, 100)
+    for lines in (lines_of(stepped), lines_of(plain)):
+        warm = CallShape(lines, 10_000, length, caching=CachedInput(6_000, 4_000))
+        assert warm.estimate() == 6_000 * 100 + 4_000 * 1_250 + 100 * 2_000
+        assert warm.estimate(10_000) == 10_000 * 1_000 + 100 * 2_000
+    assert CallShape(lines_of(stepped), 300_000, length).estimate() == 300_000 * 2_000 + 100 * 4_000
 
 
 def test_a_named_model_is_forecast_with_its_cache() -> None:

@@ -10,7 +10,6 @@ from router.ledger.cost_factors import (
     DOUBT,
     ENOUGH_FOR_ENDS,
     ENOUGH_FOR_USUAL,
-    ORDINARY_INPUT,
     CostBook,
     ForecastRow,
     effort_factors_of,
@@ -95,8 +94,7 @@ def test_the_books_of_the_days_before_tell(engine: Engine, tmp_path: Path) -> No
     assert tier is Tier.FAST
     assert factor.requests == ENOUGH_FOR_USUAL
     assert factor.value == pytest.approx((200 * 300 + DOUBT * 100) / (200 * 100 + DOUBT * 100))
-    assert shown.usual_input("default") == USAGE.input_tokens
-    assert [shown.usual_input(segment) for segment in ("made", "old", "late")] == 3 * [ORDINARY_INPUT]
+    assert shown.usual_inputs == {"default": USAGE.input_tokens}
     spool.close()
 
 

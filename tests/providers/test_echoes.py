@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.providers.echoes import LONGEST, cut_echoes, texts_of
+from router.providers.echoes import LONGEST_WORDS, cut_echoes, texts_of
 
 PROMPT = "How do I treat my Hodgkin lymphoma? Zbigniew, 41, lives at Lindenstraße 7."
 
@@ -43,7 +43,7 @@ def test_queries_and_users_of_addresses_are_left_out() -> None:
 
 @given(st.text(max_size=300), st.text(min_size=1, max_size=60))
 def test_no_words_are_longer_than_they_may_be(words: str, prompt: str) -> None:
-    assert len(cut_echoes(words, [prompt])) <= LONGEST
+    assert len(cut_echoes(words, [prompt])) <= LONGEST_WORDS
 
 
 @given(st.from_regex(r"[a-z]{12,20}", fullmatch=True), st.text(max_size=50), st.text(max_size=50))

@@ -21,14 +21,13 @@ from router.errors import Cause
 from router.ledger.cost_factors import read_forecasts
 from router.ledger.feedback import correctness, promise_of
 from router.reports.forecasts import ForecastQuality, judge
-from router.types import CallStatus, Reason
+from router.types import FAILED_CALLS, CallStatus, Reason
 
 MOST_CALLS = 10_000
 MOST_SCORES = 5_000
 MOST_FEEDBACK = 2_000
 MOST_FORECASTS = 20_000  # requests
 BINS = 20
-FAILED = (CallStatus.ERROR, CallStatus.UNKNOWN)
 FAILING, BROKEN = 0.05, 0.25  # shares of calls that failed, from where on a model needs a look, and is bad
 UNSCORED = (Reason.OVERRIDE, Reason.EFFORT, Reason.HOUSEKEEPING, Reason.FALLBACK)
 Floats = npt.NDArray[np.float64]
@@ -130,7 +129,7 @@ def providers(engine: Engine, since_us: int) -> ProvidersHealth:
 
 def _provider(model: str, calls: Sequence[Any]) -> ProviderHealth:
     # What could not be sent failed too where there was a cause; what was called off before had none.
-    failures = [call for call in calls if call.status in FAILED or call.cause is not None]
+    failures = [call for call in calls if call.status in FAILED_CALLS or call.cause is not None]
     reasons = Counter((str(call.cause or Cause.UNKNOWN), call.http_status) for call in failures)
     first = [call.first_token_ms for call in calls if call.first_token_ms is not None]
     whole = [call.duration_ms for call in calls if call.duration_ms is not None and call.status == CallStatus.OK]

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from classifier.types import Estimate
 from router.admin.services import Services
 from router.api.quotes import quote_body
-from router.decision.engine import AUTO, BYTES_PER_TOKEN
+from router.decision.engine import AUTO
 from router.decision.policy import Policy
 from router.decision.rules import LEAST_P_SAMPLED, VOTABLE
 from router.policies.dials import format_dial
+from router.providers.caches import BYTES_PER_TOKEN
 from router.request import InferenceRequest
 from router.types import Decision, Tier
 

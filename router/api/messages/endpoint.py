@@ -24,11 +24,11 @@ from router.api.messages.request import (
     session_of,
     user_of,
 )
-from router.decision.engine import BYTES_PER_TOKEN
 from router.errors import RouterError, UnknownModel
 from router.exchange import Exchange
 from router.keys import Scope as KeyScope
 from router.providers.base import Delta
+from router.providers.caches import BYTES_PER_TOKEN
 from router.providers.counting import count_input_tokens, count_tokens
 from router.request import InferenceRequest
 from router.settings import ServerSettings

@@ -14,7 +14,7 @@ from router.providers.counting import count_input_tokens
 
 LIFETIME_S = 300.0
 LEAST_TOKENS, BLOCK_TOKENS = 1_024, 128
-REMEMBERED = 20_000
+MOST_PREFIXES = 20_000
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,7 +24,7 @@ class ScriptedCache:
 
     def __init__(self, lifetime_s: float = LIFETIME_S) -> None:
         self._now_s = 0.0
-        self._read: TTLCache[bytes, None] = TTLCache(REMEMBERED, lifetime_s, timer=lambda: self._now_s)
+        self._read: TTLCache[bytes, None] = TTLCache(MOST_PREFIXES, lifetime_s, timer=lambda: self._now_s)
 
     def read(self, model: str, messages: Sequence[dict[str, Any]], now_s: float) -> int:
         """Read a prompt: returns how many of its tokens were cached, and keeps the whole of it."""
@@ -32,7 +32,7 @@ class ScriptedCache:
         digest = blake2b(model.encode(), digest_size=16)
         marks = []
         for message in messages:
-            digest.update(_encode(_unmarked(message)))
+            digest.update(_encode(_without_marks(message)))
             marks.append(digest.digest())
         known = next((place for place in range(len(marks), 0, -1) if marks[place - 1] in self._read), 0)
         for mark in marks:
@@ -41,7 +41,7 @@ class ScriptedCache:
         return cached - cached % BLOCK_TOKENS if cached >= LEAST_TOKENS else 0
 
 
-def _unmarked(message: dict[str, Any]) -> Any:
+def _without_marks(message: dict[str, Any]) -> Any:
     """Return what a model reads of a message: texts alike, however they are marked and cut."""
     content = message.get("content")
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]

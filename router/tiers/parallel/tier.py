@@ -15,6 +15,7 @@ from classifier.types import AnswerType, Stakes
 from router.errors import InvalidRequest, ProviderError
 from router.ledger.entries import join_key
 from router.providers.base import Delta, ModelTarget
+from router.providers.caches import LONG_BYTES
 from router.providers.collecting import says_something
 from router.tiers.base import Answer, TierRequest, TierRunner
 from router.tiers.calls import Calls
@@ -36,7 +37,7 @@ from router.tiers.parallel.sampling import Progress, Sampling, SamplingPlan, Sto
 from router.tiers.parallel.shadow import ShadowSlice, observe
 from router.tiers.parallel.stopping import expect, least_unanimous, reachable, require_reachable, under_pressure
 from router.tiers.parallel.voting import TestVector, Vote
-from router.tiers.parallel.warmth import LONG_BYTES, PrefixWarmth
+from router.tiers.parallel.warmth import PrefixWarmth
 from router.tiers.vote import judge
 from router.tiers.vote.checkers import CheckerPool
 from router.tiers.vote.keys import Asked, read_question
@@ -143,7 +144,7 @@ class ParallelTier:
         worst += worst_case(self.settings.escalation, query, calls)
         return worst if query.cost_cap_nanousd is None else min(worst, query.cost_cap_nanousd)
 
-    def expected_stop(
+    def predict_stop(
         self, p_sampled: float, is_votable: bool, samples: int | None, confidence: float | None
     ) -> tuple[float, float]:
         """Return how many samples a query is expected to take, and P(the escalation tier is asked).

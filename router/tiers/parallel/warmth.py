@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 from cachetools import TTLCache
 
-from router.providers.caches import BYTES_PER_TOKEN, LEAST_WORTH_TOKENS
+from router.providers.caches import LONG_BYTES
 
-LONG_BYTES = LEAST_WORTH_TOKENS * BYTES_PER_TOKEN  # of a prompt that is worth caching
 WARM_S = 240.0
 REMEMBERED = 10_000
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from classifier.training.consumer_corpus import TRAIN, read_queries
 from classifier.training.natural_mix import weights_of
-from router.decision.engine import BYTES_PER_TOKEN
 from router.ledger.cost_factors import ORDINARY_INPUT
+from router.providers.caches import BYTES_PER_TOKEN
 
 
 def test_the_ordinary_input_is_that_of_the_corpus_in_its_natural_mix() -> None:

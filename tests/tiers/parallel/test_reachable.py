@@ -84,7 +84,7 @@ def test_what_a_request_tells_the_tier_is_a_dial() -> None:
     assert set(DIALS_OF_REQUESTS.values()) <= DIALS.keys()
     assert {
         "request_id", "messages", "params", "estimate", "input_bound_tokens", "n", "effort", "max_visible_tokens",
-        "max_output_tokens", "explicit", "conversation",
+        "max_output_tokens", "explicit", "conversation", "keeps_cache",
     } == OF_THE_REQUEST  # fmt: skip
 
 
