@@ -251,8 +251,8 @@
     made.classList.remove("stale");
     made.querySelector("tbody").removeAttribute("id");
     const switched = Object.keys(COSTS).find((name) => found.columns[name]);
-    made.tHead.rows[0].append(Object.assign(tell("th", COSTS[switched], "right"), { scope: "col" }));
-    fill(made.querySelector("tbody"), found, [...OTHERS, switched]);
+    made.tHead.rows[0].cells[4].before(Object.assign(tell("th", COSTS[switched], "right"), { scope: "col" }));
+    fill(made.querySelector("tbody"), found, ["today", switched, "always_fast", "shuffled"]);
     for (const row of made.rows) row.cells[2]?.remove();
     scroll.append(made);
     result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", `${doubts(found.columns)} ${priced(found)}`, "soft"), parts("These dials, by segment", found.by_segment), parts("These dials, by country", found.by_country));
