@@ -25,9 +25,7 @@ ROUTES = (
     HttpRoute("POST", "/v1/quotes", "chat", "Quote a chat request: cost, time, P(correct) by tier; calls nothing."),
     HttpRoute("GET", "/v1/models", "any", "List the models: auto, the tiers, the explicitly configured ones."),
     HttpRoute("GET", "/v1/models/{model}", "any", "Show one model."),
-    HttpRoute(
-        "GET", "/v1/usage", "any", "What this key used and spent, by UTC day (`since`, `until`) and in all."
-    ),
+    HttpRoute("GET", "/v1/usage", "any", "What this key used and spent, by UTC day (`since`, `until`) and in all."),
     HttpRoute("POST", "/v1/feedback", "feedback", "Rate an answer of the same key."),
     HttpRoute("POST", "/v1/revenue-events", "revenue", "Book revenue that a network reported."),
     HttpRoute("GET", "/health/live", "none", "Is the process alive?"),

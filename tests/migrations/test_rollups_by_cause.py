@@ -17,5 +17,5 @@ def test_every_quarter_is_marked_when_a_grouping_is_added(empty_url: str) -> Non
         connection.execute(insert(Rollup), [{**row, "start": start} for start in (7, 8)])
     schema.migrate(engine, "0014")
     with engine.connect() as connection:
-        assert sorted(connection.scalars(select(RollupMark.quarter))) == [7, 8]
+        assert set(connection.scalars(select(RollupMark.quarter))) == {7, 8}
     engine.dispose()

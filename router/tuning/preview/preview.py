@@ -72,9 +72,7 @@ class Preview:
         self._times = Times(cells)
 
     @classmethod
-    def of(
-        cls, traffic: Traffic, *, exact: Sequence[float] = (), seed: int = 1, sensitivity: float = 0.0
-    ) -> "Preview":
+    def of(cls, traffic: Traffic, *, exact: Sequence[float] = (), seed: int = 1, sensitivity: float = 0.0) -> "Preview":
         """Put requests into cells; `exact` are thresholds that should not fall inside a bin."""
         return cls(cells_of(traffic, exact, seed, sensitivity), sensitivity)
 
