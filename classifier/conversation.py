@@ -67,7 +67,12 @@ def _is_aside(text: str, parts: Parts) -> bool:
 
 
 def _is_asking(turn: Turn) -> bool:
-    return turn.role == "user" and not (turn.text.endswith(">") and _HARNESS_BLOCKS.fullmatch(turn.text))
+    return turn.role == "user" and not is_of_harness(turn.text)
+
+
+def is_of_harness(text: str) -> bool:
+    """Tell whether a user's turn is nothing but blocks that an agent or editor added by itself."""
+    return text.endswith(">") and _HARNESS_BLOCKS.fullmatch(text) is not None
 
 
 def _burden(earlier: int, blocks: int, attachments: int, tool_calls: int) -> float:
