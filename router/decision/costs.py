@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from classifier.types import Estimate
-from router.decision.effort import EFFORTS_CHOSEN, USUAL_EFFORT, choose_effort, length_at, need_of
+from router.decision.effort import USUAL_EFFORT, choose_effort, length_at, need_of
 from router.decision.forecast import (
     CallShape,
     CostInterval,
@@ -116,16 +116,19 @@ class CostForecaster:
         warmth: PromptWarmth = COLD,
     ) -> str:
         """Choose the effort of the reasoning model, by what the query needs and what each effort costs here."""
-        shapes, usual = self._shapes(estimate, input_tokens, most_output, warmth), self._usual_input(segment)
-        fast, strong, model = shapes[Tier.FAST], shapes[Tier.REASONING], self._targets[Tier.REASONING].name
-        ratios = {}
-        for effort in EFFORTS_CHOSEN:
+        model, shapes = self._targets[Tier.REASONING].name, dict[Tier, CallShape]()
+
+        def ratio_at(effort: str) -> float:
+            if not shapes:  # most queries need so little that no cost decides
+                shapes.update(self._shapes(estimate, input_tokens, most_output, warmth))
+            fast, strong, usual = shapes[Tier.FAST], shapes[Tier.REASONING], self._usual_input(segment)
             length = length_at(effort, estimate.output_fast, estimate.output_reasoning, self.usual_effort)
             factor = scale_factor(strong.factor, self._effort_factor(model, effort))
             at = strong._replace(output=cut_length(length, most_output), factor=factor)
             beyond, usually = _beyond(at.estimate(), fast.estimate()), _beyond(at.estimate(usual), fast.estimate(usual))
-            ratios[effort] = ratio_of(beyond, usually)
-        return choose_effort(need_of(estimate), ratios, sensitivity)
+            return ratio_of(beyond, usually)
+
+        return choose_effort(need_of(estimate), ratio_at, sensitivity)
 
     def forecast_named(
         self,

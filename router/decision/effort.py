@@ -5,9 +5,10 @@ threshold per effort, divided by what that effort costs here beside what it usua
 (`router.decision.worth`): of two queries the harder one never gets less, and of two as hard the dearer one never more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
+from router.decision.worth import LEAST_RATIO
 
 USUAL_EFFORT = "medium"  # what models are asked where nobody chooses, and what expected lengths were learnt at
 EFFORTS_CHOSEN = ("low", "medium", "high")
@@ -43,13 +44,17 @@ def need_of(estimate: Estimate) -> float:
     return wrong + raised
 
 
-def choose_effort(need: float, ratios: Mapping[str, float], sensitivity: float) -> str:
-    """Choose the highest effort that a query needs; `ratios` are how many times its usual each effort costs here."""
-    chosen = EFFORTS_CHOSEN[0]
-    for effort in EFFORTS_CHOSEN[1:]:
-        if need / ratios[effort] ** sensitivity >= NEEDED_FOR[effort]:
-            chosen = effort
-    return chosen
+def choose_effort(need: float, ratio_at: Callable[[str], float], sensitivity: float) -> str:
+    """Choose the highest effort that a query needs; `ratio_at` tells how many times its usual an effort costs here.
+
+    It is asked only where a ratio can decide.
+    """
+    most = need / LEAST_RATIO**sensitivity
+    for effort in reversed(EFFORTS_CHOSEN[1:]):
+        needed = NEEDED_FOR[effort]
+        if most >= needed and need / (ratio_at(effort) if sensitivity else 1.0) ** sensitivity >= needed:
+            return effort
+    return EFFORTS_CHOSEN[0]
 
 
 def length_at(effort: str, short: Forecast, long: Forecast, learnt_at: str = USUAL_EFFORT) -> Forecast:

@@ -207,7 +207,7 @@ def _factor_of(rows: Sequence[ForecastRow], towards: float) -> CostFactor:
     if len(rows) < ENOUGH_FOR_ENDS:
         return CostFactor(value, requests=len(rows))
     tenths = quantiles((row.paid / row.forecast for row in rows), n=10, method="inclusive")
-    return CostFactor(value, tenths[0], tenths[-1], len(rows))
+    return CostFactor(value, min(tenths[0], value), max(tenths[-1], value), len(rows))
 
 
 def _read_usual_inputs(connection: Connection, low: str, high: str) -> dict[str, int]:

@@ -21,12 +21,12 @@ def an_estimate(
 
 
 def rank(need: float, ratios: dict[str, float], sensitivity: float = 1.0) -> int:
-    return EFFORTS_CHOSEN.index(choose_effort(need, ratios, sensitivity))
+    return EFFORTS_CHOSEN.index(choose_effort(need, ratios.__getitem__, sensitivity))
 
 
 def test_what_thinking_settles_gets_little_and_what_it_hardly_settles_gets_much() -> None:
     needs = [need_of(an_estimate(*chances)) for chances in ((0.7, 0.95), (0.3, 0.85), (0.05, 0.4))]
-    assert [choose_effort(need, AT_USUAL_COST, 1.0) for need in needs] == ["low", "medium", "high"]
+    assert [choose_effort(need, AT_USUAL_COST.__getitem__, 1.0) for need in needs] == ["low", "medium", "high"]
 
 
 def test_high_stakes_and_steps_need_more() -> None:
@@ -56,6 +56,14 @@ def test_a_dearer_query_never_gets_more(
 def test_where_costs_do_not_count_they_change_nothing() -> None:
     assert rank(0.7, dict.fromkeys(EFFORTS_CHOSEN, 16.0), sensitivity=0.0) == rank(0.7, AT_USUAL_COST)
     assert rank(0.7, dict.fromkeys(EFFORTS_CHOSEN, 16.0)) < rank(0.7, AT_USUAL_COST)
+
+
+def test_no_cost_is_worked_out_where_none_can_decide() -> None:
+    def never(effort: str) -> float:
+        raise AssertionError(effort)
+
+    assert choose_effort(0.05, never, 1.0) == "low"
+    assert choose_effort(0.9, never, 0.0) == "high"
 
 
 def test_an_effort_scales_the_thinking_and_leaves_the_visible_text() -> None:

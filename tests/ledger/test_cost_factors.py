@@ -56,6 +56,13 @@ def test_what_the_factors_of_kinds_leave_over_is_told_by_effort() -> None:
     assert forecast == pytest.approx(200 * 50 + 200 * 350, rel=0.05)
 
 
+def test_a_factor_lies_within_its_own_ends() -> None:
+    [found] = factors_of([ForecastRow(KEY, 2, 100.0)] * 80).values()
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= found.value <= found.high
+
+
 def test_a_mad_forecast_is_not_followed_without_end() -> None:
     found = factors_of([ForecastRow(KEY, 10**12, 1.0)] * 500)[KEY]
     assert found.value == 20.0

@@ -66,6 +66,7 @@ def _decision_row(decision: Decision, policy: Policy) -> dict[str, object]:
         "score": decision.score,
         "worth": decision.worth,
         "cost_ratio": round(decision.cost_ratio, 4),
+        "effort": decision.effort,
         "threshold": decision.threshold,
         "version": decision.policy_version,
         "reasoning_threshold": format_dial(policy.reasoning_threshold),

@@ -31,7 +31,8 @@
 
   function decided(title, decision, other) {
     const card = tell("div", "", "card"), line = tell("p"), why = WHY[decision.reason];
-    line.append(tell("span", decision.tier, `tier ${decision.tier}`), ` ${why ? why(decision) : words(decision.reason)}`);
+    const effort = decision.effort ? ` at ${decision.effort} effort,` : "";
+    line.append(tell("span", decision.tier, `tier ${decision.tier}`), `${effort} ${why ? why(decision) : words(decision.reason)}`);
     card.append(tell("h3", `${title}: version ${decision.version}`), line, tell("p", `parallel from ${decision.parallel_threshold}, reasoning from ${decision.reasoning_threshold}, deep share at most ${decision.max_deep_share}, cost sensitivity ${decision.cost_sensitivity}`, "soft"));
     if (other) card.append(tell("p", other.tier === decision.tier ? "The same tier as today." : `Today it goes to ${other.tier}.`, other.tier === decision.tier ? "soft" : ""));
     return card;
