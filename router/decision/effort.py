@@ -14,7 +14,7 @@ USUAL_EFFORT = "medium"  # what models are asked where nobody chooses, and what 
 EFFORTS_CHOSEN = ("low", "medium", "high")
 # The need from which on; low needs nothing. Of queries whose score reaches 0.25, a quarter need less than 0.29 and half
 # 0.38 or more; a quarter need 0.43 (consumer questions) or 0.50 (exams). No recorded outcomes tell efforts apart.
-NEEDED_FOR: Mapping[str, float] = {"medium": 0.30, "high": 0.45}
+NEEDED_FOR: Mapping[str, float] = {"high": 0.45, "medium": 0.30}  # the highest effort first
 
 HIGH_STAKES = 0.10  # as in a score
 STEPWISE = frozenset({AnswerType.NUMERIC, AnswerType.CODE})  # answers that are worked out in steps
@@ -50,8 +50,7 @@ def choose_effort(need: float, ratio_at: Callable[[str], float], sensitivity: fl
     It is asked only where a ratio can decide.
     """
     most = need / LEAST_RATIO**sensitivity
-    for effort in reversed(EFFORTS_CHOSEN[1:]):
-        needed = NEEDED_FOR[effort]
+    for effort, needed in NEEDED_FOR.items():
         if most >= needed and need / (ratio_at(effort) if sensitivity else 1.0) ** sensitivity >= needed:
             return effort
     return EFFORTS_CHOSEN[0]
