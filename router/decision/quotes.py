@@ -12,6 +12,7 @@ from router.decision.engine import DecisionEngine, Routed
 from router.decision.forecast import CostInterval, ExpectedVote, cut_length
 from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
+from router.decision.rules import VOTABLE
 from router.providers.base import ModelTarget
 from router.providers.caches import BYTES_PER_TOKEN
 from router.request import InferenceRequest
@@ -74,10 +75,15 @@ class Quoter:
         chances = {
             Tier.FAST: estimate.p_fast,
             Tier.REASONING: estimate.p_reasoning,
-            Tier.PARALLEL: p_of_vote(self._costs.p_sampled(estimate), estimate.p_reasoning, vote),
+            Tier.PARALLEL: self._p_of_samples(estimate, vote),
         }
         seconds = self._seconds(estimate, vote, most)
         return QueryQuote([TierQuote(tier, chances[tier], costs[tier], seconds[tier]) for tier in Tier], routed)
+
+    def _p_of_samples(self, estimate: Estimate, vote: ExpectedVote) -> float:
+        """How likely the parallel tier is right; where no vote counts, the middle of its samples is one of them."""
+        p_sampled = self._costs.p_sampled(estimate)
+        return p_of_vote(p_sampled, estimate.p_reasoning, vote) if estimate.answer_type in VOTABLE else p_sampled
 
     def _seconds(self, estimate: Estimate, vote: ExpectedVote, most_output: int | None) -> dict[Tier, Seconds]:
         fast, reasoning = (

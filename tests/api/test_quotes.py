@@ -63,6 +63,7 @@ async def test_a_quote_tells_of_every_tier_and_of_auto_and_calls_nothing(tmp_pat
         assert 0 < low <= float(tier["expected_cost_usd"]) <= high < float(tier["largest_cost_usd"])
         assert 0 <= tier["p_correct"] <= 1
         assert 0 < tier["seconds"]["low"] <= tier["seconds"]["median"] <= tier["seconds"]["high"]
+    assert quote["tiers"][2]["p_correct"] == quote["tiers"][0]["p_correct"], "nothing is voted on in a proof"
     assert (quote["auto"]["tier"], quote["auto"]["reason"]) == (answer["tier"], answer["reason"])
     expected = {tier["tier"]: tier["expected_cost_usd"] for tier in quote["tiers"]}
     assert float(expected[answer["tier"]]) == pytest.approx(answer["expected_cost_nanousd"] / 1e9)
