@@ -27,7 +27,7 @@ from router.providers.base import ModelTarget
 from router.providers.caches import LEAST_WORTH_TOKENS, cache_of
 from router.types import Tier
 
-PRICES_KEPT_US = 1_000_000
+PRICES_KEPT_US = 10_000_000
 MOST_VOTES_KEPT = 1_000
 
 
@@ -223,7 +223,7 @@ class CostForecaster:
         return self._evidence.shown.effort_factors.get((model, effort), 1.0)
 
     def _prices_now(self) -> Mapping[Tier, PriceLines | None]:
-        """The prices in effect, looked up once a second."""
+        """The prices in effect, looked up every ten seconds."""
         now_us = self._now_us()
         if now_us - self._looked_up_at >= PRICES_KEPT_US:
             found = {tier: self._prices.in_effect(model, now_us) for tier, model in self._models}

@@ -43,6 +43,7 @@ from router.types import Decision, Signal, Tier
 
 AUTO = "auto"
 MOST_TURNS = 32_767
+TOKENS_PER_ATTACHMENT = 1_000  # about what a picture is read as
 
 
 class Policies(Protocol):
@@ -63,6 +64,7 @@ class Routed(msgspec.Struct, frozen=True):
     shadow: Decision | None
     turn: int
     attachments: int
+    input_tokens: int
     ads_eligible: bool
     signal: Signal | None  # what it says of an earlier answer: that of `previous_id`, where this worker remembers it
     previous_id: str | None
@@ -90,6 +92,7 @@ class _PreparedRequest(msgspec.Struct, frozen=True):
     draw: float
     turn: int
     attachments: int
+    input_tokens: int
     in_tool_loop: bool
     named: Explicit | None
     stays_with: Tier | None  # who called the tools of which it brings results
@@ -249,6 +252,7 @@ class DecisionEngine:
             shadow=None,
             turn=0,
             attachments=0,
+            input_tokens=query.input_bytes // BYTES_PER_TOKEN,
             ads_eligible=False,
             signal=None,
             previous_id=None,
@@ -309,6 +313,7 @@ class DecisionEngine:
             draw,
             turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
             attachments=attachments,
+            input_tokens=_input_tokens(query, turns, attachments),
             in_tool_loop=runs_tools(query.messages) if in_tool_loop is None else in_tool_loop,
             named=named,
             stays_with=stays_with,
@@ -378,7 +383,7 @@ class DecisionEngine:
             return preference.effort if is_asked else None
         if not self._chooses_effort:
             return None
-        tokens, most = query.input_bytes // BYTES_PER_TOKEN, query.max_output_tokens or query.max_visible_tokens
+        tokens, most = prepared.input_tokens, query.max_output_tokens or query.max_visible_tokens
         ignores_cost = preference != rules.AUTO or prepared.in_tool_loop
         sensitivity = 0.0 if ignores_cost else policy.cost_sensitivity
         return self._costs.choose_effort(estimate, query.segment, tokens, sensitivity, most, prepared.warmth)
@@ -390,7 +395,7 @@ class DecisionEngine:
         if self._costs is None:
             return None
         query, named = prepared.query, prepared.named
-        tokens, most = query.input_bytes // BYTES_PER_TOKEN, query.max_output_tokens or query.max_visible_tokens
+        tokens, most = prepared.input_tokens, query.max_output_tokens or query.max_visible_tokens
         if named is not None:
             return self._costs.forecast_named(named.targets[0], named.tier, estimate, tokens, most, prepared.warmth)
         return self._costs.forecast(estimate, policy, query.segment, tokens, most, prepared.warmth, effort)
@@ -458,6 +463,7 @@ def _lay_out(prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: 
         shadow=None,
         turn=prepared.turn,
         attachments=prepared.attachments,
+        input_tokens=prepared.input_tokens,
         ads_eligible=is_asked and judgement.estimate.stakes is Stakes.LOW,
         signal=None,
         previous_id=None,
@@ -466,6 +472,13 @@ def _lay_out(prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: 
         prefixes=prepared.warmth.prefixes,
         kind=judgement.view.kind,
     )
+
+
+def _input_tokens(query: InferenceRequest, turns: Sequence[Turn], attachments: int) -> int:
+    """About how many tokens a request is; a picture is written with many more bytes than it is read as tokens."""
+    if not attachments:
+        return query.input_bytes // BYTES_PER_TOKEN
+    return sum(len(turn.text) for turn in turns) // BYTES_PER_TOKEN + TOKENS_PER_ATTACHMENT * attachments
 
 
 def _wants_json(query: InferenceRequest) -> bool:

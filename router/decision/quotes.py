@@ -14,7 +14,6 @@ from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
 from router.decision.rules import VOTABLE
 from router.providers.base import ModelTarget
-from router.providers.caches import BYTES_PER_TOKEN
 from router.request import InferenceRequest
 from router.types import Tier
 
@@ -68,7 +67,7 @@ class Quoter:
         """Quote one query, by the policy in force or by another; raises RequestError where it can go nowhere."""
         routed = self._routing.quote(request, of)
         estimate, policy = routed.estimate, routed.policy
-        tokens, most = request.input_bytes // BYTES_PER_TOKEN, request.max_output_tokens or request.max_visible_tokens
+        tokens, most = routed.input_tokens, request.max_output_tokens or request.max_visible_tokens
         effort = routed.forecast.effort if routed.forecast else None
         costs = self._costs.intervals(estimate, policy, tokens, most, effort=effort)
         vote = self._costs.expect_vote(estimate, policy)

@@ -7,7 +7,6 @@ or whose user it names: the first turn alone is what many may say.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cachetools import LRUCache
 from sqlalchemy import Engine, select
 
 from router.database import ids
@@ -28,12 +27,12 @@ class LastTurn(NamedTuple):
 
 
 class LastTurns:
-    """The conversations of the last hour."""
+    """The conversations of the last hour. One thread follows, others read and never wait."""
 
     def __init__(self, engine: Engine, now_us: Callable[[], int]) -> None:
         self._engine = engine
         self._now_us = now_us
-        self._known: LRUCache[int, LastTurn] = LRUCache(MOST_TURNS_KEPT)
+        self._known: dict[int, LastTurn] = {}  # changed by the following thread alone, step by step
         self._after = ""
 
     def of(self, conversation_mark: int) -> LastTurn | None:
@@ -52,8 +51,10 @@ class LastTurns:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         for row in reversed(rows):
-            known = self._known.get(row.conversation_mark)
+            known = self._known.pop(row.conversation_mark, None)
             times = known.times + 1 if known is not None and known.turn == row.turn else 1
             self._known[row.conversation_mark] = LastTurn(row.turn, row.id, row.final_tier, times)
+        for mark in list(self._known)[: max(len(self._known) - MOST_TURNS_KEPT, 0)]:
+            del self._known[mark]
         if rows:
             self._after = rows[0].id

@@ -145,3 +145,11 @@ async def test_without_prices_costs_are_null_and_never_zero(tmp_path: Path) -> N
         quote = await quoted(service, HARD)
     assert [tier["expected_cost_usd"] for tier in quote["tiers"]] == [None, None, None]
     assert [tier["largest_cost_usd"] for tier in quote["tiers"]] == [None, None, None]
+
+
+async def test_a_picture_is_no_long_text(tmp_path: Path) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": HARD}, picture]}]
+    async with priced(tmp_path) as service:
+        found = await explained(service, "", messages=messages)
+    assert (found["tier"], found["reason"]) == ("reasoning", "above_threshold")
