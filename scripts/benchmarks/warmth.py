@@ -195,7 +195,8 @@ class Replay:
         }
         self._targets = {tier: models[0] for tier, models in _targets(pair).items()}
         book = PriceBook(self._prices.values())
-        self._costs = CostForecaster(book, _targets(pair), FixedEvidence(shown), lambda *_: ExpectedVote(1.0, 0.0), lambda: self._now_us)
+        evidence, vote = FixedEvidence(shown), ExpectedVote(1.0, 0.0)
+        self._costs = CostForecaster(book, _targets(pair), evidence, lambda *_: vote, lambda: self._now_us)
 
     def run(
         self, traffic: Sequence[Conversation], threshold: float, sensitivity: float = 1.0, *, knows_caches: bool
