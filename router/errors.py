@@ -11,6 +11,7 @@ RouterError
 │   ├── TooLarge              413
 │   ├── RateLimited           429, try later
 │   └── QuotaExhausted        429 insufficient_quota, trying again does not help
+│       └── AllowanceSpent    429, of one person, until the day ends
 ├── ProviderError             a provider failed; `retryable` says whether another may do
 │   ├── ProviderRefused       the provider says the request itself is wrong (4xx)
 │   ├── ProviderOverloaded    429 or 503 of a provider

@@ -41,6 +41,7 @@ from router.telemetry.logs import set_up_logging
 logger = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 120.0
+CANNOT_START = 2  # the exit code, as for what is wrong with a command
 HUNG_AFTER_S = 30  # a worker that says nothing for so long is replaced; a busy machine takes a while to start one
 LAST_WORD_S = 2.0  # for who is told that the server stops to hear it
 THREADS_END_S = 5.0  # threads that still hang then do not keep the process
@@ -480,7 +481,7 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
     supervisor = Supervisor(config, [listening])
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        sys.exit(STARTUP_FAILURE)
+        sys.exit(CANNOT_START)
 
 
 def _supervise(only: OnlyServer, config: ListeningConfig) -> None:

@@ -27,8 +27,9 @@ UNIMPORTED = {
     "uvloop": "uvicorn runs on it",
 }
 TOOLS = {"import-linter", "mypy", "pytest-cov", "pytest-randomly", "pytest-xdist", "ruff", "types-jsonschema"}
-# Imported where it is there: recorded outcomes are read by who measures or rebuilds the classifier.
-OPTIONAL = {"pyarrow"}
+# Imported where it is there: recorded outcomes are read by who measures or rebuilds the classifier. Of the packages that
+# share the namespace `opentelemetry` the first counts as its owner.
+OPTIONAL = {"pyarrow", "opentelemetry-exporter-otlp-proto-http"}
 
 
 def canonical(name: str) -> str:
@@ -64,6 +65,7 @@ def distributions_imported(*directories: str) -> set[str]:
 
 SERVING = declared(PROJECT["project"]["dependencies"])
 TESTING = declared(PROJECT["project"]["optional-dependencies"]["test"])
+EXTRAS = declared([name for names in PROJECT["project"]["optional-dependencies"].values() for name in names])
 
 
 def test_every_package_that_the_product_imports_is_declared() -> None:
@@ -71,7 +73,7 @@ def test_every_package_that_the_product_imports_is_declared() -> None:
 
 
 def test_every_package_that_tests_and_scripts_import_is_declared() -> None:
-    assert distributions_imported("scripts", "tests") - SERVING - TESTING == set()
+    assert distributions_imported("scripts", "tests") - SERVING - EXTRAS == set()
 
 
 def test_every_declared_package_is_imported_or_needed_for_a_reason() -> None:

@@ -95,7 +95,7 @@ PAST = ("--since", "2023-01-01")
 def test_a_back_test_stands_beside_its_controls(busy: Command) -> None:
     ran = busy("policy", "backtest", "--set", "reasoning_threshold=0.2", *PAST, "--format", "json")
     found = json.loads(ran.out)
-    assert list(found["policies"]) == ["proposed", "today", "always fast", "shuffled"]
+    assert list(found["policies"]) == ["proposed", "today", "always fast", "shuffled", "costs not counted"]
     assert found["policies"]["always fast"]["deep_share"]["value"] == 0
     proposed = found["policies"]["proposed"]["cost_usd_per_1k"]
     assert proposed["low"] < proposed["value"] < proposed["high"]
