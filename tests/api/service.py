@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -59,6 +60,7 @@ class Service:
         self.settings = settings
         self.engine = engine
         self.local = self.client()
+        self._keys: Counter[str] = Counter()
 
     def client(self, peer: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
         """A client that connects from `peer` and sends these headers."""
@@ -80,8 +82,10 @@ class Service:
         segment: str = "default",
         **limits: Any,
     ) -> str:
-        """Make a key and return its secret."""
-        wanted = scopes or NEW_KEY_SCOPES
+        """Make a key and return its secret; tests that share a service may choose the same name."""
+        wanted, self._keys[name] = scopes or NEW_KEY_SCOPES, self._keys[name] + 1
+        if self._keys[name] > 1:
+            name = f"{name} {self._keys[name]}"
         return keys.create(self.engine, name, segment=segment, scopes=wanted, allowed_tiers=tiers, now_us=1, **limits)
 
     def with_key(self, name: str = "app", *scopes: Scope, peer: str = "10.0.0.9", **limits: Any) -> httpx.AsyncClient:
