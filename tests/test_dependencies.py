@@ -27,8 +27,8 @@ UNIMPORTED = {
     "uvloop": "uvicorn runs on it",
 }
 TOOLS = {"import-linter", "mypy", "pytest-cov", "pytest-randomly", "pytest-xdist", "ruff", "types-jsonschema"}
-# Imported where it is there: recorded outcomes are read by who measures or rebuilds the classifier. Of the packages that
-# share the namespace `opentelemetry` the first counts as its owner.
+# Imported where it is there: recorded outcomes are read by who measures or rebuilds the classifier. Of the packages
+# that share the namespace `opentelemetry` the first counts as its owner.
 OPTIONAL = {"pyarrow", "opentelemetry-exporter-otlp-proto-http"}
 
 
