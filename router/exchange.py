@@ -104,25 +104,21 @@ class Dispatcher:
         What it may cost is held against budgets. Raises RequestError, or Unavailable where a hard budget cannot be
         checked.
         """
+        marks = self._marks_of(request)
         if request.relay is None:
-            sure = self._sure_conversation(request)
-            routed = self._routing.route(
-                request,
-                sure,
-                lambda: self._marks_of(request, self._clock.now_us()).conversation if sure is None else sure,
-            )
+            routed = self._routing.route(request, marks.conversation)
         else:
             routed = self._routing.route_relay(request)
         decision = routed.decision if not self._is_low() else self._decide_saving_space(routed)
         if decision.tier is not Tier.FAST and self._is_short(request.model, decision.tier):
             decision = self._shed(routed)
-        exchange, short = await self._hold_worst_case(request, routed, decision)
+        exchange, short = await self._hold_worst_case(request, routed, decision, marks)
         if short is not None and decision.tier is not Tier.FAST:
             degraded = self._degrade(routed, short)
             if isinstance(short, AllowanceSpent):
                 degraded = msgspec.structs.replace(degraded, reason=Reason.USER_ALLOWANCE)
             if degraded.tier is Tier.FAST:
-                exchange, short = await self._hold_worst_case(request, routed, degraded)
+                exchange, short = await self._hold_worst_case(request, routed, degraded, marks)
         if short is not None:
             raise short
         return exchange
@@ -132,7 +128,7 @@ class Dispatcher:
         found: dict[Tier, int | None] = {}
         for tier in Tier:
             decision = msgspec.structs.replace(routed.decision, tier=tier)
-            exchange = self._exchange(request, routed, decision, self._clock.now_us(), None)
+            exchange = self._exchange(request, routed, decision, self._clock.now_us(), NO_MARKS)
             found[tier] = exchange.worst_case() or None
         return found
 
@@ -170,7 +166,7 @@ class Dispatcher:
         return decision
 
     async def _hold_worst_case(
-        self, request: InferenceRequest, routed: Routed, decision: Decision
+        self, request: InferenceRequest, routed: Routed, decision: Decision, marks: Marks
     ) -> "tuple[Exchange, QuotaExhausted | None]":
         """Prepare the answer of one tier and hold its worst case; also says what has too little for it.
 
@@ -180,8 +176,8 @@ class Dispatcher:
         payer = Payer(request.key_id, request.segment, decision.tier)
         may_go_over = decision.tier is Tier.FAST and request.relay is None and request.model not in self._explicit
         budget_hold = self._budget_hold(payer, opened_at, may_go_over=may_go_over)
-        person_hold = self._person_hold(request, decision, opened_at, budget_hold)
-        exchange = self._exchange(request, routed, decision, opened_at, person_hold or budget_hold)
+        person_hold = self._person_hold(request, decision, marks.user, opened_at, budget_hold)
+        exchange = self._exchange(request, routed, decision, opened_at, marks, person_hold or budget_hold)
         if not exchange.is_within_cap:
             return exchange, QuotaExhausted(TOO_DEAR)
         if budget_hold is not None and (short := await budget_hold.hold(exchange.worst_case())) is not None:
@@ -195,7 +191,7 @@ class Dispatcher:
             return exchange, None
         if budget_hold.is_over and decision.reason is not Reason.BUDGET_SPENT:
             spent = msgspec.structs.replace(decision, reason=Reason.BUDGET_SPENT)
-            exchange = self._exchange(request, routed, spent, opened_at, budget_hold)
+            exchange = self._exchange(request, routed, spent, opened_at, marks, budget_hold)
         return exchange, None
 
     def _exchange(
@@ -204,7 +200,8 @@ class Dispatcher:
         routed: Routed,
         decision: Decision,
         opened_at: int,
-        budget_hold: BudgetHold | PersonHold | None,
+        marks: Marks,
+        budget_hold: BudgetHold | PersonHold | None = None,
     ) -> "Exchange":
         estimate = routed.estimate
         user_texts = last_user_texts(request.messages) if request.relay is None else []
@@ -213,7 +210,6 @@ class Dispatcher:
         version, expected = self._revenue.estimate_revenue(
             request.segment, request.country, eligible, surface=request.surface, is_commercial=ad_view.is_commercial
         )
-        marks = self._marks_of(request, opened_at)
         forecast = routed.forecast
         if request.relay is not None:
             tier = self._relays[request.model]
@@ -289,9 +285,8 @@ class Dispatcher:
         capped = tier.within_cap(query, calls, cap) if cap is not None and isinstance(tier, Bounded) else query
         query = query if capped is None else capped
         duel = self._duel(request, routed, decision, query, calls, opened_at) if request.relay is None else None
-        exchange = Exchange(decision, estimate, query, tier, calls, expected, self._metrics, duel)
+        exchange = Exchange(decision, estimate, query, tier, calls, opening, self._metrics, duel)
         exchange.is_within_cap = capped is not None
-        exchange.expected_cost_nanousd, exchange.effort = opening.expected_cost_nanousd, opening.effort
         if request.model not in self._explicit:
             exchange.note_wait = partial(self._routing.note_wait, decision.tier, request.streamed)
         tokens = request.input_bytes // BYTES_PER_TOKEN
@@ -338,18 +333,12 @@ class Dispatcher:
         payer = Payer(request.key_id, request.segment, decision.tier)
         return PendingDuel(learning.duels, query, calls, lambda: self._budget_hold(payer, opened_at))
 
-    def _sure_conversation(self, request: InferenceRequest) -> int | None:
-        """The mark of a conversation that is named, or whose user is: many may begin with the same words."""
-        if request.conversation is None and request.user is None:
-            return None
-        return self._marks_of(request, self._clock.now_us()).conversation
-
-    def _marks_of(self, request: InferenceRequest, opened_at: int) -> Marks:
+    def _marks_of(self, request: InferenceRequest) -> Marks:
         """Mark whose request it is; what is passed through is of a conversation only where one is named."""
         if self._marks is None:
             return NO_MARKS
         messages = request.messages if request.relay is None else ()
-        return self._marks.marks_of(opened_at, request.key_id, request.conversation, request.user, messages)
+        return self._marks.marks_of(self._clock.now_us(), request.key_id, request.conversation, request.user, messages)
 
     def user_mark(self, key_id: int | None, user: str) -> int:
         """Number the end user of a key: by the mark, in this worker alone where there is none."""
@@ -357,7 +346,12 @@ class Dispatcher:
         return hash(user) if mark is None else mark
 
     def _person_hold(
-        self, request: InferenceRequest, decision: Decision, opened_at: int, budget_hold: BudgetHold | None
+        self,
+        request: InferenceRequest,
+        decision: Decision,
+        user_mark: int | None,
+        opened_at: int,
+        budget_hold: BudgetHold | None,
     ) -> PersonHold | None:
         """Make what a deep answer holds of its end user's day; None where no allowance is set, or nobody is named."""
         if request.user_deep_per_day is None and request.user_nanousd_per_day is None:
@@ -365,8 +359,7 @@ class Dispatcher:
         if decision.tier is Tier.FAST or request.user is None or self._persons is None:
             return None
         limit = PersonLimit(request.user_deep_per_day, request.user_nanousd_per_day)
-        mark = self._marks.user_mark(opened_at, request.key_id, request.user) if self._marks else None
-        return PersonHold(self._persons, mark, limit, opened_at, budget_hold)
+        return PersonHold(self._persons, user_mark, limit, opened_at, budget_hold)
 
     def _budget_hold(self, payer: Payer, opened_at: int, *, may_go_over: bool = False) -> BudgetHold | None:
         return self._leases.budget_hold(payer, opened_at, may_go_over=may_go_over) if self._leases else None
@@ -422,7 +415,7 @@ class Exchange:
         query: TierRequest,
         tier: TierRunner,
         calls: Calls,
-        expected_nanousd: int | None,
+        opening: Opening,
         metrics: Metrics,
         duel: PendingDuel | None = None,
     ) -> None:
@@ -431,7 +424,7 @@ class Exchange:
         self.calls = calls
         self._query = query
         self._tier = tier
-        self._expected_nanousd = expected_nanousd
+        self._opening = opening
         self._metrics = metrics
         self.note_wait: Callable[[float], None] = _ignore_wait
         self.note_answered: Callable[[Tier, list[ProviderCall]], None] = _ignore_answer
@@ -442,8 +435,6 @@ class Exchange:
         self._is_settled = False
         self.is_within_cap = True
         self.person_hold: PersonHold | None = None
-        self.expected_cost_nanousd: int | None = None
-        self.effort: str | None = None
 
     def worst_case(self) -> int:
         """Bound what the answer costs, in nano-dollars."""
@@ -477,9 +468,9 @@ class Exchange:
         if outcome is not Outcome.ERROR:
             self.note_wait(self.calls.waited_ms)
             self.note_answered(final_tier, self.calls.made)
-        costs = [call.cost_nanousd for call in self.calls.made]
-        first_byte_ms = self.calls.first_byte_ms
-        self._metrics.count_settled(self.decision, final_tier, outcome, costs, self._expected_nanousd, first_byte_ms)
+        costs, first_byte_ms = [call.cost_nanousd for call in self.calls.made], self.calls.first_byte_ms
+        revenue = self._opening.expected_revenue_nanousd
+        self._metrics.count_settled(self.decision, final_tier, outcome, costs, revenue, first_byte_ms)
 
     @property
     def reported(self) -> tuple[int, str] | None:
@@ -538,8 +529,8 @@ class Exchange:
             "fell_back": answer.fell_back,
             "calls": len(self.calls.made),
             "samples": [],
-            "effort": self.effort,
-            "expected_cost_nanousd": self.expected_cost_nanousd,
+            "effort": self._opening.effort,
+            "expected_cost_nanousd": self._opening.expected_cost_nanousd,
             "cost_nanousd": self.calls.cost_nanousd,
             "dropped": list(dict.fromkeys([*dropped, *answer.dropped])),
             "ignored": ignored,

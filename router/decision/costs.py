@@ -19,7 +19,7 @@ from router.decision.forecast import (
 )
 from router.decision.policy import NEVER, Policy
 from router.decision.rules import VOTABLE
-from router.decision.warmth import COLD, PromptWarmth, expect_caching
+from router.decision.warmth import COLD, FRESH, PromptWarmth, expect_caching
 from router.decision.worth import USUAL, ratio_of
 from router.ledger.cost_factors import NO_FACTOR, ORDINARY_INPUT, ShownCosts
 from router.ledger.prices import PriceBook
@@ -146,8 +146,7 @@ class CostForecaster:
         factor = self._evidence.shown.factors.get((tier, target.name, estimate.answer_type), NO_FACTOR)
         caching = expect_caching(cache_of(target), target.name, input_tokens, warmth, now_us)
         shape = CallShape(None if price is None else lines_of(price), input_tokens, output, factor, caching)
-        cost = shape.estimate()
-        return QueryForecast({tier: None if cost is None else round(cost)}, USUAL, {tier: shape.factor.value})
+        return QueryForecast({tier: _round(shape.estimate())}, USUAL, {tier: shape.factor.value})
 
     def intervals(
         self,
@@ -187,34 +186,24 @@ class CostForecaster:
         warmth: PromptWarmth = COLD,
         effort: str | None = None,
     ) -> dict[Tier, CallShape]:
-        shapes = self._plain_shapes(estimate, input_tokens, most_output, warmth)
-        if effort is not None:
-            strong, by = shapes[Tier.REASONING], self._effort_factor(self._targets[Tier.REASONING].name, effort)
-            shapes[Tier.REASONING] = strong._replace(factor=scale_factor(strong.factor, by))
-        return shapes
-
-    def _plain_shapes(
-        self, estimate: Estimate, input_tokens: int, most_output: int | None, warmth: PromptWarmth
-    ) -> dict[Tier, CallShape]:
         short, long = cut_length(estimate.output_fast, most_output), cut_length(estimate.output_reasoning, most_output)
         outputs = {Tier.FAST: short, Tier.REASONING: long, Tier.PARALLEL: long if self._samples_strong else short}
-        kind, prices, factors = estimate.answer_type, self._prices_now(), self._evidence.shown.factors
-        if input_tokens < LEAST_WORTH_TOKENS:
-            return {
-                tier: CallShape(prices[tier], input_tokens, outputs[tier], factors.get((tier, model, kind), NO_FACTOR))
-                for tier, model in self._models
-            }
-        now_us = self._now_us()
-        return {
+        kind, now_us, factors = estimate.answer_type, self._now_us(), self._evidence.shown.factors
+        prices, is_long = self._prices_at(now_us), input_tokens >= LEAST_WORTH_TOKENS
+        shapes = {
             tier: CallShape(
                 prices[tier],
                 input_tokens,
                 outputs[tier],
                 factors.get((tier, model, kind), NO_FACTOR),
-                expect_caching(self._caches[tier], model, input_tokens, warmth, now_us),
+                expect_caching(self._caches[tier], model, input_tokens, warmth, now_us) if is_long else FRESH,
             )
             for tier, model in self._models
         }
+        if effort is not None:
+            strong, by = shapes[Tier.REASONING], self._effort_factor(self._targets[Tier.REASONING].name, effort)
+            shapes[Tier.REASONING] = strong._replace(factor=scale_factor(strong.factor, by))
+        return shapes
 
     def _usual_input(self, segment: str) -> int:
         return self._evidence.shown.usual_inputs.get(segment, ORDINARY_INPUT)
@@ -222,9 +211,8 @@ class CostForecaster:
     def _effort_factor(self, model: str, effort: str) -> float:
         return self._evidence.shown.effort_factors.get((model, effort), 1.0)
 
-    def _prices_now(self) -> Mapping[Tier, PriceLines | None]:
+    def _prices_at(self, now_us: int) -> Mapping[Tier, PriceLines | None]:
         """The prices in effect, looked up every ten seconds."""
-        now_us = self._now_us()
         if now_us - self._looked_up_at >= PRICES_KEPT_US:
             found = {tier: self._prices.in_effect(model, now_us) for tier, model in self._models}
             self._in_effect = {tier: None if price is None else lines_of(price) for tier, price in found.items()}

@@ -168,20 +168,16 @@ class DecisionEngine:
         scorer = self._scorers.find(classifier)
         return UNREAD if scorer is None else scorer.stability.reading()
 
-    def route(
-        self,
-        query: InferenceRequest,
-        conversation_mark: int | None = None,
-        any_mark: Callable[[], int | None] = lambda: None,
-    ) -> Routed:
+    def route(self, query: InferenceRequest, conversation_mark: int | None = None) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest.
 
-        `conversation_mark` is of a conversation known for sure, so that what other workers answered may be looked up;
-        `any_mark` makes one of any conversation, by which it is told what models have read of it.
+        By the mark it is looked up what models have read of the conversation, and of one that is named, or whose user
+        is, also what other workers answered: many may begin with the same words.
         """
         earlier = self._memory.recall(query.key_id, query.messages, query.request_id)
-        turn = min(sum(message.get("role") == "user" for message in query.messages), MOST_TURNS)
-        last = None if conversation_mark is None else self._last_turn(conversation_mark)
+        turn = _turn_of(query)
+        is_sure = query.conversation is not None or query.user is not None
+        last = self._last_turn(conversation_mark) if is_sure and conversation_mark is not None else None
         in_loop = runs_tools(query.messages)
         stays_with = self._tier_of_calls(earlier, last, turn) if in_loop else None
         if stays_with is None and last is not None:
@@ -189,10 +185,11 @@ class DecisionEngine:
         prepared = self._prepare(
             query,
             self._draw(),
+            turn,
             regenerated=earlier.is_regenerate,
             in_tool_loop=in_loop,
             stays_with=stays_with,
-            warmth=self._warmth(query, earlier, any_mark, turn),
+            warmth=self._warmth(query, earlier, conversation_mark, turn),
         )
         policy, beside = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
         judgement = self._judge(prepared, policy)
@@ -210,7 +207,8 @@ class DecisionEngine:
         By the policy in force, or by another; then how long tiers keep people waiting is not looked at, which makes it
         safe in another thread.
         """
-        prepared = self._prepare(query, math.nextafter(1.0, 0.0), regenerated=False)
+        never, in_loop = math.nextafter(1.0, 0.0), runs_tools(query.messages)
+        prepared = self._prepare(query, never, _turn_of(query), regenerated=False, in_tool_loop=in_loop)
         if of is None:
             policy, _ = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
         else:
@@ -276,7 +274,7 @@ class DecisionEngine:
         return last.tier if last is not None and last.turn == turn else None
 
     def _warmth(
-        self, query: InferenceRequest, earlier: Match, any_mark: Callable[[], int | None], turn: int
+        self, query: InferenceRequest, earlier: Match, conversation_mark: int | None, turn: int
     ) -> PromptWarmth:
         """What models have read of a long prompt: as this worker remembers it, else as the books have it."""
         if self._costs is None or query.input_bytes < LONG_BYTES:
@@ -284,17 +282,18 @@ class DecisionEngine:
         found = earlier.again or earlier.before
         known = None if found is None else self._answered.find(found.request_id)
         prefixes = NO_PREFIXES if known is None else known.prefixes
-        if not prefixes and len(query.messages) > 1 and (mark := any_mark()) is not None:
-            prefixes = self._read_elsewhere(mark, turn)
+        if not prefixes and len(query.messages) > 1 and conversation_mark is not None:
+            prefixes = self._read_elsewhere(conversation_mark, turn)
         return PromptWarmth(prefixes, will_be_marked(query.messages, query.params))
 
     def _prepare(
         self,
         query: InferenceRequest,
         draw: float,
+        turn: int,
         *,
         regenerated: bool,
-        in_tool_loop: bool | None = None,
+        in_tool_loop: bool,
         stays_with: Tier | None = None,
         warmth: PromptWarmth = COLD,
     ) -> _PreparedRequest:
@@ -311,10 +310,10 @@ class DecisionEngine:
             conversation.read(turns, regenerated=regenerated),
             missing,
             draw,
-            turn=min(sum(turn.role == "user" for turn in turns), MOST_TURNS),
+            turn=turn,
             attachments=attachments,
             input_tokens=_input_tokens(query, turns, attachments),
-            in_tool_loop=runs_tools(query.messages) if in_tool_loop is None else in_tool_loop,
+            in_tool_loop=in_tool_loop,
             named=named,
             stays_with=stays_with,
             warmth=warmth,
@@ -472,6 +471,12 @@ def _lay_out(prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: 
         prefixes=prepared.warmth.prefixes,
         kind=judgement.view.kind,
     )
+
+
+def _turn_of(query: InferenceRequest) -> int:
+    """The place of a query in its conversation, from 1: how many turns its user has had."""
+    turns: int = sum(message.get("role") == "user" for message in query.messages)
+    return min(turns, MOST_TURNS)
 
 
 def _input_tokens(query: InferenceRequest, turns: Sequence[Turn], attachments: int) -> int:

@@ -41,10 +41,10 @@ class Match(msgspec.Struct, frozen=True):
     before: Answered | None = None
     times: int = 0
 
-    def or_elsewhere(self, last: LastTurn | None, turn: int, request_id: str) -> "Match":
+    def or_elsewhere(self, last: LastTurn, turn: int, request_id: str) -> "Match":
         """Add what another worker answered of a conversation that has so many user turns now; nothing is overridden."""
         is_known = self.again is not None or self.before is not None
-        if last is None or is_known or not _is_recent(last.request_id, request_id):
+        if is_known or not _is_recent(last.request_id, request_id):
             return self
         found = Answered(last.request_id, last.tier, last.times)
         if last.turn == turn and last.times <= MOST_REGENERATES:
