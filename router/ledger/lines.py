@@ -27,7 +27,7 @@ from router.ledger.cells import (
     UNKNOWN,
     CallRole,
 )
-from router.types import CallKind, CallStatus, Outcome, Precision, Tier
+from router.types import FAILED_CALLS, CallKind, CallStatus, Outcome, Precision, Tier
 
 Ints = NDArray[np.int64]
 Factor = tuple[Ints, Ints]
@@ -54,13 +54,14 @@ REQUEST_COLUMNS: Mapping[str, str] = {
     "expected_nanousd": "COALESCE(expected_revenue_nanousd, 0)",
     "expected_unknown": "CAST(expected_revenue_nanousd IS NULL AS INTEGER)",
 }
-FAILED = ", ".join(str(codes.STATUSES[status]) for status in (CallStatus.ERROR, CallStatus.UNKNOWN))
+FAILED = tuple(codes.STATUSES[status] for status in FAILED_CALLS)
 CALL_COLUMNS: Mapping[str, str] = {
     "call_no": "call_no",
     "model": "provider_model_id",
     "kind": "kind",
     "status": "status",
-    "cause": f"COALESCE(cause, CASE WHEN status IN ({FAILED}) THEN {codes.CAUSES[Cause.UNKNOWN]} ELSE {NO_CAUSE} END)",
+    "cause": f"COALESCE(cause, CASE WHEN status IN ({', '.join(map(str, FAILED))})"
+    f" THEN {codes.CAUSES[Cause.UNKNOWN]} ELSE {NO_CAUSE} END)",
     "precision": "precision",
     "cost_nanousd": "COALESCE(cost_nanousd, 0)",
     "unpriced": "CAST(cost_nanousd IS NULL AS INTEGER)",
@@ -339,7 +340,6 @@ def _with_calls(
 
 def _roles(call_no: Ints, kind: Ints, status: Ints, answered: Ints) -> Ints:
     """Tell what each call was to the answer of its request."""
-    ok, failed = codes.STATUSES[CallStatus.OK], (codes.STATUSES[CallStatus.ERROR], codes.STATUSES[CallStatus.UNKNOWN])
     return np.select(
         [
             status == codes.STATUSES[CallStatus.NOT_SENT],
@@ -347,9 +347,9 @@ def _roles(call_no: Ints, kind: Ints, status: Ints, answered: Ints) -> Ints:
             kind == codes.KINDS[CallKind.JUDGE],
             call_no == answered,
             status == codes.STATUSES[CallStatus.CANCELLED],
-            np.isin(status, failed) & (answered > call_no),
-            np.isin(status, failed),
-            (kind == codes.KINDS[CallKind.SAMPLE]) & (status == ok),
+            np.isin(status, FAILED) & (answered > call_no),
+            np.isin(status, FAILED),
+            (kind == codes.KINDS[CallKind.SAMPLE]) & (status == codes.STATUSES[CallStatus.OK]),
         ],
         [
             CallRole.NOT_SENT,

@@ -12,14 +12,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, and_, select
 
-from router.database import ids
 from router.database.labels import read_label_texts
 from router.database.tables import Call, Request
+from router.ledger.followed import FollowedRequests
 from router.types import CallKind, CallStatus, Reason
 
 LOOKBACK_US = 7_200_000_000  # no cache of `router.providers.caches` lasts longer
-OVERLAP_US = 60_000_000  # requests are booked once they are answered, later than others that came after them
-EVERY_US = 5_000_000
 LEAST_PREFIX_TOKENS = 1_024  # of an input: below, a saving is nothing
 MOST_READ = 2_000
 MOST_KEPT = 20_000
@@ -51,7 +49,7 @@ class ReadPrefixes:
         self._engine = engine
         self._now_us = now_us
         self._known: dict[int, ReadConversation] = {}  # changed by the following thread alone
-        self._followed_at = -EVERY_US
+        self._requests = FollowedRequests(LOOKBACK_US)
 
     def of(self, conversation_mark: int, turn: int) -> Prefixes:
         """Return what is known of a conversation that has so many user turns now.
@@ -64,9 +62,8 @@ class ReadPrefixes:
     def follow(self) -> None:
         """Take in what has come since, every few seconds; raises SQLAlchemyError."""
         now_us = self._now_us()
-        if now_us - self._followed_at < EVERY_US:
+        if (since := self._requests.begin_at(now_us)) is None:
             return
-        since_us = max(self._followed_at - OVERLAP_US, now_us - LOOKBACK_US)
         tokens, marked = Call.input_fresh + Call.input_cached + Call.input_cache_write, Call.input_cached
         query = (
             select(
@@ -79,7 +76,7 @@ class ReadPrefixes:
             )
             .join(Call, and_(Call.request_id == Request.id, Call.status == CallStatus.OK))
             .where(
-                Request.id >= f"{ids.first_at(since_us // 1_000):032x}",
+                Request.id >= since,
                 Request.conversation_mark.is_not(None),
                 Request.synthetic.is_(False),
                 Request.reason != Reason.HOUSEKEEPING,
@@ -103,4 +100,4 @@ class ReadPrefixes:
             self._known[mark] = ReadConversation(turns[mark], {**(known.prefixes if known else {}), **prefixes})
         for mark in list(self._known)[: max(len(self._known) - MOST_KEPT, 0)]:
             del self._known[mark]
-        self._followed_at = now_us
+        self._requests.note_read(now_us)

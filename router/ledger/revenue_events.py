@@ -18,6 +18,7 @@ from router.database.tables import RevenueEvent
 from router.database.upsert import insert_or_nothing, insert_or_update
 from router.errors import InvalidRequest, NotFound
 from router.money import NANO_PER_USD, usd_text
+from router.types import DAY_US
 
 MOST_EVENT_NANOUSD = 1_000_000 * NANO_PER_USD
 MOST_DAY_NANOUSD = 2_000_000 * NANO_PER_USD
@@ -109,7 +110,7 @@ def list_events(engine: Engine, *, source: str | None, day: str | None, largest:
         query = query.where(table.c.source == source)
     if day is not None:
         begins = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000
-        arrived = table.c.received_at.between(begins, begins + 86_400_000_000 - 1)
+        arrived = table.c.received_at.between(begins, begins + DAY_US - 1)
         query = query.where(or_(table.c.day == day, table.c.day.is_(None) & arrived))
     order = func.abs(table.c.amount_nanousd).desc() if largest else table.c.received_at.desc()
     with engine.connect() as connection:

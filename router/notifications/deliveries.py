@@ -15,6 +15,7 @@ from router.clock import Clock
 from router.database.alert_tables import AlertDelivery, AlertRow
 from router.database.engine import writing
 from router.notifications.alerts import Alert, alert_of
+from router.types import DAY_US
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ LEASE_US = 60_000_000
 SEND_WITHIN_S = 40.0
 # Seconds after each attempt in vain; the last goes on until the alert is older than it may be.
 BACKOFF_S = (5, 15, 60, 300, 900, 1_800, 3_600)
-GIVEN_UP_AFTER_US = 3 * 86_400_000_000
+GIVEN_UP_AFTER_US = 3 * DAY_US
 AT_ONCE = 20
 
 

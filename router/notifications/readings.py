@@ -41,7 +41,7 @@ def read_targets(engine: Engine, now_us: int) -> list[TargetCalls]:
     unpriced = (table.c.cost_nanousd.is_(None)) & (table.c.status != CallStatus.NOT_SENT)
     query = (
         select(table.c.provider_model_id, table.c.status, table.c.cause, table.c.http_status, unpriced, func.count())
-        .where(table.c.request_id >= f"{ids.first_at((now_us - RECENT_US) // 1_000):032x}")
+        .where(table.c.request_id >= ids.text_at((now_us - RECENT_US) // 1_000))
         .group_by(table.c.provider_model_id, table.c.status, table.c.cause, table.c.http_status, unpriced)
     )
     by_model: dict[int, list[Any]] = {}

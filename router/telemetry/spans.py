@@ -93,9 +93,7 @@ class Spans:
         """Begin the span of a request; a trace of the client is taken over where that is configured."""
         context = None
         if self._takes_over:
-            given = {
-                n.decode("latin-1"): v.decode("latin-1") for n, v in headers if n in (b"traceparent", b"tracestate")
-            }
+            given = {n.decode("latin-1"): v.decode("latin-1") for n, v in headers if n in TRACE_HEADERS}
             context = self._propagator.extract(given)
         attributes = {"http.request.method": "POST", "http.route": path}
         kind = self._trace.SpanKind.SERVER

@@ -58,7 +58,7 @@ def before_time(text: str, zone: tzinfo) -> str:
     """The id that everything up to a local time comes before; raises ValueError."""
     at = datetime.fromisoformat(text)
     moment = at if at.tzinfo else at.replace(tzinfo=zone)
-    return f"{ids.first_at(int(moment.timestamp() * 1_000) + 1):032x}"
+    return ids.text_at(int(moment.timestamp() * 1_000) + 1)
 
 
 def read(engine: Engine, chosen: DecisionFilter, now_us: int) -> DecisionPage:

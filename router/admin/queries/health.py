@@ -111,7 +111,7 @@ def providers(engine: Engine, since_us: int) -> ProvidersHealth:
             table.c.first_token_ms,
             table.c.duration_ms,
         )
-        .where(table.c.request_id >= f"{ids.first_at(since_us // 1_000):032x}")
+        .where(table.c.request_id >= ids.text_at(since_us // 1_000))
         .order_by(table.c.request_id.desc())
         .limit(MOST_CALLS)
     )
