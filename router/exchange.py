@@ -5,7 +5,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -104,21 +104,21 @@ class Dispatcher:
         What it may cost is held against budgets. Raises RequestError, or Unavailable where a hard budget cannot be
         checked.
         """
-        marks = self._marks_of(request)
+        find_marks = cache(partial(self._marks_of, request))
         if request.relay is None:
-            routed = self._routing.route(request, marks.conversation)
+            routed = self._routing.route(request, lambda: find_marks().conversation)
         else:
             routed = self._routing.route_relay(request)
         decision = routed.decision if not self._is_low() else self._decide_saving_space(routed)
         if decision.tier is not Tier.FAST and self._is_short(request.model, decision.tier):
             decision = self._shed(routed)
-        exchange, short = await self._hold_worst_case(request, routed, decision, marks)
+        exchange, short = await self._hold_worst_case(request, routed, decision, find_marks)
         if short is not None and decision.tier is not Tier.FAST:
             degraded = self._degrade(routed, short)
             if isinstance(short, AllowanceSpent):
                 degraded = msgspec.structs.replace(degraded, reason=Reason.USER_ALLOWANCE)
             if degraded.tier is Tier.FAST:
-                exchange, short = await self._hold_worst_case(request, routed, degraded, marks)
+                exchange, short = await self._hold_worst_case(request, routed, degraded, find_marks)
         if short is not None:
             raise short
         return exchange
@@ -166,13 +166,13 @@ class Dispatcher:
         return decision
 
     async def _hold_worst_case(
-        self, request: InferenceRequest, routed: Routed, decision: Decision, marks: Marks
+        self, request: InferenceRequest, routed: Routed, decision: Decision, find_marks: Callable[[], Marks]
     ) -> "tuple[Exchange, QuotaExhausted | None]":
         """Prepare the answer of one tier and hold its worst case; also says what has too little for it.
 
         `auto` and `fast` go over a soft budget with a fast answer, for the reason that it is spent.
         """
-        opened_at = self._clock.now_us()
+        opened_at, marks = self._clock.now_us(), find_marks()
         payer = Payer(request.key_id, request.segment, decision.tier)
         may_go_over = decision.tier is Tier.FAST and request.relay is None and request.model not in self._explicit
         budget_hold = self._budget_hold(payer, opened_at, may_go_over=may_go_over)

@@ -168,16 +168,17 @@ class DecisionEngine:
         scorer = self._scorers.find(classifier)
         return UNREAD if scorer is None else scorer.stability.reading()
 
-    def route(self, query: InferenceRequest, conversation_mark: int | None = None) -> Routed:
+    def route(self, query: InferenceRequest, find_mark: Callable[[], int | None] = lambda: None) -> Routed:
         """Estimate and decide; raises UnknownModel, Forbidden, QuotaExhausted or InvalidRequest.
 
-        By the mark it is looked up what models have read of the conversation, and of one that is named, or whose user
-        is, also what other workers answered: many may begin with the same words.
+        `find_mark` marks the conversation, which most queries do not need: by the mark it is looked up what models have
+        read of a long one, and of one that is named, or whose user is, what other workers answered. Many may begin with
+        the same words.
         """
         earlier = self._memory.recall(query.key_id, query.messages, query.request_id)
         turn = _turn_of(query)
         is_sure = query.conversation is not None or query.user is not None
-        last = self._last_turn(conversation_mark) if is_sure and conversation_mark is not None else None
+        last = self._last_turn(mark) if is_sure and (mark := find_mark()) is not None else None
         in_loop = runs_tools(query.messages)
         stays_with = self._tier_of_calls(earlier, last, turn) if in_loop else None
         if stays_with is None and last is not None:
@@ -189,7 +190,7 @@ class DecisionEngine:
             regenerated=earlier.is_regenerate,
             in_tool_loop=in_loop,
             stays_with=stays_with,
-            warmth=self._warmth(query, earlier, conversation_mark, turn),
+            warmth=self._warmth(query, earlier, find_mark, turn),
         )
         policy, beside = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
         judgement = self._judge(prepared, policy)
@@ -274,7 +275,7 @@ class DecisionEngine:
         return last.tier if last is not None and last.turn == turn else None
 
     def _warmth(
-        self, query: InferenceRequest, earlier: Match, conversation_mark: int | None, turn: int
+        self, query: InferenceRequest, earlier: Match, find_mark: Callable[[], int | None], turn: int
     ) -> PromptWarmth:
         """What models have read of a long prompt: as this worker remembers it, else as the books have it."""
         if self._costs is None or query.input_bytes < LONG_BYTES:
@@ -282,8 +283,8 @@ class DecisionEngine:
         found = earlier.again or earlier.before
         known = None if found is None else self._answered.find(found.request_id)
         prefixes = NO_PREFIXES if known is None else known.prefixes
-        if not prefixes and len(query.messages) > 1 and conversation_mark is not None:
-            prefixes = self._read_elsewhere(conversation_mark, turn)
+        if not prefixes and len(query.messages) > 1 and (mark := find_mark()) is not None:
+            prefixes = self._read_elsewhere(mark, turn)
         return PromptWarmth(prefixes, will_be_marked(query.messages, query.params))
 
     def _prepare(

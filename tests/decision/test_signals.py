@@ -79,7 +79,7 @@ def test_what_another_worker_answered_is_found_by_the_mark_of_its_conversation(
 ) -> None:
     routing = a_routing(FixedModel(0.8, 0.82), last_turn={7: LastTurn(turn, an_id(0), Tier.FAST)}.get)
     asked = an_inference_request(request_id=an_id(1), messages=messages, conversation="c")
-    found = routing.route(asked, 7)
+    found = routing.route(asked, lambda: 7)
     assert (found.signal, found.previous_id) == expected
     unmarked = a_routing(FixedModel(0.8, 0.82), last_turn={7: LastTurn(turn, an_id(0), Tier.FAST)}.get)
     assert unmarked.route(asked).previous_id is None
@@ -87,14 +87,14 @@ def test_what_another_worker_answered_is_found_by_the_mark_of_its_conversation(
 
 def test_many_may_begin_with_the_same_words() -> None:
     routing = a_routing(FixedModel(0.8, 0.82), last_turn={7: LastTurn(1, an_id(0), Tier.FAST)}.get)
-    assert routing.route(an_inference_request(request_id=an_id(1), messages=ASKED), 7).previous_id is None
+    assert routing.route(an_inference_request(request_id=an_id(1), messages=ASKED), lambda: 7).previous_id is None
 
 
 def test_what_other_workers_answered_over_and_over_is_a_program_too() -> None:
     last = LastTurn(1, an_id(0), Tier.FAST, MOST_REGENERATES + 1)
     routing = a_routing(FixedModel(0.8, 0.82), last_turn={7: last}.get)
     asked = an_inference_request(request_id=an_id(1), messages=ASKED, user="u")
-    assert routing.route(asked, 7).signal is None
+    assert routing.route(asked, lambda: 7).signal is None
 
 
 def test_thanks_and_another_subject_say_nothing() -> None:

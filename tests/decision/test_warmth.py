@@ -180,10 +180,10 @@ def test_what_another_worker_read_is_found_by_the_mark_and_only_where_it_is_need
         return found
 
     engine = an_engine(read_elsewhere=read_elsewhere)
-    assert engine.route(asked(FOLLOWED), 7).prefixes == found
+    assert engine.route(asked(FOLLOWED), lambda: 7).prefixes == found
     assert engine.route(asked(FOLLOWED)).prefixes == {}
-    assert engine.route(asked(TURNS), 7).prefixes == {}  # nothing was asked before
-    assert engine.route(asked(FOLLOWED, input_bytes=900), 7).prefixes == {}  # too short to matter
+    assert engine.route(asked(TURNS), lambda: 7).prefixes == {}  # nothing was asked before
+    assert engine.route(asked(FOLLOWED, input_bytes=900), lambda: 7).prefixes == {}  # too short to matter
     assert looked_up == [(7, 2)]
 
 
@@ -208,10 +208,10 @@ def test_who_answered_in_the_end_made_the_calls() -> None:
 def test_calls_that_another_worker_made_are_found_by_the_mark() -> None:
     last = LastTurn(1, request_id(NOW), Tier.FAST)
     result = asked(RESULT, 5, conversation="c")
-    found = an_engine(last_turn=lambda mark: last).route(result, 7)
+    found = an_engine(last_turn=lambda mark: last).route(result, lambda: 7)
     assert (found.decision.tier, found.decision.reason) == (Tier.FAST, Reason.FOLLOW_UP)
     assert found.signal is None  # a result is no regenerate
-    assert an_engine().route(result, 7).decision.tier is Tier.REASONING  # nobody knows: decided by score
+    assert an_engine().route(result, lambda: 7).decision.tier is Tier.REASONING  # nobody knows: decided by score
 
 
 @pytest.mark.parametrize(
