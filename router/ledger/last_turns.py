@@ -1,7 +1,7 @@
 """Who answered the last turn of each conversation, of all workers: by marks, so that no text is known and nobody named.
 
 Follows the books from the shipping thread, some seconds behind. Only conversations are looked up that a client names,
-or whose user it names: the first turn alone is what many may say.
+or whose user it names: the first turn alone is what many may say. Housekeeping is nobody's turn.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, select
 
-from router.database import ids
 from router.database.tables import Request
-from router.types import HOUR_US, Tier
+from router.ledger.followed import FollowedRequests
+from router.types import HOUR_US, Reason, Tier
 
 MOST_TURNS_READ = 5_000
 MOST_TURNS_KEPT = 20_000
@@ -33,28 +33,42 @@ class LastTurns:
         self._engine = engine
         self._now_us = now_us
         self._known: dict[int, LastTurn] = {}  # changed by the following thread alone, step by step
-        self._after = ""
+        self._requests = FollowedRequests(HOUR_US)
 
     def of(self, conversation_mark: int) -> LastTurn | None:
         """The last turn of a conversation, where the books have one."""
         return self._known.get(conversation_mark)
 
     def follow(self) -> None:
-        """Take in what has come since; raises SQLAlchemyError."""
-        since = ids.text_at((self._now_us() - HOUR_US) // 1_000)
+        """Take in what has come since, every few seconds; raises SQLAlchemyError."""
+        now_us = self._now_us()
+        if (since := self._requests.begin_at(now_us)) is None:
+            return
         query = (
             select(Request.id, Request.conversation_mark, Request.turn, Request.final_tier)
-            .where(Request.id > max(self._after, since), Request.conversation_mark.is_not(None))
+            .where(
+                Request.id >= since,
+                Request.conversation_mark.is_not(None),
+                Request.reason != Reason.HOUSEKEEPING,
+            )
             .order_by(Request.id.desc())
             .limit(MOST_TURNS_READ)
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         for row in reversed(rows):
-            known = self._known.pop(row.conversation_mark, None)
-            times = known.times + 1 if known is not None and known.turn == row.turn else 1
-            self._known[row.conversation_mark] = LastTurn(row.turn, row.id, row.final_tier, times)
+            self._take_in(row.conversation_mark, LastTurn(row.turn, row.id, row.final_tier))
         for mark in list(self._known)[: max(len(self._known) - MOST_TURNS_KEPT, 0)]:
             del self._known[mark]
-        if rows:
-            self._after = rows[0].id
+        self._requests.note_read(now_us)
+
+    def _take_in(self, mark: int, turn: LastTurn) -> None:
+        """Note a turn that is newer than the one known."""
+        known = self._known.get(mark)
+        if known is not None:
+            if turn.request_id <= known.request_id:
+                return
+            if turn.turn == known.turn:
+                turn = turn._replace(times=known.times + 1)
+            del self._known[mark]
+        self._known[mark] = turn
