@@ -5,7 +5,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -104,7 +104,14 @@ class Dispatcher:
         What it may cost is held against budgets. Raises RequestError, or Unavailable where a hard budget cannot be
         checked.
         """
-        find_marks = cache(partial(self._marks_of, request))
+        marks: Marks | None = None
+
+        def find_marks() -> Marks:
+            nonlocal marks
+            if marks is None:
+                marks = self._marks_of(request)
+            return marks
+
         if request.relay is None:
             routed = self._routing.route(request, lambda: find_marks().conversation)
         else:
