@@ -210,34 +210,38 @@ class Calls:
         ended: set[int] = set()
         is_final = False  # of the usage
         silent_ms: float | None = None  # until the first piece, none once usage counts what was thought
-        target, timer = request.target, StreamTimer(request.target)
+        target, trials = request.target, self.permits.trials
         try:
             async with aclosing(_generator(self._provider_of(target).stream(request))) as deltas:
-                while (delta := await timer.next_of(deltas)) is not None:
-                    if call.first_token_ms is None:
-                        call.first_token_ms = round(self._clock.ticks_ms() - call.began_ms)
-                    if delta.content:
-                        visible.append(delta.content)
-                    if delta.reasoning:
-                        thinking.append(delta.reasoning)
-                    if delta.refusal:
-                        visible.append(delta.refusal)
-                    if delta.tool_calls:
-                        visible.append(_tool_text(delta.tool_calls))
-                    if silent_ms is None and (visible or thinking):
-                        silent_ms = self._clock.ticks_ms() - call.began_ms
-                    if delta.finish_reason:
-                        ended.add(delta.index)
-                        timer.is_complete = len(ended) >= (request.params.get("n") or 1)
-                    if delta.metered:
-                        metered = later(metered, delta.metered)
-                        is_final = timer.is_complete
-                        silent_ms = silent_ms and 0.0
-                    if delta.service_tier:
-                        call.service = delta.service_tier
-                    if timer.has_begun and self.permits.is_trying(target):
-                        self.permits.note_answer(target)
-                    yield delta
+                with StreamTimer(target) as timer:
+                    async for delta in deltas:
+                        if not timer.note(delta):
+                            break
+                        if call.first_token_ms is None:
+                            call.first_token_ms = round(self._clock.ticks_ms() - call.began_ms)
+                        if delta.content:
+                            visible.append(delta.content)
+                        if delta.reasoning:
+                            thinking.append(delta.reasoning)
+                        if delta.refusal:
+                            visible.append(delta.refusal)
+                        if delta.tool_calls:
+                            visible.append(_tool_text(delta.tool_calls))
+                        if silent_ms is None and (visible or thinking):
+                            silent_ms = self._clock.ticks_ms() - call.began_ms
+                        if delta.finish_reason:
+                            ended.add(delta.index)
+                            timer.is_complete = len(ended) >= (request.params.get("n") or 1)
+                        if delta.metered:
+                            metered = later(metered, delta.metered)
+                            is_final = timer.is_complete
+                            silent_ms = silent_ms and 0.0
+                        if delta.service_tier:
+                            call.service = delta.service_tier
+                        if trials and timer.has_begun and target in trials:
+                            self.permits.note_answer(target)
+                        yield delta
+                        timer.wait()
             status = CallStatus.OK
             self._note_answer(call, request, metered)
         except ProviderError as error:
@@ -248,7 +252,6 @@ class Calls:
             status = CallStatus.CANCELLED
             raise
         finally:
-            timer.stop()
             self.permits.drop(target)
             is_empty = not (visible or thinking or (metered and metered.usage.output_tokens))
             if failure is not None and is_empty:

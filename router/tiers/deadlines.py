@@ -4,7 +4,8 @@ What a client would not see of the answer (comments, empty pieces) is no sign of
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import Awaitable
+from typing import Self
 
 from classifier.types import Forecast
 from router.errors import Cause, ProviderTimeout
@@ -16,16 +17,16 @@ FORECAST_MARGIN = 3  # one answer in ten is longer than the upper forecast; hard
 
 
 class StreamTimer:
-    """Waits for the pieces of one stream, and ends the wait when a phase has lasted too long.
+    """Ends the wait for the pieces of one stream when a phase has lasted too long: a context of the task that reads it.
 
     One timer for the whole stream, which is set anew only when it goes off or a phase gets shorter. While the client is
-    being sent something no time is counted but that of the whole.
+    being sent something no time is counted but that of the whole. Leaving the context raises ProviderTimeout where the
+    time was up, but not where the answer was whole.
     """
 
     __slots__ = (
-        "_cancelling", "_fires_at", "_handle", "_is_new_phase", "_loop", "_phase", "_phase_at", "_phase_s", "_target",
-        "_task", "_total_at", "expired", "has_begun",
-        "is_complete",
+        "_cancelling", "_fires_at", "_handle", "_is_new_phase", "_is_waiting", "_loop", "_phase", "_phase_at",
+        "_phase_s", "_target", "_task", "_total_at", "expired", "has_begun", "is_complete",
     )  # fmt: skip
 
     def __init__(self, target: ModelTarget) -> None:
@@ -36,7 +37,8 @@ class StreamTimer:
         self._phase_at = now + self._phase_s
         self._total_at = now + target.timeout_s
         self._is_new_phase = False
-        self._task: asyncio.Task[object] | None = None  # who waits
+        self._task: asyncio.Task[object] | None = None  # who reads
+        self._is_waiting = False
         self._cancelling = 0
         self._handle: asyncio.TimerHandle | None = None
         self._fires_at = 0.0
@@ -44,77 +46,69 @@ class StreamTimer:
         self.is_complete = False  # every choice has come to its end: what is still waited for is no answer
         self.expired: Cause | None = None
 
-    async def next_of(self, deltas: AsyncGenerator[Delta]) -> Delta | None:
-        """Return the next piece, None at the end; raises ProviderTimeout, and whatever the provider raises."""
-        if self._is_new_phase:
-            self._is_new_phase = False
-            self._phase_at = self._loop.time() + self._phase_s
-        due = self._phase_at if self._phase_at < self._total_at else self._total_at
-        if self._handle is None or due < self._fires_at:
-            self._set(due)
-        self._task = task = asyncio.current_task()
-        try:
-            delta = await anext(deltas)
-        except BaseException as error:
-            if self.expired is not None:
-                self._give_up(task, error)
-                return None
-            if isinstance(error, StopAsyncIteration):
-                return None
-            raise
-        finally:
-            self._task = None
-        if self.expired is not None:
-            self._give_up(task, None)
-            return None
-        if delta.content:
-            self._note_piece(self._target.idle_timeout_s)
-        elif says_something(delta):
-            target, thinks = self._target, delta.reasoning or delta.thinking_blocks
-            is_thinking = thinks and not (delta.tool_calls or delta.refusal)
-            idle_s = target.idle_timeout_s
-            self._note_piece(max(idle_s, target.first_byte_timeout_s) if is_thinking else idle_s)
-        return delta
+    def __enter__(self) -> Self:
+        self._task = asyncio.current_task()
+        self.wait()
+        return self
 
-    def _note_piece(self, pause_s: float) -> None:
-        self._is_new_phase = True
-        if self._phase_s != pause_s or not self.has_begun:
-            self.has_begun, self._phase, self._phase_s = True, Cause.TIMEOUT_IDLE, pause_s
-
-    def stop(self) -> None:
-        """Set no more timers."""
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        self._is_waiting = False
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
-
-    def _set(self, due: float) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-        self._fires_at = due
-        self._handle = self._loop.call_at(due, self._look)
-
-    def _look(self) -> None:
-        self._handle = None
-        task = self._task
-        if task is None:  # nobody waits just now: it is set again when somebody does
-            return
-        now, due = self._loop.time(), min(self._phase_at, self._total_at)
-        if now < due:
-            self._set(due)
-            return
-        self.expired = self._phase if self._phase_at <= self._total_at else Cause.TIMEOUT_TOTAL
-        self._cancelling = task.cancelling()
-        task.cancel()
-
-    def _give_up(self, task: "asyncio.Task[object] | None", error: BaseException | None) -> None:
-        """Raise the time-out, or end where the answer was whole; unless somebody else cancelled the call as well."""
-        assert self.expired is not None
-        assert task is not None
-        if task.uncancel() > self._cancelling and isinstance(error, asyncio.CancelledError):
-            raise error
+        if self.expired is None:
+            return False
+        assert self._task is not None
+        if self._task.uncancel() > self._cancelling and isinstance(error, asyncio.CancelledError):
+            return False  # somebody else cancelled the call as well
         if not self.is_complete:
             phase_s = self._target.timeout_s if self.expired is Cause.TIMEOUT_TOTAL else self._phase_s
             raise error_of_phase(self._target, self.expired, phase_s) from error
+        return True
+
+    def wait(self) -> None:
+        """Count the time from here on: the next piece is waited for."""
+        if self._is_new_phase:
+            self._is_new_phase = False
+            self._phase_at = self._loop.time() + self._phase_s
+        if self._handle is None or self._phase_at < self._fires_at:
+            self._set()
+        self._is_waiting = True
+
+    def note(self, delta: Delta) -> bool:
+        """Note a piece that came; False where the time was up all the same, and no more is to be read."""
+        self._is_waiting = False
+        if self.expired is not None:
+            return False
+        pause_s = self._target.idle_timeout_s
+        if not delta.content:
+            if not says_something(delta):
+                return True
+            thinks = delta.reasoning or delta.thinking_blocks
+            if thinks and not (delta.tool_calls or delta.refusal):
+                pause_s = max(pause_s, self._target.first_byte_timeout_s)
+        self._is_new_phase = True
+        if self._phase_s != pause_s or not self.has_begun:
+            self.has_begun, self._phase, self._phase_s = True, Cause.TIMEOUT_IDLE, pause_s
+        return True
+
+    def _set(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._fires_at = min(self._phase_at, self._total_at)
+        self._handle = self._loop.call_at(self._fires_at, self._look)
+
+    def _look(self) -> None:
+        self._handle = None
+        if not self._is_waiting:  # nobody waits just now: it is set again when somebody does
+            return
+        if self._loop.time() < min(self._phase_at, self._total_at):
+            self._set()
+            return
+        assert self._task is not None
+        self.expired = self._phase if self._phase_at <= self._total_at else Cause.TIMEOUT_TOTAL
+        self._cancelling = self._task.cancelling()
+        self._task.cancel()
 
 
 async def within(target: ModelTarget, seconds: float, answer: Awaitable[Completion]) -> Completion:

@@ -57,14 +57,14 @@ class Permits:
     `is_relayed`: the call is passed on as it is, and a model may well answer others that does not know this one.
     """
 
-    __slots__ = ("_book", "_is_relayed", "_known", "_target", "_trials", "passed_over")
+    __slots__ = ("_book", "_is_relayed", "_known", "_target", "passed_over", "trials")
 
     def __init__(self, book: TargetBook | None, *, is_relayed: bool = False) -> None:
         self._book = book
         self._is_relayed = is_relayed
         self._target: ModelTarget | None = None  # the one looked up last: most requests ask only one
         self._known: TargetHealth | None = None
-        self._trials: dict[ModelTarget, TargetHealth] = {}
+        self.trials: dict[ModelTarget, TargetHealth] = {}  # models that this request is the one to try
         self.passed_over: set[str] = set()  # names of models that were not asked
 
     def _of(self, target: ModelTarget) -> TargetHealth | None:
@@ -81,7 +81,7 @@ class Permits:
             case Admission.GRANTED:
                 return True
             case Admission.TRIAL:
-                self._trials[target] = known
+                self.trials[target] = known
                 self.passed_over.discard(target.name)
                 return True
             case _:
@@ -109,14 +109,10 @@ class Permits:
         """Take one retry of a call of which nothing can have been generated; False where too many were."""
         return (known := self._of(target)) is None or known.retries.spend()
 
-    def is_trying(self, target: ModelTarget) -> bool:
-        """Tell whether this request is the one that tries a model."""
-        return bool(self._trials) and target in self._trials
-
     def note_answer(self, target: ModelTarget) -> None:
         """Note that a model answers."""
         if (known := self._of(target)) is not None:
-            is_trial = bool(self._trials) and self._trials.pop(target, None) is not None
+            is_trial = bool(self.trials) and self.trials.pop(target, None) is not None
             known.breaker.succeed(is_trial=is_trial)
 
     def note_failure(self, target: ModelTarget, error: ProviderError) -> None:
@@ -128,7 +124,7 @@ class Permits:
             cause = Cause.BAD_REQUEST  # a refusal that nobody understands is about the request
         if self._is_relayed and cause in LASTING:
             cause = Cause.BAD_REQUEST
-        is_trial = self._trials.pop(target, None) is not None
+        is_trial = self.trials.pop(target, None) is not None
         known.fail(cause, error.retry_after_seconds, is_trial=is_trial)
 
     def note_pace(self, target: ModelTarget, tokens: int, seconds: float) -> None:
@@ -142,10 +138,10 @@ class Permits:
 
     def drop(self, target: ModelTarget) -> None:
         """Give the trial of a model back, if this request holds it."""
-        if self._trials and (known := self._trials.pop(target, None)) is not None:
+        if self.trials and (known := self.trials.pop(target, None)) is not None:
             known.breaker.release()
 
     def close(self) -> None:
         """Give back what is left of trials."""
-        for target in list(self._trials):
+        for target in list(self.trials):
             self.drop(target)

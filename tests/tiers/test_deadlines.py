@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -155,6 +156,24 @@ async def test_a_client_that_hangs_up_is_no_time_out() -> None:
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert (call.status, call.cause) == (CallStatus.CANCELLED, None)
+
+
+async def test_a_provider_that_goes_on_after_its_time_is_read_no_further() -> None:
+    class Stubborn(FakeProvider):
+        async def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
+            yield Delta(content="Once")
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(LONG)
+            yield Delta(content="more")
+
+    calls = some_calls(Stubborn(saying("-")))
+    request = ProviderRequest(replace(PATIENT, idle_timeout_s=SOON), [{"role": "user", "content": "Hello?"}], {})
+    [call] = calls.dispatch([request], CallKind.ANSWER, Tier.FAST)
+    came = []
+    with pytest.raises(ProviderTimeout):
+        async for delta in calls.stream(call, request):
+            came.append(delta.content)
+    assert (came, call.status, call.cause) == (["Once"], CallStatus.ERROR, Cause.TIMEOUT_IDLE)
 
 
 async def test_time_outs_of_the_provider_itself_are_its_own() -> None:
