@@ -30,6 +30,8 @@ CHAT = "/v1/chat/completions"
 SCRIPTS = ("echo", "steady-think", "fail-429", "fail-500", "fail-400", "fail-timeout", "fail-midstream-5c", "hang")
 JSON = {"content-type": "application/json"}
 HELLO = [{"role": "user", "content": "Say hello"}]
+HARD = "Prove that there are infinitely many primes congruent to 3 modulo 4."
+CHEAP, STRONG = "scripted/echo", "scripted/strong"
 
 
 def a_chat(model: str = "fast", **changes: Any) -> dict[str, Any]:
@@ -50,6 +52,20 @@ def settings_of(directory: Path, **changes: Any) -> Settings:
         "policy": {"explore": 0, "shadow": 0},
     }
     return Settings(**(wired | changes))
+
+
+def priced_settings_of(directory: Path, *, effort: str | None = None, **policy: Any) -> Settings:
+    """A cheap and a dear model, with prices, and a policy that explores nothing and caps nothing."""
+    return settings_of(
+        directory,
+        tiers={
+            "fast": {"model": CHEAP},
+            "reasoning": {"model": STRONG, "effort": effort},
+            "parallel": {"models": [CHEAP]},
+        },
+        prices={CHEAP: {"input": 0.05, "output": 0.4}, STRONG: {"input": 1.25, "output": 10}},
+        policy={"explore": 0, "shadow": 0, "max_deep_share": 1, **policy},
+    )
 
 
 class Service:
@@ -91,6 +107,19 @@ class Service:
     def with_key(self, name: str = "app", *scopes: Scope, peer: str = "10.0.0.9", **limits: Any) -> httpx.AsyncClient:
         """A client elsewhere that has a new key."""
         return self.client(peer, authorization=f"Bearer {self.key(name, *scopes, **limits)}")
+
+    async def answered(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What is answered to a request of this machine, which has to go well."""
+        response = await self.local.post(path, json=body)
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    async def explained(self, text: str, model: str = "auto", **changes: Any) -> dict[str, Any]:
+        """What an answer says of how it was made."""
+        asked = a_chat(model, **{"messages": [{"role": "user", "content": text}], **changes})
+        found: dict[str, Any] = (await self.answered(CHAT, asked))["x_tierwise"]
+        return found
 
     async def until(self, holds: Callable[[], Any]) -> Any:
         """Wait for something that other threads bring about; returns it."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.api.service import CHAT, Service, a_chat, serving, settings_of
+from tests.api.service import CHAT, HARD, Service, a_chat, serving, settings_of
 
 CAP = "x-tierwise-max-cost-usd"
 PRICE = {"input": 1, "output": 10}  # a token of output costs ten micro-dollars
@@ -74,8 +74,7 @@ async def test_the_cap_of_a_segment_counts(capped: Service) -> None:
 
 
 async def test_auto_goes_fast_where_the_cap_pays_for_no_more(capped: Service) -> None:
-    hard = [{"role": "user", "content": "Prove that there are infinitely many primes congruent to 3 modulo 4."}]
-    body = a_chat("auto", messages=hard, reasoning_effort="high")
+    body = a_chat("auto", messages=[{"role": "user", "content": HARD}], reasoning_effort="high")
     assert (await capped.local.post(CHAT, json=body)).headers["x-tierwise-tier"] == "reasoning"
     reply = await capped.local.post(CHAT, json=body, headers={CAP: "0.004"})
     assert reply.status_code in (200, 429)

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.api.service import CHAT, Service, a_chat, serving, settings_of
 
-SUM = [{"role": "user", "content": "Tom has some apples. What is 17 + 25 of them?"}]
+SUM = "Tom has some apples. What is 17 + 25 of them?"
 WITHIN_S = 5.0
 WIRED: dict[str, Any] = {
     "tiers": {
@@ -35,10 +35,7 @@ async def replicas(tmp_path: Path) -> AsyncIterator[tuple[Service, Service]]:
 
 
 async def ask(service: Service) -> dict[str, Any]:
-    reply = await service.local.post(CHAT, json=a_chat("parallel", messages=SUM))
-    assert reply.status_code == 200, reply.text
-    explained: dict[str, Any] = reply.json()["x_tierwise"]
-    return explained
+    return await service.explained(SUM, "parallel")
 
 
 async def test_labels_given_to_one_replica_move_what_both_say(replicas: tuple[Service, Service]) -> None:

@@ -1,5 +1,6 @@
 """Quotes and the price of a decision, as a client sees them: nothing is called, and costs decide as they are quoted."""
 
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -7,26 +8,14 @@ import pytest
 from sqlalchemy import func, select
 
 from router.database.tables import Request
-from tests.api.service import Service, serving, settings_of
+from tests.api.service import HARD, Service, a_chat, priced_settings_of, serving, settings_of
 
-HARD = "Prove that there are infinitely many primes congruent to 3 modulo 4."
 TRIVIAL = "What is 17 plus 25?"
 FILLER = "The committee met on Tuesday and talked about the minutes of the meeting before. "
-PRICES = {"scripted/echo": {"input": 0.05, "output": 0.4}, "scripted/strong": {"input": 1.25, "output": 10}}
 
 
-def priced(directory: Path, sensitivity: float = 1.0) -> Any:
-    settings = settings_of(
-        directory,
-        tiers={
-            "fast": {"model": "scripted/echo"},
-            "reasoning": {"model": "scripted/strong"},
-            "parallel": {"models": ["scripted/echo"]},
-        },
-        prices=PRICES,
-        policy={"cost_sensitivity": sensitivity, "explore": 0.0, "max_deep_share": 1.0},
-    )
-    return serving(settings)
+def priced(directory: Path, sensitivity: float = 1.0) -> AbstractAsyncContextManager[Service]:
+    return serving(priced_settings_of(directory, cost_sensitivity=sensitivity))
 
 
 def behind(question: str, words: int) -> str:
@@ -35,25 +24,13 @@ def behind(question: str, words: int) -> str:
 
 
 async def quoted(service: Service, text: str, **body: Any) -> dict[str, Any]:
-    asked = {"model": "auto", "messages": [{"role": "user", "content": text}], **body}
-    response = await service.local.post("/v1/quotes", json=asked)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
-
-
-async def explained(service: Service, text: str, **body: Any) -> dict[str, Any]:
-    asked = {"model": "auto", "messages": [{"role": "user", "content": text}], **body}
-    response = await service.local.post("/v1/chat/completions", json=asked)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()["x_tierwise"]
-    return found
+    return await service.answered("/v1/quotes", a_chat("auto", messages=[{"role": "user", "content": text}], **body))
 
 
 async def test_a_quote_tells_of_every_tier_and_of_auto_and_calls_nothing(tmp_path: Path) -> None:
     async with priced(tmp_path) as service:
         quote = await quoted(service, HARD)
-        answer = await explained(service, HARD)
+        answer = await service.explained(HARD)
         with service.engine.connect() as connection:
             booked = connection.scalar(select(func.count()).select_from(Request))
     assert booked in (0, 1)
@@ -71,7 +48,7 @@ async def test_a_quote_tells_of_every_tier_and_of_auto_and_calls_nothing(tmp_pat
 
 async def test_what_was_expected_is_booked_beside_what_was_paid(tmp_path: Path) -> None:
     async with priced(tmp_path) as service:
-        answer = await explained(service, TRIVIAL)
+        answer = await service.explained(TRIVIAL)
         await service.booked(answer["request_id"])
         with service.engine.connect() as connection:
             row = connection.execute(select(Request.__table__)).one()
@@ -88,7 +65,7 @@ async def test_a_quote_is_no_more_than_the_client_allows(tmp_path: Path) -> None
 @pytest.mark.parametrize("words", [0, 1_000, 20_000])
 async def test_a_trivial_question_stays_fast_behind_any_text(tmp_path: Path, words: int) -> None:
     async with priced(tmp_path) as service:
-        assert (await explained(service, behind(TRIVIAL, words)))["tier"] == "fast"
+        assert (await service.explained(behind(TRIVIAL, words)))["tier"] == "fast"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +81,7 @@ async def test_a_hard_question_goes_deep_unless_its_gain_does_not_pay(
     tmp_path: Path, sensitivity: float, words: int, tier: str, reason: str
 ) -> None:
     async with priced(tmp_path, sensitivity) as service:
-        found = await explained(service, behind(HARD, words))
+        found = await service.explained(behind(HARD, words))
     assert (found["tier"], found["reason"]) == (tier, reason)
 
 
@@ -116,7 +93,7 @@ async def test_a_running_tool_loop_is_never_too_costly(tmp_path: Path) -> None:
         {"role": "tool", "tool_call_id": "c1", "content": "found"},
     ]
     async with priced(tmp_path) as service:
-        found = await explained(service, "", messages=messages)
+        found = await service.explained("", messages=messages)
     assert found["reason"] != "too_costly"
 
 
@@ -151,5 +128,5 @@ async def test_a_picture_is_no_long_text(tmp_path: Path) -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}}
     messages = [{"role": "user", "content": [{"type": "text", "text": HARD}, picture]}]
     async with priced(tmp_path) as service:
-        found = await explained(service, "", messages=messages)
+        found = await service.explained("", messages=messages)
     assert (found["tier"], found["reason"]) == ("reasoning", "above_threshold")

@@ -37,10 +37,7 @@ def causes_in(service: Service) -> list[str | None]:
 
 
 async def asked(service: Service, path: str, **body: Any) -> dict[str, Any]:
-    response = await service.local.post(path, json=body)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
+    return await service.answered(path, body)
 
 
 async def test_texts_go_on_and_vectors_come_back_and_are_booked(tmp_path: Path) -> None:

@@ -19,10 +19,7 @@ def caching_settings(directory: Path) -> Any:
 
 
 async def said(service: Service, **body: Any) -> dict[str, Any]:
-    answer = await service.local.post(CHAT, json=a_chat(**body))
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    return await service.answered(CHAT, a_chat(**body))
 
 
 @pytest.mark.parametrize("named", [{}, {"metadata": {"conversation_id": "talk"}}])

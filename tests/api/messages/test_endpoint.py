@@ -23,10 +23,7 @@ def a_message(model: str = "fast", **changes: Any) -> dict[str, Any]:
 
 
 async def answered(service: Service, **changes: Any) -> dict[str, Any]:
-    response = await service.local.post(MESSAGES, json=a_message(**changes))
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
-    return body
+    return await service.answered(MESSAGES, a_message(**changes))
 
 
 async def streamed(service: Service, **changes: Any) -> list[dict[str, Any]]:

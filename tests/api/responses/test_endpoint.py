@@ -20,9 +20,7 @@ def a_request(model: str = "fast", **changes: Any) -> dict[str, Any]:
 
 
 async def answered(service: Service, **changes: Any) -> dict[str, Any]:
-    response = await service.local.post(RESPONSES, json=a_request(**changes))
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
+    body = await service.answered(RESPONSES, a_request(**changes))
     Response.model_validate(body)
     return body
 
