@@ -20,7 +20,7 @@ from sklearn.isotonic import IsotonicRegression
 from classifier.training.corpus import CorpusMissing
 from router.pacing.controller import Pace, Rule, due_usd, next_pace
 from router.tuning.traffic import Floats, Ints
-from scripts.benchmarks.pages import MEASURED
+from scripts.benchmarks.pages import put
 from scripts.benchmarks.solver import DEFAULT, Pool, pool_of
 
 QUERIES, INTERVALS, LATE = 100_000, 288, 50  # an interval is five minutes
@@ -28,8 +28,6 @@ SEEDS, HISTORY = 10, 5
 DEEP_SHARE = 0.10  # what the budget pays for
 BIAS, NOISE = 0.94, 0.3
 HOLD = 3.0
-PAGE = MEASURED / "pacing.md"
-BEGIN, END = "<!-- made by scripts/bench_pacing -->", "<!-- end -->"
 RULE = Rule()
 
 
@@ -233,9 +231,7 @@ def main() -> None:
     lines = table(pool, options.seeds)
     sys.stdout.write("\n".join([*lines, ""]))
     if options.write:
-        page = PAGE.read_text()
-        head, tail = page.split(BEGIN)[0], page.split(END)[1]
-        PAGE.write_text("\n".join([head + BEGIN, *lines, END]) + tail)
+        put("pacing.md", "made by scripts/bench_pacing", "\n".join(lines))
 
 
 if __name__ == "__main__":

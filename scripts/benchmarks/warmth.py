@@ -2,10 +2,11 @@
 
 Conversations are made of written consumer queries (`classifier/training/consumer`, those never trained on) in their
 natural mix, behind the same system text; a third begin with a document. People ask on with probability 0.7; four times
-of five within minutes (median 45 s), else hours later. The cache is OpenAI's or Anthropic's as documented: blocks,
-least X answers are as long as forecast times a factor (fast 1.4, reasoning 2.0), with the spread that the
-classifier gives its own lengths. The first half of the conversations teaches the books their factors and the usual
-input, by the service's own code; the second half is measured. A query's gain is what its level stands for.
+of five within minutes (median 45 s), else hours later. The cache is OpenAI's or Anthropic's as documented: its blocks,
+its least length, its marks. It keeps a prompt for five to ten minutes (Anthropic's for five) and loses one in thirty.
+Answers are as long as forecast times a factor (fast 1.4, reasoning 2.0), with the spread that the classifier gives its
+own lengths. The first half of the conversations teaches the books their factors and the usual input, by the service's
+own code; the second half is measured. A query's gain is what its level stands for.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from router.providers.caches import BYTES_PER_TOKEN, cache_of
 from router.providers.counting import count_tokens
 from router.request import InferenceRequest
 from router.types import Tier, Usage
-from scripts.benchmarks.pages import MEASURED
+from scripts.benchmarks.pages import put
 
 CONVERSATIONS, TIMES, SEED, RESAMPLES = 1_200, 4, 18, 2_000
 ASKS_ON, MOST_TURNS, HAS_DOCUMENT, COMES_SOON = 0.7, 12, 0.33, 0.8
@@ -47,8 +48,6 @@ LONGER = {Tier.FAST: 1.4, Tier.REASONING: 2.0}
 EIGHTY = 1.2816
 GAIN_OF_LEVEL = (0.0, 0.0, 0.05, 0.40, 0.60)  # P(correct) that thinking adds, as the consumer head's prior has it
 NEVER_PARALLEL = 1.2
-PAGE = MEASURED / "warmth.md"
-BEGIN, END = "<!-- made by scripts/bench_warmth -->", "<!-- end -->"
 SEGMENT = "default"
 POLICY = Policy(version=1, parallel_threshold=NEVER_PARALLEL, explore=0.0, shadow=0.0, max_deep_share=1.0)
 
@@ -401,9 +400,7 @@ def main() -> None:
     lines = table(options.conversations, options.seed)
     sys.stdout.write("\n".join([*lines, ""]))
     if options.write:
-        page = PAGE.read_text(encoding="utf-8")
-        head, tail = page.split(BEGIN)[0], page.split(END)[1]
-        PAGE.write_text("\n".join([head + BEGIN, *lines, END]) + tail, encoding="utf-8")
+        put("warmth.md", "made by scripts/bench_warmth", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -14,11 +14,9 @@ from classifier.training.corpus import CorpusMissing
 from router.tiers.vote.rates import wilson
 from scripts.benchmarks.canary.runs import Run, first_by, many
 from scripts.benchmarks.canary.simulated import ALIKE, Harm, World, requests, world_of
-from scripts.benchmarks.pages import MEASURED, RECORDED
+from scripts.benchmarks.pages import RECORDED, put
 
 DEFAULT = RECORDED / "outcomes"
-PAGE = MEASURED / "canary.md"
-BEGIN, END = "<!-- measured by scripts/bench_canary -->", "<!-- end -->"
 SHARES = (0.05, 0.20)
 MOST, MOST_ALIKE = 500, 2_000
 EVERY, EVERY_ALIKE = 10, 25
@@ -113,13 +111,6 @@ def _interval(hits: int, number: int) -> str:
     return f"{share.low:.1%} to {share.high:.1%}"
 
 
-def write(lines: list[str]) -> None:
-    """Put the tables into the page."""
-    text = PAGE.read_text()
-    before, rest = text.split(BEGIN)
-    PAGE.write_text("\n".join((before + BEGIN, "", *lines, "", END)) + rest.split(END)[1])
-
-
 def main() -> None:
     """Measure and print, or prove it on a served instance."""
     parser = argparse.ArgumentParser(prog="scripts/bench_canary", description=__doc__)
@@ -144,7 +135,7 @@ def main() -> None:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
     if options.write:
-        write(lines)
+        put("canary.md", "measured by scripts/bench_canary", "\n".join(("", *lines, "")))
 
 
 if __name__ == "__main__":
