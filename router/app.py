@@ -138,9 +138,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     marks = MarkBook(engine, clock.now_us) if settings.marks.enabled else None
     if marks is not None:
         books.read(marks.follow)
-        shipper.follow(marks.follow)
+        shipper.follow(marks.follow, "marks")
     persons = PersonAllowances(engine, clock.now_us)
-    shipper.follow(persons.follow)
+    shipper.follow(persons.follow, "allowances")
     votes, feedback = CoverageBook(engine, clock.now_us), FeedbackBook(engine)
     followers: dict[str, Callable[[], None]] = {
         "prices": lambda: prices.refresh(engine),
@@ -166,8 +166,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     def take_evidence(evidence: VoteEvidence) -> None:
         parallel.calibration = CalibrationTable.from_evidence(evidence)
 
-    shipper.follow(coverage.follow)
-    shipper.follow(EvidenceFollower(engine, clock.now_us, take_evidence).follow)
+    shipper.follow(coverage.follow, "coverage")
+    shipper.follow(EvidenceFollower(engine, clock.now_us, take_evidence).follow, "agreements")
     duels = Duels(
         lineup.rivals,
         DayAllowance(engine, DuelDay, nano_from_usd(settings.learning.duel_usd_per_day)),
@@ -177,10 +177,10 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         tell=metrics.count_duel,
     )
     shown_costs, last_turns = CostBook(engine, clock.now_us), LastTurns(engine, clock.now_us)
-    shipper.follow(shown_costs.follow)
+    shipper.follow(shown_costs.follow, "costs shown")
     read_prefixes = ReadPrefixes(engine, clock.now_us)
-    shipper.follow(last_turns.follow)
-    shipper.follow(read_prefixes.follow)
+    shipper.follow(last_turns.follow, "last turns")
+    shipper.follow(read_prefixes.follow, "prefixes read")
 
     def expect_stop(p_sampled: float, is_votable: bool, policy: Policy) -> ExpectedVote:
         dials = policy.parallel_samples, policy.parallel_confidence
@@ -203,7 +203,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     )
     recent = RecentDecisions(engine, routing.take_recent)
     books.read(recent.refresh)
-    shipper.follow(recent.refresh)
+    shipper.follow(recent.refresh, "last decisions")
     spans = open_spans(settings.otel)
     request_log = RequestLog(settings.log.requests) if settings.log.requests != "off" else None
     server = settings.server

@@ -431,7 +431,7 @@ class Exchange:
         self.calls = calls
         self._query = query
         self._tier = tier
-        self._opening = opening
+        self.opening = opening
         self._metrics = metrics
         self.note_wait: Callable[[float], None] = _ignore_wait
         self.note_answered: Callable[[Tier, list[ProviderCall]], None] = _ignore_answer
@@ -476,7 +476,7 @@ class Exchange:
             self.note_wait(self.calls.waited_ms)
             self.note_answered(final_tier, self.calls.made)
         costs, first_byte_ms = [call.cost_nanousd for call in self.calls.made], self.calls.first_byte_ms
-        revenue = self._opening.expected_revenue_nanousd
+        revenue = self.opening.expected_revenue_nanousd
         self._metrics.count_settled(self.decision, final_tier, outcome, costs, revenue, first_byte_ms)
 
     @property
@@ -536,8 +536,8 @@ class Exchange:
             "fell_back": answer.fell_back,
             "calls": len(self.calls.made),
             "samples": [],
-            "effort": self._opening.effort,
-            "expected_cost_nanousd": self._opening.expected_cost_nanousd,
+            "effort": self.opening.effort,
+            "expected_cost_nanousd": self.opening.expected_cost_nanousd,
             "cost_nanousd": self.calls.cost_nanousd,
             "dropped": list(dict.fromkeys([*dropped, *answer.dropped])),
             "ignored": ignored,

@@ -88,12 +88,12 @@ class Shipper:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-shipper", daemon=True)
 
-    def follow(self, refresh: Callable[[], None], name: str | None = None) -> None:
+    def follow(self, refresh: Callable[[], None], name: str) -> None:
         """Call `refresh` about every second from the shipping thread, in the order of these calls.
 
-        It may raise SQLAlchemyError. One that fails does not keep the next from being called.
+        It may raise SQLAlchemyError. One that fails does not keep the next from being called, and is reported by name.
         """
-        self._refreshes.append((name or str(getattr(refresh, "__qualname__", refresh)), refresh))
+        self._refreshes.append((name, refresh))
 
     def begin_away(self, known_at_us: int, is_back: Callable[[], None]) -> None:
         """Say that the start was one without the database; `is_back` is called before anything is shipped.

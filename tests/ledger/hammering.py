@@ -37,7 +37,7 @@ class Hammer:
         self.shipper = Shipper(self.spool, engine, interval_s=0.02)
         self.leases = BudgetLeases(engine, self.spool.path.stem, self.clock.now_us)
         self.leases.load()
-        self.shipper.follow(self.leases.refresh)
+        self.shipper.follow(self.leases.refresh, "budgets")
         self.spent = self.refused = 0
         self._is_enough = False
 

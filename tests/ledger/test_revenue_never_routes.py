@@ -30,7 +30,7 @@ async def decided(book: RevenueBook, country: str, chances: tuple[float, float])
     dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
     dispatcher._revenue = book
     exchange = await dispatcher.open(an_inference_request(country=country))
-    return exchange.decision, exchange._expected_nanousd
+    return exchange.decision, exchange.opening.expected_revenue_nanousd
 
 
 @pytest.mark.parametrize("chances", SCORES)
@@ -57,7 +57,7 @@ async def test_what_may_carry_no_ads_earns_nothing_and_is_decided_by_its_score_a
         exchange = await dispatcher.open(an_inference_request())
         tiers.append((stakes, exchange.decision.tier))
         if stakes is Stakes.HIGH and book.version is not None:
-            assert exchange._expected_nanousd == 0
+            assert exchange.opening.expected_revenue_nanousd == 0
     assert len(set(tiers)) == 2
 
 
@@ -76,7 +76,7 @@ async def test_what_a_query_is_about_for_ads_never_changes_its_decision(
         dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))
         dispatcher._revenue, dispatcher._ads = RevenueBook.load(sqlite_engine), lexicon
         exchange = await dispatcher.open(an_inference_request(messages=[{"role": "user", "content": "hi"}]))
-        found.append((exchange.decision, exchange._expected_nanousd))
+        found.append((exchange.decision, exchange.opening.expected_revenue_nanousd))
     assert len({decision for decision, _ in found}) == 1
     assert [expected for _, expected in found] == [1_450_000, 0, 4_350_000]
 

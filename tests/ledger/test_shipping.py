@@ -236,7 +236,7 @@ def test_stopping_ships_the_rest(spool: Spool, sqlite_engine: Engine) -> None:
 
 def test_followers_are_called(sqlite_shipper: Shipper, clock: FakeClock) -> None:
     called: list[int] = []
-    sqlite_shipper.follow(lambda: called.append(1))
+    sqlite_shipper.follow(lambda: called.append(1), "calls")
     sqlite_shipper.turn()
     clock.advance(1.5)
     sqlite_shipper.turn()
@@ -272,7 +272,7 @@ def test_a_follower_that_fails_does_not_keep_the_books_waiting(
     def fail() -> None:
         raise ValueError("no such dial")
 
-    shipper.follow(fail)
+    shipper.follow(fail, "failure")
     ids = spool_requests(spool, 1)
     assert shipper.turn()
     assert requests_in(engine) == ids

@@ -208,7 +208,7 @@ def test_a_running_server_follows_within_two_seconds_and_what_is_under_way_does_
     clock, book = Clock(), PolicyBook(engine)
     spool = Spool.open(tmp_path / "spool")
     shipper = Shipper(spool, engine, clock=clock)
-    shipper.follow(book.refresh)
+    shipper.follow(book.refresh, "policies")
     shipper.turn()
     held = book.active
     version = activated(engine)
