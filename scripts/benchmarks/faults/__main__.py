@@ -49,7 +49,7 @@ NAMES = (
 def main() -> int:
     """Return 0 when every bar is met."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--short", action="store_true", help="a minute instead of a quarter of an hour")
+    arguments.add_argument("--short", action="store_true", help="fewer requests, kills and seconds of each")
     arguments.add_argument("--only", choices=NAMES, action="append", help="only this; repeat for more")
     arguments.add_argument("--rounds", type=int, help="kills")
     given = arguments.parse_args()
