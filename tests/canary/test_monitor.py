@@ -267,7 +267,7 @@ def test_a_shadow_is_not_judged(place: Place) -> None:
 
 
 def test_the_shipping_thread_looks_by_itself(place: Place) -> None:
-    place.shipper.follow(place.watch.follow)
+    place.shipper.follow(place.watch.follow, "canary")
     place.answers(60, 240, cost=1_400_000)
     for _ in range(3):
         place.shipper.turn()
