@@ -38,7 +38,7 @@ from router.money import nano_from_usd
 from router.providers import catalog
 from router.providers.base import ModelTarget
 from router.providers.openai.backends import split_base
-from router.providers.proxies import is_on_this_machine
+from router.providers.proxies import THIS_MACHINE, is_on_this_machine
 from router.tiers.parallel.stopping import require_allowed, require_reachable, require_types_allowed
 from router.types import Effort, Tier
 
@@ -460,7 +460,7 @@ class MailSettings(ConfigTable):
 
     @model_validator(mode="after")
     def _require_encryption(self) -> Self:
-        if self.security == "none" and self.host not in ("127.0.0.1", "::1", "localhost"):
+        if self.security == "none" and self.host not in THIS_MACHINE:
             raise ValueError("security: without TLS mail goes to this machine only")
         if any("\n" in address or "\r" in address for address in (self.sender, *self.to)):
             raise ValueError("an address is one line")

@@ -2,13 +2,12 @@
 
 import getpass
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from router.commands.auditing import hook
-from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 
 app = typer.Typer(help="What is wrong, and who is told.", no_args_is_help=True)
 
@@ -31,7 +30,7 @@ def list_alerts(
     rows = [
         {
             "id": one.alert.id,
-            "raised": datetime.fromtimestamp(one.alert.raised_at_us // 1_000_000, UTC).isoformat(),
+            "raised": format_time(one.alert.raised_at_us),
             "state": one.state,
             "level": one.alert.level,
             "rule": one.alert.rule,

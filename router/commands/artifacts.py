@@ -1,12 +1,11 @@
 """`tierwise artifacts`: the adapted classifiers in the database, their cards, and copies of them."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 
 app = typer.Typer(help="Adapted classifiers that policies can name.", no_args_is_help=True)
 
@@ -26,7 +25,7 @@ def list_(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> Non
     rows = [
         {
             "version": each.version,
-            "created_at": datetime.fromtimestamp(each.created_at_us / 1e6, UTC).isoformat(timespec="seconds"),
+            "created_at": format_time(each.created_at_us),
             "state": each.state,
             "author": each.author,
             "bytes": each.size_bytes,

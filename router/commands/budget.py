@@ -1,14 +1,13 @@
 """`tierwise budget`: limits on what may be spent, hard or soft."""
 
 import getpass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from router.commands.auditing import hook
-from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 
 if TYPE_CHECKING:
     from router.ledger.budgets import BudgetScope
@@ -39,7 +38,7 @@ def show_budgets(config: ConfigOption = None, form: FormatOption = Format.TABLE)
                 "leased_usd": usd_text(leased),
                 "left_usd": usd_text(limit - spent - leased),
                 "used": str((Decimal(spent) / limit).quantize(Decimal("0.0001"))) if limit else None,
-                "begins": datetime.fromtimestamp(row["start_us"] // 1_000_000, UTC).isoformat(),
+                "begins": format_time(row["start_us"]),
             }
         )
     show(rows, SHOWN, form)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 
 if TYPE_CHECKING:
     from router.providers.base import ModelTarget
@@ -99,8 +99,6 @@ def _books(configured: "Settings") -> list[CheckResult]:
 
 def _last_known(configured: "Settings") -> CheckResult:
     """Say what a start would serve from while the database is away."""
-    from datetime import UTC, datetime
-
     from router.database import last_known
 
     found = last_known.load(configured.state_dir)
@@ -108,7 +106,7 @@ def _last_known(configured: "Settings") -> CheckResult:
         return CheckResult("last known state", BAD, "none: nothing is started until the database is back")
     engine, at_us = found
     engine.dispose()
-    since = datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()
+    since = format_time(at_us)
     says = f"of {since}: while the database is away a start serves with policy, keys and prices as they were then"
     return CheckResult("last known state", WARNING, says)
 

@@ -1,14 +1,13 @@
 """`tierwise keys`: the API keys of the data plane."""
 
 import json
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from router.commands.auditing import hook
-from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 from router.types import DEFAULT_SEGMENT, Tier
 
 Member = TypeVar("Member", bound=StrEnum)
@@ -35,7 +34,7 @@ Models = Annotated[
     str | None,
     typer.Option(help="Comma-separated names of [models.*] that it may ask for, or all, or none."),
 ]
-Expires = Annotated[str | None, typer.Option(help="When it ends to open: 90d, 12h, or 2027-01-31 (UTC).")]
+Expires = Annotated[str | None, typer.Option(help="When it expires: 90d, 12h, or 2027-01-31 (UTC).")]
 Requests = Annotated[str | None, typer.Option(help="Requests of the key a minute.")]
 Tokens = Annotated[str | None, typer.Option(help="Tokens of the key a minute, in and out.")]
 AtOnce = Annotated[str | None, typer.Option(help="Requests of the key at once, per worker.")]
@@ -132,7 +131,7 @@ def change(
     name: Annotated[str, typer.Argument(help="The key's name.")],
     allowed_models: Models = None,
     expires: Annotated[
-        str | None, typer.Option(help="When it ends to open: 90d, 12h, 2027-01-31 (UTC), or none for never.")
+        str | None, typer.Option(help="When it expires: 90d, 12h, 2027-01-31 (UTC), or none for never.")
     ] = None,
     requests_per_minute: Requests = None,
     tokens_per_minute: Tokens = None,
@@ -223,4 +222,4 @@ def _usd(nanousd: object) -> str | None:
 
 
 def _when(us: object) -> str | None:
-    return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="seconds") if isinstance(us, int) else None
+    return format_time(us) if isinstance(us, int) else None

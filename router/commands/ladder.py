@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.output import ConfigOption, Format, FormatOption, show, write_csv
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from router.settings import Settings
 
 MOST_SAMPLES = 256
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 SHOWN = (
     "rung",
     "questions",
@@ -62,19 +61,22 @@ def ladder(
     """Climb the ladder: fast, samples and a vote, reasoning by effort, parallel: what is right, cost, break-even."""
     from router.clock import SystemClock
     from router.commands.opening import open_books
+    from router.learning.question_sets import Instance
     from router.ledger import ladders
     from router.reports.ladder import COLUMNS, json_of, rows_of
 
     if (questions is None) is not from_books:
         raise typer.BadParameter("give either --questions FILE or --from-books")
     asked = None if questions is None else _read(questions)
-    plan, instance = _plan(samples, efforts, sampled, temperature, seed), _instance(url, key, max_tokens)
+    plan = _plan(samples, efforts, sampled, temperature, seed)
+    instance = Instance.at(url, key, max_tokens)
     with open_books(config) as (configured, engine):
         out.mkdir(parents=True, exist_ok=True)
-        if questions is None or asked is None:
+        if asked is None or questions is None:
             made = _of_books(configured, engine, since, SystemClock().now_us())
         else:
-            rungs = asyncio.run(_climb(instance, asked, plan, out, at_once, runs_code=_runs_code(configured)))
+            runs_code = configured.tiers.parallel.runs_code
+            rungs = asyncio.run(_climb(instance, asked, plan, out, at_once, runs_code=runs_code))
             made = _ladder(configured, engine, "questions", questions.stem, len(asked), sampled, rungs)
         ladders.keep(engine, json_of(made), made.source, made.made_at_us)
     _write(out, made)
@@ -95,21 +97,12 @@ def _read(path: Path) -> "list[Question]":
 
 def _plan(samples: int, efforts: str, sampled: str, temperature: float | None, seed: int) -> "LadderPlan":
     from router.learning.ladder import LadderPlan
+    from router.providers.thinking import EFFORTS
 
     levels = tuple(dict.fromkeys(level.strip() for level in efforts.split(",") if level.strip()))
     if wrong := [level for level in levels if level not in EFFORTS]:
         raise typer.BadParameter(f"--efforts: {wrong[0]} is none of {', '.join(EFFORTS)}")
     return LadderPlan(samples, levels, sampled, temperature, seed)
-
-
-def _instance(url: str, key: str | None, max_tokens: int | None) -> "Instance":
-    from router.learning.question_sets import Instance
-
-    return Instance.at(url, key, max_tokens)
-
-
-def _runs_code(configured: "Settings") -> bool:
-    return configured.tiers.parallel.runs_code
 
 
 async def _climb(
@@ -181,16 +174,12 @@ def _ladder(
 
 
 def _write(out: Path, made: "Ladder") -> None:
-    import csv
     import json
 
-    from router.ledger.export import csv_cell
     from router.reports.ladder import COLUMNS, json_of, rows_of
     from router.reports.ladder_page import ladder_page
 
     (out / "ladder.json").write_text(json.dumps(json_of(made), indent=2) + "\n", encoding="utf-8")
     (out / "ladder.html").write_text(ladder_page(made), encoding="utf-8")
     with (out / "ladder.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([csv_cell(row[column]) for column in COLUMNS] for row in rows_of(made))
+        write_csv(rows_of(made), COLUMNS, file)

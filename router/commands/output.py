@@ -1,12 +1,12 @@
 """Listings on the terminal: as a table for people, as JSON or CSV for programs."""
 
-import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -35,13 +35,21 @@ def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], form: For
         case Format.JSON:
             print(json.dumps([{c: row[c] for c in columns} for row in rows], indent=2, default=str))
         case Format.CSV:
-            from router.ledger.export import csv_cell
-
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([csv_cell(row[c]) for c in columns] for row in rows)
+            write_csv(rows, columns, sys.stdout)
         case Format.TABLE:
             show_table(rows, columns, title)
+
+
+def write_csv(rows: Iterable[Mapping[str, object]], columns: Sequence[str], file: IO[str]) -> None:
+    """Write rows as CSV; an empty cell is unknown."""
+    from router.ledger import export
+
+    export.write_csv(([row[column] for column in columns] for row in rows), file, columns)
+
+
+def format_time(at_us: int) -> str:
+    """Write an instant for people and programs: ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()
 
 
 def show_table(rows: Sequence[Mapping[str, object]], columns: Sequence[str], title: str | None = None) -> None:

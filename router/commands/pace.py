@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.commands.policy import format_time
+from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 from router.commands.tuning import finite_or_none, format_interval
 
 if TYPE_CHECKING:

@@ -4,12 +4,11 @@ import getpass
 import json
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 from router.decision.policy import DIALS, SEGMENT_DIALS, DialValue
 
 if TYPE_CHECKING:
@@ -188,11 +187,6 @@ def describe_changes(changes: "Mapping[str, Change]") -> str:
     from router.policies.dials import format_dial
 
     return ", ".join(f"{name} {format_dial(old)} -> {format_dial(new)}" for name, (old, new) in changes.items())
-
-
-def format_time(us: int) -> str:
-    """Write a time for people and programs."""
-    return datetime.fromtimestamp(us / 1e6, UTC).isoformat(timespec="seconds")
 
 
 def _user() -> str:

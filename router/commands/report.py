@@ -1,6 +1,5 @@
 """`tierwise report`: cost, revenue and contribution by any dimension, as a table, JSON, CSV or a page."""
 
-import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from router.commands.output import ConfigOption, show_table
+from router.commands.output import ConfigOption, show_table, write_csv
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -189,13 +188,9 @@ def _unknown(sums: "Sums") -> dict[str, object]:
 
 
 def _write_csv(books: "FullReport", stream: Any) -> None:
-    from router.ledger.export import csv_cell
     from router.reports.queries import FIGURES
 
-    columns = (*books.report.by, *FIGURES)
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([csv_cell(row[c]) for c in columns] for row in books.report.lines())
+    write_csv(books.report.lines(), (*books.report.by, *FIGURES), stream)
 
 
 def _show(books: "FullReport", output: Path | None) -> None:

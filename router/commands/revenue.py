@@ -1,14 +1,13 @@
 """`tierwise revenue`: what a query is expected to earn, as dated versions."""
 
 import getpass
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from router.commands.auditing import hook
-from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY
 
 if TYPE_CHECKING:
@@ -198,7 +197,7 @@ def _row(
 ) -> dict[str, object]:
     from router.money import usd_text
 
-    made = None if version is None else datetime.fromtimestamp(version.created_at // 1_000_000, UTC).isoformat()
+    made = None if version is None else format_time(version.created_at)
     return {
         "version": number,
         "segment": segment,

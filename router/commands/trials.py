@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.commands.policy import AuthorOption, NoteOption, actor, format_time
+from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
+from router.commands.policy import AuthorOption, NoteOption, actor
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -176,10 +176,14 @@ def is_away(error: SQLAlchemyError) -> bool:
         return isinstance(error, (BooksReplaced, PoolTimeout))
     if isinstance(error, (DataError, IntegrityError, ProgrammingError)):
         return False
-    origin = error.orig
-    if isinstance(origin, sqlite3.Error):
-        return (getattr(origin, "sqlite_errorcode", None) or 0) & 0xFF in AWAY_SQLITE
-    return getattr(origin, "sqlstate", None) != CANCELLED_STATEMENT
+    if isinstance(error.orig, sqlite3.Error):
+        return _primary_code(error.orig) in AWAY_SQLITE
+    return getattr(error.orig, "sqlstate", None) != CANCELLED_STATEMENT
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """Return SQLite's code of an error without what extends it; 0 where Python's module made the error by itself."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
 
 def check_writable(engine: Engine, needed_bytes: int = NEEDED_BYTES) -> None:
@@ -222,8 +226,8 @@ def unusable(error: SQLAlchemyError) -> type[DatabaseUnusable]:
     """Tell which error a start that failed is: only one that may pass by itself says that the database is away."""
     origin = error.orig if isinstance(error, DBAPIError) else None
     if isinstance(origin, sqlite3.Error):
-        code = (getattr(origin, "sqlite_errorcode", None) or 0) & 0xFF
-        return DatabaseAway if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else DatabaseUnusable
+        is_busy = _primary_code(origin) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return DatabaseAway if is_busy else DatabaseUnusable
     is_wrong = any(words in str(origin) for words in ("authentication", "does not exist", "no pg_hba.conf entry"))
     return DatabaseAway if is_away(error) and not is_wrong else DatabaseUnusable
 

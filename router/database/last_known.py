@@ -17,6 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 from router.database import schema
 from router.database.books_tables import BooksId
+from router.database.private import FILE_MODE
 from router.database.tables import ApiKey, Base, BudgetRow, OldKeySecret, PolicyVersion, PriceRow, RevenueVersion
 
 FILE = "last-known.json"
@@ -100,7 +101,7 @@ def _read(engine: Engine) -> dict[str, list[dict[str, Any]]]:
 def _write(path: Path, known: LastKnown) -> None:
     """Write the file anew, for its owner alone; whoever reads it has the old one or the new one."""
     made = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(msgspec.json.encode(known))
         file.flush()

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, case, delete, func, insert, literal_column, select, text, update
 
+from router.database import ids
 from router.database.engine import AuditHook, writing
 from router.database.tables import Adjustment, ApiKey, BudgetLease, BudgetPeriod, BudgetRow, Call, LabelText, Request
 from router.database.upsert import insert_or_nothing, insert_or_update
@@ -137,9 +138,7 @@ def put(
     values: dict[str, Any] = {"limit_nanousd": limit, "author": author, "note": note, "created_at": now_us}
     with writing(engine) as connection:
         _lock(connection, shared=False)
-        where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
-        columns = select(BudgetRow.id, BudgetRow.limit_nanousd, BudgetRow.kind)
-        known = connection.execute(columns.where(*where)).one_or_none()
+        known = _find(connection, scope, subject, period)
         values["kind"] = kind or (known.kind if known is not None else BudgetKind.HARD)
         if hook is not None:
             before = None if known is None else _for_audit(known.limit_nanousd, known.kind)
@@ -158,18 +157,22 @@ def put(
 
 def drop(engine: Engine, scope: BudgetScope, subject: str, period: Period, hook: AuditHook | None = None) -> bool:
     """Take a budget away; False when there is none."""
-    where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
     with writing(engine) as connection:
         _lock(connection, shared=False)
-        columns = select(BudgetRow.id, BudgetRow.limit_nanousd, BudgetRow.kind)
-        known = connection.execute(columns.where(*where)).one_or_none()
+        known = _find(connection, scope, subject, period)
         if known is None:
             return False
         if hook is not None:
             hook(connection, _for_audit(known.limit_nanousd, known.kind), None)
         for table in (BudgetLease, BudgetPeriod):
             connection.execute(delete(table).where(table.budget_id == known.id))
-        return connection.execute(delete(BudgetRow).where(*where)).rowcount > 0
+        return connection.execute(delete(BudgetRow).where(BudgetRow.id == known.id)).rowcount > 0
+
+
+def _find(connection: Connection, scope: BudgetScope, subject: str, period: Period) -> Any:
+    where = (BudgetRow.scope == scope, BudgetRow.subject == subject, BudgetRow.period == period)
+    columns = select(BudgetRow.id, BudgetRow.limit_nanousd, BudgetRow.kind)
+    return connection.execute(columns.where(*where)).one_or_none()
 
 
 def _for_audit(limit: int, kind: str | None) -> dict[str, Any]:
@@ -444,7 +447,7 @@ def _sum_spending(connection: Connection, budget: Budget, start_us: int) -> int:
         select(func.sum(Call.cost_nanousd))
         .select_from(Request)
         .join(Call, Call.request_id == Request.id)
-        .where(Request.id >= f"{max(start_us - HOUR_US, 0) // 1_000:012x}".ljust(32, "0"))
+        .where(Request.id >= ids.text_at((start_us - HOUR_US) // 1_000))
         .where(Request.opened_at >= start_us)
     )
     match budget.scope:

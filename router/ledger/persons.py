@@ -94,7 +94,7 @@ class PersonAllowances:
             return None
 
     def try_claim(self, user_mark: int, limit: PersonLimit, nanousd: int, at_us: int) -> Claim | None:
-        """Do so now; waits for the database."""
+        """Claim at once, on this thread; blocks until the database has answered."""
         most_deep = NO_LIMIT if limit.deep_per_day is None else limit.deep_per_day
         most_nanousd = NO_LIMIT if limit.nanousd_per_day is None else limit.nanousd_per_day
         if most_deep < 1 or nanousd > most_nanousd:

@@ -6,6 +6,7 @@ The books themselves stay.
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from router.database import ids
 from router.database.coverage_tables import CoverageDay, StoredVote
 from router.database.engine import writing
 from router.database.learning_tables import DuelDay, FeatureRow
@@ -20,16 +21,11 @@ MARK_MONTHS = 13
 BATCH = 5_000
 
 
-def first_id_at(at_us: int) -> str:
-    """Return the smallest request id of an instant: ids are UUIDv7, so time ranges are id ranges."""
-    return f"{max(at_us, 0) // 1000:012x}".ljust(32, "0")
-
-
 def purge(engine: Engine, now_us: int, feature_days: int = FEATURE_DAYS, mark_months: int = MARK_MONTHS) -> int:
     """Delete what is past its time, in short transactions; returns the number of rows."""
-    gone = _purge_before(engine, RawUsage.request_id, first_id_at(now_us - RAW_USAGE_DAYS * DAY_US))
-    gone += _purge_before(engine, FeatureRow.request_id, first_id_at(now_us - feature_days * DAY_US))
-    gone += _purge_before(engine, StoredVote.request_id, first_id_at(now_us - VOTE_DAYS * DAY_US))
+    gone = _purge_before(engine, RawUsage.request_id, now_us - RAW_USAGE_DAYS * DAY_US)
+    gone += _purge_before(engine, FeatureRow.request_id, now_us - feature_days * DAY_US)
+    gone += _purge_before(engine, StoredVote.request_id, now_us - VOTE_DAYS * DAY_US)
     with writing(engine) as connection:
         drop_salts(connection, month_of(now_us) - mark_months)
         connection.execute(delete(CoverageDay).where(CoverageDay.day < now_us // DAY_US - feature_days))
@@ -39,9 +35,9 @@ def purge(engine: Engine, now_us: int, feature_days: int = FEATURE_DAYS, mark_mo
         )
 
 
-def _purge_before(engine: Engine, id_: InstrumentedAttribute[str], bound: str) -> int:
-    """Delete the rows of requests before a bound, a batch at a time."""
-    gone = 0
+def _purge_before(engine: Engine, id_: InstrumentedAttribute[str], at_us: int) -> int:
+    """Delete the rows of requests before an instant, a batch at a time."""
+    gone, bound = 0, ids.text_at(at_us // 1_000)
     while True:
         with writing(engine) as connection:
             last = connection.scalar(select(id_).where(id_ < bound).order_by(id_).offset(BATCH).limit(1))

@@ -19,7 +19,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from router.database.private import make_directory, make_file
+from router.database.private import FILE_MODE, make_directory, make_file
 from router.errors import Unavailable
 from router.ledger.entries import CallIntent, Entry
 
@@ -187,7 +187,7 @@ class Spool:
 
 def lock(path: Path) -> int | None:
     """Take the lock of a spool, None while a living worker holds it; closing the descriptor releases it."""
-    descriptor = os.open(path.with_suffix(LOCK_SUFFIX), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path.with_suffix(LOCK_SUFFIX), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

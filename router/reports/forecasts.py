@@ -4,7 +4,7 @@ Whole answers of the first choice of real traffic, the newest 20,000. The interv
 the older half of the requests shows, on the newer half.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from router.database import ids
@@ -43,14 +43,12 @@ def judge(rows: list[ForecastRow]) -> ForecastQuality:
     if not costly:
         return plain
     covered = _judge_coverage(rows[: len(rows) // 2], rows[len(rows) // 2 :])
-    return ForecastQuality(
-        plain.requests,
-        plain.expected_usd,
-        plain.paid_usd,
-        round(expected / paid - 1.0, 4),
-        round(median(abs(row.expected - row.paid) / row.paid for row in costly), 4),
-        round(sum(covered) / len(covered), 4) if covered else None,
-        len(covered),
+    return replace(
+        plain,
+        bias=round(expected / paid - 1.0, 4),
+        median_error=round(median(abs(row.expected - row.paid) / row.paid for row in costly), 4),
+        covered=round(sum(covered) / len(covered), 4) if covered else None,
+        judged=len(covered),
     )
 
 

@@ -126,10 +126,9 @@ COLUMNS = (
 )
 
 
-def rows_of(ladder: Ladder, revenue_nanousd: int | None = None) -> list[dict[str, object]]:
-    """Write a row per rung; revenue is that of the run unless another is given."""
-    revenue = ladder.revenue_nanousd if revenue_nanousd is None else revenue_nanousd
-    return [_row(rung, ladder.rungs[0], revenue) for rung in ladder.rungs]
+def rows_of(ladder: Ladder) -> list[dict[str, object]]:
+    """Write a row per rung, beside what a query was expected to earn at the time of the run."""
+    return [_row(rung, ladder.rungs[0], ladder.revenue_nanousd) for rung in ladder.rungs]
 
 
 def _row(rung: Rung, base: Rung, revenue_nanousd: int | None) -> dict[str, object]:

@@ -69,18 +69,22 @@ def sentences(ladder: Ladder, revenue_nanousd: int | None) -> list[str]:
     said = []
     known = [rung for rung in ladder.rungs if rung.accuracy is not None]
     if known:
-        best = max(known, key=lambda rung: rung.accuracy.value if rung.accuracy else 0.0)
+        best = max(known, key=_rightness)
         said.append(f"Most is right with {best.name}: {_share(best.accuracy)} of {format_count(best.questions)}.")
     if revenue_nanousd is None:
         return [*said, "What a query is expected to earn is not known: there is no break-even line."]
     said.append(f"A query of the default segment is expected to earn {format_nanousd(revenue_nanousd)}.")
     paid = [rung for rung in known if pays(rung, revenue_nanousd) is Pays.YES]
     if paid:
-        best = max(paid, key=lambda rung: rung.accuracy.value if rung.accuracy else 0.0)
+        best = max(paid, key=_rightness)
         said.append(f"Of what that pays for on every query, {best.name} is right most often: {_share(best.accuracy)}.")
     elif any(rung.cost_nanousd is not None for rung in known):
         said.append("That pays for no rung on every query for sure.")
     return said
+
+
+def _rightness(rung: Rung) -> float:
+    return rung.accuracy.value if rung.accuracy else 0.0
 
 
 def _point(rung: Rung, share: Estimated | None) -> Point | None:

@@ -3,7 +3,7 @@
 The newest requests of the window that have a mark, at most so many: of older ones the beginning would be missing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def _group(books: BooksSnapshot, mark: Any) -> GroupCosts:
         return plain
     middle, high = np.percentile(known, [50, 95])
     mean, median, p95 = (usd_text(round(float(value))) for value in (known.mean(), middle, high))
-    return GroupCosts(plain.groups, plain.requests, plain.unpriced, plain.requests_per_group, mean, median, p95)
+    return replace(plain, mean_usd=mean, median_usd=median, p95_usd=p95)
 
 
 def _read(connection: Connection, mark: Any, low: str, high: str) -> list[tuple[int, int | None]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from router.database.private import FILE_MODE
 from router.telemetry.logs import time_text
 from router.tiers.calls import ProviderCall
 from router.types import CallKind, CallStatus
@@ -19,7 +20,6 @@ log = logging.getLogger(__name__)
 WRITE_EVERY_S = 0.2
 MOST_WAITING = 100_000  # lines of requests; a disk that takes none costs lines, never requests
 PIPE_BYTES = 4_096  # so much goes into a pipe at once, whoever else writes
-MODE = 0o600
 
 
 class RequestLine(msgspec.Struct):
@@ -141,7 +141,7 @@ class RequestLog:
             if there is None or (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino):
                 self._close()
         if self._file is None:
-            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         return self._file
 
     def _close(self) -> None:

@@ -92,7 +92,7 @@ def test_rows_hold_every_column_and_unknown_is_empty() -> None:
     assert tuple(fast) == COLUMNS
     assert (fast["cost_usd"], fast["pass_at_k"], four["pass_at_k"], four["seconds"]) == ("0.000100000", None, 0.8, 1.25)
     assert (high["paid_by_revenue"], high["affordable_share"]) == ("unclear", 0.7105)
-    assert rows_of(a_ladder(), revenue_nanousd=1_000_000)[2]["paid_by_revenue"] == "no"
+    assert rows_of(a_ladder(revenue_nanousd=1_000_000))[2]["paid_by_revenue"] == "no"
     assert rows_of(a_ladder(revenue_nanousd=None))[0]["paid_by_revenue"] is None
 
 

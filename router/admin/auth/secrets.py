@@ -15,7 +15,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
-from router.database.private import make_directory
+from router.database.private import FILE_MODE, make_directory
 from router.keys import KEY_PREFIX
 
 
@@ -57,7 +57,7 @@ class AdminSecret:
             secret = secrets.token_urlsafe(24)
         make_directory(self._path.parent)
         draft = self._path.with_suffix(".draft")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "w") as file:
             file.write(self._hasher.hash(secret))
         draft.replace(self._path)
         return secret

@@ -149,10 +149,6 @@ class Preview:
         requests: Floats = np.diff(np.interp(self._cells.bins.places(edges), np.arange(len(upto)), upto))
         return requests
 
-    def usual_wait_s(self, tier: int) -> tuple[float, float] | None:
-        """Return the median and the 95 % point of what requests waited in a tier; None where too few are known."""
-        return self._times.usual(tier)
-
     def nbytes(self) -> int:
         """Tell how much memory it keeps."""
         return self._cells.nbytes() + self._times.nbytes()

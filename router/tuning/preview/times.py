@@ -35,14 +35,6 @@ class Times:
         """Tell how much memory it keeps."""
         return sum(upto.nbytes for upto in self._upto.values())
 
-    def usual(self, tier: int, segment: str | None = None) -> tuple[float, float] | None:
-        """Return the median and the 95 % point of what requests waited in a tier; None where too few are known."""
-        if self._observed[segment][tier] < LEAST_OBSERVED:
-            return None
-        at = np.searchsorted(self._upto[segment][0, tier], (0.5, 0.95))
-        median, most = (self._edges[0] * np.exp(self._step * (at + 0.5))).tolist()
-        return median, most
-
     def p95(self, segment: str | None, shares: Floats, longer: Floats) -> Floats:
         """Return the seconds that 95 % wait at most, then of each resampling; NaN where a tier is not known."""
         if (self._observed[segment][shares > LEAST_SHARE] < LEAST_OBSERVED).any():

@@ -202,15 +202,6 @@ def test_all_scores_alike_are_one_bin() -> None:
     assert preview.figures(preview.mix(below))["share_fast"].value == 0.0
 
 
-def test_the_usual_wait_is_that_of_the_requests_of_a_tier() -> None:
-    traffic = the_traffic()
-    waited = traffic.total_ms[traffic.tiers == REASONING] / 1e3
-    found = both()[1].usual_wait_s(REASONING)
-    assert found == pytest.approx(np.quantile(waited, [0.5, 0.95]).tolist(), rel=0.03)
-    few = Preview.of(traffic.rows(traffic.tiers != PARALLEL))
-    assert few.usual_wait_s(PARALLEL) is None
-
-
 def test_a_difference_is_surer_than_its_two_ends() -> None:
     preview = both()[1]
     cheaper, today = preview.outcome(preview.mix(replace(LOGGED, reasoning_threshold=0.32))), preview.standing(LOGGED)
