@@ -11,7 +11,10 @@ from tests.api.service import CHAT, Service, a_chat, serving, settings_of
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def narrow(tmp_path: Path) -> AsyncIterator[Service]:
-    tiers = {"parallel": {"models": ["scripted/solver-40pct"], "max_samples": 4}}
+    tiers = {
+        "fast": {"model": "scripted/fast-echo"},
+        "parallel": {"models": ["scripted/solver-40pct"], "max_samples": 4},
+    }
     async with serving(settings_of(tmp_path, server={"max_n": 6}, tiers=tiers)) as running:
         yield running
 

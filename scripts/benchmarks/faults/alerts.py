@@ -55,6 +55,7 @@ class AlertsFound:
     """What was raised and what arrived, after all the kills."""
 
     kills: int
+    breakers: int  # that opened
     raised: int
     rules: int  # different ones among what was raised
     delivered: int  # alerts of which at least one delivery arrived
@@ -65,7 +66,7 @@ class AlertsFound:
     @property
     def holds(self) -> bool:
         """Every rule raised, each alert once, and each delivered under its one id."""
-        all_there = self.rules == len(WANTED) and self.raised == self.delivered >= BREAKERS
+        all_there = self.rules == len(WANTED) and self.raised == self.delivered >= self.breakers
         return all_there and not self.doubled and not self.unsettled
 
 
@@ -85,7 +86,9 @@ class Inbox:
         return web.Response(status=503 if self.received % 7 == 0 else 204)
 
 
-async def kill_alerts(place: Place, kills: int, workers: int = 8, seed: int = 1) -> AlertsFound:
+async def kill_alerts(
+    place: Place, kills: int, workers: int = 8, breakers: int = BREAKERS, seed: int = 1
+) -> AlertsFound:
     """Let workers look and deliver, kill one after the other at random, and count when all is quiet."""
     engine = place.engine()
     fill_books(engine, place.directory / "alerts-spool")
@@ -96,7 +99,7 @@ async def kill_alerts(place: Place, kills: int, workers: int = 8, seed: int = 1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", place.port)
     await site.start()
-    command = [sys.executable, "-m", __name__, place.database_url, f"{place.url}/", str(time.time())]
+    command = [sys.executable, "-m", __name__, place.database_url, f"{place.url}/", str(breakers), str(time.time())]
     alive = [await asyncio.create_subprocess_exec(*command) for _ in range(workers)]
     try:
         for _ in range(kills):
@@ -105,35 +108,35 @@ async def kill_alerts(place: Place, kills: int, workers: int = 8, seed: int = 1)
             alive[number].send_signal(signal.SIGKILL)
             await alive[number].wait()
             alive[number] = await asyncio.create_subprocess_exec(*command)
-        await asyncio.to_thread(_wait_quiet, engine)
+        await asyncio.to_thread(_wait_quiet, engine, breakers)
     finally:
         for process in alive:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
         await runner.cleanup()
-    found = _count(engine, inbox, kills)
+    found = _count(engine, inbox, kills, breakers)
     engine.dispose()
     return found
 
 
-def _wait_quiet(engine: Engine) -> None:
+def _wait_quiet(engine: Engine, breakers: int) -> None:
     """Wait until nothing is left to do, or for as long as it may take."""
     deadline = time.monotonic() + SETTLED_WITHIN_S
-    while time.monotonic() < deadline and not _is_quiet(engine):
+    while time.monotonic() < deadline and not _is_quiet(engine, breakers):
         time.sleep(0.2)
 
 
-def _is_quiet(engine: Engine) -> bool:
+def _is_quiet(engine: Engine, breakers: int) -> bool:
     """Tell whether every rule was raised and nothing waits to be delivered."""
     with engine.connect() as connection:
         rules = set(connection.scalars(select(AlertRow.rule)))
         waiting = connection.scalar(select(AlertDelivery.alert_id).where(AlertDelivery.due_at.is_not(None)).limit(1))
-        breakers = connection.scalar(select(func.count()).where(AlertRow.rule == AlertRule.BREAKER)) or 0
-    return rules >= {str(rule) for rule in WANTED} and breakers >= BREAKERS and waiting is None
+        opened = connection.scalar(select(func.count()).where(AlertRow.rule == AlertRule.BREAKER)) or 0
+    return rules >= {str(rule) for rule in WANTED} and opened >= breakers and waiting is None
 
 
-def _count(engine: Engine, inbox: Inbox, kills: int) -> AlertsFound:
+def _count(engine: Engine, inbox: Inbox, kills: int, breakers: int) -> AlertsFound:
     with engine.connect() as connection:
         rows = connection.execute(select(AlertRow.id, AlertRow.rule, AlertRow.subject, AlertRow.period)).all()
         waiting = connection.execute(select(AlertDelivery.alert_id).where(AlertDelivery.due_at.is_not(None))).all()
@@ -143,6 +146,7 @@ def _count(engine: Engine, inbox: Inbox, kills: int) -> AlertsFound:
     strange = [key for key, arrived in inbox.ids.items() if len(arrived) > 1 or not arrived <= ids.get(key, set())]
     return AlertsFound(
         kills,
+        breakers,
         len(rows),
         len({rule for rule, _, _ in about}),
         sum(key in inbox.ids for key in about),
@@ -185,11 +189,11 @@ def _request(now_us: int, *, fails: bool) -> Sequence[Entry]:
     ]
 
 
-def work(database_url: str, webhook_url: str, since: float) -> None:
+def work(database_url: str, webhook_url: str, breakers: int, since: float) -> None:
     """Be a worker until killed: look all the time, and deliver."""
 
     def open_breakers() -> list[OpenBreaker]:
-        count = min(BREAKERS, int((time.time() - since) / ONE_EVERY_S))
+        count = min(breakers, int((time.time() - since) / ONE_EVERY_S))
         return [
             OpenBreaker(f"scripted/model-{number}", round(since * 1e6), Cause.OVERLOADED) for number in range(count)
         ]
@@ -215,4 +219,4 @@ def work(database_url: str, webhook_url: str, since: float) -> None:
 
 
 if __name__ == "__main__":
-    work(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    work(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
