@@ -101,7 +101,7 @@ def test_an_alert_comes_as_one_mail_under_its_id(
 def test_a_wrong_password_is_no_delivery_and_not_told(
     server: Controller, mailbox: Mailbox, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    with pytest.raises(NotDelivered, match="^SMTP 535$"):
+    with pytest.raises(NotDelivered, match=r"^SMTP 535$"):
         a_channel(server, contexts, "wrong word").send(ALERT)
     assert mailbox.envelopes == []
 
