@@ -39,6 +39,7 @@ from router.providers import catalog
 from router.providers.base import ModelTarget
 from router.providers.openai.backends import split_base
 from router.providers.proxies import THIS_MACHINE, is_on_this_machine
+from router.reports.window import zone_of
 from router.tiers.parallel.stopping import require_allowed, require_reachable, require_types_allowed
 from router.types import Effort, Tier
 
@@ -498,6 +499,18 @@ class CanarySettings(ConfigTable):
     most_requests: int = Field(5_000, ge=20, description="requests of the canary after which it has passed")
 
 
+class ReportSettings(ConfigTable):
+    """How reports and pages count."""
+
+    zone: str = Field("UTC", description="time zone of days, dates and spans, such as Europe/Lisbon")
+
+    @field_validator("zone")
+    @classmethod
+    def _require_zone(cls, name: str) -> str:
+        zone_of(name)
+        return name
+
+
 class PriceSettings(ConfigTable):
     """USD per million tokens of one model; what is unset falls back as the books say."""
 
@@ -557,6 +570,7 @@ class Settings(BaseSettings):
     marks: MarkSettings = MarkSettings()
     limits: LimitSettings = LimitSettings()
     canary: CanarySettings = CanarySettings()
+    reports: ReportSettings = ReportSettings()
     prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
     revenue: RevenueSettings = RevenueSettings()
     segments: dict[SegmentName, SegmentSettings] = Field({}, description="segments beside `default`")

@@ -13,7 +13,6 @@ import msgspec
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US  # a day of the books is one of UTC; days of other zones are the business of reports
 DAY_MS = DAY_US // 1_000
-WEEK_US = 7 * DAY_US
 HOURS_A_WEEK = 7 * 24
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")

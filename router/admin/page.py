@@ -7,7 +7,7 @@ who is there. A page named `prices` is /admin/prices, `templates/prices.html` an
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from router.admin.auth.secrets import AdminRole
 from router.admin.auth.sessions import Session
 from router.admin.services import Services
 from router.database.engine import AuditHook
+from router.reports.window import Window, window
 
 
 class NotDone(ValueError):
@@ -49,6 +50,10 @@ class Visit:
     def actor(self) -> str:
         """The name that goes into logs."""
         return self.session.actor
+
+    def window(self, since: str | None, until: str | None = None) -> Window:
+        """A stretch of time up to now in the operator's zone; raises WrongWindow."""
+        return window(since, until, self.zone_name, datetime.fromtimestamp(self.services.now_us() / 1e6, UTC))
 
     def text(self, name: str, longest: int = 1_000) -> str:
         """A form's field without the spaces around it; empty when it was not sent. Raises NotDone."""

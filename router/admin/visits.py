@@ -1,6 +1,6 @@
 """Makes a `Visit` out of a request: who is there, whether they may, and what they sent; notes whom it turns away."""
 
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from secrets import compare_digest
 from urllib.parse import parse_qsl, unquote
 
@@ -47,7 +47,7 @@ class VisitReader:
                 token = given.pop("csrf", "")
             if not compare_digest(token.encode("utf-8", "replace"), session.csrf.encode()):
                 raise Refused("wrong CSRF token", "the form is from another session; load the page again")
-        zone_name, zone = _zone(request)
+        zone_name, zone = _zone(request, self._services.settings.reports.zone)
         address = access.address_of(request.scope)
         query = dict(request.query_params)
         visit = Visit(self._services, session, address, zone, zone_name, query, given, body)
@@ -102,10 +102,10 @@ class VisitReader:
         return await read_body(request.scope, request.receive, max_bytes=MOST_BYTES, timeout_s=self._timeout_s)
 
 
-def _zone(request: Request) -> tuple[str, tzinfo]:
-    """The zone that this browser asked for; UTC while it has not, or for one that nobody knows."""
-    name = unquote(request.cookies.get(access.ZONE_COOKIE, "")) or "UTC"
+def _zone(request: Request, configured: str) -> tuple[str, tzinfo]:
+    """The zone that this browser asked for; the configured one while it has not, or for one that nobody knows."""
+    name = unquote(request.cookies.get(access.ZONE_COOKIE, "")) or configured
     try:
         return name, zone_of(name)
     except WrongWindow:
-        return "UTC", UTC
+        return configured, zone_of(configured)

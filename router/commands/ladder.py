@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show, write_csv
+from router.commands.window import read_window
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -54,12 +55,11 @@ def ladder(
     seed: Annotated[int, typer.Option(help="Another seed is another run of the same questions.")] = 1,
     at_once: Annotated[int, typer.Option(min=1, max=256, help="Requests under way at once.")] = 8,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest visible answer.")] = None,
-    since: Annotated[str, typer.Option(help="With --from-books: a date, a time, or back from now (7d).")] = "30d",
+    since: Annotated[str, typer.Option(help="With --from-books: a date, a time, or a span up to now (7d).")] = "30d",
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Climb the ladder: fast, samples and a vote, reasoning by effort, parallel: what is right, cost, break-even."""
-    from router.clock import SystemClock
     from router.commands.opening import open_books
     from router.learning.question_sets import Instance
     from router.ledger import ladders
@@ -73,7 +73,7 @@ def ladder(
     with open_books(config) as (configured, engine):
         out.mkdir(parents=True, exist_ok=True)
         if asked is None or questions is None:
-            made = _of_books(configured, engine, since, SystemClock().now_us())
+            made = _of_books(configured, engine, since)
         else:
             runs_code = configured.tiers.parallel.runs_code
             rungs = asyncio.run(_climb(instance, asked, plan, out, at_once, runs_code=runs_code))
@@ -135,16 +135,12 @@ async def _climb(
         return await rungs_of(asked, log.attempts, plan, runs_code=runs_code)
 
 
-def _of_books(configured: "Settings", engine: "Engine", since: str, now_us: int) -> "Ladder":
-    from datetime import UTC, datetime
-
+def _of_books(configured: "Settings", engine: "Engine", since: str) -> "Ladder":
     from router.learning.rungs import rungs_of_traffic
     from router.reports.coverage import read_rated_votes
     from router.reports.reading import reading
-    from router.reports.window import window
 
-    chosen = window(since, None, "UTC", datetime.fromtimestamp(now_us / 1e6, UTC))
-    with reading(engine, chosen) as books:
+    with reading(engine, read_window(configured, since, None)) as books:
         votes = read_rated_votes(books)
     return _ladder(configured, engine, "traffic", f"own traffic since {since}", len(votes), "", rungs_of_traffic(votes))
 

@@ -3,15 +3,18 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.window import Since, UntilOption, ZoneOption, read_window
+
+if TYPE_CHECKING:
+    from router.reports.window import Window
 
 app = typer.Typer(help="The books.", no_args_is_help=True)
 
-Day = Annotated[str | None, typer.Option(help="UTC day, YYYY-MM-DD.")]
 NoteOption = Annotated[str, typer.Option("--note", help="Why; kept with the run.")]
 
 
@@ -25,8 +28,9 @@ class ExportFormat(StrEnum):
 
 @app.command()
 def export(
-    since: Day = None,
-    until: Day = None,
+    since: Since = None,
+    until: UntilOption = None,
+    zone: ZoneOption = None,
     config: ConfigOption = None,
     form: Annotated[ExportFormat, typer.Option("--format", help="csv or json.")] = ExportFormat.CSV,
     causes: Annotated[
@@ -37,9 +41,10 @@ def export(
     from router.commands.opening import open_books
     from router.ledger import export as books
 
-    with open_books(config) as (_, engine):
+    with open_books(config) as (configured, engine):
         columns = books.WITH_CAUSES if causes else books.COLUMNS
-        rows = books.lines(engine, _instant(since, 0), _instant(until, 2**62), columns)
+        chosen = read_window(configured, since, until, zone)
+        rows = books.lines(engine, *_ends(chosen), columns)
         match form:
             case ExportFormat.CSV:
                 books.write_csv(rows, sys.stdout, columns)
@@ -114,8 +119,9 @@ def reconcile(
 def rerate(
     model: Annotated[list[str] | None, typer.Option(help="Only this model; repeat for more.")] = None,
     price: Annotated[int | None, typer.Option(help="Use this price row instead of the timeline.")] = None,
-    since: Day = None,
-    until: Day = None,
+    since: Since = None,
+    until: UntilOption = None,
+    zone: ZoneOption = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Book the run; without it only the difference is shown.")
     ] = False,
@@ -130,12 +136,14 @@ def rerate(
     from router.ledger.prices import PriceBook
     from router.money import usd_text
 
-    with open_books(config) as (_, engine):
+    with open_books(config) as (configured, engine):
         prices = PriceBook.load(engine)
         if price is not None and price not in prices.by_id():
             raise typer.BadParameter(f"there is no price {price}")
-        window = {"since_us": _instant(since, 0), "until_us": _instant(until, 2**62)}
-        changes = correction.differences(engine, prices, models=model or (), price_id=price, **window)
+        begin, end = _ends(read_window(configured, since, until, zone))
+        changes = correction.differences(
+            engine, prices, models=model or (), since_us=begin, until_us=end, price_id=price
+        )
         now = SystemClock().now_us()
         run = correction.rerate(engine, changes, "operator", note, now) if apply and changes else None
     totals: dict[tuple[str, str], list[int]] = {}
@@ -153,16 +161,9 @@ def rerate(
         print(f"booked as run {run}" if run is not None else "nothing was booked")
 
 
-def _instant(day: str | None, default: int) -> int:
-    from datetime import UTC, datetime
-
-    if day is None:
-        return default
-    try:
-        at = datetime.fromisoformat(day)
-    except ValueError:
-        raise typer.BadParameter(f"{day!r} is not a day (YYYY-MM-DD)") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()) * 1_000_000
+def _ends(window: "Window") -> tuple[int, int]:
+    """Both ends in microseconds; an open one lies beyond everything."""
+    return window.since_us or 0, 2**62 if window.until_us is None else window.until_us
 
 
 @app.command()

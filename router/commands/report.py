@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router.commands.output import ConfigOption, show_table, write_csv
+from router.commands.window import Since, UntilOption, ZoneOption, read_window
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -47,9 +48,9 @@ class ReportFormat(StrEnum):
 
 def report(
     by: Annotated[str, typer.Option(help="tier, model, segment, day, ...; several separated by commas.")] = "tier",
-    since: Annotated[str | None, typer.Option(help="First moment: a date, a time, or back from now (7d).")] = None,
-    until: Annotated[str | None, typer.Option(help="First moment no longer included.")] = None,
-    zone: Annotated[str, typer.Option(help="Time zone of days and dates.")] = "UTC",
+    since: Since = None,
+    until: UntilOption = None,
+    zone: ZoneOption = None,
     where: Annotated[list[str] | None, typer.Option(help="Only requests with NAME=VALUE; repeat for more.")] = None,
     config: ConfigOption = None,
     form: Annotated[ReportFormat, typer.Option("--format", help="How to write it.")] = ReportFormat.TABLE,
@@ -64,17 +65,16 @@ def report(
     """Tell what requests cost, what they are expected to earn, and what is left."""
     from router.commands.opening import open_books
     from router.reports.standing import full_report
-    from router.reports.window import window
 
     names, filters = _names(by), _filters(where or [])
     if replayed is not None and (filters or form not in (ReportFormat.HTML, ReportFormat.JSON)):
         raise typer.BadParameter("--replay goes with --format html or json, without --where")
     now = datetime.now(UTC)
-    chosen = window(since, until, zone, now)
     more: Sequence[tuple[str, ...]] = ()
     if form is ReportFormat.HTML:
         from router.reports.page import MORE as more
-    with open_books(config) as (_, engine):
+    with open_books(config) as (configured, engine):
+        chosen = read_window(configured, since, until, zone)
         books = full_report(engine, names, chosen, filters, more)
         wants_tradeoff = form in (ReportFormat.HTML, ReportFormat.JSON) and not filters
         tradeoff = _tradeoff(engine, chosen, replayed) if wants_tradeoff else None
@@ -86,7 +86,13 @@ def report(
                 period = {"since": _text(chosen.since_us), "until": _text(chosen.until_us)}
                 stream.write(
                     json.dumps(
-                        {"window": period, "zone": zone, **_exact(books, filters, tradeoff), **(groups or {})}, indent=2
+                        {
+                            "window": period,
+                            "zone": str(chosen.zone),
+                            **_exact(books, filters, tradeoff),
+                            **(groups or {}),
+                        },
+                        indent=2,
                     )
                     + "\n"
                 )
@@ -95,7 +101,7 @@ def report(
             case ReportFormat.HTML:
                 from router.reports.page import page
 
-                stream.write(page(books, chosen, zone, filters, now, tradeoff))
+                stream.write(page(books, chosen, filters, now, tradeoff))
             case ReportFormat.TABLE:
                 _show(books, output)
                 for line in _describe_people(groups or {}):

@@ -10,6 +10,7 @@ import typer
 from classifier.types import Abilities, NamedModel
 from router.commands.output import ConfigOption
 from router.commands.policy import AuthorOption
+from router.commands.window import read_window
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -31,7 +32,7 @@ def train(
     from_ledger: Annotated[
         bool, typer.Option("--from-ledger", help="Learn from kept features, duels and feedback in the books.")
     ] = False,
-    since: Annotated[str, typer.Option(help="With --from-ledger: a date, a time, or back from now.")] = "30d",
+    since: Annotated[str, typer.Option(help="With --from-ledger: a date, a time, or a span up to now.")] = "30d",
     propose: Annotated[
         bool | None,
         typer.Option(help="Propose a policy that names the artefact; default where it is not shown to be worse."),
@@ -95,10 +96,9 @@ def _from_ledger(
     from router.learning import artifacts, labels
     from router.learning.refit import NotEnoughEvidence, refit
     from router.learning.refit_card import card
-    from router.reports.window import window
 
-    chosen = window(since, None, "UTC", datetime.now(UTC))
     with open_books(config) as (configured, engine):
+        chosen = read_window(configured, since, None)
         base = artifact.load(base_directory or configured.artifact)
         labelled_requests = labels.read(engine, chosen)
         models = configured.tiers.fast, configured.tiers.reasoning

@@ -3,13 +3,13 @@
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
 from router.commands.policy import AuthorOption, NoteOption, SetOption, actor, begin, describe_changes
+from router.commands.window import SinceOption, UntilOption, ZoneOption, read_window
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from router.tuning.solver import Solution
     from router.tuning.traffic import Traffic
 
-SinceOption = Annotated[str, typer.Option(help="First moment: a date, a time, or back from now (7d).")]
-UntilOption = Annotated[str | None, typer.Option(help="First moment no longer included; default now.")]
-ZoneOption = Annotated[str, typer.Option(help="Time zone of dates.")]
 LINE = ("policy", "segment", "country", "figure", "value", "low", "high")
 IN_BRIEF = ("deep_share", "cost_usd_per_1k", "revenue_usd_per_1k", "contribution_usd_per_1k", "margin", "wait_mean_s")
 PERCENT = frozenset({"share_fast", "share_reasoning", "share_parallel", "deep_share", "margin"})
@@ -35,7 +32,7 @@ def backtest(
     settings: SetOption = None,
     since: SinceOption = "7d",
     until: UntilOption = None,
-    zone: ZoneOption = "UTC",
+    zone: ZoneOption = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -45,15 +42,14 @@ def backtest(
     from router.policies import dials
     from router.policies.lifecycle import version_of
     from router.policies.versions import in_force
-    from router.reports.window import window
     from router.tuning import predictions
     from router.tuning.comparison import ASSUMPTIONS, compare
 
-    chosen, changes = window(since, until, zone, datetime.now(UTC)), dials.read(settings or ())
+    changes = dials.read(settings or ())
     if version is None and not changes:
         raise typer.BadParameter("say what to test: a VERSION, or --set DIAL=NUMBER")
     with open_books(config) as (configured, engine):
-        today = in_force(engine)
+        chosen, today = read_window(configured, since, until, zone), in_force(engine)
         tested = dials.with_changes(version_of(engine, version).policy, changes)
         dials.require_fits(tested, configured.tiers)
         traffic = _read(engine, chosen)
@@ -111,7 +107,7 @@ def solve(
     author: AuthorOption = None,
     since: SinceOption = "7d",
     until: UntilOption = None,
-    zone: ZoneOption = "UTC",
+    zone: ZoneOption = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -119,15 +115,13 @@ def solve(
     from router.commands.opening import open_books
     from router.policies import dials, lifecycle
     from router.policies.versions import in_force
-    from router.reports.window import window
     from router.tuning import predictions
     from router.tuning.solver import Solver, SolverTargets
 
     limits = SolverTargets(max_deep_share, max_cost_per_1k, min_margin, min_quality)
-    chosen = window(since, until, zone, datetime.now(UTC))
     made = None
     with open_books(config) as (configured, engine):
-        today = in_force(engine)
+        chosen, today = read_window(configured, since, until, zone), in_force(engine)
         traffic = _read(engine, chosen)
         solution = Solver(traffic, today, limits, segment=segment).solve()
         changes = dials.differences(today, solution.policy)

@@ -1,12 +1,12 @@
 """`tierwise whatif`: what a window would have cost and earned had something been different."""
 
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.window import Since, UntilOption, ZoneOption, read_window
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -33,16 +33,15 @@ def whatif(
     deep_share: Share = None,
     elasticity: Annotated[str, typer.Option(help="e in: queries x (cost per query after / before) ^ -e.")] = "0",
     quality_elasticity: Annotated[str, typer.Option(help="q in: queries x (quality after / before) ^ q.")] = "0",
-    since: Annotated[str | None, typer.Option(help="First moment: a date, a time, or back from now (7d).")] = None,
-    until: Annotated[str | None, typer.Option(help="First moment no longer included.")] = None,
-    zone: Annotated[str, typer.Option(help="Time zone of dates.")] = "UTC",
+    since: Since = None,
+    until: UntilOption = None,
+    zone: ZoneOption = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Work a past window out again with other assumptions: before, after each change in turn, and what it moves."""
     from router.commands.opening import open_books
     from router.reports.whatif import Levers, steps
-    from router.reports.window import window
 
     levers = Levers(
         ecpm=_number("ecpm", ecpm),
@@ -57,8 +56,8 @@ def whatif(
         elasticity=_number("elasticity", elasticity, most=10) or Decimal(0),
         quality_elasticity=_number("quality-elasticity", quality_elasticity, most=10) or Decimal(0),
     )
-    chosen = window(since, until, zone, datetime.now(UTC))
-    with open_books(config) as (_, engine):
+    with open_books(config) as (configured, engine):
+        chosen = read_window(configured, since, until, zone)
         before = _state(engine, chosen)
         if unknown := levers.countries.keys() - before.countries.keys():
             raise typer.BadParameter(f"--country: no query came from {', '.join(sorted(unknown))}")

@@ -12,6 +12,8 @@ from typing import IO, Any
 
 from sqlalchemy import Engine, text
 
+from router.database import ids
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?%?", re.ASCII)
 COLUMNS = (
@@ -36,7 +38,7 @@ WITH_CAUSES = (*COLUMNS, "cause", "http_status")
 STARTED_AT = COLUMNS.index("started_at")
 LINES = """
     SELECT {columns} FROM call_lines
-    WHERE started_at >= :since AND started_at < :until
+    WHERE request_id >= :first AND request_id < :end
     ORDER BY request_id, call_no
 """
 
@@ -44,10 +46,14 @@ LINES = """
 def lines(
     engine: Engine, since_us: int = 0, until_us: int = 2**62, columns: Sequence[str] = COLUMNS
 ) -> Iterator[Sequence[Any]]:
-    """Read the settled calls, oldest request first; `columns` is COLUMNS or WITH_CAUSES."""
+    """Read the settled calls of the requests that came in within a window, oldest first.
+
+    `columns` is COLUMNS or WITH_CAUSES.
+    """
     query = text(LINES.format(columns=", ".join(columns)))
+    bounds = {"first": ids.text_at(-(-since_us // 1_000)), "end": ids.text_at(-(-until_us // 1_000))}
     with engine.connect() as connection:
-        rows = connection.execution_options(yield_per=5_000).execute(query, {"since": since_us, "until": until_us})
+        rows = connection.execution_options(yield_per=5_000).execute(query, bounds)
         for line in rows:
             row = list(line)
             row[STARTED_AT] = instant(row[STARTED_AT])

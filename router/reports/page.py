@@ -27,15 +27,12 @@ MOST_ROWS = 12
 COLUMNS = ("requests", "cost", "expected", "booked", "contribution", "cost per 1000", "expected per 1000", "deep share")
 
 
-def page(
-    report: FullReport, window: Window, zone: str, where: Filters, now: datetime, tradeoff: Tradeoff | None = None
-) -> str:
+def page(report: FullReport, window: Window, where: Filters, now: datetime, tradeoff: Tradeoff | None = None) -> str:
     """Write the page."""
     total = report.standing.total
     environment = Environment(loader=PackageLoader("router.reports", "."), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("page.html").render(
-        window=window_text(window),
-        zone=zone,
+        window=window.describe(),
         filters=", ".join(f"{name} {' or '.join(sorted(values))}" for name, values in where.items()),
         freshness=freshness_text(report.freshness, window.zone, now),
         is_synthetic=report.is_synthetic,
@@ -48,15 +45,6 @@ def page(
         tables=[*_tables(report), *_tradeoff_tables(tradeoff), *_coverage_tables(report.coverage)],
         groups=_groups(report),
     )
-
-
-def window_text(window: Window) -> str:
-    """Say which stretch of time a report speaks of."""
-    ends = [None if us is None else datetime.fromtimestamp(us / 1e6, UTC) for us in (window.since_us, window.until_us)]
-    since, until = (None if end is None else end.astimezone(window.zone).strftime("%Y-%m-%d %H:%M") for end in ends)
-    if since is None and until is None:
-        return "Everything in the books"
-    return f"{since or 'the beginning'} to {until or 'now'}"
 
 
 def freshness_text(fresh: Freshness, zone: tzinfo, now: datetime) -> str:

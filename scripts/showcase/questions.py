@@ -70,7 +70,7 @@ def write_report(engine: Engine, path: Path | None) -> None:
         return
     always = Window(None, None, UTC)
     found = full_report(engine, ("reason",), always, {}, MORE)
-    path.write_text(page(found, always, "UTC", {}, datetime.now(UTC)), encoding="utf-8")
+    path.write_text(page(found, always, {}, datetime.now(UTC)), encoding="utf-8")
     Console().print(f"the report is in {path}")
 
 

@@ -237,6 +237,14 @@ def test_times_are_in_the_zone_the_browser_asks_for(admin: Visitor, running: Pla
     assert "Unknown time zone" in visitor.get("/admin/audit").text
 
 
+def test_pages_begin_with_the_configured_zone(tmp_path: Path) -> None:
+    with plane(tmp_path, reports={"zone": "Asia/Kathmandu"}) as found:
+        visitor = Visitor(found)
+        visitor.enter()
+        for page in ("overview", "thresholds", "revenue", "keys", "health", "ladder"):
+            assert ", Asia/Kathmandu" in visitor.get(f"/admin/{page}").text, page
+
+
 def test_files_come_from_a_closed_list_are_packed_and_kept_for_good(stranger: Visitor) -> None:
     for name in sorted(assets.names()):
         reply = stranger.get(assets.url(name), accept_encoding="gzip")

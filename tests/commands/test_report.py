@@ -69,6 +69,25 @@ def test_a_window_is_shown_as_it_was_read(tierwise: Command, books: Engine) -> N
     assert (found["rows"], found["totals"]["requests"]) == ([], 0)
 
 
+def test_commands_count_days_in_the_configured_zone(
+    tierwise: Command, books: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIERWISE_REPORTS__ZONE", "Asia/Tokyo")
+    found = report(tierwise, "--since", "2026-03-01", "--until", "2026-03-02")
+    assert (found["zone"], found["window"]["since"]) == ("Asia/Tokyo", "2026-02-28T15:00:00+00:00")
+    assert report(tierwise, "--zone", "UTC", "--since", "1d")["window"]["since"].endswith("T00:00:00+00:00")
+
+
+def test_an_unknown_zone_stops_the_start_with_its_name(
+    tierwise: Command, books: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIERWISE_REPORTS__ZONE", "Mars/Base")
+    ran = tierwise("report")
+    assert (ran.code, ran.out) == (2, "")
+    assert "reports.zone" in ran.err
+    assert "Mars/Base" in ran.err
+
+
 def test_as_csv_there_is_one_line_a_row(tierwise: Command, books: Engine) -> None:
     rows = list(csv.DictReader(io.StringIO(tierwise("report", "--by", "model", "--format", "csv").out)))
     assert [row["model"] for row in rows] == ["openai/big", "openai/cheap"]

@@ -36,7 +36,7 @@ def full(engine: Engine, by: Sequence[str] = ("tier",), window: Window = ALWAYS)
 
 
 def html(engine: Engine, window: Window = ALWAYS) -> str:
-    return pages.page(full(engine, window=window), window, "UTC", {}, NOW)
+    return pages.page(full(engine, window=window), window, {}, NOW)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from router.api.auth import host_of
 from router.errors import Forbidden, RateLimited
 
 COOKIE = "tierwise_admin"
-ZONE_COOKIE = "tierwise_zone"
+ZONE_COOKIE = "tierwise_reports_zone"
 FLASH_COOKIE = "tierwise_said"
 REMEMBERED_COOKIE = "tierwise_known"  # of a browser that signed in once: counted apart, and nothing else
 PATH = "/admin"

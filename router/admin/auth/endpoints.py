@@ -68,7 +68,6 @@ class AuthEndpoints:
         except WrongWindow as error:
             flash(response, request, sentence(error))
             return response
-        # Scripts write times too, and set this cookie for a browser that was never asked.
         response.set_cookie(access.ZONE_COOKIE, quote(wanted), YEAR_S, path=access.PATH, samesite="strict")
         return response
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from router.admin.page import JsonFeed, NotDone, Page, Visit
 from router.admin.queries import decisions
 from router.admin.queries.decisions import DecisionFilter, DecisionPage
+from router.reports.window import WEEK
 from router.types import REQUEST_ID, Outcome, Reason, Tier
 
 Member = TypeVar("Member", bound=StrEnum)
@@ -15,14 +16,15 @@ Member = TypeVar("Member", bound=StrEnum)
 
 def show(visit: Visit) -> Mapping[str, object]:
     """Show a page of requests."""
-    problem, chosen = "", DecisionFilter()
+    problem, chosen, week = "", DecisionFilter(), visit.window(WEEK)
     try:
         chosen = _read_filter(visit)
     except NotDone as error:
         problem = str(error)
-    decision_page = decisions.read(visit.services.engine, chosen, visit.services.now_us())
+    decision_page = decisions.read(visit.services.engine, chosen, week)
     return {
         "decisions": decision_page,
+        "week": week,
         "wanted": chosen,
         "problem": problem,
         "until": visit.query.get("until", ""),
@@ -37,7 +39,7 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 def feed(visit: Visit) -> object:
     """Return the requests as JSON."""
-    page: DecisionPage = decisions.read(visit.services.engine, _read_filter(visit), visit.services.now_us())
+    page: DecisionPage = decisions.read(visit.services.engine, _read_filter(visit), visit.window(WEEK))
     return {"requests": page.requests, "mean_cost_nanousd": page.means, "older": page.older}
 
 

@@ -13,9 +13,9 @@ from router.health.targets import TargetReading
 from router.ledger import budgets
 from router.ledger.shipping import ShippingState
 from router.notifications import alerts
-from router.types import DAY_US, HOUR_US
 
-STRETCHES = {"1h": (1, "last hour"), "24h": (24, "last 24 hours"), "7d": (168, "last 7 days")}
+STRETCHES = {"60m": "last 60 minutes", "24h": "last 24 hours", "7d": "last 7 days"}
+USUAL_STRETCH = "60m"
 LATE_S, VERY_LATE_S = 30.0, 300.0
 NEARLY_SPENT = 0.9
 ALERTS_SHOWN = 30
@@ -35,21 +35,21 @@ class Alarm:
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the alarms and what they come from."""
     services = visit.services
-    name = visit.query.get("span", "1h") if visit.query.get("span") in STRETCHES else "1h"
-    hours, title = STRETCHES[name]
+    name = _stretch(visit)
     state = services.shipping()
-    providers = health.providers(services.engine, services.now_us() - hours * HOUR_US)
+    providers = health.providers(services.engine, visit.window(name).since_us or 0)
     scores, calibration = _classifier(visit)
     return {
         "stretch": name,
-        "stretch_title": title,
-        "stretches": {name: title for name, (_, title) in STRETCHES.items()},
+        "window": visit.window(name),
+        "stretch_title": STRETCHES[name],
+        "stretches": STRETCHES,
         "state": state,
         "providers": providers,
         "targets": services.targets(),
         "scores": scores,
         "calibration": calibration,
-        "forecasts": health.forecasts(services.engine, services.now_us() - FORECAST_DAYS * DAY_US),
+        "forecasts": health.forecasts(services.engine, visit.window(f"{FORECAST_DAYS}d").since_us or 0),
         "forecast_days": FORECAST_DAYS,
         "alarms": _alarms(visit, state, providers, scores, calibration),
         "alerts": alerts.read(services.engine, most=ALERTS_SHOWN),
@@ -59,12 +59,16 @@ def show(visit: Visit) -> Mapping[str, object]:
     }
 
 
+def _stretch(visit: Visit) -> str:
+    asked = visit.query.get("span", "")
+    return asked if asked in STRETCHES else USUAL_STRETCH
+
+
 def feed(visit: Visit) -> object:
     """The alarms and figures as JSON, for the charts and for anybody who watches."""
     services = visit.services
-    hours = STRETCHES.get(visit.query.get("span", ""), STRETCHES["1h"])[0]
     state = services.shipping()
-    providers = health.providers(services.engine, services.now_us() - hours * HOUR_US)
+    providers = health.providers(services.engine, visit.window(_stretch(visit)).since_us or 0)
     scores, calibration = _classifier(visit)
     return {
         "alerts": [

@@ -17,6 +17,7 @@ from router.limits.wording import (
     read_models,
 )
 from router.money import nano_from_usd, usd_text
+from router.reports.window import WEEK
 from router.types import DEFAULT_SEGMENT, Tier
 
 LIMIT_FIELDS = {written: written.replace("_usd_", " $ ").replace("_", " ").capitalize() for written in WRITTEN_NAMES}
@@ -24,9 +25,10 @@ LIMIT_FIELDS = {written: written.replace("_usd_", " $ ").replace("_", " ").capit
 
 def show(visit: Visit) -> Mapping[str, object]:
     """Show keys, segments and budgets."""
-    services = visit.services
+    services, week = visit.services, visit.window(WEEK)
     return {
-        "spending": spending.read(services.engine, sorted(services.settings.segments), services.now_us()),
+        "spending": spending.read(services.engine, sorted(services.settings.segments), week, services.now_us()),
+        "window": week,
         "scopes": list(Scope),
         "usual_scopes": NEW_KEY_SCOPES,
         "tiers": list(Tier),

@@ -9,14 +9,15 @@ from router.admin.queries import overview
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the figures of a stretch of time, and by tier."""
     span = overview.span_of(visit.query.get("span", ""))
-    figures = overview.figures(visit.services.engine, span, visit.zone, visit.services.now_us())
-    return {"spans": overview.SPANS, "span": span, "overview": figures}
+    window = visit.window(span.name)
+    figures = overview.figures(visit.services.engine, window)
+    return {"spans": overview.SPANS, "span": span, "window": window, "overview": figures}
 
 
 def by_time(visit: Visit) -> object:
     """Return the figures by day or hour, for the charts."""
     span = overview.span_of(visit.query.get("span", ""))
-    return overview.by_time(visit.services.engine, span, visit.zone, visit.services.now_us())
+    return overview.by_time(visit.services.engine, visit.window(span.name), span.step)
 
 
 PAGE = Page("overview", "Overview", show, feeds=(JsonFeed("overview", by_time),))

@@ -8,6 +8,7 @@ from router.admin.queries import revenue as queries
 from router.ledger import revenue
 from router.ledger.revenue import MILLION, SCENARIOS, Assumption, StaleRevenue
 from router.money import nano_from_usd
+from router.reports.window import WEEK
 from router.types import DEFAULT_SEGMENT, SEGMENT_NAME
 
 MOST_ADS = 100
@@ -16,7 +17,8 @@ MOST_TIMES = 100
 
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the assumptions in force, and a form that begins with them or with a scenario."""
-    overview = queries.read(visit.services.engine, visit.services.now_us())
+    week = visit.window(WEEK)
+    overview = queries.read(visit.services.engine, week)
     segment = visit.given.get("segment") or visit.query.get("segment") or DEFAULT_SEGMENT
     surface = visit.given.get("surface", "")
     scenario = visit.query.get("scenario", "")
@@ -31,6 +33,7 @@ def show(visit: Visit) -> Mapping[str, object]:
     }
     return {
         "revenue": overview,
+        "window": week,
         "segment": segment,
         "surface": surface,
         "scenario": scenario,
@@ -42,8 +45,10 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 def feed(visit: Visit) -> object:
     """The last week under each scenario, for the chart."""
-    overview = queries.read(visit.services.engine, visit.services.now_us())
+    week = visit.window(WEEK)
+    overview = queries.read(visit.services.engine, week)
     return {
+        "window": week.describe(),
         "requests": overview.week_requests,
         "cost_nanousd": overview.week_cost_nanousd,
         "expected_nanousd": overview.week_expected_nanousd,

@@ -44,6 +44,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "base": visit.given.get("base", str(today.version)),
         "span": span,
         "spans": queries.SPANS,
+        "window": visit.window(span),
         "segment": segment,
         "segments": known,
         "fields": _fields(loaded, segment, visit.given),
@@ -60,7 +61,7 @@ def state(visit: Visit) -> object:
     """How far the requests of a stretch of time are read, and the histogram of their scores."""
     services, span = visit.services, queries.span_of(visit.query.get("span", ""))
     today = in_force(services.engine)
-    reading = queries.reading(services.previews, span, services.now_us(), today)
+    reading = queries.reading(services.previews, span, visit.window(span), today)
     answer = queries.state(reading, span)
     segment = visit.query.get("segment", "")
     if (preview := queries.ready(reading)) is not None:
@@ -75,7 +76,7 @@ def preview(visit: Visit) -> object:
     services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today = in_force(services.engine)
     proposed = _read_proposal(visit, today, given)
-    reading = queries.reading(services.previews, span, services.now_us(), today)
+    reading = queries.reading(services.previews, span, visit.window(span), today)
     answer = queries.state(reading, span) | {
         "against": today.version,
         "changes": queries.describe_changes(today, proposed),
@@ -91,12 +92,17 @@ def backtest(visit: Visit) -> object:
     services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today = in_force(services.engine)
     proposed = _read_proposal(visit, today, given)
-    window = queries.window_of(span, services.now_us())
+    window = visit.window(span)
     try:
         answer = queries.run_backtest(services.engine, services.previews, window, today, proposed)
     except Busy as error:
         raise NotDone(str(error), 409) from None
-    return answer | {"against": today.version, "changes": queries.describe_changes(today, proposed), "span": span}
+    return answer | {
+        "against": today.version,
+        "changes": queries.describe_changes(today, proposed),
+        "span": span,
+        "window": window.describe(),
+    }
 
 
 def solve(visit: Visit) -> object:
@@ -104,7 +110,7 @@ def solve(visit: Visit) -> object:
     given = _require_object(visit.body)
     services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today, limits = in_force(services.engine), _limits(given.get("targets"))
-    window = queries.window_of(span, services.now_us())
+    window = visit.window(span)
     try:
         segment = str(given.get("segment", "")) or None
         solution = queries.solve_thresholds(services.engine, services.previews, window, today, limits, segment)
@@ -112,6 +118,7 @@ def solve(visit: Visit) -> object:
         raise NotDone(str(error), 409) from None
     return {
         "requests": solution.requests,
+        "window": window.describe(),
         "against": today.version,
         "changes": queries.describe_changes(today, solution.policy),
         "binding": solution.binding,
@@ -138,7 +145,8 @@ def save(visit: Visit) -> Done:
     changes = {name: after for name, (_, after) in dials.differences(today, proposed).items()}
     tiers, actor = services.settings.tiers, _actor(visit, note)
     made = lifecycle.propose(services.engine, changes, tiers, actor, base=today.version)
-    queries.keep_prediction(services, made, proposed, queries.span_of(visit.text("span")))
+    span = queries.span_of(visit.text("span"))
+    queries.keep_prediction(services, made, proposed, span, visit.window(span))
     return Done(
         f"Version {made} is saved. Nothing is decided by it yet: try it as a canary, or activate it.", _at(visit, made)
     )

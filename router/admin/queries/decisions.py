@@ -6,7 +6,7 @@ requests at once, so a rare one never reads the whole table.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
@@ -19,11 +19,10 @@ from router.policies.versions import policy_of
 from router.reports.queries import sum_by
 from router.reports.reading import BooksSnapshot
 from router.reports.window import Window
-from router.types import DAY_US, CallKind, CallStatus, Outcome, Reason, Tier
+from router.types import CallKind, CallStatus, Outcome, Reason, Tier
 
 PAGE_ROWS = 50
 LOOKED_THROUGH = 50_000
-MEANS_US = 7 * DAY_US
 LATEST = "f" * 32
 
 
@@ -61,13 +60,13 @@ def before_time(text: str, zone: tzinfo) -> str:
     return ids.text_at(int(moment.timestamp() * 1_000) + 1)
 
 
-def read(engine: Engine, chosen: DecisionFilter, now_us: int) -> DecisionPage:
-    """Read one page of requests."""
+def read(engine: Engine, chosen: DecisionFilter, week: Window) -> DecisionPage:
+    """Read one page of requests; what the tiers cost on average is that of a week."""
     with engine.connect() as connection, connection.begin():
         bound = _oldest_id(connection, chosen)
         rows = _rows(connection, chosen, bound)
         labels = read_label_texts(connection)
-        means = _means(connection, now_us)
+        means = _means(connection, week)
         names = {row.id: row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
         policies = _policies(connection, {row.policy_version for row in rows})
         calls = _calls(connection, [row.id for row in rows])
@@ -135,10 +134,9 @@ def _corrections(connection: Connection, request_ids: Sequence[str]) -> dict[str
     return {str(request_id): int(amount) for request_id, amount in sums}
 
 
-def _means(connection: Connection, now_us: int) -> dict[str, int | None]:
-    """What a request of each tier cost on average over the last week of whole days, all that it called counted."""
-    books = BooksSnapshot(connection, Window((now_us - MEANS_US) // DAY_US * DAY_US, None, UTC))
-    by_tier = sum_by(books, ["tier"], {})
+def _means(connection: Connection, week: Window) -> dict[str, int | None]:
+    """What a request of each tier cost on average over a week, all that it called counted."""
+    by_tier = sum_by(BooksSnapshot(connection, week), ["tier"], {})
     means: dict[str, int | None] = dict.fromkeys(Tier, None)
     for (name,), sums in by_tier.rows.items():
         if name is not None and sums.requests and sums.has_cost:

@@ -15,7 +15,7 @@ from router.money import NANO_PER_USD
 from router.reports.queries import Sums, sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
-from router.types import DAY_US, HOUR_US, WEEK_US
+from router.types import DAY_US, HOUR_US
 
 MOST_CURVES = 12
 DIMENSION = {BudgetScope.KEY: "key", BudgetScope.SEGMENT: "segment", BudgetScope.TIER: "first_tier"}
@@ -30,9 +30,9 @@ class Spending:
     budgets: Sequence[dict[str, Any]]
 
 
-def read(engine: Engine, configured: Sequence[str], now_us: int) -> Spending:
+def read(engine: Engine, configured: Sequence[str], week: Window, now_us: int) -> Spending:
     """Read keys, segments and budgets, each with what it costs."""
-    with reading(engine, Window((now_us - WEEK_US) // DAY_US * DAY_US, None, UTC)) as books:
+    with reading(engine, week) as books:
         by_key, by_segment = sum_by(books, ["key"], {}), sum_by(books, ["segment"], {})
     made = keys.list_keys(engine)
     spent = {key[0]: sums for key, sums in by_key.rows.items()}

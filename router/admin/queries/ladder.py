@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 
 from sqlalchemy import Engine
 
 from router.learning.rungs import rungs_of_traffic
 from router.ledger import ladders
 from router.ledger.revenue import revenue_of_a_query
-from router.reports.coverage import RECENT_US, read_rated_votes
+from router.reports.coverage import read_rated_votes
 from router.reports.ladder import Ladder, NoLadder, Pays, Rung, affordable_share, pays, read_ladder
 from router.reports.ladder_page import sentences
 from router.reports.reading import reading
@@ -38,14 +37,14 @@ class LadderView:
     rated: int
 
 
-def read(engine: Engine, now_us: int) -> LadderView:
-    """Read the newest ladder of a set of questions, today's revenue, and the last thirty days of rated traffic."""
+def read(engine: Engine, window: Window) -> LadderView:
+    """Read the newest ladder of a set of questions, today's revenue, and a window of rated traffic."""
     body, revenue = ladders.newest(engine, "questions"), revenue_of_a_query(engine)
     try:
         ladder = None if body is None else read_ladder(body)
     except NoLadder:
         ladder = None
-    with reading(engine, Window(now_us - RECENT_US, None, UTC)) as books:
+    with reading(engine, window) as books:
         votes = read_rated_votes(books)
     return LadderView(
         ladder,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
 
 from sqlalchemy import Engine
@@ -10,25 +9,24 @@ from sqlalchemy import Engine
 from router.reports.queries import Report, Sums, share, sum_by
 from router.reports.reading import reading
 from router.reports.standing import Freshness, freshness, is_synthetic
-from router.reports.window import Window
+from router.reports.window import EVERYTHING, Window
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time up to now: so many steps, the first of them whole; None is everything."""
+    """A stretch of time up to now, and the step of its charts."""
 
     name: str
     title: str
-    steps: int | None
     step: str
 
 
 SPANS = (
-    Span("24h", "24 hours", 24, "hour"),
-    Span("7d", "7 days", 7, "day"),
-    Span("30d", "30 days", 30, "day"),
-    Span("90d", "90 days", 90, "day"),
-    Span("all", "Everything", None, "day"),
+    Span("24h", "24 hours", "hour"),
+    Span("7d", "7 days", "day"),
+    Span("30d", "30 days", "day"),
+    Span("90d", "90 days", "day"),
+    Span(EVERYTHING, "Everything", "day"),
 )
 USUAL = SPANS[1]
 
@@ -53,9 +51,9 @@ def span_of(name: str) -> Span:
     return next((span for span in SPANS if span.name == name), USUAL)
 
 
-def figures(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> Figures:
-    """Add up the figures of a span."""
-    with reading(engine, _window(span, zone, now_us)) as books:
+def figures(engine: Engine, window: Window) -> Figures:
+    """Add up the figures of a stretch of time."""
+    with reading(engine, window) as books:
         by_tier = sum_by(books, ["tier"], {})
         by_outcome, by_reason = sum_by(books, ["outcome"], {}), sum_by(books, ["reason"], {})
         total = by_tier.totals()
@@ -81,33 +79,34 @@ def figures(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> Figures:
         )
 
 
-def by_time(engine: Engine, span: Span, zone: tzinfo, now_us: int) -> dict[str, object]:
-    """The span step by step: times, and under each name what is known at each of them (None where nothing is)."""
-    with reading(engine, _window(span, zone, now_us)) as books:
-        cells = sum_by(books, [span.step, "tier"], {})
-        outcomes = sum_by(books, [span.step, "outcome"], {})
-    steps = [key for key, _ in groupby(sorted(key[0] for key in cells.rows if key[0] is not None))]
-    whole = {step: Sums() for step in steps}
-    for (step, _), sums in cells.rows.items():
-        if step in whole:
-            whole[step].add(sums.facts, sums.largest)
+def by_time(engine: Engine, window: Window, step: str) -> dict[str, object]:
+    """The window step by step: times, and under each name what is known at each of them (None where nothing is)."""
+    with reading(engine, window) as books:
+        cells = sum_by(books, [step, "tier"], {})
+        outcomes = sum_by(books, [step, "outcome"], {})
+    times = [key for key, _ in groupby(sorted(key[0] for key in cells.rows if key[0] is not None))]
+    whole = {time: Sums() for time in times}
+    for (time, _), sums in cells.rows.items():
+        if time in whole:
+            whole[time].add(sums.facts, sums.largest)
     tiers = sorted({key[1] for key in cells.rows if key[1] is not None})
-    errors = dict.fromkeys(steps, 0)
-    for (step, outcome), sums in outcomes.rows.items():
-        if step in errors and outcome not in ("ok", "cancelled"):
-            errors[step] += sums.requests
-    lines = [whole[step].figures() for step in steps]
+    errors = dict.fromkeys(times, 0)
+    for (time, outcome), sums in outcomes.rows.items():
+        if time in errors and outcome not in ("ok", "cancelled"):
+            errors[time] += sums.requests
+    lines = [whole[time].figures() for time in times]
     return {
-        "step": span.step,
-        "times": steps,
+        "step": step,
+        "window": window.describe(),
+        "times": times,
         "requests": [line["requests"] for line in lines],
-        "errors": [errors[step] for step in steps],
+        "errors": [errors[time] for time in times],
         **{name: [_number(line[name]) for line in lines] for name in MONEY},
         "deep_share": [_number(line["deep_share"]) for line in lines],
         "by_tier": {
             tier: {
-                "requests": [cells.rows.get((step, tier), Sums()).requests for step in steps],
-                "cost_usd": [_number(cells.rows.get((step, tier), Sums()).figures()["cost_usd"]) for step in steps],
+                "requests": [cells.rows.get((time, tier), Sums()).requests for time in times],
+                "cost_usd": [_number(cells.rows.get((time, tier), Sums()).figures()["cost_usd"]) for time in times],
             }
             for tier in tiers
         },
@@ -119,18 +118,6 @@ MONEY = ("cost_usd", "expected_revenue_usd", "booked_revenue_usd", "contribution
 
 def _errors(by_outcome: Report) -> int:
     return sum(sums.requests for (name,), sums in by_outcome.rows.items() if name not in ("ok", "cancelled"))
-
-
-def _window(span: Span, zone: tzinfo, now_us: int) -> Window:
-    if span.steps is None:
-        return Window(None, None, zone)
-    now = datetime.fromtimestamp(now_us / 1e6, UTC).astimezone(zone)
-    if span.step == "hour":
-        begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=span.steps - 1)
-    else:
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        begin = midnight - timedelta(days=span.steps - 1)  # of the calendar: a day may have 23 hours
-    return Window(round(begin.timestamp()) * 1_000_000, None, zone)
 
 
 def _number(text: object) -> float | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +13,7 @@ from router.money import round_half_even
 from router.reports.queries import sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
-from router.types import DAY_US, DEFAULT_SEGMENT, WEEK_US
+from router.types import DEFAULT_SEGMENT
 
 MOST_VERSIONS = 50
 
@@ -33,14 +32,14 @@ class RevenueOverview:
     scenarios: Sequence[dict[str, Any]]
 
 
-def read(engine: Engine, now_us: int) -> RevenueOverview:
-    """Read the assumptions, their versions, and the last week under each scenario."""
+def read(engine: Engine, week: Window) -> RevenueOverview:
+    """Read the assumptions, their versions, and a week under each scenario."""
     table = RevenueVersion.__table__
     with engine.connect() as connection:
         rows = connection.execute(select(table).order_by(table.c.version.desc()).limit(MOST_VERSIONS)).all()
     body: Mapping[str, Any] = rows[0].body if rows else {"segments": {}, "country_factors_ppm": {}}
     segments = {name: Assumption(**stored) for name, stored in sorted(body["segments"].items())}
-    with reading(engine, Window((now_us - WEEK_US) // DAY_US * DAY_US, None, UTC)) as books:
+    with reading(engine, week) as books:
         by_segment = sum_by(books, ["segment"], {})
     total = by_segment.totals()
     cost = total.cost_nanousd if total.has_cost else None

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from router.decision.policy import NEVER, Policy
 from router.policies import dials
 from router.policies.dials import Wiring, WrongPolicy
 from router.policies.versions import in_force
-from router.reports.window import Window, window
+from router.reports.window import Window
 from router.tuning import predictions
 from router.tuning.backtest import Figures
 from router.tuning.comparison import compare
@@ -39,14 +38,9 @@ def span_of(name: str) -> str:
     return name if name in SPANS else USUAL_SPAN
 
 
-def window_of(span: str, now_us: int) -> Window:
-    """The stretch of time up to now."""
-    return window(span, None, "UTC", datetime.fromtimestamp(now_us / 1e6, UTC))
-
-
-def reading(previews: Previews, span: str, now_us: int, in_force: Policy) -> CachedWindow:
+def reading(previews: Previews, span: str, window: Window, in_force: Policy) -> CachedWindow:
     """What this worker has read of a stretch of time; reading it begins where it has not."""
-    return previews.of(span, window_of(span, now_us), in_force)
+    return previews.of(f"{span} {window.zone}", window, in_force)
 
 
 def state(window: CachedWindow, span: str) -> dict[str, object]:
@@ -55,6 +49,7 @@ def state(window: CachedWindow, span: str) -> dict[str, object]:
     return {
         "stage": window.stage.value,
         "span": span,
+        "window": window.window.describe() if window.window else None,
         "requests": preview.requests if preview else 0,
         "others": preview.others if preview else 0,
         "segments": list(preview.segment_names) if preview else [],
@@ -155,15 +150,13 @@ def describe_changes(before: Policy, after: Policy) -> list[dict[str, str]]:
     ]
 
 
-def keep_prediction(services: Services, version: int, proposed: Policy, span: str) -> None:
+def keep_prediction(services: Services, version: int, proposed: Policy, span: str, window: Window) -> None:
     """Keep with a version what it is predicted to do, where this worker has read the requests of the span."""
-    now_us = services.now_us()
-    today = in_force(services.engine)
-    cached = reading(services.previews, span, now_us, today)
+    cached = reading(services.previews, span, window, in_force(services.engine))
     if (preview := ready(cached)) is None or preview.sensitivity != proposed.cost_sensitivity:
         return
-    mix = preview.mix(proposed)
-    figures_of, rated, over = preview.figures(mix), preview.quality(mix), window_of(span, cached.read_at_us)
+    mix, over = preview.mix(proposed), cached.window or window
+    figures_of, rated, now_us = preview.figures(mix), preview.quality(mix), services.now_us()
     predictions.keep(services.engine, version, "preview", figures_of, rated, over, preview.requests, now_us)
 
 

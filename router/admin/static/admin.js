@@ -38,11 +38,6 @@ menu?.addEventListener("click", () => {
   menu.setAttribute("aria-expanded", String(open));
 });
 
-// A browser that was never asked shows times in its own zone.
-if (!document.cookie.includes("tierwise_zone=")) {
-  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (own) document.cookie = `tierwise_zone=${encodeURIComponent(own)}; path=/admin; max-age=31536000; samesite=strict`;
-}
 const zones = document.getElementById("zones");
 if (zones && Intl.supportedValuesOf) {
   for (const name of Intl.supportedValuesOf("timeZone")) {

@@ -201,6 +201,7 @@
     try {
       const query = new URLSearchParams({ span: board.dataset.span, segment: board.dataset.segment });
       const found = await tierwise.json(`/admin/api/thresholds/state?${query}`);
+      if (found.window) document.getElementById("window").textContent = found.window;
       if (found.stage === "ready") {
         scores = found.scores;
         const age = tierwise.moment(found.read_at, { timeStyle: "short" });

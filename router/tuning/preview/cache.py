@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cachetools import LRUCache
@@ -42,12 +42,13 @@ class Stage(StrEnum):
 
 @dataclass(slots=True)
 class CachedWindow:
-    """One stretch of time: what was last read of it, when, and whether it is being read now."""
+    """One stretch of time: what was last read of it, when, of which window, and whether it is being read now."""
 
     stage: Stage = Stage.READING
     preview: Preview | None = None
     read_at_us: int = 0
     is_under_way: bool = False
+    window: Window | None = None
 
 
 class Previews:
@@ -62,7 +63,10 @@ class Previews:
         self._readings: LRUCache[str, CachedWindow] = LRUCache(MOST_KEPT)
 
     def of(self, name: str, window: Window, in_force: Policy) -> CachedWindow:
-        """Return the reading of a stretch of time by its name, begun or begun anew where that is due."""
+        """Return the reading of a stretch of time by its name, begun or begun anew where that is due.
+
+        The name is that of a span in a zone, so that it stays the same while the window moves on with the clock.
+        """
         now_us = self._now_us()
         with self._lock:
             reading = self._readings.setdefault(f"{name} {in_force.cost_sensitivity}", CachedWindow())
@@ -73,7 +77,7 @@ class Previews:
                     target=self._fill, args=(reading, window, in_force), name=f"preview-{name}", daemon=True
                 )
                 work.start()
-            return CachedWindow(reading.stage, reading.preview, reading.read_at_us, reading.is_under_way)
+            return replace(reading)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -92,16 +96,16 @@ class Previews:
                 preview = _preview_of(traffic, in_force) if len(traffic) else None
         except SQLAlchemyError as error:
             log.warning("the books cannot be read for a preview: %s", type(error).__name__)
-            self._end(reading, Stage.READY if reading.preview else Stage.FAILED, reading.preview)
+            self._end(reading, Stage.READY if reading.preview else Stage.FAILED, reading.preview, reading.window)
         except Exception:  # a bug must not leave the page waiting for ever
             log.exception("a preview could not be made")
-            self._end(reading, Stage.FAILED, None)
+            self._end(reading, Stage.FAILED, None, window)
         else:
-            self._end(reading, Stage.READY if preview else Stage.EMPTY, preview)
+            self._end(reading, Stage.READY if preview else Stage.EMPTY, preview, window)
 
-    def _end(self, reading: CachedWindow, stage: Stage, preview: Preview | None) -> None:
+    def _end(self, reading: CachedWindow, stage: Stage, preview: Preview | None, window: Window | None) -> None:
         with self._lock:
-            reading.stage, reading.preview = stage, preview
+            reading.stage, reading.preview, reading.window = stage, preview, window
             reading.read_at_us, reading.is_under_way = self._now_us(), False
 
 

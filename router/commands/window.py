@@ -1,0 +1,24 @@
+"""The options of commands that speak of a stretch of time, read the same way by all of them."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from router.reports.window import Window
+    from router.settings import Settings
+
+SINCE = "First moment: a date, a time, or a span up to now (7d: today and the six days before)."
+UNTIL = "First moment no longer included: a date, a time, or where a span begins (1d: today)."
+Since = Annotated[str | None, typer.Option(help=f"{SINCE} Default: everything.")]
+SinceOption = Annotated[str, typer.Option(help=SINCE)]
+UntilOption = Annotated[str | None, typer.Option(help=f"{UNTIL} Default: now.")]
+ZoneOption = Annotated[str | None, typer.Option(help="Time zone of days and dates; default `reports.zone`.")]
+
+
+def read_window(configured: "Settings", since: str | None, until: str | None, zone: str | None = None) -> "Window":
+    """Read a window up to now, in the zone that was asked for or is configured; raises WrongWindow."""
+    from router.reports.window import window
+
+    return window(since, until, configured.reports.zone if zone is None else zone, datetime.now(UTC))
