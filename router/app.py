@@ -1,13 +1,9 @@
 """The composition root: from settings to services to the Starlette app. Nothing else builds what it builds."""
 
-import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
@@ -35,13 +31,12 @@ from router.api.responses.store import ChainLimits, ResponseStore, StoredEndpoin
 from router.api.routes import ROUTES, HttpRoute
 from router.api.shutdown import STATE, ClosingStep, Shutdown, in_thread, take_steps
 from router.api.usage import UsageEndpoint
+from router.books import OpenBooks
 from router.canary.monitor import CanaryMonitor
 from router.canary.verdicts import HarmLimits
 from router.clock import SystemClock
-from router.database import last_known, schema
-from router.database.engine import BooksReplaced, DatabaseAway, DatabaseUnusable, open_engine
+from router.database import last_known
 from router.database.learning_tables import DuelDay
-from router.database.schema import SchemaState
 from router.decision.costs import CostForecaster
 from router.decision.engine import DecisionEngine
 from router.decision.forecast import ExpectedVote
@@ -55,7 +50,7 @@ from router.keys import KeyRing
 from router.learning.artifacts import Artifacts
 from router.learning.duels import Duels
 from router.learning.selection import Learning
-from router.ledger import pricelist, revenue, rollups
+from router.ledger import rollups
 from router.ledger.agreements import EvidenceFollower, VoteEvidence
 from router.ledger.allowance import DayAllowance
 from router.ledger.cost_factors import CostBook
@@ -65,10 +60,8 @@ from router.ledger.last_turns import LastTurns
 from router.ledger.leases import BudgetLeases
 from router.ledger.marks import MarkBook
 from router.ledger.persons import PersonAllowances
-from router.ledger.prices import PriceBook
 from router.ledger.read_prefixes import ReadPrefixes
 from router.ledger.recent import RecentDecisions
-from router.ledger.revenue import RevenueBook
 from router.ledger.shipping import Shipper, spool_directory
 from router.ledger.spool import Spool
 from router.ledger.stored import StoredResponses
@@ -81,13 +74,12 @@ from router.notifications.channels import channels_of
 from router.notifications.monitor import AlertMonitor
 from router.notifications.rules import DriftReading, OpenBreaker
 from router.pacing.multipliers import Multipliers
-from router.policies import versions
 from router.policies.versions import PolicyBook
 from router.providers.clients import Providers
 from router.refresher import Refresher
 from router.reports.coverage import RecentCoverage
 from router.reports.usage import usage_of_keys
-from router.settings import RESERVED_NAMES, Settings, WrongSetting
+from router.settings import RESERVED_NAMES, Settings
 from router.telemetry.failures import FailureLog
 from router.telemetry.request_log import RequestLog
 from router.telemetry.spans import open_spans
@@ -95,9 +87,7 @@ from router.tiers.parallel.calibration import CalibrationTable
 from router.tiers.parallel.coverage import count_votes
 from router.tiers.parallel.shadow import ShadowSlice
 from router.tiers.permits import TargetBook
-from router.types import DEFAULT_SEGMENT, Tier
-
-log = logging.getLogger(__name__)
+from router.types import Tier
 
 SHIPPING_STEP_S = 12.0
 HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES))
@@ -106,7 +96,7 @@ HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, p
 def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starlette:
     """Build everything; raises WrongSetting, DatabaseUnusable, ArtifactError or Unavailable naming the cause."""
     clock, metrics = SystemClock(), Metrics()
-    books = _open_books(settings, clock)
+    books = OpenBooks.at_start(settings, clock)
     engine, prices, earnings, last = books.engine, books.prices, books.revenue, books.last_known
     keys = KeyRing(engine, settings.limits.of_keys(), clock.now_us)
     policy_book = PolicyBook(engine, last)
@@ -133,7 +123,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     leases = BudgetLeases(engine, spool.path.stem, clock.now_us)
     leases.load(last)
     if last is not None:
-        shipper.begin_away(books.known_at_us, lambda: _welcome_back(books, settings, clock))
+        shipper.begin_away(books.known_at_us, lambda: books.welcome_back(settings, clock.now_us()))
     shipper.follow(leases.refresh, "budgets")  # first: whatever else fails, money goes on being counted
     marks = MarkBook(engine, clock.now_us) if settings.marks.enabled else None
     if marks is not None:
@@ -383,67 +373,3 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
 
     middleware = cross_origin(server.cors_origins)
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers=HANDLERS)
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenBooks:
-    """The books as a start found them; where they are away, `last_known` is what was known of them, in memory."""
-
-    engine: Engine
-    prices: PriceBook
-    revenue: RevenueBook
-    last_known: Engine | None = None
-    known_at_us: int = 0
-
-    def read(self, follow: Callable[[], None]) -> None:
-        """Read what a start can do without where the books are away."""
-        try:
-            follow()
-        except SQLAlchemyError:
-            if self.last_known is None:
-                raise
-
-
-def _open_books(settings: Settings, clock: SystemClock) -> _OpenBooks:
-    """Open the books and bring what the settings say of policies, prices and revenue into them."""
-    try:
-        engine = schema.ready_engine(settings.database_url)
-    except DatabaseAway as error:
-        found = last_known.load(settings.state_dir)
-        if found is None:
-            raise
-        known, at_us = found
-        since = datetime.fromtimestamp(at_us // 1_000_000, UTC).isoformat()
-        log.error("STARTING WITHOUT THE DATABASE, with policy, keys and prices as they were at %s: %s", since, error)
-        engine = open_engine(settings.database_url)
-        return _OpenBooks(engine, PriceBook.load(known), RevenueBook.load(known), known, at_us)
-    _bring_in(engine, settings, clock.now_us())
-    prices = PriceBook.load(engine)
-    unpriced = prices.find_unpriced(settings.model_names(), clock.now_us())
-    if unpriced and settings.require_prices:
-        raise WrongSetting(f"require_prices: {', '.join(unpriced)} has no price; give one in [prices]")
-    return _OpenBooks(engine, prices, RevenueBook.load(engine))
-
-
-def _bring_in(engine: Engine, settings: Settings, now_us: int) -> None:
-    """Bring what the settings say of policies, prices and revenue into the books, where it changed."""
-    versions.import_dials(engine, settings.policy.model_dump(), now_us)
-    segments = {DEFAULT_SEGMENT: settings.revenue}
-    segments |= {name: segment.revenue for name, segment in settings.segments.items() if segment.revenue}
-    revenue.sync(engine, segments, now_us)
-    pricelist.sync(engine, settings.model_names(), settings.prices, now_us)
-
-
-def _welcome_back(books: _OpenBooks, settings: Settings, clock: SystemClock) -> None:
-    """Look that what is back is the database that was known, and bring the settings in; raises SQLAlchemyError."""
-    try:
-        state = schema.check(books.engine)
-    except DatabaseUnusable as error:
-        raise SQLAlchemyError(error.message) from None
-    if state is not SchemaState.CURRENT:
-        raise BooksReplaced(schema.ADVICE.get(state, "the database that is back is empty"))
-    assert books.last_known is not None
-    if last_known.books_id(books.engine) != last_known.books_id(books.last_known):
-        raise BooksReplaced("the database that is back is not the one that was known; start anew to use it")
-    _bring_in(books.engine, settings, clock.now_us())
-    log.warning("the database is back; what was spooled is shipped")
