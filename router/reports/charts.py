@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
 
-from router.reports.formatting import format_short
+from router.reports.formatting import axis_texts, format_money, format_short, money_digits
 
 WIDTH, HEIGHT = 420, 230
 LEFT, RIGHT, TOP, BOTTOM = 52, 8, 10, 26
 WIDEST_BAR = 36.0
+LETTER = 6.2  # about how wide one is, in the size of the names below an axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class Series:
     values: Sequence[Decimal | None]
 
 
-def stack_bars(names: Sequence[str], bars: Sequence[Series], line: Series | None, unit: str) -> str:
-    """Draw bars stacked over a row of names, and a line to compare them with."""
+def stack_bars(label: str, names: Sequence[str], bars: Sequence[Series], line: Series | None, unit: str) -> str:
+    """Draw bars stacked over a row of names, and a line to compare them with; `label` says what it is in words."""
     sums = [sum((s.values[place] or Decimal(0) for s in bars), Decimal(0)) for place in range(len(names))]
     along = [value for value in line.values if value is not None] if line else []
     scale = _Scale(max([*sums, *along, Decimal(0)]), unit)
@@ -38,7 +39,7 @@ def stack_bars(names: Sequence[str], bars: Sequence[Series], line: Series | None
         for one in bars:
             value = max(one.values[place] or Decimal(0), Decimal(0))
             y, height = scale.y(base + value), scale.y(base) - scale.y(base + value)
-            title = f"<title>{escape(f'{name}, {one.name}: {scale.text(value)}')}</title>"
+            title = f"<title>{escape(f'{name}, {one.name}: {format_short(value, unit)}')}</title>"
             drawn.append(
                 f'<rect class="{one.look}" x="{LEFT + (place + 0.5) * step - wide / 2:.1f}" y="{y:.1f}" '
                 f'width="{wide:.1f}" height="{height:.1f}">{title}</rect>'
@@ -47,11 +48,11 @@ def stack_bars(names: Sequence[str], bars: Sequence[Series], line: Series | None
     if line:
         drawn += _lines(line, scale, step)
     drawn += _names(names, step)
-    return svg(HEIGHT, drawn)
+    return svg(HEIGHT, drawn, label)
 
 
-def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
-    """Draw one bar per name, up or down from nothing."""
+def around_zero(label: str, names: Sequence[str], line: Series, unit: str) -> str:
+    """Draw one bar per name, up or down from nothing, in the looks `gain` and `loss`."""
     known = [value for value in line.values if value is not None]
     high, low = max([*known, Decimal(0)]), min([*known, Decimal(0)])
     step_value = axis_step(float(max(high, -low)))
@@ -63,11 +64,11 @@ def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
         return TOP + (top * step_value - value) / ((top - bottom) * step_value) * span
 
     drawn = []
-    for number in range(bottom, top + 1):
-        at = y(number * step_value)
-        look = "axis" if number == 0 else "grid"
+    marks = [Decimal(repr(round(number * step_value, 12))) for number in range(bottom, top + 1)]
+    for mark, text in zip(marks, axis_texts(marks, unit), strict=True):
+        at = y(float(mark))
+        look = "axis" if mark == 0 else "grid"
         drawn.append(f'<line class="{look}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        text = format_short(Decimal(repr(round(number * step_value, 12))), unit)
         drawn.append(f'<text x="{LEFT - 5}" y="{at + 4:.1f}" class="end">{text}</text>')
     step = (WIDTH - LEFT - RIGHT) / max(len(names), 1)
     wide = _bar_width(step)
@@ -75,16 +76,18 @@ def around_zero(names: Sequence[str], line: Series, unit: str) -> str:
         if value is None:
             continue
         ends = sorted((y(0), y(float(value))))
-        look = "reasoning" if value < 0 else "parallel"
+        look = "loss" if value < 0 else "gain"
         title = f"<title>{escape(f'{names[place]}: {format_short(value, unit)}')}</title>"
         drawn.append(
             f'<rect class="{look}" x="{LEFT + (place + 0.5) * step - wide / 2:.1f}" y="{ends[0]:.1f}" '
             f'width="{wide:.1f}" height="{ends[1] - ends[0]:.1f}">{title}</rect>'
         )
-    return svg(HEIGHT, drawn + _names(names, step))
+    return svg(HEIGHT, drawn + _names(names, step), label)
 
 
-def bars(rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mapping[str, str], unit: str) -> str:
+def bars(
+    label: str, rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mapping[str, str], unit: str
+) -> str:
     """Draw for each row one bar per measure, side by side; negative ones go to the left of nothing."""
     if not rows:
         return ""
@@ -94,6 +97,7 @@ def bars(rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mappin
     left, right = 92, 74
     width = WIDTH - left - right
     zero = left + float(-low) / span * width
+    digits = money_digits(values)
     thick = 14 if len(looks) == 1 else 11
     each = thick * len(looks) + 11
     drawn = [f'<line class="axis" x1="{zero:.1f}" x2="{zero:.1f}" y1="4" y2="{len(rows) * each + 4}"/>']
@@ -110,17 +114,19 @@ def bars(rows: Sequence[tuple[str, Mapping[str, Decimal | None]]], looks: Mappin
                 continue
             reach = float(value) / span * width
             x = zero if reach >= 0 else zero + reach
-            label = format_short(value, unit)
+            text = format_money(value, digits) if unit == "$" else f"{value:.1f} {unit}"
             drawn.append(
                 f'<rect class="{look}" x="{x:.1f}" y="{y}" width="{max(abs(reach), 0.7):.1f}" height="{thick - 1}">'
-                f"<title>{escape(f'{name}, {measure}: {label}')}</title></rect>"
+                f"<title>{escape(f'{name}, {measure}: {text}')}</title></rect>"
             )
             at = zero + max(reach, 0) + 4
-            drawn.append(f'<text x="{at:.1f}" y="{y + thick - 2}" class="small">{label}</text>')
-    return svg(len(rows) * each + 10, drawn)
+            drawn.append(f'<text x="{at:.1f}" y="{y + thick - 2}" class="small">{escape(text)}</text>')
+    return svg(len(rows) * each + 10, drawn, label)
 
 
-def histogram(counts: Mapping[str, Mapping[int, int]], looks: Mapping[str, str], steps_per_doubling: int) -> str:
+def histogram(
+    label: str, counts: Mapping[str, Mapping[int, int]], looks: Mapping[str, str], steps_per_doubling: int
+) -> str:
     """Draw how many requests cost how much, on a log scale of cost, stacked by tier; buckets are half doublings."""
     coarse: dict[str, dict[int, int]] = {}
     for tier, by_bucket in counts.items():
@@ -136,7 +142,7 @@ def histogram(counts: Mapping[str, Mapping[int, int]], looks: Mapping[str, str],
         Series(tier, look, [Decimal(coarse.get(tier, {}).get(place, 0)) for place in run])
         for tier, look in looks.items()
     ]
-    return stack_bars(names, series, None, "")
+    return stack_bars(label, names, series, None, "")
 
 
 class _Scale:
@@ -150,16 +156,13 @@ class _Scale:
     def y(self, value: Decimal) -> float:
         return HEIGHT - BOTTOM - float(value) / self.top * (HEIGHT - TOP - BOTTOM)
 
-    def text(self, value: Decimal) -> str:
-        return format_short(value, self.unit)
-
     def axis(self) -> str:
         drawn = []
-        for number in range(round(self.top / self.step) + 1):
-            value = Decimal(repr(round(number * self.step, 12)))
+        marks = [Decimal(repr(round(n * self.step, 12))) for n in range(round(self.top / self.step) + 1)]
+        for value, text in zip(marks, axis_texts(marks, self.unit), strict=True):
             y = self.y(value)
             drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            drawn.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" class="end">{self.text(value)}</text>')
+            drawn.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" class="end">{text}</text>')
         return "".join(drawn)
 
 
@@ -184,12 +187,17 @@ def _bar_width(step: float) -> float:
 
 
 def _names(names: Sequence[str], step: float) -> list[str]:
-    every = max(1, math.ceil(max(len(name) for name in names) * 8 / step)) if names else 1
-    return [
-        f'<text x="{LEFT + (place + 0.5) * step:.1f}" y="{HEIGHT - 8}" class="middle">{escape(names[place])}</text>'
-        for place in range(0, len(names), every)
-        if LEFT + (place + 0.5) * step + len(names[place]) * 3 <= WIDTH
-    ]
+    """Write as many names below the axis as stand clear of each other, from the first on."""
+    if not names:
+        return []
+    every = max(1, math.ceil((max(map(len, names)) * LETTER + 10) / step))
+    drawn = []
+    for place in range(0, len(names), every):
+        half = len(names[place]) * LETTER / 2
+        middle = max(LEFT + (place + 0.5) * step, half + 2)
+        if middle + half <= WIDTH:
+            drawn.append(f'<text x="{middle:.1f}" y="{HEIGHT - 8}" class="middle">{escape(names[place])}</text>')
+    return drawn
 
 
 def axis_step(largest: float) -> float:
@@ -204,6 +212,6 @@ def _short(name: str) -> str:
     return escape(name if len(name) <= 14 else f"{name[:6]}…{name[-7:]}")
 
 
-def svg(height: float, drawn: Sequence[str]) -> str:
-    """Put what was drawn on a canvas."""
-    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img">{"".join(drawn)}</svg>'
+def svg(height: float, drawn: Sequence[str], label: str) -> str:
+    """Put what was drawn on a canvas; `label` is what somebody hears who cannot see it."""
+    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg>'

@@ -3,12 +3,13 @@
 Every function writes what is not known as `unknown`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from router.money import NANO_PER_USD
 
 UNKNOWN = "unknown"
+THOUSANDS = ((10**9, "bn"), (10**6, "m"), (10**3, "k"))
 
 
 def format_count(value: object) -> str:
@@ -60,10 +61,43 @@ def format_short(value: Decimal, unit: str) -> str:
         return f"{value:.1f} %".replace(".0 %", " %")
     sign = "-" if value < 0 else ""
     size = abs(value)
-    for factor, letter in ((10**9, "bn"), (10**6, "m"), (10**3, "k")):
+    for factor, letter in THOUSANDS:
         if size >= factor:
             return f"{sign}{unit}{_few_digits(size / factor)}{letter}"
     return f"{sign}{unit}{_few_digits(size)}"
+
+
+def money_digits(amounts: Iterable[Decimal | None]) -> int:
+    """How many decimals a column of dollars has: cents, and below a dollar three digits of its largest amount."""
+    largest = max((abs(amount) for amount in amounts if amount is not None), default=Decimal(0))
+    return 2 if largest >= 1 or largest == 0 else min(9, 2 - largest.adjusted())
+
+
+def format_money(amount: Decimal, digits: int) -> str:
+    """Write dollars with so many decimals; an amount too small for them is not shown as nothing."""
+    least = Decimal(1).scaleb(-digits)
+    sign, size = "-" if amount < 0 else "", abs(amount)
+    if 0 < size < least / 2:
+        return f"{sign}<${least:f}"
+    return f"{sign}${size:,.{digits}f}"
+
+
+def format_percent(share: Decimal) -> str:
+    """Write a share in percent with one decimal; one too small for it is not shown as nothing."""
+    percent = share * 100
+    if 0 < abs(percent) < Decimal("0.05"):
+        return f"{'-' if percent < 0 else ''}<0.1 %"
+    return f"{percent:,.1f} %"
+
+
+def axis_texts(values: Sequence[Decimal], unit: str) -> list[str]:
+    """Write the numbers beside an axis, evenly apart: all with the same decimals, and the same letter for thousands."""
+    largest = max((abs(value) for value in values), default=Decimal(0))
+    factor, letter = next((pair for pair in THOUSANDS if largest >= 10 * pair[0]), (1, ""))
+    step = min((abs(value) for value in values if value), default=Decimal(1)) / factor
+    digits = max(0, -int(step.normalize().as_tuple().exponent))
+    digits = 2 if unit == "$" and digits == 1 and not letter else digits
+    return [f"{'-' if v < 0 else ''}{unit}{abs(v) / factor:,.{digits}f}{letter if v else ''}" for v in values]
 
 
 def _few_digits(size: Decimal) -> str:

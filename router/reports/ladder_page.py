@@ -61,7 +61,7 @@ def ladder_chart(ladder: Ladder) -> str:
     drawn += [*_line(canvas, covered, "sweep"), *_line(canvas, sampled, "climb"), *_line(canvas, efforts, "climb")]
     drawn += [canvas.dot(point, 2.5, "other") for point in covered]
     drawn += [canvas.dot(point, 4.5, LOOKS[rung.kind]) for rung, point in right]
-    return svg(HEIGHT, drawn + canvas.names(points))
+    return svg(HEIGHT, drawn + canvas.names(points), f"What is right, by what it costs: {ladder.name}")
 
 
 def sentences(ladder: Ladder, revenue_nanousd: int | None) -> list[str]:

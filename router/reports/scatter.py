@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 
-from router.reports.charts import LEFT, RIGHT, WIDTH, axis_step, svg
+from router.reports.charts import LEFT, LETTER, RIGHT, WIDTH, axis_step, svg
 from router.reports.formatting import format_short
 from router.reports.tradeoff import Point
 
@@ -27,8 +27,14 @@ def tradeoff_chart(points: Sequence[Point]) -> str:
     drawn += [canvas.dot(point, 2.5, "other") for point in sweep]
     named = [point for point in points if point.kind != "sweep"]
     for point in sorted(named, key=lambda p: p.kind == "today"):
-        drawn.append(canvas.dot(point, 5.0, "line-dot" if point.kind == "today" else LOOKS.get(point.name, "other")))
-    return svg(HEIGHT, drawn + canvas.names(named))
+        drawn.append(canvas.dot(point, 5.0, look_of(point)))
+    return svg(HEIGHT, drawn + canvas.names(named), "Quality against cost per 1,000 queries")
+
+
+def look_of(point: Point) -> str:
+    """Name the class of a point in the style sheet, and in the legend."""
+    looks = {"today": "line-dot", "control": "control"}
+    return looks.get(point.kind) or LOOKS.get(point.name, "other")
 
 
 class CostCanvas:
@@ -96,7 +102,7 @@ class CostCanvas:
         drawn = []
         for point in sorted(points, key=lambda p: self.y(p.quality.value)):
             name = point.name.removeprefix("always ").partition(",")[0]
-            x, y, width = self.x(point.cost_usd_per_1k.value), self.y(point.quality.value) - 7, len(name) * 6.2
+            x, y, width = self.x(point.cost_usd_per_1k.value), self.y(point.quality.value) - 7, len(name) * LETTER
             is_left = x + 8 + width > WIDTH - RIGHT
             begin = x - 8 - width if is_left else x + 8
             while any(
