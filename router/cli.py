@@ -38,7 +38,7 @@ from router.policies.dials import WrongPolicy
 from router.reports.tradeoff import WrongReplay
 from router.reports.window import WrongWindow
 from router.settings import WrongSetting
-from router.tuning.solver import Unsolvable
+from router.tuning.targets import Unsolvable
 
 OPERATOR_ERRORS = (
     WrongSetting,

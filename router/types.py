@@ -164,3 +164,10 @@ class Decision(msgspec.Struct, frozen=True):
 
 Json = Mapping[str, object]
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what decoding JSON raises
+
+
+class TargetsOf(StrEnum):
+    """Which requests a target speaks of: all of them, as Overview counts them, or those that a score decided."""
+
+    ALL = "all"
+    DECIDED = "decided"

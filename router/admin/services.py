@@ -15,8 +15,8 @@ from router.ledger.prices import PriceBook
 from router.ledger.shipping import ShippingState
 from router.policies.versions import PolicyBook
 from router.settings import Settings
-from router.tuning.preview.cache import MOST_ROWS, Previews
-from router.tuning.traffic_reader import read
+from router.tuning.past import read_past
+from router.tuning.preview.cache import Previews
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +38,5 @@ class Services:
     previews: Previews = field(init=False)
 
     def __post_init__(self) -> None:
-        previews = Previews(lambda window: read(self.engine, window, MOST_ROWS), self.now_us)
+        previews = Previews(lambda window: read_past(self.engine, window), self.now_us)
         object.__setattr__(self, "previews", previews)

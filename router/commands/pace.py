@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from router.commands.figures import finite_or_none, format_interval
 from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
-from router.commands.tuning import finite_or_none, format_interval
 
 if TYPE_CHECKING:
     from classifier.types import Interval

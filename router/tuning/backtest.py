@@ -8,6 +8,7 @@ them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -128,6 +129,12 @@ def always(traffic: Traffic, tier: int = FAST) -> Floats:
     return np.tile(np.eye(len(TIERS))[tier], (len(traffic), 1))
 
 
+def as_it_was(traffic: Traffic) -> Floats:
+    """Return the chances with which every row goes where it went."""
+    chances: Floats = np.eye(len(TIERS))[traffic.tiers]
+    return chances
+
+
 def shuffle(traffic: Traffic, matched: Floats) -> Floats:
     """Give as much of every tier as in `matched` to queries at random: what a router must beat at equal cost."""
     spread = np.empty_like(matched)
@@ -135,6 +142,18 @@ def shuffle(traffic: Traffic, matched: Floats) -> Floats:
         if group.any():
             spread[group] = matched[group].mean(axis=0)
     return spread
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What other choices change for some requests: a value, then that of each resampling, in each column.
+
+    `tiers` are the requests that each tier of TIERS gains, `cost_usd` is what all of them cost more.
+    """
+
+    requests: int
+    tiers: Sequence[Floats]
+    cost_usd: Floats
 
 
 def shares_and_money(shares: Sequence[Floats], cost: Floats, revenue: Floats) -> tuple[Floats, ...]:
@@ -176,6 +195,13 @@ class Backtest:
             *(self._waits(chosen, kept, count, quantiles=quantiles) if waits else (UNKNOWN, UNKNOWN, UNKNOWN)),
         )
         return {name: interval_of(column) for name, column in zip(FIGURES, columns, strict=True)}
+
+    def effect(self, chances: Floats, rows: Bools | None = None) -> Effect:
+        """Tell what the chances change against what was done: how many requests each tier gains, and at what cost."""
+        kept = np.ones(len(self.traffic), bool) if rows is None else rows
+        chosen, was = (np.where(kept[:, None], one, 0.0) for one in (chances, as_it_was(self.traffic)))
+        gains = [self._resampling.add_up(chosen[:, place] - was[:, place]) for place in range(len(TIERS))]
+        return Effect(int(kept.sum()), gains, self._cost.totals(chosen, kept) - self._cost.totals(was, kept))
 
     def chance_usd_per_1k(self, chances: Floats, rows: Bools | None = None) -> float:
         """Tell how much the cost of as many other requests varies by chance alone, as a standard error."""

@@ -1,4 +1,4 @@
-"""The back-test of a proposed policy beside today's and the controls, and what all of its figures rest on. Pure.
+"""The back-test of a proposed policy beside the one in force and the controls, and what its figures rest on. Pure.
 
 The page Thresholds and `tierwise policy backtest` show what is worked out here; neither has figures of its own.
 """
@@ -9,9 +9,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from router.decision.policy import Policy
-from router.tuning.backtest import Backtest, Caps, Figures, always, countries_of, replay, segments_of, shuffle
+from router.tuning.backtest import (
+    Backtest,
+    Caps,
+    Figures,
+    always,
+    as_it_was,
+    countries_of,
+    replay,
+    segments_of,
+    shuffle,
+)
 from router.tuning.off_policy import Quality, quality
-from router.tuning.traffic import Traffic
+from router.tuning.traffic import Floats, Traffic
+from router.tuning.whole import Whole, Wholes
 
 COSTS_COUNTED, COSTS_IGNORED = "costs_counted", "costs_not_counted"
 ASSUMPTIONS = (
@@ -19,7 +30,8 @@ ASSUMPTIONS = (
     "The share cap is replayed as one worker's window of scores, a rolling quantile; in service it refuses nothing as "
     "long as the real deep share is below the cap, so that more queries may go deep than here.",
     "Every tier is assumed able to take every query.",
-    "Queries that no score decided (overrides, efforts, housekeeping) stay as they are and are not in these figures.",
+    "Figures of all requests are those of Overview, moved by what changes for the queries that a score decided: "
+    "overrides, explicit models, efforts, housekeeping and shadow calls stay as they were booked.",
     "The number of samples, the confidence, the longest wait, pacing and another classifier are not replayed: scores "
     "are those of the past, and a canary shows the rest.",
 )
@@ -27,17 +39,20 @@ ASSUMPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class PolicyOutcome:
-    """What one policy comes to, and what ratings say of its answers."""
+    """What one policy comes to: for the queries that a score decided, with what ratings say, and for all requests."""
 
     figures: Figures
     quality: Quality
+    whole: Figures
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Outcomes on the same requests and resamplings: `proposed`, `today`, `always_fast`, `shuffled`, and costs counted.
+    """Outcomes on the same requests and resamplings: `proposed`, `in_force`, `always_fast`, `shuffled`, costs counted.
 
-    Shuffled gives as much of every tier as the proposed policy to queries at random. The last is called
+    `as_it_was` are the figures of all requests as booked, which are those of Overview, and `decided_as_it_was` those of
+    the queries that a score decided; the policy in force may have come later, or meanwhile, and is replayed like any
+    other. Shuffled gives as much of every tier as the proposed policy to queries at random. The last is called
     `costs_not_counted` and is the proposed policy at a cost sensitivity of 0 where its own is above that; else it is
     `costs_counted`, at 1. Of so many `priced` requests it is known what they cost beside the usual: only these can
     move. Segments and countries are the proposed policy's; countries have no quantiles of waiting.
@@ -45,7 +60,11 @@ class Comparison:
 
     requests: int
     priced: int
+    whole: Whole
+    as_it_was: Figures
+    decided_as_it_was: Figures
     outcomes: Mapping[str, PolicyOutcome]
+    whole_by_segment: Mapping[str, Figures]
     by_segment: Mapping[str, Figures]
     by_country: Mapping[str, Figures]
 
@@ -55,22 +74,32 @@ class Comparison:
         return self.outcomes["proposed"]
 
 
-def compare(traffic: Traffic, proposed: Policy, today: Policy) -> Comparison:
+def compare(traffic: Traffic, proposed: Policy, today: Policy, wholes: Wholes) -> Comparison:
     """Back-test a proposed policy beside today's, always fast and shuffled; raises ValueError without requests."""
     measuring, caps = Backtest(traffic), Caps(traffic)
     chances = replay(traffic, proposed, caps)
     switched, sensitivity = (COSTS_IGNORED, 0.0) if proposed.cost_sensitivity else (COSTS_COUNTED, 1.0)
     columns = {
         "proposed": chances,
-        "today": replay(traffic, today, caps),
+        "in_force": replay(traffic, today, caps),
         "always_fast": always(traffic),
         "shuffled": shuffle(traffic, chances),
         switched: replay(traffic, replace(proposed, cost_sensitivity=sensitivity), caps),
     }
+    by_segment = dict(segments_of(traffic))
+    effects = {name: measuring.effect(chances, rows) for name, rows in by_segment.items()}
+
+    def outcome(one: Floats) -> PolicyOutcome:
+        return PolicyOutcome(measuring.figures(one), quality(traffic, one), wholes.total.figures(measuring.effect(one)))
+
     return Comparison(
         len(traffic),
         int((~np.isnan(traffic.cost_ratios)).sum()),
-        {name: PolicyOutcome(measuring.figures(one), quality(traffic, one)) for name, one in columns.items()},
-        {name: measuring.figures(chances, rows) for name, rows in segments_of(traffic)},
+        wholes.total,
+        wholes.total.figures(),
+        measuring.figures(as_it_was(traffic)),
+        {name: outcome(one) for name, one in columns.items()},
+        {name: whole.figures(effects.get(name)) for name, whole in wholes.segments.items()},
+        {name: measuring.figures(chances, rows) for name, rows in by_segment.items()},
         {name: measuring.figures(chances, rows, quantiles=False) for name, rows in countries_of(traffic)},
     )

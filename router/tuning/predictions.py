@@ -20,9 +20,9 @@ from router.database.tables import PolicyEvent
 from router.policies.dials import WrongPolicy
 from router.policies.versions import PolicyAction
 from router.reports.window import Window
-from router.tuning.backtest import Backtest, Figures
+from router.tuning.backtest import Backtest, Figures, as_it_was
 from router.tuning.off_policy import Quality
-from router.tuning.traffic import TIERS, Floats, Traffic
+from router.tuning.traffic import Traffic
 from router.tuning.traffic_reader import read
 
 IN_FORCE = (PolicyAction.ACTIVATED, PolicyAction.ROLLED_BACK)
@@ -119,7 +119,7 @@ def read_realised(engine: Engine, version: int) -> Realised:
     if since is None:
         raise WrongPolicy(f"version {version} has never been in force")
     predicted = prediction_of(engine, version)
-    traffic = read(engine, Window(since, None, UTC), count_others=False, version=version)
+    traffic = read(engine, Window(since, None, UTC), version=version)
     if predicted is not None and predicted.segment is not None:
         traffic = _of_segment(traffic, predicted.segment)
     if not len(traffic):
@@ -132,9 +132,8 @@ def read_realised(engine: Engine, version: int) -> Realised:
 
 def measure(traffic: Traffic) -> dict[str, Interval]:
     """Return the figures of requests as they were answered, with the intervals of a back-test."""
-    taken: Floats = np.eye(len(TIERS))[traffic.tiers]
     rated = traffic.rewards[~np.isnan(traffic.rewards)]
-    figures = dict(Backtest(traffic).figures(taken))
+    figures = dict(Backtest(traffic).figures(as_it_was(traffic)))
     figures[QUALITY] = UNKNOWN_INTERVAL
     if len(rated) > 1:
         error = float(rated.std(ddof=1) / math.sqrt(len(rated)))

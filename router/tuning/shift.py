@@ -64,7 +64,7 @@ class Shift:
 
 def of_traffic(engine: Engine, window: Window) -> Shift | None:
     """Take the newest requests of the window; None where there are too few to tell."""
-    traffic = read(engine, window, NEWEST, count_others=False)
+    traffic = read(engine, window, NEWEST)
     return Shift(traffic, in_force(engine)) if len(traffic) >= LEAST_REQUESTS else None
 
 

@@ -1,8 +1,9 @@
 """From a target to thresholds: moves both by the same distance until what is allowed is used and not exceeded.
 
-Pure. A target counts as met when the next stretch of traffic of the same length and kind will meet it with 97.5 %
-probability: the margin covers the noise of the past that is solved on and that of the future. Thresholds stay at 0 or
-above, since below a deep answer is expected to be no better; a tier that is switched off stays off.
+Pure. A target is of all requests where it is told what the books say of them (`router.tuning.whole`), else of the
+queries that a score decided. It counts as met when the next stretch of traffic of the same length and kind will meet it
+with 97.5 % probability: the margin covers the noise of the past that is solved on and that of the future. Thresholds
+stay at 0 or above, since below a deep answer is expected to be no better; a tier that is switched off stays off.
 """
 
 import math
@@ -17,53 +18,22 @@ from router.reports.formatting import format_usd
 from router.tuning import backtest, off_policy
 from router.tuning.backtest import Backtest, Caps, Figures
 from router.tuning.off_policy import Quality
-from router.tuning.traffic import Bools, Floats, Traffic
+from router.tuning.targets import Allowances, SolverTargets, Unsolvable
+from router.tuning.traffic import FAST, Bools, Floats, Traffic
+from router.tuning.whole import Whole
 
-Z_NEXT = 2.3  # costs have heavier tails than a normal distribution, for which 2.0 would do
-Z_CAPPED = 2.3  # a deep share is capped as well, so the future errs less upwards
 SCANNED = 40
 HALVINGS = 12
 REPLICATES = 200
 FULL_USE = 0.9
 
 
-class Unsolvable(ValueError):
-    """No threshold meets what was asked for; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class SolverTargets:
-    """What an operator asks for; None is not asked for."""
-
-    max_deep_share: float | None = None
-    max_cost_usd_per_1k: float | None = None
-    min_margin: float | None = None
-    min_quality: float | None = None
-
-    def __post_init__(self) -> None:
-        if all(value is None for value in (*self.spending().values(), self.min_quality)):
-            raise Unsolvable("name at least one target")
-        for name in ("max_deep_share", "min_quality"):
-            value = getattr(self, name)
-            if value is not None and not 0.0 <= value <= 1.0:
-                raise Unsolvable(f"{name} is a share from 0 to 1, not {value:g}")
-        if self.max_cost_usd_per_1k is not None and not 0.0 < self.max_cost_usd_per_1k < math.inf:
-            raise Unsolvable(f"max_cost_per_1k is an amount above 0, not {self.max_cost_usd_per_1k:g}")
-        if self.min_margin is not None and not -math.inf < self.min_margin < 1.0:
-            raise Unsolvable(f"min_margin is a share below 1, not {self.min_margin:g}")
-
-    def spending(self) -> dict[str, float | None]:
-        """Return the targets that deeper thinking comes up against."""
-        return {
-            "max_deep_share": self.max_deep_share,
-            "max_cost_per_1k": self.max_cost_usd_per_1k,
-            "min_margin": self.min_margin,
-        }
-
-
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Thresholds that meet the limits, what binds them, and what they are predicted to do."""
+    """Thresholds that meet the limits, what binds them, and what they are predicted to do.
+
+    `figures` are of the queries that a score decided, `whole` of all requests, None where these were not told.
+    """
 
     policy: Policy
     binding: str
@@ -72,6 +42,7 @@ class Solution:
     quality: Quality
     note: str | None
     requests: int
+    whole: Figures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +69,23 @@ class Solver:
     """Tries thresholds on one stretch of traffic: the policy's, or those of one segment for what is its own."""
 
     def __init__(
-        self, traffic: Traffic, base: Policy, targets: SolverTargets, seed: int = 1, segment: str | None = None
+        self,
+        traffic: Traffic,
+        base: Policy,
+        targets: SolverTargets,
+        seed: int = 1,
+        segment: str | None = None,
+        whole: Whole | None = None,
     ) -> None:
         self._targets = targets
-        self._whole = base
+        self._policy = base
         self._segment = segment
         self._rows = _rows_of(traffic, segment)
+        self._whole = whole
         own = base if segment is None else base.for_segment(segment)
-        share = targets.max_deep_share
+        tiers = traffic.tiers[self._rows]
+        self._allowances = Allowances(targets, whole, len(tiers), int((tiers != FAST).sum()))
+        self._cap = share = self._allowances.cap()
         self._base = own if share is None else replace(own, max_deep_share=share)  # the cap stands guard
         self._on = [t for t in (own.parallel_threshold, own.reasoning_threshold) if t <= NEVER]
         if not self._on:
@@ -129,10 +109,10 @@ class Solver:
         }
         if self._segment is None:
             return replace(self._base, **moved)  # type: ignore[arg-type]
-        if self._targets.max_deep_share is not None:
-            moved["max_deep_share"] = self._targets.max_deep_share
-        dials = replace(self._whole.segments.get(self._segment, SegmentDials()), **moved)
-        return replace(self._whole, segments={**self._whole.segments, self._segment: dials})
+        if self._cap is not None:
+            moved["max_deep_share"] = self._cap
+        dials = replace(self._policy.segments.get(self._segment, SegmentDials()), **moved)
+        return replace(self._policy, segments={**self._policy.segments, self._segment: dials})
 
     def _shifts(self) -> list[float]:
         """Return the distances worth trying, from the deepest to where both tiers are closed."""
@@ -198,25 +178,10 @@ class Solver:
     def _point(self, shift: float) -> _Point:
         chances = self._chances(shift)
         figures = self._figures(chances, waits=False)
-        targets, chance = self._targets, self._backtest.chance_usd_per_1k(chances, self._rows)
-        use: dict[str, float] = {}
-        safe: dict[str, float] = {}
-        if targets.max_deep_share is not None:
-            share = figures["deep_share"]
-            use["max_deep_share"] = _part(share.value, targets.max_deep_share)
-            safe["max_deep_share"] = _part(share.value + Z_CAPPED * share.error, targets.max_deep_share)
-        if targets.max_cost_usd_per_1k is not None:
-            cost = figures["cost_usd_per_1k"]
-            error = math.hypot(cost.error, chance)  # the past errs, and so will the future
-            use["max_cost_per_1k"] = _part(cost.value, targets.max_cost_usd_per_1k)
-            safe["max_cost_per_1k"] = _part(cost.value + Z_NEXT * error, targets.max_cost_usd_per_1k)
-        if targets.min_margin is not None:
-            margin = figures["margin"]
-            error = math.hypot(margin.error, chance / figures["revenue_usd_per_1k"].value)
-            allowed = 1.0 - targets.min_margin
-            use["min_margin"] = _part(1.0 - margin.value, allowed)
-            safe["min_margin"] = _part(1.0 - margin.value + Z_NEXT * error, allowed)
-        return _Point(shift, safe, use, targets.min_quality is None or self._is_good(chances))
+        chance = self._backtest.chance_usd_per_1k(chances, self._rows)
+        used = self._allowances.use_of(figures, chance, self._backtest.effect(chances, self._rows))
+        good = self._targets.min_quality is None or self._is_good(chances)
+        return _Point(shift, used.safe, used.expected, good)
 
     def _is_good(self, chances: Floats) -> bool:
         quality = self._quality(chances)
@@ -232,14 +197,25 @@ class Solver:
         return f"{interval.value:.3f} is estimated, {interval.low:.3f} to {interval.high:.3f}"
 
     def _too_dear(self, cheapest: _Point) -> str:
-        figures = self._figures(self._chances(cheapest.shift), waits=False)
+        chances = self._chances(cheapest.shift)
+        decided = self._figures(chances, waits=False)
+        whole = self._whole_figures(chances)
+        figures = decided if whole is None else whole
         if math.isnan(figures["cost_usd_per_1k"].value) or any(math.isnan(use) for use in cheapest.safe_use.values()):
             return "not enough evidence: what these requests cost or earn in a tier is not known"
+        of_all = ""
+        if self._whole is not None:
+            left = self._whole.requests - self._whole.decided
+            of_all = f", {left:,} of {self._whole.requests:,} requests counted that no score decided"
         return (
             f"{cheapest.worst} cannot be met: with thresholds at their highest and explore at {self._base.explore:g}, "
             f"deep answers are {figures['deep_share'].value:.2%}, a thousand queries cost "
-            f"{format_usd(figures['cost_usd_per_1k'].value)} and earn {format_usd(figures['revenue_usd_per_1k'].value)}"
+            f"{format_usd(figures['cost_usd_per_1k'].value)} and earn "
+            f"{format_usd(figures['revenue_usd_per_1k'].value)}, a margin of {figures['margin'].value:.1%}{of_all}"
         )
+
+    def _whole_figures(self, chances: Floats) -> Figures | None:
+        return None if self._whole is None else self._whole.figures(self._backtest.effect(chances, self._rows))
 
     def _solution(self, point: _Point) -> Solution:
         policy, chances = self.policy(point.shift), self._chances(point.shift)
@@ -251,7 +227,9 @@ class Solver:
                 f"only {used:.0%} of the allowance is used: so few requests ({count}) leave that much "
                 f"uncertain; a longer window leaves less"
             )
-        return Solution(policy, binding, used, figures, self._quality(chances), note, count)
+        return Solution(
+            policy, binding, used, figures, self._quality(chances), note, count, self._whole_figures(chances)
+        )
 
     def _binding(self, point: _Point) -> tuple[str, float | None]:
         if not point.safe_use:
@@ -283,12 +261,3 @@ def _move_threshold(threshold: float, shift: float) -> float:
     # Rounded up, so that what was affordable stays so.
     moved = math.ceil((threshold + shift) * 10**SCORE_DIGITS - 1e-6) / 10**SCORE_DIGITS
     return float(min(max(moved, -1.0), NEVER))  # still on, so that exploration goes on
-
-
-def _part(value: float, allowance: float) -> float:
-    """Tell how much of an allowance is used; nothing allowed is exceeded by anything."""
-    if math.isnan(value):
-        return math.inf
-    if allowance <= 0.0:
-        return 0.0 if value <= allowance else math.inf
-    return value / allowance

@@ -30,7 +30,7 @@ MOVES = (-0.15, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2)  # of both thresholds,
 
 def of_traffic(engine: Engine, window: Window, newest: int = NEWEST) -> Tradeoff:
     """Judge from the newest requests of the window that a score decided."""
-    return judge_tradeoff(read(engine, window, newest, count_others=False), in_force(engine))
+    return judge_tradeoff(read(engine, window, newest), in_force(engine))
 
 
 def judge_tradeoff(traffic: Traffic, policy: Policy) -> Tradeoff:

@@ -42,8 +42,8 @@ class Traffic:
 
     `cost_ratios` are how many times the usual the thinking of a query costs (`router.decision.worth`).
     `tiers` are places in TIERS: the first choice, to which cost and time of escalations and fallbacks belong.
-    `rewards` are feedback from 0 to 1. `others` counts requests of the same time that no score decided. The columns
-    with a default may be left out: then they are unknown, or all the same.
+    `rewards` are feedback from 0 to 1. The columns with a default may be left out: then they are unknown, or all the
+    same.
     """
 
     scores: Floats
@@ -58,7 +58,6 @@ class Traffic:
     rewards: Floats
     segments: Ints
     segment_names: tuple[str, ...]
-    others: int = 0
     first_byte_ms: Floats = field(default_factory=_nothing)
     input_tokens: Floats = field(default_factory=_nothing)
     answer_types: Ints = field(default_factory=_no_codes)  # places in a list that is the same for all rows
@@ -83,7 +82,7 @@ class Traffic:
 
     def rows(self, chosen: Bools | Ints | slice) -> "Traffic":
         """Return only some of the rows."""
-        whole = ("segment_names", "country_names", "others")
+        whole = ("segment_names", "country_names")
         columns = [column.name for column in fields(self) if column.name not in whole]
         return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
@@ -94,21 +93,15 @@ def fill_unknown(values: Floats, otherwise: float = np.nan) -> Floats:
     return np.where(known, values, values[known].mean() if known.any() else otherwise)
 
 
-def join(pieces: Sequence[Traffic], others: int) -> Traffic:
+def join(pieces: Sequence[Traffic]) -> Traffic:
     """Put pieces that follow each other in time together: names of segments and countries may differ between them."""
     segments, segment_names = _merge_names([(piece.segments, piece.segment_names) for piece in pieces])
     countries, country_names = _merge_names([(piece.countries, piece.country_names) for piece in pieces])
     places: dict[str, Any] = {"segments": segments, "countries": countries}
-    whole = ("segment_names", "country_names", "others", *places)
+    whole = ("segment_names", "country_names", *places)
     columns = [column.name for column in fields(Traffic) if column.name not in whole]
     joint: dict[str, Any] = {name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in columns}
-    return Traffic(
-        **joint,
-        **places,
-        segment_names=segment_names,
-        country_names=country_names,
-        others=others,
-    )
+    return Traffic(**joint, **places, segment_names=segment_names, country_names=country_names)
 
 
 def _merge_names(pieces: Sequence[tuple[Ints, tuple[str, ...]]]) -> tuple[Ints, tuple[str, ...]]:

@@ -15,7 +15,8 @@ from router.reports.window import Window
 from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, join
 from router.types import CallKind
 
-MOST_ROWS = 500_000  # the newest; more would not narrow any interval that matters
+MOST_ROWS = 200_000  # more would not narrow any interval that matters
+STRETCHES = 400
 PIECE = 20_000
 ANY_VERSION = -1
 
@@ -28,7 +29,7 @@ WHERE {between} AND r.reason IN ({reasons})
     AND (r.policy_version = :version OR :version < 0)
 ORDER BY r.id DESC LIMIT :most
 """
-OTHERS = "SELECT COUNT(*) FROM requests r WHERE {between} AND r.reason NOT IN ({reasons})"
+END = "SELECT {id} FROM requests r WHERE {between} ORDER BY r.id {order} LIMIT 1"
 COSTS = """
 SELECT {id} AS id, SUM(c.cost_nanousd), SUM(CASE WHEN c.cost_nanousd IS NULL THEN 1 ELSE 0 END),
     MAX(CASE WHEN c.call_no = 0 THEN c.input_fresh + c.input_cached + c.input_cache_write END)
@@ -48,30 +49,48 @@ def read(
     most: int = MOST_ROWS,
     piece: int = PIECE,
     *,
-    count_others: bool = True,
     version: int | None = None,
+    expected: int = 0,
 ) -> Traffic:
-    """Read what came in during the window and was decided by a score, oldest first: at most so much, the newest.
+    """Read what came in during the window and was decided by a score, oldest first.
 
-    With a `version`, only what that one decided. Counting the others takes a look at every request of the window.
-    Goes back piece by piece, so that a million requests take the room of their numbers only.
+    At most so many, the newest; or, where it is told how many there are (`expected`) and that is more, about so many:
+    all that came in during a part of each of STRETCHES equal stretches of the time. Neighbours stay together, as a
+    resampling in blocks wants it. With a `version`, only what that one decided. Goes back piece by piece, so that a
+    million requests take the room of their numbers only.
     """
     low = ids.first_at((window.since_us or 0) // 1_000)
     high = ids.END_OF_TIME_MS << 80 if window.until_us is None else ids.first_at(window.until_us // 1_000)
     of = ANY_VERSION if version is None else version
     pieces: list[Traffic] = []
-    others = 0
     with engine.connect() as connection:
-        if high > low and count_others:
-            others = int(_fetch(connection, OTHERS, "r.id", low, high)[0][0])
-        while high > low and most > 0:
-            rows = _fetch(connection, REQUESTS, "r.id", low, high, most=min(most, piece), version=of)[::-1]
-            if not rows:
-                break
-            begin = int.from_bytes(rows[0][0], "big")
-            pieces.append(_piece(connection, rows, begin, high))
-            most, high = most - len(rows), begin
-    return join(pieces[::-1] or [_columns([], {}, {}, {})], others)
+        stretches = [(low, high)]
+        if expected > most > 0:
+            stretches, most = _parts(connection, low, high, most / expected), expected
+        for begin, end in stretches:
+            while end > begin and most > 0:
+                rows = _fetch(connection, REQUESTS, "r.id", begin, end, most=min(most, piece), version=of)[::-1]
+                if not rows:
+                    break
+                first = int.from_bytes(rows[0][0], "big")
+                pieces.append(_piece(connection, rows, first, end))
+                most, end = most - len(rows), first
+    return join(pieces[::-1] or [_columns([], {}, {}, {})])
+
+
+def _parts(connection: Connection, low: int, high: int, part: float) -> list[tuple[int, int]]:
+    """Cut the time in which there are requests into stretches and take a part of each, somewhere in it; newest first.
+
+    Where in a stretch is drawn, always alike, so that no hour of the day is taken more often than others.
+    """
+    ends = [_fetch(connection, END, "r.id", low, high, order=order) for order in ("ASC", "DESC")]
+    if high <= low or not ends[0]:
+        return []
+    begin, end = (int.from_bytes(rows[0][0], "big") for rows in ends)
+    length = (end + 1 - begin) / STRETCHES
+    places = np.random.default_rng(1).random(STRETCHES) * (1.0 - part)
+    starts = [begin + int((number + place) * length) for number, place in enumerate(places.tolist())]
+    return [(start, start + int(length * part)) for start in reversed(starts)]
 
 
 def _piece(connection: Connection, rows: Sequence[Any], low: int, high: int) -> Traffic:
@@ -82,10 +101,14 @@ def _piece(connection: Connection, rows: Sequence[Any], low: int, high: int) -> 
     return _columns(rows, costs, lengths, ratings)
 
 
-def _fetch(connection: Connection, query: str, column: str, low: int, high: int, **more: int) -> Sequence[Any]:
+def _fetch(
+    connection: Connection, query: str, column: str, low: int, high: int, order: str = "", **more: int
+) -> Sequence[Any]:
+    if high <= low:
+        return ()
     dialect = connection.dialect.name
     reasons = ", ".join(str(codes.REASONS[reason]) for reason in SCORED)
-    names = {"id": ids.as_bytes(dialect, column), "between": ids.between(dialect, column)}
+    names = {"id": ids.as_bytes(dialect, column), "between": ids.between(dialect, column), "order": order}
     filled = query.format(**names, reasons=reasons, shadow=codes.KINDS[CallKind.SHADOW])
     return connection.execute(text(filled), {**ids.bounds(dialect, low, high), **more}).fetchall()
 

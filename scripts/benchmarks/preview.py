@@ -21,9 +21,9 @@ from router.database import schema
 from router.decision.policy import Policy, SegmentDials
 from router.policies.versions import in_force
 from router.reports.window import window
-from router.tuning.preview.cache import MOST_ROWS, thresholds_of
+from router.tuning.past import read_past
+from router.tuning.preview.cache import thresholds_of
 from router.tuning.preview.preview import Preview
-from router.tuning.traffic_reader import read
 from scripts.showcase.tour import SECRET, Served, served
 
 BAR_MS = 200.0
@@ -53,8 +53,10 @@ def inside(database_url: str, times: int) -> None:
     today = in_force(engine)
     before = _peak_mb()
     began = time.process_time()
-    traffic = read(engine, window(SPAN, None, "UTC", datetime.now(UTC)), MOST_ROWS)
-    said("read from the books", f"{time.process_time() - began:8.1f} s of CPU   {len(traffic)} scores")
+    past = read_past(engine, window(SPAN, None, "UTC", datetime.now(UTC)))
+    traffic, total = past.traffic, past.wholes.total
+    read = f"{len(traffic)} of {total.decided} scores, {total.requests} requests"
+    said("read from the books", f"{time.process_time() - began:8.1f} s of CPU   {read}")
     columns = sum(
         column.nbytes for name in traffic.__slots__ if isinstance(column := getattr(traffic, name), np.ndarray)
     )

@@ -27,7 +27,8 @@ from router.decision.policy import Policy
 from router.decision.rules import LEAST_P_SAMPLED, VOTABLE
 from router.decision.worth import SCORE_DIGITS
 from router.tuning import backtest
-from router.tuning.solver import Solver, SolverTargets, Unsolvable
+from router.tuning.solver import Solver
+from router.tuning.targets import SolverTargets, Unsolvable
 from router.tuning.traffic import Bools, Floats, Ints, Traffic
 from scripts.benchmarks.pages import RECORDED
 

@@ -4,18 +4,24 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from router.admin.auth.secrets import AdminRole
+from router.admin.queries.overview import figures as overview_of
 from router.decision.policy import Policy
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.lifecycle import Actor
 from router.policies.versions import in_force
+from router.reports.window import window
 from router.tuning import backtest
 from router.tuning.predictions import prediction_of
+from router.tuning.traffic import FAST
+from router.types import Reason
 from tests.admin.operators import Operator, signed_in
 from tests.api.service import Service, serving, settings_of
 from tests.builders.traffics import a_world, store
@@ -78,7 +84,9 @@ async def test_the_figures_are_those_of_the_back_test(ada: Operator) -> None:
     assert {change["dial"] for change in found["changes"]} == {"reasoning_threshold", "max_deep_share"}
     change = found["difference"]["deep_share"]["value"]
     columns = found["columns"]
-    assert change == pytest.approx(columns["proposed"]["deep_share"]["value"] - columns["today"]["deep_share"]["value"])
+    assert change == pytest.approx(
+        columns["proposed"]["deep_share"]["value"] - columns["in_force"]["deep_share"]["value"]
+    )
     assert columns["always_fast"]["deep_share"]["value"] == 0
 
 
@@ -125,7 +133,12 @@ async def test_a_back_test_and_a_solution_are_answered(ada: Operator) -> None:
     assert tested["priced"] == 0
     assert tested["columns"]["costs_not_counted"]["deep_share"] == tested["columns"]["proposed"]["deep_share"]
     solved = await ada.told("thresholds/solve", {"span": "7d", "targets": {"max_deep_share": "0.08"}})
-    assert solved["predicted"]["deep_share"]["value"] <= 0.08
+    assert solved["whole"]["deep_share"]["value"] <= 0.08
+    decided = {"span": "7d", "of": "decided", "targets": {"max_deep_share": "0.08"}}
+    solved = await ada.told("thresholds/solve", decided)
+    assert (solved["predicted"]["deep_share"]["value"] <= 0.08, solved["whole"]) == (True, None)
+    wrong = await ada.ask("thresholds/solve", decided | {"of": "some"})
+    assert (wrong.status_code, "all, decided" in wrong.text) == (422, True)
     own = await ada.told("thresholds/solve", {"segment": "plus", "targets": {"max_deep_share": "0.08"}})
     assert own["requests"] < 900
     assert all(change["dial"].startswith("segments.plus.") for change in own["changes"])
@@ -227,3 +240,45 @@ async def test_predicted_is_held_against_what_came(service: Service, ada: Operat
     assert (found["requests"], found["predicted_by"]) == (200, "preview")
     assert {one["figure"] for one in found["figures"]} >= {"deep_share", "margin", "quality"}
     assert (await ada.ask("history/realised?version=x")).status_code == 422
+
+
+async def test_as_it_was_is_what_overview_says_of_the_same_time(service: Service, ada: Operator) -> None:
+    explicit = a_world(300, 7).traffic
+    explicit = replace(explicit, segments=np.zeros(300, np.int64), segment_names=("explicit only",))
+    store(service.engine, explicit, (int(time.time()) - 5_000) * 1_000, Reason.OVERRIDE)
+    overview = overview_of(service.engine, window("7d", None, "UTC", datetime.now(UTC)))
+    found = await read(ada, "thresholds/preview", {"span": "7d", "dials": dials()})
+    whole, total = found["whole"], overview.total
+    assert (whole["requests"], whole["decided"]) == (total.requests, 900) == (1_200, 900)
+    was = whole["as_it_was"]
+    assert was["margin"]["value"] == pytest.approx(float(str(overview.margin)), abs=1e-6)
+    assert was["cost_usd_per_1k"]["value"] == pytest.approx(total.cost_nanousd / 1e6 / total.requests)
+    assert was["revenue_usd_per_1k"]["value"] == pytest.approx(total.expected_nanousd / 1e6 / total.requests)
+    assert was["deep_share"]["value"] == pytest.approx(total.deep / total.requests)
+    tested = await ada.told("thresholds/backtest", {"span": "7d", "dials": dials()})
+    assert tested["whole"]["as_it_was"] == was
+    assert tested["whole"]["columns"].keys() >= {"proposed", "in_force"}
+    assert "today" not in {*found["columns"], *whole["columns"], *tested["columns"]}
+
+
+async def test_a_segment_without_a_score_is_shown_as_it_was(service: Service, ada: Operator) -> None:
+    explicit = a_world(300, 7).traffic
+    explicit = replace(explicit, segments=np.zeros(300, np.int64), segment_names=("explicit only",))
+    store(service.engine, explicit, (int(time.time()) - 5_000) * 1_000, Reason.OVERRIDE)
+    assert '<option value="explicit only">' in (await ada.get("thresholds")).text
+    there = await read(ada, "thresholds/state?segment=explicit+only")
+    assert (there["requests"], there["decided"]) == (300, 0)
+    found = await ada.told("thresholds/preview", {"segment": "explicit only", "dials": dials()})
+    deep = float((explicit.tiers != FAST).mean())
+    assert found["whole"]["as_it_was"]["deep_share"]["value"] == pytest.approx(deep)
+    assert "columns" not in found
+
+
+async def test_the_back_test_of_the_page_is_of_the_requests_of_its_preview(ada: Operator) -> None:
+    wanted = {"span": "7d", "dials": dials(reasoning_threshold="0.2", max_deep_share="0.1")}
+    shown = await read(ada, "thresholds/preview", wanted)
+    tested = await ada.told("thresholds/backtest", wanted)
+    for of_page, of_test in ((shown, tested), (shown["whole"], tested["whole"])):
+        for name, off in (("deep_share", 0.008), ("margin", 0.05)):
+            one, other = (found["columns"]["proposed"][name]["value"] for found in (of_page, of_test))
+            assert one == pytest.approx(other, abs=off)

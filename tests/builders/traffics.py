@@ -58,7 +58,6 @@ def a_world(count: int = 4_000, seed: int = 1, policy: Policy = LOGGED, rated: f
         rewards=np.where(dice.random(count) < rated, correct[rows, tiers], np.nan),
         segments=dice.integers(0, 2, count),
         segment_names=("free", "plus"),
-        others=7,
     )
     return World(traffic, correct, cost)
 

@@ -95,7 +95,8 @@ PAST = ("--since", "2023-01-01")
 def test_a_back_test_stands_beside_its_controls(busy: Command) -> None:
     ran = busy("policy", "backtest", "--set", "reasoning_threshold=0.2", *PAST, "--format", "json")
     found = json.loads(ran.out)
-    assert list(found["policies"]) == ["proposed", "today", "always fast", "shuffled", "costs not counted"]
+    names = ["as it was", "proposed", "in force", "always fast", "shuffled", "costs not counted"]
+    assert list(found["policies"]) == list(found["whole"]) == names
     assert found["policies"]["always fast"]["deep_share"]["value"] == 0
     proposed = found["policies"]["proposed"]["cost_usd_per_1k"]
     assert proposed["low"] < proposed["value"] < proposed["high"]
@@ -125,11 +126,17 @@ async def test_the_page_shows_the_figures_and_the_assumptions_of_the_command(
         f"{assumption}</li>" for assumption in here["assumptions"]
     ]
     assert there["requests"] == here["requests"] == 900
-    columns = {name.replace("_", " "): column for name, column in there["columns"].items()}
-    assert {name: of_the_page(column) for name, column in columns.items()} == {
-        name: of_the_command(column) for name, column in here["policies"].items()
-    }
-    for of_page, of_command in (("by_segment", "segments"), ("by_country", "countries")):
+    for of_page, of_command in ((there, here["policies"]), (there["whole"], here["whole"])):
+        columns = {name.replace("_", " "): column for name, column in of_page["columns"].items()}
+        columns["as it was"] = of_page["as_it_was"]
+        assert {name: of_the_page(column) for name, column in columns.items()} == {
+            name: of_the_command(column) for name, column in of_command.items()
+        }
+    for of_page, of_command in (
+        ("by_segment", "segments"),
+        ("whole_by_segment", "whole_segments"),
+        ("by_country", "countries"),
+    ):
         assert there[of_page] == {name: of_the_command(part) for name, part in here[of_command].items()}
 
 
@@ -163,8 +170,9 @@ def test_quality_is_not_claimed_without_evidence(tierwise: Command) -> None:
 @pytest.mark.parametrize("command", [("backtest", "1"), ("solve", "--max-deep-share", "0.1")])
 def test_figures_as_csv(busy: Command, command: tuple[str, ...]) -> None:
     lines = busy("policy", *command, *PAST, "--format", "csv").out.splitlines()
-    assert lines[0] == "policy,segment,country,figure,value,low,high"
-    assert any(line.split(",")[3] == "margin" for line in lines)
+    assert lines[0] == "policy,segment,country,figure,value,low,high,of"
+    margins = [line.split(",") for line in lines if line.split(",")[3] == "margin"]
+    assert {margin[-1] for margin in margins} == {"all", "decided"}
 
 
 def test_a_solution_is_proposed_with_its_target_as_the_note(busy: Command) -> None:
@@ -178,10 +186,16 @@ def test_a_solution_is_proposed_with_its_target_as_the_note(busy: Command) -> No
 
 
 def test_a_solution_as_json(busy: Command) -> None:
-    found = json.loads(busy("policy", "solve", "--min-margin", "0.2", *PAST, "--format", "json").out)
+    target = ("--min-margin", "0.2", *PAST, "--format", "json")
+    found = json.loads(busy("policy", "solve", "--of", "decided", *target).out)
     assert found["binding"] == "min_margin"
     assert found["predicted"]["margin"]["low"] >= 0.2
-    assert found["proposed"] is None
+    assert (found["proposed"], found["predicted_whole"]) == (None, None)
+    # Shadow calls cost more than everything earns: no threshold brings that back.
+    assert found["as_it_was"]["margin"]["value"] < 0
+    assert "min_margin cannot be met" in busy("policy", "solve", *target).err
+    whole = json.loads(busy("policy", "solve", "--max-deep-share", "0.1", *PAST, "--format", "json").out)
+    assert whole["predicted_whole"]["deep_share"]["value"] <= 0.1
 
 
 @pytest.mark.parametrize(

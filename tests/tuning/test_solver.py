@@ -8,7 +8,8 @@ import pytest
 from router.decision.policy import NEVER, Policy
 from router.tuning import backtest
 from router.tuning.backtest import Backtest
-from router.tuning.solver import Solution, Solver, SolverTargets, Unsolvable
+from router.tuning.solver import Solution, Solver
+from router.tuning.targets import SolverTargets, Unsolvable
 from tests.builders.traffics import LOGGED, World, a_world
 
 

@@ -30,11 +30,21 @@ def test_what_was_booked_is_read_and_shadows_are_not(engine: Engine) -> None:
     assert found.segment_names == ("free", "plus")
 
 
-def test_what_no_score_decided_is_only_counted(engine: Engine) -> None:
+def test_what_no_score_decided_is_left_out(engine: Engine) -> None:
     store(engine, a_world(30).traffic)
     store(engine, a_world(12).traffic, FIRST_MS + 10**9, Reason.OVERRIDE)
-    found = read(engine, EVER)
-    assert (len(found), found.others) == (30, 12)
+    assert len(read(engine, EVER)) == 30
+
+
+def test_of_more_than_wanted_a_part_of_every_stretch_of_the_time_is_read(engine: Engine) -> None:
+    store(engine, a_world(4_000).traffic)
+    part = read(engine, EVER, 1_000, expected=4_000)
+    assert len(part) == pytest.approx(1_000, rel=0.1)
+    np.testing.assert_array_equal(part.scores, read(engine, EVER, 1_000, expected=4_000).scores)
+    whole = read(engine, EVER, expected=4_000).p_fast.tolist()
+    places = np.array([whole.index(one) for one in part.p_fast.tolist()])
+    assert (np.diff(places) > 0).all()
+    assert np.histogram(places, 4, (0, 4_000))[0].tolist() == pytest.approx([250] * 4, rel=0.15)
 
 
 def test_a_window_cuts_by_the_time_of_arrival(engine: Engine) -> None:

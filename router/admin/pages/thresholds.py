@@ -14,10 +14,11 @@ from router.policies import canary_lifecycle, dials, lifecycle
 from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
 from router.policies.versions import in_force
+from router.reports.window import Window
 from router.tuning.comparison import ASSUMPTIONS
-from router.tuning.preview.cache import Busy
-from router.tuning.solver import SolverTargets
-from router.types import DEFAULT_SEGMENT
+from router.tuning.preview.cache import Busy, Stage
+from router.tuning.targets import SolverTargets
+from router.types import DEFAULT_SEGMENT, TargetsOf
 
 VERSIONS_SHOWN = 12
 MOST_DIALS = 200
@@ -37,14 +38,17 @@ def show(visit: Visit) -> Mapping[str, object]:
     today = in_force(services.engine)
     span, segment = queries.span_of(query.get("span", "")), query.get("segment", "").strip()
     loaded = _load_version(visit, today)
-    known = sorted({DEFAULT_SEGMENT, *services.settings.segments, *today.segments, *loaded.segments, segment} - {""})
+    window = visit.window(span)
+    seen = queries.segments_of(services.engine, window)
+    named = {DEFAULT_SEGMENT, *services.settings.segments, *today.segments, *loaded.segments, segment}
+    known = sorted(seen | named - {""})
     return {
         "today": today,
         "loaded": loaded,
         "base": visit.given.get("base", str(today.version)),
         "span": span,
         "spans": queries.SPANS,
-        "window": visit.window(span),
+        "window": window,
         "segment": segment,
         "segments": known,
         "fields": _fields(loaded, segment, visit.given),
@@ -61,10 +65,10 @@ def state(visit: Visit) -> object:
     """How far the requests of a stretch of time are read, and the histogram of their scores."""
     services, span = visit.services, queries.span_of(visit.query.get("span", ""))
     today = in_force(services.engine)
-    reading = queries.reading(services.previews, span, visit.window(span), today)
-    answer = queries.state(reading, span)
     segment = visit.query.get("segment", "")
-    if (preview := queries.ready(reading)) is not None:
+    reading = queries.reading(services.previews, span, visit.window(span), today)
+    answer = queries.state(reading, span, segment)
+    if (preview := queries.ready(reading)) is not None and queries.is_decided(reading, segment):
         own = today.for_segment(segment) if segment else today
         answer["scores"] = queries.scores(preview, segment, [getattr(own, name) for name in THRESHOLDS])
     return answer
@@ -76,13 +80,14 @@ def preview(visit: Visit) -> object:
     services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today = in_force(services.engine)
     proposed = _read_proposal(visit, today, given)
+    segment = str(given.get("segment", ""))
     reading = queries.reading(services.previews, span, visit.window(span), today)
-    answer = queries.state(reading, span) | {
+    answer = queries.state(reading, span, segment) | {
         "against": today.version,
         "changes": queries.describe_changes(today, proposed),
     }
-    if (ready := queries.ready(reading)) is not None:
-        answer |= queries.preview_dials(ready, today, proposed, str(given.get("segment", "")))
+    if reading.stage in (Stage.READY, Stage.EMPTY):
+        answer |= queries.preview_dials(reading, today, proposed, segment)
     return answer
 
 
@@ -92,7 +97,7 @@ def backtest(visit: Visit) -> object:
     services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today = in_force(services.engine)
     proposed = _read_proposal(visit, today, given)
-    window = visit.window(span)
+    window = _window_of_preview(visit, span, today)
     try:
         answer = queries.run_backtest(services.engine, services.previews, window, today, proposed)
     except Busy as error:
@@ -110,10 +115,14 @@ def solve(visit: Visit) -> object:
     given = _require_object(visit.body)
     services, span = visit.services, queries.span_of(str(given.get("span", "")))
     today, limits = in_force(services.engine), _limits(given.get("targets"))
-    window = visit.window(span)
+    window = _window_of_preview(visit, span, today)
+    of, segment = str(given.get("of", TargetsOf.ALL)), str(given.get("segment", "")) or None
+    if of not in set(TargetsOf):
+        raise NotDone(f"of: {', '.join(TargetsOf)}; not {of[:50]!r}")
     try:
-        segment = str(given.get("segment", "")) or None
-        solution = queries.solve_thresholds(services.engine, services.previews, window, today, limits, segment)
+        solution = queries.solve_thresholds(
+            services.engine, services.previews, window, today, limits, segment, of_all=of == TargetsOf.ALL
+        )
     except Busy as error:
         raise NotDone(str(error), 409) from None
     return {
@@ -124,7 +133,9 @@ def solve(visit: Visit) -> object:
         "binding": solution.binding,
         "used": solution.used,
         "note": solution.note,
+        "of": of,
         "predicted": queries.figures(solution.figures, solution.quality),
+        "whole": None if solution.whole is None else queries.figures(solution.whole),
     }
 
 
@@ -255,6 +266,12 @@ def _read_proposal(visit: Visit, today: Policy, given: Mapping[str, Any]) -> Pol
     if not isinstance(wanted, dict) or len(wanted) > MOST_DIALS:
         raise NotDone("dials: an object of names and values is expected")
     return queries.proposal(today, wanted, visit.services.settings.tiers)
+
+
+def _window_of_preview(visit: Visit, span: str, today: Policy) -> Window:
+    """The window that the preview was read over, where it was: a back-test and a solution are of the same requests."""
+    window = visit.window(span)
+    return queries.reading(visit.services.previews, span, window, today).window or window
 
 
 def _limits(targets: object) -> SolverTargets:

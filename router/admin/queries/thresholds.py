@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,24 +14,25 @@ from router.decision.policy import NEVER, Policy
 from router.policies import dials
 from router.policies.dials import Wiring, WrongPolicy
 from router.policies.versions import in_force
+from router.reports.queries import costs
 from router.reports.window import Window
 from router.tuning import predictions
 from router.tuning.backtest import Figures
 from router.tuning.comparison import compare
 from router.tuning.off_policy import Quality
+from router.tuning.past import Past, read_past
 from router.tuning.preview.cache import CachedWindow, Previews, Stage
 from router.tuning.preview.cells import OTHERS
 from router.tuning.preview.preview import Preview
-from router.tuning.solver import Solution, Solver, SolverTargets, Unsolvable
-from router.tuning.traffic import Traffic
-from router.tuning.traffic_reader import read
+from router.tuning.solver import Solution, Solver
+from router.tuning.targets import SolverTargets, Unsolvable
+from router.tuning.whole import difference
 
 SPANS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "90d": "90 days"}
 USUAL_SPAN = "7d"
 BARS = 80
 LOWEST_SHOWN, HIGHEST_SHOWN = -0.1, 0.6
 SEEN_OUTSIDE = 0.001  # of the scores may lie beyond either end of the histogram
-MOST_REPLAYED = 200_000
 
 
 def span_of(name: str) -> str:
@@ -39,20 +41,27 @@ def span_of(name: str) -> str:
 
 
 def reading(previews: Previews, span: str, window: Window, in_force: Policy) -> CachedWindow:
-    """What this worker has read of a stretch of time; reading it begins where it has not."""
-    return previews.of(f"{span} {window.zone}", window, in_force)
+    """What this worker has read of a stretch of time, up to the moment of reading, which begins where it has not."""
+    ended = replace(window, until_us=window.now_us) if window.until_us is None else window
+    return previews.of(f"{span} {window.zone}", ended, in_force)
 
 
-def state(window: CachedWindow, span: str) -> dict[str, object]:
-    """How far the reading is."""
-    preview = window.preview
+def segments_of(engine: Engine, window: Window) -> set[str]:
+    """The segments that had a request in a stretch of time, whoever decided it."""
+    return {name for (name,) in costs(engine, ["segment"], window).rows if name is not None}
+
+
+def state(window: CachedWindow, span: str, segment: str) -> dict[str, object]:
+    """How far the reading is: of so many `requests` a score `decided` a part, of which so many are `replayed`."""
+    whole = window.wholes.of(segment or None)
     return {
         "stage": window.stage.value,
         "span": span,
         "window": window.window.describe() if window.window else None,
-        "requests": preview.requests if preview else 0,
-        "others": preview.others if preview else 0,
-        "segments": list(preview.segment_names) if preview else [],
+        "requests": whole.requests,
+        "decided": whole.decided,
+        "replayed": window.preview.requests if window.preview else 0,
+        "segments": list(window.wholes.segments),
         "read_at": window.read_at_us,
     }
 
@@ -72,25 +81,43 @@ def scores(preview: Preview, segment: str, thresholds: Sequence[float]) -> dict[
     return {"edges": [round(e, 6) for e in drawn.tolist()], "counts": preview.histogram(drawn, chosen).tolist()}
 
 
-def preview_dials(preview: Preview, today: Policy, proposed: Policy, segment: str) -> dict[str, object]:
-    """Compare other dials with those in force and with the controls, on the same requests.
+def is_decided(window: CachedWindow, segment: str) -> bool:
+    """Whether a score decided any request of a segment; of one without any request too, which is then told so."""
+    whole = window.wholes.of(segment or None)
+    return whole.decided > 0 or not whole.requests
+
+
+def preview_dials(window: CachedWindow, today: Policy, proposed: Policy, segment: str) -> dict[str, object]:
+    """Compare other dials with those in force, with what was, and with the controls, on the same requests.
 
     Raises WrongPolicy for a proposal in which costs count otherwise than in what was read.
     """
+    whole, preview = window.wholes.of(segment or None), ready(window)
+    as_it_was = figures(whole.figures())
+    if preview is None or not is_decided(window, segment):
+        return {"whole": {"requests": whole.requests, "decided": 0, "as_it_was": as_it_was}}
     if proposed.cost_sensitivity != preview.sensitivity:
         raise WrongPolicy("cost_sensitivity: moves every query's score; the back-test shows what that changes")
     chosen = _segment(preview, segment)
     mix, old = preview.mix(proposed), preview.standing(today, chosen)
     new = preview.outcome(mix, chosen)
-    others = {
-        "today": old,
+    outcomes = {
+        "proposed": new,
+        "in_force": old,
         "always_fast": preview.standing(None, chosen),
         "shuffled": preview.outcome(preview.shuffle(mix), chosen),
     }
-    columns = {name: figures(one.figures(), one.quality) for name, one in {"proposed": new, **others}.items()}
     return {
-        "columns": columns,
+        "columns": {name: figures(one.figures(), one.quality) for name, one in outcomes.items()},
+        "as_it_was": figures(preview.as_it_was(chosen)),
         "difference": figures(new.above(old)),
+        "whole": {
+            "requests": whole.requests,
+            "decided": whole.decided,
+            "as_it_was": as_it_was,
+            "columns": {name: figures(whole.figures(one.effect)) for name, one in outcomes.items()},
+            "difference": figures(difference(whole.columns(new.effect), whole.columns(old.effect))),
+        },
         "reached": _shares_above(preview, proposed, segment),
     }
 
@@ -110,25 +137,45 @@ def run_backtest(
 ) -> dict[str, object]:
     """Run the back-test row by row; blocks for some seconds. Raises WrongPolicy when there is nothing to replay."""
     with previews.alone():
-        traffic = _traffic(engine, chosen)
-        compared = compare(traffic, proposed, today)
+        past = _past(engine, chosen)
+        compared = compare(past.traffic, proposed, today, past.wholes)
+    outcomes = compared.outcomes
     return {
         "requests": compared.requests,
         "priced": compared.priced,
-        "columns": {name: figures(one.figures, one.quality) for name, one in compared.outcomes.items()},
+        "columns": {name: figures(one.figures, one.quality) for name, one in outcomes.items()},
+        "as_it_was": figures(compared.decided_as_it_was),
+        "whole": {
+            "requests": compared.whole.requests,
+            "decided": compared.whole.decided,
+            "as_it_was": figures(compared.as_it_was),
+            "columns": {name: figures(one.whole) for name, one in outcomes.items()},
+        },
+        "whole_by_segment": {name: figures(one) for name, one in compared.whole_by_segment.items()},
         "by_segment": {name: figures(one) for name, one in compared.by_segment.items()},
         "by_country": {name: figures(one) for name, one in compared.by_country.items()},
     }
 
 
 def solve_thresholds(
-    engine: Engine, previews: Previews, chosen: Window, today: Policy, limits: SolverTargets, segment: str | None
+    engine: Engine,
+    previews: Previews,
+    chosen: Window,
+    today: Policy,
+    limits: SolverTargets,
+    segment: str | None,
+    *,
+    of_all: bool = True,
 ) -> Solution:
-    """Find thresholds (of a segment) that meet a target; blocks for some seconds. Raises WrongPolicy without any."""
+    """Find thresholds (of a segment) that meet a target; blocks for some seconds. Raises WrongPolicy without any.
+
+    The target is of all requests, or of those that a score decided.
+    """
     with previews.alone():
-        traffic = _traffic(engine, chosen)
+        past = _past(engine, chosen)
+        whole = past.wholes.of(segment) if of_all else None
         try:
-            return Solver(traffic, today, limits, segment=segment).solve()
+            return Solver(past.traffic, today, limits, segment=segment, whole=whole).solve()
         except Unsolvable as error:
             raise WrongPolicy(str(error)) from None
 
@@ -170,11 +217,11 @@ def _text(value: object) -> str:
     return text or dials.NONE
 
 
-def _traffic(engine: Engine, chosen: Window) -> Traffic:
-    traffic = read(engine, chosen, MOST_REPLAYED)
-    if not len(traffic):
+def _past(engine: Engine, chosen: Window) -> Past:
+    past = read_past(engine, chosen)
+    if not len(past.traffic):
         raise WrongPolicy("no query of this time was decided by a score: there is nothing to replay")
-    return traffic
+    return past
 
 
 def _segment(preview: Preview, segment: str) -> str | None:

@@ -7,6 +7,7 @@ const figures = (() => {
     return `${value < 0 ? "−" : ""}$${sized(size, digits)}`;
   };
   const percent = (value) => `${sized(value * 100, Math.abs(value) < 0.1 ? 2 : 1)} %`;
+  const count = (value) => value.toLocaleString("en");
   const seconds = (value) => `${sized(value, 2)} s`;
   const kinds = {
     percent: { text: percent, change: (value) => percent(value).replace(" %", " pp") },
@@ -58,5 +59,5 @@ const figures = (() => {
     return made;
   }
 
-  return { kinds, rows, cell, tell, region, rowHead, percent, missing: (name) => (name === "quality" ? "not enough evidence" : "not known") };
+  return { kinds, rows, cell, tell, region, rowHead, percent, count, missing: (name) => (name === "quality" ? "not enough evidence" : "not known") };
 })();

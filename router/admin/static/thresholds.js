@@ -15,7 +15,7 @@
     if (text) made.textContent = text;
     return made;
   };
-  const { tell, cell, rowHead, kinds: KINDS, rows: ROWS, percent, missing, region } = figures;
+  const { tell, cell, rowHead, kinds: KINDS, rows: ROWS, percent, count, missing, region } = figures;
   const valueOf = (line) => {
     const text = line.input.value.trim() || line.input.placeholder;
     const value = Number(text);
@@ -35,19 +35,27 @@
     return made;
   }
 
-  const OTHERS = ["today", "always_fast", "shuffled"], COSTS = { costs_counted: "Costs counted", costs_not_counted: "Costs not counted" };
+  // Two groups of rows: all requests, as Overview counts them, and those of them that a score decided.
+  const OTHERS = ["in_force", "as_it_was", "always_fast", "shuffled"], COSTS = { costs_counted: "Costs counted", costs_not_counted: "Costs not counted" };
   function fill(body, found, others = OTHERS) {
-    const { columns } = found, rows = [];
+    body.replaceChildren(...group(`All ${count(found.whole.requests)} requests, as Overview counts them`, found.whole, others));
+    if (found.columns) body.append(...group(`The ${count(found.whole.decided)} of them that a score decided`, found, others));
+  }
+  function group(title, found, others) {
+    const head = tell("tr", "", "group"), columns = { ...found.columns, as_it_was: found.as_it_was };
+    head.append(Object.assign(tell("th", title), { colSpan: 3 + others.length, scope: "rowgroup" }));
+    const rows = [head];
     for (const [name, label, kindName, better, isPart] of ROWS) {
       const kind = KINDS[kindName];
-      if (name === "first_byte_mean_s" && !columns.today[name] && !columns.proposed[name]) continue;
-      const row = tell("tr", "", isPart ? "sub" : "");
-      row.append(rowHead(label), cell(columns.proposed[name], kind.text, missing(name)));
+      if (!Object.values(columns).some((column) => name in column)) continue;
+      if (name === "first_byte_mean_s" && !Object.values(columns).some((column) => column[name])) continue;
+      const row = tell("tr", "", isPart ? "sub" : ""), shown = (column) => (column && name in column ? cell(column[name], kind.text, missing(name)) : tell("td"));
+      row.append(rowHead(label), shown(columns.proposed));
       row.append(found.difference ? changeCell(found.difference[name], kind, better) : tell("td"));
-      for (const other of others) row.append(cell(columns[other][name], kind.text, missing(name)));
+      for (const other of others) row.append(shown(columns[other]));
       rows.push(row);
     }
-    body.replaceChildren(...rows);
+    return rows;
   }
 
   function doubts(columns) {
@@ -78,10 +86,10 @@
     try {
       const found = await tierwise.json("/admin/api/thresholds/preview", { span: board.dataset.span, segment: board.dataset.segment, dials });
       problem.hidden = true;
-      if (found.columns) {
+      if (found.whole) {
         fill(document.getElementById("figures"), found);
-        document.getElementById("doubt").textContent = doubts(found.columns);
-        reached = found.reached;
+        document.getElementById("doubt").textContent = found.columns ? doubts(found.columns) : "No score decided any of these requests, so no threshold moves them.";
+        reached = found.reached ?? {};
         table.classList.toggle("stale", JSON.stringify(dials) !== JSON.stringify(dialed()));  // moved on meanwhile
         place();
       } else if (found.stage === "reading") {
@@ -101,7 +109,7 @@
   const scoreAt = (px) => frame.low + ((px - frame.left) / frame.width) * (frame.high - frame.low);
   function draw() {
     if (!scores) return;
-    const { edges, counts } = scores, total = counts.reduce((sum, count) => sum + count, 0) || 1;
+    const { edges, counts } = scores, total = counts.reduce((sum, queries) => sum + queries, 0) || 1;
     const outer = plot.clientWidth - 8, height = window.innerWidth < 760 ? 240 : 300;
     frame = { low: edges[0], high: edges.at(-1), left: 46, width: Math.max(outer - 62, 100), top: 44, bottom: height - 30 };
     const tall = Math.sqrt(Math.max(...counts) / total) || 1;
@@ -118,11 +126,11 @@
     }
     svg.append(axis);
     const bars = make("g", { "aria-hidden": "true" });
-    counts.forEach((count, at) => {
-      if (count <= 0) return;
-      const bar = make("rect", { x: x(edges[at]) + 0.5, width: Math.max(x(edges[at + 1]) - x(edges[at]) - 1, 1), y: y(count / total), height: Math.max(frame.bottom - y(count / total), 1), class: "bar-shape" });
+    counts.forEach((queries, at) => {
+      if (queries <= 0) return;
+      const bar = make("rect", { x: x(edges[at]) + 0.5, width: Math.max(x(edges[at + 1]) - x(edges[at]) - 1, 1), y: y(queries / total), height: Math.max(frame.bottom - y(queries / total), 1), class: "bar-shape" });
       bar.dataset.score = (edges[at] + edges[at + 1]) / 2;
-      bar.append(make("title", {}, `${edges[at].toFixed(3)} to ${edges[at + 1].toFixed(3)}: ${Math.round(count).toLocaleString("en")} queries`));
+      bar.append(make("title", {}, `${edges[at].toFixed(3)} to ${edges[at + 1].toFixed(3)}: ${count(Math.round(queries))} queries`));
       bars.append(bar);
     });
     svg.append(bars);
@@ -203,14 +211,16 @@
       const found = await tierwise.json(`/admin/api/thresholds/state?${query}`);
       if (found.window) document.getElementById("window").textContent = found.window;
       if (found.stage === "ready") {
-        scores = found.scores;
-        const age = tierwise.moment(found.read_at, { timeStyle: "short" });
-        const own = board.dataset.segment ? `, ${Math.round(scores.counts.reduce((sum, count) => sum + count, 0)).toLocaleString("en")} of them of segment ${board.dataset.segment}` : "";
-        document.getElementById("read").textContent = `${found.requests.toLocaleString("en")} queries that a score decided${own}, read at ${age}; ${found.others.toLocaleString("en")} others stay as they are. The height of a bar is the square root of its share, so that few are seen too.`;
-        draw();
+        scores = found.scores ?? null;
+        const age = tierwise.moment(found.read_at, { timeStyle: "short" }), left = found.requests - found.decided;
+        const own = board.dataset.segment ? ` of segment ${board.dataset.segment}` : "", part = found.replayed < found.decided ? ` (${count(found.replayed)} of them, evenly spread, are replayed)` : "";
+        document.getElementById("read").textContent = `${count(found.requests)} requests${own}, read at ${age}: ${count(found.decided)} that a score decided${board.dataset.segment ? "" : part}, and ${count(left)} others (overrides, explicit models, housekeeping) that no threshold moves. The height of a bar is the square root of its share, so that few are seen too.`;
+        if (scores) draw();
+        else unscored();
         ask();
       } else if (found.stage === "empty") {
-        plot.replaceChildren(empty("No query of this time was decided by a score", "Choose a longer stretch of time, or wait for traffic: once there is some, its scores appear here."));
+        unscored();
+        if (found.requests) ask();
       } else if (found.stage === "failed") {
         plot.replaceChildren(tell("p", "The books cannot be read just now; trying again.", "state bad"));
         setTimeout(load, POLL_MS * 5);
@@ -220,6 +230,9 @@
     } catch (error) {
       plot.replaceChildren(tell("p", error.message, "state bad"));
     }
+  }
+  function unscored() {
+    plot.replaceChildren(empty("No query of this time was decided by a score", "Choose a longer stretch of time or another segment, or wait for traffic: once there is some, its scores appear here."));
   }
   function empty(title, text) {
     const made = tell("div", "", "empty"), first = tell("p");
@@ -252,11 +265,14 @@
     made.classList.remove("stale");
     made.querySelector("tbody").removeAttribute("id");
     const switched = Object.keys(COSTS).find((name) => found.columns[name]);
-    made.tHead.rows[0].cells[4].before(Object.assign(tell("th", COSTS[switched], "right"), { scope: "col" }));
-    fill(made.querySelector("tbody"), found, ["today", switched, "always_fast", "shuffled"]);
-    for (const row of made.rows) row.cells[2]?.remove();
+    made.tHead.rows[0].cells[5].before(Object.assign(tell("th", COSTS[switched], "right"), { scope: "col" }));
+    fill(made.querySelector("tbody"), found, ["in_force", "as_it_was", switched, "always_fast", "shuffled"]);
+    for (const row of made.rows) {
+      if (row.className === "group") row.cells[0].colSpan -= 1;
+      else row.cells[2]?.remove();
+    }
     scroll.append(made);
-    result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", `${doubts(found.columns)} ${priced(found)}`, "soft"), parts("These dials, by segment", found.by_segment), parts("These dials, by country", found.by_country));
+    result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", `${doubts(found.columns)} ${priced(found)}`, "soft"), parts("These dials, by segment, all requests", found.whole_by_segment), parts("These dials, by segment, what a score decided", found.by_segment), parts("These dials, by country, what a score decided", found.by_country));
   }));
   function priced(found) {
     const known = found.priced === found.requests ? "all" : found.priced.toLocaleString("en");
@@ -302,15 +318,15 @@
   const solve = document.getElementById("solve");
   solve.addEventListener("submit", (event) => {
     event.preventDefault();
-    const given = Object.fromEntries([...new FormData(solve)].filter(([, value]) => value.trim() !== ""));
+    const { of, ...given } = Object.fromEntries([...new FormData(solve)].filter(([, value]) => value.trim() !== ""));
     wait(solve.querySelector("button"), document.getElementById("solve-state"), "Trying thresholds on every query…", async () => {
-      const found = await tierwise.json("/admin/api/thresholds/solve", { span: board.dataset.span, segment: board.dataset.segment, targets: given });
+      const found = await tierwise.json("/admin/api/thresholds/solve", { span: board.dataset.span, segment: board.dataset.segment, of, targets: given });
       const result = document.getElementById("solution"), list = tell("ul", "", "diff");
       for (const change of found.changes) list.append(tell("li", `${change.dial}: ${change.before} → ${change.after}`));
-      const used = found.used === null ? "" : `, of which ${percent(found.used)} is used`;
-      const said = ["deep_share", "cost_usd_per_1k", "margin"].map((name) => ROWS.find(([row]) => row === name)).filter(([name]) => found.predicted[name]);
-      const predicted = said.map(([name, label, kind]) => `${label.toLowerCase()} ${KINDS[kind].text(found.predicted[name].value)}`).join(", ");
-      const parts = [tell("p", `What binds: ${found.binding.replaceAll("_", " ")}${used}. Predicted: ${predicted}.`)];
+      const predicted = found.whole ?? found.predicted, used = found.used === null ? "" : `, of which ${percent(found.used)} is used`;
+      const said = ["deep_share", "cost_usd_per_1k", "margin"].map((name) => ROWS.find(([row]) => row === name)).filter(([name]) => predicted[name]);
+      const written = said.map(([name, label, kind]) => `${label.toLowerCase()} ${KINDS[kind].text(predicted[name].value)}`).join(", ");
+      const parts = [tell("p", `What binds: ${found.binding.replaceAll("_", " ")}${used}. Predicted of ${found.whole ? "all requests" : "those that a score decided"}: ${written}.`)];
       if (found.note) parts.push(tell("p", found.note, "warn"));
       parts.push(found.changes.length ? list : tell("p", "Nothing to change: the dials in force are the answer.", "soft"));
       if (found.changes.length) {

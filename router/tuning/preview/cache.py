@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cachetools import LRUCache
@@ -16,12 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from router.decision.policy import Policy
 from router.reports.window import Window
+from router.tuning.past import Past
 from router.tuning.preview.preview import Preview
 from router.tuning.traffic import Traffic
+from router.tuning.whole import Wholes
 
 log = logging.getLogger(__name__)
 
-MOST_ROWS = 1_000_000
 MOST_KEPT = 3
 KEPT_US = 10 * 60 * 1_000_000
 RETRIED_US = 15 * 1_000_000
@@ -42,19 +43,23 @@ class Stage(StrEnum):
 
 @dataclass(slots=True)
 class CachedWindow:
-    """One stretch of time: what was last read of it, when, of which window, and whether it is being read now."""
+    """One stretch of time: what was last read of it, over which window, when, and whether it is being read now.
+
+    `wholes` are the sums of all its requests; there may be some where no score decided any (`empty`).
+    """
 
     stage: Stage = Stage.READING
     preview: Preview | None = None
+    wholes: Wholes = field(default_factory=Wholes)
+    window: Window | None = None
     read_at_us: int = 0
     is_under_way: bool = False
-    window: Window | None = None
 
 
 class Previews:
     """Reads stretches of time when they are asked for; `read` blocks for some seconds per million requests."""
 
-    def __init__(self, read: Callable[[Window], Traffic], now_us: Callable[[], int]) -> None:
+    def __init__(self, read: Callable[[Window], Past], now_us: Callable[[], int]) -> None:
         self._read = read
         self._now_us = now_us
         self._lock = threading.Lock()
@@ -92,20 +97,22 @@ class Previews:
     def _fill(self, reading: CachedWindow, window: Window, in_force: Policy) -> None:
         try:
             with self._one_at_a_time:
-                traffic = self._read(window)
-                preview = _preview_of(traffic, in_force) if len(traffic) else None
+                past = self._read(window)
+                preview = _preview_of(past.traffic, in_force) if len(past.traffic) else None
         except SQLAlchemyError as error:
             log.warning("the books cannot be read for a preview: %s", type(error).__name__)
-            self._end(reading, Stage.READY if reading.preview else Stage.FAILED, reading.preview, reading.window)
+            self._end(reading, Stage.READY if reading.preview else Stage.FAILED)
         except Exception:  # a bug must not leave the page waiting for ever
             log.exception("a preview could not be made")
-            self._end(reading, Stage.FAILED, None, window)
+            self._end(reading, Stage.FAILED)
         else:
-            self._end(reading, Stage.READY if preview else Stage.EMPTY, preview, window)
+            with self._lock:
+                reading.preview, reading.wholes, reading.window = preview, past.wholes, window
+            self._end(reading, Stage.READY if preview else Stage.EMPTY)
 
-    def _end(self, reading: CachedWindow, stage: Stage, preview: Preview | None, window: Window | None) -> None:
+    def _end(self, reading: CachedWindow, stage: Stage) -> None:
         with self._lock:
-            reading.stage, reading.preview, reading.window = stage, preview, window
+            reading.stage = stage
             reading.read_at_us, reading.is_under_way = self._now_us(), False
 
 

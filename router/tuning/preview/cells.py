@@ -32,7 +32,8 @@ class Quantity:
     """Cost or time by cell: `amounts` if all went to a tier (blocks x segments x tiers x cells), and what is not sure.
 
     `elsewhere` counts those that would be there by the model only; `pulls` say how its coefficients move their sum,
-    and `moves` how resampling moves the coefficients (None: the tier is not known).
+    and `moves` how resampling moves the coefficients (None: the tier is not known). `as_it_was` has what it came to
+    (blocks x segments), unknown amounts by the model.
     """
 
     amounts: Floats
@@ -42,6 +43,7 @@ class Quantity:
     expected: Floats
     now_sums: Floats
     now_counts: Floats
+    as_it_was: Floats
 
     def expectation_now(self, kept: slice) -> Floats:
         """Return what the model expects of those that each tier has now, on average."""
@@ -55,13 +57,13 @@ class Cells:
     """Everything that a preview keeps of traffic."""
 
     requests: int
-    others: int
     segment_names: tuple[str, ...]
     bins: ScoreBins
     caps: CapCuts
     blocks: int
     weights: Floats  # how often each block counts in each resampling
     count: Floats  # blocks x segments x cells
+    taken: Floats  # requests by the tier that they took: blocks x segments x tiers
     revenue: Floats  # blocks x segments
     quantities: dict[str, Quantity]
     times: Floats  # known waits by segment, block, tier and bin of time
@@ -110,16 +112,18 @@ def cells_of(traffic: Traffic, exact: Sequence[float], seed: int, sensitivity: f
     revenue = np.bincount(
         block * segments + traffic.segments, fill_unknown(traffic.revenue_usd), minlength=blocks * segments
     )
+    places = (block * segments + traffic.segments) * len(TIERS) + traffic.tiers
+    taken = np.bincount(places, minlength=blocks * segments * len(TIERS)).astype(np.float64)
     times, time_edges = _times(traffic, block, blocks)
     return Cells(
         requests=len(traffic),
-        others=traffic.others,
         segment_names=traffic.segment_names,
         bins=bins,
         caps=CapCuts(worths, traffic.segments, _moments(starts, MOMENTS), _moments(starts, 1)),
         blocks=blocks,
         weights=resampling.weights,
         count=count,
+        taken=taken.reshape(blocks, segments, len(TIERS)),
         revenue=revenue.astype(np.float64).reshape(blocks, segments),
         quantities=_quantities(traffic, cell, key, count, seed),
         times=times,
@@ -187,7 +191,9 @@ def _quantity(
     place = columns.key[known] * len(TIERS) + tiers[known]
     size = count.size * len(TIERS)
     own = np.bincount(place, columns.values[known], minlength=size).reshape(*count.shape, len(TIERS))
-    elsewhere = count[..., None] - np.bincount(place, minlength=size).reshape(own.shape)
+    have_known = np.bincount(place, minlength=size).reshape(own.shape)
+    have = np.bincount(columns.key * len(TIERS) + tiers, minlength=size).reshape(own.shape)
+    elsewhere = count[..., None] - have_known
     is_own = (thin.tiers[:, None] == np.arange(len(TIERS))) & ~np.isnan(values)[:, None]
     expected = np.nan_to_num(model.expected)
     there = _means(expected, cell, ~is_own, segments, width)
@@ -199,7 +205,7 @@ def _quantity(
         weight = expected[:, tier] * model.follows[:, tier] * ~is_own[:, tier]
         summed = np.add.reduceat((design * weight[:, None])[order], firsts, axis=0)
         pulls[at // width, tier, at % width] = summed * (len(columns.traffic) / len(thin))
-    now, have = _by_segment(thin, expected * is_own), _by_segment(thin, is_own.astype(np.float64))
+    now, now_counts = _by_segment(thin, expected * is_own), _by_segment(thin, is_own.astype(np.float64))
     everywhere = _means(expected, cell, np.ones_like(is_own), segments, width) * count.sum(axis=0)[..., None]
     return Quantity(
         amounts=np.ascontiguousarray((own + elsewhere * there).swapaxes(2, 3)),
@@ -208,7 +214,8 @@ def _quantity(
         moves=model.moves,
         expected=everywhere.swapaxes(1, 2),
         now_sums=now,
-        now_counts=have,
+        now_counts=now_counts,
+        as_it_was=(own + (have - have_known) * there).sum(axis=(2, 3)),
     )
 
 

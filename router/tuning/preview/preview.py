@@ -14,7 +14,7 @@ import numpy as np
 from cachetools import LRUCache, cachedmethod
 
 from router.decision.policy import NEVER, Policy
-from router.tuning.backtest import FIGURES, Figures, shares_and_money
+from router.tuning.backtest import FIGURES, Effect, Figures, shares_and_money
 from router.tuning.off_policy import Quality
 from router.tuning.preview.cells import QUANTITIES, VOTES, Cells, cells_of
 from router.tuning.preview.quality import Sent
@@ -45,10 +45,11 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class MixOutcome:
-    """What a mix comes to: each figure's value and that of each resampling, and what ratings say."""
+    """What a mix comes to: each figure's value and that of each resampling, what ratings say, and what it changes."""
 
     columns: Mapping[str, Floats]
     quality: Quality
+    effect: Effect
 
     def figures(self) -> Figures:
         """Return the figures with their intervals."""
@@ -67,7 +68,6 @@ class Preview:
         self._standing: LRUCache[Hashable, MixOutcome] = LRUCache(MOST_STANDING)
         self._cells = cells
         self.requests = cells.requests
-        self.others = cells.others
         self.segment_names = cells.segment_names
         self._times = Times(cells)
 
@@ -117,13 +117,41 @@ class Preview:
         return {name: interval_of(column) for name, column in self._columns(mix, segment).items()}
 
     def outcome(self, mix: Mix, segment: str | None = None) -> MixOutcome:
-        """Measure a mix and judge its quality."""
-        return MixOutcome(self._columns(mix, segment), self.quality(mix, segment))
+        """Measure a mix, judge its quality, and tell what it changes against what was done."""
+        columns = self._columns(mix, segment)
+        return MixOutcome(columns, self.quality(mix, segment), self._effect(columns, segment))
 
     @cachedmethod(lambda self: self._standing)
     def standing(self, policy: Policy | None, segment: str | None = None) -> MixOutcome:
         """Return (and remember) the outcome that others are compared with: of a policy in force, or of always fast."""
         return self.outcome(self.always() if policy is None else self.mix(policy), segment)
+
+    def as_it_was(self, segment: str | None = None) -> Figures:
+        """Measure what was done, by the tiers that requests took."""
+        cells, kept = self._cells, self._slice_of(segment)
+        count = cells.add_up(cells.count[:, kept].sum(axis=(1, 2)))
+        taken = cells.taken[:, kept].sum(axis=1)
+        shares = [cells.add_up(taken[:, place]) / count for place in range(len(TIERS))]
+        revenue = cells.add_up(cells.revenue[:, kept].sum(axis=1)) / count
+        cost, wait, first_byte = (self._was(name, kept) / count for name in QUANTITIES)
+        p95 = self._times.p95(segment, np.array([share[0] for share in shares]), np.ones(len(TIERS)))
+        columns = (*shares_and_money(shares, cost, revenue), wait, p95, first_byte)
+        return {name: interval_of(column) for name, column in zip(FIGURES, columns, strict=True)}
+
+    def effect(self, mix: Mix, segment: str | None = None) -> Effect:
+        """Tell what a mix changes against what was done."""
+        return self._effect(self._columns(mix, segment), segment)
+
+    def _effect(self, columns: Mapping[str, Floats], segment: str | None) -> Effect:
+        cells, kept = self._cells, self._slice_of(segment)
+        count = cells.add_up(cells.count[:, kept].sum(axis=(1, 2)))
+        taken = cells.taken[:, kept].sum(axis=1)
+        shares = [columns[name] for name in FIGURES[: len(TIERS)]]
+        gains = [share * count - cells.add_up(taken[:, place]) for place, share in enumerate(shares)]
+        return Effect(round(count[0]), gains, columns["cost_usd_per_1k"] * count / 1e3 - self._was("cost", kept))
+
+    def _was(self, name: str, kept: slice) -> Floats:
+        return self._cells.add_up(self._cells.quantities[name].as_it_was[:, kept].sum(axis=1))
 
     def _columns(self, mix: Mix, segment: str | None) -> dict[str, Floats]:
         """Return each figure as a column: its value, then that of each resampling."""

@@ -8,8 +8,10 @@ from sqlalchemy.exc import OperationalError
 
 from router.decision.policy import Policy, SegmentDials
 from router.reports.window import Window
+from router.tuning.past import Past
 from router.tuning.preview.cache import KEPT_US, MOST_KEPT, RETRIED_US, CachedWindow, Previews, Stage, thresholds_of
 from router.tuning.traffic import Traffic
+from router.tuning.whole import Wholes
 from tests.builders.traffics import LOGGED, a_world
 from tests.waiting import PATIENCE_S, eventually
 
@@ -26,12 +28,12 @@ class Books:
         self.open = threading.Event()
         self.now_us = KEPT_US + 1
 
-    def read(self, window: Window) -> Traffic:
+    def read(self, window: Window) -> Past:
         self.asked += 1
         assert self.open.wait(PATIENCE_S)
         if self.is_away:
             raise OperationalError("SELECT", {}, Exception("away"))
-        return self.traffic
+        return Past(self.traffic, Wholes())
 
     def previews(self) -> Previews:
         return Previews(self.read, lambda: self.now_us)
