@@ -79,7 +79,7 @@ def compatibility(runs: Iterable[Run]) -> str:
     lines = [
         "# Compatibility",
         "",
-        "Made by `scripts/clients`: unmodified clients against a fresh instance with the scripted provider.",
+        "Made by `scripts/clients`, which runs unmodified clients against a fresh instance with the scripted provider.",
         "",
         "| client | version | passed | skipped | failed |",
         "| --- | --- | --: | --: | --: |",
@@ -88,7 +88,7 @@ def compatibility(runs: Iterable[Run]) -> str:
         f"| {run.client} | {run.version} | {run.count('passed')} | {run.count('skipped')} | {run.count('failed')} |"
         for run in runs
     ]
-    lines += ["", "## What is covered by which test", "", "| of the API | by |", "| --- | --- |"]
+    lines += ["", "## What is covered by which test", "", "| part of the API | covered by |", "| --- | --- |"]
     covered = _covered(runs)
     lines += [f"| `{name}` | {_by(covered[name])} |" for name in sorted(covered, key=str.casefold)]
     return "\n".join(lines) + "\n"

@@ -45,8 +45,10 @@ def table(results: tuple[FeatureResult, ...]) -> str:
     lines = [
         TITLE,
         "",
-        "Made by `scripts/providers`: each family's own dialect, streamed and whole, against a server that is as",
-        f"strict as its own (`tests/providers/families`). {ALL}: all passed; {NOTHING}: the family has no such thing.",
+        "Made by `scripts/providers`, which tests each family in its own dialect, streamed and whole, against a server "
+        "that is as",
+        "strict as the family's own (`tests/providers/families`). "
+        f"{ALL}: all tests passed; {NOTHING}: the family has no such feature.",
         "",
         f"| | {' | '.join(families)} |",
         f"| --- |{' --- |' * len(families)}",

@@ -183,7 +183,7 @@ async def test_text_with_a_system_prompt_and_usage(family: Family, streamed: boo
     assert (answer.metered.usage.input_tokens, answer.metered.usage.output_visible) == (20, 9)
 
 
-@pytest.mark.feature("a limit")
+@pytest.mark.feature("an output limit")
 async def test_a_limit_cuts_the_answer_and_says_so(family: Family, streamed: bool) -> None:
     async with serving(family) as (upstream, providers):
         request = family.request(upstream, text="Go on", max_output_tokens=16)
@@ -242,7 +242,7 @@ async def test_calls_that_another_family_made_are_taken(family: Family, streamed
     assert {"messages.reasoning_details", "messages.reasoning_opaque"} <= set(answer.dropped)
 
 
-@pytest.mark.feature("history of tools, no tools")
+@pytest.mark.feature("a history of tools without tools")
 async def test_a_last_request_without_tools_is_answered(family: Family, streamed: bool) -> None:
     calls = [{"id": "a1b2c3d4e", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}]
     messages = [
@@ -361,7 +361,7 @@ async def test_a_refusal_is_told_in_the_providers_words_alone(family: Family, st
     assert caught.value.provider_status == 400
 
 
-@pytest.mark.feature("too much at once")
+@pytest.mark.feature("too many requests")
 async def test_a_limit_of_the_rate_lets_another_stand_in(family: Family, streamed: bool) -> None:
     async with serving(family) as (upstream, providers):
         upstream.answers = [_refuses(family, "Too many requests, slow down", 429)]

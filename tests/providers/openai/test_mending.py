@@ -93,10 +93,10 @@ LEGACY = {"choices": [{"text": SAID, "index": 0, "finish_reason": "stop"}]}
 
 # Each row of the page, and examples of it; what is not an error says Paris., or has both calls.
 EXAMPLES: dict[str, list[Whole | Stream]] = {
-    "bytes that are no UTF-8": [Whole(raw(b"\xffParis.", b'"stop"', b"message")), Stream(event(b"\xffParis."), END)],
-    "a letter cut over two chunks, as bytes": [Stream(event("Pariß.".encode()[:5]), event("ß.".encode()[1:]), END)],
-    "an escaped pair cut over two chunks": [Stream(event(b"Paris.\\ud83d"), event(b"\\ude00"), END)],
-    "half of an escaped pair": [
+    "bytes that are not UTF-8": [Whole(raw(b"\xffParis.", b'"stop"', b"message")), Stream(event(b"\xffParis."), END)],
+    "a letter whose bytes are split over two chunks": [Stream(event("Pariß.".encode()[:5]), event("ß.".encode()[1:]), END)],
+    "an escaped surrogate pair split over two chunks": [Stream(event(b"Paris.\\ud83d"), event(b"\\ude00"), END)],
+    "half of an escaped surrogate pair": [
         Stream(event(b"Paris.\\ude00"), END),
         Whole(raw(b"\\udcafParis.", b'"stop"', b"message")),
     ],
@@ -108,12 +108,12 @@ EXAMPLES: dict[str, list[Whole | Stream]] = {
     "text in the character set that the content type names": [
         Whole(raw("Pariß.".encode("latin-1"), b'"stop"', b"message"), charset="iso-8859-1")
     ],
-    "line breaks and tabs within a JSON text, unknown escapes": [
+    "line breaks and tabs within a JSON string, unknown escapes": [
         Whole(raw(b"Paris.\t\n", b'"stop"', b"message")),
         Whole(raw(b"Paris.\\x", b'"stop"', b"message")),
         Stream(event(b"Paris.\t"), END),
     ],
-    "NaN, infinities, numbers without end": [
+    "NaN, infinities, numbers that are too large": [
         Whole(b'{"usage":{"prompt_tokens":NaN},' + raw(b"Paris.", b'"stop"', b"message")[1:]),
         Whole(b'{"created":1%s,"x":-Infinity,' % (b"0" * 9_000) + raw(b"Paris.", b'"stop"', b"message")[1:]),
         Stream(b'data: {"usage":{"prompt_tokens":1e999,"x":Infinity},' + raw(b"Paris.")[1:] + b"\n\n", END),
@@ -122,7 +122,7 @@ EXAMPLES: dict[str, list[Whole | Stream]] = {
         *(Stream(a_chunk("Par"), a_chunk("is."), END, end=ending) for ending in (b"\r\n\r\n", b"\r\r", b"\n", b"\r")),
         Stream(b"data:" + raw(SAID.encode()) + b"\n\n", END),
     ],
-    "empty events, comments, other fields, words that are no JSON": [
+    "empty events, comments, other fields, words that are not JSON": [
         Stream(
             a_chunk("Par"),
             b"data: \n\ndata:\n\n: ping\n\nevent: x\nid: 1\n\ndata: ping\n\ndata: [1]\n\n",
@@ -130,7 +130,7 @@ EXAMPLES: dict[str, list[Whole | Stream]] = {
             END,
         )
     ],
-    "an event over several `data:` lines, or broken over lines without it": [
+    "an event in several `data:` lines, or broken over lines without `data:`": [
         Stream(b'data: {"choices":\ndata: [{"delta":{"content":"Paris."}}]\ndata: }\n\n', END),
         Stream(b'data: {"choices":[{"delta":\n{"content":"Paris."}}]}\n\n', END),
         Stream(b'data: {"choices":[{"delta":{}\n\ndata: ,"text":null}]}\n\n', a_chunk(SAID), END),
@@ -152,9 +152,9 @@ EXAMPLES: dict[str, list[Whole | Stream]] = {
         Whole([an_answer(SAID)]),
         Whole(json.dumps(an_answer(SAID))),
     ],
-    "a chunk cut off, and the stream goes on to its end": [Stream(a_chunk("Par"), HALF, a_chunk("is."), END)],
-    "a chunk cut off, and no end": [Stream(a_chunk("Par"), HALF), Stream(HALF, done=False)],
-    "a body cut off, a page of HTML, nothing": [
+    "a truncated chunk in a stream that goes on to its end": [Stream(a_chunk("Par"), HALF, a_chunk("is."), END)],
+    "a truncated chunk, and no end of the stream": [Stream(a_chunk("Par"), HALF), Stream(HALF, done=False)],
+    "a truncated body, an HTML page, or nothing": [
         Whole(json.dumps(an_answer(SAID)).encode()[:-20]),
         Whole(b"<!DOCTYPE html><title>502</title>"),
         Whole(b""),
@@ -171,7 +171,7 @@ EXAMPLES: dict[str, list[Whole | Stream]] = {
         Stream(a_chunk(SAID), done=False),
         Stream(a_chunk(SAID, ""), done=False),
     ],
-    "a finish reason that is empty, of another type, or in words of a vendor": [
+    "a finish reason that is empty, of another type, or in a vendor's own words": [
         *odd("choice", "", key="finish_reason"),
         *odd("choice", 1, key="finish_reason"),
         *odd("choice", {"type": "stop"}, key="finish_reason"),
@@ -216,12 +216,12 @@ EXAMPLES: dict[str, list[Whole | Stream]] = {
         *odd("words", 3, key="refusal"),
         *odd("words", {"x": 1}, key="reasoning_content"),
     ],
-    "a choice without a number, with null, or with one that cannot be": [
+    "a choice without an index, with null, or with an impossible one": [
         example
         for index in (None, -1, 10**6, 10**30, "0", 0.0, "x", True)
         for example in odd("choice", index, key="index")
     ],
-    "choices as an object, a message that is text, the `text` of old": [
+    "choices as an object, a message that is text, the legacy `text`": [
         Whole({"choices": {"message": {"content": SAID}}}),
         Whole({"choices": {"0": {"message": {"content": SAID}}}}),
         Whole({"choices": [{"message": SAID}]}),
@@ -251,8 +251,8 @@ EXAMPLES: dict[str, list[Whole | Stream]] = {
         "words", [SAID, {"type": "image_url", "image_url": {"url": "x"}}], key="content"
     ),
     "log probabilities of another shape": odd("choice", {"tokens": ["Par"], "token_logprobs": [-1]}, key="logprobs"),
-    "entries of `tool_calls` that are no objects": odd("words", ["now"], key="tool_calls"),
-    "calls all numbered 0, from 1, with null or not at all": [
+    "entries of `tool_calls` that are not objects": odd("words", ["now"], key="tool_calls"),
+    "calls all numbered 0, numbered from 1, with null or not at all": [
         example
         for first, second in ((0, 0), (1, 2), (None, None))
         for example in calls({**A, "index": first}, {**B, "index": second})
@@ -294,7 +294,7 @@ EXAMPLES: dict[str, list[Whole | Stream]] = {
             END,
         ),
     ],
-    "arguments as an object, null, or all of them so far in every piece": [
+    "arguments as an object, as null, or cumulative in every piece": [
         *calls(a_call(arguments={}, id="a"), a_call("weather", {"city": "Oslo"}, id="b")),
         *calls(a_call(arguments=None, id="a"), B),
         Stream(
@@ -306,7 +306,7 @@ EXAMPLES: dict[str, list[Whole | Stream]] = {
         ),
     ],
     "a function without arguments": calls(a_call(arguments="", id="a"), B),
-    "the one `function_call` of old, a call without `function` around it": [
+    "the legacy `function_call`, a call without `function` around it": [
         Whole(an_answer(None, function_call={"name": "now", "arguments": "{}"})),
         *calls({"id": "a", "name": "now", "arguments": "{}"}),
     ],
