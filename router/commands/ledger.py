@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.commands.window import Since, UntilOption, ZoneOption, read_window
+from router.commands.window import Since, UntilOption, ZoneOption, read_window, write_stamp
 
 if TYPE_CHECKING:
     from router.reports.window import Window
@@ -45,6 +45,7 @@ def export(
         columns = books.WITH_CAUSES if causes else books.COLUMNS
         chosen = read_window(configured, since, until, zone)
         rows = books.lines(engine, *_ends(chosen), columns)
+        write_stamp(engine, chosen, beside=form is not ExportFormat.TABLE)
         match form:
             case ExportFormat.CSV:
                 books.write_csv(rows, sys.stdout, columns)
@@ -140,7 +141,9 @@ def rerate(
         prices = PriceBook.load(engine)
         if price is not None and price not in prices.by_id():
             raise typer.BadParameter(f"there is no price {price}")
-        begin, end = _ends(read_window(configured, since, until, zone))
+        chosen = read_window(configured, since, until, zone)
+        begin, end = _ends(chosen)
+        write_stamp(engine, chosen, beside=form is not Format.TABLE)
         changes = correction.differences(
             engine, prices, models=model or (), since_us=begin, until_us=end, price_id=price
         )

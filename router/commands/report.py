@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,8 +16,10 @@ from router.commands.window import Since, UntilOption, ZoneOption, read_window
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from router.reports.before import Before
     from router.reports.forecasts import ForecastQuality
     from router.reports.queries import Sums
+    from router.reports.stamp import Stamp
     from router.reports.standing import FullReport
     from router.reports.tradeoff import Tradeoff
     from router.reports.window import Window
@@ -64,12 +65,13 @@ def report(
 ) -> None:
     """Tell what requests cost, what they are expected to earn, and what is left."""
     from router.commands.opening import open_books
+    from router.reports.before import compare_before
+    from router.reports.stamp import Stamp
     from router.reports.standing import full_report
 
     names, filters = _names(by), _filters(where or [])
     if replayed is not None and (filters or form not in (ReportFormat.HTML, ReportFormat.JSON)):
         raise typer.BadParameter("--replay goes with --format html or json, without --where")
-    now = datetime.now(UTC)
     more: Sequence[tuple[str, ...]] = ()
     if form is ReportFormat.HTML:
         from router.reports.page import MORE as more
@@ -79,31 +81,26 @@ def report(
         wants_tradeoff = form in (ReportFormat.HTML, ReportFormat.JSON) and not filters
         tradeoff = _tradeoff(engine, chosen, replayed) if wants_tradeoff else None
         groups = _people(engine, chosen) if with_people else None
+        before = None if form is ReportFormat.CSV else compare_before(engine, chosen, filters)
+        stamp = Stamp.of(engine, chosen)
     stream = output.open("w", encoding="utf-8", newline="") if output else sys.stdout
     try:
         match form:
             case ReportFormat.JSON:
-                period = {"since": _text(chosen.since_us), "until": _text(chosen.until_us)}
-                stream.write(
-                    json.dumps(
-                        {
-                            "window": period,
-                            "zone": str(chosen.zone),
-                            **_exact(books, filters, tradeoff),
-                            **(groups or {}),
-                        },
-                        indent=2,
-                    )
-                    + "\n"
-                )
+                compared = {"before": before.fields() if before else None}
+                facts = stamp.fields() | _exact(books, filters, tradeoff) | compared | (groups or {})
+                stream.write(json.dumps(facts, indent=2) + "\n")
             case ReportFormat.CSV:
-                _write_csv(books, stream)
+                _write_csv(books, stamp, stream)
             case ReportFormat.HTML:
                 from router.reports.page import page
 
-                stream.write(page(books, chosen, filters, now, tradeoff))
+                stream.write(page(books, stamp, filters, tradeoff, before))
             case ReportFormat.TABLE:
-                _show(books, output)
+                _require_no_file(output)
+                typer.echo(stamp.describe())
+                _show(books)
+                _show_before(before)
                 for line in _describe_people(groups or {}):
                     typer.echo(line)
     finally:
@@ -193,15 +190,32 @@ def _unknown(sums: "Sums") -> dict[str, object]:
     return {"unknown_because": because} if because else {}
 
 
-def _write_csv(books: "FullReport", stream: Any) -> None:
+def _write_csv(books: "FullReport", stamp: "Stamp", stream: Any) -> None:
+    """Write the rows; the last columns of each say of what and when it is."""
     from router.reports.queries import FIGURES
+    from router.reports.stamp import COLUMNS
 
-    write_csv(books.report.lines(), (*books.report.by, *FIGURES), stream)
+    said = stamp.cells()
+    write_csv([row | said for row in books.report.lines()], (*books.report.by, *FIGURES, *COLUMNS), stream)
 
 
-def _show(books: "FullReport", output: Path | None) -> None:
+def _require_no_file(output: Path | None) -> None:
     if output is not None:
         raise typer.BadParameter("--output takes json, csv or html")
+
+
+def _show_before(before: "Before | None") -> None:
+    """Show what changed against the window before."""
+    if before is None:
+        return
+    from router.reports.before import CHANGE_COLUMNS, change_cells
+
+    typer.echo(f"\nAgainst {before.describe()}")
+    rows = [dict(zip(CHANGE_COLUMNS, change_cells(change), strict=True)) for change in before.changes]
+    show_table(rows, CHANGE_COLUMNS)
+
+
+def _show(books: "FullReport") -> None:
     names = books.report.by
     total = {names[0]: "total", **dict.fromkeys(names[1:], ""), **books.report.totals().figures()}
     show_table([_readable(row, names) for row in (*books.report.lines(), total)], (*names, *TITLES.values()))
@@ -234,7 +248,3 @@ def _readable(row: Mapping[str, object], names: Sequence[str]) -> dict[str, obje
             value = format_share(value) if figure == "deep_share" else format_usd(value, sign="")
         cells[title] = value
     return cells
-
-
-def _text(us: int | None) -> str | None:
-    return None if us is None else datetime.fromtimestamp(us / 1e6, UTC).isoformat()

@@ -50,6 +50,7 @@ def backtest(
     from router.policies import dials
     from router.policies.lifecycle import version_of
     from router.policies.versions import in_force
+    from router.reports.stamp import Stamp
     from router.tuning import predictions
     from router.tuning.comparison import compare
 
@@ -65,13 +66,16 @@ def backtest(
         if version is not None and not changes and predictions.was_in_force(engine, version) is None:
             predicted = (compared.proposed.figures, compared.proposed.quality)
             predictions.keep(engine, version, "backtest", *predicted, chosen, compared.requests, SystemClock().now_us())
+        stamp = Stamp.of(engine, chosen)
     changed = dials.differences(today, tested)
     match form:
         case Format.JSON:
-            print(json.dumps(_backtest_fields(compared, changed), indent=2))
+            print(json.dumps(stamp.fields() | _backtest_fields(compared, changed), indent=2))
         case Format.CSV:
+            typer.echo(stamp.describe(), err=True)
             show(_backtest_lines(compared), LINE_COLUMNS, form)
         case Format.TABLE:
+            print(stamp.describe())
             print(f"Against version {today.version} in force: {describe_changes(changed) or 'same'}")
             _print_backtest(compared)
 
@@ -98,6 +102,7 @@ def solve(
     from router.commands.opening import open_books
     from router.policies import dials, lifecycle
     from router.policies.versions import in_force
+    from router.reports.stamp import Stamp
     from router.tuning import predictions
     from router.tuning.solver import Solver
     from router.tuning.targets import SolverTargets
@@ -110,6 +115,7 @@ def solve(
         whole = past.wholes.of(segment)
         told = whole if of is TargetsOf.ALL else None
         solution = Solver(past.traffic, today, limits, segment=segment, whole=told).solve()
+        stamp = Stamp.of(engine, chosen)
         changes = dials.differences(today, solution.policy)
         if propose and changes:
             begin(configured, engine)
@@ -121,10 +127,11 @@ def solve(
             predictions.keep(engine, made, "solve", *predicted, chosen, solution.requests, by.now_us, segment)
     match form:
         case Format.JSON:
-            print(json.dumps(_solution_fields(solution, whole, today, made), indent=2))
+            print(json.dumps(stamp.fields() | _solution_fields(solution, whole, today, made), indent=2))
         case Format.CSV:
             lines = [as_line("solved", *cell) for cell in cells_of(solution.figures, solution.quality)]
             lines += [as_line("solved", *cell, of=ALL) for cell in cells_of(solution.whole or {})]
+            typer.echo(stamp.describe(), err=True)
             show(lines, LINE_COLUMNS, form)
         case Format.TABLE:
             print(f"Against version {today.version} in force: {describe_changes(changes) or 'nothing to change'}")

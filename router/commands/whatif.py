@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.commands.window import Since, UntilOption, ZoneOption, read_window
+from router.commands.window import Since, UntilOption, ZoneOption, read_window, write_stamp
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -62,6 +62,7 @@ def whatif(
         if unknown := levers.countries.keys() - before.countries.keys():
             raise typer.BadParameter(f"--country: no query came from {', '.join(sorted(unknown))}")
         replay = _replay(engine, chosen) if levers.deep_share is not None else None
+        write_stamp(engine, chosen, beside=form is not Format.TABLE)
     changed = steps(before, levers, replay)
     show([_row("before", before), *(_row(name, state) for name, state in changed)], COLUMNS, form)
 

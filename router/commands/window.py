@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from router.reports.window import Window
     from router.settings import Settings
 
@@ -22,3 +24,10 @@ def read_window(configured: "Settings", since: str | None, until: str | None, zo
     from router.reports.window import window
 
     return window(since, until, configured.reports.zone if zone is None else zone, datetime.now(UTC))
+
+
+def write_stamp(engine: "Engine", window: "Window", *, beside: bool) -> None:
+    """Say of which time and books an output is, and when it was made; `beside` what a program reads, on stderr."""
+    from router.reports.stamp import Stamp
+
+    typer.echo(Stamp.of(engine, window).describe(), err=beside)

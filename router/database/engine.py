@@ -154,6 +154,12 @@ def format_url(database_url: str) -> str:
     return _parse_url(database_url).render_as_string(hide_password=True)
 
 
+def address_of(engine: Engine) -> str:
+    """Write where an engine's database is, for a report that others read: without user, password and parameters."""
+    url = engine.url
+    return URL.create(url.get_backend_name(), None, None, url.host, url.port, url.database).render_as_string()
+
+
 def sqlite_path(database_url: str) -> Path | None:
     """Return the file of an SQLite URL; None for other databases and in-memory ones."""
     url = _parse_url(database_url)

@@ -66,6 +66,9 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension("effort", "effort", _member(codes.EFFORTS), "the effort asked of the first tier's model"),
         Dimension("day", None, _number, "the day in the zone of the report"),
         Dimension("hour", None, _number, "the hour in the zone of the report"),
+        Dimension("week", None, _number, "the week of ISO 8601, Monday to Sunday, in the zone of the report"),
+        Dimension("month", None, _number, "the month in the zone of the report"),
+        Dimension("quarter", None, _number, "the quarter of a year in the zone of the report"),
         Dimension("model", "model", _label, "cost by the called model, requests by the one that answered"),
         Dimension("provider", "model", _provider, "as model, by what stands before the slash"),
         Dimension("role", "role", _role, "what a call was to the answer; requests are with the answer"),
@@ -77,7 +80,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
         ),
     )
 }
-TIMES = ("day", "hour")
+TIMES = ("day", "hour", "week", "month", "quarter")
 
 
 def describe_value(dimension: Dimension, value: int, labels: Mapping[int, str]) -> str | None:
@@ -86,9 +89,20 @@ def describe_value(dimension: Dimension, value: int, labels: Mapping[int, str]) 
 
 
 def time_label(name: str, quarter: int, zone: tzinfo) -> str | None:
-    """Write the day or the hour of a quarter; None where the calendar ends."""
+    """Write the day, hour, week, month or quarter of a year of a quarter of an hour; None where the calendar ends."""
     try:
         moment = datetime.fromtimestamp(quarter * QUARTER_MS // 1_000, UTC).astimezone(zone)
     except (OverflowError, ValueError):
         return None
-    return moment.date().isoformat() if name == "day" else moment.isoformat(timespec="hours")
+    match name:
+        case "day":
+            return moment.date().isoformat()
+        case "week":
+            year, week, _ = moment.isocalendar()
+            return f"{year}-W{week:02}"
+        case "month":
+            return f"{moment:%Y-%m}"
+        case "quarter":
+            return f"{moment.year}-Q{(moment.month + 2) // 3}"
+        case _:
+            return moment.isoformat(timespec="hours")

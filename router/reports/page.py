@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from router.reports.before import Before
 from router.reports.certainty import certainty
 from router.reports.figures import NOTHING_BOOKED, Figure, definitions
 from router.reports.formatting import (
@@ -20,10 +21,10 @@ from router.reports.formatting import (
 from router.reports.queries import NO_PRICE, NO_REQUESTS, NO_REVENUE, Filters
 from router.reports.report_charts import report_charts
 from router.reports.report_tables import report_tables
+from router.reports.stamp import Stamp
 from router.reports.standing import Freshness, FullReport
 from router.reports.tables import DASH
 from router.reports.tradeoff import Tradeoff
-from router.reports.window import Window
 
 MORE = (("day", "tier"), ("segment",), ("country",), ("model",))
 
@@ -52,8 +53,16 @@ class FigureLine:
     formula: str
 
 
-def page(report: FullReport, window: Window, where: Filters, now: datetime, tradeoff: Tradeoff | None = None) -> str:
+def page(
+    report: FullReport,
+    stamp: Stamp,
+    where: Filters,
+    tradeoff: Tradeoff | None = None,
+    before: Before | None = None,
+) -> str:
     """Write the page."""
+    zone = stamp.window.zone
+    today = datetime.fromtimestamp(stamp.made_us / 1e6, UTC).astimezone(zone).date()
     has_requests = bool(report.standing.total.requests)
     environment = Environment(
         loader=PackageLoader("router.reports", "."),
@@ -63,21 +72,22 @@ def page(report: FullReport, window: Window, where: Filters, now: datetime, trad
         lstrip_blocks=True,
     )
     return environment.get_template("page.html").render(
-        window=window.describe(),
+        window=stamp.window.describe(),
+        stamp=stamp.describe(),
         filters=", ".join(f"{name} {' or '.join(sorted(values))}" for name, values in where.items()),
-        freshness=freshness_text(report.freshness, window.zone, now),
+        freshness=freshness_text(report.freshness, zone),
         is_synthetic=report.is_synthetic,
         is_empty=not has_requests,
         tiles=_tiles(report),
         sentences=_sentences(report),
-        charts=report_charts(report, tradeoff, now.astimezone(window.zone).date()) if has_requests else [],
+        charts=report_charts(report, tradeoff, today) if has_requests else [],
         certainty=certainty(report, report.more[("model",)]),
-        tables=report_tables(report, tradeoff),
+        tables=report_tables(report, tradeoff, before),
         groups=_groups(report),
     )
 
 
-def freshness_text(fresh: Freshness, zone: tzinfo, now: datetime) -> str:
+def freshness_text(fresh: Freshness, zone: tzinfo) -> str:
     """Say how late the report is, and which versions it stands on."""
 
     def moment(ms: float | None) -> str:
@@ -90,7 +100,6 @@ def freshness_text(fresh: Freshness, zone: tzinfo, now: datetime) -> str:
 
     price = None if fresh.newest_price_us is None else fresh.newest_price_us / 1_000
     parts = [
-        f"written {moment(now.timestamp() * 1_000)}",
         f"newest request {moment(fresh.newest_request_ms)}",
         f"rolled up to {moment(fresh.rolled_up_to_ms)}, the rest read from the lines",
         f"policy version {fresh.policy_version or 'none'}",

@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from router.money import NANO_PER_USD
+from router.reports.before import CHANGE_COLUMNS, TOO_FEW_STEPS, Before, change_cells
 from router.reports.coverage import CoverageFigures
+from router.reports.dimensions import TIMES
 from router.reports.figures import NOTHING_BOOKED
-from router.reports.formatting import format_count, format_interval, format_share, format_usd
+from router.reports.formatting import UNKNOWN, format_count, format_interval, format_share, format_usd
 from router.reports.queries import NO_PRICE, NO_REQUESTS, NO_REVENUE, Report, Sums
 from router.reports.standing import FullReport
 from router.reports.tables import ColumnKind, Table, Unknown, Value, lay_out
 from router.reports.tradeoff import Tradeoff
 
 MOST_ROWS = 12
-IN_ORDER = ("day", "hour", "turn", "policy")  # rows by these are read as a course, so none is left out
+IN_ORDER = (*TIMES, "turn", "policy")  # rows by these are read as a course, so none is left out
 COLUMNS = (
     ("requests", ColumnKind.COUNT),
     ("cost", ColumnKind.MONEY),
@@ -26,9 +28,9 @@ COLUMNS = (
 )
 
 
-def report_tables(full: FullReport, tradeoff: Tradeoff | None) -> list[Table]:
+def report_tables(full: FullReport, tradeoff: Tradeoff | None, before: Before | None) -> list[Table]:
     """Write every table of the page, in its order."""
-    tables = [by_dimension(full.report)]
+    tables = [by_dimension(full.report), *([] if before is None else [_before(before)])]
     for names, more in full.more.items():
         if names not in (("day", "tier"), full.report.by):
             tables.append(by_dimension(more))
@@ -36,6 +38,15 @@ def report_tables(full: FullReport, tradeoff: Tradeoff | None) -> list[Table]:
     if tradeoff is not None:
         tables.append(_tradeoff(tradeoff))
     return [*tables, _coverage(full.coverage)] if full.coverage.observed else tables
+
+
+def _before(before: Before) -> Table:
+    rows: list[list[Value]] = []
+    for change in before.changes:
+        because = change.unknown_because or TOO_FEW_STEPS
+        rows.append([Unknown(because) if cell == UNKNOWN else cell for cell in change_cells(change)])
+    columns = [(name, ColumnKind.WORDS) for name in CHANGE_COLUMNS]
+    return lay_out("Against the window before", columns, rows, notes=[f"Before: {before.describe()}."])
 
 
 def by_dimension(report: Report) -> Table:

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +30,7 @@ from router.database import schema
 from router.database.tables import Call, Request
 from router.reports.formatting import format_nanousd
 from router.reports.page import MORE, page
+from router.reports.stamp import Stamp
 from router.reports.standing import full_report
 from router.reports.window import Window
 
@@ -70,7 +71,7 @@ def write_report(engine: Engine, path: Path | None) -> None:
         return
     always = Window(None, None, UTC)
     found = full_report(engine, ("reason",), always, {}, MORE)
-    path.write_text(page(found, always, {}, datetime.now(UTC)), encoding="utf-8")
+    path.write_text(page(found, Stamp.of(engine, always), {}), encoding="utf-8")
     Console().print(f"the report is in {path}")
 
 

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,42 @@ def test_a_window_is_shown_as_it_was_read(tierwise: Command, books: Engine) -> N
     found = report(tierwise, "--since", "2026-03-01", "--until", "2026-03-02", "--zone", "Asia/Tokyo")
     assert found["window"] == {"since": "2026-02-28T15:00:00+00:00", "until": "2026-03-01T15:00:00+00:00"}
     assert (found["rows"], found["totals"]["requests"]) == ([], 0)
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "html", "json"])
+def test_every_format_says_of_what_and_when_it_is(tierwise: Command, books: Engine, form: str) -> None:
+    out = tierwise("report", "--since", "2026-01-01", "--zone", "Asia/Kathmandu", "--format", form).out
+    assert "Asia/Kathmandu" in out
+    assert "sqlite:///var/tierwise.db" in out
+    assert ("1 Jan 2026 00:00" in out) or ("2025-12-31T18:15:00+00:00" in out)
+
+
+@pytest.mark.parametrize("time", ["week", "month", "quarter"])
+def test_longer_steps_are_sums_of_days(tierwise: Command, books: Engine, time: str) -> None:
+    for zone in ("UTC", "Asia/Kathmandu"):
+        found = report(tierwise, "--by", time, "--zone", zone)
+        days = report(tierwise, "--by", f"{time},day", "--zone", zone)
+        for row in found["rows"]:
+            own = [day for day in days["rows"] if day[time] == row[time]]
+            assert sum(Decimal(day["cost_usd"]) for day in own) == Decimal(row["cost_usd"])
+        assert sum(row["requests"] for row in found["rows"]) == found["totals"]["requests"] == 2
+
+
+def test_weeks_are_those_of_iso_8601(tierwise: Command, here: Path) -> None:
+    (here / "var").mkdir()
+    engine = open_books(f"sqlite:///{here}/var/tierwise.db")
+    sunday, monday = (int(datetime(2027, 1, day, 12, tzinfo=UTC).timestamp()) * 1_000_000 for day in (3, 4))
+    book(engine, here / "var", a_booked_request(at_us=sunday), a_booked_request(at_us=monday))
+    engine.dispose()
+    assert [row["week"] for row in report(tierwise, "--by", "week")["rows"]] == ["2026-W53", "2027-W01"]
+    assert [row["quarter"] for row in report(tierwise, "--by", "quarter")["rows"]] == ["2027-Q1"]
+
+
+def test_a_window_stands_beside_the_one_before(tierwise: Command, books: Engine) -> None:
+    assert report(tierwise)["before"] is None
+    found = report(tierwise, "--since", "2026-01-01", "--until", "2027-06-01")
+    assert found["before"]["changes"]["requests"]["now"] == str(found["totals"]["requests"])
+    assert "Against " in tierwise("report", "--since", "7d").out
 
 
 def test_commands_count_days_in_the_configured_zone(

@@ -20,6 +20,7 @@ from router.ledger import rollups
 from router.reports import page as pages
 from router.reports.costs import Costs, middle_nanousd
 from router.reports.figures import definitions
+from router.reports.stamp import Stamp
 from router.reports.standing import FullReport, full_report
 from router.reports.window import Window
 from router.types import DAY_US, Tier
@@ -28,7 +29,7 @@ from tests.ledger.builders import NOON
 from tests.reports.books import a_booked_request, book, earn
 
 ALWAYS = Window(None, None, UTC)
-NOW = datetime(2027, 3, 1, tzinfo=UTC)
+NOW_US = int(datetime(2027, 3, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def full(engine: Engine, by: Sequence[str] = ("tier",), window: Window = ALWAYS) -> FullReport:
@@ -36,7 +37,7 @@ def full(engine: Engine, by: Sequence[str] = ("tier",), window: Window = ALWAYS)
 
 
 def html(engine: Engine, window: Window = ALWAYS) -> str:
-    return pages.page(full(engine, window=window), window, {}, NOW)
+    return pages.page(full(engine, window=window), Stamp(window, "sqlite:///books.db", NOW_US), {})
 
 
 @pytest.fixture

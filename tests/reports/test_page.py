@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from router.reports.charts import LETTER, Series, stack_bars
 from router.reports.page import MORE, page
 from router.reports.report_charts import time_names
+from router.reports.stamp import Stamp
 from router.reports.standing import full_report
 from router.reports.tables import ColumnKind, Unknown, lay_out
 from router.reports.window import Window
@@ -41,7 +42,8 @@ def books(sqlite_engine: Engine, tmp_path: Path) -> Engine:
 
 def read(engine: Engine, now: datetime = NOW) -> Element:
     """The page as a tree: that it can be read so says that every tag is closed."""
-    made = page(full_report(engine, ("tier",), ALWAYS, {}, MORE), ALWAYS, {}, now)
+    stamp = Stamp(ALWAYS, "sqlite:///books.db", int(now.timestamp()) * 1_000_000)
+    made = page(full_report(engine, ("tier",), ALWAYS, {}, MORE), stamp, {})
     return ElementTree.fromstring(re.sub(r"(<meta [^>]*)>", r"\1/>", made).replace("<!doctype html>", ""))
 
 
