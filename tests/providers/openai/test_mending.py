@@ -94,7 +94,9 @@ LEGACY = {"choices": [{"text": SAID, "index": 0, "finish_reason": "stop"}]}
 # Each row of the page, and examples of it; what is not an error says Paris., or has both calls.
 EXAMPLES: dict[str, list[Whole | Stream]] = {
     "bytes that are not UTF-8": [Whole(raw(b"\xffParis.", b'"stop"', b"message")), Stream(event(b"\xffParis."), END)],
-    "a letter whose bytes are split over two chunks": [Stream(event("Pariß.".encode()[:5]), event("ß.".encode()[1:]), END)],
+    "a letter whose bytes are split over two chunks": [
+        Stream(event("Pariß.".encode()[:5]), event("ß.".encode()[1:]), END)
+    ],
     "an escaped surrogate pair split over two chunks": [Stream(event(b"Paris.\\ud83d"), event(b"\\ude00"), END)],
     "half of an escaped surrogate pair": [
         Stream(event(b"Paris.\\ude00"), END),
