@@ -35,6 +35,7 @@ from router.database.engine import DatabaseUnusable
 from router.errors import RouterError
 from router.keys import WrongKey
 from router.policies.dials import WrongPolicy
+from router.policies.shares import WrongShare
 from router.reports.tradeoff import WrongReplay
 from router.reports.window import WrongWindow
 from router.settings import WrongSetting
@@ -42,6 +43,7 @@ from router.tuning.targets import Unsolvable
 
 OPERATOR_ERRORS = (
     WrongSetting,
+    WrongShare,
     WrongKey,
     WrongPolicy,
     WrongWindow,

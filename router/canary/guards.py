@@ -44,7 +44,20 @@ def judge(arms: Arms, max_deep_share: float, limits: HarmLimits) -> Verdict:
             standing = GuardStatus.BREACHED
         elif standings == {GuardStatus.PASSED} or canary >= limits.most_requests:
             standing = GuardStatus.PASSED
-    return Verdict(standing, findings, canary, control)
+    more = _more_needed(findings, canary, limits) if standing is GuardStatus.UNDECIDED else 0
+    return Verdict(standing, findings, canary, control, more)
+
+
+def _more_needed(findings: tuple[GuardFinding, ...], canary: int, limits: HarmLimits) -> int:
+    """After how many more requests of the canary every guard could tell, if things go on as they did.
+
+    So many at most as after which a canary without a breach has passed anyway, and so many at least as are asked for.
+    """
+    open_ones = [finding for finding in findings if finding.standing is GuardStatus.UNDECIDED]
+    wanted = max((finding.requests_needed(canary) for finding in open_ones), default=0.0)
+    if not findings:
+        wanted = limits.most_requests  # nothing compares: its rule alone tells
+    return max(math.ceil(min(max(wanted, limits.least_requests), limits.most_requests)) - canary, 1)
 
 
 def _finding(guard: Guard, arms: Arms, max_deep_share: float, limits: HarmLimits) -> GuardFinding | None:

@@ -75,6 +75,16 @@ class GuardFinding:
     needed: float
     harmful: float
 
+    def requests_needed(self, requests: int) -> float:
+        """Tell after how many requests it would be decided if they go on like these; infinite where none would do.
+
+        An interval narrows as the root of their number, evidence grows with it.
+        """
+        room, width = self.harmful - self.harm, self.high - self.harm
+        if room > 0.0:
+            return requests * (width / room) ** 2 if math.isfinite(width) else math.inf
+        return requests * self.needed / self.evidence if self.evidence > 0.0 else math.inf
+
     @property
     def standing(self) -> GuardStatus:
         """Harm shown, harm excluded, or neither yet."""
@@ -91,12 +101,13 @@ class GuardFinding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What all guards together say."""
+    """What all guards together say; while that is nothing yet, after about how many `more` requests they can tell."""
 
     standing: GuardStatus
     findings: tuple[GuardFinding, ...]
     canary_requests: int
     control_requests: int
+    more: int = 0
 
     @property
     def breached(self) -> GuardFinding | None:
@@ -112,4 +123,4 @@ class Verdict:
         if self.standing is GuardStatus.PASSED:
             is_sure = all(finding.standing is GuardStatus.PASSED for finding in self.findings)
             return f"{'every guard excludes harm' if is_sure else 'no guard was breached'} after {seen}"
-        return f"undecided after {seen}"
+        return f"too early to tell after {seen}: about {self.more:,} more requests of the canary are needed"

@@ -10,6 +10,8 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from router.policies.shares import WrongShare, read_share
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,6 +29,14 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="Configuration file; default TIERWISE_CONFIG, then ./tierwise.toml.")
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to write the listing.")]
+
+
+def share(text: str) -> float:
+    """Read an option that is a share: `18 %` or `0.18`."""
+    try:
+        return read_share(text)
+    except WrongShare as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], form: Format, title: str | None = None) -> None:

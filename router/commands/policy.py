@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,9 @@ SET_HELP = (
 )
 SetOption = Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)]
 NoteOption = Annotated[str, typer.Option(help="Why, for the log.")]
+ReasonOption = Annotated[
+    str | None, typer.Option("--note", help="Why, for the log; must be said, and is asked for on a terminal.")
+]
 AuthorOption = Annotated[str | None, typer.Option(help="Who, for the log; default the user of the system.")]
 LOG_COLUMNS = ("at", "act", "version", "previous", "author", "note", "changes")
 
@@ -86,7 +90,8 @@ def propose(
             changes = {**{name: after for name, (_, after) in taken.items()}, **changes}
         made = lifecycle.propose(engine, changes, configured.tiers, actor(author, note))
         version = lifecycle.version_of(engine, made)
-    print(f"version {made}: {describe_changes(version.changes)}; tierwise policy activate {made} puts it in force")
+    print(f"version {made}: {describe_changes(version.changes)}")
+    print(f"tierwise policy activate {made} --note WHY puts it in force")
     print(f"tierwise policy canary {made} tries it on a share of conversations first")
 
 
@@ -103,29 +108,36 @@ def validate(
 
     with open_books(config) as (configured, engine):
         lifecycle.validate(engine, version, configured.tiers, actor(author, note))
-    print(f"version {version} fits the configuration; tierwise policy activate {version} puts it in force")
+    print(f"version {version} fits the configuration; tierwise policy activate {version} --note WHY puts it in force")
 
 
 @app.command()
 def activate(
     version: Annotated[int, typer.Argument(help="The version to put in force.")],
-    note: NoteOption = "",
+    note: ReasonOption = None,
+    undecided: Annotated[
+        bool, typer.Option("--undecided", help="Although it is too early to tell whether its canary harms.")
+    ] = False,
     author: AuthorOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Put a version in force, which ends its own trial; running servers follow within two seconds."""
     from router.commands.opening import open_books
-    from router.policies import lifecycle
+    from router.policies import canary_lifecycle, lifecycle
 
+    why = reason(note)
     with open_books(config) as (configured, engine):
-        lifecycle.activate(engine, version, configured.tiers, actor(author, note))
+        trial = canary_lifecycle.running(engine)
+        if trial is not None and trial.version == version and trial.is_undecided and not undecided:
+            _require_certain(version)
+        lifecycle.activate(engine, version, configured.tiers, actor(author, why))
     print(f"version {version} is in force")
 
 
 @app.command()
 def rollback(
     version: Annotated[int | None, typer.Argument(help="The version to undo; default the one in force.")] = None,
-    note: NoteOption = "",
+    note: ReasonOption = None,
     author: AuthorOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -133,8 +145,9 @@ def rollback(
     from router.commands.opening import open_books
     from router.policies import lifecycle
 
+    why = reason(note)
     with open_books(config) as (_, engine):
-        back = lifecycle.roll_back(engine, actor(author, note), undone=version)
+        back = lifecycle.roll_back(engine, actor(author, why), undone=version)
     print(f"version {back} is in force again")
 
 
@@ -163,6 +176,26 @@ def log(
         for entry in entries
     ]
     show(rows, LOG_COLUMNS, form)
+
+
+def reason(note: str | None) -> str:
+    """Return why something is put in force, asked for on a terminal; raises WrongPolicy where nobody says it."""
+    from router.policies.dials import WrongPolicy
+
+    if note is None and sys.stdin.isatty():
+        note = typer.prompt("Why")
+    if note is None or not note.strip():
+        raise WrongPolicy('say why with --note "...": the log keeps it for those who come after you')
+    return note.strip()
+
+
+def _require_certain(version: int) -> None:
+    """Ask whether a version is activated whose canary is not decided; raises WrongPolicy where it is not."""
+    from router.policies.dials import WrongPolicy
+
+    early = f"it is too early to tell whether version {version} harms"
+    if not (sys.stdin.isatty() and typer.confirm(f"{early}; activate it nevertheless?")):
+        raise WrongPolicy(f"{early}: wait for its guards (tierwise policy canary), or say --undecided")
 
 
 def begin(configured: "Settings", engine: "Engine") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
+from router.commands.output import share as read_option
 from router.commands.policy import AuthorOption, NoteOption, actor
 
 if TYPE_CHECKING:
@@ -33,7 +34,12 @@ COLUMNS = (
 def canary(
     version: Annotated[int | None, typer.Argument(help="The version to try; without one, trials are listed.")] = None,
     share: Annotated[
-        float | None, typer.Option(help="Share of conversations; default 0.05, of a shadow all of them.")
+        float | None,
+        typer.Option(
+            parser=read_option,
+            metavar="SHARE",
+            help="Share of conversations (5 % or 0.05); default 5 %, of a shadow all.",
+        ),
     ] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="Decide and record, but act on nothing.")] = False,
     on_success: Annotated[str, typer.Option(help="wait: a person activates it; activate: it comes in force.")] = "wait",

@@ -18,7 +18,7 @@ from router.commands.figures import (
     cells_of,
     footnotes,
 )
-from router.commands.output import ConfigOption, Format, FormatOption, show
+from router.commands.output import ConfigOption, Format, FormatOption, share, show
 from router.commands.policy import AuthorOption, NoteOption, SetOption, actor, begin, describe_changes
 from router.commands.window import SinceOption, UntilOption, ZoneOption, read_window
 from router.types import TargetsOf
@@ -81,10 +81,18 @@ def backtest(
 
 
 def solve(
-    max_deep_share: Annotated[float | None, typer.Option(help="At most this share goes deep.")] = None,
+    max_deep_share: Annotated[
+        float | None, typer.Option(parser=share, metavar="SHARE", help="At most this share goes deep: 5 % or 0.05.")
+    ] = None,
     max_cost_per_1k: Annotated[float | None, typer.Option(help="At most so many dollars per thousand.")] = None,
-    min_margin: Annotated[float | None, typer.Option(help="Keep this share of expected revenue.")] = None,
-    min_quality: Annotated[float | None, typer.Option(help="Mean feedback, 0 to 1, at the lower bound.")] = None,
+    min_margin: Annotated[
+        float | None,
+        typer.Option(parser=share, metavar="SHARE", help="Keep this share of expected revenue: 18 % or 0.18."),
+    ] = None,
+    min_quality: Annotated[
+        float | None,
+        typer.Option(parser=share, metavar="SHARE", help="Mean feedback, 0 to 1, at the lower bound."),
+    ] = None,
     of: Annotated[
         TargetsOf, typer.Option(help="What targets speak of: all requests, or those that a score decided.")
     ] = TargetsOf.ALL,
@@ -147,7 +155,7 @@ def solve(
             show(as_table(texts), ("figure", *texts), form, title)
             print(footnotes(solution.quality))
             if made is not None:
-                print(f"version {made} is proposed; tierwise policy activate {made} puts it in force")
+                print(f"version {made} is proposed; tierwise policy activate {made} --note WHY puts it in force")
 
 
 def _read(engine: "Engine", chosen: "Window") -> "Past":

@@ -48,6 +48,11 @@ class Canary:
     author: str
     note: str
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether its guards do not know yet whether it harms; a shadow has none."""
+        return self.mode is Mode.CANARY and self.state is CanaryState.RUNNING
+
 
 def open_canary(connection: Connection) -> Canary | None:
     """Read the trial that is open; there is at most one."""

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from router.decision.policy import DIALS, NEVER, SEGMENT_DIALS, DialValue, Policy, SegmentDials
+from router.policies.shares import WrongShare, read_share
 from router.tiers.parallel.stopping import require_allowed, require_types_allowed
 
 IN_SEGMENT = "segments."
@@ -175,13 +176,23 @@ def require_order(policy: Policy, wiring: Wiring) -> None:
 def _value(name: str, text: str) -> DialValue:
     if text == NONE:
         return None
-    kind = DIALS[name.rpartition(".")[2]].kind
+    dial = DIALS[name.rpartition(".")[2]]
+    kind = dial.kind
     if kind is str:
         return text
+    if dial.unit == "share":
+        return _share(name, text)
     try:
         return int(text) if kind is int else float(text)
     except ValueError:
         raise WrongPolicy(f"{name}: {text!r} is not a {'whole ' if kind is int else ''}number") from None
+
+
+def _share(name: str, text: str) -> float:
+    try:
+        return read_share(text)
+    except WrongShare as error:
+        raise WrongPolicy(f"{name}: {error}") from None
 
 
 def _segment(segment: str, dials: Mapping[str, DialValue]) -> SegmentDials:

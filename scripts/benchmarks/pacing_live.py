@@ -138,7 +138,12 @@ def _policy(home: Path, *dials: str) -> None:
         [TIERWISE, "policy", "propose", *wanted], cwd=home, check=True, capture_output=True, text=True
     )
     version = next(word for word in made.stdout.split() if word.isdigit())
-    subprocess.run([TIERWISE, "policy", "activate", version], cwd=home, check=True, capture_output=True)
+    subprocess.run(
+        [TIERWISE, "policy", "activate", version, "--note", "the bench begins"],
+        cwd=home,
+        check=True,
+        capture_output=True,
+    )
 
 
 def _wait(port: int) -> None:

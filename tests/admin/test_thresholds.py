@@ -132,8 +132,8 @@ async def test_a_back_test_and_a_solution_are_answered(ada: Operator) -> None:
     # What was asked before costs were forecast stays where it is, whether costs count or not.
     assert tested["priced"] == 0
     assert tested["columns"]["costs_not_counted"]["deep_share"] == tested["columns"]["proposed"]["deep_share"]
-    solved = await ada.told("thresholds/solve", {"span": "7d", "targets": {"max_deep_share": "0.08"}})
-    assert solved["whole"]["deep_share"]["value"] <= 0.08
+    solved_of_all = await ada.told("thresholds/solve", {"span": "7d", "targets": {"max_deep_share": "0.08"}})
+    assert solved_of_all["whole"]["deep_share"]["value"] <= 0.08
     decided = {"span": "7d", "of": "decided", "targets": {"max_deep_share": "0.08"}}
     solved = await ada.told("thresholds/solve", decided)
     assert (solved["predicted"]["deep_share"]["value"] <= 0.08, solved["whole"]) == (True, None)
@@ -142,6 +142,10 @@ async def test_a_back_test_and_a_solution_are_answered(ada: Operator) -> None:
     own = await ada.told("thresholds/solve", {"segment": "plus", "targets": {"max_deep_share": "0.08"}})
     assert own["requests"] < 900
     assert all(change["dial"].startswith("segments.plus.") for change in own["changes"])
+    typed = await ada.told("thresholds/solve", {"span": "7d", "targets": {"max_deep_share": "8 %"}})
+    assert (typed["understood"], typed["whole"]) == ("Deep share, at most 8 %", solved_of_all["whole"])
+    twice = await ada.ask("thresholds/solve", {"span": "7d", "targets": {"max_deep_share": "8"}})
+    assert (twice.status_code, "write 8 % or 0.08" in twice.text) == (422, True)
     none = await ada.ask("thresholds/solve", {"span": "7d", "targets": {}})
     assert (none.status_code, "at least one target" in none.text) == (422, True)
 
@@ -154,13 +158,15 @@ async def test_from_a_version_to_a_trial_into_force_and_back(service: Service, a
     kept = prediction_of(service.engine, version)
     assert kept is not None
     assert kept.requests == 900
-    await ada.done("thresholds/canary", version=str(version), share="10", mode="canary", on_success="wait")
+    await ada.done("thresholds/canary", version=str(version), share="10 %", mode="canary", on_success="wait")
     trial = canary_lifecycle.running(service.engine)
     assert trial is not None
     assert (trial.version, trial.share) == (version, 0.1)
     assert "is on trial" in (await ada.get("thresholds")).text
     assert (await ada.told("thresholds/trial"))["open"]
-    await ada.done("thresholds/activate", version=str(version))
+    early = await ada.post("thresholds/activate", version=str(version), note="it will do")
+    assert (early.status_code, "too early to tell" in early.text) == (409, True)
+    await ada.done("thresholds/activate", version=str(version), note="it will do", undecided="yes")
     assert in_force(service.engine).reasoning_threshold == 0.4
     await ada.done("thresholds/rollback", version=str(version), note="more regenerates")
     assert in_force(service.engine).version == before
@@ -172,7 +178,7 @@ async def test_from_a_version_to_a_trial_into_force_and_back(service: Service, a
 
 async def test_a_trial_can_be_ended(service: Service, ada: Operator) -> None:
     version = await saved(ada, service)
-    await ada.done("thresholds/canary", version=str(version), share="5", mode="shadow")
+    await ada.done("thresholds/canary", version=str(version), share="0.05", mode="shadow")
     trial = canary_lifecycle.running(service.engine)
     assert trial is not None
     await ada.done("thresholds/stop", canary=str(trial.id))
@@ -183,7 +189,7 @@ async def test_two_who_save_at_once_are_told_and_lose_nothing(service: Service, 
     bea = await signed_in(service, name="Bea", beside=ada)
     mine = form(service, reasoning_threshold="0.41", note="my <b>reason</b>")
     theirs = await saved(bea, service)
-    await bea.done("thresholds/activate", version=str(theirs))
+    await bea.done("thresholds/activate", version=str(theirs), note="mine first")
     refused = await ada.post("thresholds/save", **mine)
     assert refused.status_code == 409
     assert f"Somebody put version {theirs} in force" in refused.text
@@ -196,10 +202,13 @@ async def test_what_makes_no_sense_changes_nothing(service: Service, ada: Operat
     for path, fields, message in (
         ("save", form(service, reasoning_threshold="7"), "reasoning_threshold"),
         ("save", form(service), "changes nothing"),
-        ("activate", {"version": "99"}, "no policy version 99"),
+        ("activate", {"version": "99", "note": "so"}, "no policy version 99"),
+        ("activate", {"version": "1"}, "Say why"),
+        ("rollback", {"version": "1", "note": " "}, "Say why"),
         ("activate", {"version": "../x"}, "whole number"),
-        ("canary", {"version": "1", "share": "a few"}, "percent"),
-        ("rollback", {"version": "1"}, "the first"),
+        ("canary", {"version": "1", "share": "a few"}, "18 % or 0.18"),
+        ("canary", {"version": "1", "share": "5"}, "write 5 % or 0.05"),
+        ("rollback", {"version": "1", "note": "so"}, "the first"),
         ("stop", {"canary": "3"}, "nothing to stop"),
     ):
         refused = await ada.post(f"thresholds/{path}", **fields)
@@ -231,7 +240,7 @@ async def test_other_changes_of_a_loaded_version_are_saved_too(service: Service,
 async def test_predicted_is_held_against_what_came(service: Service, ada: Operator) -> None:
     await read(ada)
     version = await saved(ada, service)
-    await ada.done("thresholds/activate", version=str(version))
+    await ada.done("thresholds/activate", version=str(version), note="try it")
     nothing = await ada.ask(f"history/realised?version={version}")
     assert (nothing.status_code, "no query" in nothing.text) == (422, True)
     lived = replace(TRAFFIC.rows(slice(0, 200)))
@@ -282,3 +291,16 @@ async def test_the_back_test_of_the_page_is_of_the_requests_of_its_preview(ada: 
         for name, off in (("deep_share", 0.008), ("margin", 0.05)):
             one, other = (found["columns"]["proposed"][name]["value"] for found in (of_page, of_test))
             assert one == pytest.approx(other, abs=off)
+
+
+async def test_the_page_begins_with_what_happened_to_the_margin(service: Service, ada: Operator) -> None:
+    page = (await ada.get("thresholds?span=24h")).text
+    assert "There are no requests in the time before" in page
+    earlier = replace(TRAFFIC, cost_usd=TRAFFIC.cost_usd / 2)
+    store(service.engine, earlier, (int(time.time()) - 4_000 - 24 * 3_600) * 1_000)
+    page = (await ada.get("thresholds?span=24h")).text
+    assert "The margin fell from" in page
+    assert "come from what a request costs" in page
+    assert "100.0 % of these requests" in page
+    assert re.search(r'id="target-min_margin"[^>]* value="-?[0-9.]+ %"', page)
+    assert "The margin fell from" in (await ada.get("thresholds?span=24h&amp;segment=plus")).text

@@ -84,6 +84,18 @@ def test_a_canary_passes_when_harm_is_excluded() -> None:
     assert "excludes harm" in str(verdict)
 
 
+def test_a_canary_says_after_how_many_more_requests_it_can_tell() -> None:
+    wide = replace(LIMITS, margin=0.1, errors=0.03, regenerates=0.03, thumbs_down=0.03)
+    early = judge(arms_of(300, 10_000), 0.1, wide)
+    assert f"too early to tell after 300 requests beside 10,000: about {early.more:,} more" in str(early)
+    assert 0 < early.more < wide.most_requests - 300
+    assert judge(arms_of(300 + round(1.3 * early.more), 10_000), 0.1, wide).standing is GuardStatus.PASSED
+
+
+def test_without_anything_to_compare_it_takes_as_many_as_the_rule_says() -> None:
+    assert judge(arms_of(100, 0), 0.1, LIMITS).more == LIMITS.most_requests - 100
+
+
 def test_or_after_so_many_requests_without_a_breach() -> None:
     verdict = judge(arms_of(100, 1_000), 0.1, replace(LIMITS, most_requests=100))
     assert verdict.standing is GuardStatus.PASSED

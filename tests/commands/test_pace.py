@@ -18,7 +18,7 @@ PAST = ("--since", "2023-01-01")
 def paced(tierwise: Command) -> Command:
     """The command, after a minute in which the margin was missed."""
     tierwise("policy", "propose", "--set", "min_margin=0.9", "--set", "pacing=on")
-    tierwise("policy", "activate", "2")
+    tierwise("policy", "activate", "2", "--note", "as planned")
     engine = open_books("sqlite:///var/tierwise.db")
     first_ms = 28_333_334 * 60_000
     store(engine, a_world(60).traffic, first_ms)
@@ -57,7 +57,7 @@ def test_a_solution_is_held_against_what_came(tierwise: Command) -> None:
     ran = tierwise("policy", "solve", "--max-deep-share", "0.1", "--segment", "plus", *PAST, "--propose")
     assert "version 2 is proposed" in ran.out
     assert "never been in force" in tierwise("policy", "realised", "2").err
-    assert tierwise("policy", "activate", "2").code == 0
+    assert tierwise("policy", "activate", "2", "--note", "as planned").code == 0
     store(engine, a_world(300, 2).traffic, int(time.time() * 1_000) + 1_000, version=2)
     engine.dispose()
     shown = tierwise("policy", "realised").out

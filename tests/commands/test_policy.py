@@ -27,9 +27,9 @@ def test_from_a_proposal_to_a_rollback(tierwise: Command) -> None:
     ran = tierwise("policy", "propose", "--set", "reasoning_threshold=0.3", "--note", "margin fell", "--author", "ada")
     assert ran.out.startswith("version 2: reasoning_threshold 0.25 -> 0.3")
     assert shown(tierwise)["version"] == 1
-    assert tierwise("policy", "activate", "2", "--author", "ada").code == 0
+    assert tierwise("policy", "activate", "2", "--note", "as planned", "--author", "ada").code == 0
     assert shown(tierwise)["version"] == 2
-    assert "version 1 is in force again" in tierwise("policy", "rollback", "--author", "bob").out
+    assert "version 1 is in force again" in tierwise("policy", "rollback", "--author", "bob", "--note", "it hurts").out
     assert [(entry["act"], entry["version"], entry["author"]) for entry in log(tierwise)] == [
         ("rolled_back", 1, "bob"),
         ("activated", 2, "ada"),
@@ -50,8 +50,11 @@ def test_the_author_is_the_user_of_the_system(tierwise: Command, monkeypatch: py
         (("propose", "--set", "reasoning_threshold=7"), "reasoning_threshold: must be a number from -1 to 2"),
         (("propose", "--set", "speed=1"), "unknown dial 'speed'"),
         (("propose",), "say what changes"),
-        (("activate", "12"), "there is no policy version 12"),
-        (("rollback",), "nothing to roll back"),
+        (("activate", "12", "--note", "so"), "there is no policy version 12"),
+        (("rollback", "--note", "so"), "nothing to roll back"),
+        (("activate", "1"), "say why with --note"),
+        (("rollback", "--note", " "), "say why with --note"),
+        (("propose", "--set", "max_deep_share=18"), "write 18 % or 0.18"),
         (("show", "4"), "there is no policy version 4"),
     ],
 )
@@ -64,10 +67,10 @@ def test_what_makes_no_sense_is_named(tierwise: Command, arguments: tuple[str, .
 def test_changes_that_came_too_late_are_proposed_again(tierwise: Command) -> None:
     tierwise("policy", "propose", "--set", "explore=0.02")
     tierwise("policy", "propose", "--set", "max_deep_share=0.2")
-    tierwise("policy", "activate", "2")
-    assert "--like 3" in tierwise("policy", "activate", "3").err
+    tierwise("policy", "activate", "2", "--note", "as planned")
+    assert "--like 3" in tierwise("policy", "activate", "3", "--note", "as planned").err
     tierwise("policy", "propose", "--like", "3")
-    tierwise("policy", "activate", "4")
+    tierwise("policy", "activate", "4", "--note", "as planned")
     dials = shown(tierwise)["dials"]
     assert isinstance(dials, dict)
     assert (dials["explore"], dials["max_deep_share"]) == (0.02, 0.2)
@@ -82,7 +85,7 @@ def test_before_anything_is_activated_the_built_in_dials_are_shown(tierwise: Com
 def busy(tierwise: Command) -> Command:
     """The command, with a past to look at."""
     tierwise("policy", "propose", "--set", "reasoning_threshold=0.3", "--set", "parallel_threshold=0.15")
-    tierwise("policy", "activate", "2")
+    tierwise("policy", "activate", "2", "--note", "as planned")
     engine = open_books("sqlite:///var/tierwise.db")
     store(engine, a_world(1_500).traffic)
     engine.dispose()

@@ -22,7 +22,9 @@ def test_a_canary_is_started_shown_and_stopped(ready: Command) -> None:
     trial = json.loads(ready("policy", "show", "--format", "json").out)["trial"]
     assert (trial["version"], trial["share"], trial["state"]) == (2, 0.1, "running")
     [running] = json.loads(ready("policy", "canary", "--format", "json").out)
-    assert running["verdict"] == "undecided after 0 requests beside 0"
+    assert running["verdict"] == (
+        "too early to tell after 0 requests beside 0: about 5,000 more requests of the canary are needed"
+    )
     assert ready("policy", "canary", "--stop", "--author", "bob").out.startswith("stopped: version 2")
     acts = json.loads(ready("policy", "log", "--format", "json").out)
     assert [(entry["act"], entry["author"]) for entry in acts[:2]] == [
@@ -43,7 +45,7 @@ def test_segments_and_unset_dials_are_shown(ready: Command) -> None:
     assert json.loads(ready("policy", "show", "2", "--format", "json").out)["dials"]["segments"] == {
         "free": {"max_deep_share": 0.02}
     }
-    ready("policy", "activate", "2")
+    ready("policy", "activate", "2", "--note", "as planned")
     ready("policy", "propose", "--set", "segments.free.max_deep_share=none")
     assert json.loads(ready("policy", "show", "3", "--format", "json").out)["changes"] == {
         "segments.free.max_deep_share": {"before": 0.02, "after": None}
@@ -53,7 +55,7 @@ def test_segments_and_unset_dials_are_shown(ready: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("2", "--share", "2"), "share: must be above 0 and at most 0.9"),
+        (("2", "--share", "200 %"), "share: must be above 0 and at most 0.9"),
         (("7",), "there is no policy version 7"),
         (("2", "--on-success", "cheer"), "on_success: must be wait or activate"),
         (("2", "--shadow", "--on-success", "activate"), "a shadow acts on nothing"),
@@ -70,6 +72,6 @@ def test_what_makes_no_sense_is_named(ready: Command, arguments: tuple[str, ...]
 
 def test_after_the_configuration_changed_a_version_is_validated_again(ready: Command) -> None:
     Path("tierwise.toml").write_text('[tiers.reasoning]\nmodel = "scripted/deep"\n')
-    assert "tierwise policy validate 2" in ready("policy", "activate", "2").err
+    assert "tierwise policy validate 2" in ready("policy", "activate", "2", "--note", "as planned").err
     assert ready("policy", "validate", "2").out.startswith("version 2 fits the configuration")
-    assert ready("policy", "activate", "2").code == 0
+    assert ready("policy", "activate", "2", "--note", "as planned").code == 0

@@ -8,12 +8,15 @@ from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import canaries
 from router.admin.queries import thresholds as queries
 from router.admin.queries.history import versions
+from router.admin.queries.margin_change import read_margin_change
 from router.canary import verdicts
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial, Policy
 from router.policies import canary_lifecycle, dials, lifecycle
 from router.policies.dials import WrongPolicy
 from router.policies.lifecycle import Actor
+from router.policies.shares import WrongShare, format_typed_share, read_share
 from router.policies.versions import in_force
+from router.reports.formatting import format_usd
 from router.reports.window import Window
 from router.tuning.comparison import ASSUMPTIONS
 from router.tuning.preview.cache import Busy, Stage
@@ -24,11 +27,12 @@ VERSIONS_SHOWN = 12
 MOST_DIALS = 200
 THRESHOLDS = ("parallel_threshold", "reasoning_threshold")
 KEYBOARDS = {float: "decimal", int: "numeric", str: "text"}
+MIN_MARGIN, COST = "min_margin", "max_cost_per_1k"
 TARGETS = {
-    "max_deep_share": ("Deep share, at most", "Of auto queries, 0 to 1; 0.05 is 5 %."),
-    "max_cost_per_1k": ("Cost per 1,000, at most", "US dollars, such as 1.20."),
-    "min_margin": ("Margin, at least", "Of expected revenue; 0.3 is 30 %."),
-    "min_quality": ("Quality, at least", "Mean rating, 0 to 1, surely reached."),
+    MIN_MARGIN: ("Margin, at least", "Of expected revenue: 18 % or 0.18."),
+    "max_deep_share": ("Deep share, at most", "5 % or 0.05."),
+    COST: ("Cost per 1,000, at most", "US dollars, such as 1.20."),
+    "min_quality": ("Quality, at least", "Mean rating, surely reached: 75 % or 0.75."),
 }
 
 
@@ -54,6 +58,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "fields": _fields(loaded, segment, visit.given),
         "hidden": _dials_off_form(today, loaded, segment),
         "targets": TARGETS,
+        "happened": read_margin_change(services.engine, window, segment),
         "versions": versions(services.engine, VERSIONS_SHOWN),
         "trial": canary_lifecycle.running(services.engine),
         "pace": canaries.pace(services.engine, today),
@@ -134,6 +139,7 @@ def solve(visit: Visit) -> object:
         "used": solution.used,
         "note": solution.note,
         "of": of,
+        "understood": _describe_targets(limits),
         "predicted": queries.figures(solution.figures, solution.quality),
         "whole": None if solution.whole is None else queries.figures(solution.whole),
     }
@@ -164,16 +170,23 @@ def save(visit: Visit) -> Done:
 
 
 def activate(visit: Visit) -> Done:
-    """Put a version in force."""
-    version = _whole(visit, "version")
-    lifecycle.activate(visit.services.engine, version, visit.services.settings.tiers, _actor(visit))
+    """Put a version in force; one whose canary is not decided yet only where that was said to be known."""
+    version, engine = _whole(visit, "version"), visit.services.engine
+    actor, trial = _actor(visit, _reason(visit)), canary_lifecycle.running(engine)
+    if trial is not None and trial.version == version and trial.is_undecided and not visit.text("undecided"):
+        raise NotDone(
+            f"It is too early to tell whether version {version} harms. Wait for its guards, or say that you know: the "
+            f"box beside Activate",
+            409,
+        )
+    lifecycle.activate(engine, version, visit.services.settings.tiers, actor)
     return Done(f"Version {version} is in force; every worker follows within two seconds.", _at(visit))
 
 
 def roll_back(visit: Visit) -> Done:
     """Put what was before the version in force back in force."""
     undone = _whole(visit, "version")
-    back = lifecycle.roll_back(visit.services.engine, _actor(visit), undone=undone)
+    back = lifecycle.roll_back(visit.services.engine, _actor(visit, _reason(visit)), undone=undone)
     return Done(f"Version {back} is in force again.", _at(visit))
 
 
@@ -188,14 +201,14 @@ def canary(visit: Visit) -> Done:
     """Try a version on a share of the conversations."""
     version, services = _whole(visit, "version"), visit.services
     try:
-        share = float(visit.text("share"))
-    except ValueError:
-        raise NotDone("share: a number of percent, such as 5") from None
+        share = read_share(visit.text("share"))
+    except WrongShare as error:
+        raise NotDone(f"share of conversations: {error}") from None
     mode, then = visit.text("mode") or "canary", visit.text("on_success") or canary_lifecycle.WAIT
     tiers, actor = services.settings.tiers, _actor(visit)
-    canary_lifecycle.start(services.engine, version, share / 100, tiers, actor, mode=mode, on_success=then)
+    canary_lifecycle.start(services.engine, version, share, tiers, actor, mode=mode, on_success=then)
     how = "decides in the shadow; nothing acts on it" if mode == "shadow" else "answers"
-    return Done(f"Version {version} {how}, for {share:.4g} % of the conversations.", _at(visit))
+    return Done(f"Version {version} {how}, for {format_typed_share(share)} of the conversations.", _at(visit))
 
 
 def stop(visit: Visit) -> Done:
@@ -241,8 +254,9 @@ def _help(dial: Dial, segment: str) -> str:
     """What a dial means, what it may be, and what an empty field means, as sentences."""
     sentences = [dial.help[0].upper() + dial.help[1:]]
     if dial.kind is not str:
-        example = "; 0.1 is 10 %" if dial.unit == "share" else ""
-        sentences.append(f"From {dial.low:g} to {dial.high:g}{example}")
+        is_share = dial.unit == "share"
+        low, high = (format_typed_share(end) if is_share else f"{end:g}" for end in (dial.low, dial.high))
+        sentences.append(f"From {low} to {high}{'; 10 % and 0.1 mean the same' if is_share else ''}")
     if empty := dial.inherited if segment else dial.unset:
         sentences.append(f"Empty: {empty}")
     return ". ".join(sentences) + "."
@@ -283,14 +297,26 @@ def _limits(targets: object) -> SolverTargets:
         if name not in TARGETS:
             raise NotDone(f"unknown target {str(name)[:50]!r}")
         try:
-            values[name] = float(value)
+            values[name] = float(value) if name == COST else read_share(str(value))
+        except WrongShare as error:
+            raise NotDone(f"{TARGETS[name][0]}: {error}") from None
         except (TypeError, ValueError):
-            raise NotDone(f"{name}: a number is expected") from None
+            raise NotDone(f"{TARGETS[name][0]}: a number is expected, such as 1.20") from None
     try:
         cost = values.get("max_cost_per_1k")
         return SolverTargets(values.get("max_deep_share"), cost, values.get("min_margin"), values.get("min_quality"))
     except ValueError as error:
         raise NotDone(str(error)) from None
+
+
+def _describe_targets(limits: SolverTargets) -> str:
+    """Say how targets were understood."""
+    named = {**limits.spending(), "min_quality": limits.min_quality}
+    return "; ".join(
+        f"{TARGETS[name][0]} {format_usd(value) if name == COST else format_typed_share(value)}"
+        for name, value in named.items()
+        if value is not None
+    )
 
 
 def _is_dial(name: str) -> bool:
@@ -312,6 +338,13 @@ def _whole(visit: Visit, name: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
         raise NotDone(f"{name}: a whole number is expected")
     return int(text)
+
+
+def _reason(visit: Visit) -> str:
+    """Why something is put in force, which must be said; raises NotDone."""
+    if not (note := visit.text("note", 2_000)):
+        raise NotDone("Say why: the history keeps it for those who come after you")
+    return note
 
 
 def _actor(visit: Visit, note: str | None = None) -> Actor:

@@ -37,6 +37,8 @@ def trial(
     return answer | {
         "said": str(verdict),
         "requests": {"canary": verdict.canary_requests, "control": verdict.control_requests},
+        "more": verdict.more,
+        "is_enough": verdict.canary_requests >= limits.least_requests,
         "findings": [_finding(finding) for finding in verdict.findings],
     }
 

@@ -326,7 +326,7 @@
       const predicted = found.whole ?? found.predicted, used = found.used === null ? "" : `, of which ${percent(found.used)} is used`;
       const said = ["deep_share", "cost_usd_per_1k", "margin"].map((name) => ROWS.find(([row]) => row === name)).filter(([name]) => predicted[name]);
       const written = said.map(([name, label, kind]) => `${label.toLowerCase()} ${KINDS[kind].text(predicted[name].value)}`).join(", ");
-      const parts = [tell("p", `What binds: ${found.binding.replaceAll("_", " ")}${used}. Predicted of ${found.whole ? "all requests" : "those that a score decided"}: ${written}.`)];
+      const parts = [tell("p", `Understood: ${found.understood}. What binds: ${found.binding.replaceAll("_", " ")}${used}. Predicted of ${found.whole ? "all requests" : "those that a score decided"}: ${written}.`)];
       if (found.note) parts.push(tell("p", found.note, "warn"));
       parts.push(found.changes.length ? list : tell("p", "Nothing to change: the dials in force are the answer.", "soft"));
       if (found.changes.length) {
@@ -349,7 +349,7 @@
   // The open trial
 
   const GUARDS = { margin: "Margin", errors: "Errors", slow: "Slow first bytes", regenerates: "Asked again", thumbs_down: "Thumbs down", deep_share: "Deep share" };
-  const STANDING = { undecided: ["undecided", ""], breached: ["breached", "bad"], passed: ["no harm", "good"] };
+  const STANDING = { undecided: ["too early to tell", ""], breached: ["breached", "bad"], passed: ["no harm so far", "good"] };
   const arms = document.getElementById("arms");
   async function guards() {
     const found = await tierwise.json("/admin/api/thresholds/trial").catch((error) => ({ failed: error.message }));
@@ -370,7 +370,8 @@
       top.append(head);
       for (const one of found.findings) {
         const row = tell("tr"), standing = tell("td");
-        standing.append(tell("span", STANDING[one.standing][0], `badge ${STANDING[one.standing][1]}`));
+        const [said, look] = STANDING[found.is_enough ? one.standing : "undecided"];
+        standing.append(tell("span", said, `badge ${look}`));
         const value = (number) => tell("td", number === null ? "not known" : percent(number), "right");
         row.append(rowHead(GUARDS[one.guard] ?? one.guard), value(one.canary), value(one.control));
         row.append(tell("td", one.low === null || one.high === null || one.high - one.low > 2 ? "not known yet" : `${percent(one.low)} to ${percent(one.high)}`, "right"), value(one.harmful), standing);
@@ -384,6 +385,21 @@
   }
   if (arms) guards();
 
+  // How shares are understood: 18 % and 0.18 mean the same.
+
+  for (const input of document.querySelectorAll("input[data-share]")) {
+    const help = document.getElementById(input.getAttribute("aria-describedby")), said = tell("span");
+    help?.append(" ", said);
+    const understand = () => {
+      const text = input.value.trim(), bare = text.replace(/\s*%$/, ""), value = Number(bare);
+      if (bare === "" || !Number.isFinite(value)) said.textContent = "";
+      else if (bare !== text) said.textContent = `Understood as ${value} %.`;
+      else said.textContent = value > 1 ? `Write ${value} % or ${value / 100}.` : `Understood as ${Number((value * 100).toPrecision(6))} %.`;
+    };
+    input.addEventListener("input", understand);
+    if (input.value) understand();
+  }
+
   // The frame of the form
 
   for (const input of inputs) input.addEventListener("input", schedule);
@@ -391,6 +407,12 @@
     form.reset();
     schedule();
   });
+  // What happened in another stretch of time, without losing the dials that are not saved.
+  async function happened(address) {
+    const place = document.getElementById("happened"), reply = await fetch(address, { credentials: "same-origin" }).catch(() => null);
+    const found = reply?.ok ? new DOMParser().parseFromString(await reply.text(), "text/html").getElementById("happened") : null;
+    place.replaceChildren(...(found ? found.childNodes : [tell("p", "The server does not answer: load the page again.", "negative")]));
+  }
   const span = document.getElementById("span");
   span.addEventListener("change", () => {
     board.dataset.span = span.value;
@@ -399,6 +421,7 @@
     const address = new URL(location.href);
     address.searchParams.set("span", span.value);
     history.replaceState(null, "", address);
+    happened(address);
     scores = null;
     frame = null;
     plot.replaceChildren(tell("p", `Reading the requests of the last ${span.selectedOptions[0].textContent}…`, "state"));

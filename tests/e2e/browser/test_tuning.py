@@ -94,7 +94,7 @@ def test_from_a_line_to_a_canary_into_force_and_back(open_page: OpenPage, demo: 
     wanted = page.input_value("#dial-reasoning_threshold")
     page.get_by_role("button", name="Back-test row by row").click()
     expect(page.locator("#backtest-result table").first).to_be_visible()
-    page.get_by_label("Why").first.fill("margin <b>fell</b>")
+    page.locator("#note").fill("margin <b>fell</b>")
     page.get_by_role("button", name="Save as a version").click()
     page.wait_for_url("**version=*")
     assert "is saved" in said(page)
@@ -103,14 +103,17 @@ def test_from_a_line_to_a_canary_into_force_and_back(open_page: OpenPage, demo: 
     expect(page.get_by_text("margin <b>fell</b>").first).to_be_visible()
     page.get_by_text("Try or activate").first.click()
     assert grave(page) == []
-    page.get_by_label("Percent of conversations").first.fill("20")
+    page.get_by_label("Share of conversations").first.fill("20 %")
     page.get_by_role("button", name="Start the trial").first.click()
     expect(page.get_by_role("heading", name="is on trial")).to_be_visible()
     assert "20 % of the conversations" in said(page)
     expect(page.locator("#arms")).to_contain_text("The guards")
     assert grave(page) == []
+    page.locator("#why-activate-trial").fill("it will do")
+    page.get_by_label("too early to tell").check()
     page.get_by_role("button", name="Activate version").first.click()
     expect(page.locator("p.said")).to_contain_text("is in force")
+    page.locator("#why-roll-back").fill("more regenerates than before")
     page.get_by_role("button", name="Roll back to").click()
     expect(page.locator("p.said")).to_contain_text("in force again")
     page.goto(f"{demo.url}/admin/history")
@@ -120,7 +123,8 @@ def test_from_a_line_to_a_canary_into_force_and_back(open_page: OpenPage, demo: 
 
 def test_a_target_becomes_thresholds(open_page: OpenPage) -> None:
     page = thresholds(open_page)
-    page.get_by_label("Deep share, at most").last.fill("0.04")
+    page.get_by_text("Other targets, and of which requests").click()
+    page.locator("#target-max_deep_share").fill("4 %")
     page.keyboard.press("Enter")
     expect(page.locator("#solution")).to_contain_text("What binds")
     page.get_by_role("button", name="Use these dials").click()
