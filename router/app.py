@@ -22,6 +22,7 @@ from router.api.cors import cross_origin
 from router.api.embeddings import Embeddings
 from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
+from router.api.guide.endpoint import Docs, Document, Guide
 from router.api.health import Live, Ready, Scrape
 from router.api.messages.endpoint import CountTokens, Messages
 from router.api.models import ModelListing, Models
@@ -280,6 +281,10 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("POST", "/v1/revenue-events"): RevenueEndpoint(
             feedback, authenticator, server, clock.now_us, admission.bodies
         ),
+        ("GET", "/"): Guide(),
+        ("GET", "/v1"): Guide(),
+        ("GET", "/docs"): Docs(),
+        ("GET", "/openapi.json"): Document(),
         ("GET", "/health/live"): Live(),
         ("GET", "/health/ready"): Ready(
             lambda: shipper.state, lambda: shutdown.is_stopping, lambda: admission.occupancy, targets.read

@@ -1,6 +1,8 @@
 """The `tierwise` command: one place that names every subcommand; what they do is in `router.commands`."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -56,12 +58,29 @@ OPERATOR_ERRORS = (
 
 app = typer.Typer(
     name="tierwise",
-    help="A chat backend that decides, per query, how much thinking to buy.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"tierwise {version('tierwise')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tierwise(
+    is_version_asked: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """A chat backend that decides, per query, how much thinking to buy."""
+
+
 app.command()(serve.serve)
 app.command()(init.init)
 app.command()(doctor.doctor)

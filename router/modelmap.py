@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 MAP_FILE = "model_prices_and_context_window_backup.json"
+PROVIDERS_FILE = "provider_endpoints_support_backup.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,23 @@ def entry(model: str) -> dict[str, Any] | None:
     return decoded if str(decoded.get("litellm_provider", "")).startswith(provider) else None
 
 
+def names_with_provider(name: str) -> list[str]:
+    """Return the model strings that a name without its provider may mean: "openai/gpt-5" for "gpt-5"."""
+    entries = _entries()
+    found = [model for model in entries if model.endswith(f"/{name}") and model.count("/") == 1]
+    if name in entries and (provider := _decode(entries[name]).get("litellm_provider")):
+        found.insert(0, f"{provider}/{name}")
+    return found
+
+
+@cache
+def providers() -> frozenset[str]:
+    """The names in front of the slash that litellm knows, as its files say."""
+    listed = _read(PROVIDERS_FILE).get("providers")
+    names = msgspec.json.decode(listed, type=dict[str, msgspec.Raw]) if listed is not None else {}
+    return frozenset({*names, *(model.partition("/")[0] for model in _entries() if "/" in model)})
+
+
 def provenance() -> str:
     """Name the map that the facts come from, with its version."""
     try:
@@ -72,10 +90,14 @@ def provenance() -> str:
 
 @cache
 def _entries() -> dict[str, msgspec.Raw]:
+    return _read(MAP_FILE)
+
+
+def _read(name: str) -> dict[str, msgspec.Raw]:
     spec = find_spec("litellm")
     if spec is None or spec.origin is None:
         return {}
-    path = Path(spec.origin).parent / MAP_FILE
+    path = Path(spec.origin).parent / name
     return msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw]) if path.exists() else {}
 
 

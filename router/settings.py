@@ -6,19 +6,22 @@ only carried here on their way into the database. A wrong or unknown key is a `W
 
 import codecs
 import os
+import re
 import tomllib
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     create_model,
     field_validator,
     model_validator,
@@ -32,8 +35,12 @@ from pydantic_settings import (
 )
 
 from classifier.types import AnswerType
+from router import modelmap
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial, read_confidences
 from router.keys import KeyLimits
+from router.mistakes.lines import line_of
+from router.mistakes.names import closest
+from router.mistakes.values import describe, path_of
 from router.money import nano_from_usd
 from router.providers import catalog
 from router.providers.base import ModelTarget
@@ -49,8 +56,32 @@ LOADING_S = 60.0  # a model on this machine may have to be loaded before it begi
 INVISIBLE = " \t\r\n\v\f\0\u00a0\u200b\u2060\ufeff"  # around a key: line ends, no-break spaces, byte order marks
 RESERVED_NAMES = frozenset({"auto", *Tier})
 
-SegmentName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")]
-ModelName = Annotated[str, Field(pattern=r"^[a-z0-9_]+/\S+$", description="PROVIDER/MODEL, a LiteLLM model string")]
+MODEL_NAME = re.compile(r"[a-z0-9_]+/\S+")
+
+
+def _require_provider(name: str) -> str:
+    """Raise ValueError for a model's name that does not say whose it is."""
+    if MODEL_NAME.fullmatch(name):
+        return name
+    provider, slash, model = name.partition("/")
+    if slash and MODEL_NAME.fullmatch(lower := f"{provider.lower()}/{model}"):
+        raise ValueError(f"a provider is written in small letters; did you mean {lower}?")
+    meant = next((full for full in modelmap.names_with_provider(name) if full.split("/")[0] in catalog.FAMILIES), None)
+    question = f"; did you mean {meant}?" if meant else ", such as openai/gpt-5-nano"
+    raise ValueError(f"a model is named with its provider, PROVIDER/MODEL{question}")
+
+
+def _require_known_provider(name: str, api_base: str | None) -> None:
+    """Raise ValueError for a provider that is a misspelling; with an address any name will do."""
+    provider, _, model = name.partition("/")
+    if api_base is None and (meant := catalog.provider_meant(provider)) is not None:
+        raise ValueError(f"no provider goes by the name {provider}; did you mean {meant}/{model}?")
+
+
+SegmentName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$", description="1 to 64 of a-z 0-9 _ -")]
+ModelName = Annotated[
+    str, AfterValidator(_require_provider), Field(description="PROVIDER/MODEL, a LiteLLM model string")
+]
 Origin = Annotated[
     str, Field(pattern=r"^(?:\*|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+/?)$", description="scheme://host[:port], or *")
 ]
@@ -219,6 +250,12 @@ class ModelSettings(CallSettings):
 
     model: ModelName = Field(DEFAULT_MODEL, description="who answers")
 
+    @field_validator("model")
+    @classmethod
+    def _provider_is_known(cls, model: str, given: ValidationInfo) -> str:
+        _require_known_provider(model, given.data.get("api_base"))
+        return model
+
     def target(self, environ: Mapping[str, str]) -> ModelTarget:
         """Resolve to what providers take."""
         return self.target_of(self.model, environ)
@@ -285,6 +322,13 @@ class ParallelSettings(CallSettings):
         description="mean token probability at which one sample is enough, or two that agree near it; unset: off",
     )
     open_samples: int = Field(4, ge=1, le=64, description="samples of a query whose answers cannot be counted")
+
+    @field_validator("models")
+    @classmethod
+    def _providers_are_known(cls, models: tuple[str, ...], given: ValidationInfo) -> tuple[str, ...]:
+        for model in models:
+            _require_known_provider(model, given.data.get("api_base"))
+        return models
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
@@ -628,7 +672,8 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Setti
 
     Raises WrongSetting naming the key that stops the start.
     """
-    file = _read_toml(path) if path is not None else {}
+    text = _read_text(path) if path is not None else ""
+    file = _parse_toml(text, path)
 
     class Layered(Settings):
         @classmethod
@@ -645,7 +690,8 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Setti
     try:
         return Layered(**(overrides or {}))
     except ValidationError as error:
-        raise WrongSetting("\n".join(_readable(e, path) for e in error.errors())) from None
+        told = (_readable(one, path, text, overrides or {}) for one in error.errors())
+        raise WrongSetting("\n".join(dict.fromkeys(told))) from None
     except SettingsError as error:
         raise WrongSetting(f"environment: {error}") from None
 
@@ -661,13 +707,35 @@ def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     return sorted(v for v in environ if v.startswith(ENV_PREFIX) and v.split("__")[0].upper() not in known)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def place_of(keys: Sequence[str], path: Path | None) -> str:
+    """Say where a key is set: by a variable of the environment, or in which line of the file."""
+    return _place_of(keys, path, _read_text(path) if path is not None else "", {})
+
+
+def describe_unknown_variables(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
+    """Name such variables, each with what it does and what was perhaps meant."""
+    tables = {name.upper() for name in Settings.model_fields}
+    found = []
+    for variable in unknown_variables(environ):
+        table, *rest = variable.removeprefix(ENV_PREFIX).split("__")
+        meant = closest(table, tables)
+        question = f"; did you mean {ENV_PREFIX}{'__'.join((meant, *rest))}?" if meant else ""
+        found.append((variable, f"sets nothing{question}"))
+    return found
+
+
+def _read_text(path: Path) -> str:
     try:
-        return tomllib.loads(_decode(path.read_bytes()))
+        return _decode(path.read_bytes())
     except OSError as error:
         raise WrongSetting(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise WrongSetting(f"{path}: is not UTF-8 text") from None
+
+
+def _parse_toml(text: str, path: Path | None) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise WrongSetting(f"{path}: is not TOML: {error}") from None
 
@@ -678,8 +746,22 @@ def _decode(content: bytes) -> str:
     return content.decode("utf-16" if is_utf_16 else "utf-8-sig").replace("\r\n", "\n")
 
 
-def _readable(error: Mapping[str, Any], path: Path | None) -> str:
-    key = ".".join(str(part) for part in error["loc"] if part != "[key]")
-    message = "unknown key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
-    named = message if not key or message.startswith(key) else f"{key}: {message}"  # some name the very key
-    return f"{path or 'environment'}: {named}"
+def _place_of(keys: Sequence[str], path: Path | None, text: str, overrides: Mapping[str, Any]) -> str:
+    """Say where a key is set: by an option, by a variable of the environment, in a line of the file."""
+    if len(keys) > 1 and keys[-1] in overrides.get(keys[0], {}):
+        return f"--{keys[-1]}"
+    variables = {name.upper(): name for name in os.environ}
+    for length in range(len(keys), 0, -1):  # a whole table may be one variable, as JSON
+        if (name := f"{ENV_PREFIX}{'__'.join(keys[:length])}".upper()) in variables:
+            return f"the variable {variables[name]}"
+    line = line_of(text, keys)
+    return f"{path or 'environment'}{'' if line is None else f', line {line}'}"
+
+
+def _readable(error: Mapping[str, Any], path: Path | None, text: str, overrides: Mapping[str, Any]) -> str:
+    keys, message = path_of(Settings, error["loc"]), describe(error, Settings)
+    place = _place_of(keys or message.partition(":")[0].split("."), path, text, overrides)
+    key = ".".join(keys)
+    return (
+        f"{place}: {message if not key or message.startswith(key) else f'{key}: {message}'}"  # some name the very key
+    )

@@ -91,8 +91,15 @@ class Authenticator:
             if named is None and cap is None:
                 return self._local
             return replace(self._local, conversation=named, max_cost_nanousd=cap)
+        if await self._lacks_only_its_type(scope, headers):
+            raise Unauthenticated("a body that comes without a key must be JSON: send content-type: application/json")
         needed = "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY"
         raise Unauthenticated("the API key is unknown" if secrets else needed)
+
+    async def _lacks_only_its_type(self, scope: Scope, headers: Mapping[str, str]) -> bool:
+        """Tell whether a caller would need no key if its body were said to be JSON."""
+        as_json = {**headers, "content-type": "application/json"}
+        return self._mode == "auto" and is_local(scope, as_json) and not await self._keys.has_live()
 
     async def _find(self, secrets: Sequence[str]) -> KnownKey | None:
         """Return the first key that one of the secrets opens; raises Unavailable where one cannot be checked."""

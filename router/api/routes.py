@@ -1,6 +1,12 @@
-"""The endpoints of the data plane: what a client calls, and which scope its key needs."""
+"""The endpoints of the data plane: what a client calls, which scope its key needs, what was meant by a near miss."""
 
+import re
 from dataclasses import dataclass
+
+from router.mistakes.names import closest
+
+LONGEST_PATH = 256  # that is looked at and shown
+V1 = "/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,34 @@ ROUTES = (
     HttpRoute("GET", "/v1/usage", "any", "What this key used and spent, by UTC day (`since`, `until`) and in all."),
     HttpRoute("POST", "/v1/feedback", "feedback", "Rate an answer of the same key."),
     HttpRoute("POST", "/v1/revenue-events", "revenue", "Book revenue that a network reported."),
+    HttpRoute("GET", "/", "none", "Say what there is to ask here: a page to browsers, JSON to programs."),
+    HttpRoute("GET", "/v1", "none", "The same."),
+    HttpRoute("GET", "/docs", "none", "Every address and what it takes, as a page."),
+    HttpRoute("GET", "/openapi.json", "none", "Every address and what it takes, as an OpenAPI document."),
     HttpRoute("GET", "/health/live", "none", "Is the process alive?"),
     HttpRoute("GET", "/health/ready", "none", "Can it serve? How late are the books?"),
     HttpRoute("GET", "/metrics", "metrics", "Prometheus metrics of this worker."),
 )
+
+
+def methods_at(path: str) -> list[str]:
+    """Return the methods that an address takes; none where there is no such address."""
+    return [route.method for route in ROUTES if _pattern(route.path).fullmatch(path)]
+
+
+def find_meant(path: str) -> HttpRoute | None:
+    """Return the route that was meant by an address that is none: `/v1` left out or twice, or a typing error."""
+    path = re.sub(r"/+", "/", path[:LONGEST_PATH]).rstrip("/").lower()
+    versioned = V1 + path.rpartition(V1)[2]
+    for route in ROUTES:
+        if any(_pattern(route.path).fullmatch(candidate) for candidate in (path, versioned)):
+            return route
+    known = [route.path for route in ROUTES]
+    like = closest(versioned, known) or closest(path, known)
+    return next((route for route in ROUTES if route.path == like), None)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """The addresses of a route: a parameter is anything but a slash, and as the last part anything."""
+    first, braced, _ = path.partition("{")
+    return re.compile(re.escape(first) + (".+" if braced else ""))

@@ -7,11 +7,11 @@ COLUMNS = ("models", "answer_type", "share_from", "share_to", "labels", "right",
 
 def agreement(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """Show how often the leader of a vote was right, by models, answer type and its share of the votes."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.ledger.agreements import read_evidence
     from router.tiers.parallel.calibration import CalibrationTable
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         table = CalibrationTable.from_evidence(read_evidence(engine))
     rows = [
         {

@@ -22,10 +22,10 @@ def list_alerts(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """List alerts, the newest first."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.notifications import alerts
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         found = alerts.read(engine, most=most, only_open=only_open)
     rows = [
         {
@@ -53,10 +53,10 @@ def acknowledge(
 ) -> None:
     """Say that somebody knows of an alert; it stays in the list."""
     from router.clock import SystemClock
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.notifications import alerts
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         now_us, who = SystemClock().now_us(), by or getpass.getuser()
         is_done = alerts.acknowledge(engine, alert_id, who, now_us, hook("alert acknowledged", alert_id))
     if not is_done:

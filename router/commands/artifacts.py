@@ -16,11 +16,11 @@ VersionArgument = Annotated[str, typer.Argument(help="The artefact's version.")]
 @app.command("list")
 def list_(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """List the artefacts, newest first, and whether the policy in force names one."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.learning.artifacts import list_all
     from router.policies.versions import in_force
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         artifacts, named = list_all(engine), in_force(engine).classifier
     rows = [
         {
@@ -39,10 +39,10 @@ def list_(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> Non
 @app.command()
 def card(version: VersionArgument, config: ConfigOption = None) -> None:
     """Print the model card of an artefact."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.learning.artifacts import card_of
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         print(card_of(engine, version))
 
 
@@ -53,9 +53,9 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write an artefact's files into a directory, as `tierwise train --out` does."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.learning.artifacts import export as write
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         write(engine, version, out)
     typer.echo(f"{out}: version {version}", err=True)

@@ -1,9 +1,8 @@
-"""`tierwise doctor`: in one screen what is configured, what has no price, and whether the providers answer."""
+"""`tierwise doctor`: in one screen what is configured, what has no key or price, and whether the models answer."""
 
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +12,6 @@ import typer
 from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 
 if TYPE_CHECKING:
-    from router.providers.base import ModelTarget
-    from router.providers.clients import Providers
     from router.settings import Settings
 
 OK, WARNING, BAD = "ok", "warning", "bad"
@@ -37,9 +34,13 @@ class CheckResult:
 def doctor(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the providers.")] = False,
+    free: Annotated[bool, typer.Option("--free", help="Ask the models nothing that costs.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the models at all.")] = False,
 ) -> None:
-    """Examine configuration, database, ledger, prices and providers; exit code 1 when something is bad."""
+    """Examine configuration, database, prices and keys, and ask each model for one token; exit code 1 when one is bad.
+
+    The token is booked as housekeeping for `doctor`, in books that are made where there are none.
+    """
     from router import settings
     from router.commands.opening import count_live_keys, describe_auth
 
@@ -49,8 +50,10 @@ def doctor(
     findings.append(CheckResult("API keys", OK, describe_auth(configured, count_live_keys(configured))))
     has_books = any((finding.what, finding.says) == ("schema", CURRENT) for finding in findings)
     findings += _policy(configured, has_books=has_books)
-    findings.append(_alerts(configured))
-    findings += _models(configured, os.environ, ask=not offline)
+    findings += [_alerts(configured), *_keys_of_providers(configured, path), *_prices(configured)]
+    if not offline:
+        is_writable = not any((finding.what, finding.state) == ("schema", BAD) for finding in findings)
+        findings += _answers(configured, is_free=free or not is_writable)
     show([finding.row() for finding in findings], ("what", "state", "says"), form)
     sys.exit(1 if any(finding.state == BAD for finding in findings) else 0)
 
@@ -65,7 +68,7 @@ def _configuration(configured: "Settings", path: Path | None) -> list[CheckResul
         CheckResult("database", OK, format_url(configured.database_url)),
         CheckResult("state_dir", OK, str(configured.state_dir)),
     ]
-    findings += [CheckResult(name, WARNING, "sets nothing") for name in settings.unknown_variables()]
+    findings += [CheckResult(name, WARNING, says) for name, says in settings.describe_unknown_variables()]
     has_secret = OVERRIDE in os.environ or (configured.state_dir / HASH_FILE).exists()
     findings.append(CheckResult("admin secret", OK, "set" if has_secret else "will be made at the first start"))
     return findings
@@ -157,40 +160,44 @@ def _policy(configured: "Settings", *, has_books: bool) -> list[CheckResult]:
     return [CheckResult(what, OK, "fits the tiers")]
 
 
-def _models(configured: "Settings", environ: Mapping[str, str], *, ask: bool) -> list[CheckResult]:
-    from router import lineup
+def _keys_of_providers(configured: "Settings", path: Path | None) -> list[CheckResult]:
+    """Name models without a key, and the toy where it would have to think."""
+    from router.commands.models import describe_missing_keys, describe_toys
+
+    findings = [
+        CheckResult("key of a provider", WARNING, says) for says in describe_missing_keys(configured, path, os.environ)
+    ]
+    if (toys := describe_toys(configured)) is not None:
+        findings.append(CheckResult("embedded model", WARNING, toys))
+    return findings
+
+
+def _prices(configured: "Settings") -> list[CheckResult]:
     from router.ledger import pricelist
 
-    models = lineup.all_targets(configured, environ)
-    unpriced = {m.name for m in models if pricelist.quote(m.name, configured.prices) is None}
-    findings = [
-        CheckResult(f"price of {m.name}", WARNING, "none: its calls are booked without an amount")
-        for m in models
-        if m.name in unpriced
-    ]
+    names = sorted(configured.model_names())
+    unpriced = [name for name in names if pricelist.quote(name, configured.prices) is None]
+    says = "none: its calls are booked without an amount; give one in [prices]"
     if not unpriced:
-        findings.append(CheckResult("prices", OK, f"all of {len(models)} models have one"))
-    return findings + (asyncio.run(_answers(models, trust_env=configured.trust_env)) if ask else [])
+        return [CheckResult("prices", OK, f"all of {len(names)} models have one")]
+    return [CheckResult(f"price of {name}", WARNING, says) for name in unpriced]
 
 
-async def _answers(models: Sequence["ModelTarget"], *, trust_env: bool) -> list[CheckResult]:
-    from router.providers.clients import Providers
+def _answers(configured: "Settings", *, is_free: bool) -> list[CheckResult]:
+    """Ask the models: for one token, or for what costs nothing where that is wanted or nothing could be booked."""
+    from router import lineup
+    from router.commands.opening import make_state_dir
+    from router.commands.probes import ask_for_a_token, ask_freely
+    from router.database import schema
 
-    providers = Providers(trust_env=trust_env)
-    try:
-        return list(await asyncio.gather(*(_answer(providers, model) for model in models)))
-    finally:
-        await providers.close()
-
-
-async def _answer(providers: "Providers", model: "ModelTarget") -> CheckResult:
-    from router.errors import ProviderError
-
-    try:
-        async with asyncio.timeout(20):
-            await providers.of(model).ping(model)
-    except ProviderError as error:
-        return CheckResult(model.name, BAD, error.message)
-    except TimeoutError:
-        return CheckResult(model.name, BAD, "did not answer within 20 s")
-    return CheckResult(model.name, OK, "answers")
+    models = lineup.all_targets(configured, os.environ)
+    if is_free:
+        results = asyncio.run(ask_freely(models, configured))
+    else:
+        make_state_dir(configured)
+        engine = schema.ready_engine(configured.database_url)
+        try:
+            results = asyncio.run(ask_for_a_token(models, configured, engine))
+        finally:
+            engine.dispose()
+    return [CheckResult(one.model, OK if one.failure is None else BAD, one.says) for one in results]

@@ -1,102 +1,118 @@
-"""`tierwise init`: write a working configuration for the provider whose key, or whose server, is here."""
+"""`tierwise init`: write a working configuration, for what is found here or for what is asked or said."""
 
-import json
 import os
-import urllib.error
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import sys
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from router.decision.policy import Policy
-
-OLLAMA = "http://127.0.0.1:11434"
-PROBE_TIMEOUT_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """Which models a configuration names, and what their calls need."""
-
-    because: str
-    fast: str
-    reasoning: str
-    settings: tuple[str, ...] = ()
-    fast_settings: tuple[str, ...] = ()
-    reasoning_settings: tuple[str, ...] = ()
+if TYPE_CHECKING:
+    from router.commands.proposals import Proposal
 
 
 def init(
     out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("tierwise.toml"),
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file without asking.")] = False,
+    provider: Annotated[
+        str | None,
+        typer.Option(help="Whose models: openai, azure, openrouter, ollama, hosted_vllm, ...; unset: found."),
+    ] = None,
+    fast: Annotated[str | None, typer.Option(help="The model of the fast tier; of azure a deployment.")] = None,
+    reasoning: Annotated[str | None, typer.Option(help="The model of the reasoning tier; unset: as fast.")] = None,
+    api_base: Annotated[str | None, typer.Option("--api-base", help="Address of their server.")] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option("--api-key-env", help="Environment variable that holds their key.")
+    ] = None,
 ) -> None:
-    """Write a working configuration for the provider whose key is in the environment, or for a local Ollama."""
-    if out.exists() and not force:
-        raise typer.BadParameter(f"{out} exists; --force replaces it")
-    proposal = propose_hosted(os.environ) or local(ollama_models())
-    if proposal is None:
-        proposal = Proposal("no provider key and no Ollama here: the embedded model", *(("embedded/smollm2",) * 2))
-    try:
-        out.write_text(format_config(proposal))
-    except OSError as error:
-        raise typer.BadParameter(f"{out} cannot be written: {error.strerror}") from None
+    """Write a configuration: on a terminal it asks whose models; else it takes what it finds first.
+
+    Options answer beforehand, for scripts. No key is written, only the name of the variable that holds it.
+    """
+    asks = sys.stdin.isatty()
+    if out.exists() and not force and not (asks and typer.confirm(f"{out} exists. Replace it?")):
+        raise typer.BadParameter(f"{out} exists and was left as it is; --force replaces it")
+    if provider is not None or fast is not None or api_base is not None:
+        proposal = proposal_of_options(provider, fast, reasoning, api_base, api_key_env)
+    elif asks:
+        from router.commands.choosing import ask_for_proposal
+
+        proposal = ask_for_proposal()
+    else:
+        proposal = find_proposal()
+    write(out, proposal)
     print(f"wrote {out} ({proposal.because}); `tierwise doctor` checks it, `tierwise serve` runs it")
 
 
-def propose_hosted(environ: Mapping[str, str]) -> Proposal | None:
-    """Propose hosted models for the first provider whose key is set."""
+def find_proposal() -> "Proposal":
+    """Take the first provider whose key is set, else the first local server that has a model for conversations."""
+    from router.commands import proposals
+
+    if names := proposals.families_with_key(os.environ):
+        return proposals.propose_hosted(names[0], os.environ)
+    for server in proposals.find_servers():
+        if (proposal := proposals.propose_server(server)) is not None:
+            return proposal
+    return proposals.propose_embedded("no provider's key and no server of models here: the embedded model")
+
+
+def proposal_of_options(
+    provider: str | None, fast: str | None, reasoning: str | None, api_base: str | None, variable: str | None
+) -> "Proposal":
+    """Take what the options say; raises BadParameter for what they leave open."""
+    from router.commands import proposals
     from router.providers.catalog import FAMILIES
 
-    for family in FAMILIES.values():
-        models, variable = family.first_models, family.key_variable(environ)
-        if models is not None and variable is not None:
-            key = (f'api_key_env = "{variable}"',)
-            tiers = (models.fast, models.reasoning, key, models.fast_settings, models.reasoning_settings)
-            return Proposal(f"{variable} is set", *tiers)
-    return None
+    family = provider or (fast.partition("/")[0] if fast and "/" in fast else "openai")
+    if family == "embedded":
+        return proposals.propose_embedded("as was asked")
+    if family not in FAMILIES:
+        raise typer.BadParameter(_describe_unknown(family), param_hint="--provider")
+    if fast is None and api_base is None and (found := _usual_models(family)) is not None:
+        return found
+    if fast is None:
+        raise typer.BadParameter(f"say which model of {family} is the fast one", param_hint="--fast")
+    if family == proposals.AZURE and api_base is None:
+        raise typer.BadParameter(
+            "azure needs the address of yours: https://NAME.openai.azure.com", param_hint="--api-base"
+        )
+    usual = proposals.usual_key_variable(family, api_base, os.environ)
+    at = api_base or (FAMILIES[family].address if family in proposals.SERVERS else None)
+    return proposals.propose_models("as was asked", family, fast, reasoning or fast, at, variable or usual)
 
 
-def local(models: Sequence[tuple[str, int]]) -> Proposal | None:
-    """Propose the smallest and the largest model of a local Ollama, as (name, size in bytes)."""
-    if not models:
-        return None
-    ordered = sorted(models, key=lambda model: model[1])
-    base = (f'api_base = "{OLLAMA}/v1"',)
-    return Proposal("a local Ollama answers", f"ollama/{ordered[0][0]}", f"ollama/{ordered[-1][0]}", base)
+def _usual_models(family: str) -> "Proposal | None":
+    """The models that are usually proposed of a family, or those that its server on this machine has."""
+    from router.commands import proposals
+    from router.providers.catalog import FAMILIES
+
+    if FAMILIES[family].first_models is not None:
+        return proposals.propose_hosted(family, os.environ)
+    server = next((one for one in proposals.find_servers() if one.family == family), None)
+    return None if server is None else proposals.propose_server(server)
 
 
-def ollama_models() -> list[tuple[str, int]]:
-    """Ask a local Ollama for its models; none where it does not answer."""
-    from router.providers.proxies import open_directly
+def _describe_unknown(family: str) -> str:
+    from router.mistakes.names import closest
+    from router.providers.catalog import FAMILIES
 
+    meant = closest(family, FAMILIES)
+    question = f"did you mean {meant}?" if meant else f"there are {', '.join(FAMILIES)}"
+    return f"no provider goes by the name {family}; {question}"
+
+
+def write(out: Path, proposal: "Proposal") -> None:
+    """Write the file, once what it says was read as a start would read it; raises BadParameter or WrongSetting."""
+    from router import settings
+    from router.commands.proposals import format_config
+
+    text = format_config(proposal)
+    with tempfile.TemporaryDirectory(prefix="tierwise-init-") as directory:
+        tried = Path(directory) / out.name
+        tried.write_text(text, encoding="utf-8")
+        settings.load(tried)
     try:
-        with open_directly(f"{OLLAMA}/api/tags", PROBE_TIMEOUT_S) as response:
-            reply = json.load(response)
-    except (urllib.error.URLError, OSError, ValueError):
-        return []
-    return [(model["name"], int(model.get("size", 0))) for model in reply.get("models", [])]
-
-
-def format_config(proposal: Proposal) -> str:
-    """Write the configuration file's text."""
-    dials = Policy(version=0)
-    tables = {
-        "tiers.fast": (f'model = "{proposal.fast}"', *proposal.settings, *proposal.fast_settings),
-        "tiers.reasoning": (f'model = "{proposal.reasoning}"', *proposal.settings, *proposal.reasoning_settings),
-        "tiers.parallel": (
-            f'models = ["{proposal.fast}"]',
-            *proposal.settings,
-            "max_samples = 8",
-            "confidence = 0.95",
-            'escalate_to = "reasoning"',
-        ),
-        "policy": (
-            f"parallel_threshold = {dials.parallel_threshold:.2f}",
-            f"reasoning_threshold = {dials.reasoning_threshold:.2f}",
-            f"max_deep_share = {dials.max_deep_share:.2f}",
-        ),
-    }
-    body = "\n\n".join(f"[{name}]\n" + "\n".join(lines) for name, lines in tables.items())
-    return f"# Written by `tierwise init`: {proposal.because}. All keys: docs/reference/settings.md\n\n{body}\n"
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{out} cannot be written: {error.strerror}") from None

@@ -180,10 +180,10 @@ def _print_secret(secret: str, name: str, segment: str, form: Format) -> None:
 def list_keys(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """List all keys, revoked ones too; secrets cannot be shown again."""
     from router import keys
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.limits.wording import format_limits
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         rows = keys.list_keys(engine)
     shown = [
         {**row, **{at: _when(row[at]) for at in TIMES}, "limits": format_limits(row["limits"]) or None} for row in rows
@@ -196,9 +196,9 @@ def revoke(name: Annotated[str, typer.Argument(help="The key's name.")], config:
     """Revoke a key; running servers refuse it within two seconds."""
     from router import keys
     from router.clock import SystemClock
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         keys.revoke(engine, name, now_us=SystemClock().now_us(), hook=hook("key revoked", name))
     print(f"{name} is revoked")
 

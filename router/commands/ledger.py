@@ -38,10 +38,10 @@ def export(
     ] = False,
 ) -> None:
     """Write one row per provider call; an empty amount is unpriced."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.ledger import export as books
 
-    with open_books(config) as (configured, engine):
+    with existing_books(config) as (configured, engine):
         columns = books.WITH_CAUSES if causes else books.COLUMNS
         chosen = read_window(configured, since, until, zone)
         rows = books.lines(engine, *_ends(chosen), columns)
@@ -58,10 +58,10 @@ def export(
 @app.command()
 def verify(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """Check the books against their own laws; exit code 1 where one is broken."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.ledger.verify import verify as verified
 
-    with open_books(config) as (configured, engine):
+    with existing_books(config) as (configured, engine):
         findings = verified(engine, configured.state_dir)
     rows = [
         {"kind": "break", "finding": law, "count": count, "examples": ", ".join(findings.examples[law])}
@@ -86,11 +86,11 @@ def reconcile(
 ) -> None:
     """Compare the books with a provider's bill per UTC day and model; the capture rate is booked over billed."""
     from router.clock import SystemClock
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.ledger import reconcile as reconciling
     from router.money import usd_text
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         days = reconciling.compare(engine, reconciling.read_bill(bill))
         run = reconciling.book(engine, days, "operator", note, SystemClock().now_us()) if book else None
     booked, billed = sum(d.booked_nanousd for d in days), sum(d.billed_nanousd for d in days)
@@ -132,12 +132,12 @@ def rerate(
 ) -> None:
     """Price lines again and show the difference; lines stay, a run of reversals and new amounts is added."""
     from router.clock import SystemClock
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.ledger import correction
     from router.ledger.prices import PriceBook
     from router.money import usd_text
 
-    with open_books(config) as (configured, engine):
+    with existing_books(config) as (configured, engine):
         prices = PriceBook.load(engine)
         if price is not None and price not in prices.by_id():
             raise typer.BadParameter(f"there is no price {price}")
@@ -186,13 +186,13 @@ def forget(
     from dataclasses import asdict
 
     from router.clock import SystemClock
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.ledger import forgetting
     from router.ledger.marks import month_named
 
     if (user is None) == (before_month is None) or (key is not None and user is None):
         raise typer.BadParameter("give --user (and --key, where it is an end user of one key), or --before-month")
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         if user is None:
             try:
                 month = month_named(before_month or "")

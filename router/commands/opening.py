@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from router import keys, settings
 from router.clock import SystemClock
 from router.database import schema
-from router.database.engine import open_engine, sqlite_path
+from router.database.engine import DatabaseUnusable, format_url, open_engine, sqlite_path
 from router.database.private import make_directory
 from router.errors import Unavailable
 from router.settings import Settings, WrongSetting
@@ -26,6 +26,25 @@ def open_books(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
         yield configured, engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def existing_books(config: Path | None) -> Iterator[tuple[Settings, Engine]]:
+    """Read the settings and open the database; raises DatabaseUnusable where there is none, and makes none."""
+    path = settings.config_path(config)
+    configured = settings.load(path)
+    if schema.is_absent(configured.database_url):
+        raise DatabaseUnusable(_describe_absence(configured.database_url, path))
+    with open_books(config) as opened:
+        yield opened
+
+
+def _describe_absence(database_url: str, path: Path | None) -> str:
+    of_whom = f"as {path} says" if path else "the usual place, because there is no tierwise.toml here"
+    return (
+        f"there are no books yet in {format_url(database_url)} ({of_whom}). `tierwise serve` makes them with the first"
+        " start; if yours are elsewhere, name their configuration with --config"
+    )
 
 
 def make_state_dir(configured: Settings) -> None:

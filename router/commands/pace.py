@@ -55,11 +55,11 @@ def compare_realised(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Hold what a version was predicted to do against what it has done since it came into force."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.policies.versions import in_force
     from router.tuning import predictions
 
-    with open_books(config) as (_, engine):
+    with existing_books(config) as (_, engine):
         done = predictions.read_realised(engine, version if version is not None else in_force(engine).version)
     match form:
         case Format.JSON:

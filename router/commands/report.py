@@ -64,7 +64,7 @@ def report(
     ] = None,
 ) -> None:
     """Tell what requests cost, what they are expected to earn, and what is left."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.reports.before import compare_before
     from router.reports.stamp import Stamp
     from router.reports.standing import full_report
@@ -75,7 +75,7 @@ def report(
     more: Sequence[tuple[str, ...]] = ()
     if form is ReportFormat.HTML:
         from router.reports.page import MORE as more
-    with open_books(config) as (configured, engine):
+    with existing_books(config) as (configured, engine):
         chosen = read_window(configured, since, until, zone)
         books = full_report(engine, names, chosen, filters, more)
         wants_tradeoff = form in (ReportFormat.HTML, ReportFormat.JSON) and not filters

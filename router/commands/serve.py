@@ -21,6 +21,8 @@ def serve(
     """Serve the chat endpoints, models, feedback, health and metrics."""
     from router import settings
     from router.admin.auth.secrets import AdminSecret
+    from router.commands.listening import require_free
+    from router.commands.models import describe_missing_keys, describe_toys
     from router.commands.opening import make_state_dir
     from router.database import schema
     from router.database.engine import DatabaseAway
@@ -31,8 +33,11 @@ def serve(
     }
     path = settings.config_path(config)
     configured = settings.load(path, {"server": overrides} if overrides else None)
-    for name in settings.unknown_variables():
-        _say(f"warning: {name} sets nothing")
+    warnings = [f"{name} {says}" for name, says in settings.describe_unknown_variables()]
+    warnings += [*describe_missing_keys(configured, path, os.environ), *filter(None, (describe_toys(configured),))]
+    for warning in warnings:
+        _say(f"warning: {warning}")
+    require_free(configured.server.host, configured.server.port)
     make_state_dir(configured)
     if configured.server.workers > 1 and configured.uses_embedded():
         _say("the embedded model lives inside one process: serving with 1 worker")

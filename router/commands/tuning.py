@@ -46,7 +46,7 @@ def backtest(
 ) -> None:
     """Replay past requests under other dials: shares, cost, what is left, waiting time and quality, with intervals."""
     from router.clock import SystemClock
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.policies import dials
     from router.policies.lifecycle import version_of
     from router.policies.versions import in_force
@@ -57,7 +57,7 @@ def backtest(
     changes = dials.read(settings or ())
     if version is None and not changes:
         raise typer.BadParameter("say what to test: a VERSION, or --set DIAL=NUMBER")
-    with open_books(config) as (configured, engine):
+    with existing_books(config) as (configured, engine):
         chosen, today = read_window(configured, since, until, zone), in_force(engine)
         tested = dials.with_changes(version_of(engine, version).policy, changes)
         dials.require_fits(tested, configured.tiers)
@@ -107,7 +107,7 @@ def solve(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Find the thresholds that meet a target and use what it allows, from past requests."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.policies import dials, lifecycle
     from router.policies.versions import in_force
     from router.reports.stamp import Stamp
@@ -117,7 +117,7 @@ def solve(
 
     limits = SolverTargets(max_deep_share, max_cost_per_1k, min_margin, min_quality)
     made = None
-    with open_books(config) as (configured, engine):
+    with existing_books(config) as (configured, engine):
         chosen, today = read_window(configured, since, until, zone), in_force(engine)
         past = _read(engine, chosen)
         whole = past.wholes.of(segment)

@@ -40,7 +40,7 @@ def whatif(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Work a past window out again with other assumptions: before, after each change in turn, and what it moves."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.reports.whatif import Levers, steps
 
     levers = Levers(
@@ -56,7 +56,7 @@ def whatif(
         elasticity=_number("elasticity", elasticity, most=10) or Decimal(0),
         quality_elasticity=_number("quality-elasticity", quality_elasticity, most=10) or Decimal(0),
     )
-    with open_books(config) as (configured, engine):
+    with existing_books(config) as (configured, engine):
         chosen = read_window(configured, since, until, zone)
         before = _state(engine, chosen)
         if unknown := levers.countries.keys() - before.countries.keys():

@@ -110,6 +110,12 @@ def check(database: Engine | str) -> SchemaState:
             engine.dispose()
 
 
+def is_absent(database_url: str) -> bool:
+    """Tell whether there are no books at an address yet: no file, or no table. Raises DatabaseUnusable."""
+    path = sqlite_path(database_url)
+    return (path is not None and not path.exists()) or check(database_url) is SchemaState.EMPTY
+
+
 def problem(database_url: str) -> str | None:
     """Say what is wrong with the schema, None when it is up to date; makes no database where there is none."""
     path = sqlite_path(database_url)

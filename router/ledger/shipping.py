@@ -118,6 +118,18 @@ class Shipper:
             self._thread.join(timeout)
         return self.is_done
 
+    def ship_once(self) -> bool:
+        """Ship what is settled in this spool and nothing else, for a process that ends then; False where some stays.
+
+        What stays is shipped by the next server.
+        """
+        try:
+            self._store.remember_books()
+            self._ship(self._spool, self._reader)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            log.warning("what was spooled waits for the next server: %s", cause(error))
+        return self.is_done
+
     @property
     def is_done(self) -> bool:
         """Whether shipping has ended and nothing is left in the spool."""

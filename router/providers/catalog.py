@@ -4,8 +4,11 @@ What speaks OpenAI's dialect is in `router.providers.openai.backends`; the rest 
 keys and credentials itself that are not named here.
 """
 
+import re
 from collections.abc import Mapping
 
+from router import modelmap
+from router.mistakes.names import closest
 from router.providers.base import ModelTarget
 from router.providers.openai.backends import BACKENDS, THINKING, Family, FirstModels, speaks_openai
 
@@ -41,6 +44,32 @@ NATIVE = frozenset(name for name, family in FAMILIES.items() if family.address i
 KEY_VARIABLES = frozenset(name for family in FAMILIES.values() for name in family.key_variables)
 
 
+# Names of models that answer no conversation, as local servers list them beside the others.
+_NO_CHAT = re.compile(
+    r"embed|rerank|(?:^|[/_-])(?:bge|e5|gte|all-mpnet|jina-(?:clip|colbert)|paraphrase|snowflake-arctic)(?=[-_:.]|$)"
+    r"|minilm|whisper|(?:^|[/_-])(?:tts|clip|dall-e|stable-diffusion|flux)(?=[-_:.\d]|$)|moderation"
+)
+OF_THE_HOUSE = ("embedded", "scripted")
+
+
+def provider_meant(provider: str) -> str | None:
+    """Return the family that was meant by a name nobody knows; None for a known name, and where none is like it."""
+    if provider in FAMILIES or provider in OF_THE_HOUSE or provider in modelmap.providers():
+        return None
+    return closest(provider, (*FAMILIES, *OF_THE_HOUSE))
+
+
+def answers_chat(model: str) -> bool:
+    """Tell whether a model answers conversations, by what is publicly known of it, or else by its name.
+
+    Models for vectors, ranking, speech and pictures do not; one of which nothing is known is taken to.
+    """
+    facts = modelmap.entry(model)
+    if facts is not None and (mode := facts.get("mode")) is not None:
+        return mode in ("chat", "completion", "responses")
+    return _NO_CHAT.search(model.partition("/")[2].lower()) is None
+
+
 def key_of(provider: str, environ: Mapping[str, str]) -> str | None:
     """Return the key that the environment usually holds for a family; None where there is none."""
     family = FAMILIES.get(provider)
@@ -50,7 +79,7 @@ def key_of(provider: str, environ: Mapping[str, str]) -> str | None:
 
 def family_of(target: ModelTarget) -> str:
     """Tell by name and address who serves a target: embedded, scripted, openai or litellm."""
-    if target.provider in ("embedded", "scripted"):
+    if target.provider in OF_THE_HOUSE:
         return target.provider
     if speaks_openai(target.provider):
         return "openai"

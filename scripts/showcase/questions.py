@@ -1,4 +1,4 @@
-"""Thirty ordinary consumer questions through a running server, or through one started for the purpose.
+"""Thirty ordinary consumer questions through the server that runs here, or through one started for the purpose.
 
 Multi-turn questions are really asked turn by turn: the answer to the first is part of the second request.
 """
@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,15 +25,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy import Engine, func, select
 
+from router import settings
+from router.commands.listening import ASK_TIMEOUT_S
 from router.commands.opening import open_books
 from router.commands.output import wide_console
 from router.database import schema
 from router.database.tables import Call, Request
+from router.providers.proxies import open_directly
 from router.reports.formatting import format_nanousd
 from router.reports.page import MORE, page
 from router.reports.stamp import Stamp
 from router.reports.standing import full_report
 from router.reports.window import Window
+from router.server import base_url
 
 QUESTIONS = Path(__file__).with_name("questions.json")
 TIERWISE = Path(sys.executable).with_name("tierwise")
@@ -41,19 +46,25 @@ SHIPPED_WITHIN_S = 3.0
 
 
 def demo(
-    url: Annotated[str | None, typer.Option(help="A running server; without it one is started for the demo.")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="A running server; unset: the one at the configured address, else one is started."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration of the server.")] = None,
     max_tokens: Annotated[int, typer.Option(help="Longest visible answer.")] = 96,
     report: Annotated[Path | None, typer.Option(help="Write a report of the books as one HTML file.")] = None,
 ) -> None:
     """Send thirty questions through `auto` and print where they went, what they cost and what they should earn."""
     questions: list[list[str]] = json.loads(QUESTIONS.read_text())
-    if url is not None:
-        answers = asked(url, questions, max_tokens)
+    said, at = Console(stderr=True), url or running_server(config)
+    if at is not None:
+        said.print(f"asking the server at {at}; what it answers goes into its books")
+        answers = asked(at, questions, max_tokens)
         with open_books(config) as (_, engine):
             show(answers, booked(engine, answers))
             write_report(engine, report)
         return
+    said.print("no server runs at the configured address: starting one, with books of its own that are gone afterwards")
     with tempfile.TemporaryDirectory(prefix="tierwise-demo-") as directory:
         env = dict(os.environ)
         env |= {"TIERWISE_STATE_DIR": directory, "TIERWISE_DATABASE_URL": f"sqlite:///{directory}/books.db"}
@@ -63,6 +74,19 @@ def demo(
         show(answers, booked(engine, answers))
         write_report(engine, report)
         engine.dispose()
+
+
+def running_server(config: Path | None) -> str | None:
+    """Return the configured address where a server answers there; None where none does."""
+    server = settings.load(settings.config_path(config)).server
+    if not server.port:
+        return None
+    at = base_url(server.host, server.port)
+    try:
+        with open_directly(f"{at}/health/live", ASK_TIMEOUT_S) as reply:
+            return at if json.load(reply) == {"status": "alive"} else None
+    except (OSError, ValueError):
+        return None
 
 
 def write_report(engine: Engine, path: Path | None) -> None:
@@ -112,13 +136,17 @@ def asked(url: str, questions: list[list[str]], max_tokens: int) -> list[dict[st
 def answer(url: str, messages: list[dict[str, str]], max_tokens: int) -> dict[str, Any]:
     """Send one request to `auto`."""
     body = json.dumps({"model": "auto", "messages": messages, "max_tokens": max_tokens}).encode()
-    request = urllib.request.Request(f"{url}/v1/chat/completions", body, {"content-type": "application/json"})
+    headers = {"content-type": "application/json"}
+    if key := os.environ.get("TIERWISE_KEY"):
+        headers["authorization"] = f"Bearer {key}"
+    request = urllib.request.Request(f"{url}/v1/chat/completions", body, headers)
     try:
         with urllib.request.urlopen(request, timeout=600) as response:
             found: dict[str, Any] = json.load(response)
             return found
     except urllib.error.HTTPError as error:
-        raise SystemExit(f"{error.code}: {error.read().decode(errors='replace')}") from None
+        hint = "\nthe variable TIERWISE_KEY holds the key that is sent" if error.code == HTTPStatus.UNAUTHORIZED else ""
+        raise SystemExit(f"{error.code}: {error.read().decode(errors='replace')}{hint}") from None
 
 
 def booked(engine: Engine, answers: list[dict[str, Any]]) -> dict[str, tuple[int | None, int | None]]:

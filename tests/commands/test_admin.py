@@ -19,6 +19,6 @@ def test_a_reset_says_when_the_environment_overrides_it(tierwise: Command, monke
 
 def test_a_state_directory_that_cannot_be_made_is_told_in_one_line(tierwise: Command) -> None:
     Path("var").write_text("a file is in the way")
-    for command in (("keys", "list"), ("serve",), ("admin", "reset")):
+    for command in (("keys", "create", "app"), ("serve",), ("admin", "reset")):
         ran = tierwise(*command)
         assert (ran.code, ran.err.startswith("tierwise: state_dir: var cannot be made")) == (2, True), command

@@ -1,3 +1,5 @@
+import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,38 @@ def test_every_command_has_help(tierwise: Command, command: str) -> None:
     assert (ran.code, "Usage: " in ran.out) == (0, True)
 
 
+@pytest.mark.parametrize("command", ["", "report", "keys", "keys create", "policy backtest"])
+def test_help_is_asked_for_in_short_too(tierwise: Command, command: str) -> None:
+    ran = tierwise(*command.split(), "-h")
+    assert (ran.code, "Usage: " in ran.out) == (0, True)
+
+
+def test_it_says_which_version_it_is(tierwise: Command) -> None:
+    ran = tierwise("--version")
+    assert (ran.code, ran.out) == (0, f"tierwise {version('tierwise')}\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "report",
+        "whatif",
+        "agreement",
+        "ledger export",
+        "ledger verify",
+        "policy realised",
+        "keys list",
+        "alerts list",
+    ],
+)
+def test_without_books_there_are_none_to_read_and_none_are_made(tierwise: Command, here: Path, command: str) -> None:
+    shutil.rmtree("var")
+    ran = tierwise(*command.split())
+    assert (ran.code, ran.out, list(here.iterdir())) == (2, "", [])
+    assert "there are no books yet in sqlite:///var/tierwise.db" in ran.err
+    assert "`tierwise serve` makes them" in ran.err
+
+
 @pytest.mark.parametrize(
     "listing",
     [
@@ -97,7 +131,8 @@ def test_a_format_that_does_not_exist_is_refused(tierwise: Command, listing: str
 def test_a_wrong_key_stops_every_command_in_one_line_that_names_it(tierwise: Command, command: str) -> None:
     Path("tierwise.toml").write_text("[server]\nprot = 1\n")
     ran = tierwise(*command.split())
-    assert (ran.code, ran.err) == (2, "tierwise: tierwise.toml: server.prot: unknown key\n")
+    says = "tierwise: tierwise.toml, line 2: server.prot: unknown key; did you mean server.port?\n"
+    assert (ran.code, ran.err) == (2, says)
 
 
 def test_a_command_that_does_not_exist_is_refused(tierwise: Command) -> None:

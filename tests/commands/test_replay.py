@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from router.commands.replay import COLUMNS
+from tests.builders.databases import lay_out
 from tests.commands.conftest import Command, Ran
 from tests.providers.upstream import Answer, an_upstream
 
@@ -60,6 +61,7 @@ async def test_answers_and_summary_are_kept_for_reports(tierwise: Command, quest
     answers = [json.loads(line) for line in (here / "out" / "answers.jsonl").read_text().splitlines()]
     assert {(answer["id"], answer["is_right"]) for answer in answers} == {("sum", False), (2, None)}
     assert json.loads((here / "out" / "summary.json").read_text()) == json.loads(ran.out)
+    lay_out("sqlite:///var/tierwise.db")
     assert tierwise("report", "--format", "html", "--replay", "out", "-o", "report.html").code == 0
 
 

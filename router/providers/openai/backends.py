@@ -68,7 +68,11 @@ BACKENDS: Mapping[str, Family] = {
         ("XAI_API_KEY",),
         FirstModels("xai/grok-4.20-0309-non-reasoning", "xai/grok-4.20-0309-reasoning"),
     ),
-    "openrouter": Family("https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY", "OR_API_KEY")),
+    "openrouter": Family(
+        "https://openrouter.ai/api/v1",
+        ("OPENROUTER_API_KEY", "OR_API_KEY"),
+        FirstModels("openrouter/openai/gpt-5-nano", "openrouter/openai/gpt-5-mini", (), THINKING),
+    ),
     "together_ai": Family(
         "https://api.together.xyz/v1",
         ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"),
