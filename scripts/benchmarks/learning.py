@@ -1,13 +1,13 @@
 """What learning from the traffic is worth: traffic of a kind that the classifier never saw, labelled as a service is.
 
-The base is fitted without the exam questions (MMLU-Pro), which then are the traffic, answered by a pair of models whose
-answers were graded. Requests are booked in a database as the router books them: features, no text; some are duelled,
-some rated. `router.learning.refit` learns from the books; what it made is judged on all later queries by their true
-grades.
+The base is fitted without the exam questions (MMLU-Pro). These then are the traffic, answered by a pair of models whose
+answers were graded. Requests are booked in a database as the router books them, with features and without text; some
+are duelled, some rated. `router.learning.refit` learns from the books, and the result is judged on all later queries by
+their true grades.
 
-Recorded: which answer was right. Made up, since texts of answers were not recorded: that two wrong answers are the same
-one in 30 % of cases; who rates (a tenth of the thumbs is wrong); a judge who is right in 85 % of cases where one answer
-is right, and prefers either where none or both are, if he is of one mind at all (70 %).
+Which answer was right is recorded. The rest is made up, because texts of answers were not recorded: two wrong answers
+are the same in 30 % of cases; a tenth of the thumbs is wrong; and a judge that prefers the same answer in both orders
+(70 %) is right in 85 % of cases if one answer is right, and prefers either if none or both are.
 """
 
 import argparse
@@ -53,10 +53,10 @@ DEFAULT = RECORDED / "outcomes"
 GROUP = "mmlu_pro"
 SIZES = (50, 500, 1500)
 TRUST = (
-    "What is believed of a judge, and from how many labels on a ranking of its own is tried, were settled on this very",
-    "traffic with a base that ranked it worse. Where the base ranks about as well as noisy labels teach, an own",
-    "ranking mends the calibration and may lose a little ranking; its own verdict, by squared error of the gain and",
-    "the same noisy labels, does not see that. A canary does, with feedback.",
+    "What is assumed about a judge, and from how many labels on a ranking of its own is tried, was decided on this",
+    "same traffic with a base that ranked it worse. Where the base ranks about as well as noisy labels teach, a",
+    "ranking of its own improves the calibration and may lose a little in ranking; the verdict on the card, which uses",
+    "the squared error of the gain and the same noisy labels, does not see that. A canary with feedback does.",
 )
 BEGIN_US, STEP_US = 1_780_000_000_000_000, 20_000_000
 WRONG_ALIKE, WRONG_THUMBS, JUDGE_RIGHT, OF_ONE_MIND = 0.3, 0.1, 0.85, 0.7
@@ -275,8 +275,8 @@ def page(corpus: Corpus, tables: dict[str, list[str]], draws: int) -> str:
     parts = [
         "# Learning from the traffic, measured",
         "",
-        "Made by `scripts/bench_learning --out docs/measured/learning.md`. How to use it: "
-        "[how-to/learning.md](how-to/learning.md).",
+        "Made by `scripts/bench_learning --out docs/measured/learning.md`. [Learning](../how-to/learning.md) says "
+        "how to use it.",
         "",
         *TRUST,
         "",
@@ -287,8 +287,8 @@ def page(corpus: Corpus, tables: dict[str, list[str]], draws: int) -> str:
         f"Pairs: {pairs}. Each figure is the mean over {len(PAIRS[GROUP])} pairs and {draws} order(s) of the traffic, "
         "with the mean bounds of the 95 % bootstrap intervals; the later slice is what comes after the first "
         f"{max(SIZES)} queries, the same for all sizes. Of the labelled requests 70 % were duelled and 30 % rated; the "
-        "command learns from the first three quarters of them and judges itself on the rest, by the same noisy labels. "
-        "*Refitted from true grades* is what as many perfect labels of both tiers would have taught.",
+        "command learns from the first three quarters of them and evaluates itself on the rest, by the same noisy "
+        "labels. *Refitted from true grades* shows what as many perfect labels of both tiers would have taught.",
     ]
     for name, lines in tables.items():
         parts += ["", f"## Duels {name}", "", *lines]
@@ -298,8 +298,8 @@ def page(corpus: Corpus, tables: dict[str, list[str]], draws: int) -> str:
         "",
         sizes_of_rows(corpus),
         "",
-        "A row takes some 60 bytes more in the database, with its index. At `keep_share = 0.05` a million requests a "
-        "day are about 25 MB a day, and 2.3 GB in the 90 days of `keep_days`.",
+        "In the database a row takes some 60 bytes more, including its index. With `keep_share = 0.05`, a million "
+        "requests a day make about 25 MB a day, and 2.3 GB in the 90 days of `keep_days`.",
         "",
     ]
     return "\n".join(parts)

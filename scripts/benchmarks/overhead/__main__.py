@@ -21,15 +21,15 @@ INTRODUCTION = """<!-- made by scripts/bench_speed --write -->
 # What a request costs in CPU
 
 `auto` with everything on (keyless rule, estimate, decision, intent and settlement in the spool, shipping into SQLite)
-beside a bare Starlette and aiohttp pass-through that decides, counts and books nothing, both measured in one run, the
-best of alternating rounds. Only the ratio means anything on a shared machine. The figure of Tierwise contains the
-shipping thread, which runs off the request path: answers do not wait for it.
+is compared with a bare Starlette and aiohttp pass-through that decides, counts and books nothing. Both are measured in
+one run, and the best of alternating rounds counts. On a shared machine only the ratio means anything. Tierwise's figure
+includes the shipping thread, which runs off the request path: answers do not wait for it.
 
-Streams keep to the bar of 3; whole requests do not. Where the time of one goes (sampled by py-spy under load, threads
-by the kernel's count): the provider's call 22 %, the classifier 15 %, conversation and policy 9 %, the shipping and
-following threads 9 %, the two writes of the spool 8 %, sending the answer 7 %, what it may earn (place for ads,
-language, revenue) 6 %, the rest of the edge, rendering and the event loop 24 %. No single part is out of line; half of
-each would be needed.
+Streams meet the bar of 3; whole requests do not. The time of a whole request (sampled by py-spy under load, threads by
+the kernel's count) is spent as follows: the provider's call 22 %, the classifier 15 %, conversation and policy 9 %, the
+shipping and following threads 9 %, the two writes of the spool 8 %, sending the answer 7 %, expected revenue (whether
+ads may be shown, language, revenue) 6 %, and the rest of the edge, rendering and the event loop 24 %. No single part
+stands out; each would have to be halved.
 
 """
 CONFIG = """

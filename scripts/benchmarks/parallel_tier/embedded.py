@@ -192,13 +192,13 @@ async def measured(rounds: int) -> Table:
     cores, load_after = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     return Table(
         "Four samples of the embedded model",
-        f"`scripts/bench_parallel --embedded --rounds {rounds}`: every sample generates the same number of tokens, and"
-        " no question was seen before. What four samples take in units of what one takes in the same round: the median"
-        " over rounds with its 95 % interval, wall and CPU time. In turn, the last three find their question in the"
-        f" cache. One more token costs {one_ms:.1f} ms of CPU alone and {four_ms:.1f} ms for four together,"
-        f" {four_ms / one_ms:.2f} times as much. Taken on {cores} cores at a load average of {load_before:.1f} at the"
-        f" start and {load_after:.1f} at the end, the bench's own included: above the number of cores, others were at"
-        " work, and wall time says as much about them.",
+        f"In `scripts/bench_parallel --embedded --rounds {rounds}` every sample generates the same number of tokens, "
+        "and no question was seen before. The table shows what four samples take, in units of what one takes in the "
+        "same round: the median over rounds with its 95 % interval, for wall and CPU time. In turn, the last three "
+        f"find their question in the cache. One more token costs {one_ms:.1f} ms of CPU alone and {four_ms:.1f} ms "
+        f"for four together, {four_ms / one_ms:.2f} times as much. This was measured on {cores} cores at a load "
+        f"average of {load_before:.1f} at the start and {load_after:.1f} at the end, including the bench's own: above "
+        "the number of cores, others were at work, and wall time says as much about them.",
         [
             "question",
             "new tokens",

@@ -44,8 +44,9 @@ async def cascade_after_labels(
     """Measure the cascade beside both of its ends, without labels and with fifty."""
     table = Table(
         f"The cascade after {CASCADE_LABELS} labels",
-        f"One strong call at the price of {ratio:g} samples; `always sample` votes on all of them. Labels are of"
-        " queries of the other half of the pool; points are against the better end, cost is in strong calls.",
+        f"One strong call has the price of {ratio:g} samples; `always sample` votes on all of them. Labels are for "
+        "queries from the other half of the pool; points are relative to the better end, and cost is in strong "
+        "calls.",
         ["pool", "always strong", "always sample", "no labels", "cost", "points", "labels", "cost", "points"],
     )
     for pool in pools:
@@ -75,10 +76,10 @@ async def told(voted: Sequence[Pool], cascades: Sequence[Pool], checkers: Checke
     """Measure the expected calibration error of `confidence`."""
     table = Table(
         "What confidence is worth",
-        "`x_tierwise.confidence` is P(the answer is right). Expected calibration error over ten bins of equal width, of"
-        f" what is told without any label and after {TOLD_LABELS} labels of the other half of the pool (half of a small"
-        " pool is labelled more than once, in other orders). On games of 24 and programs a vote without its verifier is"
-        " rarely right: no prior knows that, labels do.",
+        "`x_tierwise.confidence` is P(the answer is right). The table shows its expected calibration error over ten "
+        f"bins of equal width, without any label and after {TOLD_LABELS} labels from the other half of the pool (half "
+        "of a small pool is labelled more than once, in other orders). On games of 24 and programs a vote without "
+        "its verifier is rarely right: no prior knows that, but labels do.",
         ["pool", "right", "told", "error", "told after labels", "error after labels"],
     )
     for pool in (*voted, *cascades):

@@ -79,9 +79,9 @@ async def not_an_answer(checkers: CheckerPool) -> Table:
     """Replay the failures; a strong answer reads "strong"."""
     table = Table(
         "What is not an answer",
-        "Votes that once went wrong, with an escalation tier ready. What does not answer never votes; what is not"
-        " accepted escalates; refusals and questions back of most samples are returned. Votes are as the tier counts"
-        " them, and `as wanted` says whether it now does what it should.",
+        "These votes once went wrong; here they are replayed with an escalation tier available. What does not answer "
+        "never votes; what is not accepted escalates; refusals and questions back are returned if they are most of "
+        "the samples. Votes are as the tier counts them, and `as wanted` says whether it now does what it should.",
         ["case", "was", "stop reason", "votes", "samples", "answered with", "as wanted"],
     )
     for failure in FAILURES:

@@ -47,10 +47,10 @@ async def shared_prefixes() -> Table:
     """Take eight samples of conversations of several lengths."""
     table = Table(
         "Input of eight samples on a long conversation",
-        f"A provider that caches prefixes from when it begins to answer, whole or in steps of {STEPS[1]} tokens, at"
-        f" {CACHED_PRICE:g} of the price; words stand for tokens, and the votes are split, so that all eight are taken."
-        " In units of what one sample costs. Prompts below about a thousand tokens are not cached by providers, and"
-        " their samples wait for nobody.",
+        f"The provider caches prefixes from when it begins to answer, whole or in steps of {STEPS[1]} tokens, at "
+        f"{CACHED_PRICE:g} of the price. Words stand for tokens, and the votes are split, so that all eight samples "
+        "are taken. Costs are in units of what one sample costs. Providers do not cache prompts below about a "
+        "thousand tokens, and samples of such prompts wait for nobody.",
         ["tokens", "whole prefixes", "in steps", "bar", "read anew by each after the first"],
     )
     for tokens in TOKENS:

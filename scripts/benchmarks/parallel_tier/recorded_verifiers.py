@@ -17,9 +17,10 @@ async def recorded(pools: Sequence[Pool], checkers: CheckerPool) -> Table:
     """Rule on right and on wrong samples of every question that a verifier applies to."""
     table = Table(
         "Verifiers on recorded samples",
-        f"Up to {EACH} right and {EACH} wrong samples of each question that a verifier applies to: the share that is"
-        " not ruled wrong, with Wilson intervals, and what is ruled right, which ends a vote. `program` ran each"
-        " program on two of the tests that decide whether it is right, which its question brought along.",
+        f"Up to {EACH} right and {EACH} wrong samples were taken of each question that a verifier applies to. The "
+        "table shows the share that is not ruled wrong, with Wilson intervals, and what is ruled right, which ends a "
+        "vote. `program` ran each program on two of the tests that decide whether it is right; its question contains "
+        "these two.",
         [
             "verifier",
             "pool",

@@ -75,7 +75,8 @@ async def early_stop(pools: Sequence[Pool], checkers: CheckerPool, shuffles: int
     """Measure the tier against voting on all samples."""
     table = Table(
         "Against voting on all samples",
-        "No escalation, so that votes are compared with votes. Points are differences to the same shuffle's full vote.",
+        "Nothing escalates here, so that votes are compared with votes. Points are differences to the same shuffle's "
+        "full vote.",
         ["pool", "N", "full vote", "tier", "points", "samples", "fewer"],
     )
     cpu = []
@@ -100,9 +101,9 @@ async def hopeless(pools: Sequence[Pool], checkers: CheckerPool, shuffles: int) 
     """Measure what futility saves against a rule that only accepts; both hand over what they could not accept."""
     table = Table(
         "Hopeless pools",
-        "Both rules ask the strong tier (recorded tree search) for what they did not accept; points are the tier's"
-        " accuracy less the accept-only rule's. `learnt` is the same tier after 50 labelled queries, those of the other"
-        " half of the pool.",
+        "Both rules ask the strong tier (recorded tree search) for what they did not accept; points are the tier's "
+        "accuracy minus the accept-only rule's. `learnt` is the same tier after 50 labelled queries from the other "
+        "half of the pool.",
         ["pool", "N", "accept-only", "tier", "share", "handed over", "points", "learnt: share", "learnt: points"],
     )
     for pool in pools:
@@ -149,9 +150,9 @@ async def cascade(pools: Sequence[Pool], checkers: CheckerPool, shuffles: int, r
     """Measure the cascade at 30:1 against always asking the strong model."""
     table = Table(
         "Cascade cheap to strong, one strong call at the price of 30 samples",
-        "Only scores are recorded here, not answers: whether wrong ones agree is not known, so both bounds stand here."
-        " The last column: with a label after each query, after how many `auto` stops sampling first (median of five"
-        " orders of 400 queries; never: sampling went on paying).",
+        "Only scores are recorded here, not answers. Whether wrong answers agree is not known, so both bounds are "
+        "shown. The last column says, with a label after each query, after how many queries `auto` stops sampling "
+        "first (median of five orders of 400 queries; never: sampling kept paying).",
         ["pool", "confidence", "always strong", "cascade", "points", "cost", "cheaper", "stops after"],
     )
     for pool in pools:
@@ -239,7 +240,7 @@ def coverage(pools: Sequence[Pool], shuffles: int) -> Table:
     """Show coverage next to selection."""
     table = Table(
         "Coverage next to selection",
-        "Low efficiency with high coverage says: buy a verifier. Low coverage says: buy a stronger model.",
+        "Low efficiency with high coverage calls for a verifier; low coverage calls for a stronger model.",
         ["pool", "k", "acc@1", "selected@k", "pass@k", "efficiency", "invalid"],
     )
     for pool in pools:
@@ -260,7 +261,8 @@ def agreement_curves(pools: Sequence[Pool], shuffles: int, k: int = 8) -> Table:
     """Show what agreement means on each pool, and why no global number will do."""
     table = Table(
         f"What agreement means at {k} samples",
-        "Share of questions that the leader answers right, by its share of the votes (questions in brackets).",
+        "The table shows the share of questions that the leader answers right, by its share of the votes (with the "
+        "number of questions in brackets).",
         ["pool", "to .4", "to .6", "to .8", "below 1", "all agree"],
     )
     for pool in pools:
@@ -281,8 +283,9 @@ def verifiers() -> Table:
     """Show what each verifier was measured to do, and how many samples that is worth at p = .1."""
     table = Table(
         "Verifiers on the labelled bank",
-        "Right, wrong and perturbed answers in tests/tiers/bank.py; Wilson intervals. The last column is where the"
-        " ceiling stops rising at p = .1, with the upper end of the false positive rate.",
+        "The bank has right, wrong and perturbed answers (tests/tiers/bank.py); the intervals are Wilson's. The last "
+        "column is the number of samples at which the ceiling stops rising at p = .1, with the upper end of the "
+        "false positive rate.",
         ["verifier", "true positive", "false positive", "samples worth taking"],
     )
     known = (
