@@ -1,8 +1,9 @@
-"""`tierwise report`: cost, revenue and contribution by any dimension, as a table, JSON, CSV or a page."""
+"""`tierwise report`: cost, revenue and contribution by any dimension, as a table, JSON, CSV, a page or a FOCUS bill."""
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router.commands.output import ConfigOption, show_table, write_csv
-from router.commands.window import Since, UntilOption, ZoneOption, read_window
+from router.commands.window import Since, UntilOption, ZoneOption, read_window, write_stamp
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -45,6 +46,7 @@ class ReportFormat(StrEnum):
     JSON = "json"
     CSV = "csv"
     HTML = "html"
+    FOCUS = "focus"
 
 
 def report(
@@ -72,6 +74,11 @@ def report(
     names, filters = _names(by), _filters(where or [])
     if replayed is not None and (filters or form not in (ReportFormat.HTML, ReportFormat.JSON)):
         raise typer.BadParameter("--replay goes with --format html or json, without --where")
+    if form is ReportFormat.FOCUS:
+        if filters or with_people or names != ["tier"]:
+            raise typer.BadParameter("--format focus has rows of its own: without --by, --where and --people")
+        _write_focus(config, (since, until, zone), output)
+        return
     more: Sequence[tuple[str, ...]] = ()
     if form is ReportFormat.HTML:
         from router.reports.page import MORE as more
@@ -106,6 +113,19 @@ def report(
     finally:
         if output:
             stream.close()
+
+
+def _write_focus(config: Path | None, asked: tuple[str | None, str | None, str | None], output: Path | None) -> None:
+    """Write every charge of a window as FOCUS, and say on standard error what it is of."""
+    from router.commands.opening import open_books
+    from router.reports.focus import VERSION, write_focus
+
+    with open_books(config) as (configured, engine):
+        chosen = read_window(configured, *asked)
+        with output.open("w", encoding="utf-8", newline="") if output else nullcontext(sys.stdout) as stream:
+            rows = write_focus(engine, chosen, stream)
+        typer.echo(f"FOCUS {VERSION}, {rows:,} rows", err=True)
+        write_stamp(engine, chosen, beside=True)
 
 
 def _names(by: str) -> list[str]:

@@ -40,6 +40,16 @@ class Rates:
             + usage.output_reasoning * (self.output if self.thinking is None else self.thinking)
         )
 
+    def by_bucket(self) -> dict[str, int]:
+        """Return the rate of each token bucket, with every fallback filled in."""
+        return {
+            "input_fresh": self.input,
+            "input_cached": self.input if self.cached_input is None else self.cached_input,
+            "input_cache_write": self.input if self.cache_write is None else self.cache_write,
+            "output_visible": self.output,
+            "output_reasoning": self.output if self.thinking is None else self.thinking,
+        }
+
     @property
     def highest_input(self) -> int:
         """What an input token costs at most."""
@@ -70,8 +80,7 @@ class Price:
 
     def cost(self, usage: Usage, service: str | None = None) -> NanoUsd:
         """Return what a call costs; a service tier that this price does not know is charged as the standard one."""
-        rates = self._rates_for(usage.input_tokens, self._service_or_standard(service))
-        return NanoUsd(nano_from_pico(rates.pico(usage)) + self.per_call_nanousd)
+        return NanoUsd(nano_from_pico(self.rates_of(usage, service).pico(usage)) + self.per_call_nanousd)
 
     def hold(self, input_bound_tokens: int, output_bound_tokens: int, service: str | None = None) -> NanoUsd:
         """Bound what a call of at most so many tokens costs, whichever buckets and context tier they fall in."""
@@ -83,14 +92,11 @@ class Price:
 
     def rates_by_bucket(self) -> dict[str, int]:
         """Return the standard rates of short prompts, by token bucket, with every fallback filled in."""
-        rates = self._rates_for(1, STANDARD)
-        return {
-            "input_fresh": rates.input,
-            "input_cached": rates.input if rates.cached_input is None else rates.cached_input,
-            "input_cache_write": rates.input if rates.cache_write is None else rates.cache_write,
-            "output_visible": rates.output,
-            "output_reasoning": rates.output if rates.thinking is None else rates.thinking,
-        }
+        return self._rates_for(1, STANDARD).by_bucket()
+
+    def rates_of(self, usage: Usage, service: str | None = None) -> Rates:
+        """Return the rates by which a usage is charged."""
+        return self._rates_for(usage.input_tokens, self._service_or_standard(service))
 
     def covers(self, at_us: int) -> bool:
         """Tell whether the price was in effect at an instant."""
