@@ -17,11 +17,12 @@ Array = npt.NDArray[np.float64]
 FEWEST_PROMPTS = 100
 RESAMPLINGS = 400
 INTRODUCTION = (
-    "**Recorded outcomes of chat prompts.** *Need* is the top third of what the reasoning and strong models gain over "
-    "the cheap ones, pooled over models (for one pair of models with and without thinking the gain agrees between "
-    "pairs at r = .02-.06, which no text can tell). *Short* is the top third of how far cheap models fall short. The "
-    "observer knows the results of half of the models and predicts the other half: more is not to be had. Nothing "
-    "that ships was fitted to these outcomes. Where the interval holds .5, the text does not tell."
+    "**Recorded outcomes of chat prompts.** *Need* is the top third of what the reasoning and strong models gain "
+    "over the cheap ones, pooled over models (for one pair of models with and without thinking, the gain agrees "
+    "between pairs at r = .02-.06, which no text can predict). *Short* is the top third of how far cheap models fall "
+    "short. The observer knows the results of half of the models and predicts the other half, which is an upper "
+    "bound. Nothing that ships was fitted to these outcomes. If the interval includes .5, the text does not predict "
+    "the outcome."
 )
 
 

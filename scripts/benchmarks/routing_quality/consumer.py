@@ -24,10 +24,10 @@ from router.decision.share_cap import ScoreWindow
 from router.types import Tier
 
 INTRODUCTION = (
-    "The written queries kept apart (`classifier/training/consumer`, its README has the rubric and how far two "
-    "annotators agree): neither their authors nor their subjects were taught. Levels are judgements by that rubric, "
-    "no outcomes. *Deep* means that the default thresholds, without cap and exploration, send a query to another tier "
-    "than fast. Settings were chosen on the train split, cross-fitted over authors."
+    "These are the written queries that were kept apart (`classifier/training/consumer`; its README has the rubric "
+    "and says how far two annotators agree): neither their authors nor their subjects were taught. Levels are "
+    "judgements by that rubric, not outcomes. *Deep* means that the default thresholds, without cap and exploration, "
+    "send a query to another tier than fast. Settings were chosen on the train split, cross-fitted over authors."
 )
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
