@@ -11,7 +11,7 @@ from router.commands.output import ConfigOption, Format, FormatOption, format_ti
 
 app = typer.Typer(help="What is wrong, and who is told.", no_args_is_help=True)
 
-SHOWN = ("id", "raised", "state", "level", "rule", "subject", "period", "says", "delivered", "waiting")
+SHOWN = ("id", "raised", "state", "level", "rule", "subject", "period", "says", "next", "delivered", "waiting")
 
 
 @app.command("list")
@@ -24,6 +24,7 @@ def list_alerts(
     """List alerts, the newest first."""
     from router.commands.opening import existing_books
     from router.notifications import alerts
+    from router.notifications.advice import advice_on_alert
 
     with existing_books(config) as (_, engine):
         found = alerts.read(engine, most=most, only_open=only_open)
@@ -37,6 +38,7 @@ def list_alerts(
             "subject": one.alert.subject,
             "period": one.alert.period,
             "says": f"{one.alert.title}: {one.alert.says}",
+            "next": advice_on_alert(one.alert.rule, one.alert.figures),
             "delivered": ", ".join(way["channel"] for way in one.deliveries if way["delivered_at"] is not None),
             "waiting": ", ".join(way["channel"] for way in one.deliveries if way["delivered_at"] is None),
         }

@@ -221,8 +221,10 @@ def walked(browser: Browser, url: str, directory: Path) -> list[str]:
 
 
 def drag(page: Page, name: str, by_px: int) -> None:
-    """Drag a line with the mouse."""
-    box = page.get_by_role("slider", name=name).locator(".grip").bounding_box()
+    """Drag a line with the mouse, once it is in sight."""
+    grip = page.get_by_role("slider", name=name).locator(".grip")
+    grip.scroll_into_view_if_needed()
+    box = grip.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import cast
 
@@ -9,10 +10,11 @@ import pytest
 
 from classifier.model import DifficultyModel
 from router.admin.pages.health import describe_failures
-from router.admin.queries import health
+from router.admin.queries import errors, health
 from router.errors import Cause
 from router.health.breaker import STREAK
 from router.ledger.entries import Entry
+from router.reports.window import Window
 from router.types import CallStatus, Outcome
 from tests.admin.visitors import Visitor, plane
 from tests.builders.databases import open_books
@@ -43,6 +45,19 @@ def read_one(sqlite_url: str, directory: Path, *requests: list[Entry]) -> health
 def test_the_first_failure_counts_and_is_named(sqlite_url: str, tmp_path: Path) -> None:
     model = read_one(sqlite_url, tmp_path, a_failed_request(Cause.RATE_LIMITED, http=429))
     assert (model.failed, model.level, describe_failures(model)) == (1, "bad", "rate limited (HTTP 429) 1")
+
+
+def test_failures_are_counted_by_model_and_cause_with_requests_to_look_at(sqlite_url: str, tmp_path: Path) -> None:
+    engine = open_books(sqlite_url)
+    limited = [a_failed_request(Cause.RATE_LIMITED, http=429) for _ in range(7)]
+    well: list[Entry] = [an_opening(id_ := an_id()), an_intent(id_), a_result(id_), a_closing(id_)]
+    book(engine, tmp_path, *limited, a_failed_request(Cause.UNREACHABLE, CallStatus.NOT_SENT), well)
+    often, once = errors.read(engine, Window(None, None, UTC))
+    engine.dispose()
+    assert (often.cause, often.failed, often.calls, often.statuses) == ("rate_limited", 7, 9, (429,))
+    assert len(often.examples) == errors.MOST_EXAMPLES
+    assert set(often.examples) <= {request[0].request_id for request in limited}
+    assert (once.cause, once.failed) == ("unreachable", 1)
 
 
 def test_a_provider_that_cannot_be_reached_fails_too(sqlite_url: str, tmp_path: Path) -> None:

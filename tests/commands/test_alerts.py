@@ -26,6 +26,7 @@ def test_an_alert_is_listed_and_acknowledged(tmp_path: Path) -> None:
     engine.dispose()
     [listed] = json.loads(types(tmp_path, "", "list", "--format", "json").stdout)
     assert (listed["state"], listed["rule"], listed["waiting"]) == ("open", "drift", "log")
+    assert "Look at Thresholds" in listed["next"]
     assert types(tmp_path, "", "acknowledge", listed["id"], "--by", "Ann").exit_code == 0
     assert types(tmp_path, "", "acknowledge", listed["id"]).exit_code == 2
     assert json.loads(types(tmp_path, "", "list", "--open", "--format", "json").stdout) == []

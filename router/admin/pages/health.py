@@ -13,6 +13,8 @@ from router.health.targets import TargetReading
 from router.ledger import budgets
 from router.ledger.shipping import ShippingState
 from router.notifications import alerts
+from router.notifications.advice import BY_RULE, advice_on_alert, advice_on_cause
+from router.notifications.rules import AlertRule
 
 STRETCHES = {"60m": "last 60 minutes", "24h": "last 24 hours", "7d": "last 7 days"}
 USUAL_STRETCH = "60m"
@@ -24,11 +26,12 @@ FORECAST_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One thing that needs a look: `level` is warning or bad."""
+    """One thing that needs a look, and what to do next: `level` is warning or bad."""
 
     level: str
     what: str
     says: str
+    next: str
     page: str = ""
 
 
@@ -55,6 +58,7 @@ def show(visit: Visit) -> Mapping[str, object]:
         "alerts": alerts.read(services.engine, most=ALERTS_SHOWN),
         "open_alerts": alerts.read(services.engine, only_open=True),
         "reading": reading,
+        "advice": advice_on_alert,
         "describe_failures": describe_failures,
     }
 
@@ -72,7 +76,12 @@ def feed(visit: Visit) -> object:
     scores, calibration = _classifier(visit)
     return {
         "alerts": [
-            {"state": one.state, "deliveries": one.deliveries, **asdict(one.alert)}
+            {
+                "state": one.state,
+                "deliveries": one.deliveries,
+                **asdict(one.alert),
+                "next": advice_on_alert(one.alert.rule, one.alert.figures),
+            }
             for one in alerts.read(services.engine, most=ALERTS_SHOWN)
         ],
         "alarms": [asdict(alarm) for alarm in _alarms(visit, state, providers, scores, calibration)],
@@ -120,36 +129,41 @@ def _alarms(
 def _of_classifier(scores: Scores, calibration: CalibrationHealth) -> Iterator[Alarm]:
     if scores.drift.is_alarming:
         says = f"stability index {scores.drift.value:.2f}, above {scores.drift.threshold:.2f}: the traffic changed"
-        yield Alarm("warning", "Scores drift:", says, "thresholds")
+        yield Alarm("warning", "Scores drift:", says, BY_RULE[AlertRule.DRIFT], "thresholds")
     if calibration.gap.is_alarming:
         says = (
             f"P(correct) is {calibration.gap.value:.2f} from what feedback says; above {calibration.gap.threshold:.2f}"
         )
-        yield Alarm("warning", "Promises and feedback differ:", says)
+        yield Alarm("warning", "Promises and feedback differ:", says, "Refit with `tierwise train --from-ledger`.")
 
 
 def _of_shipping(state: ShippingState) -> Iterator[Alarm]:
     if not state.database_ok:
-        yield Alarm("bad", "The database is away:", f"{state.last_error or 'no answer'}; the spool keeps everything")
+        says = f"{state.last_error or 'no answer'}; the spool keeps everything"
+        yield Alarm(
+            "bad", "The database is away:", says, "Bring it back, or check `database_url` with `tierwise doctor`."
+        )
     if state.lag_seconds > LATE_S:
         level = "bad" if state.lag_seconds > VERY_LATE_S else "warning"
-        yield Alarm(level, "The books are late:", f"{state.lag_entries:,} entries wait, for {state.lag_seconds:,.0f} s")
+        says = f"{state.lag_entries:,} entries wait, for {state.lag_seconds:,.0f} s"
+        yield Alarm(level, "The books are late:", says, BY_RULE[AlertRule.SPOOL])
     if state.low_on_space:
-        yield Alarm("bad", "The spool's disk is nearly full:", "the deep tiers have stopped; make room")
+        says = "the deep tiers have stopped"
+        yield Alarm("bad", "The spool's disk is nearly full:", says, "Make room on the disk of `state_dir`.")
     if state.rejected_requests:
-        says = f"{state.rejected_requests:,} since the start of this worker; they stay in the spool: see its log"
-        yield Alarm("bad", "The database refuses requests:", says)
+        says = f"{state.rejected_requests:,} since the start of this worker; they stay in the spool"
+        yield Alarm("bad", "The database refuses requests:", says, "Read in its log why; run `tierwise db check`.")
 
 
 def _of_providers(providers: ProvidersHealth) -> Iterator[Alarm]:
     for model in providers.models:
         if model.level != "good":
             says = f"{model.failed:,} of {model.calls:,} calls: {describe_failures(model)}"
-            yield Alarm(model.level, f"{model.model} fails:", says)
+            cause = model.failures[0].cause if model.failures else None
+            yield Alarm(model.level, f"{model.model} fails:", says, advice_on_cause(cause), "errors")
         if model.unpriced:
-            yield Alarm(
-                "warning", f"{model.model} has no price:", f"{model.unpriced:,} calls of unknown cost", "prices"
-            )
+            says = f"{model.unpriced:,} calls of unknown cost"
+            yield Alarm("warning", f"{model.model} has no price:", says, BY_RULE[AlertRule.UNPRICED], "prices")
 
 
 def _of_targets(targets: Sequence[TargetReading]) -> Iterator[Alarm]:
@@ -160,7 +174,7 @@ def _of_targets(targets: Sequence[TargetReading]) -> Iterator[Alarm]:
         if cause is not None:
             level = "bad" if cause in LASTING or not is_served else "warning"
             says = f"{cause.replace('_', ' ')}; it is tried again by itself"
-            yield Alarm(level, f"{target.model} is not asked:", says)
+            yield Alarm(level, f"{target.model} is not asked:", says, advice_on_cause(cause), "errors")
 
 
 def describe_failures(model: ProviderHealth, most: int = 3) -> str:
@@ -179,7 +193,7 @@ def _of_budgets(visit: Visit) -> Iterator[Alarm]:
         if limit and spent >= NEARLY_SPENT * limit:
             what = f"The budget of {row['scope']} {row['subject'] or ''}".rstrip() + f", each {row['period']},"
             says = "is used up" if spent >= limit else f"is used to {spent / limit:.0%}"
-            yield Alarm("bad" if spent >= limit else "warning", what, says, "keys")
+            yield Alarm("bad" if spent >= limit else "warning", what, says, BY_RULE[AlertRule.BUDGET], "keys")
 
 
 PAGE = Page(

@@ -5,12 +5,13 @@ requests at once, so a rare one never reads the whole table.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
+from router.admin.queries.cuts import cuts_of
 from router.database import ids
 from router.database.labels import read_label_texts
 from router.database.tables import Adjustment, ApiKey, Call, LabelText, PolicyVersion, Request
@@ -73,7 +74,8 @@ def read(engine: Engine, chosen: DecisionFilter, week: Window) -> DecisionPage:
         corrections = _corrections(connection, [row.id for row in rows])
         older, looked_back = _older(chosen, rows, bound)
         requests = [
-            _request_row(row, labels, names, policies, calls.get(row.id, []), corrections.get(row.id, 0))
+            _request_row(row, labels, names, calls.get(row.id, []), corrections.get(row.id, 0))
+            | {"cuts": _cuts(connection, policies.get(row.policy_version), labels.get(row.segment_id, "unknown"), row)}
             for row in rows
         ]
     return DecisionPage(requests, means, older, looked_back)
@@ -148,13 +150,10 @@ def _request_row(
     row: Any,
     labels: Mapping[int, str],
     names: Mapping[int, str],
-    policies: Mapping[int, Policy],
     calls: Sequence[Any],
     corrected_nanousd: int,
 ) -> dict[str, Any]:
     known = [call.cost_nanousd for call in calls if call.cost_nanousd is not None]
-    segment = labels.get(row.segment_id, "unknown")
-    policy = policies.get(row.policy_version)
     return {
         "id": row.id,
         "at_us": int(row.id[:12], 16) * 1_000,
@@ -167,14 +166,13 @@ def _request_row(
         "p_reasoning": row.p_reasoning,
         "propensity": row.propensity,
         "policy_version": row.policy_version,
-        "cuts": _cuts(policy, segment),
         "classifier": labels.get(row.classifier_id),
         "signal": row.signal,
         "judges": row.previous_id,
         "shadow_version": row.shadow_version,
         "shadow_tier": row.shadow_tier,
         "answer_type": labels.get(row.answer_type_id),
-        "segment": segment,
+        "segment": labels.get(row.segment_id, "unknown"),
         "country": labels.get(row.country_id),
         "key": None if row.key_id is None else names.get(row.key_id, str(row.key_id)),
         "asked_for": labels.get(row.requested_model_id),
@@ -193,11 +191,8 @@ def _request_row(
     }
 
 
-def _cuts(policy: Policy | None, segment: str) -> dict[str, float] | None:
-    if policy is None:
-        return None
-    own = policy.for_segment(segment)
-    return {"parallel": own.parallel_threshold, "reasoning": own.reasoning_threshold}
+def _cuts(connection: Connection, policy: Policy | None, segment: str, row: Any) -> dict[str, float] | None:
+    return None if policy is None else asdict(cuts_of(connection, policy, segment, row))
 
 
 def _call(call: Any, labels: Mapping[int, str]) -> dict[str, Any]:

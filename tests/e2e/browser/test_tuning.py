@@ -27,7 +27,7 @@ def followed(page: Page) -> None:
 
 def share(page: Page) -> float:
     """The deep share that the dials are said to have."""
-    cell = page.get_by_role("row", name="Deep share").first.get_by_role("cell").first
+    cell = page.locator("#effect").get_by_role("row", name="Deep share").first.get_by_role("cell").first
     return float((cell.text_content() or "").split(" %")[0])
 
 
