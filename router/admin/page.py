@@ -6,7 +6,7 @@ who is there. A page named `prices` is /admin/prices, `templates/prices.html` an
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -40,6 +40,7 @@ class Visit:
     query: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    with_made_up: bool | None = None  # as a window has it
 
     @property
     def is_admin(self) -> bool:
@@ -53,7 +54,8 @@ class Visit:
 
     def window(self, since: str | None, until: str | None = None) -> Window:
         """A stretch of time up to now in the operator's zone; raises WrongWindow."""
-        return window(since, until, self.zone_name, datetime.fromtimestamp(self.services.now_us() / 1e6, UTC))
+        now = datetime.fromtimestamp(self.services.now_us() / 1e6, UTC)
+        return replace(window(since, until, self.zone_name, now), with_made_up=self.with_made_up)
 
     def text(self, name: str, longest: int = 1_000) -> str:
         """A form's field without the spaces around it; empty when it was not sent. Raises NotDone."""

@@ -18,6 +18,7 @@ from router.admin.auth.endpoints import AuthEndpoints
 from router.admin.auth.sign_in import SignIn
 from router.admin.middleware import OPERATOR_ERRORS, ErrorPages, SecurityHeaders
 from router.admin.page import Done, DoneInPlace, FormAction, JsonFeed, Page, Visit
+from router.admin.queries import made_up
 from router.admin.registry import PAGES
 from router.admin.rendering import render
 from router.admin.responses import START, clear_flash, flash, json_answer, json_error, read_flash, sentence
@@ -51,6 +52,7 @@ def _site(services: Services, sign_in: SignIn) -> ASGIApp:
         Route("/sign-in", error_pages.page(auth_endpoints.sign_in), methods=["GET", "POST"]),
         Route("/sign-out", error_pages.page(auth_endpoints.sign_out), methods=["POST"]),
         Route("/zone", error_pages.page(auth_endpoints.choose_zone), methods=["POST"]),
+        Route("/made-up", error_pages.page(auth_endpoints.choose_made_up), methods=["POST"]),
         Route("/static/{version}/{name:path}", error_pages.page(auth_endpoints.asset)),
     ]
     for page in PAGES:
@@ -133,4 +135,5 @@ def _frame(visit: Visit, page: Page) -> dict[str, object]:
         "zone_name": visit.zone_name,
         "csrf": visit.session.csrf,
         "has_script": f"{page.name}.js" in assets.names(),
+        "made_up": made_up.read(visit.services.engine, visit.with_made_up),
     }

@@ -50,7 +50,8 @@ class VisitReader:
         zone_name, zone = _zone(request, self._services.settings.reports.zone)
         address = access.address_of(request.scope)
         query = dict(request.query_params)
-        visit = Visit(self._services, session, address, zone, zone_name, query, given, body)
+        with_made_up = request.cookies.get(access.MADE_UP_COOKIE) == "with" or None
+        visit = Visit(self._services, session, address, zone, zone_name, query, given, body, with_made_up)
         if changes and not visit.is_admin:
             raise Refused("a viewer's change", "viewers look; ask an administrator to change this")
         return visit

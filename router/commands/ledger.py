@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.commands.window import Since, UntilOption, ZoneOption, read_window, write_stamp
+from router.commands.window import MadeUpOption, Since, UntilOption, ZoneOption, read_window, write_stamp
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from router.reports.window import Window
 
 app = typer.Typer(help="The books.", no_args_is_help=True)
@@ -36,6 +38,7 @@ def export(
     causes: Annotated[
         bool, typer.Option("--causes", help="Also why a call failed: the columns cause and http_status.")
     ] = False,
+    with_made_up: MadeUpOption = False,
 ) -> None:
     """Write one row per provider call; an empty amount is unpriced."""
     from router.commands.opening import existing_books
@@ -43,8 +46,10 @@ def export(
 
     with existing_books(config) as (configured, engine):
         columns = books.WITH_CAUSES if causes else books.COLUMNS
-        chosen = read_window(configured, since, until, zone)
-        rows = books.lines(engine, *_ends(chosen), columns)
+        columns = (*columns, books.SYNTHETIC) if with_made_up else columns
+        chosen = read_window(configured, since, until, zone, with_made_up=with_made_up)
+        rows = books.lines(engine, *_ends(chosen), columns, chosen.with_made_up)
+        _note_made_up(engine, chosen)
         write_stamp(engine, chosen, beside=form is not ExportFormat.TABLE)
         match form:
             case ExportFormat.CSV:
@@ -53,6 +58,15 @@ def export(
                 books.write_json(rows, sys.stdout, columns)
             case ExportFormat.TABLE:
                 show([dict(zip(columns, row, strict=True)) for row in rows], columns, Format.TABLE)
+
+
+def _note_made_up(engine: "Engine", chosen: "Window") -> None:
+    """Say beside an export how many of its requests are made up."""
+    from router.reports.reading import reading
+
+    with reading(engine, chosen) as books:
+        if note := books.made_up.describe():
+            typer.echo(note, err=True)
 
 
 @app.command()
@@ -179,20 +193,30 @@ def forget(
     before_month: Annotated[
         str | None, typer.Option(help="Instead: drop the salts of marks before this month (YYYY-MM).")
     ] = None,
+    made_up: Annotated[bool, typer.Option("--made-up", help="Instead: delete every made-up request.")] = False,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Remove what identifies a user: name and secret of a key, marks, stored responses, notes, evidence by request."""
+    """Remove what identifies a user: name and secret of a key, marks, stored responses, notes, evidence by request.
+
+    With --made-up the requests that are marked synthetic are deleted, with all that hangs on them; real ones stay.
+    """
     from dataclasses import asdict
 
     from router.clock import SystemClock
     from router.commands.opening import existing_books
     from router.ledger import forgetting
+    from router.ledger import made_up as demonstration
     from router.ledger.marks import month_named
 
-    if (user is None) == (before_month is None) or (key is not None and user is None):
-        raise typer.BadParameter("give --user (and --key, where it is an end user of one key), or --before-month")
+    if [user is not None, before_month is not None, made_up].count(True) != 1 or (key is not None and user is None):
+        raise typer.BadParameter(
+            "give one of --user (and --key, where it is an end user of one key), --before-month, --made-up"
+        )
     with existing_books(config) as (_, engine):
+        if made_up:
+            show([{"requests": demonstration.forget(engine)}], ("requests",), form)
+            return
         if user is None:
             try:
                 month = month_named(before_month or "")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router.commands.output import ConfigOption, show_table, write_csv
-from router.commands.window import Since, UntilOption, ZoneOption, read_window, write_stamp
+from router.commands.window import MadeUpOption, Since, UntilOption, ZoneOption, read_window, write_stamp
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -64,6 +64,7 @@ def report(
     replayed: Annotated[
         Path | None, typer.Option("--replay", help="What `tierwise replay` wrote, for what quality costs.")
     ] = None,
+    with_made_up: MadeUpOption = False,
 ) -> None:
     """Tell what requests cost, what they are expected to earn, and what is left."""
     from router.commands.opening import existing_books
@@ -83,7 +84,7 @@ def report(
     if form is ReportFormat.HTML:
         from router.reports.page import MORE as more
     with existing_books(config) as (configured, engine):
-        chosen = read_window(configured, since, until, zone)
+        chosen = read_window(configured, since, until, zone, with_made_up=with_made_up)
         books = full_report(engine, names, chosen, filters, more)
         wants_tradeoff = form in (ReportFormat.HTML, ReportFormat.JSON) and not filters
         tradeoff = _tradeoff(engine, chosen, replayed) if wants_tradeoff else None
@@ -98,6 +99,8 @@ def report(
                 facts = stamp.fields() | _exact(books, filters, tradeoff) | compared | (groups or {})
                 stream.write(json.dumps(facts, indent=2) + "\n")
             case ReportFormat.CSV:
+                if note := books.made_up.describe():  # the column `made_up` has the same by row
+                    typer.echo(note, err=True)
                 _write_csv(books, stamp, stream)
             case ReportFormat.HTML:
                 from router.reports.page import page
@@ -190,6 +193,7 @@ def _exact(books: "FullReport", filters: Mapping[str, set[str]], tradeoff: "Trad
             for line, (_, sums) in zip(books.report.lines(), books.report.rows_in_order(), strict=True)
         ],
         "totals": (total := books.report.totals()).figures() | _unknown(total),
+        "made_up": asdict(books.made_up),
     }
     if filters:
         return fields | {"where": {name: sorted(values) for name, values in filters.items()}}
@@ -236,9 +240,15 @@ def _show_before(before: "Before | None") -> None:
 
 
 def _show(books: "FullReport") -> None:
+    from router.reports.formatting import describe_margins
+
+    if note := books.made_up.describe():
+        typer.echo(note)
     names = books.report.by
     total = {names[0]: "total", **dict.fromkeys(names[1:], ""), **books.report.totals().figures()}
     show_table([_readable(row, names) for row in (*books.report.lines(), total)], (*names, *TITLES.values()))
+    if (margins := describe_margins(books.figures)) is not None:
+        typer.echo(f"- {margins[0].lower()}{margins[1:]}")
     if (line := _describe_forecasts(books.forecasts)) is not None:
         typer.echo(line)
     for reason in books.report.unknowns():

@@ -45,15 +45,18 @@ def show_revenue(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show the assumptions in force: by segment, and what a query that may carry ads is expected to earn."""
+    """Show the assumptions in force: by segment, and what a query that may carry ads is expected to earn.
+
+    In the United States, and where the country is not told (ZZ): there as where ads earn least, unless stated.
+    """
     from sqlalchemy import select
 
     from router.commands.opening import open_books
     from router.database.tables import RevenueVersion
-    from router.ledger.revenue import SCENARIOS, Assumption
+    from router.ledger.revenue import LEVEL_COUNTRY, SCENARIOS, Assumption, country_factor_ppm
 
     if scenarios:
-        rows = [_row(None, name, "US", assumption, 1_000_000, None) for name, assumption in SCENARIOS.items()]
+        rows = [_row(None, name, LEVEL_COUNTRY, assumption, 1_000_000, None) for name, assumption in SCENARIOS.items()]
         show(rows, SHOWN[1:9], form)
         return
     with open_books(config) as (_, engine), engine.connect() as connection:
@@ -62,7 +65,8 @@ def show_revenue(
     rows = []
     for version in versions:
         factors: dict[str, int] = version.body["country_factors_ppm"]
-        chosen = factors if countries else {UNKNOWN_COUNTRY: factors.get(UNKNOWN_COUNTRY, 1_000_000)}
+        names = {LEVEL_COUNTRY, UNKNOWN_COUNTRY} | (factors.keys() if countries else set())
+        chosen = {name: country_factor_ppm(factors, name) for name in names}
         for segment, stored in sorted(version.body["segments"].items()):
             for country, factor in sorted(chosen.items()):
                 rows.append(_row(version.version, segment, country, Assumption(**stored), factor, version))
@@ -83,7 +87,9 @@ def set_revenue(
     subscription_usd: Annotated[str | None, typer.Option(help="A subscription's price; with --queries.")] = None,
     queries: Annotated[int | None, typer.Option(min=1, help="Queries that a subscription is spread over.")] = None,
     price_per_call_usd: Annotated[str | None, typer.Option(help="What a caller pays for each query.")] = None,
-    country: Annotated[list[str] | None, typer.Option(help="CC=FACTOR: ads there earn so many times as much.")] = None,
+    country: Annotated[
+        list[str] | None, typer.Option(help="CC=FACTOR: ads there earn so many times as much; ZZ: not told.")
+    ] = None,
     note: Annotated[str, typer.Option(help="Why, and where the numbers come from.")] = "",
     config: ConfigOption = None,
 ) -> None:
@@ -214,10 +220,13 @@ def _row(
     }
 
 
-def _factor(text: str) -> tuple[str, int]:
+def _factor(text: str) -> tuple[str, int | None]:
+    """Read CC=FACTOR; ZZ=lowest states none for a country that is not told."""
     code, _, factor = text.partition("=")
+    if (code, factor) == (UNKNOWN_COUNTRY, "lowest"):
+        return code, None
     if not (code == "*" or (len(code) == 2 and code.isascii() and code.isupper() and code.isalpha())):
-        raise typer.BadParameter("--country takes CC=FACTOR, with a code such as DE, or * for all others")
+        raise typer.BadParameter("--country takes CC=FACTOR, with a code such as DE, * for all others, or ZZ=lowest")
     return code, _ppm("--country", factor, 1_000)
 
 

@@ -20,7 +20,7 @@ from router.commands.figures import (
 )
 from router.commands.output import ConfigOption, Format, FormatOption, share, show
 from router.commands.policy import AuthorOption, NoteOption, SetOption, actor, begin, describe_changes
-from router.commands.window import SinceOption, UntilOption, ZoneOption, read_window
+from router.commands.window import MadeUpOption, SinceOption, UntilOption, ZoneOption, read_window
 from router.types import TargetsOf
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def backtest(
     since: SinceOption = "7d",
     until: UntilOption = None,
     zone: ZoneOption = None,
+    with_made_up: MadeUpOption = False,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -58,7 +59,7 @@ def backtest(
     if version is None and not changes:
         raise typer.BadParameter("say what to test: a VERSION, or --set DIAL=NUMBER")
     with existing_books(config) as (configured, engine):
-        chosen, today = read_window(configured, since, until, zone), in_force(engine)
+        chosen, today = read_window(configured, since, until, zone, with_made_up=with_made_up), in_force(engine)
         tested = dials.with_changes(version_of(engine, version).policy, changes)
         dials.require_fits(tested, configured.tiers)
         past = _read(engine, chosen)
@@ -103,6 +104,7 @@ def solve(
     since: SinceOption = "7d",
     until: UntilOption = None,
     zone: ZoneOption = None,
+    with_made_up: MadeUpOption = False,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -118,7 +120,7 @@ def solve(
     limits = SolverTargets(max_deep_share, max_cost_per_1k, min_margin, min_quality)
     made = None
     with existing_books(config) as (configured, engine):
-        chosen, today = read_window(configured, since, until, zone), in_force(engine)
+        chosen, today = read_window(configured, since, until, zone, with_made_up=with_made_up), in_force(engine)
         past = _read(engine, chosen)
         whole = past.wholes.of(segment)
         told = whole if of is TargetsOf.ALL else None

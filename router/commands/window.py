@@ -1,5 +1,6 @@
 """The options of commands that speak of a stretch of time, read the same way by all of them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,11 +20,24 @@ UntilOption = Annotated[str | None, typer.Option(help=f"{UNTIL} Default: now.")]
 ZoneOption = Annotated[str | None, typer.Option(help="Time zone of days and dates; default `reports.zone`.")]
 
 
-def read_window(configured: "Settings", since: str | None, until: str | None, zone: str | None = None) -> "Window":
+MadeUpOption = Annotated[
+    bool, typer.Option("--with-made-up", help="Count made-up requests too; by default they count while all are.")
+]
+
+
+def read_window(
+    configured: "Settings",
+    since: str | None,
+    until: str | None,
+    zone: str | None = None,
+    *,
+    with_made_up: bool = False,
+) -> "Window":
     """Read a window up to now, in the zone that was asked for or is configured; raises WrongWindow."""
     from router.reports.window import window
 
-    return window(since, until, configured.reports.zone if zone is None else zone, datetime.now(UTC))
+    where = configured.reports.zone if zone is None else zone
+    return replace(window(since, until, where, datetime.now(UTC)), with_made_up=with_made_up or None)
 
 
 def write_stamp(engine: "Engine", window: "Window", *, beside: bool) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import REAL, TypeDecorator, TypeEngine
@@ -263,6 +264,9 @@ class RevenueEvent(Base):
     kind: Mapped[str] = mapped_column(String(16))
     amount_nanousd: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[int] = mapped_column(BigInteger, index=True)
+    synthetic: Mapped[bool] = mapped_column(
+        Boolean, server_default=false(), default=False
+    )  # belongs to made-up traffic
 
 
 class PolicyVersion(Base):
@@ -399,6 +403,7 @@ class Rollup(Base):
     start: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     key1: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     key2: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    made_up: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)  # 1: of made-up requests
     requests: Mapped[int] = mapped_column(BigInteger)
     deep: Mapped[int] = mapped_column(BigInteger)
     expected_nanousd: Mapped[int] = mapped_column(BigInteger)
@@ -431,6 +436,7 @@ class RollupCosts(Base):
     start: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     tier: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    made_up: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     requests: Mapped[int] = mapped_column(BigInteger)
 
 

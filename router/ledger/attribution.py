@@ -3,8 +3,9 @@
 A statement is of a UTC day (without one, the day it arrived), a segment and a country; what it leaves out matches all.
 It is spread over the requests that came in on that day: over those that may carry ads in proportion to what each was
 expected to earn; where nothing was expected, evenly over those that may carry ads, else over all. Statements alike are
-netted first. Shares are whole nano-dollars by largest remainder, ties to the older request: they add up to the
-statement exactly. A statement that nothing matches stays with its day, segment and country.
+netted first; made-up statements are spread over made-up requests, others over real ones. Shares are whole nano-dollars
+by largest remainder, ties to the older request: they add up to the statement exactly. A statement that nothing matches
+stays with its day, segment and country.
 """
 
 from bisect import bisect_left
@@ -30,18 +31,20 @@ SELECT {id} AS id, SUM(amount_nanousd) FROM revenue_events
 WHERE request_id IS NOT NULL AND {counts} AND {between} GROUP BY request_id
 """
 STATEMENTS = f"""
-SELECT e.day, e.received, e.segment, e.country, s.id, c.id, SUM(e.amount_nanousd)
+SELECT e.day, e.received, e.segment, e.country, s.id, c.id, CAST(e.synthetic AS INTEGER), SUM(e.amount_nanousd)
 FROM (
-    SELECT day, CASE WHEN day IS NULL THEN received_at / 86400000000 END AS received, segment, country, amount_nanousd
+    SELECT day, CASE WHEN day IS NULL THEN received_at / 86400000000 END AS received, segment, country, synthetic,
+        amount_nanousd
     FROM revenue_events WHERE request_id IS NULL AND {COUNTS_IN_SQL}
 ) e
 LEFT JOIN labels s ON s.text = e.segment
 LEFT JOIN labels c ON c.text = e.country
-GROUP BY e.day, e.received, e.segment, e.country, s.id, c.id
-ORDER BY e.day, e.received, e.segment, e.country
+GROUP BY e.day, e.received, e.segment, e.country, s.id, c.id, e.synthetic
+ORDER BY e.day, e.received, e.segment, e.country, e.synthetic
 """  # noqa: S608 - numbers of our own
 OF_DAY = """
-SELECT {id} AS id, segment_id, country_id, COALESCE(expected_revenue_nanousd, 0), CAST(ads_eligible AS INTEGER)
+SELECT {id} AS id, segment_id, country_id, COALESCE(expected_revenue_nanousd, 0), CAST(ads_eligible AS INTEGER),
+    CAST(synthetic AS INTEGER)
 FROM requests WHERE {between} ORDER BY id
 """
 
@@ -53,11 +56,12 @@ class Statement:
     at_ms: int
     segment_id: int | None
     country_id: int | None
+    made_up: int
     amount_nanousd: int
 
-    def matching(self, segments: Ints, countries: Ints) -> Ints:
+    def matching(self, segments: Ints, countries: Ints, made_up: Ints) -> Ints:
         """Return the places of the day's requests that belong to it."""
-        fits = np.ones(len(segments), bool)
+        fits = made_up == self.made_up
         if self.segment_id is not None:
             fits &= segments == self.segment_id
         if self.country_id is not None:
@@ -72,6 +76,7 @@ class Unmatched:
     at_ms: int
     segment_id: int
     country_id: int
+    made_up: int
     amount_nanousd: int
 
 
@@ -120,13 +125,15 @@ class RevenueAttribution:
     def _by_day(self, connection: Connection) -> dict[int, list[Statement]]:
         if self._statements is None:
             self._statements = {}
-            for day, received, segment, country, segment_id, country_id, amount in connection.execute(text(STATEMENTS)):
+            for row in connection.execute(text(STATEMENTS)):
+                day, received, segment, country, segment_id, country_id, made_up, amount = row
                 at = midnight_ms(day) if day is not None else int(received) * DAY_MS
                 wanted = [
                     None if t is None else UNKNOWN if i is None else int(i)
                     for t, i in ((segment, segment_id), (country, country_id))
                 ]
-                self._statements.setdefault(at, []).append(Statement(at, wanted[0], wanted[1], int(amount)))
+                statement = Statement(at, wanted[0], wanted[1], int(made_up), int(amount))
+                self._statements.setdefault(at, []).append(statement)
         return self._statements
 
     def _day(self, connection: Connection, day_ms: int) -> _Day:
@@ -141,15 +148,15 @@ class RevenueAttribution:
         query = OF_DAY.format(id=ids.as_bytes(dialect, "id"), between=ids.between(dialect, "id"))
         bounds = ids.bounds(dialect, ids.first_at(day_ms), ids.first_at(day_ms + DAY_MS))
         rows = fetch_rows(connection, query, bounds)
-        columns = np.array([row[1:] for row in rows], np.int64).reshape(-1, 4).T.copy()
-        segments, countries, expected, eligible = columns
+        columns = np.array([row[1:] for row in rows], np.int64).reshape(-1, 5).T.copy()
+        segments, countries, expected, eligible, made_up = columns
         earned, has_share = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
         unmatched = []
         for statement in self._by_day(connection)[day_ms]:
-            matching = statement.matching(segments, countries)
+            matching = statement.matching(segments, countries, made_up)
             if not len(matching):
                 known = [UNKNOWN if i is None else i for i in (statement.segment_id, statement.country_id)]
-                unmatched.append(Unmatched(day_ms, known[0], known[1], statement.amount_nanousd))
+                unmatched.append(Unmatched(day_ms, known[0], known[1], statement.made_up, statement.amount_nanousd))
                 continue
             shares = spread(statement.amount_nanousd, weights(expected[matching], eligible[matching]))
             earned[matching] += shares

@@ -1,7 +1,7 @@
 """What rollups are made of: the keys by which lines are grouped, the facts that are added up, the groupings kept.
 
-A rollup row holds the facts of one cell (the values of one or two keys) in one stretch of UTC time. Codes of
-groupings and grains are stored: they are never reused or renumbered.
+A rollup row holds the facts of one cell (the values of one or two keys) in one stretch of UTC time, made-up traffic
+apart from real. Codes of groupings and grains are stored: they are never reused or renumbered.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,9 @@ REQUEST_KEYS = (
     "turn",
     "key",
     "effort",  # in no grouping: what is split by it is read from the lines
+    "made_up",  # beside every grouping: 1 of a request that is marked synthetic, 0 of all else
 )
+MADE_UP = "made_up"
 CALL_KEYS = ("model", "role", "cause")
 NO_CAUSE = 0  # of a call that did not fail, in the place of a cause's code
 UNKNOWN = -1  # in the place of a key's value: there is none

@@ -13,6 +13,7 @@ from typing import IO, Any
 from sqlalchemy import Engine, text
 
 from router.database import ids
+from router.ledger.made_up import are_counted
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?%?", re.ASCII)
@@ -35,25 +36,32 @@ COLUMNS = (
     "segment",
 )
 WITH_CAUSES = (*COLUMNS, "cause", "http_status")
+SYNTHETIC = "synthetic"  # a column more: whether the call belongs to a made-up request
 STARTED_AT = COLUMNS.index("started_at")
 LINES = """
     SELECT {columns} FROM call_lines
-    WHERE request_id >= :first AND request_id < :end
+    WHERE request_id >= :first AND request_id < :end AND CAST(synthetic AS INTEGER) <= :most_made_up
     ORDER BY request_id, call_no
 """
 
 
 def lines(
-    engine: Engine, since_us: int = 0, until_us: int = 2**62, columns: Sequence[str] = COLUMNS
+    engine: Engine,
+    since_us: int = 0,
+    until_us: int = 2**62,
+    columns: Sequence[str] = COLUMNS,
+    with_made_up: bool | None = None,
 ) -> Iterator[Sequence[Any]]:
     """Read the settled calls of the requests that came in within a window, oldest first.
 
-    `columns` is COLUMNS or WITH_CAUSES.
+    `columns` is COLUMNS or WITH_CAUSES, and SYNTHETIC behind them. Calls of made-up requests come as wanted, else
+    while there are no others.
     """
     query = text(LINES.format(columns=", ".join(columns)))
     bounds = {"first": ids.text_at(-(-since_us // 1_000)), "end": ids.text_at(-(-until_us // 1_000))}
     with engine.connect() as connection:
-        rows = connection.execution_options(yield_per=5_000).execute(query, bounds)
+        wanted = {**bounds, "most_made_up": int(are_counted(connection, with_made_up))}
+        rows = connection.execution_options(yield_per=5_000).execute(query, wanted)
         for line in rows:
             row = list(line)
             row[STARTED_AT] = instant(row[STARTED_AT])

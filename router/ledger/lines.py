@@ -21,6 +21,7 @@ from router.ledger.cells import (
     ADDED_FACTS,
     CALL_FACTS,
     CALL_KEYS,
+    MADE_UP,
     NO_CAUSE,
     REQUEST_FACTS,
     REQUEST_KEYS,
@@ -50,6 +51,7 @@ REQUEST_COLUMNS: Mapping[str, str] = {
     "turn": "turn",
     "key": "COALESCE(key_id, -1)",
     "effort": "COALESCE(effort, -1)",
+    "made_up": "CAST(synthetic AS INTEGER)",
     "answered_by": "COALESCE(answer_call_no, -1)",
     "expected_nanousd": "COALESCE(expected_revenue_nanousd, 0)",
     "expected_unknown": "CAST(expected_revenue_nanousd IS NULL AS INTEGER)",
@@ -72,7 +74,7 @@ CALL_COLUMNS: Mapping[str, str] = {
     "output_reasoning": "COALESCE(output_reasoning, 0)",
 }
 # A request of which only calls or events are known here: all but this is UNKNOWN.
-STRAY = {"expected_nanousd": 0, "expected_unknown": 1}
+STRAY = {"expected_nanousd": 0, "expected_unknown": 1, MADE_UP: 0}
 
 REQUESTS = f"""
 SELECT {{id}} AS id, {", ".join(REQUEST_COLUMNS.values())} FROM requests WHERE {{between}} ORDER BY id LIMIT :most
@@ -158,9 +160,9 @@ class Lines:
         return sum_by_columns(columns, facts, np.concatenate((known, nothing)))
 
     def histogram(self, labels: Ints) -> Ints:
-        """Count requests by label, tier and bucket of their cost; rows of (label, tier, bucket, count)."""
+        """Count requests by label, tier, bucket of cost and mark; rows of (label, tier, bucket, made_up, count)."""
         counted = self._complete_cost() != UNKNOWN
-        columns = np.stack((labels, self.keys["tier"], bucket_of(self.cost)), axis=1)[counted]
+        columns = np.stack((labels, self.keys["tier"], bucket_of(self.cost), self.keys[MADE_UP]), axis=1)[counted]
         cells, counts = np.unique(columns, axis=0, return_counts=True)
         return np.column_stack((cells, counts)).astype(np.int64)
 
@@ -221,10 +223,10 @@ def _factorise(code: Ints, size: int) -> tuple[Ints, Ints]:
 
 def merge_histograms(made: Sequence[Ints]) -> Ints:
     """Add the counts of several histograms up."""
-    rows = np.vstack(made) if made else np.empty((0, 4), np.int64)
-    cells, places = np.unique(rows[:, :3], axis=0, return_inverse=True)
+    rows = np.vstack(made) if made else np.empty((0, 5), np.int64)
+    cells, places = np.unique(rows[:, :4], axis=0, return_inverse=True)
     counts = np.zeros(len(cells), np.int64)
-    np.add.at(counts, places.reshape(-1), rows[:, 3])
+    np.add.at(counts, places.reshape(-1), rows[:, 4])
     return np.column_stack((cells, counts))
 
 
@@ -375,11 +377,12 @@ def _standing_alone(
     count = len(free) + len(unmatched)
     if not count:
         return None
-    keys = {name: np.full(count, UNKNOWN, np.int64) for name in REQUEST_KEYS}
+    keys = {name: np.full(count, STRAY.get(name, UNKNOWN), np.int64) for name in REQUEST_KEYS}
     facts = np.zeros((count, len(REQUEST_FACTS)), np.int64)
     ms = np.array([row[0] // 1_000 for row in free] + [s.at_ms for s in unmatched], np.int64)
     for place, statement in enumerate(unmatched, len(free)):
         keys["segment"][place], keys["country"][place] = statement.segment_id, statement.country_id
+        keys[MADE_UP][place] = statement.made_up
         facts[place, REQUEST_FACTS.index("booked_nanousd")] = statement.amount_nanousd
     lines = [(place, int(row[1]), int(CallRole.CORRECTION), int(row[2])) for place, row in enumerate(free)]
     units, models, roles, call_facts = _extra(lines)

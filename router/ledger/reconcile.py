@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from router.database.engine import exclusive
-from router.database.tables import Adjustment, Call, LabelText
+from router.database.tables import Adjustment, Call, LabelText, Request
 from router.errors import InvalidRequest
 from router.ledger.correction import RECONCILED, book_run, utc_day
+from router.ledger.made_up import are_counted
 from router.money import NotMoney, nano_from_usd
 from router.types import DAY_US, Precision
 
@@ -126,6 +127,9 @@ def _read_booked(engine: Engine, days: Sequence[str]) -> dict[tuple[str, str], t
         .execution_options(yield_per=10_000)
     )
     with engine.connect() as connection:
+        if not are_counted(connection):
+            made_up = select(Request.id).where(Request.id == Call.request_id, Request.synthetic)
+            query = query.where(~made_up.exists())
         for started_at, cost, precision, model in connection.execute(query):
             amount, held, lines, unpriced = sums.get((utc_day(started_at), model), (0, 0, 0, 0))
             held += (cost or 0) if precision is Precision.UNKNOWN else 0

@@ -23,13 +23,14 @@ REST = "*"
 MOST_REMEMBERED = 100_000
 MOST_EXPECTED_NANOUSD = nano_from_usd("100")  # of one query: ninety million such queries still have a sum
 
-# Relative ad revenue by country (judgement inside published ranges, 2026); an unknown country counts as the default.
+LEVEL_COUNTRY = "US"  # whose ads the amounts of an assumption are of
+# Relative ad revenue by country (judgement inside published ranges, 2026). A country that is not told has no factor of
+# its own: it counts as the one that earns least, until somebody who knows better states one.
 WESTERN_EUROPE = "AT BE CH DE DK ES FI FR GB IE IS IT LU NL NO PT SE"
 ASIA_PACIFIC = "AU CN HK ID IN JP KR MY NZ PH SG TH TW VN"
 COUNTRY_FACTORS_PPM: Mapping[str, int] = {
     REST: 80_000,
-    UNKNOWN_COUNTRY: MILLION,
-    "US": MILLION,
+    LEVEL_COUNTRY: MILLION,
     "CA": MILLION,
     **dict.fromkeys(WESTERN_EUROPE.split(), 400_000),
     **dict.fromkeys(ASIA_PACIFIC.split(), 100_000),
@@ -98,6 +99,19 @@ def assumption_of_config(stated: StatedRevenue) -> Assumption:
     )
 
 
+def country_factor_ppm(factors_ppm: Mapping[str, int], country: str) -> int:
+    """Return how many times as much ads earn in a country, in parts per million.
+
+    A country without a factor counts as the rest; where it is not told, and no factor is stated for that, as the
+    country that earns least.
+    """
+    if country in factors_ppm:
+        return factors_ppm[country]
+    if country == UNKNOWN_COUNTRY:
+        return min(factors_ppm.values(), default=MILLION)
+    return factors_ppm.get(REST, MILLION)
+
+
 def assumption_name(segment: str, surface: str) -> str:
     """Return the name under which a surface's own assumption of a segment is stored; no segment has a slash."""
     return f"{segment}/{surface}" if surface else segment
@@ -123,7 +137,7 @@ class _Version:
         key = (segment, country, eligible, surface, is_commercial)
         if key not in self._expected:
             assumption = self._of(segment, surface)
-            factor = self._factors.get(country, self._factors.get(REST, MILLION))
+            factor = country_factor_ppm(self._factors, country)
             revenue = (
                 assumption.estimate_revenue(factor, eligible=eligible, is_commercial=is_commercial)
                 if assumption
@@ -184,18 +198,22 @@ class RevenueBook:
 
 
 def revenue_of_a_query(engine: Engine, stated: StatedRevenue | None = None) -> int | None:
-    """Return what a query of the default segment that may carry ads earns by the version in force.
+    """Return what a query of the default segment that may carry ads earns in the United States, as is in force.
 
     Books without a version yet are given the stated assumption; None where there is neither. Raises SQLAlchemyError.
     """
-    _, expected = RevenueBook.load(engine).estimate_revenue(DEFAULT_SEGMENT, UNKNOWN_COUNTRY, eligible=True)
+    _, expected = RevenueBook.load(engine).estimate_revenue(DEFAULT_SEGMENT, LEVEL_COUNTRY, eligible=True)
     if expected is None and stated is not None:
         return assumption_of_config(stated).estimate_revenue(MILLION)
     return expected
 
 
 def sync(engine: Engine, segments: Mapping[str, StatedRevenue], now_us: int) -> None:
-    """Import the configuration's assumptions as a new version, only when they changed since the last import."""
+    """Import the configuration's assumptions as a new version, only when they changed since the last import.
+
+    Books of before are given today's rule for countries that are not told, as a version of its own: all else of what is
+    in force stays.
+    """
     body = body_of({name: assumption_of_config(stated) for name, stated in segments.items()})
     mark = f"configuration {_digest(body)}"
     with exclusive(engine) as connection:
@@ -205,8 +223,22 @@ def sync(engine: Engine, segments: Mapping[str, StatedRevenue], now_us: int) -> 
             .order_by(RevenueVersion.version.desc())
             .limit(1)
         )
+        if last == f"configuration {_digest(_with_old_rule(body))}":
+            body = _without_old_rule(newest(connection).body)
         if last != mark:
             add_version(connection, body, CONFIG_AUTHOR, mark, now_us)
+
+
+def _with_old_rule(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an earlier release would have imported: a country that is not told earned like the United States."""
+    return {**body, "country_factors_ppm": {**body["country_factors_ppm"], UNKNOWN_COUNTRY: MILLION}}
+
+
+def _without_old_rule(body: Mapping[str, Any]) -> dict[str, Any]:
+    factors = dict(body["country_factors_ppm"])
+    if factors.get(UNKNOWN_COUNTRY) == MILLION:
+        del factors[UNKNOWN_COUNTRY]
+    return {**body, "country_factors_ppm": factors}
 
 
 def add_version(connection: Connection, body: Mapping[str, Any], author: str, note: str, now_us: int) -> int:
@@ -231,7 +263,7 @@ def newest(connection: Connection) -> Any:
 def change(
     engine: Engine,
     changed: Mapping[str, Assumption],
-    factors_ppm: Mapping[str, int],
+    factors_ppm: Mapping[str, int | None],
     author: str,
     note: str,
     now_us: int,
@@ -241,6 +273,7 @@ def change(
 ) -> int:
     """Write a version that differs from the one in force by these segments and country factors; returns its number.
 
+    A factor of None is taken out: the country counts as others without one.
     `seen` is the version that the author looked at: raises StaleRevenue when it is no longer the one in force.
     """
     with exclusive(engine) as connection:
@@ -250,7 +283,8 @@ def change(
         body: dict[str, Any] = dict(current.body) if current else body_of({})
         segments = dict(body["segments"]) | {name: asdict(a) for name, a in changed.items()}
         factors = dict(body["country_factors_ppm"]) | dict(factors_ppm)
-        after = {"segments": segments, "country_factors_ppm": factors}
+        known = {country: factor for country, factor in factors.items() if factor is not None}
+        after = {"segments": segments, "country_factors_ppm": known}
         number = add_version(connection, after, author, note, now_us)
         if hook is not None:
             old = {name: body["segments"].get(name) for name in changed}

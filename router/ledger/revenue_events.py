@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, or_, select, update
 
 from router.database.books_tables import RevenueDay
 from router.database.engine import AuditHook, writing
@@ -76,6 +76,21 @@ def add_to_days(connection: Connection, amounts: Iterable[tuple[str, int]], *, i
             raise InvalidRequest(message, param="amount_usd", code=CODE)
 
 
+def recount_days(connection: Connection, days: Iterable[str]) -> None:
+    """Add up anew what days have, after events were deleted."""
+    for day in days:
+        amount = func.abs(RevenueEvent.amount_nanousd)
+        counted = select(func.sum(amount)).where(_is_of_day(day), amount <= MOST_EVENT_NANOUSD)
+        total = int(connection.scalar(counted) or 0)
+        connection.execute(update(RevenueDay).where(RevenueDay.day == day).values(amount_nanousd=total))
+
+
+def _is_of_day(day: str) -> ColumnElement[bool]:
+    begins = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000
+    arrived = RevenueEvent.received_at.between(begins, begins + DAY_US - 1)
+    return or_(RevenueEvent.day == day, RevenueEvent.day.is_(None) & arrived)
+
+
 def reverse(engine: Engine, source: str, event_id: str, now_us: int, hook: AuditHook | None = None) -> BookedEvent:
     """Book the event that reverses another; once, however often it is asked for. Raises NotFound."""
     with writing(engine) as connection:
@@ -109,9 +124,7 @@ def list_events(engine: Engine, *, source: str | None, day: str | None, largest:
     if source is not None:
         query = query.where(table.c.source == source)
     if day is not None:
-        begins = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000
-        arrived = table.c.received_at.between(begins, begins + DAY_US - 1)
-        query = query.where(or_(table.c.day == day, table.c.day.is_(None) & arrived))
+        query = query.where(_is_of_day(day))
     order = func.abs(table.c.amount_nanousd).desc() if largest else table.c.received_at.desc()
     with engine.connect() as connection:
         rows = connection.execute(query.order_by(order, table.c.id.desc()).limit(most)).mappings().all()

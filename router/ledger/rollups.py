@@ -23,6 +23,7 @@ from router.ledger.cells import (
     BY_QUARTER,
     GROUPINGS,
     LARGEST,
+    MADE_UP,
     QUARTER_MS,
     QUARTERS_A_DAY,
     QUARTERS_AN_HOUR,
@@ -38,18 +39,19 @@ MOST_QUARTERS = 24  # rolled up in one transaction
 ROLLUP_LOCK = 0x7165_7278  # PostgreSQL advisory lock of whoever rolls up
 LAST_QUARTER = ids.END_OF_TIME_MS // QUARTER_MS
 
-COLUMNS = ("grouping_id", "grain", "start", "key1", "key2", *ADDED_FACTS, LARGEST)
+COLUMNS = ("grouping_id", "grain", "start", "key1", "key2", MADE_UP, *ADDED_FACTS, LARGEST)
+COST_COLUMNS = ("grain", "start", "tier", "bucket", MADE_UP, "requests")
 SUMS = ", ".join(f"SUM({fact})" for fact in ADDED_FACTS)
 COARSER = f"""
 INSERT INTO rollups ({", ".join(COLUMNS)})
-SELECT grouping_id, :grain, start - start % :length, key1, key2, {SUMS}, MAX({LARGEST}) FROM rollups
+SELECT grouping_id, :grain, start - start % :length, key1, key2, {MADE_UP}, {SUMS}, MAX({LARGEST}) FROM rollups
 WHERE grouping_id IN ({{codes}}) AND grain = :finer AND start >= :start AND start < :end
-GROUP BY grouping_id, start - start % :length, key1, key2
+GROUP BY grouping_id, start - start % :length, key1, key2, {MADE_UP}
 """  # noqa: S608 - names of our own
 COARSER_COSTS = """
-INSERT INTO rollup_costs (grain, start, tier, bucket, requests)
-SELECT :grain, start - start % :length, tier, bucket, SUM(requests) FROM rollup_costs
-WHERE grain = :finer AND start >= :start AND start < :end GROUP BY start - start % :length, tier, bucket
+INSERT INTO rollup_costs (grain, start, tier, bucket, made_up, requests)
+SELECT :grain, start - start % :length, tier, bucket, made_up, SUM(requests) FROM rollup_costs
+WHERE grain = :finer AND start >= :start AND start < :end GROUP BY start - start % :length, tier, bucket, made_up
 """
 
 
@@ -172,11 +174,11 @@ def _roll_up(connection: Connection, start: int, end: int, attribution: RevenueA
     pages = list(lines.read(connection, start * QUARTER_MS, min(end * QUARTER_MS, ids.END_OF_TIME_MS), attribution))
     for grain, grouping_ids in ((Grain.QUARTER, BY_QUARTER), (Grain.HOUR, BY_HOUR)):
         for code in grouping_ids:
-            made = [page.cells(GROUPINGS[code], _starts(page.ms, grain)) for page in pages]
+            made = [page.cells((*GROUPINGS[code], MADE_UP), _starts(page.ms, grain)) for page in pages]
             insert_integers(connection, "rollups", COLUMNS, _merge_cells(code, grain, made))
     costs = lines.merge_histograms([page.histogram(_starts(page.ms, Grain.QUARTER)) for page in pages])
     rows = [[int(Grain.QUARTER), *row] for row in costs.tolist()]
-    insert_integers(connection, "rollup_costs", ("grain", "start", "tier", "bucket", "requests"), rows)
+    insert_integers(connection, "rollup_costs", COST_COLUMNS, rows)
 
 
 def _starts(ms: lines.Ints, grain: Grain) -> lines.Ints:
@@ -193,7 +195,8 @@ def _merge_cells(code: int, grain: Grain, made: Sequence[lines.CellSums]) -> lis
     cells = lines.sum_by_columns(columns, facts, largest) if len(made) > 1 else made[0]
     count = len(cells.keys)
     filler = np.full((count, 2 - len(GROUPINGS[code])), UNKNOWN, np.int64)
-    head = np.column_stack((np.full(count, code), np.full(count, int(grain)), cells.keys, filler))
+    keys, made_up = cells.keys[:, :-1], cells.keys[:, -1]
+    head = np.column_stack((np.full(count, code), np.full(count, int(grain)), keys, filler, made_up))
     rows: list[list[int]] = np.hstack((head, cells.facts, cells.largest[:, None])).tolist()
     return rows
 

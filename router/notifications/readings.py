@@ -14,6 +14,7 @@ from router.decision.policy import Policy
 from router.errors import Cause
 from router.ledger import budgets
 from router.ledger.cells import QUARTERS_AN_HOUR, Grain
+from router.ledger.made_up import are_counted
 from router.notifications.rules import BudgetStanding, SegmentMargin, SpendingHour, TargetCalls
 from router.reports.dimensions import time_label
 from router.reports.queries import Sums, sum_by
@@ -92,15 +93,17 @@ def read_hours(engine: Engine, now_us: int) -> list[SpendingHour]:
     this_hour = now_us // HOUR_US
     with reading(engine, Window((this_hour - 1) * HOUR_US, None, UTC)) as books:
         spent = {label: sums for (label,), sums in sum_by(books, ["hour"], {}).rows.items()}
-    by_hour = Rollup.grouping_id == 0, Rollup.grain == Grain.HOUR
     with engine.connect() as connection:
+        counted = Rollup.made_up <= int(are_counted(connection))
+        by_hour = Rollup.grouping_id == 0, Rollup.grain == Grain.HOUR, counted
         first = connection.scalar(select(func.min(Rollup.start)).where(*by_hour))
         if first is None:
             return []
         weeks_back = [week * HOURS_A_WEEK for week in range(1, MOST_WEEKS + 1)]
         wanted = [hour - back for hour in (this_hour - 1, this_hour) for back in weeks_back]
         starts = [hour * QUARTERS_AN_HOUR for hour in wanted]
-        costs = select(Rollup.start, Rollup.cost_nanousd).where(*by_hour, Rollup.start.in_(starts))
+        costs = select(Rollup.start, func.sum(Rollup.cost_nanousd)).where(*by_hour, Rollup.start.in_(starts))
+        costs = costs.group_by(Rollup.start)
         known = {int(start): int(cost) for start, cost in connection.execute(costs)}
     costs_of = _two_hours(spent, this_hour)
     hours = []

@@ -1,18 +1,20 @@
 """What was settled in a stretch of time, and what the hours of a week cost: all that pacing follows. Reads only.
 
-A request counts when it was settled, not when it came in: what is under way is no spending yet.
+A request counts when it was settled, not when it came in: what is under way is no spending yet. Made-up requests count
+while there are no others.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
 from router.database import codes, ids
 from router.database.tables import BudgetPeriod, LabelText, Rollup
 from router.ledger.budgets import Budget, BudgetScope
 from router.ledger.cells import QUARTERS_AN_HOUR, Grain
+from router.ledger.made_up import are_counted
 from router.types import HOUR_US, HOURS_A_WEEK, Tier
 
 LOOKBACK_MS = 15 * 60_000  # what took longer to settle is not seen
@@ -23,13 +25,15 @@ REQUESTS = """
 SELECT l.text, r.first_tier, COUNT(*), COALESCE(SUM(r.expected_revenue_nanousd), 0),
     SUM(CASE WHEN r.expected_revenue_nanousd IS NULL THEN 1 ELSE 0 END)
 FROM requests r JOIN labels l ON l.id = r.segment_id
-WHERE {between} AND r.recorded_at >= :since AND r.recorded_at < :until GROUP BY l.text, r.first_tier
+WHERE {between} AND r.recorded_at >= :since AND r.recorded_at < :until
+    AND CAST(r.synthetic AS INTEGER) <= :most_made_up GROUP BY l.text, r.first_tier
 """
 CALLS = """
 SELECT l.text, r.first_tier, COUNT(*), COALESCE(SUM(c.cost_nanousd), 0),
     SUM(CASE WHEN c.cost_nanousd IS NULL THEN 1 ELSE 0 END)
 FROM calls c JOIN requests r ON r.id = c.request_id JOIN labels l ON l.id = r.segment_id
-WHERE {between} AND c.recorded_at >= :since AND c.recorded_at < :until GROUP BY l.text, r.first_tier
+WHERE {between} AND c.recorded_at >= :since AND c.recorded_at < :until
+    AND CAST(r.synthetic AS INTEGER) <= :most_made_up GROUP BY l.text, r.first_tier
 """
 
 
@@ -96,11 +100,12 @@ def remaining_nanousd(connection: Connection, budget: Budget, start_us: int) -> 
 def hours_of_week(connection: Connection, now_us: int, scope: BudgetScope, subject: str) -> list[float]:
     """The mean cost of each hour of a week (of UTC, the first one is a Thursday's), 0 where nothing was seen."""
     this_hour = now_us // HOUR_US
-    query = select(Rollup.start, Rollup.cost_nanousd).where(
+    query = select(Rollup.start, func.sum(Rollup.cost_nanousd)).where(
         Rollup.grouping_id == BY_SCOPE[scope],
         Rollup.grain == Grain.HOUR,
         Rollup.start >= (this_hour - WEEKS * HOURS_A_WEEK) * QUARTERS_AN_HOUR,
         Rollup.start < this_hour * QUARTERS_AN_HOUR,
+        Rollup.made_up <= int(are_counted(connection)),
     )
     match scope:
         case BudgetScope.SEGMENT:
@@ -110,7 +115,7 @@ def hours_of_week(connection: Connection, now_us: int, scope: BudgetScope, subje
         case _:
             pass
     sums, seen = [0.0] * HOURS_A_WEEK, [0] * HOURS_A_WEEK
-    for start, cost in connection.execute(query):
+    for start, cost in connection.execute(query.group_by(Rollup.start)):
         hour = int(start) // QUARTERS_AN_HOUR % HOURS_A_WEEK
         sums[hour] += float(cost)
         seen[hour] += 1
@@ -120,7 +125,8 @@ def hours_of_week(connection: Connection, now_us: int, scope: BudgetScope, subje
 def _rows(connection: Connection, query: str, column: str, since_us: int, until_us: int) -> Iterable[tuple[Any, ...]]:
     dialect = connection.dialect.name
     first, last = ids.first_at(since_us // 1_000 - LOOKBACK_MS), ids.first_at(until_us // 1_000 + 1)
-    wanted = {**ids.bounds(dialect, first, last), "since": since_us, "until": until_us}
+    counted = int(are_counted(connection))
+    wanted = {**ids.bounds(dialect, first, last), "since": since_us, "until": until_us, "most_made_up": counted}
     tiers = {code: tier for tier, code in codes.TIERS.items()}
     for segment, tier, *numbers in connection.execute(text(query.format(between=ids.between(dialect, column))), wanted):
         yield segment, tiers[tier], *numbers

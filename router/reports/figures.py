@@ -90,6 +90,18 @@ def _contribution(sums: Sums) -> int | None:
     return None if cost is None or expected is None else expected - cost
 
 
+def actual_margin(total: Sums) -> str | None:
+    """Return what is left of revenue, booked where something was; None until something is."""
+    known = total.has_cost and total.has_revenue and total.has_bookings
+    left = total.revenue_nanousd - total.cost_nanousd
+    return ratio(Decimal(left), Decimal(total.revenue_nanousd)) if known else None
+
+
+def statement_share(total: Sums) -> str | None:
+    """Return the share of expected revenue in whose place something was booked."""
+    return share(total.replaced_nanousd, total.expected_nanousd) if total.has_revenue else None
+
+
 def _text(nano: int | None) -> str | None:
     return None if nano is None else usd_text(nano)
 
@@ -120,8 +132,7 @@ def _(s: Standing) -> object:
     MONEY,
 )
 def _(s: Standing) -> object:
-    has_bookings = s.total.booked_requests or s.total.booked_nanousd
-    return usd_text(s.total.booked_nanousd - s.total.replaced_nanousd) if has_bookings else None
+    return usd_text(s.total.booked_nanousd - s.total.replaced_nanousd) if s.total.has_bookings else None
 
 
 @_figure(
@@ -146,10 +157,34 @@ def _(s: Standing) -> object:
     return usd_text(s.total.revenue_nanousd - s.total.cost_nanousd) if known else None
 
 
-@_figure("margin", "Margin", "expected contribution / expected revenue", "nothing is expected to be earned", MONEY)
+@_figure(
+    "margin", "Margin, expected", "expected contribution / expected revenue", "nothing is expected to be earned", MONEY
+)
 def _(s: Standing) -> object:
     left, expected = _contribution(s.total), _expectation(s.total)
     return None if left is None or not expected else ratio(Decimal(left), Decimal(expected))
+
+
+@_figure(
+    "actual_margin",
+    "Margin, actual",
+    "actual contribution / revenue: what was booked where something was, what is expected elsewhere",
+    NOTHING_BOOKED,
+    MONEY,
+)
+def _(s: Standing) -> object:
+    return actual_margin(s.total)
+
+
+@_figure(
+    "statement_share",
+    "Covered by what was booked",
+    "expected revenue of the requests for which something was booked / expected revenue",
+    "nothing is expected to be earned",
+    MONEY,
+)
+def _(s: Standing) -> object:
+    return statement_share(s.total)
 
 
 for _what, _title, _of in (

@@ -3,7 +3,7 @@
 Every function writes what is not known as `unknown`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from router.money import NANO_PER_USD
@@ -112,3 +112,12 @@ def _few_digits(size: Decimal) -> str:
 def _decimal_of(value: object) -> Decimal | None:
     exact = None if value is None else Decimal(str(value))
     return None if exact is None or exact.is_nan() else exact
+
+
+def describe_margins(figures: Mapping[str, object]) -> str | None:
+    """Say what is left by what was booked and by what was expected; None until something is booked."""
+    if figures["actual_margin"] is None:
+        return None
+    actual, expected = format_share(figures["actual_margin"]), format_share(figures["margin"])
+    covered = format_share(figures["statement_share"])
+    return f"Margin {actual} actual, {expected} expected; what was booked covers {covered} of expected revenue."

@@ -76,7 +76,7 @@ def page(
         stamp=stamp.describe(),
         filters=", ".join(f"{name} {' or '.join(sorted(values))}" for name, values in where.items()),
         freshness=freshness_text(report.freshness, zone),
-        is_synthetic=report.is_synthetic,
+        made_up=report.made_up.describe(),
         is_empty=not has_requests,
         tiles=_tiles(report),
         sentences=_sentences(report),
@@ -118,7 +118,7 @@ def _tiles(report: FullReport) -> list[Tile]:
     each = [_decimal(figures[name]) for name in ("cost_per_thousand_usd", "expected_revenue_per_thousand_usd")]
     fine = money_digits(each)
     remains = "" if left is None else f"{format_money(left, digits)} left, expected"
-    even = _decimal(figures["break_even_deep_share"])
+    even, covered = _decimal(figures["break_even_deep_share"]), _decimal(figures["statement_share"])
     return [
         Tile("Requests", format_count(total.requests)),
         _money("Cost", cost, digits, NO_PRICE, "a lower bound" if total.calls > total.priced else ""),
@@ -131,6 +131,12 @@ def _tiles(report: FullReport) -> list[Tile]:
             f"booked for {format_count(total.booked_requests)} requests",
         ),
         _share("Margin", _decimal(figures["margin"]), "nothing is expected to be earned", remains),
+        _share(
+            "Actual margin",
+            _decimal(figures["actual_margin"]),
+            NOTHING_BOOKED,
+            "" if covered is None else f"{format_percent(covered)} of expected revenue is covered by what was booked",
+        ),
         _money("Cost per 1,000 requests", each[0], fine, NO_PRICE if total.requests else NO_REQUESTS),
         _money("Expected revenue per 1,000", each[1], fine, NO_REVENUE if total.requests else NO_REQUESTS),
         _share(

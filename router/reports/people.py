@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, true
 
 from router.database import ids
 from router.database.tables import Call, Request
@@ -48,7 +48,8 @@ def people(books: BooksSnapshot) -> People:
 
 
 def _group(books: BooksSnapshot, mark: Any) -> GroupCosts:
-    rows = _read(books.connection, mark, ids.text_at(books.start_ms), ids.text_at(books.end_ms))
+    low, high = ids.text_at(books.start_ms), ids.text_at(books.end_ms)
+    rows = _read(books.connection, mark, low, high, with_made_up=books.counts_made_up)
     if not rows:
         return GroupCosts(0, 0)
     costs: dict[int, int | None] = {}
@@ -64,11 +65,14 @@ def _group(books: BooksSnapshot, mark: Any) -> GroupCosts:
     return replace(plain, mean_usd=mean, median_usd=median, p95_usd=p95)
 
 
-def _read(connection: Connection, mark: Any, low: str, high: str) -> list[tuple[int, int | None]]:
+def _read(
+    connection: Connection, mark: Any, low: str, high: str, *, with_made_up: bool
+) -> list[tuple[int, int | None]]:
     """Read mark and cost (None where a call has no price) of the newest requests with a mark."""
+    counted = true() if with_made_up else Request.synthetic.is_(False)
     newest = (
         select(Request.id, mark.label("mark"))
-        .where(Request.id >= low, Request.id < high, mark.is_not(None))
+        .where(Request.id >= low, Request.id < high, mark.is_not(None), counted)
         .order_by(Request.id.desc())
         .limit(MOST_READ)
         .subquery()

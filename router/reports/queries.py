@@ -28,31 +28,35 @@ FIGURES = (
     "unpriced",
     "estimated",
     "unknown",
+    "made_up",
 )
 NO_REQUESTS = "no requests"
 NO_PRICE = "no call has a price"
 NO_REVENUE = "no request has an expected amount"
+REQUESTS = ADDED_FACTS.index("requests")
 Filters = Mapping[str, Collection[str]]
 
 
 class Sums:
-    """What is added up for one row: integers only, and the dearest request."""
+    """What is added up for one row: integers only, the dearest request, and how many of the requests are made up."""
 
-    __slots__ = ("facts", "largest")
+    __slots__ = ("facts", "largest", "made_up")
 
-    def __init__(self, facts: Sequence[int] = (0,) * len(ADDED_FACTS), largest: int = -1) -> None:
+    def __init__(self, facts: Sequence[int] = (0,) * len(ADDED_FACTS), largest: int = -1, made_up: int = 0) -> None:
         self.facts = list(facts)
         self.largest = largest
+        self.made_up = made_up
 
     def __getattr__(self, name: str) -> int:
         if name not in ADDED_FACTS:
             raise AttributeError(name)
         return self.facts[ADDED_FACTS.index(name)]
 
-    def add(self, facts: Sequence[int], largest: int) -> None:
+    def add(self, facts: Sequence[int], largest: int, made_up: int = 0) -> None:
         """Add the facts of a cell."""
         self.facts = [one + other for one, other in zip(self.facts, facts, strict=True)]
         self.largest = max(self.largest, largest)
+        self.made_up += made_up
 
     @property
     def has_cost(self) -> bool:
@@ -63,6 +67,11 @@ class Sums:
     def has_revenue(self) -> bool:
         """Something is known of what was expected."""
         return self.expected_known > 0 or self.requests == 0
+
+    @property
+    def has_bookings(self) -> bool:
+        """Something was booked of it, whatever it comes to."""
+        return self.booked_requests > 0 or self.booked_nanousd != 0
 
     @property
     def revenue_nanousd(self) -> int:
@@ -83,6 +92,7 @@ class Sums:
             "unpriced": self.calls - self.priced,
             "estimated": self.estimated,
             "unknown": self.unknown,
+            "made_up": self.made_up,
         }
 
     def unknown_because(self) -> dict[str, str]:
@@ -115,7 +125,7 @@ class Report:
         """Add all rows up."""
         total = Sums()
         for sums in self.rows.values():
-            total.add(sums.facts, sums.largest)
+            total.add(sums.facts, sums.largest, sums.made_up)
         return total
 
     def rows_in_order(self) -> list[tuple[tuple[str | None, ...], Sums]]:
@@ -153,7 +163,8 @@ def sum_by(books: BooksSnapshot, by: Sequence[str], where: Filters) -> Report:
                 values[dimension.name] = describe_value(dimension, cell.values[dimension.key], books.labels)
         if all(values[name] in wanted for name, wanted in where.items()):
             key = tuple(values[name] for name in by)
-            report.rows.setdefault(key, Sums()).add(cell.facts, cell.largest)
+            made_up = cell.facts[REQUESTS] if cell.is_made_up else 0
+            report.rows.setdefault(key, Sums()).add(cell.facts, cell.largest, made_up)
     return report
 
 

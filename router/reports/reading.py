@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, TextClause, select, text
 
 from router.database import ids
 from router.database.labels import read_label_texts
@@ -23,12 +23,14 @@ from router.ledger.cells import (
     BY_HOUR,
     GROUPINGS,
     LARGEST,
+    MADE_UP,
     QUARTER_MS,
     QUARTERS_A_DAY,
     Grain,
     Piece,
     grouping_for,
 )
+from router.ledger.made_up import MadeUp, are_counted
 from router.reports.dimensions import time_label
 from router.reports.spans import SpanPlan, Stretch, plan
 from router.reports.window import Window
@@ -38,7 +40,7 @@ PLANNING = ("enable_hashjoin", "enable_mergejoin", "jit")  # off on PostgreSQL: 
 SUMS = ", ".join(f"SUM(r.{fact})" for fact in ADDED_FACTS)
 OF_SPAN = (
     "rollups r WHERE r.grouping_id = :grouping AND r.grain = s.grain "
-    "AND r.start >= s.first_start AND r.start < s.end_start"
+    "AND r.start >= s.first_start AND r.start < s.end_start AND r.made_up <= :most_made_up"
 )
 # PostgreSQL is made to look each span up in the index: left to itself it compares every row with every span.
 JOINED = {
@@ -47,13 +49,16 @@ JOINED = {
 }
 ROLLED = f"""
 WITH spans (label, grain, first_start, end_start) AS (VALUES {{spans}})
-SELECT s.label, r.key1, r.key2, {SUMS}, MAX(r.{LARGEST}) FROM spans s {{joined}}
-GROUP BY s.label, r.key1, r.key2
+SELECT s.label, r.key1, r.key2, r.made_up, {SUMS}, MAX(r.{LARGEST}) FROM spans s {{joined}}
+GROUP BY s.label, r.key1, r.key2, r.made_up
 """  # noqa: S608 - names and numbers of our own
+COUNTED = """
+SELECT CAST(synthetic AS INTEGER), COUNT(*) FROM requests WHERE {between} GROUP BY synthetic
+"""
 ROLLED_COSTS = """
 WITH spans (grain, first_start, end_start) AS (VALUES {spans})
 SELECT r.tier, r.bucket, SUM(r.requests) FROM spans s CROSS JOIN rollup_costs r
-WHERE r.grain = s.grain AND r.start >= s.first_start AND r.start < s.end_start
+WHERE r.grain = s.grain AND r.start >= s.first_start AND r.start < s.end_start AND r.made_up <= :most_made_up
 GROUP BY r.tier, r.bucket
 """
 
@@ -66,6 +71,7 @@ class Cell:
     values: Mapping[str, int]
     facts: Sequence[int]
     largest: int
+    is_made_up: bool
 
 
 class BooksSnapshot:
@@ -80,6 +86,29 @@ class BooksSnapshot:
     def labels(self) -> dict[int, str]:
         """The texts of labels."""
         return read_label_texts(self.connection)
+
+    @cached_property
+    def counts_made_up(self) -> bool:
+        """Whether figures count made-up requests."""
+        return are_counted(self.connection, self.window.with_made_up)
+
+    @cached_property
+    def made_up(self) -> MadeUp:
+        """How many requests of the window are made up, whether they count or not."""
+        _, stretches = self._stretches(())
+        chosen = plan(stretches, self.dirty)
+        counts = [0, 0]
+        for place in range(0, len(chosen.rolled), SPANS_AT_ONCE):
+            spans = ", ".join(_span(label, piece) for label, piece in chosen.rolled[place : place + SPANS_AT_ONCE])
+            for row in self.connection.execute(*self._rollup_query(spans, 0, most_made_up=1)):
+                counts[row[3]] += int(row[4 + ADDED_FACTS.index("requests")])
+        dialect = self.connection.dialect.name
+        for group in _adjoining(chosen.unrolled):
+            bounds = ids.bounds(dialect, ids.first_at(group[0].start), ids.first_at(group[-1].end))
+            query = text(COUNTED.format(between=ids.between(dialect, "id")))
+            for mark, requests in self.connection.execute(query, bounds):
+                counts[mark] += int(requests)
+        return MadeUp(counts[1], sum(counts), self.counts_made_up)
 
     @cached_property
     def dirty(self) -> set[int]:
@@ -116,14 +145,15 @@ class BooksSnapshot:
         grouping = tuple(dict.fromkeys(keys)) if code is None else GROUPINGS[code]
         for place in range(0, len(chosen.rolled), SPANS_AT_ONCE):
             spans = ", ".join(_span(label, piece) for label, piece in chosen.rolled[place : place + SPANS_AT_ONCE])
-            query = text(ROLLED.format(spans=spans, joined=JOINED[self.connection.dialect.name]))
-            for row in self.connection.execute(query, {"grouping": code}):
+            for row in self.connection.execute(*self._rollup_query(spans, code, int(self.counts_made_up))):
                 values = dict(zip(grouping, row[1:3], strict=False))
-                yield Cell(names[row[0]], values, [int(fact) for fact in row[3:-1]], int(row[-1]))
+                yield Cell(names[row[0]], values, [int(fact) for fact in row[4:-1]], int(row[-1]), bool(row[3]))
         for page, labels in self._pages(chosen.unrolled):
-            made = page.cells(grouping, labels)
+            made = page.cells((*grouping, MADE_UP), labels)
             for key, facts, largest in zip(made.keys.tolist(), made.facts.tolist(), made.largest.tolist(), strict=True):
-                yield Cell(names[key[0]], dict(zip(grouping, key[1:], strict=True)), facts, largest)
+                if not key[-1] or self.counts_made_up:
+                    values = dict(zip(grouping, key[1:-1], strict=True))
+                    yield Cell(names[key[0]], values, facts, largest, bool(key[-1]))
 
     def costs(self) -> dict[int, dict[int, int]]:
         """Count requests by tier and bucket of cost."""
@@ -138,12 +168,21 @@ class BooksSnapshot:
         for place in range(0, len(chosen.rolled), SPANS_AT_ONCE):
             part = chosen.rolled[place : place + SPANS_AT_ONCE]
             spans = ", ".join(f"({int(p.grain)}, {p.start}, {p.end})" for _, p in part)
-            for tier, bucket, requests in self.connection.execute(text(ROLLED_COSTS.format(spans=spans))):
+            most = {"most_made_up": int(self.counts_made_up)}
+            for tier, bucket, requests in self.connection.execute(text(ROLLED_COSTS.format(spans=spans)), most):
                 add(tier, bucket, int(requests))
         for page, labels in self._pages(chosen.unrolled):
-            for _, tier, bucket, requests in page.histogram(labels).tolist():
-                add(tier, bucket, requests)
+            for _, tier, bucket, mark, requests in page.histogram(labels).tolist():
+                if not mark or self.counts_made_up:
+                    add(tier, bucket, requests)
         return costs
+
+    def _rollup_query(
+        self, spans: str, code: int | None, most_made_up: int
+    ) -> tuple[TextClause, dict[str, int | None]]:
+        """Return the statement that adds rollups up by spans, and what it is given."""
+        query = text(ROLLED.format(spans=spans, joined=JOINED[self.connection.dialect.name]))
+        return query, {"grouping": code, "most_made_up": most_made_up}
 
     def _stretches(self, times: Sequence[str]) -> tuple[list[tuple[str | None, ...]], list[Stretch]]:
         """Cut the window into stretches by label; without a time there is one for each run of days."""

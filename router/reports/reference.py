@@ -15,6 +15,7 @@ COLUMNS = {
     "unpriced": "calls without a price, which are not in cost_usd",
     "estimated": "calls whose tokens we counted ourselves",
     "unknown": "calls of which nobody knows how they ended, booked at their upper bound",
+    "made_up": "of the requests, those that are made up",
 }
 
 

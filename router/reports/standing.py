@@ -11,6 +11,7 @@ from sqlalchemy import Engine, func, select
 
 from router.database.tables import ApiKey, PolicyVersion, PriceRow, Request, RevenueVersion
 from router.ledger.cells import QUARTER_MS
+from router.ledger.made_up import MadeUp
 from router.reports.costs import Costs
 from router.reports.coverage import CoverageFigures, coverage
 from router.reports.dimensions import DIMENSIONS
@@ -48,7 +49,7 @@ class FullReport:
     costs_by_tier: dict[str | None, Costs]
     more: dict[tuple[str, ...], Report]
     freshness: Freshness
-    is_synthetic: bool
+    made_up: MadeUp
     coverage: CoverageFigures
     forecasts: ForecastQuality
 
@@ -83,7 +84,7 @@ def full_report(
             {name: Costs(by_bucket, by_tier.rows[(name,)].largest) for name, by_bucket in counts.items()},
             {names: sum_by(books, names, where) for names in more},
             freshness(books),
-            is_synthetic(books),
+            books.made_up,
             coverage(books),
             forecast_quality(books),
         )
@@ -148,8 +149,3 @@ def freshness(books: BooksSnapshot) -> Freshness:
         connection.scalar(select(func.max(PriceRow.created_at))),
         version("tierwise"),
     )
-
-
-def is_synthetic(books: BooksSnapshot) -> bool:
-    """Tell whether the newest request was made up, so that nobody takes a demonstration for business."""
-    return bool(books.connection.scalar(select(Request.synthetic).order_by(Request.id.desc()).limit(1)))

@@ -5,7 +5,7 @@ before. Ends may also be ISO dates and instants.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -35,6 +35,7 @@ class Window:
     """Requests that came in from `since_us` (inclusive) to `until_us` (exclusive); None is open-ended.
 
     `now_us` is when it was asked for, where an open end lies in words; `stride` leads to the window before.
+    `with_made_up` says whether made-up requests count; None leaves it to the books (`router.ledger.made_up`).
     """
 
     since_us: int | None
@@ -42,6 +43,7 @@ class Window:
     zone: tzinfo
     now_us: int | None = None
     stride: Stride = Stride()
+    with_made_up: bool | None = None
 
     @property
     def previous(self) -> "Window | None":
@@ -57,7 +59,7 @@ class Window:
             begin, end = (_back(at_us, self.stride, self.zone) for at_us in (self.since_us, end_us))
         except (OverflowError, ValueError):
             return None
-        return Window(begin, min(end, self.since_us), self.zone, self.now_us, self.stride)
+        return replace(self, since_us=begin, until_us=min(end, self.since_us))
 
     def describe(self) -> str:
         """Say it: `24 Nov 2026 00:00 to 30 Nov 2026 00:41, Europe/Lisbon`."""

@@ -11,6 +11,7 @@ from router.database import codes, ids
 from router.decision.rules import LEAST_P_SAMPLED, VOTABLE
 from router.decision.worth import SCORE_DIGITS
 from router.ledger.feedback import correctness
+from router.ledger.made_up import are_counted
 from router.reports.window import Window
 from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, join
 from router.types import CallKind
@@ -29,7 +30,10 @@ WHERE {between} AND r.reason IN ({reasons})
     AND (r.policy_version = :version OR :version < 0)
 ORDER BY r.id DESC LIMIT :most
 """
-END = "SELECT {id} FROM requests r WHERE {between} ORDER BY r.id {order} LIMIT 1"
+END = """
+SELECT {id} FROM requests r WHERE {between} AND CAST(r.synthetic AS INTEGER) <= :most_made_up
+ORDER BY r.id {order} LIMIT 1
+"""
 COSTS = """
 SELECT {id} AS id, SUM(c.cost_nanousd), SUM(CASE WHEN c.cost_nanousd IS NULL THEN 1 ELSE 0 END),
     MAX(CASE WHEN c.call_no = 0 THEN c.input_fresh + c.input_cached + c.input_cache_write END)
@@ -56,20 +60,25 @@ def read(
 
     At most so many, the newest; or, where it is told how many there are (`expected`) and that is more, about so many:
     all that came in during a part of each of STRETCHES equal stretches of the time. Neighbours stay together, as a
-    resampling in blocks wants it. With a `version`, only what that one decided. Goes back piece by piece, so that a
-    million requests take the room of their numbers only.
+    resampling in blocks wants it. With a `version`, only what that one decided. Made-up requests count as the window
+    says, else while there are no others. Goes back piece by piece, so that a million requests take the room of their
+    numbers only.
     """
     low = ids.first_at((window.since_us or 0) // 1_000)
     high = ids.END_OF_TIME_MS << 80 if window.until_us is None else ids.first_at(window.until_us // 1_000)
     of = ANY_VERSION if version is None else version
     pieces: list[Traffic] = []
     with engine.connect() as connection:
+        counted = int(are_counted(connection, window.with_made_up))
         stretches = [(low, high)]
         if expected > most > 0:
-            stretches, most = _parts(connection, low, high, most / expected), expected
+            stretches, most = _parts(connection, low, high, most / expected, counted), expected
         for begin, end in stretches:
             while end > begin and most > 0:
-                rows = _fetch(connection, REQUESTS, "r.id", begin, end, most=min(most, piece), version=of)[::-1]
+                found = _fetch(
+                    connection, REQUESTS, "r.id", begin, end, most=min(most, piece), version=of, most_made_up=counted
+                )
+                rows = found[::-1]
                 if not rows:
                     break
                 first = int.from_bytes(rows[0][0], "big")
@@ -78,12 +87,14 @@ def read(
     return join(pieces[::-1] or [_columns([], {}, {}, {})])
 
 
-def _parts(connection: Connection, low: int, high: int, part: float) -> list[tuple[int, int]]:
+def _parts(connection: Connection, low: int, high: int, part: float, most_made_up: int) -> list[tuple[int, int]]:
     """Cut the time in which there are requests into stretches and take a part of each, somewhere in it; newest first.
 
     Where in a stretch is drawn, always alike, so that no hour of the day is taken more often than others.
     """
-    ends = [_fetch(connection, END, "r.id", low, high, order=order) for order in ("ASC", "DESC")]
+    ends = [
+        _fetch(connection, END, "r.id", low, high, order=order, most_made_up=most_made_up) for order in ("ASC", "DESC")
+    ]
     if high <= low or not ends[0]:
         return []
     begin, end = (int.from_bytes(rows[0][0], "big") for rows in ends)

@@ -17,14 +17,19 @@ def test_the_shipped_scenarios(tierwise: Command) -> None:
 def test_a_version_changes_what_is_named_and_keeps_the_rest(tierwise: Command) -> None:
     tierwise("revenue", "set", "--scenario", "high", "--note", "optimism")
     tierwise("revenue", "set", "--segment", "plus", "--subscription-usd", "8", "--queries", "400", "--ecpm-usd", "0")
-    assert expected(tierwise) == {"default ZZ": "0.006000000", "plus ZZ": "0.020000000"}
-    assert len(json.loads(tierwise("revenue", "show", "--all", "--format", "json").out)) == 3
+    found = expected(tierwise)
+    assert (found["default US"], found["default ZZ"]) == ("0.006000000", "0.000480000")
+    assert found["plus US"] == found["plus ZZ"] == "0.020000000"
+    assert len(json.loads(tierwise("revenue", "show", "--all", "--format", "json").out)) == 6
 
 
 def test_clicks_and_a_price_per_call_and_countries(tierwise: Command) -> None:
     tierwise("revenue", "set", "--ctr", "0.01", "--cpc-usd", "2.5", "--ads-per-query", "0.1", "--country", "DE=0.5")
     found = expected(tierwise, "--countries")
     assert (found["default US"], found["default DE"]) == ("0.002500000", "0.001250000")
+    for stated, earned in (("0.4", "0.001000000"), ("lowest", "0.000200000")):
+        tierwise("revenue", "set", "--country", f"ZZ={stated}")
+        assert expected(tierwise)["default ZZ"] == earned
     tierwise("revenue", "set", "--price-per-call-usd", "0.01")
     assert Decimal(expected(tierwise, "--countries")["default DE"]) == Decimal("0.01125")
 

@@ -29,6 +29,7 @@ KEYS = {
     "turn": 26,
     "key": 27,
     "effort": 3,
+    "made_up": 1,
 }
 TOKENS = {
     "input_fresh": 101,
@@ -79,7 +80,7 @@ def _page_of(engine: Engine) -> lines.Lines:
         language_id=KEYS["language"],
         streamed=False,
         ads_eligible=False,
-        synthetic=False,
+        synthetic=True,
         effort=KEYS["effort"],
     )
     call = CallRow(

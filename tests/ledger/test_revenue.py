@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import pytest
 from sqlalchemy import Engine
 
 from router.database.engine import exclusive
@@ -24,7 +25,33 @@ def a_book(engine: Engine, **segments: Stated) -> RevenueBook:
 
 
 def test_the_default_assumption_in_nano_dollars(engine: Engine) -> None:
-    assert a_book(engine).estimate_revenue("default", "ZZ", True) == (1, 1_450_000)
+    assert a_book(engine).estimate_revenue("default", "US", True) == (1, 1_450_000)
+
+
+def test_a_country_that_is_not_told_earns_like_the_one_that_earns_least_unless_stated(engine: Engine) -> None:
+    assert a_book(engine).estimate_revenue("default", "ZZ", True) == (1, 116_000)
+    for factor, earned in ((400_000, 580_000), (None, 116_000)):
+        revenue.change(engine, {}, {"ZZ": factor}, "operator", "a test", 2_000)
+        assert RevenueBook.load(engine).estimate_revenue("default", "ZZ", True)[1] == earned
+    revenue.change(engine, {}, {"CN": 20_000}, "operator", "a test", 2_000)
+    assert RevenueBook.load(engine).estimate_revenue("default", "ZZ", True)[1] == 29_000
+
+
+@pytest.mark.parametrize(("stated_before", "earned"), [(1_000_000, 116_000), (300_000, 435_000)])
+def test_books_of_before_get_the_rule_once_and_keep_what_operators_set(
+    engine: Engine, stated_before: int, earned: int
+) -> None:
+    with exclusive(engine) as connection:
+        shipped = revenue.body_of({"default": revenue.assumption_of_config(Stated())})
+        old = {**shipped, "country_factors_ppm": {**shipped["country_factors_ppm"], "ZZ": 1_000_000}}
+        revenue.add_version(connection, old, "config", f"configuration {revenue._digest(old)}", 1_000)
+    revenue.change(engine, {"plus": Assumption(9, 9, 9)}, {"ZZ": stated_before}, "operator", "a test", 1_500)
+    book = a_book(engine)
+    assert (book.version, book.estimate_revenue("default", "ZZ", True)[1]) == (3, earned)
+    with engine.connect() as connection:
+        assert "plus" in revenue.newest(connection).body["segments"]
+    revenue.change(engine, {}, {"ZZ": 1_000_000}, "operator", "a test", 2_000)
+    assert a_book(engine).estimate_revenue("default", "ZZ", True) == (4, 1_450_000)
 
 
 def test_what_is_not_eligible_is_expected_to_earn_nothing(engine: Engine) -> None:

@@ -70,7 +70,7 @@ async def test_what_a_query_is_about_for_ads_never_changes_its_decision(
     sqlite_engine: Engine, chances: tuple[float, float]
 ) -> None:
     assumption = Assumption(25 * 10**9, 58_000, 1_000_000, commercial_ppm=3_000_000)
-    revenue.change(sqlite_engine, {"default": assumption}, {}, "test", "", 1)
+    revenue.change(sqlite_engine, {"default": assumption}, {"ZZ": 1_000_000}, "test", "", 1)
     found = []
     for lexicon in (AdLexicon({}), SENSITIVE, COMMERCIAL):
         dispatcher = a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), model=FixedModel(*chances))

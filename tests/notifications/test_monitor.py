@@ -118,7 +118,8 @@ def test_an_hour_is_read_beside_the_same_hour_of_past_weeks(engine: Engine, tmp_
     book(engine, tmp_path, a_booked_request(costs=[DOLLAR], at_us=NOON - HOUR_US))
     rollups.catch_up(engine, NOON)
     nothing = dict.fromkeys((*ADDED_FACTS, LARGEST), 0)
-    row = {"grouping_id": 0, "grain": Grain.HOUR, "key1": UNKNOWN, "key2": UNKNOWN, **nothing, "cost_nanousd": 5}
+    row = {"grouping_id": 0, "grain": Grain.HOUR, "key1": UNKNOWN, "key2": UNKNOWN, "made_up": 0, **nothing}
+    row["cost_nanousd"] = 5
     weeks = [(NOON // HOUR_US - 1 - week * HOURS_A_WEEK) * QUARTERS_AN_HOUR for week in (1, 3)]
     with writing(engine) as connection:
         connection.execute(insert(Rollup), [{**row, "start": start} for start in weeks])

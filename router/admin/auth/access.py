@@ -19,6 +19,7 @@ from router.errors import Forbidden, RateLimited
 
 COOKIE = "tierwise_admin"
 ZONE_COOKIE = "tierwise_reports_zone"
+MADE_UP_COOKIE = "tierwise_made_up"  # "with" in a browser that wants made-up requests counted
 FLASH_COOKIE = "tierwise_said"
 REMEMBERED_COOKIE = "tierwise_known"  # of a browser that signed in once: counted apart, and nothing else
 PATH = "/admin"

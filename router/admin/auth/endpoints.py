@@ -20,7 +20,7 @@ TRICKS = ("..", "\\", "%", "/", "\x00")
 
 
 class AuthEndpoints:
-    """The endpoints around the pages: signing in and out, the time zone, and the files that pages load."""
+    """The endpoints around the pages: signing in and out, how figures are shown, and the files that pages load."""
 
     def __init__(self, visits: VisitReader, sign_in: SignIn, session_s: int) -> None:
         self._visits = visits
@@ -69,6 +69,18 @@ class AuthEndpoints:
             flash(response, request, sentence(error))
             return response
         response.set_cookie(access.ZONE_COOKIE, quote(wanted), YEAR_S, path=access.PATH, samesite="strict")
+        return response
+
+    async def choose_made_up(self, request: Request) -> Response:
+        """Remember whether this browser wants made-up requests counted; nothing of the server's changes."""
+        visit = await self._visits.visit(request)
+        response = RedirectResponse(local(visit.given.get("next", "")), 303)
+        if visit.given.get("made_up") == "with":
+            response.set_cookie(
+                access.MADE_UP_COOKIE, "with", YEAR_S, path=access.PATH, httponly=True, samesite="strict"
+            )
+        else:
+            response.delete_cookie(access.MADE_UP_COOKIE, path=access.PATH)
         return response
 
     async def asset(self, request: Request) -> Response:

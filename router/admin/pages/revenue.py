@@ -9,7 +9,7 @@ from router.ledger import revenue
 from router.ledger.revenue import MILLION, SCENARIOS, Assumption, StaleRevenue
 from router.money import nano_from_usd
 from router.reports.window import WEEK
-from router.types import DEFAULT_SEGMENT, SEGMENT_NAME
+from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY
 
 MOST_ADS = 100
 MOST_TIMES = 100
@@ -31,6 +31,8 @@ def show(visit: Visit) -> Mapping[str, object]:
         "flat_usd": words["flat"].removeprefix("$"),
         "commercial": words["beside buyers"],
     }
+    stated = overview.factors_ppm.get(UNKNOWN_COUNTRY)
+    fields["unknown_country"] = "" if stated is None else f"{stated / MILLION:g}"
     return {
         "revenue": overview,
         "window": week,
@@ -79,7 +81,7 @@ def save(visit: Visit) -> Done:
         number = revenue.change(
             visit.services.engine,
             {name: assumption},
-            {},
+            {UNKNOWN_COUNTRY: _unknown_country(visit)},
             visit.actor,
             note,
             visit.services.now_us(),
@@ -89,6 +91,11 @@ def save(visit: Visit) -> Done:
     except StaleRevenue as error:
         raise NotDone(str(error), 409) from None
     return Done(f"Version {number} is in force within two seconds, for requests from now on.", "revenue")
+
+
+def _unknown_country(visit: Visit) -> int | None:
+    """Read the factor of countries that are not told; None where it is left open."""
+    return _ppm(_number(visit, "unknown_country", MOST_TIMES)) if visit.text("unknown_country", 40) else None
 
 
 def _number(visit: Visit, name: str, most: int | None) -> Decimal:

@@ -6,9 +6,10 @@ from itertools import groupby
 
 from sqlalchemy import Engine
 
+from router.reports.figures import actual_margin, statement_share
 from router.reports.queries import Report, Sums, share, sum_by
 from router.reports.reading import reading
-from router.reports.standing import Freshness, freshness, is_synthetic
+from router.reports.standing import Freshness, freshness
 from router.reports.window import EVERYTHING, Window
 
 
@@ -38,12 +39,13 @@ class Figures:
     total: Sums
     figures: Mapping[str, object]
     margin: str | None
+    actual_margin: str | None
+    statement_share: str | None
     errors: int
     error_share: str | None
     tiers: Sequence[tuple[str, Sums, Mapping[str, object], str | None]]
     reasons: Sequence[tuple[str, int, str | None]]
     fresh: Freshness
-    is_synthetic: bool
 
 
 def span_of(name: str) -> Span:
@@ -64,6 +66,8 @@ def figures(engine: Engine, window: Window) -> Figures:
             total,
             total.figures(),
             share(left, total.expected_nanousd) if left is not None else None,
+            actual_margin(total),
+            statement_share(total),
             errors,
             share(errors, total.requests),
             [
@@ -75,7 +79,6 @@ def figures(engine: Engine, window: Window) -> Figures:
                 for key, sums in sorted(by_reason.rows.items(), key=lambda row: -row[1].requests)
             ],
             freshness(books),
-            is_synthetic(books),
         )
 
 

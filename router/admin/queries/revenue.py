@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from router.database.tables import RevenueVersion
-from router.ledger.revenue import MILLION, SCENARIOS, Assumption
+from router.ledger.revenue import MILLION, SCENARIOS, Assumption, country_factor_ppm
 from router.money import round_half_even
 from router.reports.queries import sum_by
 from router.reports.reading import reading
 from router.reports.window import Window
-from router.types import DEFAULT_SEGMENT
+from router.types import DEFAULT_SEGMENT, UNKNOWN_COUNTRY
 
 MOST_VERSIONS = 50
 
@@ -25,6 +25,7 @@ class RevenueOverview:
     version: int | None
     segments: Mapping[str, Assumption]
     factors_ppm: Mapping[str, int]
+    unknown_country_ppm: int
     versions: Sequence[dict[str, Any]]
     week_requests: int
     week_cost_nanousd: int | None
@@ -48,6 +49,7 @@ def read(engine: Engine, week: Window) -> RevenueOverview:
         rows[0].version if rows else None,
         segments,
         body["country_factors_ppm"],
+        country_factor_ppm(body["country_factors_ppm"], UNKNOWN_COUNTRY),
         [_version(row, older) for row, older in zip(rows, [*rows[1:], None], strict=True)],
         total.requests,
         cost,

@@ -43,7 +43,7 @@ def span_of(name: str) -> str:
 def reading(previews: Previews, span: str, window: Window, in_force: Policy) -> CachedWindow:
     """What this worker has read of a stretch of time, up to the moment of reading, which begins where it has not."""
     ended = replace(window, until_us=window.now_us) if window.until_us is None else window
-    return previews.of(f"{span} {window.zone}", ended, in_force)
+    return previews.of(f"{span} {window.zone} {window.with_made_up}", ended, in_force)
 
 
 def segments_of(engine: Engine, window: Window) -> set[str]:

@@ -60,6 +60,7 @@ def book_events(
             "request_id": asked.ids[place].tobytes().hex(),
             "kind": "impression",
             "amount_nanousd": int(amount),
+            "synthetic": True,
             "received_at": min(int(asked.ms[place]) + 3_600_000, now_ms) * 1_000,
         }
         for place, amount in zip(chosen.tolist(), amounts.tolist(), strict=True)
@@ -86,6 +87,7 @@ def book_statements(
             "kind": "statement",
             "amount_nanousd": int(count * share * COUNTRIES[country] * world.expected["free", country] * level),
             "received_at": (start_ms + LATE_MS - DAY_MS) * 1_000,
+            "synthetic": True,
         }
         for country, level in zip(BY_STATEMENT, levels, strict=True)
     ]
