@@ -31,8 +31,9 @@ def settings_page() -> str:
         shown = f"`{variable}`" if "NAME" not in path else "as JSON in its table's variable"
         rows.append(f"| `{key}` | {shown} | {_default(field)} | {field.description or ''} |")
     intro = (
-        "Keys of `tierwise.toml`. Every key can also be set in the environment, which beats the file; tables whose "
-        "keys are names of your own are given there as JSON. A wrong or unknown key stops the start with its name.\n"
+        "These are the keys of `tierwise.toml`. Every key can also be set in the environment, which overrides the "
+        "file; tables whose keys are names of your own are given there as JSON. A wrong or unknown key stops the "
+        "start with an error that names it.\n"
     )
     return f"{MADE}# Settings\n\n{intro}\n" + "\n".join(rows) + f"\n\n{dials_section()}"
 
@@ -47,8 +48,9 @@ def dials_section() -> str:
             f"| `{dial.name}` | {dial.allowed} | {dial.unit} | {_dial_default(dial)} | {of_segment} | {meaning} |"
         )
     intro = (
-        "Set by `[policy]` in the file, by `tierwise policy propose --set DIAL=VALUE` and on the page Thresholds; "
-        "`none` unsets a dial that is unset by default. A segment may have some of its own, as `segments.NAME.DIAL`.\n"
+        "Dials are set by `[policy]` in the file, by `tierwise policy propose --set DIAL=VALUE` and on the page "
+        "Thresholds; `none` unsets a dial that is unset by default. A segment may have some of its own, as "
+        "`segments.NAME.DIAL`.\n"
     )
     return f"## Dials\n\n{intro}\n" + "\n".join(rows) + "\n"
 
