@@ -63,6 +63,7 @@ Tierwise is ready. Ask it something:
     -d '{{"model": "auto", "messages": [{{"role": "user", "content": "Why is the sky blue?"}}]}}'
 
 API keys:     {describe_auth(configured, live)}
+HTTP API:     {base_url}/docs
 Admin page:   {base_url + "/admin" if configured.admin.enabled else "turned off (admin.enabled)"}"""
     )
     if secret is not None:

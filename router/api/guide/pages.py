@@ -101,7 +101,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
         values = [str(value) for value in schema["enum"] if value is not None]
         return ", ".join(values[:LONGEST_CHOICE])
     least, most = schema.get("minimum"), schema.get("maximum")
-    limits = f" from {least} to {most}" if least is not None and most is not None else ""
+    limits = f" from {least:,} to {most:,}" if least is not None and most is not None else ""
     if schema.get("type") == "array":
         return f"list of {_kind(schema['items'])}" if schema.get("items") else "list"
     return f"{schema.get('type', 'any')}{limits}"

@@ -8,13 +8,16 @@ import asyncio
 import atexit
 import os
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 PROMPT_BATCH_TOKENS = 64  # between two batches a cancelled prompt is given up: half a second on a busy small machine
+FIRST_ANSWER_S = 5.0
 
 Event = dict[str, Any]
 
@@ -139,11 +142,22 @@ class LlamaEngine:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self.threads
         params.n_threads_http = 1
         params.verbosity = -1
-        params.ui = params.endpoint_slots = False
+        params.ui, params.endpoint_slots = False, True
         # The library insists on a listener of its own: a socket in a private folder, unlinked at once, nobody reaches.
         folder = tempfile.mkdtemp(prefix="tierwise-")
         try:
             params.hostnames = [f"{folder}/llama.sock"]
-            return xllamacpp.Server(params)
+            server = xllamacpp.Server(params)
+            _wait_until_it_works(params.hostnames[0])
+            return server
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_until_it_works(path: str) -> None:
+    """Wait until the library's own loop answers a question: one that is ended before it begins never ends."""
+    with socket.socket(socket.AF_UNIX) as asking, suppress(OSError):
+        asking.settimeout(FIRST_ANSWER_S)
+        asking.connect(path)
+        asking.sendall(b"GET /slots HTTP/1.0\r\n\r\n")
+        asking.recv(1)
