@@ -38,5 +38,5 @@ class Services:
     previews: Previews = field(init=False)
 
     def __post_init__(self) -> None:
-        previews = Previews(lambda window: read_past(self.engine, window), self.now_us)
+        previews = Previews(lambda window, most: read_past(self.engine, window, most), self.now_us)
         object.__setattr__(self, "previews", previews)

@@ -178,30 +178,46 @@ class Backtest:
             for values in (traffic.cost_usd, traffic.total_ms / 1e3, traffic.first_byte_ms / 1e3)
         )
         self._revenue = fill_unknown(traffic.revenue_usd)
+        self._then: dict[bytes, tuple[list[Floats], Floats]] = {}
 
     def figures(
         self, chances: Floats, rows: Bools | None = None, *, quantiles: bool = True, waits: bool = True
     ) -> Figures:
         """Measure what the chances mean, for all rows or for some; quantiles or all of waiting save time left out."""
+        return self.measure(chances, rows, quantiles=quantiles, waits=waits)[0]
+
+    def effect(self, chances: Floats, rows: Bools | None = None) -> Effect:
+        """Tell what the chances change against what was done: how many requests each tier gains, and at what cost."""
+        return self.measure(chances, rows, waits=False)[1]
+
+    def measure(
+        self, chances: Floats, rows: Bools | None = None, *, quantiles: bool = True, waits: bool = True
+    ) -> tuple[Figures, Effect]:
+        """Return both: the figures, and what the chances change against what was done."""
         kept = np.ones(len(self.traffic), bool) if rows is None else rows
         chosen = np.where(kept[:, None], chances, 0.0)
         summed = self._resampling.add_up
         count = summed(kept.astype(np.float64))
-        shares = [summed(chosen[:, place]) / count for place in range(len(TIERS))]
-        cost = self._cost.totals(chosen, kept) / count
+        sent = [summed(chosen[:, place]) for place in range(len(TIERS))]
+        cost = self._cost.totals(chosen, kept)
         revenue = summed(np.where(kept, self._revenue, 0.0)) / count
         columns = (
-            *shares_and_money(shares, cost, revenue),
+            *shares_and_money([tier / count for tier in sent], cost / count, revenue),
             *(self._waits(chosen, kept, count, quantiles=quantiles) if waits else (UNKNOWN, UNKNOWN, UNKNOWN)),
         )
-        return {name: interval_of(column) for name, column in zip(FIGURES, columns, strict=True)}
+        sent_then, cost_then = self._as_it_was(kept)
+        gains = [now - then for now, then in zip(sent, sent_then, strict=True)]
+        figures = {name: interval_of(column) for name, column in zip(FIGURES, columns, strict=True)}
+        return figures, Effect(int(kept.sum()), gains, cost - cost_then)
 
-    def effect(self, chances: Floats, rows: Bools | None = None) -> Effect:
-        """Tell what the chances change against what was done: how many requests each tier gains, and at what cost."""
-        kept = np.ones(len(self.traffic), bool) if rows is None else rows
-        chosen, was = (np.where(kept[:, None], one, 0.0) for one in (chances, as_it_was(self.traffic)))
-        gains = [self._resampling.add_up(chosen[:, place] - was[:, place]) for place in range(len(TIERS))]
-        return Effect(int(kept.sum()), gains, self._cost.totals(chosen, kept) - self._cost.totals(was, kept))
+    def _as_it_was(self, kept: Bools) -> tuple[list[Floats], Floats]:
+        """Return what each tier was sent and what that cost, remembered: it is the same for all chances."""
+        key = kept.tobytes()
+        if key not in self._then:
+            was = np.where(kept[:, None], as_it_was(self.traffic), 0.0)
+            sent = [self._resampling.add_up(was[:, place]) for place in range(len(TIERS))]
+            self._then[key] = sent, self._cost.totals(was, kept)
+        return self._then[key]
 
     def chance_usd_per_1k(self, chances: Floats, rows: Bools | None = None) -> float:
         """Tell how much the cost of as many other requests varies by chance alone, as a standard error."""

@@ -86,11 +86,14 @@ def compare(traffic: Traffic, proposed: Policy, today: Policy, wholes: Wholes) -
         "shuffled": shuffle(traffic, chances),
         switched: replay(traffic, replace(proposed, cost_sensitivity=sensitivity), caps),
     }
-    by_segment = dict(segments_of(traffic))
-    effects = {name: measuring.effect(chances, rows) for name, rows in by_segment.items()}
+    by_segment = {name: measuring.measure(chances, rows) for name, rows in segments_of(traffic)}
 
     def outcome(one: Floats) -> PolicyOutcome:
-        return PolicyOutcome(measuring.figures(one), quality(traffic, one), wholes.total.figures(measuring.effect(one)))
+        figures, effect = measuring.measure(one)
+        return PolicyOutcome(figures, quality(traffic, one), wholes.total.figures(effect))
+
+    def whole_of(name: str, whole: Whole) -> Figures:
+        return whole.figures(by_segment[name][1] if name in by_segment else None)
 
     return Comparison(
         len(traffic),
@@ -99,7 +102,7 @@ def compare(traffic: Traffic, proposed: Policy, today: Policy, wholes: Wholes) -
         wholes.total.figures(),
         measuring.figures(as_it_was(traffic)),
         {name: outcome(one) for name, one in columns.items()},
-        {name: whole.figures(effects.get(name)) for name, whole in wholes.segments.items()},
-        {name: measuring.figures(chances, rows) for name, rows in by_segment.items()},
+        {name: whole_of(name, whole) for name, whole in wholes.segments.items()},
+        {name: figures for name, (figures, _) in by_segment.items()},
         {name: measuring.figures(chances, rows, quantiles=False) for name, rows in countries_of(traffic)},
     )

@@ -27,6 +27,7 @@ from router.tuning.traffic_reader import read
 
 IN_FORCE = (PolicyAction.ACTIVATED, PolicyAction.ROLLED_BACK)
 QUALITY = "quality"
+MOST_REALISED = 200_000  # requests that a version decided, the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def read_realised(engine: Engine, version: int) -> Realised:
     if since is None:
         raise WrongPolicy(f"version {version} has never been in force")
     predicted = prediction_of(engine, version)
-    traffic = read(engine, Window(since, None, UTC), version=version)
+    traffic = read(engine, Window(since, None, UTC), MOST_REALISED, version=version)
     if predicted is not None and predicted.segment is not None:
         traffic = _of_segment(traffic, predicted.segment)
     if not len(traffic):

@@ -177,9 +177,9 @@ class Solver:
 
     def _point(self, shift: float) -> _Point:
         chances = self._chances(shift)
-        figures = self._figures(chances, waits=False)
+        figures, effect = self._backtest.measure(chances, self._rows, waits=False)
         chance = self._backtest.chance_usd_per_1k(chances, self._rows)
-        used = self._allowances.use_of(figures, chance, self._backtest.effect(chances, self._rows))
+        used = self._allowances.use_of(figures, chance, effect)
         good = self._targets.min_quality is None or self._is_good(chances)
         return _Point(shift, used.safe, used.expected, good)
 

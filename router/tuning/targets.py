@@ -86,7 +86,12 @@ class Allowances:
         return min(room / max(whole.decided, 1), 1.0)
 
     def use_of(self, figures: Figures, chance_usd_per_1k: float, effect: Effect) -> Use:
-        """Tell how much a policy uses, from its figures for what a score decided and what it moves."""
+        """Tell how much a policy uses, from its figures for what a score decided and what it moves.
+
+        `chance_usd_per_1k` is of as many requests as the effect; of all that a score decides, chance leaves less.
+        """
+        if self._whole is not None and self._whole.decided:
+            chance_usd_per_1k *= math.sqrt(min(effect.requests / self._whole.decided, 1.0))
         targets = self._targets
         use: dict[str, float] = {}
         safe: dict[str, float] = {}

@@ -16,7 +16,7 @@ from router.reports.window import Window
 from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, join
 from router.types import CallKind
 
-MOST_ROWS = 200_000  # more would not narrow any interval that matters
+MOST_ROWS = 60_000  # more would narrow intervals a little, and make everybody wait
 STRETCHES = 400
 PIECE = 20_000
 ANY_VERSION = -1

@@ -27,14 +27,14 @@ from router.tuning.preview.preview import Preview
 from scripts.showcase.tour import SECRET, Served, served
 
 BAR_MS = 200.0
-SPAN = "30d"
-DAYS = 28
+SPAN = "90d"
+DAYS = 90
 
 
 def bench(
     requests: Annotated[
         int, typer.Option(help="How many requests are made up; some 8 % are not decided by a score.")
-    ] = 1_100_000,
+    ] = 1_000_000,
     times: Annotated[int, typer.Option(help="How often each figure is asked for.")] = 100,
     keep: Annotated[Path | None, typer.Option(help="A directory for the ledger, which then stays.")] = None,
 ) -> None:
@@ -100,12 +100,22 @@ def over_http(server: Served, times: int) -> None:
             return found
 
         began = time.perf_counter()
+        client.get(f"/admin/thresholds?span={SPAN}")
+        said("the page, with what happened to the margin", f"{time.perf_counter() - began:8.1f} s")
         while (found := ask(0))["stage"] != "ready":
-            time.sleep(0.5)
-        said(
-            "first asked for until ready, in the server",
-            f"{time.perf_counter() - began:8.1f} s    {found['requests']} scores",
-        )
+            time.sleep(0.1)
+        said("until first figures of dials", f"{time.perf_counter() - began:8.1f} s    {found['replayed']} scores")
+        while (found := ask(0))["is_under_way"]:
+            time.sleep(0.1)
+        said("until all figures", f"{time.perf_counter() - began:8.1f} s    {found['replayed']} scores")
+        for feed, body in (
+            ("solve", {"span": SPAN, "targets": {"max_deep_share": "5 %"}}),
+            ("backtest", {"span": SPAN, "dials": {"reasoning_threshold": "0.3"}}),
+        ):
+            began, before = time.perf_counter(), _cpu_ms(server.pid)
+            client.post(f"/admin/api/thresholds/{feed}", json=body, headers=headers).raise_for_status()
+            took, cpu = time.perf_counter() - began, (_cpu_ms(server.pid) - before) / 1e3
+            said(f"{feed}, the whole answer", f"{took:8.1f} s    {cpu:.1f} s of CPU")
         before = _cpu_ms(server.pid)
         _spread("over HTTP, the whole answer", [_timed(lambda at=at: ask(at)) for at in range(times)], BAR_MS)  # type: ignore[misc]
         said("    of that, CPU of the server", f"mean {(_cpu_ms(server.pid) - before) / times:5.1f} ms")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, or_, select
 from router.admin.queries.decisions import LOOKED_THROUGH
 from router.database import ids
 from router.database.labels import read_label_texts
-from router.database.tables import Call
+from router.database.tables import Call, Request
 from router.errors import Cause
 from router.reports.dimensions import WENT_WELL
 from router.reports.queries import sum_by
@@ -42,7 +42,7 @@ def read(engine: Engine, window: Window) -> Sequence[CauseOfFailure]:
     """Count failures by model and cause, the commonest first."""
     with reading(engine, window) as books:
         report = sum_by(books, ["model", "cause"], {})
-        seen = _newest(books.connection, window)
+        seen = _newest(books.connection, window, with_made_up=books.counts_made_up)
     calls: dict[str, int] = {}
     for (model, _), sums in report.rows.items():
         calls[model or Cause.UNKNOWN] = calls.get(model or Cause.UNKNOWN, 0) + sums.calls
@@ -61,7 +61,7 @@ def _cause(
     return CauseOfFailure(model, cause, failed, calls[model], tuple(there.requests), tuple(sorted(there.statuses)))
 
 
-def _newest(connection: Connection, window: Window) -> dict[tuple[str, str], _Seen]:
+def _newest(connection: Connection, window: Window, *, with_made_up: bool) -> dict[tuple[str, str], _Seen]:
     """Return the newest requests with a failed call, by model and cause, among the newest calls of the window."""
     table = Call.__table__
     newest = select(table).order_by(table.c.request_id.desc()).limit(LOOKED_THROUGH)
@@ -71,6 +71,8 @@ def _newest(connection: Connection, window: Window) -> dict[tuple[str, str], _Se
         newest = newest.where(table.c.request_id < ids.text_at(window.until_us // 1_000))
     calls = newest.subquery()
     failed = select(calls).where(or_(calls.c.status.in_(FAILED_CALLS), calls.c.cause.is_not(None)))
+    if not with_made_up:
+        failed = failed.join(Request, Request.id == calls.c.request_id).where(Request.synthetic.is_(False))
     labels = read_label_texts(connection)
     seen: dict[tuple[str, str], _Seen] = {}
     for row in connection.execute(failed.order_by(calls.c.request_id.desc())):

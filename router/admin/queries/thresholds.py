@@ -56,6 +56,7 @@ def state(window: CachedWindow, span: str, segment: str) -> dict[str, object]:
     whole = window.wholes.of(segment or None)
     return {
         "stage": window.stage.value,
+        "is_under_way": window.is_under_way,
         "span": span,
         "window": window.window.describe() if window.window else None,
         "requests": whole.requests,

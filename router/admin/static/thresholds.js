@@ -205,16 +205,31 @@
     }
   }
 
+  function describe(found) {
+    const age = tierwise.moment(found.read_at, { timeStyle: "short" }), left = found.requests - found.decided;
+    const own = board.dataset.segment ? ` of segment ${board.dataset.segment}` : "", part = found.replayed < found.decided ? ` (${count(found.replayed)} of them, evenly spread, are replayed)` : "";
+    document.getElementById("read").textContent = `${count(found.requests)} requests${own}, read at ${age}: ${count(found.decided)} that a score decided${board.dataset.segment ? "" : part}, and ${count(left)} others (overrides, explicit models, housekeeping) that no threshold moves. The height of a bar is the square root of its share, so that few are seen too.`;
+  }
+  // A first, smaller sample is shown at once: when the rest is read, the figures follow.
+  async function follow(replayed) {
+    const query = new URLSearchParams({ span: board.dataset.span, segment: board.dataset.segment });
+    const found = await tierwise.json(`/admin/api/thresholds/state?${query}`).catch(() => null);
+    if (!found || found.span !== board.dataset.span) return;
+    if (found.is_under_way && found.replayed === replayed) setTimeout(() => follow(replayed), POLL_MS);
+    else if (found.stage === "ready") {
+      describe(found);
+      ask();
+    }
+  }
   async function load() {
     try {
       const query = new URLSearchParams({ span: board.dataset.span, segment: board.dataset.segment });
       const found = await tierwise.json(`/admin/api/thresholds/state?${query}`);
       if (found.window) document.getElementById("window").textContent = found.window;
       if (found.stage === "ready") {
+        if (found.is_under_way) setTimeout(() => follow(found.replayed), POLL_MS);
         scores = found.scores ?? null;
-        const age = tierwise.moment(found.read_at, { timeStyle: "short" }), left = found.requests - found.decided;
-        const own = board.dataset.segment ? ` of segment ${board.dataset.segment}` : "", part = found.replayed < found.decided ? ` (${count(found.replayed)} of them, evenly spread, are replayed)` : "";
-        document.getElementById("read").textContent = `${count(found.requests)} requests${own}, read at ${age}: ${count(found.decided)} that a score decided${board.dataset.segment ? "" : part}, and ${count(left)} others (overrides, explicit models, housekeeping) that no threshold moves. The height of a bar is the square root of its share, so that few are seen too.`;
+        describe(found);
         if (scores) draw();
         else unscored();
         ask();

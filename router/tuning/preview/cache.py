@@ -19,11 +19,13 @@ from router.reports.window import Window
 from router.tuning.past import Past
 from router.tuning.preview.preview import Preview
 from router.tuning.traffic import Traffic
+from router.tuning.traffic_reader import MOST_ROWS
 from router.tuning.whole import Wholes
 
 log = logging.getLogger(__name__)
 
 MOST_KEPT = 3
+FIRST_ROWS = 12_000  # some figures at once; the rest follows
 KEPT_US = 10 * 60 * 1_000_000
 RETRIED_US = 15 * 1_000_000
 
@@ -57,9 +59,12 @@ class CachedWindow:
 
 
 class Previews:
-    """Reads stretches of time when they are asked for; `read` blocks for some seconds per million requests."""
+    """Reads stretches of time when they are asked for; `read` takes at most so many rows, and blocks for seconds.
 
-    def __init__(self, read: Callable[[Window], Past], now_us: Callable[[], int]) -> None:
+    Of more rows than FIRST_ROWS there is a first, smaller sample to show while the rest is read.
+    """
+
+    def __init__(self, read: Callable[[Window, int], Past], now_us: Callable[[], int]) -> None:
         self._read = read
         self._now_us = now_us
         self._lock = threading.Lock()
@@ -97,8 +102,10 @@ class Previews:
     def _fill(self, reading: CachedWindow, window: Window, in_force: Policy) -> None:
         try:
             with self._one_at_a_time:
-                past = self._read(window)
-                preview = _preview_of(past.traffic, in_force) if len(past.traffic) else None
+                is_first = reading.preview is None
+                decided = self._take(reading, window, in_force, FIRST_ROWS if is_first else MOST_ROWS)
+                if is_first and decided > FIRST_ROWS:
+                    self._take(reading, window, in_force, MOST_ROWS)
         except SQLAlchemyError as error:
             log.warning("the books cannot be read for a preview: %s", type(error).__name__)
             self._end(reading, Stage.READY if reading.preview else Stage.FAILED)
@@ -106,9 +113,16 @@ class Previews:
             log.exception("a preview could not be made")
             self._end(reading, Stage.FAILED)
         else:
-            with self._lock:
-                reading.preview, reading.wholes, reading.window = preview, past.wholes, window
-            self._end(reading, Stage.READY if preview else Stage.EMPTY)
+            self._end(reading, reading.stage)
+
+    def _take(self, reading: CachedWindow, window: Window, in_force: Policy, most: int) -> int:
+        """Read so many rows and show them; returns how many there are in all."""
+        past = self._read(window, most)
+        preview = _preview_of(past.traffic, in_force) if len(past.traffic) else None
+        with self._lock:
+            reading.preview, reading.wholes, reading.window = preview, past.wholes, window
+            reading.stage, reading.read_at_us = Stage.READY if preview else Stage.EMPTY, self._now_us()
+        return past.wholes.total.decided
 
     def _end(self, reading: CachedWindow, stage: Stage) -> None:
         with self._lock:

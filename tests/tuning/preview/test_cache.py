@@ -9,9 +9,19 @@ from sqlalchemy.exc import OperationalError
 from router.decision.policy import Policy, SegmentDials
 from router.reports.window import Window
 from router.tuning.past import Past
-from router.tuning.preview.cache import KEPT_US, MOST_KEPT, RETRIED_US, CachedWindow, Previews, Stage, thresholds_of
+from router.tuning.preview.cache import (
+    FIRST_ROWS,
+    KEPT_US,
+    MOST_KEPT,
+    RETRIED_US,
+    CachedWindow,
+    Previews,
+    Stage,
+    thresholds_of,
+)
 from router.tuning.traffic import Traffic
-from router.tuning.whole import Wholes
+from router.tuning.traffic_reader import MOST_ROWS
+from router.tuning.whole import Whole, Wholes
 from tests.builders.traffics import LOGGED, a_world
 from tests.waiting import PATIENCE_S, eventually
 
@@ -28,7 +38,7 @@ class Books:
         self.open = threading.Event()
         self.now_us = KEPT_US + 1
 
-    def read(self, window: Window) -> Past:
+    def read(self, window: Window, most: int) -> Past:
         self.asked += 1
         assert self.open.wait(PATIENCE_S)
         if self.is_away:
@@ -72,6 +82,26 @@ def test_an_old_reading_serves_while_it_is_read_again() -> None:
     books.open.set()
     until(previews, lambda reading: not reading.is_under_way)
     assert books.asked == 2
+
+
+def test_a_first_sample_serves_while_the_rest_is_read() -> None:
+    asked: list[int] = []
+    go_on = threading.Event()
+    many = Wholes(Whole(20_000, 20_000, (20_000, 0, 0), 0, 1.0, 2.0))
+
+    def read(window: Window, most: int) -> Past:
+        asked.append(most)
+        assert len(asked) == 1 or go_on.wait(PATIENCE_S)
+        return Past(a_world(300 * len(asked)).traffic, many)
+
+    previews = Previews(read, lambda: KEPT_US + 1)
+    first = until(previews, lambda reading: reading.stage is Stage.READY)
+    assert first.preview is not None
+    assert (first.preview.requests, first.is_under_way) == (300, True)
+    go_on.set()
+    whole = until(previews, lambda reading: not reading.is_under_way)
+    assert whole.preview is not None
+    assert (whole.preview.requests, asked) == (600, [FIRST_ROWS, MOST_ROWS])
 
 
 def test_no_requests_are_empty_and_looked_for_again_soon() -> None:
