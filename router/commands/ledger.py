@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from router.commands.output import ConfigOption, Format, FormatOption, show
-from router.commands.window import MadeUpOption, Since, UntilOption, ZoneOption, read_window, write_stamp
+from router.commands.window import MadeUpOption, Since, UntilOption, ZoneOption, note_made_up, read_window, write_stamp
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -26,6 +26,7 @@ class ExportFormat(StrEnum):
     CSV = "csv"
     JSON = "json"
     TABLE = "table"
+    PARQUET = "parquet"
 
 
 @app.command()
@@ -34,7 +35,10 @@ def export(
     until: UntilOption = None,
     zone: ZoneOption = None,
     config: ConfigOption = None,
-    form: Annotated[ExportFormat, typer.Option("--format", help="csv or json.")] = ExportFormat.CSV,
+    form: Annotated[ExportFormat, typer.Option("--format", help="csv, json or parquet.")] = ExportFormat.CSV,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The directory of --format parquet: a file a day.")
+    ] = None,
     causes: Annotated[
         bool, typer.Option("--causes", help="Also why a call failed: the columns cause and http_status.")
     ] = False,
@@ -44,12 +48,17 @@ def export(
     from router.commands.opening import existing_books
     from router.ledger import export as books
 
+    if (output is not None) != (form is ExportFormat.PARQUET) or (causes and output is not None):
+        raise typer.BadParameter("--format parquet goes with --output DIR and without --causes, others the other way")
     with existing_books(config) as (configured, engine):
         columns = books.WITH_CAUSES if causes else books.COLUMNS
         columns = (*columns, books.SYNTHETIC) if with_made_up else columns
         chosen = read_window(configured, since, until, zone, with_made_up=with_made_up)
+        if output is not None:
+            _write_parquet(engine, chosen, output)
+            return
         rows = books.lines(engine, *_ends(chosen), columns, chosen.with_made_up)
-        _note_made_up(engine, chosen)
+        note_made_up(engine, chosen)
         write_stamp(engine, chosen, beside=form is not ExportFormat.TABLE)
         match form:
             case ExportFormat.CSV:
@@ -60,13 +69,22 @@ def export(
                 show([dict(zip(columns, row, strict=True)) for row in rows], columns, Format.TABLE)
 
 
-def _note_made_up(engine: "Engine", chosen: "Window") -> None:
-    """Say beside an export how many of its requests are made up."""
-    from router.reports.reading import reading
+def _write_parquet(engine: "Engine", window: "Window", directory: Path) -> None:
+    """Write the days of a window, and say on standard error which."""
+    from router.reports.parquet import NoParquet, write_parquet
+    from router.reports.stamp import Stamp
 
-    with reading(engine, chosen) as books:
-        if note := books.made_up.describe():
-            typer.echo(note, err=True)
+    if not window.is_of_whole_days:
+        raise typer.BadParameter("--format parquet writes whole days: give dates, or spans of days such as 7d")
+    try:
+        days = write_parquet(engine, Stamp.of(engine, window), directory)
+    except NoParquet as error:
+        raise typer.BadParameter(str(error), param_hint="--format") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{directory}: {error.strerror}", param_hint="--output") from None
+    typer.echo(f"{sum(days.values()):,} rows of {len(days)} days in {directory}", err=True)
+    note_made_up(engine, window)
+    write_stamp(engine, window, beside=True)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router.commands.output import ConfigOption, show_table, write_csv
-from router.commands.window import MadeUpOption, Since, UntilOption, ZoneOption, read_window, write_stamp
+from router.commands.window import MadeUpOption, Since, UntilOption, ZoneOption, note_made_up, read_window, write_stamp
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -78,7 +78,7 @@ def report(
     if form is ReportFormat.FOCUS:
         if filters or with_people or names != ["tier"]:
             raise typer.BadParameter("--format focus has rows of its own: without --by, --where and --people")
-        _write_focus(config, (since, until, zone), output)
+        _write_focus(config, (since, until, zone), output, with_made_up)
         return
     more: Sequence[tuple[str, ...]] = ()
     if form is ReportFormat.HTML:
@@ -118,16 +118,19 @@ def report(
             stream.close()
 
 
-def _write_focus(config: Path | None, asked: tuple[str | None, str | None, str | None], output: Path | None) -> None:
+def _write_focus(
+    config: Path | None, asked: tuple[str | None, str | None, str | None], output: Path | None, with_made_up: bool
+) -> None:
     """Write every charge of a window as FOCUS, and say on standard error what it is of."""
-    from router.commands.opening import open_books
+    from router.commands.opening import existing_books
     from router.reports.focus import VERSION, write_focus
 
-    with open_books(config) as (configured, engine):
-        chosen = read_window(configured, *asked)
+    with existing_books(config) as (configured, engine):
+        chosen = read_window(configured, *asked, with_made_up=with_made_up)
         with output.open("w", encoding="utf-8", newline="") if output else nullcontext(sys.stdout) as stream:
             rows = write_focus(engine, chosen, stream)
         typer.echo(f"FOCUS {VERSION}, {rows:,} rows", err=True)
+        note_made_up(engine, chosen)
         write_stamp(engine, chosen, beside=True)
 
 

@@ -45,3 +45,12 @@ def write_stamp(engine: "Engine", window: "Window", *, beside: bool) -> None:
     from router.reports.stamp import Stamp
 
     typer.echo(Stamp.of(engine, window).describe(), err=beside)
+
+
+def note_made_up(engine: "Engine", window: "Window") -> None:
+    """Say beside an export how many of its requests are made up."""
+    from router.reports.reading import reading
+
+    with reading(engine, window) as books:
+        if note := books.made_up.describe():
+            typer.echo(note, err=True)

@@ -5,41 +5,20 @@ that charges add up to the books exactly. What no quantity explains stands by it
 is booked at its upper bound, a correction, revenue of a request without a paid call. Read a page of requests at a time.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import select
 
-from router.database import codes, ids
+from router.database import codes
 from router.database.tables import ApiKey, PriceRow
-from router.ledger.attribution import RevenueAttribution, fetch_rows
-from router.ledger.lines import PAGE_REQUESTS
 from router.ledger.prices import Price, price_of
 from router.money import PICO_PER_NANO
+from router.reports.bookings import BookedCall, BookedCorrection, BookedPage, BookedRequest, Bookings
 from router.reports.reading import BooksSnapshot
 from router.types import HOUR_US, Usage
 
-REQUESTS = """
-SELECT {id} AS id, final_tier, segment_id, policy_version, key_id, COALESCE(answer_call_no, -1),
-    expected_revenue_nanousd
-FROM requests WHERE {between} ORDER BY id LIMIT :most
-"""
-CALLS = """
-SELECT {id} AS id, call_no, kind, precision, provider_model_id, price_id, service_id, cost_nanousd,
-    input_fresh, input_cached, input_cache_write, output_visible, output_reasoning
-FROM calls WHERE {between} ORDER BY request_id, call_no
-"""
-CORRECTIONS = """
-SELECT {id} AS id, COALESCE(a.call_no, -1), a.amount_nanousd, r.created_at, a.provider_model
-FROM adjustments a JOIN runs r ON r.id = a.run_id WHERE {between} ORDER BY a.id
-"""
-FREE_CORRECTIONS = """
-SELECT a.effective_at, a.amount_nanousd, r.created_at, a.provider_model
-FROM adjustments a JOIN runs r ON r.id = a.run_id
-WHERE a.request_id IS NULL AND a.effective_at >= :lo AND a.effective_at < :hi ORDER BY a.id
-"""
 KINDS = {code: str(kind) for kind, code in codes.KINDS.items()}
 PRECISIONS = {code: str(precision) for precision, code in codes.PRECISIONS.items()}
 TIERS = {code: str(tier) for tier, code in codes.TIERS.items()}
@@ -75,6 +54,7 @@ class Origin:
     segment: str | None = None
     policy_version: int | None = None
     key_id: int | None = None
+    is_made_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,109 +91,90 @@ Charges = dict[Charge, ChargeSums]
 
 def charges(books: BooksSnapshot) -> Iterator[tuple[Charge, ChargeSums]]:
     """Read the charges of the window, hour by hour; corrections and revenue of no request come last."""
-    reader = _Reader(books)
-    at, end = ids.first_at(books.start_ms), ids.first_at(books.end_ms)
+    bookings, adder = Bookings(books), _Adder(books)
     open_hours: Charges = {}
-    while at < end:
-        at, newest_hour = reader.add_page(at, end, open_hours)
-        for charge in sorted((c for c in open_hours if c.hour_us < newest_hour), key=lambda c: c.hour_us):
+    for page in bookings.pages():
+        adder.add_page(page, open_hours)
+        newest = max((_hour(id) for id in page.requests), default=0)
+        for charge in sorted((c for c in open_hours if c.hour_us < newest), key=lambda c: c.hour_us):
             yield charge, open_hours.pop(charge)
     yield from sorted(open_hours.items(), key=lambda item: item[0].hour_us)
-    yield from reader.read_free().items()
+    yield from adder.add_free(bookings).items()
 
 
-class _Reader:
-    """Reads pages of one snapshot; prices and names are read once."""
+class _Adder:
+    """Adds pages of one snapshot up; prices are read once."""
 
     def __init__(self, books: BooksSnapshot) -> None:
         self._books = books
-        self._connection = books.connection
-        self._dialect = books.connection.dialect.name
-        self._attribution = RevenueAttribution()
-        rows = self._connection.execute(select(PriceRow.__table__))
+        rows = books.connection.execute(select(PriceRow.__table__))
         self._prices: Mapping[int, Price] = {row.id: price_of(row) for row in rows}
 
-    def add_page(self, at: int, end: int, into: Charges) -> tuple[int, int]:
-        """Add the next requests and all that hangs on them; return where to go on, and the newest hour."""
-        query = REQUESTS.format(id=ids.as_bytes(self._dialect, "id"), between=ids.between(self._dialect, "id"))
-        page = {**ids.bounds(self._dialect, at, end), "most": PAGE_REQUESTS}
-        requests = fetch_rows(self._connection, query, page)
-        stop = end if len(requests) < PAGE_REQUESTS else int.from_bytes(requests[-1][0], "big") + 1
-        calls = self._read(CALLS, "request_id", at, stop)
-        corrections = self._read(CORRECTIONS, "a.request_id", at, stop)
-        booked = self._attribution.of_requests(self._connection, at, stop)
-        by_id = {bytes(row[0]): row for row in requests}
-        carriers = _carriers(calls, by_id)
-        corrected = {(bytes(row[0]), row[1]) for row in corrections}
-        for row in calls:
-            self._add_call(row, by_id, carriers, corrected, booked, into)
-        for id in (by_id.keys() | booked.keys()) - carriers.keys():
-            sums = _sums(into, Charge(_hour(id), Basis.NO_CALL, self._origin(by_id.get(id))))
-            _add_revenue(sums, by_id.get(id), booked.get(id))
-        for id, _, amount, recorded_us, model in corrections:
-            origin = self._origin(by_id.get(bytes(id)))
-            charge = Charge(_hour(id), Basis.CORRECTION, origin, model, recorded_us=int(recorded_us))
-            _sums(into, charge).billed_pico += int(amount) * PICO_PER_NANO
-        return stop, max((_hour(id) for id in by_id), default=0)
+    def add_page(self, page: BookedPage, into: Charges) -> None:
+        """Add requests and all that hangs on them."""
+        carriers = page.carriers()
+        corrected = {(row.request_id, row.call_no) for row in page.corrections}
+        for call in page.calls:
+            first = self._add_call(call, page.requests.get(call.request_id), into)
+            first.calls += 1
+            if call.cost_nanousd is None and (call.request_id, call.call_no) not in corrected:
+                usage = call.usage or Usage()
+                first.unpriced_calls += 1
+                first.unpriced_input += usage.input_tokens
+                first.unpriced_output += usage.output_tokens
+            if carriers[call.request_id] == call.call_no:
+                _add_revenue(first, page, call.request_id)
+        for id in (page.requests.keys() | page.booked.keys()) - carriers.keys():
+            _add_revenue(_sums(into, Charge(_hour(id), Basis.NO_CALL, self._origin(page.requests.get(id)))), page, id)
+        models = page.models_of_calls() if page.corrections else {}
+        for row in page.corrections:
+            assert row.request_id is not None
+            model = self._books.labels.get(models.get((row.request_id, row.call_no), 0), row.provider_model)
+            origin = self._origin(page.requests.get(row.request_id))
+            self._add_correction(row, model, _hour(row.request_id), origin, into)
 
-    def read_free(self) -> Charges:
-        """Read what belongs to no request: reconciled differences, and statements that no request matches."""
+    def add_free(self, bookings: Bookings) -> Charges:
+        """Add what belongs to no request: reconciled differences, and statements that no request matches."""
         found: Charges = {}
-        bounds = {"lo": self._books.start_ms * 1_000, "hi": self._books.end_ms * 1_000}
-        for at_us, amount, recorded_us, model in fetch_rows(self._connection, FREE_CORRECTIONS, bounds):
-            charge = Charge(_floor(int(at_us)), Basis.CORRECTION, Origin(), model, recorded_us=int(recorded_us))
-            _sums(found, charge).billed_pico += int(amount) * PICO_PER_NANO
-        for left in self._attribution.read_unmatched(self._connection, self._books.start_ms, self._books.end_ms):
-            origin = Origin(segment=self._books.labels.get(left.segment_id))
+        for row in bookings.free_corrections():
+            self._add_correction(row, row.provider_model, _floor(row.effective_at), Origin(), found)
+        for left in bookings.statements_left():
+            origin = Origin(segment=self._books.labels.get(left.segment_id), is_made_up=bool(left.made_up))
             sums = _sums(found, Charge(_floor(left.at_ms * 1_000), Basis.NO_CALL, origin))
             sums.booked_nanousd = (sums.booked_nanousd or 0) + left.amount_nanousd
         return found
 
-    def _read(self, query: str, column: str, at: int, stop: int) -> Sequence[Any]:
-        names = {"id": ids.as_bytes(self._dialect, column), "between": ids.between(self._dialect, column)}
-        return fetch_rows(self._connection, query.format(**names), ids.bounds(self._dialect, at, stop))
-
-    def _origin(self, request: Any) -> Origin:
-        if request is None:
-            return Origin()
-        _, tier, segment, policy, key, *_ = request
-        return Origin(TIERS.get(tier), self._books.labels.get(segment), policy, key)
-
-    def _add_call(
-        self,
-        row: Any,
-        requests: Mapping[bytes, Any],
-        carriers: Mapping[bytes, int],
-        corrected: set[tuple[bytes, int]],
-        booked: Mapping[bytes, int],
-        into: Charges,
-    ) -> None:
-        """Add the charges of one call; its first carries what is counted once, and the revenue of its request."""
-        id, number, kind, precision, model, price_id, service, cost, *tokens = row
-        id = bytes(id)
-        labels = self._books.labels
-        price = self._prices.get(price_id)
-        usage = None if tokens[0] is None else Usage(*(count or 0 for count in tokens))
-        split = (
-            None
-            if cost is None or price is None or usage is None
-            else split_call(cost, usage, price, labels.get(service))
-        )
+    def _add_call(self, call: BookedCall, request: BookedRequest | None, into: Charges) -> ChargeSums:
+        """Add the charges of one call; returns the first, which carries what is counted once a call."""
+        labels, cost, usage = self._books.labels, call.cost_nanousd, call.usage
+        price = self._prices.get(call.price_id or 0)
+        service = labels.get(call.service_id or 0)
+        split: list[tuple[TokenMeter, int, int]] | None = None
+        if cost is not None and price is not None and usage is not None:
+            split = split_call(cost, usage, price, service)
         basis = Basis.UNPRICED if cost is None else Basis.UNMETERED if split is None else Basis.USAGE
-        origin, hour = self._origin(requests.get(id)), _hour(id)
-        for place, (meter, quantity, pico) in enumerate(split or [(None, 0, (cost or 0) * PICO_PER_NANO)]):
-            charge = Charge(hour, basis, origin, labels.get(model), KINDS[kind], PRECISIONS[precision], meter)
-            sums = _sums(into, charge)
+        common = (_hour(call.request_id), basis, self._origin(request), labels.get(call.provider_model_id))
+        touched = []
+        whole: tuple[TokenMeter | None, int, int] = (None, 0, (cost or 0) * PICO_PER_NANO)
+        for meter, quantity, pico in split or (whole,):
+            sums = _sums(into, Charge(*common, KINDS[call.kind], PRECISIONS[call.precision], meter))
             sums.billed_pico += pico
             sums.quantity += quantity
-            if place == 0:
-                sums.calls += 1
-                if cost is None and (id, number) not in corrected:
-                    sums.unpriced_calls += 1
-                    sums.unpriced_input += usage.input_tokens if usage else 0
-                    sums.unpriced_output += usage.output_tokens if usage else 0
-                if carriers.get(id) == number:
-                    _add_revenue(sums, requests.get(id), booked.get(id))
+            touched.append(sums)
+        return touched[0]
+
+    def _add_correction(
+        self, row: BookedCorrection, model: str | None, hour_us: int, origin: Origin, into: Charges
+    ) -> None:
+        charge = Charge(hour_us, Basis.CORRECTION, origin, model, recorded_us=row.recorded_us)
+        _sums(into, charge).billed_pico += row.amount_nanousd * PICO_PER_NANO
+
+    def _origin(self, request: BookedRequest | None) -> Origin:
+        if request is None:
+            return Origin()
+        segment = self._books.labels.get(request.segment_id)
+        tier, is_made_up = TIERS[request.final_tier], bool(request.synthetic)
+        return Origin(tier, segment, request.policy_version, request.key_id, is_made_up)
 
 
 def split_call(
@@ -245,22 +206,12 @@ def read_key_names(books: BooksSnapshot) -> dict[int, str]:
     return {row.id: row.name for row in books.connection.execute(select(ApiKey.id, ApiKey.name))}
 
 
-def _carriers(calls: Sequence[Any], requests: Mapping[bytes, Any]) -> dict[bytes, int]:
-    """Find for each request the call that carries what is counted once a request: the answer, else the first."""
-    carriers: dict[bytes, int] = {}
-    for row in calls:
-        id, number = bytes(row[0]), int(row[1])
-        request = requests.get(id)
-        if id not in carriers or (request is not None and request[5] == number):
-            carriers[id] = number
-    return carriers
-
-
-def _add_revenue(sums: ChargeSums, request: Any, booked: int | None) -> None:
-    if request is not None:
-        sums.requests += 1
-        if request[6] is not None:
-            sums.expected_nanousd = (sums.expected_nanousd or 0) + int(request[6])
+def _add_revenue(sums: ChargeSums, page: BookedPage, id: bytes) -> None:
+    """Count a request, with what it was expected to earn and what was booked for it."""
+    request, booked = page.requests.get(id), page.booked.get(id)
+    sums.requests += request is not None
+    if request is not None and request.expected_revenue_nanousd is not None:
+        sums.expected_nanousd = (sums.expected_nanousd or 0) + request.expected_revenue_nanousd
     if booked is not None:
         sums.booked_nanousd = (sums.booked_nanousd or 0) + booked
 

@@ -95,6 +95,7 @@ OWN_COLUMNS = (
     "x_UnpricedOutputTokens",
     "x_ExpectedRevenue",
     "x_BookedRevenue",
+    "x_IsMadeUp",
 )
 COLUMNS_OF_FOCUS = FOCUS_COLUMNS + OWN_COLUMNS
 
@@ -204,6 +205,7 @@ def _own(charge: Charge, sums: ChargeSums) -> dict[str, object]:
         "x_UnpricedOutputTokens": sums.unpriced_output if is_unpriced else None,
         "x_ExpectedRevenue": _revenue(sums.expected_nanousd),
         "x_BookedRevenue": _revenue(sums.booked_nanousd),
+        "x_IsMadeUp": "true" if charge.origin.is_made_up else "false",
     }
 
 

@@ -1,7 +1,7 @@
 """A whole report as one HTML file: readable alone, offline, on paper, at phone width, in light and dark."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 
@@ -26,16 +26,25 @@ from router.reports.standing import Freshness, FullReport
 from router.reports.tables import DASH
 from router.reports.tradeoff import Tradeoff
 
+# Which figure of `before` stands in which tile.
+COMPARED = {
+    "Requests": "requests",
+    "Cost": "cost_usd",
+    "Expected revenue": "expected_revenue_usd",
+    "Cost per 1,000 requests": "cost_per_thousand_usd",
+    "Deep share": "deep_share",
+}
 MORE = (("day", "tier"), ("segment",), ("country",), ("model",))
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A figure on top; `note` is beside it, and says why where the value is a dash."""
+    """A figure on top, with its change since the time before; `note` says why where the value is a dash."""
 
     title: str
     value: str
     note: str = ""
+    change: str = ""
 
     @property
     def is_loss(self) -> bool:
@@ -78,7 +87,7 @@ def page(
         freshness=freshness_text(report.freshness, zone),
         made_up=report.made_up.describe(),
         is_empty=not has_requests,
-        tiles=_tiles(report),
+        tiles=[replace(tile, change=_change(tile.title, before)) for tile in _tiles(report)],
         sentences=_sentences(report),
         charts=report_charts(report, tradeoff, today) if has_requests else [],
         certainty=certainty(report, report.more[("model",)]),
@@ -146,6 +155,16 @@ def _tiles(report: FullReport) -> list[Tile]:
             "" if even is None else f"{format_percent(even)} would break even",
         ),
     ]
+
+
+def _change(title: str, before: Before | None) -> str:
+    """Say how much more or less the figure of a tile is than in the window before; nothing where that is not known."""
+    found = {change.name: change for change in before.changes} if before else {}
+    change = found.get(COMPARED.get(title, ""))
+    amount = _decimal(change.relative["value"]) if change and change.relative else None
+    if amount is None:
+        return ""
+    return f"{'+' if amount > 0 else ''}{format_percent(amount)} against the time before"
 
 
 def _decimal(value: object) -> Decimal | None:

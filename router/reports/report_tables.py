@@ -45,7 +45,7 @@ def _before(before: Before) -> Table:
     for change in before.changes:
         because = change.unknown_because or TOO_FEW_STEPS
         rows.append([Unknown(because) if cell == UNKNOWN else cell for cell in change_cells(change)])
-    columns = [(name, ColumnKind.WORDS) for name in CHANGE_COLUMNS]
+    columns = [(name, ColumnKind.FIGURE if place else ColumnKind.WORDS) for place, name in enumerate(CHANGE_COLUMNS)]
     return lay_out("Against the window before", columns, rows, notes=[f"Before: {before.describe()}."])
 
 

@@ -12,9 +12,12 @@ DASH = "–"
 
 
 class ColumnKind(Enum):
-    """What the cells of a column are: words, counts, dollars, dollars per so many requests, or shares of 1."""
+    """What the cells of a column are: words, figures that are written already, counts, dollars, dollars per so many
+    requests, or shares of 1.
+    """
 
     WORDS = "words"
+    FIGURE = "figure"
     COUNT = "count"
     MONEY = "money"
     RATE = "rate"
@@ -82,7 +85,7 @@ def _cell(kind: ColumnKind, value: Value, digits: int) -> TableCell:
     if isinstance(value, Unknown):
         return TableCell(DASH, kind, value.reason)
     match kind:
-        case ColumnKind.WORDS:
+        case ColumnKind.WORDS | ColumnKind.FIGURE:
             return TableCell(str(value), kind)
         case ColumnKind.COUNT:
             return TableCell(format_count(value) if value != "" else "", kind)

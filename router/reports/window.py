@@ -61,6 +61,12 @@ class Window:
             return None
         return replace(self, since_us=begin, until_us=min(end, self.since_us))
 
+    @property
+    def is_of_whole_days(self) -> bool:
+        """Tell whether it begins and ends at midnight in its zone; an open end counts as such."""
+        ends = (self.since_us, self.until_us)
+        return all(at_us is None or _is_midnight(_local(at_us, self.zone)) for at_us in ends)
+
     def describe(self) -> str:
         """Say it: `24 Nov 2026 00:00 to 30 Nov 2026 00:41, Europe/Lisbon`."""
         end_us = self.now_us if self.until_us is None else self.until_us

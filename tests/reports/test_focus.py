@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
@@ -26,6 +27,7 @@ from router.reports.queries import costs
 from router.reports.window import Window
 from router.types import DAY_US, Precision, Usage
 from scripts import focus
+from tests.builders.databases import lay_out
 from tests.commands.conftest import Command, here, tierwise  # noqa: F401 - fixtures
 from tests.ledger.builders import MODEL, NOON, USAGE, a_closing, a_result, an_id, an_intent, an_opening
 from tests.reports.books import earn
@@ -179,6 +181,7 @@ def test_a_fee_per_call_is_a_meter_of_its_own_and_rounding_loses_nothing() -> No
 
 
 def test_the_command_writes_a_file_and_says_of_what(tierwise: Command, here: Path) -> None:  # noqa: F811
+    lay_out(f"sqlite:///{here}/var/tierwise.db")
     ran = tierwise("report", "--format", "focus", "--since", "2026-03-01", "-o", "bill.csv")
     assert (ran.code, ran.out) == (0, "")
     assert "FOCUS 1.2, 0 rows" in ran.err
@@ -194,3 +197,13 @@ def test_the_finops_foundations_own_validator_finds_nothing(books: Engine, tmp_p
         write_focus(books, ALWAYS, file)
     _, broken = focus.judge_bill(tmp_path / "bill.csv")
     assert broken == []
+
+
+def test_made_up_requests_are_left_out_once_there_are_real_ones(books: Engine, tmp_path: Path) -> None:
+    id = an_id(NOON)
+    with spool_of(books, tmp_path) as spool:
+        spool.write([an_opening(id, synthetic=True), an_intent(id), a_result(id), a_closing(id)])
+    told = {row["x_IsMadeUp"] for row in bill(books)}
+    everything = bill(books, replace(ALWAYS, with_made_up=True))
+    assert (told, total(everything, "x_RequestCount")) == ({"false"}, Decimal(6))
+    assert [row["x_RequestCount"] for row in everything if row["x_IsMadeUp"] == "true"] == ["1"]

@@ -12,13 +12,14 @@ from xml.etree.ElementTree import Element
 import pytest
 from sqlalchemy import Engine
 
+from router.reports.before import compare_before
 from router.reports.charts import LETTER, Series, stack_bars
 from router.reports.page import MORE, page
 from router.reports.report_charts import time_names
 from router.reports.stamp import Stamp
 from router.reports.standing import full_report
 from router.reports.tables import ColumnKind, Unknown, lay_out
-from router.reports.window import Window
+from router.reports.window import Window, window
 from router.types import DAY_US, Tier
 from tests.ledger.builders import NOON
 from tests.reports.books import a_booked_request, book, earn
@@ -168,3 +169,17 @@ def test_what_is_exact_is_said_too(sqlite_engine: Engine, tmp_path: Path) -> Non
     book(sqlite_engine, tmp_path, a_booked_request(costs=[1_000]))
     assert "every call has a price" in text(read(sqlite_engine))
     assert "No network has booked revenue yet" in text(read(sqlite_engine))
+
+
+def test_tiles_say_how_they_changed_since_the_window_before(sqlite_engine: Engine, tmp_path: Path) -> None:
+    counts = (2, 3)
+    book(
+        sqlite_engine,
+        tmp_path,
+        *(a_booked_request(at_us=NOON + day * DAY_US) for day, count in enumerate(counts) for _ in range(count)),
+    )
+    asked = window("2027-01-16", "2027-01-17", "UTC", NOW)
+    found = full_report(sqlite_engine, ("tier",), asked, {}, MORE)
+    made = page(found, Stamp.of(sqlite_engine, asked), {}, None, compare_before(sqlite_engine, asked, {}))
+    assert made.count("+50.0 % against the time before") == 3  # requests, cost and expected revenue
+    assert "<dd>3</dd>" in made
