@@ -26,7 +26,7 @@ SELECT {id} AS id, r.score, r.p_fast, r.p_reasoning, r.first_tier, r.propensity,
     r.total_ms, s.text, a.text, r.first_byte_ms, c.text, r.cost_ratio
 FROM requests r JOIN labels s ON s.id = r.segment_id JOIN labels a ON a.id = r.answer_type_id
 JOIN labels c ON c.id = r.country_id
-WHERE {between} AND r.reason IN ({reasons})
+WHERE {between} AND r.reason IN ({reasons}) AND CAST(r.synthetic AS INTEGER) <= :most_made_up
     AND (r.policy_version = :version OR :version < 0)
 ORDER BY r.id DESC LIMIT :most
 """

@@ -75,6 +75,8 @@ def store(
     first_ms: int = 1_700_000_000_000,
     reason: Reason | None = None,
     version: int = 1,
+    *,
+    made_up: bool = True,
 ) -> None:
     """Put traffic into the books, a request a second, as the shipping thread would have."""
     texts = {*traffic.segment_names, "auto", "ZZ", "test", AnswerType.NUMERIC, AnswerType.OPEN}
@@ -118,7 +120,7 @@ def store(
                     language_id=None,
                     streamed=False,
                     ads_eligible=True,
-                    synthetic=True,
+                    synthetic=made_up,
                 )
             )
             calls.append(_call(key, 0, CallKind.ANSWER, tier, _nano(traffic.cost_usd[row]), at, label["test"]))

@@ -49,6 +49,17 @@ def test_segments_have_sums_of_their_own_those_without_a_score_too(engine: Engin
     assert wholes.of("nobody") == NOTHING
 
 
+def test_made_up_requests_count_while_there_are_no_others(engine: Engine) -> None:
+    store(engine, a_world(60).traffic)
+    past = read_past(engine, EVER)
+    assert (len(past.traffic), past.wholes.total.decided) == (60, 60)
+    store(engine, a_world(40, 2).traffic, FIRST_MS + 10**7, made_up=False)
+    past = read_past(engine, EVER)
+    assert (len(past.traffic), past.wholes.total.decided) == (40, 40)
+    both = read_past(engine, replace(EVER, with_made_up=True))
+    assert (len(both.traffic), both.wholes.total.decided) == (100, 100)
+
+
 def test_a_sample_moves_as_much_as_all_rows_within_its_interval(sqlite_engine: Engine) -> None:
     store(sqlite_engine, a_world(8_000).traffic)
     every, some = (read_past(sqlite_engine, EVER, most) for most in (10_000, 2_000))
