@@ -287,7 +287,7 @@
       else row.cells[2]?.remove();
     }
     scroll.append(made);
-    result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", `${doubts(found.columns)} ${priced(found)}`, "soft"), parts("These dials, by segment, all requests", found.whole_by_segment), parts("These dials, by segment, what a score decided", found.by_segment), parts("These dials, by country, what a score decided", found.by_country));
+    result.replaceChildren(tell("h3", `Back-test of ${found.requests.toLocaleString("en")} queries, row by row, against version ${found.against}`), scroll, tell("p", `${doubts(found.columns)} ${priced(found)} The figures above are the same to 0.4 points of the deep share, and to 0.8 where a share cap binds.`, "soft"), parts("These dials, by segment, all requests", found.whole_by_segment), parts("These dials, by segment, what a score decided", found.by_segment), parts("These dials, by country, what a score decided", found.by_country));
   }));
   function priced(found) {
     const known = found.priced === found.requests ? "all" : found.priced.toLocaleString("en");
