@@ -5,7 +5,7 @@ who is there. A page named `prices` is /admin/prices, `templates/prices.html` an
 `static/prices.js`; its changes are POST /admin/prices/ACT, its JSON is /admin/api/prices/....
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -110,6 +110,22 @@ class JsonFeed:
 
 
 @dataclass(frozen=True, slots=True)
+class CsvRows:
+    """What a page shows, as rows for a table program, and of which window it is."""
+
+    window: Window
+    columns: Sequence[str]
+    rows: Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """A page as a file at /admin/PAGE.csv, with the page's own filters."""
+
+    run: Callable[[Visit], CsvRows]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page. `show` returns what its template needs; `is_listed` puts it into the navigation.
 
@@ -121,6 +137,7 @@ class Page:
     show: Callable[[Visit], Mapping[str, object]]
     acts: tuple[FormAction, ...] = ()
     feeds: tuple[JsonFeed, ...] = ()
+    csv: CsvFile | None = None
     is_listed: bool = True
     address: str = ""
 

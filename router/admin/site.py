@@ -6,6 +6,7 @@ Pages are blocking functions (`router.admin.page`); they run in threads, behind 
 import os
 from collections.abc import Mapping
 from functools import partial
+from io import StringIO
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,19 +18,27 @@ from router.admin import assets
 from router.admin.auth.endpoints import AuthEndpoints
 from router.admin.auth.sign_in import SignIn
 from router.admin.middleware import OPERATOR_ERRORS, ErrorPages, SecurityHeaders
-from router.admin.page import Done, DoneInPlace, FormAction, JsonFeed, Page, Visit
+from router.admin.page import CsvFile, Done, DoneInPlace, FormAction, JsonFeed, Page, Visit
 from router.admin.queries import made_up
 from router.admin.registry import PAGES
 from router.admin.rendering import render
 from router.admin.responses import START, clear_flash, flash, json_answer, json_error, read_flash, sentence
 from router.admin.services import Services
 from router.admin.visits import VisitReader
+from router.ledger.export import write_csv
+from router.reports.stamp import COLUMNS as STAMP_COLUMNS
+from router.reports.stamp import Stamp
 
 ROUTES = (
     ("GET", "/admin", "The admin pages, for browsers: a session of their own, no API key."),
     ("POST", "/admin/sign-in", "Begin a session with the admin or the viewer secret."),
     ("POST", "/admin/sign-out", "End the session in all workers."),
     ("GET", "/admin/{page}", "One page; its forms post to `/admin/{page}/{act}` with a CSRF token."),
+    (
+        "GET",
+        "/admin/{page}.csv",
+        "What Overview or Decisions shows, as a file, with the filters of the page's address.",
+    ),
     ("GET", "/admin/api/{feed}", "What a page's script reads, as JSON; for the session's cookie only."),
 )
 
@@ -57,6 +66,9 @@ def _site(services: Services, sign_in: SignIn) -> ASGIApp:
     ]
     for page in PAGES:
         routes.append(Route(f"/{page.address}", error_pages.page(partial(_show, visits, page))))
+        if page.csv is not None:
+            saving = error_pages.page(partial(_save, visits, page, page.csv))
+            routes.append(Route(f"/{page.address}.csv", saving))
         for act in page.acts:
             acting = error_pages.page(partial(_act, visits, page, act))
             routes.append(Route(f"/{page.address}/{act.name}", acting, methods=["POST"]))
@@ -98,6 +110,21 @@ async def _feed(visits: VisitReader, feed: JsonFeed, request: Request) -> Respon
         return json_answer(await visits.aside(feed.run, visit))
     except OPERATOR_ERRORS as error:
         return json_error(error, getattr(error, "status", 422))
+
+
+async def _save(visits: VisitReader, page: Page, file: CsvFile, request: Request) -> Response:
+    """Answer with a page's figures as a file; the last columns of each row say of what and when it is."""
+    visit = await visits.visit(request)
+
+    def write() -> str:
+        found = file.run(visit)
+        stamp = Stamp.of(visit.services.engine, found.window)
+        columns, text, said = (*found.columns, *STAMP_COLUMNS), StringIO(newline=""), stamp.cells()
+        write_csv(([{**row, **said}[column] for column in columns] for row in found.rows), text, columns)
+        return text.getvalue()
+
+    headers = {"content-disposition": f'attachment; filename="tierwise-{page.name}.csv"'}
+    return Response(await visits.aside(write), headers=headers, media_type="text/csv; charset=utf-8")
 
 
 async def _write_page(

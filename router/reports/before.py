@@ -6,7 +6,7 @@ step. How far the differences of the pairs lie apart says how sure the change is
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -23,6 +23,7 @@ from router.types import HOUR_US
 
 LEAST_STEPS = 7  # with fewer, an interval would say more of luck than of the change
 TOO_FEW_STEPS = f"fewer than {LEAST_STEPS} steps"
+NOTHING_LEFT = -1.0  # no relative change lies below
 NOTHING_BEFORE = "nothing above zero in the window before"
 
 
@@ -36,6 +37,7 @@ class ComparedFigure:
     unit: str = "nanousd"
     scale: int = 1
     unknown: Callable[[Sums], str | None] = lambda sums: None
+    may_be_negative: bool = False
 
 
 def _without_cost(sums: Sums) -> str | None:
@@ -54,6 +56,7 @@ FIGURES = (
         "contribution_usd",
         lambda s: s.expected_nanousd - s.cost_nanousd,
         unknown=lambda s: _without_cost(s) or _without_revenue(s),
+        may_be_negative=True,
     ),
     ComparedFigure(
         "cost_per_thousand_usd",
@@ -168,6 +171,8 @@ def _change(figure: ComparedFigure, before: Sequence[Sums], now: Sequence[Sums])
         return Change(figure.name, texts[0], texts[1], _fields(figure, change), None, NOTHING_BEFORE)
     ratio, base = float(came / was), float(was)
     relative = _estimate(ratio - 1, [(b - ratio * a) / base for a, b in zip(*pulls, strict=True)])
+    if not figure.may_be_negative:
+        relative = replace(relative, low=max(relative.low, NOTHING_LEFT))
     return Change(figure.name, texts[0], texts[1], _fields(figure, change), _shares(relative), None)
 
 
@@ -221,7 +226,7 @@ def total_of(steps: Sequence[Sums]) -> Sums:
     """Add steps up."""
     total = Sums()
     for step in steps:
-        total.add(step.facts, step.largest)
+        total.add(step.facts, step.largest, step.made_up)
     return total
 
 
@@ -248,7 +253,7 @@ def _by_step(engine: Engine, window: Window, step: str, count: int, where: Filte
             place = (date.fromisoformat(label) - first_day).days
         else:
             place = (_us(datetime.fromisoformat(label)) - first_hour_us) // HOUR_US
-        sums[min(max(place, 0), count - 1)].add(found.facts, found.largest)
+        sums[min(max(place, 0), count - 1)].add(found.facts, found.largest, found.made_up)
     return sums
 
 

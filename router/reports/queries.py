@@ -128,6 +128,16 @@ class Report:
             total.add(sums.facts, sums.largest, sums.made_up)
         return total
 
+    def project(self, by: Sequence[str]) -> "Report":
+        """Add the rows up by some of the dimensions."""
+        places = [self.by.index(name) for name in by]
+        report = Report(tuple(by))
+        for key, sums in self.rows.items():
+            report.rows.setdefault(tuple(key[place] for place in places), Sums()).add(
+                sums.facts, sums.largest, sums.made_up
+            )
+        return report
+
     def rows_in_order(self) -> list[tuple[tuple[str | None, ...], Sums]]:
         """Return the rows in the order of their keys, the unknown last."""
         return sorted(self.rows.items(), key=lambda row: [(value is None, _natural(value)) for value in row[0]])

@@ -1,5 +1,7 @@
 """Every page with nothing in the books and with something, and what its forms change."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,15 +72,47 @@ def test_decisions_are_filtered(admin: Visitor, asked: str) -> None:
     assert [r["id"] for r in admin.json("decisions?tier=fast&reason=override&outcome=ok")["requests"]][-1] == asked
     assert admin.json("decisions?tier=reasoning")["requests"] == []
     assert admin.json("decisions?segment=nobody")["requests"] == []
-    assert admin.json("decisions?until=2020-01-01T00:00")["requests"] == []
-    assert "2020" in admin.get("/admin/decisions?until=2020-01-01T00:00").text
+    assert admin.json("decisions?to=2020-01-01T00:00")["requests"] == []
+    assert "the beginning to 1 Jan 2020 00:00, UTC" in admin.get("/admin/decisions?to=2020-01-01T00:00").text
+    assert admin.json("decisions?country=XX")["requests"] == admin.json("decisions?model=none/such")["requests"] == []
 
 
-@pytest.mark.parametrize("query", ["id=xyz", "before=1", "tier=magic", "until=soon", "until=9999999999"])
+@pytest.mark.parametrize("query", ["id=xyz", "before=1", "tier=magic", "to=soon", "from=9999999999", "key=nobody"])
 def test_a_filter_that_makes_no_sense_is_told(admin: Visitor, query: str) -> None:
     assert admin.get(f"/admin/api/decisions?{query}").status_code == 422
     page = admin.get(f"/admin/decisions?{query}")
     assert (page.status_code, 'role="alert"' in page.text) == (200, True)
+
+
+@pytest.mark.parametrize("query", ["to=soon", "from=2026-03-02&to=2026-02-20", "key=nobody", "model=" + "x" * 300])
+def test_a_wrong_date_or_filter_of_the_overview_is_told_and_the_usual_is_shown(admin: Visitor, query: str) -> None:
+    assert admin.get(f"/admin/api/overview?{query}").status_code == 422
+    assert admin.get(f"/admin/overview.csv?{query}").status_code in (400, 422)
+    page = admin.get(f"/admin/overview?{query}")
+    assert (page.status_code, 'role="alert"' in page.text) == (200, True)
+
+
+def test_pages_are_saved_as_csv_with_the_window_and_nothing_that_a_table_program_runs(
+    admin: Visitor, viewer: Visitor, stranger: Visitor, asked: str
+) -> None:
+    saved = viewer.get("/admin/decisions.csv?span=7d&tier=fast")
+    assert saved.headers["content-type"] == "text/csv; charset=utf-8"
+    assert saved.headers["content-disposition"] == 'attachment; filename="tierwise-decisions.csv"'
+    rows = list(csv.DictReader(io.StringIO(saved.text)))
+    assert asked in {row["id"] for row in rows}
+    assert {(row["zone"], row["final_tier"]) for row in rows} == {("UTC", "fast")}
+    steps = list(csv.DictReader(io.StringIO(admin.get("/admin/overview.csv?span=24h").text)))
+    assert sum(int(row["requests"]) for row in steps) == sum(admin.json("overview?span=24h")["requests"])
+    assert stranger.get("/admin/decisions.csv").status_code == 303
+
+
+def test_filters_and_time_are_carried_from_page_to_page(admin: Visitor, asked: str) -> None:
+    page = admin.get("/admin/overview?span=24h&segment=default").text
+    assert "/admin/decisions?span=24h&amp;segment=default&amp;reason=override" in page
+    assert "/admin/decisions?span=24h&amp;segment=default&amp;tier=fast" in page
+    assert 'href="?span=7d&amp;segment=default"' in page
+    link = admin.json("overview?span=24h&segment=default")["links"][-1]
+    assert asked in {request["id"] for request in admin.json(f"decisions?{link}&reason=override")["requests"]}
 
 
 def test_a_key_is_shown_once_works_and_is_written_down_without_its_secret(admin: Visitor) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from router.admin.auth.secrets import AdminRole
 from router.admin.queries.overview import figures as overview_of
+from router.admin.selection import Selection
 from router.decision.policy import Policy
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.lifecycle import Actor
@@ -255,7 +256,8 @@ async def test_as_it_was_is_what_overview_says_of_the_same_time(service: Service
     explicit = a_world(300, 7).traffic
     explicit = replace(explicit, segments=np.zeros(300, np.int64), segment_names=("explicit only",))
     store(service.engine, explicit, (int(time.time()) - 5_000) * 1_000, Reason.OVERRIDE)
-    overview = overview_of(service.engine, window("7d", None, "UTC", datetime.now(UTC)))
+    week = window("7d", None, "UTC", datetime.now(UTC))
+    overview = overview_of(service.engine, Selection(week, "7d", {"span": "7d"}, {}))
     found = await read(ada, "thresholds/preview", {"span": "7d", "dials": dials()})
     whole, total = found["whole"], overview.total
     assert (whole["requests"], whole["decided"]) == (total.requests, 900) == (1_200, 900)

@@ -5,32 +5,62 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
 
-from router.admin.page import JsonFeed, NotDone, Page, Visit
-from router.admin.queries import decisions
-from router.admin.queries.decisions import DecisionFilter, DecisionPage
-from router.reports.window import WEEK
+from router.admin.page import CsvFile, CsvRows, JsonFeed, NotDone, Page, Visit
+from router.admin.queries import choices, decisions
+from router.admin.queries.decisions import MOST_SAVED, DecisionFilter, DecisionPage
+from router.admin.selection import FILTERS, SPANS, Selection, read_or_say, read_selection
+from router.reports.stamp import iso
+from router.reports.window import EVERYTHING, WEEK
 from router.types import REQUEST_ID, Outcome, Reason, Tier
 
+OWN_FILTERS = ("tier", "reason", "outcome")
+SAVED = (
+    "id",
+    "at",
+    "first_tier",
+    "final_tier",
+    "reason",
+    "outcome",
+    "score",
+    "p_fast",
+    "p_reasoning",
+    "propensity",
+    "policy_version",
+    "segment",
+    "country",
+    "key",
+    "asked_for",
+    "turn",
+    "first_byte_ms",
+    "total_ms",
+    "calls",
+    "cost_nanousd",
+    "expected_nanousd",
+    "unpriced",
+    "synthetic",
+)
 Member = TypeVar("Member", bound=StrEnum)
 
 
 def show(visit: Visit) -> Mapping[str, object]:
     """Show a page of requests."""
-    problem, chosen, week = "", DecisionFilter(), visit.window(WEEK)
+    selection, problem = read_or_say(visit, EVERYTHING)
+    chosen, week = DecisionFilter(), visit.window(WEEK)
     try:
-        chosen = _read_filter(visit)
+        chosen = _read_filter(visit, selection)
     except NotDone as error:
-        problem = str(error)
-    decision_page = decisions.read(visit.services.engine, chosen, week)
+        problem = problem or str(error)
     return {
-        "decisions": decision_page,
+        "decisions": decisions.read(visit.services.engine, chosen, week),
         "week": week,
         "wanted": chosen,
         "problem": problem,
-        "until": visit.query.get("until", ""),
-        "filters": {
-            name: visit.query[name] for name in ("tier", "reason", "outcome", "segment") if visit.query.get(name)
-        },
+        "selection": selection,
+        "spans": SPANS,
+        "own": {name: visit.query[name] for name in OWN_FILTERS if visit.query.get(name)},
+        "filters": FILTERS,
+        "choices": choices.read(visit.services.engine, selection),
+        "most_saved": MOST_SAVED,
         "tiers": list(Tier),
         "reasons": list(Reason),
         "outcomes": list(Outcome),
@@ -39,29 +69,42 @@ def show(visit: Visit) -> Mapping[str, object]:
 
 def feed(visit: Visit) -> object:
     """Return the requests as JSON."""
-    page: DecisionPage = decisions.read(visit.services.engine, _read_filter(visit), visit.window(WEEK))
-    return {"requests": page.requests, "mean_cost_nanousd": page.means, "older": page.older}
+    selection = read_selection(visit, EVERYTHING)
+    chosen = _read_filter(visit, selection)
+    page: DecisionPage = decisions.read(visit.services.engine, chosen, visit.window(WEEK))
+    return {
+        "window": selection.window.describe(),
+        "requests": page.requests,
+        "mean_cost_nanousd": page.means,
+        "older": page.older,
+    }
 
 
-def _read_filter(visit: Visit) -> DecisionFilter:
+def save_csv(visit: Visit) -> CsvRows:
+    """Write the newest requests that pass the filters, without their calls."""
+    selection = read_selection(visit, EVERYTHING)
+    found = decisions.read(visit.services.engine, _read_filter(visit, selection), visit.window(WEEK), MOST_SAVED)
+    rows = [{**row, "at": iso(row["at_us"]), "calls": len(row["calls"])} for row in found.requests]
+    return CsvRows(selection.window, SAVED, rows)
+
+
+def _read_filter(visit: Visit, selection: Selection) -> DecisionFilter:
     """Read the filters of an address; raises NotDone."""
     query = visit.query
     chosen = DecisionFilter(
         tier=_member(Tier, query.get("tier", "")),
         reason=_member(Reason, query.get("reason", "")),
         outcome=_member(Outcome, query.get("outcome", "")),
-        segment=query.get("segment") or None,
+        segment=selection.filters.get("segment"),
+        key_id=selection.key_id,
+        model=selection.filters.get("model"),
+        country=selection.filters.get("country"),
     )
     if asked := query.get("id", "").strip().lower().replace("-", ""):
         return replace(chosen, request_id=_id(asked))
     if before := query.get("before"):
-        return replace(chosen, before=_id(before))
-    if until := query.get("until"):
-        try:
-            return replace(chosen, before=decisions.before_time(until, visit.zone))
-        except (ValueError, OverflowError):
-            raise NotDone(f"{until[:40]!r} is not a time such as 2026-03-01T12:00") from None
-    return chosen
+        chosen = replace(chosen, before=_id(before))
+    return chosen.within(selection.window)
 
 
 def _id(text: str) -> str:
@@ -77,4 +120,4 @@ def _member(members: type[Member], text: str) -> Member | None:
         raise NotDone(f"{text[:40]!r} is none of {', '.join(members)}") from None
 
 
-PAGE = Page("decisions", "Decisions", show, feeds=(JsonFeed("decisions", feed),))
+PAGE = Page("decisions", "Decisions", show, feeds=(JsonFeed("decisions", feed),), csv=CsvFile(save_csv))

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from router.admin.page import JsonFeed, Page, Visit
-from router.admin.queries import errors, overview
+from router.admin.queries import errors
+from router.admin.selection import SPANS as EVERY_SPAN
 from router.notifications.advice import advice_on_cause
 
-SPANS = overview.SPANS[:-1]
+SPANS = EVERY_SPAN[:-1]
 USUAL = SPANS[0]
 
 

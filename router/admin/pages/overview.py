@@ -2,22 +2,39 @@
 
 from collections.abc import Mapping
 
-from router.admin.page import JsonFeed, Page, Visit
-from router.admin.queries import overview
+from router.admin.page import CsvFile, CsvRows, JsonFeed, Page, Visit
+from router.admin.queries import choices, overview
+from router.admin.selection import FILTERS, SPANS, read_or_say, read_selection
+from router.reports.queries import FIGURES
+from router.reports.window import WEEK
 
 
 def show(visit: Visit) -> Mapping[str, object]:
-    """Show the figures of a stretch of time, and by tier."""
-    span = overview.span_of(visit.query.get("span", ""))
-    window = visit.window(span.name)
-    figures = overview.figures(visit.services.engine, window)
-    return {"spans": overview.SPANS, "span": span, "window": window, "overview": figures}
+    """Show the figures of a stretch of time and what was filtered, by tier, and against what was before."""
+    selection, problem = read_or_say(visit, WEEK)
+    engine = visit.services.engine
+    return {
+        "spans": SPANS,
+        "selection": selection,
+        "problem": problem,
+        "filters": FILTERS,
+        "choices": choices.read(engine, selection),
+        "step": overview.step_of(selection.window),
+        "overview": overview.figures(engine, selection),
+        "steps": overview.by_time(engine, selection),
+    }
 
 
 def by_time(visit: Visit) -> object:
     """Return the figures by day or hour, for the charts."""
-    span = overview.span_of(visit.query.get("span", ""))
-    return overview.by_time(visit.services.engine, visit.window(span.name), span.step)
+    return overview.by_time(visit.services.engine, read_selection(visit, WEEK))
 
 
-PAGE = Page("overview", "Overview", show, feeds=(JsonFeed("overview", by_time),))
+def save_csv(visit: Visit) -> CsvRows:
+    """Write the figures by day or hour and tier; the rows add up to those of the page."""
+    selection = read_selection(visit, WEEK)
+    cells, _ = overview.by_step(visit.services.engine, selection)
+    return CsvRows(selection.window, (*cells.by, *FIGURES), cells.lines())
+
+
+PAGE = Page("overview", "Overview", show, feeds=(JsonFeed("overview", by_time),), csv=CsvFile(save_csv))

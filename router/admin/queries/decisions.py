@@ -5,17 +5,17 @@ requests at once, so a rare one never reads the whole table.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, tzinfo
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from router.admin.queries.cuts import cuts_of
 from router.database import ids
 from router.database.labels import read_label_texts
 from router.database.tables import Adjustment, ApiKey, Call, LabelText, PolicyVersion, Request
 from router.decision.policy import Policy
+from router.ledger.made_up import are_counted
 from router.policies.versions import policy_of
 from router.reports.queries import sum_by
 from router.reports.reading import BooksSnapshot
@@ -24,24 +24,37 @@ from router.types import CallKind, CallStatus, Outcome, Reason, Tier
 
 PAGE_ROWS = 50
 LOOKED_THROUGH = 50_000
-LATEST = "f" * 32
+MOST_SAVED = 5_000
+EARLIEST, LATEST = "0" * 32, "f" * 32
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionFilter:
-    """Which requests: `before` is an id that they come before, None of the others is any."""
+    """Which requests: those from the id `after` on and before the id `before`; None of the others is any."""
 
     before: str = LATEST
+    after: str = EARLIEST
     tier: Tier | None = None
     reason: Reason | None = None
     outcome: Outcome | None = None
     segment: str | None = None
+    key_id: int | None = None
+    model: str | None = None
+    country: str | None = None
     request_id: str | None = None
+    with_made_up: bool | None = None
 
     @property
     def is_filtered(self) -> bool:
         """Whether not every request is wanted."""
-        return any((self.tier, self.reason, self.outcome, self.segment))
+        own = (self.tier, self.reason, self.outcome, self.segment, self.model, self.country)
+        return any(own) or self.key_id is not None
+
+    def within(self, window: Window) -> "DecisionFilter":
+        """The same of what came in within a window, and of it what comes before `before`."""
+        begin = EARLIEST if window.since_us is None else ids.text_at(-(-window.since_us // 1_000))
+        end = LATEST if window.until_us is None else ids.text_at(-(-window.until_us // 1_000))
+        return replace(self, after=begin, before=min(self.before, end), with_made_up=window.with_made_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +67,18 @@ class DecisionPage:
     looked_back_us: int | None
 
 
-def before_time(text: str, zone: tzinfo) -> str:
-    """The id that everything up to a local time comes before; raises ValueError."""
-    at = datetime.fromisoformat(text)
-    moment = at if at.tzinfo else at.replace(tzinfo=zone)
-    return ids.text_at(int(moment.timestamp() * 1_000) + 1)
-
-
-def read(engine: Engine, chosen: DecisionFilter, week: Window) -> DecisionPage:
+def read(engine: Engine, chosen: DecisionFilter, week: Window, most: int = PAGE_ROWS) -> DecisionPage:
     """Read one page of requests; what the tiers cost on average is that of a week."""
     with engine.connect() as connection, connection.begin():
         bound = _oldest_id(connection, chosen)
-        rows = _rows(connection, chosen, bound)
+        rows = _rows(connection, chosen, bound, most)
         labels = read_label_texts(connection)
         means = _means(connection, week)
         names = {row.id: row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
         policies = _policies(connection, {row.policy_version for row in rows})
         calls = _calls(connection, [row.id for row in rows])
         corrections = _corrections(connection, [row.id for row in rows])
-        older, looked_back = _older(chosen, rows, bound)
+        older, looked_back = _older(chosen, rows, bound, most)
         requests = [
             _request_row(row, labels, names, calls.get(row.id, []), corrections.get(row.id, 0))
             | {"cuts": _cuts(connection, policies.get(row.policy_version), labels.get(row.segment_id, "unknown"), row)}
@@ -81,22 +87,40 @@ def read(engine: Engine, chosen: DecisionFilter, week: Window) -> DecisionPage:
     return DecisionPage(requests, means, older, looked_back)
 
 
-def _rows(connection: Connection, chosen: DecisionFilter, bound: str | None) -> Sequence[Any]:
+def _rows(connection: Connection, chosen: DecisionFilter, bound: str | None, most: int) -> Sequence[Any]:
     table = Request.__table__
     if chosen.request_id is not None:
         return connection.execute(select(table).where(table.c.id == chosen.request_id)).all()
-    query = select(table).where(table.c.id < chosen.before).order_by(table.c.id.desc()).limit(PAGE_ROWS)
-    if bound is not None:
-        query = query.where(table.c.id >= bound)
+    query = select(table).where(table.c.id < chosen.before).order_by(table.c.id.desc()).limit(most)
+    if (floor := max(chosen.after, bound or EARLIEST)) > EARLIEST:
+        query = query.where(table.c.id >= floor)
     if chosen.tier is not None:
         query = query.where(table.c.final_tier == chosen.tier)
     if chosen.reason is not None:
         query = query.where(table.c.reason == chosen.reason)
     if chosen.outcome is not None:
         query = query.where(table.c.outcome == chosen.outcome)
-    if chosen.segment is not None:
-        query = query.where(table.c.segment_id.in_(select(LabelText.id).where(LabelText.text == chosen.segment)))
+    if not are_counted(connection, chosen.with_made_up):
+        query = query.where(table.c.synthetic.is_(False))
+    if chosen.key_id is not None:
+        query = query.where(table.c.key_id == chosen.key_id)
+    for column, text in ((table.c.segment_id, chosen.segment), (table.c.country_id, chosen.country)):
+        if text is not None:
+            query = query.where(column.in_(select(LabelText.id).where(LabelText.text == text)))
+    if chosen.model is not None:
+        query = query.where(_is_answered_by(chosen.model))
     return connection.execute(query).all()
+
+
+def _is_answered_by(model: str) -> ColumnElement[bool]:
+    """Whether a model gave the answer: where reports count a request by model."""
+    call, request = Call.__table__, Request.__table__
+    answering = select(call.c.request_id).where(
+        call.c.request_id == request.c.id,
+        call.c.call_no == request.c.answer_call_no,
+        call.c.provider_model_id.in_(select(LabelText.id).where(LabelText.text == model)),
+    )
+    return answering.exists()
 
 
 def _oldest_id(connection: Connection, chosen: DecisionFilter) -> str | None:
@@ -104,14 +128,15 @@ def _oldest_id(connection: Connection, chosen: DecisionFilter) -> str | None:
     if not chosen.is_filtered:
         return None
     ids_before = select(Request.id).where(Request.id < chosen.before).order_by(Request.id.desc())
-    return connection.scalar(ids_before.offset(LOOKED_THROUGH - 1).limit(1))
+    found = connection.scalar(ids_before.offset(LOOKED_THROUGH - 1).limit(1))
+    return found if found is not None and found > chosen.after else None
 
 
-def _older(chosen: DecisionFilter, rows: Sequence[Any], bound: str | None) -> tuple[str | None, int | None]:
+def _older(chosen: DecisionFilter, rows: Sequence[Any], bound: str | None, most: int) -> tuple[str | None, int | None]:
     """Where to go on: after a full page its last request, after a vain search the last one looked at."""
     if chosen.request_id is not None:
         return None, None
-    if len(rows) == PAGE_ROWS:
+    if len(rows) == most:
         return rows[-1].id, None
     return bound, None if bound is None else int(bound[:12], 16) * 1_000
 

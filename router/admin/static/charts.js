@@ -54,8 +54,11 @@ const charts = {
     const plotly = await charts.load(element.dataset.plotly);
     element.replaceChildren();
     charts.drawn.set(element, figure);
-    const { data, layout } = figure();
+    const { data, layout, open } = figure();
     await plotly.newPlot(element, data, charts.layout(layout), { displayModeBar: false, responsive: true });
+    // A kind may lead from a point to the page that has its requests.
+    element.classList.toggle("opens", Boolean(open));
+    if (open) element.on("plotly_click", (event) => location.assign(open(event.points[0])));
   },
 
   async fill(element) {
