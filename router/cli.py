@@ -28,6 +28,7 @@ from router.commands import (
     report,
     revenue,
     serve,
+    statement,
     train,
     trials,
     tuning,
@@ -86,6 +87,7 @@ app.command()(init.init)
 app.command()(doctor.doctor)
 app.command()(estimate.estimate)
 app.command()(report.report)
+app.command()(statement.statement)
 app.command()(whatif.whatif)
 app.command()(agreement.agreement)
 app.command()(replay.replay)

@@ -20,6 +20,24 @@ app = typer.Typer(help="The books.", no_args_is_help=True)
 NoteOption = Annotated[str, typer.Option("--note", help="Why; kept with the run.")]
 
 
+DATE = len("2026-10-01")
+MONTH_COLUMNS = (
+    "month",
+    "closed",
+    "by",
+    "note",
+    "requests",
+    "cost_usd",
+    "expected_revenue_usd",
+    "booked_revenue_usd",
+    "stands",
+    "late_requests",
+    "late_cost_usd",
+    "late_expected_revenue_usd",
+    "late_booked_revenue_usd",
+)
+
+
 class ExportFormat(StrEnum):
     """How an export is written."""
 
@@ -92,9 +110,13 @@ def verify(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> No
     """Check the books against their own laws; exit code 1 where one is broken."""
     from router.commands.opening import existing_books
     from router.ledger.verify import verify as verified
+    from router.reports.months import standings
 
     with existing_books(config) as (configured, engine):
         findings = verified(engine, configured.state_dir)
+        for month in standings(engine):
+            if month.stands is False:
+                findings.note_break("a closed month stands as it was closed", month.closing.month.name)
     rows = [
         {"kind": "break", "finding": law, "count": count, "examples": ", ".join(findings.examples[law])}
         for law, count in findings.breaks.items()
@@ -106,6 +128,63 @@ def verify(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> No
     if form is Format.TABLE:
         print("the books are sound" if findings.is_sound else "THE BOOKS ARE BROKEN")
     sys.exit(0 if findings.is_sound else 1)
+
+
+@app.command()
+def close(
+    month: Annotated[str, typer.Argument(help="The month, such as 2026-10: of UTC, and over.")],
+    note: Annotated[str, typer.Option("--note", help="Why, or who agreed; kept with it.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Close a month, for good: its figures stand; what arrives for it later counts in the month that is open then."""
+    import getpass
+
+    from router.clock import SystemClock
+    from router.commands.auditing import hook
+    from router.commands.opening import existing_books
+    from router.money import usd_text
+    from router.reports import months
+
+    with existing_books(config) as (_, engine):
+        author, now_us = getpass.getuser(), SystemClock().now_us()
+        closed = months.close(engine, month, author, note, now_us, hook("month closed", month, note))
+    figures = closed.figures or {}
+    cost, expected = usd_text(figures["cost_nanousd"]), usd_text(figures["expected_nanousd"])
+    booked = usd_text(figures["booked_nanousd"])
+    typer.echo(
+        f"{month} is closed: {figures['requests']:,} requests, cost ${cost}, expected ${expected}, booked ${booked}"
+    )
+
+
+@app.command("months")
+def list_months(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
+    """List the closed months: who closed them, what stands, and what was posted for them in later months."""
+    from router.commands.opening import existing_books
+    from router.commands.output import format_time
+    from router.money import usd_text
+    from router.reports.months import standings
+
+    with existing_books(config) as (_, engine):
+        found = standings(engine)
+    rows = [
+        {
+            "month": one.closing.month.name,
+            "closed": format_time(one.closing.closed_at)[: DATE if form is Format.TABLE else None],
+            "by": one.closing.author,
+            "note": one.closing.note,
+            "requests": one.shown["requests"],
+            "cost_usd": usd_text(one.shown["cost_nanousd"]),
+            "expected_revenue_usd": usd_text(one.shown["expected_nanousd"]),
+            "booked_revenue_usd": usd_text(one.shown["booked_nanousd"]),
+            "stands": {True: "yes", False: "NO", None: None}[one.stands],
+            "late_requests": one.late.requests,
+            "late_cost_usd": usd_text(one.late.cost_nanousd),
+            "late_expected_revenue_usd": usd_text(one.late.expected_nanousd),
+            "late_booked_revenue_usd": usd_text(one.late.booked_nanousd),
+        }
+        for one in found
+    ]
+    show(rows, MONTH_COLUMNS, form)
 
 
 @app.command()

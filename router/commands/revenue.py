@@ -2,12 +2,14 @@
 
 import getpass
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from router.commands.auditing import hook
 from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
+from router.commands.window import MadeUpOption, SinceOption, UntilOption, read_window, write_stamp
 from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ SHOWN = (
 )
 
 
+SOURCE_COLUMNS = ("source", "month", "segment", "country", "days", "reported_usd", "expected_usd", "difference_usd")
 EVENT_COLUMNS = ("source", "id", "kind", "day", "segment", "country", "request_id", "amount_usd", "counts")
 
 
@@ -185,6 +188,84 @@ def reverse_event(
         audit = hook("revenue event reversed", f"{source} {event}", note)
         taken = revenue_events.reverse(engine, source, event, SystemClock().now_us(), audit)
     typer.echo(f"{usd_text(taken.amount_nanousd)} of {source} are reversed; reports follow within seconds")
+
+
+@app.command("import")
+def import_statements(
+    file: Annotated[Path, typer.Argument(help="A network's statement as CSV: a header, then a line for each day.")],
+    source: Annotated[str, typer.Option(help="Whose statement it is; with a line's id it is booked once.")],
+    column: Annotated[
+        list[str] | None, typer.Option(help="WHAT=COLUMN where a column has another name, such as amount=Payout.")
+    ] = None,
+    skip_wrong: Annotated[bool, typer.Option("--skip-wrong", help="Book the others where a line is wrong.")] = False,
+    note: Annotated[str, typer.Option(help="Where it is from; kept in the audit log.")] = "",
+    config: ConfigOption = None,
+) -> None:
+    """Book a statement of an ad network; what is booked already changes nothing. All of it, or nothing.
+
+    Days are written as 2026-10-31, amounts in dollars as 1234.56; anything else is refused with its line.
+    """
+    from router.clock import SystemClock
+    from router.commands.opening import existing_books
+    from router.ledger import statements
+    from router.money import usd_text
+
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error}") from None
+    columns = dict(_pair("--column", told) for told in column or ())
+    with existing_books(config) as (_, engine):
+        read = statements.read(text, source, SystemClock().now_us(), columns)
+        audit = hook("statement imported", source, note)
+        done = statements.book(engine, read, skip_wrong=skip_wrong, hook=audit)
+    typer.echo(f"{done.new} lines are booked, ${usd_text(done.amount_nanousd)} of {source}; {done.known} were known")
+    if done.unused:
+        typer.echo(f"columns not looked at: {', '.join(done.unused)}", err=True)
+    if done.wrong:
+        typer.echo(f"{len(done.wrong)} left out: {statements.describe_wrong(done.wrong)}", err=True)
+
+
+@app.command("sources")
+def compare_sources(
+    since: SinceOption = "90d",
+    until: UntilOption = None,
+    with_made_up: MadeUpOption = False,
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Compare what each source reported with what was expected, by month, segment and country (UTC)."""
+    from router.commands.opening import existing_books
+    from router.money import usd_text
+    from router.reports.reading import reading
+    from router.reports.sources import read_sources
+
+    with existing_books(config) as (configured, engine):
+        window = read_window(configured, since, until, "UTC", with_made_up=with_made_up)
+        write_stamp(engine, window, beside=form is not Format.TABLE)
+        with reading(engine, window) as books:
+            lines = read_sources(books)
+    rows = [
+        {
+            "source": line.source,
+            "month": line.month,
+            "segment": line.segment,
+            "country": line.country,
+            "days": line.days,
+            "reported_usd": usd_text(line.reported_nanousd),
+            "expected_usd": usd_text(line.expected_nanousd),
+            "difference_usd": usd_text(line.difference_nanousd),
+        }
+        for line in lines
+    ]
+    show(rows, SOURCE_COLUMNS, form)
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    what, equals, name = text.partition("=")
+    if not equals or not what or not name:
+        raise typer.BadParameter(f"{option} takes WHAT=COLUMN, such as amount=Payout")
+    return what, name
 
 
 def _flat(subscription_usd: str | None, queries: int | None, price_per_call_usd: str | None) -> int | None:

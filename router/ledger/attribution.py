@@ -6,6 +6,9 @@ expected to earn; where nothing was expected, evenly over those that may carry a
 netted first; made-up statements are spread over made-up requests, others over real ones. Shares are whole nano-dollars
 by largest remainder, ties to the older request: they add up to the statement exactly. A statement that nothing matches
 stays with its day, segment and country.
+
+What arrived after its month was closed is no part of that. It is spread over the same requests by the same rule, one
+line after the other, and counts where it was posted (`router.ledger.posted`).
 """
 
 from bisect import bisect_left
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from router.database import ids
+from router.database.closing_tables import LineKind
 from router.ledger.cells import UNKNOWN
 from router.ledger.revenue_events import COUNTS_IN_SQL
 from router.types import DAY_MS
@@ -26,27 +30,39 @@ from router.types import DAY_MS
 Ints = NDArray[np.int64]
 SAFE = 1 << 62
 
-OF_REQUESTS = """
-SELECT {id} AS id, SUM(amount_nanousd) FROM revenue_events
-WHERE request_id IS NOT NULL AND {counts} AND {between} GROUP BY request_id
-"""
+IN_TIME = f"id NOT IN (SELECT number FROM late_lines WHERE kind = {LineKind.EVENT:d})"  # noqa: S608 - our own
+OF_REQUESTS = f"""
+SELECT {{id}} AS id, SUM(amount_nanousd) FROM revenue_events
+WHERE request_id IS NOT NULL AND {COUNTS_IN_SQL} AND {{in_time}} AND {{between}} GROUP BY request_id
+"""  # noqa: S608 - numbers of our own
 STATEMENTS = f"""
 SELECT e.day, e.received, e.segment, e.country, s.id, c.id, CAST(e.synthetic AS INTEGER), SUM(e.amount_nanousd)
 FROM (
     SELECT day, CASE WHEN day IS NULL THEN received_at / 86400000000 END AS received, segment, country, synthetic,
         amount_nanousd
-    FROM revenue_events WHERE request_id IS NULL AND {COUNTS_IN_SQL}
+    FROM revenue_events WHERE request_id IS NULL AND {COUNTS_IN_SQL} AND {{in_time}}
 ) e
 LEFT JOIN labels s ON s.text = e.segment
 LEFT JOIN labels c ON c.text = e.country
 GROUP BY e.day, e.received, e.segment, e.country, s.id, c.id, e.synthetic
 ORDER BY e.day, e.received, e.segment, e.country, e.synthetic
 """  # noqa: S608 - numbers of our own
-OF_DAY = """
-SELECT {id} AS id, segment_id, country_id, COALESCE(expected_revenue_nanousd, 0), CAST(ads_eligible AS INTEGER),
+LATE_EVENTS = f"""
+SELECT l.id, {{id}}, e.day, e.received_at / 86400000000, e.segment, e.country, s.id, c.id,
+    CAST(e.synthetic AS INTEGER), e.amount_nanousd
+FROM late_lines l
+JOIN revenue_events e ON e.id = l.number
+LEFT JOIN labels s ON s.text = e.segment
+LEFT JOIN labels c ON c.text = e.country
+WHERE l.kind = {LineKind.EVENT:d} AND {COUNTS_IN_SQL}
+ORDER BY l.id
+"""  # noqa: S608 - numbers of our own
+OF_DAY = f"""
+SELECT {{id}} AS id, segment_id, country_id, COALESCE(expected_revenue_nanousd, 0), CAST(ads_eligible AS INTEGER),
     CAST(synthetic AS INTEGER)
-FROM requests WHERE {between} ORDER BY id
-"""
+FROM requests WHERE {{between}} AND id NOT IN (SELECT request_id FROM late_lines WHERE kind = {LineKind.REQUEST:d})
+ORDER BY id
+"""  # noqa: S608 - numbers of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,11 @@ class Statement:
     country_id: int | None
     made_up: int
     amount_nanousd: int
+
+    def as_unmatched(self) -> "Unmatched":
+        """Return what stands for it where no request matches."""
+        known = [UNKNOWN if i is None else i for i in (self.segment_id, self.country_id)]
+        return Unmatched(self.at_ms, known[0], known[1], self.made_up, self.amount_nanousd)
 
     def matching(self, segments: Ints, countries: Ints, made_up: Ints) -> Ints:
         """Return the places of the day's requests that belong to it."""
@@ -81,6 +102,35 @@ class Unmatched:
 
 
 @dataclass(frozen=True, slots=True)
+class LateBooking:
+    """What an event that came too late brings each request; `first` are those for which nothing was booked before."""
+
+    shares: Mapping[bytes, int]
+    first: frozenset[bytes]
+    unmatched: Unmatched | None
+
+
+NOTHING_LATE = LateBooking({}, frozenset(), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _DayRequests:
+    """The requests of a day, as statements are spread over them; columns alike in length."""
+
+    ids: list[bytes]
+    segments: Ints
+    countries: Ints
+    expected: Ints
+    eligible: Ints
+    made_up: Ints
+
+    def spread(self, statement: Statement) -> tuple[Ints, Ints]:
+        """Return the places of the requests that a statement matches, and what it brings each."""
+        matching = statement.matching(self.segments, self.countries, self.made_up)
+        return matching, spread(statement.amount_nanousd, weights(self.expected[matching], self.eligible[matching]))
+
+
+@dataclass(frozen=True, slots=True)
 class _Day:
     """The requests that earned something, by id in their order, and how much."""
 
@@ -90,17 +140,22 @@ class _Day:
 
 
 class RevenueAttribution:
-    """What was booked, read within one transaction: days that were spread once are remembered."""
+    """What was booked, read within one transaction: days that were spread once are remembered.
 
-    def __init__(self) -> None:
+    As it counts in closed months; or, with `as_it_happened`, late events too as if no month had been closed.
+    """
+
+    def __init__(self, *, as_it_happened: bool = False) -> None:
+        self._in_time = "TRUE" if as_it_happened else IN_TIME
         self._statements: dict[int, list[Statement]] | None = None
         self._days: dict[int, _Day] = {}
+        self._late: dict[int, LateBooking] | None = None
 
     def of_requests(self, connection: Connection, start: int, end: int) -> dict[bytes, int]:
         """Return what was booked for the ids from `start` to `end` (exclusive), as numbers."""
         dialect = connection.dialect.name
         id_, between = ids.as_bytes(dialect, "request_id"), ids.between(dialect, "request_id")
-        query = OF_REQUESTS.format(id=id_, between=between, counts=COUNTS_IN_SQL)
+        query = OF_REQUESTS.format(id=id_, between=between, in_time=self._in_time)
         amounts = {row[0]: int(row[1]) for row in connection.execute(text(query), ids.bounds(dialect, start, end))}
         low, last = start.to_bytes(17, "big")[1:], (end - 1).to_bytes(16, "big")
         for day_ms in self._days_between(connection, start >> 80, (end - 1) >> 80):
@@ -115,6 +170,43 @@ class RevenueAttribution:
         days = [d for d in self._days_between(connection, start_ms, end_ms - 1) if start_ms <= d]
         return [left for day_ms in days for left in self._day(connection, day_ms).unmatched]
 
+    def late_booking(self, connection: Connection, late_id: int) -> LateBooking:
+        """Return what the event of a late line brings; nothing where it counts nowhere."""
+        if self._late is None:
+            self._late = {}
+            dialect = connection.dialect.name
+            rows = fetch_rows(connection, LATE_EVENTS.format(id=ids.as_bytes(dialect, "e.request_id")), {})
+            by_day: dict[int, list[tuple[Any, ...]]] = {}
+            for row in rows:
+                by_day.setdefault(_home_day(row), []).append(row)
+            for day_ms, of_day in by_day.items():
+                self._late |= self._late_of_day(connection, day_ms, of_day)
+        return self._late.get(late_id, NOTHING_LATE)
+
+    def _late_of_day(
+        self, connection: Connection, day_ms: int, rows: Iterable[tuple[Any, ...]]
+    ) -> dict[int, LateBooking]:
+        """Spread the late events of a day, one after the other."""
+        seen = set(self.of_requests(connection, ids.first_at(day_ms), ids.first_at(day_ms + DAY_MS)))
+        requests = None
+        found = {}
+        for late_id, request_id, _, _, *told in rows:
+            shares, unmatched = {}, None
+            if request_id is not None:
+                shares = {bytes(request_id): int(told[-1])}
+            else:
+                statement = _statement(day_ms, *told)
+                requests = requests or _requests_of_day(connection, day_ms)
+                places, amounts = requests.spread(statement)
+                if len(places):
+                    listed = zip(places.tolist(), amounts.tolist(), strict=True)
+                    shares = {requests.ids[place]: amount for place, amount in listed if amount}
+                else:
+                    unmatched = statement.as_unmatched()
+            found[int(late_id)] = LateBooking(shares, frozenset(shares.keys() - seen), unmatched)
+            seen |= shares.keys()
+        return found
+
     def days(self, connection: Connection) -> Iterable[int]:
         """Return the days, as their first millisecond, for which there are statements."""
         return self._by_day(connection).keys()
@@ -125,14 +217,10 @@ class RevenueAttribution:
     def _by_day(self, connection: Connection) -> dict[int, list[Statement]]:
         if self._statements is None:
             self._statements = {}
-            for row in connection.execute(text(STATEMENTS)):
+            for row in connection.execute(text(STATEMENTS.format(in_time=self._in_time))):
                 day, received, segment, country, segment_id, country_id, made_up, amount = row
                 at = midnight_ms(day) if day is not None else int(received) * DAY_MS
-                wanted = [
-                    None if t is None else UNKNOWN if i is None else int(i)
-                    for t, i in ((segment, segment_id), (country, country_id))
-                ]
-                statement = Statement(at, wanted[0], wanted[1], int(made_up), int(amount))
+                statement = _statement(at, segment, country, segment_id, country_id, made_up, amount)
                 self._statements.setdefault(at, []).append(statement)
         return self._statements
 
@@ -144,25 +232,50 @@ class RevenueAttribution:
         return self._days[day_ms]
 
     def _spread_day(self, connection: Connection, day_ms: int) -> _Day:
-        dialect = connection.dialect.name
-        query = OF_DAY.format(id=ids.as_bytes(dialect, "id"), between=ids.between(dialect, "id"))
-        bounds = ids.bounds(dialect, ids.first_at(day_ms), ids.first_at(day_ms + DAY_MS))
-        rows = fetch_rows(connection, query, bounds)
-        columns = np.array([row[1:] for row in rows], np.int64).reshape(-1, 5).T.copy()
-        segments, countries, expected, eligible, made_up = columns
-        earned, has_share = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
+        requests = _requests_of_day(connection, day_ms)
+        earned, has_share = np.zeros(len(requests.ids), np.int64), np.zeros(len(requests.ids), bool)
         unmatched = []
         for statement in self._by_day(connection)[day_ms]:
-            matching = statement.matching(segments, countries, made_up)
+            matching, shares = requests.spread(statement)
             if not len(matching):
-                known = [UNKNOWN if i is None else i for i in (statement.segment_id, statement.country_id)]
-                unmatched.append(Unmatched(day_ms, known[0], known[1], statement.made_up, statement.amount_nanousd))
+                unmatched.append(statement.as_unmatched())
                 continue
-            shares = spread(statement.amount_nanousd, weights(expected[matching], eligible[matching]))
             earned[matching] += shares
             has_share[matching] |= shares != 0
         places = np.flatnonzero(has_share)
-        return _Day([rows[place][0] for place in places.tolist()], earned[places].tolist(), unmatched)
+        return _Day([requests.ids[place] for place in places.tolist()], earned[places].tolist(), unmatched)
+
+
+def _requests_of_day(connection: Connection, day_ms: int) -> _DayRequests:
+    dialect = connection.dialect.name
+    query = OF_DAY.format(id=ids.as_bytes(dialect, "id"), between=ids.between(dialect, "id"))
+    rows = fetch_rows(connection, query, ids.bounds(dialect, ids.first_at(day_ms), ids.first_at(day_ms + DAY_MS)))
+    columns = np.array([row[1:] for row in rows], np.int64).reshape(-1, 5).T.copy()
+    return _DayRequests([row[0] for row in rows], *columns)
+
+
+def _home_day(row: tuple[Any, ...]) -> int:
+    """Return the first millisecond of the day that a late event belongs to."""
+    _, request_id, day, received, *_ = row
+    if request_id is not None:
+        return int.from_bytes(bytes(request_id)[:6], "big") // DAY_MS * DAY_MS
+    return midnight_ms(day) if day is not None else int(received) * DAY_MS
+
+
+def _statement(
+    at_ms: int,
+    segment: str | None,
+    country: str | None,
+    segment_id: int | None,
+    country_id: int | None,
+    made_up: int,
+    amount: int,
+) -> Statement:
+    wanted = [
+        None if text is None else UNKNOWN if label is None else int(label)
+        for text, label in ((segment, segment_id), (country, country_id))
+    ]
+    return Statement(at_ms, wanted[0], wanted[1], int(made_up), int(amount))
 
 
 def fetch_rows(connection: Connection, query: str, bounds: Mapping[str, object]) -> list[tuple[Any, ...]]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from router.database import codes, ids
+from router.database.closing_tables import LineKind
 from router.errors import Cause
-from router.ledger.attribution import RevenueAttribution, fetch_rows
+from router.ledger.attribution import RevenueAttribution, Unmatched, fetch_rows
 from router.ledger.cells import (
     ADDED_FACTS,
     CALL_FACTS,
@@ -33,6 +34,7 @@ from router.types import FAILED_CALLS, CallKind, CallStatus, Outcome, Precision,
 Ints = NDArray[np.int64]
 Factor = tuple[Ints, Ints]
 
+HOME = "home"  # a key of what was posted late alone: the month that it belongs to, counted from 1970
 PAGE_REQUESTS = 20_000
 BUCKETS_PER_DOUBLING = 16
 NO_COST_BUCKET = -1
@@ -77,19 +79,41 @@ CALL_COLUMNS: Mapping[str, str] = {
 STRAY = {"expected_nanousd": 0, "expected_unknown": 1, MADE_UP: 0}
 
 REQUESTS = f"""
-SELECT {{id}} AS id, {", ".join(REQUEST_COLUMNS.values())} FROM requests WHERE {{between}} ORDER BY id LIMIT :most
+SELECT {{id}} AS id, {", ".join(REQUEST_COLUMNS.values())} FROM requests
+WHERE {{between}} AND id NOT IN (SELECT request_id FROM late_lines WHERE kind = {LineKind.REQUEST:d})
+ORDER BY id LIMIT :most
+"""  # noqa: S608 - names of our own
+REQUESTS_OF = f"""
+SELECT {{id}} AS id, {", ".join(REQUEST_COLUMNS.values())} FROM requests WHERE id IN :ids ORDER BY id
 """  # noqa: S608 - names of our own
 CALLS = f"""
-SELECT {{id}} AS id, {", ".join(CALL_COLUMNS.values())} FROM calls WHERE {{between}} ORDER BY request_id, call_no
+SELECT {{id}} AS id, {", ".join(CALL_COLUMNS.values())} FROM calls
+WHERE {{between}}
+    AND (request_id, call_no) NOT IN (SELECT request_id, number FROM late_lines WHERE kind = {LineKind.CALL:d})
+ORDER BY request_id, call_no
 """  # noqa: S608 - names of our own
-ADJUSTMENTS = """
-SELECT {id} AS id, COALESCE(call_no, -1), amount_nanousd FROM adjustments WHERE {between} ORDER BY id
-"""
-FREE_ADJUSTMENTS = """
+CALLS_OF = f"""
+SELECT {{id}} AS id, {", ".join(CALL_COLUMNS.values())} FROM calls WHERE request_id IN :ids ORDER BY request_id, call_no
+"""  # noqa: S608 - names of our own
+IN_TIME = f"id NOT IN (SELECT number FROM late_lines WHERE kind = {LineKind.ADJUSTMENT:d})"  # noqa: S608 - our own
+ADJUSTMENTS = f"""
+SELECT {{id}} AS id, COALESCE(call_no, -1), amount_nanousd FROM adjustments
+WHERE {{between}} AND adjustments.{IN_TIME} ORDER BY 1, adjustments.id
+"""  # noqa: S608 - names of our own
+FREE_ADJUSTMENTS = f"""
 SELECT a.effective_at, COALESCE(l.id, -1), a.amount_nanousd FROM adjustments a
 LEFT JOIN labels l ON l.text = a.provider_model
-WHERE a.request_id IS NULL AND a.effective_at >= :lo AND a.effective_at < :hi
-"""
+WHERE a.request_id IS NULL AND a.effective_at >= :lo AND a.effective_at < :hi AND a.{IN_TIME}
+"""  # noqa: S608 - names of our own
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Which requests are themselves among what was posted, for which something was booked first, and the moments."""
+
+    requests: Collection[bytes]
+    first_booked: Collection[bytes]
+    ms: Mapping[bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +255,7 @@ def merge_histograms(made: Sequence[Ints]) -> Ints:
 
 
 def read(connection: Connection, start_ms: int, end_ms: int, attribution: RevenueAttribution) -> Iterator[Lines]:
-    """Read the lines of what came in from `start_ms` to `end_ms` (exclusive), a page at a time."""
+    """Read the lines of what came in from `start_ms` to `end_ms` (exclusive), a page at a time; none that came late."""
     dialect = connection.dialect.name
     at, end = ids.first_at(start_ms), ids.first_at(end_ms)
     requests = REQUESTS.format(id=ids.as_bytes(dialect, "id"), between=ids.between(dialect, "id"))
@@ -255,7 +279,20 @@ def _page(
     bounds = ids.bounds(dialect, at, stop)
     calls = fetch_rows(connection, CALLS.format(**names), bounds)
     adjusted = fetch_rows(connection, ADJUSTMENTS.format(**names), bounds)
-    booked = attribution.of_requests(connection, at, stop)
+    return lay_out(requests, calls, adjusted, attribution.of_requests(connection, at, stop))
+
+
+def lay_out(
+    requests: Sequence[Any],
+    calls: Sequence[Any],
+    adjusted: Sequence[Any],
+    booked: Mapping[bytes, int],
+    posted: Posted | None = None,
+) -> Lines | None:
+    """Lay out fetched rows, each sorted by id; what has no request here gets unknown keys. None where there are none.
+
+    Of what was posted for closed months, requests that are no part of it give their keys only.
+    """
     others = {row[0] for rows in (calls, adjusted) for row in rows} | booked.keys()
     strays = sorted(others - {row[0] for row in requests})
     if not requests and not strays:
@@ -268,27 +305,36 @@ def _page(
         columns = {name: np.concatenate((column, blanks[name]))[order] for name, column in columns.items()}
         named = named[order]
     keys = {name: columns[name] for name in REQUEST_KEYS}
-    is_request, expected = keys["tier"] != UNKNOWN, columns["expected_nanousd"]
+    is_request, is_first, ms = keys["tier"] != UNKNOWN, np.ones(len(named), bool), ids.ms_of(named)
+    if posted is not None:
+        listed = [*(row[0] for row in requests), *strays]
+        listed.sort()
+        is_request &= np.array([id in posted.requests for id in listed], bool)
+        is_first = np.array([id in posted.first_booked for id in listed], bool)
+        keys[HOME] = _months(ms)
+        ms = np.array([posted.ms[id] for id in listed], np.int64)
+    expected = columns["expected_nanousd"]
     facts = np.zeros((len(named), len(REQUEST_FACTS)), np.int64)
     cancelled = codes.OUTCOMES[Outcome.CANCELLED]
     amounts, are_booked = _amounts_of(named, booked)
     fact_columns = {
         "requests": is_request,
         "deep": is_request & (keys["tier"] != codes.TIERS[Tier.FAST]),
-        "expected_nanousd": expected,
+        "expected_nanousd": np.where(is_request | (keys["tier"] == UNKNOWN), expected, 0),
         "expected_known": is_request & (columns["expected_unknown"] == 0),
         "booked_nanousd": amounts,
-        "booked_requests": are_booked & is_request,
-        "replaced_nanousd": np.where(are_booked, expected, 0),
-        "aborted": keys["outcome"] == cancelled,
+        "booked_requests": are_booked & is_first & (keys["tier"] != UNKNOWN),
+        "replaced_nanousd": np.where(are_booked & is_first, expected, 0),
+        "aborted": is_request & (keys["outcome"] == cancelled),
     }
     for name, column in fact_columns.items():
         facts[:, REQUEST_FACTS.index(name)] = column
-    return _with_calls(named, keys, facts, columns["answered_by"], calls, adjusted)
+    return _with_calls(named, ms, keys, facts, columns["answered_by"], calls, adjusted)
 
 
 def _with_calls(
     named: NDArray[np.bytes_],
+    ms: Ints,
     keys: dict[str, Ints],
     facts: Ints,
     answered: Ints,
@@ -325,7 +371,7 @@ def _with_calls(
     call_facts = np.column_stack([fact_columns[name] for name in CALL_FACTS]).astype(np.int64)
     units, models, roles, more = _extra(extra)
     return Lines(
-        ms=ids.ms_of(named),
+        ms=ms,
         keys=keys,
         request_facts=facts,
         answer_model=answer_model,
@@ -373,13 +419,24 @@ def _standing_alone(
     """Return what belongs to no request: reconciled differences, and statements that no request matches."""
     bounds = {"lo": start_ms * 1_000, "hi": end_ms * 1_000}
     free = fetch_rows(connection, FREE_ADJUSTMENTS, bounds)
-    unmatched = attribution.read_unmatched(connection, start_ms, end_ms)
+    return stand_alone(free, attribution.read_unmatched(connection, start_ms, end_ms))
+
+
+def stand_alone(
+    free: Sequence[Any], unmatched: Sequence[Unmatched], posted_ms: Sequence[int] | None = None
+) -> Lines | None:
+    """Lay out adjustments of no request (moment in microseconds, model, amount) and statements that match none.
+
+    `posted_ms` are the moments at which each counts, where that is not its own.
+    """
     count = len(free) + len(unmatched)
     if not count:
         return None
     keys = {name: np.full(count, STRAY.get(name, UNKNOWN), np.int64) for name in REQUEST_KEYS}
     facts = np.zeros((count, len(REQUEST_FACTS)), np.int64)
     ms = np.array([row[0] // 1_000 for row in free] + [s.at_ms for s in unmatched], np.int64)
+    if posted_ms is not None:
+        keys[HOME], ms = _months(ms), np.array(posted_ms, np.int64)
     for place, statement in enumerate(unmatched, len(free)):
         keys["segment"][place], keys["country"][place] = statement.segment_id, statement.country_id
         keys[MADE_UP][place] = statement.made_up
@@ -390,6 +447,11 @@ def _standing_alone(
     well = np.full(count, NO_CAUSE, np.int64)
     of_calls = {"model": models, "role": roles, "cause": well[: len(units)]}
     return Lines(ms, keys, facts, nothing, well, units, of_calls, call_facts)
+
+
+def _months(ms: Ints) -> Ints:
+    """Return the months of moments, counted from January 1970."""
+    return ms.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
 
 
 def _extra(lines: Sequence[tuple[int, int, int, int]]) -> tuple[Ints, Ints, Ints, Ints]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Engine, delete, insert, select, text
 
 from router.database import ids
+from router.database.closing_tables import LateLine, LineKind
 from router.database.coverage_tables import CoverageRow, StoredVote
 from router.database.engine import writing
 from router.database.learning_tables import Duel, FeatureRow
@@ -106,6 +107,9 @@ def forget(engine: Engine, batch: int = BATCH) -> int:
 def _forget_requests(connection: Connection, found: Sequence[str]) -> None:
     for table in BY_REQUEST:
         connection.execute(delete(table).where(table.request_id.in_(found)))
+    posted = connection.scalars(select(LateLine.posted_at).where(LateLine.request_id.in_(found))).all()
+    _mark_quarters(connection, posted)
+    connection.execute(delete(LateLine).where(LateLine.request_id.in_(found)))
     responses = [f"resp_{id}" for id in found]
     connection.execute(delete(StoredResponseRow).where(StoredResponseRow.id.in_(responses)))
     connection.execute(delete(Request).where(Request.id.in_(found)))
@@ -117,7 +121,16 @@ def _forget_events(connection: Connection, which: ColumnElement[bool]) -> set[st
     """Delete events, and mark the days of statements; returns the days that had them."""
     query = select(RevenueEvent.request_id, RevenueEvent.day, RevenueEvent.received_at).where(which)
     rows = connection.execute(query).all()
+    late = (LateLine.kind == LineKind.EVENT, LateLine.number.in_(select(RevenueEvent.id).where(which)))
+    _mark_quarters(connection, connection.scalars(select(LateLine.posted_at).where(*late)).all())
+    connection.execute(delete(LateLine).where(*late))
     connection.execute(delete(RevenueEvent).where(which))
     if statements := sorted({day_of(row.day, row.received_at) for row in rows if row.request_id is None}):
         connection.execute(insert(RollupMark), [{"day": day} for day in statements])
     return {day_of(row.day, row.received_at) for row in rows}
+
+
+def _mark_quarters(connection: Connection, moments: Sequence[int]) -> None:
+    """Mark where late lines were posted."""
+    if quarters := sorted({at_us // 1_000 // QUARTER_MS for at_us in moments}):
+        connection.execute(insert(RollupMark), [{"quarter": quarter} for quarter in quarters])

@@ -15,7 +15,7 @@ from router.database import ids
 from router.database.engine import writing
 from router.database.tables import Rollup, RollupCosts, RollupMark
 from router.database.upsert import insert_integers
-from router.ledger import lines
+from router.ledger import lines, posted
 from router.ledger.attribution import RevenueAttribution, midnight_ms
 from router.ledger.cells import (
     ADDED_FACTS,
@@ -171,7 +171,7 @@ def _roll_up(connection: Connection, start: int, end: int, attribution: RevenueA
     """Make the rows of whole hours from their lines: by quarter, and by hour what is kept by the hour only."""
     _clear_rows(connection, Grain.QUARTER, start, end)
     _clear_rows(connection, Grain.HOUR, start, end)
-    pages = list(lines.read(connection, start * QUARTER_MS, min(end * QUARTER_MS, ids.END_OF_TIME_MS), attribution))
+    pages = list(posted.read(connection, start * QUARTER_MS, min(end * QUARTER_MS, ids.END_OF_TIME_MS), attribution))
     for grain, grouping_ids in ((Grain.QUARTER, BY_QUARTER), (Grain.HOUR, BY_HOUR)):
         for code in grouping_ids:
             made = [page.cells((*GROUPINGS[code], MADE_UP), _starts(page.ms, grain)) for page in pages]

@@ -121,7 +121,7 @@ class Bookings:
 
     def __init__(self, books: BooksSnapshot) -> None:
         self._books = books
-        self._attribution = RevenueAttribution()
+        self._attribution = RevenueAttribution(as_it_happened=True)  # as a provider's bill has it
 
     def pages(self) -> Iterator[BookedPage]:
         """Read page after page, oldest requests first."""

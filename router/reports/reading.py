@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, TextClause, select, text
 from router.database import ids
 from router.database.labels import read_label_texts
 from router.database.tables import Rollup
-from router.ledger import lines, rollups
+from router.ledger import lines, posted, rollups
 from router.ledger.attribution import RevenueAttribution
 from router.ledger.cells import (
     ADDED_FACTS,
@@ -213,7 +213,7 @@ class BooksSnapshot:
         for group in _adjoining(unrolled):
             starts = [stretch.start for stretch in group]
             labels = np.array([stretch.label for stretch in group], np.int64)
-            for page in lines.read(self.connection, group[0].start, group[-1].end, self._attribution):
+            for page in posted.read(self.connection, group[0].start, group[-1].end, self._attribution):
                 yield page, labels[np.searchsorted(starts, page.ms, side="right") - 1]
 
 

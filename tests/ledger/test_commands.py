@@ -14,6 +14,9 @@ from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from tests.builders.databases import open_books
 from tests.ledger.builders import FakeClock, spool_requests
+from tests.reports.books import a_booked_request, book
+
+JULY_US = 1_783_000_000_000_000  # 2026-07-02
 
 
 class Operator:
@@ -104,3 +107,36 @@ def test_prices_import_takes_over_what_is_new(operator: Operator) -> None:
     assert [row["change"] for row in shown] == ["new"]
     assert operator.types(prices.app, "import", "openai/gpt-5.4", "--yes").exit_code == 0
     assert json.loads(operator.types(prices.app, "diff", "openai/gpt-5.4", "--format", "json").stdout) == []
+
+
+def test_a_month_is_closed_once_listed_and_verified(operator: Operator, tmp_path: Path, sqlite_url: str) -> None:
+    engine = open_books(sqlite_url)
+    book(engine, tmp_path / "before", a_booked_request(at_us=JULY_US, costs=[7_000]))
+    closed = operator.types(ledger.app, "close", "2026-07", "--note", "agreed")
+    assert "2026-07 is closed: 1 requests, cost $0.000007000" in closed.stdout
+    again = operator.types(ledger.app, "close", "2026-07")
+    assert (again.exit_code, "closed already" in str(again.exception)) == (1, True)
+    book(engine, tmp_path / "late", a_booked_request(at_us=JULY_US + 1, costs=[900]))
+    [month] = json.loads(operator.types(ledger.app, "months", "--format", "json").stdout)
+    assert (month["month"], month["note"], month["requests"], month["stands"]) == ("2026-07", "agreed", 1, "yes")
+    assert (month["late_requests"], month["late_cost_usd"]) == (1, "0.000000900")
+    with engine.begin() as connection:
+        connection.execute(text("""UPDATE closed_months SET figures = '{"requests": 9}'"""))
+    assert "a closed month stands as it was closed" in operator.types(ledger.app, "verify").stdout
+    engine.dispose()
+
+
+def test_made_up_requests_are_deleted_and_named_in_an_export(
+    operator: Operator, tmp_path: Path, sqlite_url: str
+) -> None:
+    engine = open_books(sqlite_url)
+    book(engine, tmp_path / "made", a_booked_request(synthetic=True))
+    plain, whole = (operator.types(ledger.app, "export", *more) for more in ((), ("--with-made-up",)))
+    assert plain.stderr.startswith("1 of 3 requests are made up, and left out")
+    assert len(whole.stdout.splitlines()) == len(plain.stdout.splitlines()) + 1
+    assert whole.stdout.splitlines()[0] == ",".join([*COLUMNS, "synthetic"])
+    gone = operator.types(ledger.app, "forget", "--made-up", "--format", "json")
+    assert json.loads(gone.stdout) == [{"requests": 1}]
+    assert operator.types(ledger.app, "export").stdout == plain.stdout
+    assert operator.types(ledger.app, "forget").exit_code == 2
+    engine.dispose()

@@ -1,18 +1,24 @@
 """Revenue: what a query is assumed to earn, the scenarios beside it, and a new version of the assumptions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC
 from decimal import Decimal, InvalidOperation
 
 from router.admin.page import Done, FormAction, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import revenue as queries
-from router.ledger import revenue
+from router.ledger import revenue, statements
 from router.ledger.revenue import MILLION, SCENARIOS, Assumption, StaleRevenue
-from router.money import nano_from_usd
+from router.money import nano_from_usd, usd_text
+from router.reports.reading import reading
+from router.reports.sources import read_sources
 from router.reports.window import WEEK
 from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY
 
 MOST_ADS = 100
 MOST_TIMES = 100
+MOST_STATEMENT = 200_000  # characters; longer ones are for the command
+SOURCES_SINCE = "90d"
 
 
 def show(visit: Visit) -> Mapping[str, object]:
@@ -33,7 +39,11 @@ def show(visit: Visit) -> Mapping[str, object]:
     }
     stated = overview.factors_ppm.get(UNKNOWN_COUNTRY)
     fields["unknown_country"] = "" if stated is None else f"{stated / MILLION:g}"
+    months = replace(visit.window(SOURCES_SINCE), zone=UTC)
+    with reading(visit.services.engine, months) as books:
+        sources = read_sources(books)
     return {
+        "sources": sources,
         "revenue": overview,
         "window": week,
         "segment": segment,
@@ -113,4 +123,16 @@ def _ppm(value: Decimal) -> int:
     return int((value * MILLION).to_integral_value())
 
 
-PAGE = Page("revenue", "Revenue", show, acts=(FormAction("save", save),), feeds=(JsonFeed("revenue", feed),))
+def import_statement(visit: Visit) -> Done:
+    """Book a network's statement that was pasted as CSV: all of it, or nothing."""
+    source, text = visit.text("source", 100), visit.text("statement", MOST_STATEMENT)
+    if not source or not text:
+        raise NotDone("say whose statement it is, and paste it with its header")
+    read = statements.read(text, source, visit.services.now_us())
+    done = statements.book(visit.services.engine, read, hook=visit.hook("statement imported", source))
+    message = f"{done.new} lines are booked, ${usd_text(done.amount_nanousd)} of {source}; {done.known} were known."
+    return Done(message, "revenue")
+
+
+ACTS = (FormAction("save", save), FormAction("import", import_statement))
+PAGE = Page("revenue", "Revenue", show, acts=ACTS, feeds=(JsonFeed("revenue", feed),))
