@@ -12,6 +12,8 @@ from sqlalchemy import Engine, text
 from router.admin import assets
 from router.database.engine import open_engine
 from tests.admin.visitors import PAGES, Plane, Visitor, plane
+from tests.builders.databases import open_books
+from tests.reports.books import a_booked_request, book
 from tests.waiting import eventually
 
 FEEDS = ("overview", "agreement", "ladder", "decisions", "prices", "revenue", "keys/budgets", "health", "audit")
@@ -313,3 +315,34 @@ def test_everything_reads_well_on_postgresql(postgresql_engine: Engine, tmp_path
         curve = visitor.json("keys/budgets")["budgets"][0]
     assert {path: status for path, status in statuses.items() if status != 200} == {}
     assert curve["left_usd"][-1] < 9
+
+
+def test_made_up_requests_are_told_on_every_page_and_counted_where_a_browser_wants_it(tmp_path: Path) -> None:
+    engine = open_books(f"sqlite:///{tmp_path}/books.db")
+    book(engine, tmp_path / "before", *(a_booked_request(synthetic=made_up) for made_up in (True, True, False)))
+    engine.dispose()
+    with plane(tmp_path) as found:
+        visitor = Visitor(found)
+        visitor.enter()
+        for page in PAGES:
+            assert "2 of 3 requests are made up, and left out" in visitor.get(f"/admin/{page}").text
+        assert sum(visitor.json("overview?span=all")["requests"]) == 1
+        chosen = visitor.post("/admin/made-up", {"made_up": "with", "next": "/admin/overview?span=all"})
+        assert chosen.headers["location"] == "/admin/overview?span=all"
+        assert sum(visitor.json("overview?span=all")["requests"]) == 3
+        assert "Leave them out" in visitor.get("/admin/overview").text
+        visitor.post("/admin/made-up", {"made_up": "", "next": "https://elsewhere.example"})
+        assert sum(visitor.json("overview?span=all")["requests"]) == 1
+
+
+def test_a_statement_is_pasted_whole_or_not_at_all(admin: Visitor, viewer: Visitor) -> None:
+    fields = {"source": "adnet", "statement": "day,amount_usd\r\n2026-10-01,1.5\r\n2026-10-02,2,5\r\n"}
+    refused = admin.post("/admin/revenue/import", fields)
+    assert (refused.status_code, "line 3: 3 cells under 2 columns" in refused.text) == (400, True)
+    assert "2026-10-01,1.5" in refused.text
+    fields["statement"] = fields["statement"].replace("2,5", "2.5")
+    assert viewer.post("/admin/revenue/import", fields).status_code == 403
+    assert admin.post("/admin/revenue/import", fields).headers["location"] == "/admin/revenue"
+    assert "2 lines are booked, $4.000000000 of adnet" in admin.get("/admin/revenue").text
+    entry = admin.audit(about="adnet")[0]
+    assert (entry["act"], entry["after"]["lines"]) == ("statement imported", 2)
