@@ -693,7 +693,15 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Setti
         told = (_readable(one, path, text, overrides or {}) for one in error.errors())
         raise WrongSetting("\n".join(dict.fromkeys(told))) from None
     except SettingsError as error:
-        raise WrongSetting(f"environment: {error}") from None
+        raise WrongSetting(_describe_unreadable(error)) from None
+
+
+def _describe_unreadable(error: SettingsError) -> str:
+    """Say which variable is to hold a table and holds no JSON; its value is not shown."""
+    named = re.search(r'field "(\w+)"', str(error))
+    if named is None:
+        return f"environment: {error}"
+    return f"the variable {ENV_PREFIX}{named[1].upper()}: {named[1]}: a table is wanted, as JSON in one line"
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:

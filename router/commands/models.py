@@ -62,13 +62,15 @@ def _model_at(model: ModelSettings, *keys: str) -> ConfiguredModel:
 
 
 def describe_missing_keys(configured: Settings, path: Path | None, environ: Mapping[str, str]) -> list[str]:
-    """Say which models have no key, where the configuration names them, and which variable would hold it."""
-    found = []
+    """Say which models have no key, where the configuration first names them, and which variable would hold it."""
+    found: dict[tuple[str, tuple[str, ...]], str] = {}
     for model in models_of(configured):
-        if variables := model.missing_variables(environ):
+        variables = model.missing_variables(environ)
+        if variables and (model.name, variables) not in found:
             place = settings.place_of(model.keys, path)
-            found.append(f"{place}: {model.name} has no key; set the variable {join_names(variables)}")
-    return list(dict.fromkeys(found))
+            says = f"{place}: {model.name} has no key; set the variable {join_names(variables)}"
+            found[model.name, variables] = says
+    return list(found.values())
 
 
 def describe_toys(configured: Settings) -> str | None:

@@ -61,13 +61,18 @@ async def ask_freely(models: Sequence[ModelTarget], configured: Settings) -> lis
     providers = Providers(trust_env=configured.trust_env)
 
     async def ask(target: ModelTarget) -> str:
-        if family_of(target) == "litellm":
-            return "not asked: that would cost a token"
-        async with asyncio.timeout(_patience_s(target)):
-            await providers.of(target).ping(target)
-        return "is there; it was not asked for an answer"
+        return await _ping(providers, target, "it was not asked for an answer")
 
     return await _ask_all(models, configured, providers, ask)
+
+
+async def _ping(providers: Providers, target: ModelTarget, why: str) -> str:
+    """Look whether a model is there, where that costs nothing; raises ProviderError or TimeoutError."""
+    if family_of(target) == "litellm":
+        return f"not looked for, because that would cost a token; {why}"
+    async with asyncio.timeout(_patience_s(target)):
+        await providers.of(target).ping(target)
+    return f"is there; {why}"
 
 
 async def ask_for_a_token(models: Sequence[ModelTarget], configured: Settings, engine: Engine) -> list[ProbeResult]:
@@ -79,9 +84,7 @@ async def ask_for_a_token(models: Sequence[ModelTarget], configured: Settings, e
 
     async def ask(target: ModelTarget) -> str:
         if not answers_chat(target.name):
-            async with asyncio.timeout(_patience_s(target)):
-                await providers.of(target).ping(target)
-            return "is there; it answers no conversations and was not asked"
+            return await _ping(providers, target, "it answers no conversations and was not asked")
         hurried = replace(target, timeout_s=min(target.timeout_s, _patience_s(target)))
         await probe(hurried, PURPOSE, spool, prices, providers.of, clock)
         return "answers"

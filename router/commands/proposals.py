@@ -208,7 +208,4 @@ def _places_for_prices(proposal: Proposal) -> str:
     if not unpriced:
         return ""
     tables = (f"# [prices.{toml_text(name)}]\n# input = 0\n# output = 0\n" for name in unpriced)
-    return (
-        "\n# No price is known of these; USD per million tokens (what runs here costs power and hardware):\n"
-        + "".join(tables)
-    )
+    return "\n# No price is known of these; put yours in, in USD per million tokens:\n" + "".join(tables)

@@ -136,9 +136,12 @@ def test_where_nothing_can_be_booked_nothing_that_costs_is_asked(tierwise: Comma
 
 
 def test_a_model_for_vectors_is_asked_for_no_conversation(tierwise: Command) -> None:
-    Path("tierwise.toml").write_text(HEALTHY + '[models.vectors]\nmodel = "scripted/embed"\n')
+    theirs = '[models.theirs]\nmodel = "cohere/embed-english-v3.0"\n'
+    Path("tierwise.toml").write_text(HEALTHY + '[models.vectors]\nmodel = "scripted/embed"\n' + theirs)
     code, found = findings(tierwise)
     assert (code, found["scripted/embed"]) == (0, ("ok", "is there; it answers no conversations and was not asked"))
+    assert found["cohere/embed-english-v3.0"][1].startswith("not looked for, because that would cost a token")
+    assert "cohere/embed-english-v3.0" not in {row["provider_model"] for row in calls_booked()}
 
 
 def test_a_missing_key_is_named_with_its_variable_model_and_line(tierwise: Command) -> None:

@@ -134,3 +134,9 @@ def test_a_variable_that_sets_nothing_is_told_what_was_meant() -> None:
 @pytest.mark.parametrize("table", ["api_key = 7\n", 'api_base = "sk-secret"\n', 'effort = "sk-secret"\n'])
 def test_no_value_is_repeated(table: str) -> None:
     assert "sk-secret" not in wrong(f"[tiers.fast]\n{table}")
+
+
+def test_a_variable_that_holds_no_json_is_named_without_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIERWISE_MODELS", '{"g": sk-secret')
+    says = "the variable TIERWISE_MODELS: models: a table is wanted, as JSON in one line"
+    assert wrong("") == says

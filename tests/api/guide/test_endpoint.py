@@ -31,7 +31,7 @@ async def test_a_page_runs_no_script_and_loads_nothing(service: Service) -> None
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert not re.search(r"<script|<img|<link|<iframe|\bon\w+=|\bstyle=", page.text)
-    assert set(re.findall(r'(?:href|src)="([^"#][^"]*)"', page.text)) == {"/openapi.json"}
+    assert set(re.findall(r'(?:href|src)="([^"#][^"]*)"', page.text)) == {"/openapi.json", "/admin"}
 
 
 @pytest.mark.parametrize("path", PATHS)
