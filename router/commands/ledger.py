@@ -100,7 +100,8 @@ def _write_parquet(engine: "Engine", window: "Window", directory: Path) -> None:
         raise typer.BadParameter(str(error), param_hint="--format") from None
     except OSError as error:
         raise typer.BadParameter(f"{directory}: {error.strerror}", param_hint="--output") from None
-    typer.echo(f"{sum(days.values()):,} rows of {len(days)} days in {directory}", err=True)
+    counted = "1 day" if len(days) == 1 else f"{len(days)} days"
+    typer.echo(f"{sum(days.values()):,} rows of {counted} in {directory}", err=True)
     note_made_up(engine, window)
     write_stamp(engine, window, beside=True)
 

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +38,20 @@ def share(text: str) -> float:
         return read_share(text)
     except WrongShare as error:
         raise typer.BadParameter(str(error)) from None
+
+
+@contextmanager
+def open_output(path: Path | None) -> Iterator[IO[str]]:
+    """Open what a command writes into, a file or standard output; raises BadParameter where the file cannot be."""
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        file = path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--output") from None
+    with file:
+        yield file
 
 
 def show(rows: Sequence[Mapping[str, object]], columns: Sequence[str], form: Format, title: str | None = None) -> None:

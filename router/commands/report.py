@@ -1,9 +1,7 @@
 """`tierwise report`: cost, revenue and contribution by any dimension, as a table, JSON, CSV, a page or a FOCUS bill."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from router.commands.output import ConfigOption, show_table, write_csv
+from router.commands.output import ConfigOption, open_output, show_table, write_csv
 from router.commands.window import MadeUpOption, Since, UntilOption, ZoneOption, note_made_up, read_window, write_stamp
 
 if TYPE_CHECKING:
@@ -91,8 +89,7 @@ def report(
         groups = _people(engine, chosen) if with_people else None
         before = None if form is ReportFormat.CSV else compare_before(engine, chosen, filters)
         stamp = Stamp.of(engine, chosen)
-    stream = output.open("w", encoding="utf-8", newline="") if output else sys.stdout
-    try:
+    with open_output(output) as stream:
         match form:
             case ReportFormat.JSON:
                 compared = {"before": before.fields() if before else None}
@@ -113,9 +110,6 @@ def report(
                 _show_before(before)
                 for line in _describe_people(groups or {}):
                     typer.echo(line)
-    finally:
-        if output:
-            stream.close()
 
 
 def _write_focus(
@@ -127,7 +121,7 @@ def _write_focus(
 
     with existing_books(config) as (configured, engine):
         chosen = read_window(configured, *asked, with_made_up=with_made_up)
-        with output.open("w", encoding="utf-8", newline="") if output else nullcontext(sys.stdout) as stream:
+        with open_output(output) as stream:
             rows = write_focus(engine, chosen, stream)
         typer.echo(f"FOCUS {VERSION}, {rows:,} rows", err=True)
         note_made_up(engine, chosen)

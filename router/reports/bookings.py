@@ -1,6 +1,7 @@
 """What is booked, as it stands in the books: requests with their calls, corrections and revenue, a page at a time.
 
-For exports, which tell of single calls; reports add up (`router.reports.reading`).
+For exports, which tell of single calls; reports add up (`router.reports.reading`). A line stands at the moment at which
+it happened, also where it arrived after its month was closed and reports count it later (`router.ledger.posted`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -7,6 +7,7 @@ import csv
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import IO
 
 from sqlalchemy import Engine, select
@@ -223,10 +224,12 @@ def _plain(amount: Decimal) -> str:
     return f"{whole}.{part.rstrip('0') or '0'}"
 
 
+@lru_cache(maxsize=4_096)
 def _moment(at_us: int) -> str:
     return datetime.fromtimestamp(at_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(maxsize=4_096)
 def _month(at_us: int) -> tuple[int, int]:
     """Return the calendar month (UTC) of an instant: its first moment, and that of the next one."""
     at = datetime.fromtimestamp(at_us // 1_000_000, UTC)

@@ -25,6 +25,7 @@ from router.reports.stamp import Stamp
 from router.reports.standing import Freshness, FullReport
 from router.reports.tables import DASH
 from router.reports.tradeoff import Tradeoff
+from router.reports.window import format_moment
 
 # Which figure of `before` stands in which tile.
 COMPARED = {
@@ -82,7 +83,8 @@ def page(
     )
     return environment.get_template("page.html").render(
         window=stamp.window.describe(),
-        stamp=stamp.describe(),
+        made=format_moment(stamp.made_us, zone),
+        database=stamp.database,
         filters=", ".join(f"{name} {' or '.join(sorted(values))}" for name, values in where.items()),
         freshness=freshness_text(report.freshness, zone),
         made_up=report.made_up.describe(),
@@ -100,12 +102,7 @@ def freshness_text(fresh: Freshness, zone: tzinfo) -> str:
     """Say how late the report is, and which versions it stands on."""
 
     def moment(ms: float | None) -> str:
-        if ms is None:
-            return "none"
-        try:
-            return datetime.fromtimestamp(ms / 1_000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-        except (OverflowError, ValueError):
-            return "out of the calendar"
+        return "none" if ms is None else format_moment(round(ms * 1_000), zone)
 
     price = None if fresh.newest_price_us is None else fresh.newest_price_us / 1_000
     parts = [

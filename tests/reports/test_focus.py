@@ -16,7 +16,7 @@ from sqlalchemy import Engine, insert
 
 from router.database.engine import writing
 from router.database.tables import RevenueEvent
-from router.ledger import correction, pricelist
+from router.ledger import closing, correction, pricelist
 from router.ledger.correction import RECONCILED
 from router.ledger.prices import Price, PriceBook, Rates
 from router.ledger.shipping import Shipper
@@ -207,3 +207,22 @@ def test_made_up_requests_are_left_out_once_there_are_real_ones(books: Engine, t
     everything = bill(books, replace(ALWAYS, with_made_up=True))
     assert (told, total(everything, "x_RequestCount")) == ({"false"}, Decimal(6))
     assert [row["x_RequestCount"] for row in everything if row["x_IsMadeUp"] == "true"] == ["1"]
+
+
+def test_a_file_that_cannot_be_written_is_named(tierwise: Command, here: Path) -> None:  # noqa: F811
+    lay_out(f"sqlite:///{here}/var/tierwise.db")
+    for form in ("focus", "csv"):
+        ran = tierwise("report", "--format", form, "-o", "nowhere/bill.csv")
+        assert (ran.code, "nowhere/bill.csv: No such file or directory" in ran.err) == (2, True)
+
+
+def test_what_arrives_for_a_closed_month_is_in_the_bill(books: Engine) -> None:
+    closing.close(books, "2027-01", "ann", "", NOON + MONTH_US)
+    earn(books, [an_opening(an_id(NOON))], 70)
+    with writing(books) as connection:
+        event = {"source": "net", "event_id": "late", "kind": "statement", "amount_nanousd": 900, "received_at": NOON}
+        connection.execute(insert(RevenueEvent).values(**event, day="2027-01-15"))
+    report = costs(books, ["tier"], ALWAYS).totals()
+    rows = bill(books)
+    assert total(rows, "x_BookedRevenue") == Decimal(report.booked_nanousd) / 10**9
+    assert total(rows, "BilledCost") == Decimal(report.cost_nanousd) / 10**9
