@@ -62,10 +62,28 @@ def test_a_chart_that_cannot_be_read_says_so(open_page: Callable[..., Page], dem
     expect(page.locator("#money .state.bad")).to_have_text("The server does not answer.")
 
 
-def test_times_come_in_the_browsers_own_zone(open_page: Callable[..., Page], demo: Demo) -> None:
+def test_times_come_in_the_configured_zone_until_the_foot_chooses_another(open_page: Callable[..., Page]) -> None:
     page = open_page("overview")
-    page.goto(f"{demo.url}/admin/audit")  # the first page has told the browser's zone
-    assert page.input_value("#zone") == "Europe/Lisbon"
+    assert page.input_value("#zone") == "UTC"
+    page.fill("#zone", "Asia/Kathmandu")
+    page.click("form.zone button")
+    assert page.input_value("#zone") == "Asia/Kathmandu"
+    assert ", Asia/Kathmandu" in page.inner_text(".head")
+
+
+def test_a_bar_leads_to_its_requests_with_the_filters_of_the_page(open_page: Callable[..., Page]) -> None:
+    page = open_page("overview?span=30d&segment=free")
+    page.locator("#requests .bars path").first.wait_for()
+    bars = page.locator("#requests .nsewdrag")
+    bars.scroll_into_view_if_needed()
+    box = bars.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.9)
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.9)
+    page.wait_for_url("**/admin/decisions?*")
+    assert "segment=free" in page.url
+    assert "from=" in page.url
+    assert page.locator("table tbody tr").count() > 0
 
 
 def test_no_inline_script_ever_runs(open_page: Callable[..., Page]) -> None:
