@@ -1,18 +1,21 @@
 """A closed month stands, whatever arrives for it; what does counts in the next open month, and nothing is lost."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert, text
 
+from router.database.tables import RevenueEvent
 from router.ledger import closing, made_up, revenue_events, rollups
 from router.ledger.closing import NotClosable
 from router.reports import months
 from router.reports.queries import Report, costs
 from router.reports.window import Window
 from tests.ledger.test_rollups import SPRING_MS, Books, new_books, same, step, told, without_rollups
+from tests.waiting import eventually
 
 DAY_MS = 86_400_000
 MARCH, APRIL, MAY = (closing.month_named(name) for name in ("2026-03", "2026-04", "2026-05"))
@@ -170,3 +173,20 @@ def test_late_lines_of_made_up_requests_go_with_them(books: Books) -> None:
     books.earn(50, day="2026-03-28", synthetic=True)
     assert made_up.forget(books.engine) == 0
     assert costs(books.engine, ["day"], Window(None, None, UTC, with_made_up=True)).totals().booked_nanousd == 0
+
+
+def test_what_is_being_booked_while_a_month_is_closed_is_waited_for_and_part_of_it(postgresql_engine: Engine) -> None:
+    books = Books(postgresql_engine, 6)
+    made = books.arrive(SPRING_MS + DAY_MS)
+    waiting = text("SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND mode = 'ShareRowExclusiveLock'")
+    event = {"source": "n", "event_id": "open", "kind": "click", "amount_nanousd": 70, "received_at": APRIL.start_us}
+    with ThreadPoolExecutor(1) as pool, postgresql_engine.connect() as under_way, under_way.begin():
+        under_way.execute(insert(RevenueEvent).values(request_id=made, **event))
+        closed = pool.submit(months.close, postgresql_engine, "2026-03", "Ann", "", APRIL.start_us)
+        with postgresql_engine.connect() as looking:
+            eventually(lambda: looking.scalar(waiting))
+        under_way.commit()
+        assert (closed.result().figures or {})["booked_nanousd"] == 70
+    assert months.late_by_month(postgresql_engine) == {}
+    books.earn(5, request_id=made)
+    assert months.late_by_month(postgresql_engine)["2026-03"].booked_nanousd == 5
