@@ -32,7 +32,7 @@ LEFT JOIN labels l ON l.text = a.provider_model WHERE a.id IN :numbers ORDER BY 
 
 
 @dataclass(slots=True)
-class _Quarter:
+class LateQuarter:
     """What was posted within a quarter of an hour; `ms` has the moment of the first part of each request."""
 
     ms: dict[bytes, int] = field(default_factory=dict)
@@ -50,16 +50,17 @@ def read(connection: Connection, start_ms: int, end_ms: int, attribution: Revenu
 
 def read_late(connection: Connection, start_ms: int, end_ms: int, attribution: RevenueAttribution) -> Iterator[Lines]:
     """Read what was posted for closed months from `start_ms` to `end_ms` (exclusive)."""
-    for quarter in _quarters(connection, start_ms, end_ms, attribution).values():
+    for quarter in late_quarters(connection, start_ms, end_ms, attribution).values():
         yield from _pages(connection, quarter)
 
 
-def _quarters(
+def late_quarters(
     connection: Connection, start_ms: int, end_ms: int, attribution: RevenueAttribution
-) -> Mapping[int, _Quarter]:
+) -> Mapping[int, LateQuarter]:
+    """Read which lines of closed months were posted from `start_ms` to `end_ms` (exclusive), by quarters of an hour."""
     query = LATE.format(request=ids.as_bytes(connection.dialect.name, "request_id"))
     rows = connection.execute(text(query), {"lo": start_ms * 1_000, "hi": end_ms * 1_000}).all()
-    quarters: dict[int, _Quarter] = defaultdict(_Quarter)
+    quarters: dict[int, LateQuarter] = defaultdict(LateQuarter)
     for late_id, kind, request_id, number, posted_at in rows:
         ms = posted_at // 1_000
         quarter = quarters[ms // QUARTER_MS]
@@ -80,9 +81,9 @@ def _quarters(
     return quarters
 
 
-def _pages(connection: Connection, quarter: _Quarter) -> Iterator[Lines]:
-    requests = _by_ids(connection, lines.REQUESTS_OF, "id", quarter.ms)
-    calls = _by_ids(connection, lines.CALLS_OF, "request_id", {id for id, _ in quarter.calls})
+def _pages(connection: Connection, quarter: LateQuarter) -> Iterator[Lines]:
+    requests = read_by_ids(connection, lines.REQUESTS_OF, "id", quarter.ms)
+    calls = read_by_ids(connection, lines.CALLS_OF, "request_id", {id for id, _ in quarter.calls})
     adjusted, free = _read_adjustments(connection, list(quarter.adjustments))
     booked: dict[bytes, int] = defaultdict(int)
     first: set[bytes] = set()
@@ -115,7 +116,7 @@ def _read_adjustments(connection: Connection, wanted: Sequence[int]) -> tuple[li
     return sorted(adjusted), free
 
 
-def _by_ids(connection: Connection, query: str, column: str, wanted: Iterable[bytes]) -> list[Any]:
+def read_by_ids(connection: Connection, query: str, column: str, wanted: Iterable[bytes]) -> list[Any]:
     """Read rows of single requests, sorted by id."""
     named = query.format(id=ids.as_bytes(connection.dialect.name, column))
     statement = text(named).bindparams(bindparam("ids", expanding=True, type_=RequestId()))

@@ -1,29 +1,41 @@
 """What is booked, as it stands in the books: requests with their calls, corrections and revenue, a page at a time.
 
-For exports, which tell of single calls; reports add up (`router.reports.reading`). A line stands at the moment at which
-it happened, also where it arrived after its month was closed and reports count it later (`router.ledger.posted`).
+For exports, which tell of single calls; reports add up (`router.reports.reading`). What arrived after its month was
+closed is told by when it was posted, as reports count it (`router.ledger.posted`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import bindparam, text
 
 from router.database import ids
+from router.database.closing_tables import LineKind
+from router.ledger import lines, posted
 from router.ledger.attribution import RevenueAttribution, Unmatched, fetch_rows
 from router.ledger.lines import PAGE_REQUESTS
 from router.reports.reading import BooksSnapshot
 from router.types import Usage
 
-CORRECTIONS = """
-SELECT {id} AS id, COALESCE(a.call_no, -1), a.amount_nanousd, r.created_at, a.effective_at, a.provider_model
-FROM adjustments a JOIN runs r ON r.id = a.run_id WHERE {between} ORDER BY a.id
+Row = TypeVar("Row", "BookedRequest", "BookedCall")
+COLUMNS_OF_CORRECTIONS = """
+COALESCE(a.call_no, -1), a.amount_nanousd, r.created_at, a.effective_at, a.provider_model
+FROM adjustments a JOIN runs r ON r.id = a.run_id"""
+CORRECTIONS = f"""
+SELECT {{id}} AS id, {COLUMNS_OF_CORRECTIONS} WHERE {{between}} AND a.{lines.IN_TIME} ORDER BY a.id
 """
-FREE_CORRECTIONS = """
-SELECT NULL, -1, a.amount_nanousd, r.created_at, a.effective_at, a.provider_model
-FROM adjustments a JOIN runs r ON r.id = a.run_id
-WHERE a.request_id IS NULL AND a.effective_at >= :lo AND a.effective_at < :hi ORDER BY a.id
+FREE_CORRECTIONS = f"""
+SELECT NULL, {COLUMNS_OF_CORRECTIONS}
+WHERE a.request_id IS NULL AND a.effective_at >= :lo AND a.effective_at < :hi AND a.{lines.IN_TIME} ORDER BY a.id
 """
+LATE_CORRECTIONS = f"""
+SELECT {{id}} AS id, {COLUMNS_OF_CORRECTIONS} WHERE a.id IN :numbers ORDER BY a.id
+"""
+REQUEST_IN_TIME = f"id NOT IN (SELECT request_id FROM late_lines WHERE kind = {LineKind.REQUEST:d})"  # noqa: S608
+CALL_IN_TIME = (
+    f"(request_id, call_no) NOT IN (SELECT request_id, number FROM late_lines WHERE kind = {LineKind.CALL:d})"  # noqa: S608
+)
 
 
 class BookedRequest(NamedTuple):
@@ -84,12 +96,23 @@ class BookedCorrection(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BookedPage:
-    """Requests in the order in which they came in, and all that hangs on them; `booked` is their revenue."""
+    """Requests that count here, and lines of these or others; `booked` is revenue by request.
+
+    `owners` are requests that count elsewhere and have lines here, `unmatched` statements that no request matches;
+    `posted_us` is when all of it was posted, where it arrived after its month was closed.
+    """
 
     requests: Mapping[bytes, BookedRequest]
-    calls: Sequence[BookedCall]
-    corrections: Sequence[BookedCorrection]
-    booked: Mapping[bytes, int]
+    calls: Sequence[BookedCall] = ()
+    corrections: Sequence[BookedCorrection] = ()
+    booked: Mapping[bytes, int] = field(default_factory=dict)
+    owners: Mapping[bytes, BookedRequest] = field(default_factory=dict)
+    unmatched: Sequence[Unmatched] = ()
+    posted_us: int | None = None
+
+    def owner(self, id: bytes | None) -> BookedRequest | None:
+        """Find the request that a line belongs to; None where it is not known."""
+        return None if id is None else self.requests.get(id) or self.owners.get(id)
 
     def carriers(self) -> dict[bytes, int]:
         """Find for each request the call that carries what is counted once a request: the answer, else the first."""
@@ -105,15 +128,15 @@ class BookedPage:
         return {(call.request_id, call.call_no): call.provider_model_id for call in self.calls}
 
     def without_made_up(self) -> "BookedPage":
-        """Return what is left without requests that are made up."""
-        gone = {id for id, request in self.requests.items() if request.synthetic}
-        if not gone:
-            return self
-        return BookedPage(
-            {id: request for id, request in self.requests.items() if id not in gone},
-            [call for call in self.calls if call.request_id not in gone],
-            [correction for correction in self.corrections if correction.request_id not in gone],
-            {id: amount for id, amount in self.booked.items() if id not in gone},
+        """Return what is left without what is made up."""
+        gone = {id for id, request in (*self.owners.items(), *self.requests.items()) if request.synthetic}
+        return replace(
+            self,
+            requests={id: request for id, request in self.requests.items() if id not in gone},
+            calls=[call for call in self.calls if call.request_id not in gone],
+            corrections=[correction for correction in self.corrections if correction.request_id not in gone],
+            booked={id: amount for id, amount in self.booked.items() if id not in gone},
+            unmatched=[left for left in self.unmatched if not left.made_up],
         )
 
 
@@ -122,45 +145,77 @@ class Bookings:
 
     def __init__(self, books: BooksSnapshot) -> None:
         self._books = books
-        self._attribution = RevenueAttribution(as_it_happened=True)  # as a provider's bill has it
+        self._connection = books.connection
+        self._dialect = books.connection.dialect.name
+        self._attribution = RevenueAttribution()
 
     def pages(self) -> Iterator[BookedPage]:
-        """Read page after page, oldest requests first."""
+        """Read the requests that came in and what hangs on them, oldest first."""
         at, end = ids.first_at(self._books.start_ms), ids.first_at(self._books.end_ms)
         while at < end:
-            found = [BookedRequest._make(row) for row in self._read(self._requests, "id", at, end, PAGE_REQUESTS)]
+            query = f"{_select(BookedRequest)} FROM requests WHERE {{between}} AND {REQUEST_IN_TIME}"
+            rows = self._read(f"{query} ORDER BY id LIMIT :most", "id", at, end, PAGE_REQUESTS)
+            found = [BookedRequest._make(row) for row in rows]
             stop = end if len(found) < PAGE_REQUESTS else int.from_bytes(found[-1].id, "big") + 1
-            page = BookedPage(
-                {bytes(row.id): row for row in found},
-                [BookedCall._make(row) for row in self._read(self._calls, "request_id", at, stop)],
-                [BookedCorrection._make(row) for row in self._read(CORRECTIONS, "a.request_id", at, stop)],
-                self._attribution.of_requests(self._books.connection, at, stop),
+            query = (
+                f"{_select(BookedCall)} FROM calls WHERE {{between}} AND {CALL_IN_TIME} ORDER BY request_id, call_no"
             )
-            yield page if self._books.counts_made_up else page.without_made_up()
+            yield self._as_counted(
+                BookedPage(
+                    {bytes(row.id): row for row in found},
+                    [BookedCall._make(row) for row in self._read(query, "request_id", at, stop)],
+                    [BookedCorrection._make(row) for row in self._read(CORRECTIONS, "a.request_id", at, stop)],
+                    self._attribution.of_requests(self._connection, at, stop),
+                )
+            )
             at = stop
 
-    def free_corrections(self) -> Iterator[BookedCorrection]:
-        """Read the corrections that belong to no request."""
-        bounds = {"lo": self._books.start_ms * 1_000, "hi": self._books.end_ms * 1_000}
-        return map(BookedCorrection._make, fetch_rows(self._books.connection, FREE_CORRECTIONS, bounds))
+    def others(self) -> Iterator[BookedPage]:
+        """Read what belongs to no request, and what was posted for closed months."""
+        start_ms, end_ms = self._books.start_ms, self._books.end_ms
+        bounds = {"lo": start_ms * 1_000, "hi": end_ms * 1_000}
+        free = [BookedCorrection._make(row) for row in fetch_rows(self._connection, FREE_CORRECTIONS, bounds)]
+        unmatched = self._attribution.read_unmatched(self._connection, start_ms, end_ms)
+        yield self._as_counted(BookedPage({}, corrections=free, unmatched=unmatched))
+        for quarter in posted.late_quarters(self._connection, start_ms, end_ms, self._attribution).values():
+            yield self._as_counted(self._late_page(quarter))
 
-    def statements_left(self) -> Sequence[Unmatched]:
-        """Read the statements that no request matches."""
-        found = self._attribution.read_unmatched(self._books.connection, self._books.start_ms, self._books.end_ms)
-        return [left for left in found if self._books.counts_made_up or not left.made_up]
+    def _late_page(self, quarter: posted.LateQuarter) -> BookedPage:
+        owners = {row.id: row for row in self._by_ids(BookedRequest, "requests", "id", quarter.ms)}
+        calls = self._by_ids(BookedCall, "calls", "request_id", {id for id, _ in quarter.calls})
+        booked: dict[bytes, int] = {}
+        for booking, _ in quarter.bookings:
+            for id, share in booking.shares.items():
+                booked[id] = booked.get(id, 0) + share
+        moments = [*quarter.ms.values(), *quarter.adjustments.values(), *(ms for _, ms in quarter.bookings)]
+        return BookedPage(
+            {id: owners[id] for id in quarter.requests if id in owners},
+            [call for call in calls if (call.request_id, call.call_no) in quarter.calls],
+            self._late_corrections(list(quarter.adjustments)),
+            booked,
+            owners,
+            [booking.unmatched for booking, _ in quarter.bookings if booking.unmatched is not None],
+            min(moments) * 1_000,
+        )
 
-    @cached_property
-    def _requests(self) -> str:
-        columns = ", ".join(BookedRequest._fields[1:])
-        return f"SELECT {{id}} AS id, {columns} FROM requests WHERE {{between}} ORDER BY id LIMIT :most"  # noqa: S608
+    def _late_corrections(self, numbers: Sequence[int]) -> list[BookedCorrection]:
+        query = LATE_CORRECTIONS.format(id=ids.as_bytes(self._dialect, "a.request_id"))
+        statement = text(query).bindparams(bindparam("numbers", expanding=True))
+        found = [BookedCorrection._make(row) for row in self._connection.execute(statement, {"numbers": numbers})]
+        return [row._replace(request_id=row.request_id and bytes(row.request_id)) for row in found]
 
-    @cached_property
-    def _calls(self) -> str:
-        columns = ", ".join(BookedCall._fields[1:])
-        return f"SELECT {{id}} AS id, {columns} FROM calls WHERE {{between}} ORDER BY request_id, call_no"  # noqa: S608
+    def _by_ids(self, kind: type[Row], table: str, column: str, wanted: Iterable[bytes]) -> list[Row]:
+        query = f"{_select(kind)} FROM {table} WHERE {column} IN :ids ORDER BY 1"
+        return [kind(*row) for row in posted.read_by_ids(self._connection, query, column, wanted)]
 
-    def _read(self, query: str, column: str, at: int, stop: int, most: int | None = None) -> list[tuple[object, ...]]:
-        dialect = self._books.connection.dialect.name
-        text = query.format(id=ids.as_bytes(dialect, column), between=ids.between(dialect, column))
+    def _as_counted(self, page: BookedPage) -> BookedPage:
+        return page if self._books.counts_made_up else page.without_made_up()
+
+    def _read(self, query: str, column: str, at: int, stop: int, most: int | None = None) -> list[tuple[Any, ...]]:
+        named = query.format(id=ids.as_bytes(self._dialect, column), between=ids.between(self._dialect, column))
         limit = {} if most is None else {"most": most}
-        return fetch_rows(self._books.connection, text, ids.bounds(dialect, at, stop) | limit)
+        return fetch_rows(self._connection, named, ids.bounds(self._dialect, at, stop) | limit)
+
+
+def _select(kind: type[BookedRequest] | type[BookedCall]) -> str:
+    return f"SELECT {{id}} AS id, {', '.join(kind._fields[1:])}"

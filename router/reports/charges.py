@@ -59,7 +59,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What charges are added up by; `recorded_us` is when a correction was booked."""
+    """What charges are added up by; `recorded_us` is when a correction was booked, or a late line posted."""
 
     hour_us: int
     basis: Basis
@@ -99,7 +99,10 @@ def charges(books: BooksSnapshot) -> Iterator[tuple[Charge, ChargeSums]]:
         for charge in sorted((c for c in open_hours if c.hour_us < newest), key=lambda c: c.hour_us):
             yield charge, open_hours.pop(charge)
     yield from sorted(open_hours.items(), key=lambda item: item[0].hour_us)
-    yield from adder.add_free(bookings).items()
+    others: Charges = {}
+    for page in bookings.others():
+        adder.add_page(page, others)
+    yield from others.items()
 
 
 class _Adder:
@@ -111,11 +114,11 @@ class _Adder:
         self._prices: Mapping[int, Price] = {row.id: price_of(row) for row in rows}
 
     def add_page(self, page: BookedPage, into: Charges) -> None:
-        """Add requests and all that hangs on them."""
+        """Add requests and all that hangs on them, and what belongs to none."""
         carriers = page.carriers()
         corrected = {(row.request_id, row.call_no) for row in page.corrections}
         for call in page.calls:
-            first = self._add_call(call, page.requests.get(call.request_id), into)
+            first = self._add_call(call, page, into)
             first.calls += 1
             if call.cost_nanousd is None and (call.request_id, call.call_no) not in corrected:
                 usage = call.usage or Usage()
@@ -125,26 +128,19 @@ class _Adder:
             if carriers[call.request_id] == call.call_no:
                 _add_revenue(first, page, call.request_id)
         for id in (page.requests.keys() | page.booked.keys()) - carriers.keys():
-            _add_revenue(_sums(into, Charge(_hour(id), Basis.NO_CALL, self._origin(page.requests.get(id)))), page, id)
+            charge = Charge(_hour(id), Basis.NO_CALL, self._origin(page.owner(id)), recorded_us=page.posted_us)
+            _add_revenue(_sums(into, charge), page, id)
         models = page.models_of_calls() if page.corrections else {}
         for row in page.corrections:
-            assert row.request_id is not None
             model = self._books.labels.get(models.get((row.request_id, row.call_no), 0), row.provider_model)
-            origin = self._origin(page.requests.get(row.request_id))
-            self._add_correction(row, model, _hour(row.request_id), origin, into)
-
-    def add_free(self, bookings: Bookings) -> Charges:
-        """Add what belongs to no request: reconciled differences, and statements that no request matches."""
-        found: Charges = {}
-        for row in bookings.free_corrections():
-            self._add_correction(row, row.provider_model, _floor(row.effective_at), Origin(), found)
-        for left in bookings.statements_left():
+            self._add_correction(row, model, page, into)
+        for left in page.unmatched:
             origin = Origin(segment=self._books.labels.get(left.segment_id), is_made_up=bool(left.made_up))
-            sums = _sums(found, Charge(_floor(left.at_ms * 1_000), Basis.NO_CALL, origin))
+            charge = Charge(_floor(left.at_ms * 1_000), Basis.NO_CALL, origin, recorded_us=page.posted_us)
+            sums = _sums(into, charge)
             sums.booked_nanousd = (sums.booked_nanousd or 0) + left.amount_nanousd
-        return found
 
-    def _add_call(self, call: BookedCall, request: BookedRequest | None, into: Charges) -> ChargeSums:
+    def _add_call(self, call: BookedCall, page: BookedPage, into: Charges) -> ChargeSums:
         """Add the charges of one call; returns the first, which carries what is counted once a call."""
         labels, cost, usage = self._books.labels, call.cost_nanousd, call.usage
         price = self._prices.get(call.price_id or 0)
@@ -153,20 +149,23 @@ class _Adder:
         if cost is not None and price is not None and usage is not None:
             split = split_call(cost, usage, price, service)
         basis = Basis.UNPRICED if cost is None else Basis.UNMETERED if split is None else Basis.USAGE
-        common = (_hour(call.request_id), basis, self._origin(request), labels.get(call.provider_model_id))
+        origin = self._origin(page.owner(call.request_id))
+        common = (_hour(call.request_id), basis, origin, labels.get(call.provider_model_id))
         touched = []
         whole: tuple[TokenMeter | None, int, int] = (None, 0, (cost or 0) * PICO_PER_NANO)
         for meter, quantity, pico in split or (whole,):
-            sums = _sums(into, Charge(*common, KINDS[call.kind], PRECISIONS[call.precision], meter))
+            known = (KINDS[call.kind], PRECISIONS[call.precision], meter, page.posted_us)
+            sums = _sums(into, Charge(*common, *known))
             sums.billed_pico += pico
             sums.quantity += quantity
             touched.append(sums)
         return touched[0]
 
-    def _add_correction(
-        self, row: BookedCorrection, model: str | None, hour_us: int, origin: Origin, into: Charges
-    ) -> None:
-        charge = Charge(hour_us, Basis.CORRECTION, origin, model, recorded_us=row.recorded_us)
+    def _add_correction(self, row: BookedCorrection, model: str | None, page: BookedPage, into: Charges) -> None:
+        hour_us = _floor(row.effective_at) if row.request_id is None else _hour(row.request_id)
+        recorded_us = row.recorded_us if page.posted_us is None else page.posted_us
+        origin = self._origin(page.owner(row.request_id))
+        charge = Charge(hour_us, Basis.CORRECTION, origin, model, recorded_us=recorded_us)
         _sums(into, charge).billed_pico += row.amount_nanousd * PICO_PER_NANO
 
     def _origin(self, request: BookedRequest | None) -> Origin:

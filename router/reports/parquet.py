@@ -27,6 +27,7 @@ COLUMNS_OF_PARQUET: Mapping[str, str] = {
     "row": TEXT,
     "request_id": TEXT,
     "requested_at": INSTANT,
+    "posted_at": INSTANT,
     "tier": TEXT,
     "first_tier": TEXT,
     "reason": TEXT,
@@ -71,7 +72,8 @@ def write_parquet(engine: Engine, stamp: Stamp, directory: Path) -> dict[str, in
     with reading(engine, stamp.window) as books:
         rows = _Rows(books)
         bookings = Bookings(books)
-        files.add(rows.free(bookings))
+        for page in bookings.others():
+            files.add(rows.of_page(page))
         for page in bookings.pages():
             files.add(rows.of_page(page))
             if page.requests:
@@ -87,24 +89,26 @@ class _Rows:
 
     def of_page(self, page: BookedPage) -> Iterator[tuple[int, Row]]:
         """Lay out a page: when each row counts, in microseconds, and the row."""
+        for happened_us, row in self._rows_of(page):
+            yield happened_us if page.posted_us is None else page.posted_us, row | {"posted_at": page.posted_us}
+
+    def _rows_of(self, page: BookedPage) -> Iterator[tuple[int, Row]]:
         carriers = page.carriers()
         for call in page.calls:
             id = call.request_id
-            row = self._request(id, page.requests.get(id)) | self._call(call)
+            row = self._request(id, page.owner(id)) | self._call(call)
             yield _at(id), row | (_earnings(page, id) if carriers[id] == call.call_no else {})
         for id in sorted((page.requests.keys() | page.booked.keys()) - carriers.keys()):
-            yield _at(id), self._request(id, page.requests.get(id)) | {"row": NO_CALL} | _earnings(page, id)
+            yield _at(id), self._request(id, page.owner(id)) | {"row": NO_CALL} | _earnings(page, id)
         models = page.models_of_calls() if page.corrections else {}
         for correction in page.corrections:
-            id = bytes(correction.request_id or b"")
-            model = self._labels.get(models.get((id, correction.call_no), 0), correction.provider_model)
-            yield _at(id), self._request(id, page.requests.get(id)) | _correction(correction, model)
-
-    def free(self, bookings: Bookings) -> Iterator[tuple[int, Row]]:
-        """Lay out what belongs to no request."""
-        for correction in bookings.free_corrections():
-            yield correction.effective_at, _correction(correction, correction.provider_model)
-        for left in bookings.statements_left():
+            id_, model = correction.request_id, correction.provider_model
+            told = _correction(correction, self._labels.get(models.get((id_, correction.call_no), 0), model))
+            if id_ is None:
+                yield correction.effective_at, told
+            else:
+                yield _at(id_), self._request(id_, page.owner(id_)) | told
+        for left in page.unmatched:
             known = {"segment": self._labels.get(left.segment_id), "country": self._labels.get(left.country_id)}
             amount, is_made_up = _usd(left.amount_nanousd), bool(left.made_up)
             yield left.at_ms * 1_000, {"row": NO_CALL, **known, "booked_revenue_usd": amount, "is_made_up": is_made_up}

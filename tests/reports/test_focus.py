@@ -21,6 +21,7 @@ from router.ledger.correction import RECONCILED
 from router.ledger.prices import Price, PriceBook, Rates
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
+from router.reports import months
 from router.reports.charges import split_call
 from router.reports.focus import COLUMNS_OF_FOCUS, FOCUS_COLUMNS, write_focus
 from router.reports.queries import costs
@@ -78,6 +79,18 @@ def spool_of(engine: Engine, directory: Path) -> Iterator[Spool]:
     yield spool
     Shipper(spool, engine).turn()
     spool.close()
+
+
+def close_january(books: Engine, directory: Path) -> None:
+    """Close the month of the books; a request, its revenue and a statement arrive afterwards."""
+    closing.close(books, "2027-01", "ann", "", NOON + MONTH_US)
+    id = an_id(NOON)
+    with spool_of(books, directory) as spool:
+        spool.write([an_opening(id), an_intent(id), a_result(id, cost_nanousd=77), a_closing(id)])
+    earn(books, [an_opening(id)], 70)
+    with writing(books) as connection:
+        event = {"source": "net", "event_id": "late", "kind": "statement", "amount_nanousd": 900, "received_at": NOON}
+        connection.execute(insert(RevenueEvent).values(**event, day="2027-01-15"))
 
 
 def bill(engine: Engine, window: Window = ALWAYS) -> list[Mapping[str, str]]:
@@ -216,13 +229,15 @@ def test_a_file_that_cannot_be_written_is_named(tierwise: Command, here: Path) -
         assert (ran.code, "nowhere/bill.csv: No such file or directory" in ran.err) == (2, True)
 
 
-def test_what_arrives_for_a_closed_month_is_in_the_bill(books: Engine) -> None:
-    closing.close(books, "2027-01", "ann", "", NOON + MONTH_US)
-    earn(books, [an_opening(an_id(NOON))], 70)
-    with writing(books) as connection:
-        event = {"source": "net", "event_id": "late", "kind": "statement", "amount_nanousd": 900, "received_at": NOON}
-        connection.execute(insert(RevenueEvent).values(**event, day="2027-01-15"))
-    report = costs(books, ["tier"], ALWAYS).totals()
-    rows = bill(books)
-    assert total(rows, "x_BookedRevenue") == Decimal(report.booked_nanousd) / 10**9
+def test_a_closed_month_stands_and_what_arrives_for_it_is_billed_when_it_is_posted(
+    books: Engine, tmp_path: Path
+) -> None:
+    january, before = months.window_of(closing.month_named("2027-01")), bill(books)
+    close_january(books, tmp_path)
+    assert bill(books, january) == before
+    rows, report = bill(books), costs(books, ["tier"], ALWAYS).totals()
     assert total(rows, "BilledCost") == Decimal(report.cost_nanousd) / 10**9
+    assert total(rows, "x_BookedRevenue") == Decimal(report.booked_nanousd) / 10**9
+    assert total(rows, "x_RequestCount") == report.requests
+    [late] = [row for row in rows if row["BilledCost"] == "0.000000077"]
+    assert (late["ChargeClass"], late["ChargePeriodStart"]) == ("Correction", "2027-01-15T08:00:00Z")

@@ -17,7 +17,7 @@ from router.reports.stamp import Stamp
 from router.reports.window import Window, zone_of
 from tests.builders.databases import lay_out
 from tests.commands.conftest import Command, here, tierwise  # noqa: F401 - fixtures
-from tests.reports.test_focus import ALWAYS, UNLISTED, books  # noqa: F401 - fixture
+from tests.reports.test_focus import ALWAYS, UNLISTED, books, close_january  # noqa: F401 - fixture
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "finance.md"
 BY_DAY, BY_MODEL, BY_SEGMENT = re.findall(r"```sql\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
@@ -102,3 +102,12 @@ def test_the_command_wants_a_directory_and_whole_days(tierwise: Command, here: P
     ran = tierwise("ledger", "export", "--format", "parquet", "-o", "out", "--since", "7d")
     assert (ran.code, ran.out) == (0, "")
     assert "0 rows of 0 days in out" in ran.err
+
+
+def test_what_arrives_for_a_closed_month_is_in_the_file_of_the_day_that_posted_it(
+    exported: Engine, tmp_path: Path
+) -> None:
+    close_january(exported, tmp_path)
+    write_parquet(exported, Stamp.of(exported, ALWAYS), Path("books"))
+    found = {str(day): tuple(Decimal(one or 0) for one in rest) for day, *rest in ask(BY_DAY)}
+    assert found == of_report(costs(exported, ["day"], ALWAYS), "requests", "cost_nanousd", "expected_nanousd")
