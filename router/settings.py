@@ -624,6 +624,8 @@ class Settings(BaseSettings):
         if taken := RESERVED_NAMES & self.models.keys():
             raise ValueError(f"models.{min(taken)}: this name is taken by Tierwise itself")
         _check_aliases(self.aliases, RESERVED_NAMES | self.models.keys())
+        addressed = {m.model for m in (self.tiers.fast, self.tiers.reasoning, *self.models.values()) if m.api_base}
+        _check_fallbacks(self.fallbacks, addressed)
         if self.limits.of_keys().has_allowance and not self.marks.enabled:
             raise ValueError("limits: an allowance of each end user needs marks.enabled")
         dials, sampled = self.policy.model_dump(), self.tiers.parallel
@@ -655,6 +657,18 @@ def _check_aliases(aliases: Mapping[str, str], ours: Set[str]) -> None:
             raise ValueError(f"aliases.{name}: this name is taken")
         if model not in ours:
             raise ValueError(f"aliases.{name}: no model goes by the name {model!r}")
+
+
+def _check_fallbacks(fallbacks: Mapping[str, Sequence[str]], addressed: Set[str]) -> None:
+    """Raise ValueError for a fallback of a misspelled provider, unless it has an address or stays with its provider."""
+    for model, instead in fallbacks.items():
+        for name in instead:
+            if name in addressed or name.partition("/")[0] == model.partition("/")[0]:
+                continue
+            try:
+                _require_known_provider(name, None)
+            except ValueError as error:
+                raise ValueError(f"fallbacks: {error}") from None
 
 
 def config_path(explicit: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:

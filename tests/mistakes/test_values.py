@@ -140,3 +140,8 @@ def test_a_variable_that_holds_no_json_is_named_without_what_it_holds(monkeypatc
     monkeypatch.setenv("TIERWISE_MODELS", '{"g": sk-secret')
     says = "the variable TIERWISE_MODELS: models: a table is wanted, as JSON in one line"
     assert wrong("") == says
+
+
+def test_a_fallback_of_a_misspelled_provider_is_told_which_was_meant() -> None:
+    says = wrong('[fallbacks]\n"openai/a" = ["gemni/b"]\n')
+    assert says == "tierwise.toml, line 1: fallbacks: no provider goes by the name gemni; did you mean gemini/b?"
