@@ -17,7 +17,7 @@ from router.tuning.traffic import SCORED, TIERS, Floats, Ints, Traffic, join
 from router.types import CallKind
 
 MOST_ROWS = 60_000  # more would narrow intervals a little, and make everybody wait
-STRETCHES = 400
+STRETCHES = 200
 PIECE = 20_000
 ANY_VERSION = -1
 

@@ -66,6 +66,7 @@ class Preview:
     def __init__(self, cells: Cells, sensitivity: float = 0.0) -> None:
         self.sensitivity = sensitivity
         self._standing: LRUCache[Hashable, MixOutcome] = LRUCache(MOST_STANDING)
+        self._then: LRUCache[Hashable, Figures] = LRUCache(MOST_STANDING)
         self._cells = cells
         self.requests = cells.requests
         self.segment_names = cells.segment_names
@@ -126,8 +127,9 @@ class Preview:
         """Return (and remember) the outcome that others are compared with: of a policy in force, or of always fast."""
         return self.outcome(self.always() if policy is None else self.mix(policy), segment)
 
+    @cachedmethod(lambda self: self._then)
     def as_it_was(self, segment: str | None = None) -> Figures:
-        """Measure what was done, by the tiers that requests took."""
+        """Measure (and remember) what was done, by the tiers that requests took."""
         cells, kept = self._cells, self._slice_of(segment)
         count = cells.add_up(cells.count[:, kept].sum(axis=(1, 2)))
         taken = cells.taken[:, kept].sum(axis=1)
