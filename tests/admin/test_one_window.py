@@ -6,7 +6,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,11 +20,15 @@ from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from router import keys
+from router.admin.page import NotDone
+from router.admin.queries import overview
+from router.admin.selection import Selection
 from router.cli import app
 from router.database.engine import open_engine
 from router.database.tables import Request
 from router.ledger import rollups
 from router.ledger.entries import CallIntent, Entry
+from router.reports.window import window
 from router.types import DAY_US, HOUR_US, Outcome, Reason, Tier
 from tests.admin.visitors import Visitor, plane
 from tests.builders.databases import lay_out
@@ -288,3 +292,16 @@ def test_a_bar_leads_to_the_requests_that_it_counts(desk: Desk) -> None:
             for link, requests in zip(found["links"], found["requests"], strict=True):
                 saved = csv.DictReader(io.StringIO(desk.visitor.get(f"/admin/decisions.csv?{link}").text))
                 assert len(list(saved)) == requests, link
+
+
+def test_filters_over_many_requests_tell_what_rollups_know_and_say_what_they_do_not(desk: Desk) -> None:
+    chosen = window("90d", None, "Asia/Kathmandu", datetime.now(UTC))
+    engine = open_engine(f"sqlite:///{desk.directory}/books.db")
+    plus = Selection(chosen, "90d", {"span": "90d"}, {"segment": "plus"})
+    read, unread = overview.figures(engine, plus), overview.figures(engine, plus, most_read=10)
+    assert (read.total.facts, read.errors) == (unread.total.facts, 0)
+    assert (unread.errors, unread.reasons) == (None, None)
+    both = replace(plus, filters={"segment": "plus", "country": "US"})
+    with pytest.raises(NotDone, match="fewer days or one filter"):
+        overview.figures(engine, both, most_read=10)
+    engine.dispose()

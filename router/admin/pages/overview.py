@@ -1,10 +1,11 @@
 """Overview: what came in, what it cost, what it is expected to earn, and whether anything needs a look."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from router.admin.page import CsvFile, CsvRows, JsonFeed, Page, Visit
+from router.admin.page import CsvFile, CsvRows, JsonFeed, NotDone, Page, Visit
 from router.admin.queries import choices, overview
-from router.admin.selection import FILTERS, SPANS, read_or_say, read_selection
+from router.admin.selection import FILTERS, SPANS, Selection, read_or_say, read_selection
 from router.reports.queries import FIGURES
 from router.reports.window import WEEK
 
@@ -12,6 +13,13 @@ from router.reports.window import WEEK
 def show(visit: Visit) -> Mapping[str, object]:
     """Show the figures of a stretch of time and what was filtered, by tier, and against what was before."""
     selection, problem = read_or_say(visit, WEEK)
+    try:
+        return _context(visit, selection, problem)
+    except NotDone as error:
+        return _context(visit, replace(selection, filters={}, key_id=None), str(error))
+
+
+def _context(visit: Visit, selection: Selection, problem: str) -> Mapping[str, object]:
     engine = visit.services.engine
     return {
         "spans": SPANS,

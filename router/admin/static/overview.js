@@ -43,7 +43,7 @@ charts.kinds.requests = (found) => anything(found) ? {
 charts.kinds.depth = (found) => anything(found) ? {
   data: [
     line(found.times, found.deep_share, "deep share", "reasoning"),
-    line(found.times, found.errors.map((errors, at) => found.requests[at] ? errors / found.requests[at] : null), "errors", "bad"),
+    line(found.times, found.errors.map((errors, at) => found.requests[at] && errors !== null ? errors / found.requests[at] : null), "errors", "bad"),
   ],
   layout: { xaxis: times(found), yaxis: { tickformat: ".1%", rangemode: "tozero" } },
   open: opens(found),
