@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from sqlalchemy import Engine
 
 from classifier.model import DifficultyModel
 from router.admin.pages.health import describe_failures
@@ -47,13 +48,11 @@ def test_the_first_failure_counts_and_is_named(sqlite_url: str, tmp_path: Path) 
     assert (model.failed, model.level, describe_failures(model)) == (1, "bad", "rate limited (HTTP 429) 1")
 
 
-def test_failures_are_counted_by_model_and_cause_with_requests_to_look_at(sqlite_url: str, tmp_path: Path) -> None:
-    engine = open_books(sqlite_url)
+def test_failures_are_counted_by_model_and_cause_with_requests_to_look_at(engine: Engine, tmp_path: Path) -> None:
     limited = [a_failed_request(Cause.RATE_LIMITED, http=429) for _ in range(7)]
     well: list[Entry] = [an_opening(id_ := an_id()), an_intent(id_), a_result(id_), a_closing(id_)]
     book(engine, tmp_path, *limited, a_failed_request(Cause.UNREACHABLE, CallStatus.NOT_SENT), well)
     often, once = errors.read(engine, Window(None, None, UTC))
-    engine.dispose()
     assert (often.cause, often.failed, often.calls, often.statuses) == ("rate_limited", 7, 9, (429,))
     assert len(often.examples) == errors.MOST_EXAMPLES
     assert set(often.examples) <= {request[0].request_id for request in limited}
