@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from router.reports.scatter import tradeoff_chart
 from router.reports.tradeoff import Estimated, Point, WrongReplay, of_replay
 from router.tuning.tradeoff import judge_tradeoff, of_traffic
+from tests.builders.databases import lay_out
 from tests.builders.traffics import LOGGED, a_world
 from tests.commands.conftest import Command, here, tierwise  # noqa: F401 - fixtures
 from tests.reports.test_queries import ALWAYS
@@ -67,6 +68,7 @@ def test_labelled_traffic_shows_what_thinking_more_brings() -> None:
 
 
 def test_a_replay_where_it_cannot_be_shown_is_refused(tierwise: Command, tmp_path: Path) -> None:  # noqa: F811
+    lay_out(f"sqlite:///{tmp_path}/var/tierwise.db")
     assert tierwise("report", "--replay", str(tmp_path)).code == 2
     assert tierwise("report", "--replay", str(tmp_path), "--format", "json", "--where", "tier=fast").code == 2
     told = json.loads(tierwise("report", "--replay", str(written(tmp_path, [ROW])), "--format", "json").out)

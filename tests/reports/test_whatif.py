@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.reports.whatif import BUCKETS, Levers, Scenario, TierState, split, steps
+from tests.builders.databases import lay_out
 from tests.commands.conftest import Command, here, tierwise  # noqa: F401 - fixtures
 
 D = Decimal
@@ -106,7 +108,8 @@ def test_a_cost_is_split_as_prices_weigh_tokens() -> None:
     assert split(100, dict.fromkeys(BUCKETS, 1), {})[0] == 100
 
 
-def test_the_command_on_empty_books_and_with_wrong_numbers(tierwise: Command) -> None:  # noqa: F811
+def test_the_command_on_empty_books_and_with_wrong_numbers(tierwise: Command, here: Path) -> None:  # noqa: F811
+    lay_out(f"sqlite:///{here}/var/tierwise.db")
     [row] = json.loads(tierwise("whatif", "--ecpm", "2", "--format", "json").out)[:1]
     assert (row["what"], row["queries"], row["deep_share"]) == ("before", "0", None)
     for wrong in (
