@@ -49,6 +49,7 @@ def _environment() -> "Environment":
         "words": format_name,
         "dial": format_dial,
         "lasting": format_duration,
+        "with_code": format_code,
     }
     environment.globals |= {"asset": assets.url, "TIERS": TIERS}
     return environment
@@ -80,6 +81,12 @@ def format_duration(seconds: float | None) -> str | Markup:
     if seconds < 7_200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3_600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+
+
+def format_code(text: str) -> Markup:
+    """Write a sentence, and as code what stands between its backticks."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def format_name(name: object) -> str:

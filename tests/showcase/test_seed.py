@@ -52,5 +52,5 @@ def test_minutes_after_midnight_a_day_may_be_without_feedback(engine: Engine) ->
 
 
 def test_it_has_several_of_everything(seeded: Engine) -> None:
-    for name in ("tier", "segment", "country", "language", "answer_type", "policy", "reason", "turn", "key"):
+    for name in ("tier", "segment", "country", "language", "answer_type", "policy", "reason", "turn", "key", "cause"):
         assert len(costs(seeded, [name], ALWAYS).rows) > 1, name

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from router.database import codes
+from router.errors import Cause
 from router.types import CallKind, CallStatus, Outcome, Precision
 from scripts.showcase.seed.columns import Column, Columns, known
 from scripts.showcase.seed.days import PARALLEL, REASONING, Asked, Bools, Ints
 from scripts.showcase.seed.world import CHEAP, MODELS, STAND_IN, STRONG, UNLISTED, World
 
 CHEAP_AT, STRONG_AT, UNLISTED_AT, STAND_IN_AT = (MODELS.index(name) for name in (CHEAP, STRONG, UNLISTED, STAND_IN))
+
+FAILURES = (  # why calls fail, with which status (0: none came), and how many of a hundred failures are so
+    (Cause.OVERLOADED, 503, 0.4),
+    (Cause.RATE_LIMITED, 429, 0.35),
+    (Cause.TIMEOUT_FIRST_BYTE, 0, 0.15),
+    (Cause.BROKEN_OFF, 0, 0.1),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +117,17 @@ def called(world: World, asked: Asked, dice: np.random.Generator, *, is_dear: bo
             )
         ),
         "provider_model_id": Column(np.array([world.labels[name] for name in MODELS])[model]),
+        **_failed(is_failed_try | has_failed, dice),
     }
     return columns, _ended(asked, plan, request, np.where(is_shadow, 0, duration), dice)
+
+
+def _failed(is_error: Bools, dice: np.random.Generator) -> Columns:
+    """Say why calls failed, and with which status where their provider gave one."""
+    of = dice.choice(len(FAILURES), len(is_error), p=[share for _, _, share in FAILURES])
+    cause = np.array([codes.CAUSES[cause] for cause, _, _ in FAILURES])[of]
+    status = np.array([status for _, status, _ in FAILURES])[of]
+    return {"cause": Column(cause, ~is_error), "http_status": Column(status, ~is_error | (status == 0))}
 
 
 def _planned(asked: Asked, dice: np.random.Generator, share_retried: float) -> _Plan:
