@@ -106,7 +106,7 @@ def report(
             case ReportFormat.TABLE:
                 _require_no_file(output)
                 typer.echo(stamp.describe())
-                _show(books)
+                _show(books, filters)
                 _show_before(before)
                 for line in _describe_people(groups or {}):
                     typer.echo(line)
@@ -236,20 +236,25 @@ def _show_before(before: "Before | None") -> None:
     show_table(rows, CHANGE_COLUMNS)
 
 
-def _show(books: "FullReport") -> None:
-    from router.reports.formatting import describe_margins
+def _show(books: "FullReport", filters: Mapping[str, set[str]]) -> None:
+    """Write the table, and below it what it says; standing figures are of the whole window, so not beside filters."""
+    from router.reports.figures import per_request
+    from router.reports.formatting import describe_margins, describe_thousand
 
     if note := books.made_up.describe():
         typer.echo(note)
-    names = books.report.by
-    total = {names[0]: "total", **dict.fromkeys(names[1:], ""), **books.report.totals().figures()}
+    names, sums = books.report.by, books.report.totals()
+    total = {names[0]: "total", **dict.fromkeys(names[1:], ""), **sums.figures()}
     show_table([_readable(row, names) for row in (*books.report.lines(), total)], (*names, *TITLES.values()))
-    if (margins := describe_margins(books.figures)) is not None:
-        typer.echo(f"- {margins[0].lower()}{margins[1:]}")
-    if (line := _describe_forecasts(books.forecasts)) is not None:
-        typer.echo(line)
-    for reason in books.report.unknowns():
-        typer.echo(f"- is unknown: {reason}")
+    cost = per_request(sums.cost_nanousd if sums.has_cost else None, sums.requests, 1_000)
+    revenue = per_request(sums.expected_nanousd if sums.has_revenue else None, sums.requests, 1_000)
+    sentences = [describe_thousand(cost, revenue)]
+    if not filters:
+        sentences += [describe_margins(books.figures), _describe_forecasts(books.forecasts)]
+    sentences += [f"A dash is unknown: {reason}." for reason in books.report.unknowns()]
+    for sentence in sentences:
+        if sentence is not None:
+            typer.echo(f"- {sentence}")
 
 
 def _describe_forecasts(found: "ForecastQuality") -> str | None:
@@ -259,8 +264,8 @@ def _describe_forecasts(found: "ForecastQuality") -> str | None:
     covered = "" if found.covered is None else f", {found.covered:.0%} within the 80 % intervals"
     side = "above" if found.bias >= 0 else "below"
     return (
-        f"- costs were forecast {abs(found.bias):.1%} {side} what was paid, over {found.requests} answers;"
-        f" half of them within {found.median_error:.0%}{covered}"
+        f"Costs were forecast {abs(found.bias):.1%} {side} what was paid, over {found.requests} answers;"
+        f" half of them within {found.median_error:.0%}{covered}."
     )
 
 

@@ -1,14 +1,13 @@
 """`tierwise statement`: a month of one customer, as a page that prints, a table, JSON or CSV."""
 
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from router.commands.output import ConfigOption, show_table, write_csv
+from router.commands.output import ConfigOption, open_output, show_table, write_csv
 
 COLUMNS = ("what", "requests", "calls", "cost_usd", "expected_revenue_usd", "booked_revenue_usd", "unpriced")
 
@@ -58,8 +57,7 @@ def statement(
         typer.echo(found.stamp.describe())
         show_table(rows, COLUMNS, f"{of.name}, {month}, {state}")
         return
-    stream = output.open("w", encoding="utf-8", newline="") if output else sys.stdout
-    try:
+    with open_output(output) as stream:
         match chosen:
             case StatementFormat.HTML:
                 stream.write(statements.statement_page(found))
@@ -68,6 +66,3 @@ def statement(
             case StatementFormat.CSV:
                 said = found.stamp.cells()
                 write_csv([row | said for row in rows], (*COLUMNS, *said), stream)
-    finally:
-        if output:
-            stream.close()

@@ -114,6 +114,14 @@ def _decimal_of(value: object) -> Decimal | None:
     return None if exact is None or exact.is_nan() else exact
 
 
+def describe_thousand(cost: str | None, revenue: str | None) -> str | None:
+    """Say what a thousand requests cost and are expected to earn, both in dollars; None where no cost is known."""
+    if cost is None:
+        return None
+    earns = "" if revenue is None else f" and are expected to earn {format_usd(revenue)}"
+    return f"A thousand requests cost {format_usd(cost)}{earns}."
+
+
 def describe_margins(figures: Mapping[str, object]) -> str | None:
     """Say what is left by what was booked and by what was expected; None until something is booked."""
     if figures["actual_margin"] is None:
