@@ -1,5 +1,6 @@
 """Makes the pictures of the README: the Thresholds page and a report, over a ledger of made-up traffic."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from scripts.showcase.tour import LOOKS, TIERWISE, Walk, served
 
-HEIGHT_PX = 1_080
+HEIGHT_PX = 1_360
 MOST_BYTES = 200_000
 COLORS = 192  # a palette: a quarter of the bytes, and no difference to be seen
 
@@ -51,9 +52,9 @@ def _thresholds(browser: Browser, url: str) -> bytes:
 
 
 def _report(browser: Browser, place: Path) -> bytes:
-    file = place / "report.html"
-    command = [str(TIERWISE), "report", "--since", "7d", "--format", "html", "-o", str(file)]
-    subprocess.run([*command, "--config", str(place / "tierwise.toml")], check=True)
+    file, environ = place / "report.html", {**os.environ, "TIERWISE_DATABASE_URL": "sqlite:///books.db"}
+    command = [str(TIERWISE), "report", "--since", "7d", "--format", "html", "-o", file.name]
+    subprocess.run([*command, "--config", "tierwise.toml"], check=True, cwd=place, env=environ)
     page = browser.new_page(viewport={"width": LOOKS["desktop"][0], "height": HEIGHT_PX})
     page.goto(file.as_uri())
     page.wait_for_load_state("networkidle")
