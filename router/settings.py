@@ -117,39 +117,51 @@ class ServerSettings(ConfigTable):
     max_n: int = Field(128, ge=1, le=128, description="most choices (`n`) of one request; more is refused with 400")
     max_body_bytes: int = Field(20_000_000, ge=1_000, description="largest request body")
     max_header_bytes: int = Field(65_536, ge=8_192, description="largest request head")
-    read_timeout_s: float = Field(30.0, gt=0, description="time a client has to send a head, then a body")
-    max_concurrent_requests: int = Field(512, ge=1, description="requests answered at once, per worker")
+    read_timeout_s: float = Field(
+        30.0, gt=0, description="time that a client has to send the head of a request, then its body"
+    )
+    max_concurrent_requests: int = Field(512, ge=1, description="requests answered at a time, per worker")
     max_queued_requests: int = Field(1024, ge=0, description="requests that wait for a place before 429")
     queue_timeout_s: float = Field(30.0, gt=0, description="longest wait for a place")
     max_concurrent_per_key: int | None = Field(
-        None, ge=1, description="places that one key may hold, per worker; unset: as many as are free, so half at most"
+        None,
+        ge=1,
+        description="places that one key may hold, per worker; unset: as many as are still free, so at most half",
     )
     max_concurrent_per_segment: int | None = Field(
-        None, ge=1, description="places that one segment may hold, per worker; unset: three quarters if others ask"
+        None,
+        ge=1,
+        description="places that one segment may hold, per worker; unset: three quarters while others ask too",
     )
     max_concurrent_per_target: int | None = Field(
-        None, ge=1, description="requests that ask one model first at once, per worker; unset: three quarters"
+        None,
+        ge=1,
+        description="requests at a time that ask the same model first, per worker; unset: three quarters of the places",
     )
     max_body_bytes_in_flight: int = Field(
-        64_000_000, ge=1_000, description="bodies of all requests under way together, per worker; half for one key"
+        64_000_000,
+        ge=1_000,
+        description="total size of the bodies of all requests under way, per worker; half of it for one key",
     )
     send_timeout_s: float = Field(
-        30.0, gt=0, description="a client that takes nothing of its answer for so long is cut off"
+        30.0, gt=0, description="a client that reads nothing of its answer for this long is cut off"
     )
-    request_timeout_s: float = Field(1800.0, gt=0, description="longest time a request may take, with its fallbacks")
+    request_timeout_s: float = Field(
+        1800.0, gt=0, description="longest time that a request may take, including its fallbacks"
+    )
     max_chain_responses: int = Field(
         500, ge=1, description="stored responses that `previous_response_id` may lead back through"
     )
     max_stored_bytes_per_key: int = Field(
-        256_000_000, ge=1_000, description="bytes of stored responses that one key may have"
+        256_000_000, ge=1_000, description="total size of the stored responses of one key"
     )
     stored_response_days: int = Field(30, ge=1, le=3650, description="how long responses with store: true are kept")
-    shutdown_timeout_s: float = Field(20.0, ge=0, description="time requests under way have to finish at shutdown")
+    shutdown_timeout_s: float = Field(20.0, ge=0, description="time that requests under way have to finish at shutdown")
     drain_pause_s: float = Field(
         0.0, ge=0, description="pause at shutdown between readiness turning red and the listener closing"
     )
     keep_alive_s: float = Field(
-        15.0, ge=0, le=3600, description="a stream that says nothing for so long sends a comment; 0: none"
+        15.0, ge=0, le=3600, description="a stream that is silent for this long sends a comment; 0: never"
     )
     cors_origins: tuple[Origin, ...] = Field(
         (), description='origins whose web pages may call `/v1/` with a key, as `https://chat.example.org`; `"*"`: all'
@@ -160,9 +172,9 @@ class AdminSettings(ConfigTable):
     """The admin pages: whether there are any, under which names, and how long a sign-in lasts."""
 
     enabled: bool = Field(True, description="serve the admin pages at /admin")
-    hosts: tuple[str, ...] = Field((), description="names they are reached by, besides addresses and localhost")
-    session_idle_minutes: int = Field(60, ge=1, le=10_080, description="a session unused for so long ends")
-    session_hours: int = Field(12, ge=1, le=720, description="every session ends after so long")
+    hosts: tuple[str, ...] = Field((), description="host names of the pages, besides IP addresses and localhost")
+    session_idle_minutes: int = Field(60, ge=1, le=10_080, description="a session that is unused for this long ends")
+    session_hours: int = Field(12, ge=1, le=720, description="every session ends after this long")
 
 
 class CallSettings(ConfigTable):
@@ -173,21 +185,24 @@ class CallSettings(ConfigTable):
     api_base: str | None = Field(None, pattern=r"^https?://", description="an OpenAI-compatible base URL")
     api_key: SecretStr | None = Field(None, description="the provider's key")
     api_key_env: str | None = Field(None, description="environment variable that holds the provider's key")
-    effort: Effort | None = Field(None, description="reasoning effort asked of the model")
+    effort: Effort | None = Field(None, description="reasoning effort that the model is asked for")
     max_thinking_tokens: int | None = Field(None, ge=0, description="thinking budget, added to the visible limit")
     timeout_s: float = Field(600.0, gt=0, description="longest wait for a whole answer")
     connect_timeout_s: float = Field(10.0, gt=0, description="longest wait for a connection to the provider")
     first_byte_timeout_s: float | None = Field(
         None,
         gt=0,
-        description="longest wait for an answer to begin; one that comes whole has as much longer as it takes to write;"
-        " unset: 20 in the fast tier, 60 for samples, 120 elsewhere, and 60 more for a model on this machine",
+        description="longest wait for an answer to begin; "
+        "an answer that is not streamed gets the time to write it on top; "
+        "unset: 20 in the fast tier, 60 for samples, 120 elsewhere, plus 60 for a model on this machine",
     )
     idle_timeout_s: float = Field(
-        30.0, gt=0, description="longest pause within an answer; while thinking is streamed, at least the wait before"
+        30.0,
+        gt=0,
+        description="longest pause within an answer; while thinking is streamed, at least `first_byte_timeout_s`",
     )
     ability: float | None = Field(None, description="place of the model on the classifier's ability scale")
-    capabilities: tuple[Capability, ...] | None = Field(None, description="what the model takes; unset: all")
+    capabilities: tuple[Capability, ...] | None = Field(None, description="what the model supports; unset: everything")
     context_length: int | None = Field(None, ge=1, description="context window in tokens; unset: from the model map")
 
     @field_validator("api_base")
@@ -248,7 +263,7 @@ def _trim_key(key: str, named: str) -> str | None:
 class ModelSettings(CallSettings):
     """One model."""
 
-    model: ModelName = Field(DEFAULT_MODEL, description="who answers")
+    model: ModelName = Field(DEFAULT_MODEL, description="the model that answers")
 
     @field_validator("model")
     @classmethod
@@ -271,7 +286,8 @@ class ReasoningSettings(ModelSettings):
     """The reasoning tier's model."""
 
     effort: Effort | Literal["auto"] | None = Field(  # type: ignore[assignment]
-        "medium", description='reasoning effort asked of the model; `"auto"`: low, medium or high, as the query needs'
+        "medium",
+        description='reasoning effort that the model is asked for; `"auto"`: low, medium or high, as the query needs',
     )
 
     @property
@@ -294,34 +310,37 @@ class ParallelSettings(CallSettings):
     max_samples: int = Field(8, ge=1, le=64, description="most samples of one query")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the vote at which sampling stops")
     coverage_share: float = Field(
-        0.01, ge=0, le=1, description="share of queries that are sampled to the end, to see what stopping misses"
+        0.01, ge=0, le=1, description="share of queries that are sampled to the end, to see what stopping early misses"
     )
     coverage_usd_per_day: Decimal = Field(
-        Decimal(1), ge=0, description="what that and a judge on trial may cost a day, over all workers"
+        Decimal(1),
+        ge=0,
+        description="dollars per day that sampling to the end and a judge on trial may cost, over all workers",
     )
     escalate_to: Literal["reasoning", ""] = Field(
-        "reasoning", description="who takes votes that are not accepted; empty: nobody"
+        "reasoning", description="tier that takes votes that are not accepted; empty: none"
     )
     confidence_by_type: dict[AnswerType, Annotated[float, Field(gt=0.5, lt=1)]] = Field(
-        {}, description="confidence of single answer types, such as { date = 0.99 }; others: `confidence`"
+        {}, description="confidence for individual answer types, such as { date = 0.99 }; all others: `confidence`"
     )
     judge: ModelSettings | None = Field(
-        None, description="who decides between two leaders once labels show that it can; unset: nobody"
+        None, description="model that decides between two leaders once labels show that it can; unset: none"
     )
-    at_once: int = Field(16, ge=1, le=64, description="samples of one query in flight")
-    at_once_overall: int = Field(64, ge=1, description="samples in flight, per worker")
+    at_once: int = Field(16, ge=1, le=64, description="samples of one query under way at a time")
+    at_once_overall: int = Field(64, ge=1, description="samples under way at a time, per worker")
     sample_timeout_s: float = Field(120.0, gt=0, description="longest wait for one sample")
-    least_wait_s: float = Field(1.0, ge=0, description="least time given to the slowest of a wave")
+    least_wait_s: float = Field(1.0, ge=0, description="shortest wait for the slowest samples of a wave")
     runs_code: bool = Field(
-        False, description="run programs on the tests that their question brings, shut in by the kernel (Linux only)"
+        False,
+        description="run programs on the tests that come with their question, sandboxed by the kernel (Linux only)",
     )
     token_confidence: float | None = Field(
         None,
         gt=0.5,
         le=1,
-        description="mean token probability at which one sample is enough, or two that agree near it; unset: off",
+        description="mean token probability at which one sample is enough, or two that agree and come near; unset: off",
     )
-    open_samples: int = Field(4, ge=1, le=64, description="samples of a query whose answers cannot be counted")
+    open_samples: int = Field(4, ge=1, le=64, description="samples of a query whose answers cannot be voted on")
 
     @field_validator("models")
     @classmethod
@@ -388,11 +407,15 @@ class LearningSettings(ConfigTable):
         0.05,
         ge=0,
         le=1,
-        description="share of auto queries whose hashed features are kept, some 400 bytes each; 0: none",
+        description="share of auto queries whose hashed features are kept, about 400 bytes each; 0: none",
     )
-    keep_days: int = Field(90, ge=1, le=3650, description="how long they are kept")
-    duel_usd_per_day: Decimal = Field(Decimal(1), ge=0, description="what duels may cost a day, over all workers")
-    judge: ModelSettings | None = Field(None, description="who decides duels that vote keys cannot; unset: nobody")
+    keep_days: int = Field(90, ge=1, le=3650, description="days that these features are kept")
+    duel_usd_per_day: Decimal = Field(
+        Decimal(1), ge=0, description="dollars per day that duels may cost, over all workers"
+    )
+    judge: ModelSettings | None = Field(
+        None, description="model that decides duels where vote keys cannot; unset: none"
+    )
 
 
 @with_dials(DIALS, field_of)
@@ -403,7 +426,7 @@ class DialSettings(ConfigTable):
 class PolicySettings(DialSettings):
     """The dials of routing; imported into the database as a policy version when they change."""
 
-    segments: dict[SegmentName, SegmentDialSettings] = Field({}, description="dials of single segments")
+    segments: dict[SegmentName, SegmentDialSettings] = Field({}, description="dials of individual segments")
 
 
 class LimitSettings(ConfigTable):
@@ -412,21 +435,31 @@ class LimitSettings(ConfigTable):
     storage: str = Field(
         "memory",
         pattern=r"^(?:memory|rediss?://\S+)$",
-        description="where requests and tokens are counted: `memory`, in each worker by itself, or `redis://HOST:PORT`",
+        description="where requests and tokens are counted: `memory`, by each worker for itself, or `redis://HOST:PORT`",
     )
-    requests_per_minute: int | None = Field(None, ge=1, description="requests of a key; unset: no limit")
-    tokens_per_minute: int | None = Field(None, ge=1, description="tokens in and out of a key; unset: no limit")
-    concurrency: int | None = Field(None, ge=1, description="requests of a key at once, per worker; unset: no limit")
-    user_requests_per_minute: int | None = Field(None, ge=1, description="requests of one end user; unset: no limit")
-    user_tokens_per_minute: int | None = Field(None, ge=1, description="tokens of one end user; unset: no limit")
-    user_concurrency: int | None = Field(None, ge=1, description="requests of one end user at once, per worker")
+    requests_per_minute: int | None = Field(None, ge=1, description="requests per key and minute; unset: no limit")
+    tokens_per_minute: int | None = Field(
+        None, ge=1, description="input and output tokens per key and minute; unset: no limit"
+    )
+    concurrency: int | None = Field(None, ge=1, description="requests per key at a time, per worker; unset: no limit")
+    user_requests_per_minute: int | None = Field(
+        None, ge=1, description="requests per end user and minute; unset: no limit"
+    )
+    user_tokens_per_minute: int | None = Field(
+        None, ge=1, description="input and output tokens per end user and minute; unset: no limit"
+    )
+    user_concurrency: int | None = Field(
+        None, ge=1, description="requests per end user at a time, per worker; unset: no limit"
+    )
     max_tokens: int | None = Field(None, ge=1, description="most tokens that a request may ask for; unset: no limit")
-    max_n: int | None = Field(None, ge=1, description="most choices (`n`) of a request; unset: `server.max_n`")
+    max_n: int | None = Field(
+        None, ge=1, description="most choices (`n`) that a request may ask for; unset: `server.max_n`"
+    )
     user_deep_per_day: int | None = Field(
-        None, ge=0, description="deep answers of one end user a day (UTC), over all workers; unset: no limit"
+        None, ge=0, description="deep answers per end user and day (UTC), over all workers; unset: no limit"
     )
     user_usd_per_day: Decimal | None = Field(
-        None, ge=0, description="dollars that deep answers of one end user may cost a day; unset: no limit"
+        None, ge=0, description="dollars that deep answers may cost per end user and day; unset: no limit"
     )
 
     @field_validator("storage")
@@ -446,17 +479,24 @@ class LimitSettings(ConfigTable):
 class MarkSettings(ConfigTable):
     """Marks of conversations and end users in the books: keyed hashes, no names."""
 
-    enabled: bool = Field(True, description="mark whose request it is; off: nothing is counted per person")
+    enabled: bool = Field(
+        True, description="mark each request with its conversation and end user; off: nothing is counted per person"
+    )
     keep_months: int = Field(
-        13, ge=1, le=120, description="how long the salts of marks are kept; then they are nobody's"
+        13,
+        ge=1,
+        le=120,
+        description="months that the salts of marks are kept; after that nobody can tell whose they were",
     )
 
 
 class LogSettings(ConfigTable):
     """What is logged besides the books, and where; never a prompt, an answer or a secret."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("warning", description="what is said on stderr")
-    format: Literal["text", "json"] = Field("text", description="lines to read, or one JSON object per line")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="lowest level that is logged to stderr"
+    )
+    format: Literal["text", "json"] = Field("text", description="lines for people to read, or one JSON object per line")
     requests: str = Field(
         "off", min_length=1, description="one JSON line per request, without text: `off`, `stdout`, or a file's path"
     )
@@ -465,43 +505,43 @@ class LogSettings(ConfigTable):
 class OtelSettings(ConfigTable):
     """OpenTelemetry: spans and metrics, sent by OTLP over HTTP. It needs the extra: `pip install 'tierwise[otel]'`."""
 
-    enabled: bool = Field(False, description="send spans and metrics; off costs nothing")
+    enabled: bool = Field(False, description="send spans and metrics; when off, this costs nothing")
     endpoint: str = Field(
-        "http://127.0.0.1:4318", pattern=r"^https?://", description="a collector; without `/v1/traces`"
+        "http://127.0.0.1:4318", pattern=r"^https?://", description="address of a collector, without `/v1/traces`"
     )
-    service_name: str = Field("tierwise", min_length=1, description="the name that spans are under")
-    share: float = Field(1.0, ge=0, le=1, description="share of the traces that are sent; metrics are of all requests")
-    every_s: float = Field(60.0, ge=1, description="how often metrics are sent")
-    take_over: bool = Field(False, description="go on with the trace that a client names in `traceparent`")
+    service_name: str = Field("tierwise", min_length=1, description="service name that spans and metrics carry")
+    share: float = Field(1.0, ge=0, le=1, description="share of traces that are sent; metrics cover all requests")
+    every_s: float = Field(60.0, ge=1, description="seconds between exports of metrics")
+    take_over: bool = Field(False, description="continue the trace that a client names in `traceparent`")
     pass_on: tuple[str, ...] = Field(
-        (), description="providers (`openai`) or models that are told the trace; where OpenAI's dialect is spoken"
+        (), description="providers (`openai`) or models that our trace is passed on to, if they speak OpenAI's dialect"
     )
 
 
 class WebhookSettings(ConfigTable):
-    """Who is told of alerts by POST, signed by the Standard Webhooks specification."""
+    """Where alerts are sent by POST, signed by the Standard Webhooks specification."""
 
     url: str = Field(
         pattern=r"^(?:https://|http://(?:127\.0\.0\.1|\[::1\]|localhost)(?:[:/]|$))",
-        description="https, or http on this machine",
+        description="address to post to: https, or http on this machine",
     )
-    secret: SecretStr | None = Field(None, description="`whsec_` and the base64 of 24 to 64 bytes")
-    secret_env: str | None = Field(None, description="environment variable that holds it")
+    secret: SecretStr | None = Field(None, description="secret to sign with: `whsec_` and the base64 of 24 to 64 bytes")
+    secret_env: str | None = Field(None, description="environment variable that holds the secret")
 
 
 class MailSettings(ConfigTable):
-    """Who is told of alerts by mail, and where mail is handed in."""
+    """Where alerts are mailed to, and through which server."""
 
     host: str = Field(min_length=1, description="SMTP server")
-    port: int = Field(587, ge=1, le=65535, description="its port")
+    port: int = Field(587, ge=1, le=65535, description="port of the SMTP server")
     security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="TLS after a greeting, from the start, or none (this machine only)"
+        "starttls", description="TLS after the greeting, TLS from the start, or none (to this machine only)"
     )
-    username: str | None = Field(None, description="who hands mail in; unset: nobody signs in")
-    password: SecretStr | None = Field(None, description="the password")
-    password_env: str | None = Field(None, description="environment variable that holds it")
-    sender: str = Field(min_length=3, description="the address that alerts come from")
-    to: tuple[str, ...] = Field(min_length=1, description="the addresses that are told")
+    username: str | None = Field(None, description="user name for SMTP; unset: no sign-in")
+    password: SecretStr | None = Field(None, description="password for SMTP")
+    password_env: str | None = Field(None, description="environment variable that holds the password")
+    sender: str = Field(min_length=3, description="address that alerts come from")
+    to: tuple[str, ...] = Field(min_length=1, description="addresses that alerts go to")
 
     @model_validator(mode="after")
     def _require_encryption(self) -> Self:
@@ -513,38 +553,49 @@ class MailSettings(ConfigTable):
 
 
 class AlertSettings(ConfigTable):
-    """When somebody is told that something is wrong, and how; always in the log."""
+    """When an alert is raised, and where it is sent besides the log."""
 
-    enabled: bool = Field(True, description="look whether something is wrong")
-    every_s: float = Field(30.0, ge=1, le=3600, description="how often, by one worker of all")
+    enabled: bool = Field(True, description="check whether something is wrong")
+    every_s: float = Field(30.0, ge=1, le=3600, description="seconds between checks; one worker checks for all")
     budget_percent: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
-        (50, 80, 95, 100), description="parts of a budget at which to tell, in percent"
+        (50, 80, 95, 100), description="percentages of a budget at which an alert is raised"
     )
-    error_share: float = Field(0.2, ge=0, le=1, description="failed calls of a model, of those of ten minutes")
-    unpriced_share: float = Field(0.01, ge=0, le=1, description="calls without a price, of those of ten minutes")
-    spool_lag_s: float = Field(60.0, ge=1, description="how late the books may be")
+    error_share: float = Field(0.2, ge=0, le=1, description="share of a model's calls within ten minutes that may fail")
+    unpriced_share: float = Field(
+        0.01, ge=0, le=1, description="share of all calls within ten minutes that may have no price"
+    )
+    spool_lag_s: float = Field(60.0, ge=1, description="how far the books may lag behind")
     spend_least_usd: Decimal = Field(
-        Decimal(1), ge=0, description="what an hour must cost above the same hour of past weeks"
+        Decimal(1), ge=0, description="dollars by which an hour must exceed the same hour of past weeks"
     )
-    webhook: WebhookSettings | None = Field(None, description="who is told by a signed webhook; unset: nobody")
-    mail: MailSettings | None = Field(None, description="who is told by mail; unset: nobody")
+    webhook: WebhookSettings | None = Field(None, description="signed webhook that alerts are sent to; unset: none")
+    mail: MailSettings | None = Field(None, description="mail that alerts are sent by; unset: none")
 
 
 class CanarySettings(ConfigTable):
-    """From where on harm that is beyond chance rolls a canary back, and when it has passed without."""
+    """How much harm, beyond chance, rolls a canary back, and when it has passed without."""
 
-    margin: float = Field(0.05, gt=0, le=1, description="margin it may lose, in parts of what a request earns")
-    errors: float = Field(0.01, gt=0, le=1, description="more failures, as a share of requests")
-    slow: float = Field(0.05, gt=0, le=1, description="more requests slower than 95 of 100 beside it, as a share")
-    regenerates: float = Field(0.02, gt=0, le=1, description="more requests that ask again, as a share")
-    thumbs_down: float = Field(0.01, gt=0, le=1, description="more requests with a thumbs down, as a share")
-    deep_share: float = Field(0.02, gt=0, le=1, description="deep share above its cap, or that beside it")
-    false_alarms: float = Field(0.04, gt=0, le=0.5, description="how often an innocent canary may be rolled back")
+    margin: float = Field(0.05, gt=0, le=1, description="harmful loss of margin, as a share of what a request earns")
+    errors: float = Field(0.01, gt=0, le=1, description="harmful increase in failures, as a share of requests")
+    slow: float = Field(
+        0.05, gt=0, le=1, description="harmful increase in requests slower than 95 of 100 of the control, as a share"
+    )
+    regenerates: float = Field(0.02, gt=0, le=1, description="harmful increase in requests that ask again, as a share")
+    thumbs_down: float = Field(
+        0.01, gt=0, le=1, description="harmful increase in requests with a thumbs down, as a share"
+    )
+    deep_share: float = Field(
+        0.02,
+        gt=0,
+        le=1,
+        description="harmful excess of the deep share over its cap, or over the control's if that is higher",
+    )
+    false_alarms: float = Field(0.04, gt=0, le=0.5, description="share of harmless canaries that may be rolled back")
     most_requests: int = Field(5_000, ge=20, description="requests of the canary after which it has passed")
 
 
 class ReportSettings(ConfigTable):
-    """How reports and pages count."""
+    """How reports and pages count time."""
 
     zone: str = Field("UTC", description="time zone of days, dates and spans, such as Europe/Lisbon")
 
@@ -558,31 +609,37 @@ class ReportSettings(ConfigTable):
 class PriceSettings(ConfigTable):
     """USD per million tokens of one model; what is unset falls back as the books say."""
 
-    input: Decimal = Field(ge=0, description="fresh input")
-    output: Decimal = Field(ge=0, description="visible output")
-    cached_input: Decimal | None = Field(None, ge=0, description="cache reads; unset: as input")
-    cache_write: Decimal | None = Field(None, ge=0, description="cache writes; unset: as input")
-    thinking: Decimal | None = Field(None, ge=0, description="thinking; unset: as output")
-    per_call: Decimal | None = Field(None, ge=0, description="USD per call, on top")
+    input: Decimal = Field(ge=0, description="USD per million input tokens that are not cached")
+    output: Decimal = Field(ge=0, description="USD per million visible output tokens")
+    cached_input: Decimal | None = Field(
+        None, ge=0, description="USD per million tokens read from the cache; unset: as input"
+    )
+    cache_write: Decimal | None = Field(
+        None, ge=0, description="USD per million tokens written to the cache; unset: as input"
+    )
+    thinking: Decimal | None = Field(None, ge=0, description="USD per million thinking tokens; unset: as output")
+    per_call: Decimal | None = Field(None, ge=0, description="USD per call, on top of the tokens")
 
 
 class RevenueSettings(ConfigTable):
     """What a query is expected to earn, for the default segment."""
 
-    ecpm_usd: Decimal = Field(Decimal("25"), ge=0, description="revenue of a thousand viewed ads")
+    ecpm_usd: Decimal = Field(Decimal("25"), ge=0, description="revenue per thousand viewed ads")
     ads_per_query: Decimal = Field(
         Decimal("0.058"), ge=0, description="viewed ads per query: eligible x fill x viewable"
     )
-    publisher_share: Decimal = Field(Decimal("1.0"), ge=0, le=1, description="what is left after a network's part")
+    publisher_share: Decimal = Field(
+        Decimal("1.0"), ge=0, le=1, description="share that is left after the network's cut"
+    )
     commercial_factor: Decimal = Field(
-        Decimal("2"), ge=0, description="how many times as much ads bring beside a query that may want to buy"
+        Decimal("2"), ge=0, description="factor on ad revenue for a query of somebody who may want to buy"
     )
 
 
 class SegmentSettings(ConfigTable):
     """A group of users with dials of its own."""
 
-    revenue: RevenueSettings | None = Field(None, description="unset: as the default segment")
+    revenue: RevenueSettings | None = Field(None, description="revenue of this segment; unset: as the default segment")
 
 
 class Settings(BaseSettings):
@@ -591,9 +648,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__")
 
     database_url: str = Field("sqlite:///var/tierwise.db", description="sqlite:///PATH or postgresql+psycopg://...")
-    state_dir: Path = Field(Path("var"), description="spool and the admin secret's hash")
-    durability: Literal["normal", "full"] = Field("normal", description="full also survives a power cut, slower")
-    artifact: Path | None = Field(None, description="classifier made by `tierwise train`; unset: shipped")
+    state_dir: Path = Field(Path("var"), description="directory of the spool and of the admin secret's hash")
+    durability: Literal["normal", "full"] = Field("normal", description="full also survives a power cut, but is slower")
+    artifact: Path | None = Field(None, description="classifier made by `tierwise train`; unset: the shipped one")
     require_prices: bool = Field(False, description="refuse to start while a configured model has no price")
     trust_env: bool = Field(
         True, description="reach providers through the proxies of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`"
@@ -604,20 +661,22 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     otel: OtelSettings = OtelSettings()
     tiers: TierSettings = TierSettings()
-    models: dict[str, ModelSettings] = Field({}, description="explicit models under names of their own")
+    models: dict[str, ModelSettings] = Field({}, description="models that clients can ask for by a name of their own")
     aliases: dict[str, str] = Field(
-        {}, description="other services' names for models of ours; one that ends in `*`: all that begin so"
+        {}, description="other services' names for our models; a name that ends in `*` covers all that begin like it"
     )
-    fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field({}, description="who stands in when a model fails")
+    fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field(
+        {}, description="models that take over when a model fails"
+    )
     policy: PolicySettings = PolicySettings()
     learning: LearningSettings = LearningSettings()
     marks: MarkSettings = MarkSettings()
     limits: LimitSettings = LimitSettings()
     canary: CanarySettings = CanarySettings()
     reports: ReportSettings = ReportSettings()
-    prices: dict[ModelName, PriceSettings] = Field({}, description="prices that beat the price book")
+    prices: dict[ModelName, PriceSettings] = Field({}, description="prices that override the price book")
     revenue: RevenueSettings = RevenueSettings()
-    segments: dict[SegmentName, SegmentSettings] = Field({}, description="segments beside `default`")
+    segments: dict[SegmentName, SegmentSettings] = Field({}, description="segments besides `default`")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -30,16 +30,16 @@ from router.reports.stamp import COLUMNS as STAMP_COLUMNS
 from router.reports.stamp import Stamp
 
 ROUTES = (
-    ("GET", "/admin", "The admin pages, for browsers: a session of their own, no API key."),
+    ("GET", "/admin", "Open the admin pages, for browsers: they have their own sessions and take no API key."),
     ("POST", "/admin/sign-in", "Begin a session with the admin or the viewer secret."),
     ("POST", "/admin/sign-out", "End the session in all workers."),
-    ("GET", "/admin/{page}", "One page; its forms post to `/admin/{page}/{act}` with a CSRF token."),
+    ("GET", "/admin/{page}", "Show one page; its forms post to `/admin/{page}/{act}` with a CSRF token."),
     (
         "GET",
         "/admin/{page}.csv",
-        "What Overview or Decisions shows, as a file, with the filters of the page's address.",
+        "Download what Overview or Decisions shows, with the filters of the page's address.",
     ),
-    ("GET", "/admin/api/{feed}", "What a page's script reads, as JSON; for the session's cookie only."),
+    ("GET", "/admin/api/{feed}", "Return what a page's script reads, as JSON; only with the session's cookie."),
 )
 
 

@@ -17,10 +17,10 @@ def admin() -> None:
 
 @app.command()
 def reset(
-    role: Annotated[str, typer.Option(help="admin, or viewer for a secret that only looks.")] = "admin",
+    role: Annotated[str, typer.Option(help="admin, or viewer for a secret that can change nothing.")] = "admin",
     config: ConfigOption = None,
 ) -> None:
-    """Make a new secret, forget the old one, and print it once; who signed in with the old one is signed out."""
+    """Make a new secret and print it once; whoever signed in with the old one is signed out."""
     from router import settings
     from router.admin.auth.secrets import AdminRole, AdminSecret
     from router.commands.opening import make_state_dir

@@ -9,15 +9,17 @@ import typer
 from router.commands.auditing import hook
 from router.commands.output import ConfigOption, Format, FormatOption, format_time, show
 
-app = typer.Typer(help="What is wrong, and who is told.", no_args_is_help=True)
+app = typer.Typer(help="Alerts: what is wrong, and whether alerts arrive.", no_args_is_help=True)
 
 SHOWN = ("id", "raised", "state", "level", "rule", "subject", "period", "says", "next", "delivered", "waiting")
 
 
 @app.command("list")
 def list_alerts(
-    only_open: Annotated[bool, typer.Option("--open", help="Only what still holds and nobody acknowledged.")] = False,
-    most: Annotated[int, typer.Option(help="At most so many, the newest first.", min=1, max=10_000)] = 50,
+    only_open: Annotated[
+        bool, typer.Option("--open", help="Only alerts that still hold and that nobody has acknowledged.")
+    ] = False,
+    most: Annotated[int, typer.Option(help="Largest number to list, the newest first.", min=1, max=10_000)] = 50,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -50,10 +52,12 @@ def list_alerts(
 @app.command()
 def acknowledge(
     alert_id: Annotated[str, typer.Argument(help="The alert's id.")],
-    by: Annotated[str | None, typer.Option(help="Who knows; the name of this user, where it is not given.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Name of the person who acknowledges; default: the system user.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Say that somebody knows of an alert; it stays in the list."""
+    """Acknowledge an alert; it stays in the list."""
     from router.clock import SystemClock
     from router.commands.opening import existing_books
     from router.notifications import alerts
@@ -68,7 +72,7 @@ def acknowledge(
 
 @app.command("test")
 def send_test(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
-    """Send a test alert through every channel that is configured, now; exit code 1 where one fails."""
+    """Send a test alert through every configured channel, now; exit code 1 if one fails."""
     from router import settings
     from router.clock import SystemClock, request_id
     from router.notifications.alerts import Alert

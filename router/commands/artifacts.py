@@ -49,7 +49,7 @@ def card(version: VersionArgument, config: ConfigOption = None) -> None:
 @app.command()
 def export(
     version: VersionArgument,
-    out: Annotated[Path, typer.Option(help="Directory for its files.")],
+    out: Annotated[Path, typer.Option(help="Directory to write the files to.")],
     config: ConfigOption = None,
 ) -> None:
     """Write an artefact's files into a directory, as `tierwise train --out` does."""

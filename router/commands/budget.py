@@ -19,7 +19,7 @@ SHOWN = ("scope", "subject", "period", "kind", "limit_usd", "spent_usd", "leased
 
 @app.command("show")
 def show_budgets(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
-    """Show every budget in its period under way: what is spent and booked, what workers have leased, what is left."""
+    """Show every budget in its current period: what is spent and booked, what workers have leased, what is left."""
     from router.clock import SystemClock
     from router.commands.opening import open_books
     from router.ledger import budgets
@@ -46,25 +46,25 @@ def show_budgets(config: ConfigOption = None, form: FormatOption = Format.TABLE)
 
 @app.command("set")
 def set_budget(
-    limit_usd: Annotated[str, typer.Argument(help="Dollars for each period, or `none` to take the budget away.")],
+    limit_usd: Annotated[str, typer.Argument(help="Dollars for each period, or `none` to remove the budget.")],
     period: Annotated[str, typer.Option(help="hour, day or month, in UTC.")] = "day",
-    key: Annotated[str | None, typer.Option(help="Only this key, by its name.")] = None,
-    segment: Annotated[str | None, typer.Option(help="Only this segment.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only requests of the key with this name.")] = None,
+    segment: Annotated[str | None, typer.Option(help="Only requests of this segment.")] = None,
     tier: Annotated[str | None, typer.Option(help="Only requests that this tier was chosen for.")] = None,
     kind: Annotated[
         str | None,
         typer.Option(
-            help="Used up, a `hard` budget refuses fast answers too; a `soft` one lets `auto` and `fast` have them. "
-            "A new budget is hard, one that is set again stays what it is."
+            help="When used up, a `hard` budget refuses fast answers too; a `soft` one still gives them to `auto` and "
+            "`fast`. A new budget is hard; one that is set again keeps its kind."
         ),
     ] = None,
-    note: Annotated[str, typer.Option(help="Why.")] = "",
+    note: Annotated[str, typer.Option(help="Reason, for the log.")] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Limit what may be spent; what the period has cost so far counts. In force within two seconds.
+    """Limit what may be spent; what the period has cost so far counts. It takes effect within two seconds.
 
-    Used up: `auto` is answered fast; reasoning, parallel and explicit models get 429 insufficient_quota until the
-    period ends. Where even a fast answer does not fit, a hard budget refuses it and a soft one lets it through.
+    When it is used up, `auto` is answered fast; reasoning, parallel and explicit models get 429 insufficient_quota
+    until the period ends. Where even a fast answer does not fit, a hard budget refuses it and a soft one lets it pass.
     """
     from router.clock import SystemClock
     from router.commands.opening import open_books

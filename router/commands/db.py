@@ -11,7 +11,7 @@ app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 
 @app.command()
 def upgrade(config: ConfigOption = None) -> None:
-    """Bring the database up to date, making it where there is none."""
+    """Bring the database up to date, and create it if there is none."""
     from router import settings
     from router.database import schema
 
@@ -21,7 +21,7 @@ def upgrade(config: ConfigOption = None) -> None:
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Tell whether the database is up to date; exit code 1 where it is not."""
+    """Tell whether the database is up to date; exit code 1 if it is not."""
     from router import settings
     from router.database import schema
 

@@ -34,12 +34,12 @@ class CheckResult:
 def doctor(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
-    free: Annotated[bool, typer.Option("--free", help="Ask the models nothing that costs.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the models at all.")] = False,
+    free: Annotated[bool, typer.Option("--free", help="Make no calls that cost money.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Make no calls to models at all.")] = False,
 ) -> None:
-    """Examine configuration, database, prices and keys, and ask each model for one token; exit code 1 when one is bad.
+    """Check configuration, database, prices and keys, and ask each model for one token; exit code 1 if one is bad.
 
-    The token is booked as housekeeping for `doctor`, in books that are made where there are none.
+    The token is booked as housekeeping for `doctor`, in books that are created if there are none.
     """
     from router import settings
     from router.commands.opening import count_live_keys, describe_auth

@@ -132,11 +132,13 @@ def _tokens(forecast: Forecast) -> Mapping[str, int]:
 def estimate(
     artifact_directory: Annotated[
         Path | None,
-        typer.Option("--artifact", help="A directory made by `tierwise train`; default: as configured, else shipped."),
+        typer.Option(
+            "--artifact", help="Directory made by `tierwise train`; default: the configured one, else the shipped one."
+        ),
     ] = None,
     prices: Annotated[
         bool,
-        typer.Option("--prices", help="Add what each tier is expected to cost; the tier is then the one by worth."),
+        typer.Option("--prices", help="Add what each tier is expected to cost; the tier is then chosen by worth."),
     ] = False,
     config: ConfigOption = None,
 ) -> None:

@@ -12,15 +12,15 @@ def evaluate(
     data: Annotated[Path | None, typer.Option(help="Directory of recorded outcomes (parquet).")] = None,
     artifact_directory: Annotated[
         Path | None,
-        typer.Option("--artifact", help="A directory made by `tierwise train`; the shipped one by default."),
+        typer.Option("--artifact", help="Directory made by `tierwise train`; default: the shipped one."),
     ] = None,
     pair: Annotated[
         list[str] | None,
         typer.Option(
-            help="WEAK:STRONG, models of the recorded outcomes; repeat for more. By default those of each source."
+            help="WEAK:STRONG, models of the recorded outcomes; repeat for more. Default: those of each source."
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Rankings and calibration of each pair only.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Only rankings and calibration of each pair.")] = False,
 ) -> None:
     """Print the bars of routing quality, then every pair with 95 % intervals and all controls, as Markdown tables."""
     from classifier import artifact

@@ -17,18 +17,18 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file without asking.")] = False,
     provider: Annotated[
         str | None,
-        typer.Option(help="Whose models: openai, azure, openrouter, ollama, hosted_vllm, ...; unset: found."),
+        typer.Option(help="Provider: openai, azure, openrouter, ollama, hosted_vllm, ...; unset: detected."),
     ] = None,
-    fast: Annotated[str | None, typer.Option(help="The model of the fast tier; of azure a deployment.")] = None,
-    reasoning: Annotated[str | None, typer.Option(help="The model of the reasoning tier; unset: as fast.")] = None,
-    api_base: Annotated[str | None, typer.Option("--api-base", help="Address of their server.")] = None,
+    fast: Annotated[str | None, typer.Option(help="Model of the fast tier; for azure, a deployment.")] = None,
+    reasoning: Annotated[str | None, typer.Option(help="Model of the reasoning tier; unset: the same as fast.")] = None,
+    api_base: Annotated[str | None, typer.Option("--api-base", help="Address of the provider's server.")] = None,
     api_key_env: Annotated[
-        str | None, typer.Option("--api-key-env", help="Environment variable that holds their key.")
+        str | None, typer.Option("--api-key-env", help="Environment variable that holds the provider's key.")
     ] = None,
 ) -> None:
-    """Write a configuration: on a terminal it asks whose models; else it takes what it finds first.
+    """Write a configuration: on a terminal it asks which provider; otherwise it takes the first one that it finds.
 
-    Options answer beforehand, for scripts. No key is written, only the name of the variable that holds it.
+    Options answer the questions beforehand, for scripts. Keys are not written, only the variables that hold them.
     """
     asks = sys.stdin.isatty()
     if out.exists() and not force and not (asks and typer.confirm(f"{out} exists. Replace it?")):

@@ -35,27 +35,29 @@ Models = Annotated[
     typer.Option(help="Comma-separated names of [models.*] that it may ask for, or all, or none."),
 ]
 Expires = Annotated[str | None, typer.Option(help="When it expires: 90d, 12h, or 2027-01-31 (UTC).")]
-Requests = Annotated[str | None, typer.Option(help="Requests of the key a minute.")]
-Tokens = Annotated[str | None, typer.Option(help="Tokens of the key a minute, in and out.")]
-AtOnce = Annotated[str | None, typer.Option(help="Requests of the key at once, per worker.")]
-UserRequests = Annotated[str | None, typer.Option(help="Requests of one end user a minute.")]
-UserTokens = Annotated[str | None, typer.Option(help="Tokens of one end user a minute.")]
-UserAtOnce = Annotated[str | None, typer.Option(help="Requests of one end user at once, per worker.")]
+Requests = Annotated[str | None, typer.Option(help="Requests per minute of this key.")]
+Tokens = Annotated[str | None, typer.Option(help="Input and output tokens per minute of this key.")]
+AtOnce = Annotated[str | None, typer.Option(help="Requests of this key at a time, per worker.")]
+UserRequests = Annotated[str | None, typer.Option(help="Requests per minute of one end user.")]
+UserTokens = Annotated[str | None, typer.Option(help="Input and output tokens per minute of one end user.")]
+UserAtOnce = Annotated[str | None, typer.Option(help="Requests of one end user at a time, per worker.")]
 MaxTokens = Annotated[str | None, typer.Option(help="Most tokens that a request may ask for.")]
-MaxN = Annotated[str | None, typer.Option(help="Most choices (n) of a request.")]
-UserDeep = Annotated[str | None, typer.Option(help="Deep answers of one end user a day (UTC).")]
-UserUsd = Annotated[str | None, typer.Option(help="Dollars that deep answers of one end user may cost a day.")]
+MaxN = Annotated[str | None, typer.Option(help="Most choices (n) that a request may ask for.")]
+UserDeep = Annotated[str | None, typer.Option(help="Deep answers per day (UTC) of one end user.")]
+UserUsd = Annotated[str | None, typer.Option(help="Dollars per day that deep answers of one end user may cost.")]
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="A name for the key, unique.")],
+    name: Annotated[str, typer.Argument(help="Unique name for the key.")],
     segment: Annotated[str, typer.Option(help="Segment that its requests are booked under.")] = DEFAULT_SEGMENT,
-    scope: Annotated[list[str] | None, typer.Option(help="chat, feedback, revenue, metrics, assign; repeat.")] = None,
-    scopes: Annotated[str | None, typer.Option(help="The same as one comma-separated list.")] = None,
-    allowed_tiers: Annotated[str | None, typer.Option(help="Comma-separated tiers; default all.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="chat, feedback, revenue, metrics or assign; repeat for more.")
+    ] = None,
+    scopes: Annotated[str | None, typer.Option(help="The scopes as one comma-separated list.")] = None,
+    allowed_tiers: Annotated[str | None, typer.Option(help="Comma-separated tiers; default: all.")] = None,
     max_cost_usd: Annotated[
-        str | None, typer.Option(help="Dollars that one request may cost; default no limit.")
+        str | None, typer.Option(help="Dollars that one request may cost; default: no limit.")
     ] = None,
     allowed_models: Models = None,
     expires: Expires = None,
@@ -72,7 +74,7 @@ def create(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Make a key and print it, once. Limits not given are those of [limits]; `none` lifts one for this key."""
+    """Create a key and print it once. Limits that are not given are those of [limits]; `none` lifts one."""
     from router import keys
     from router.clock import SystemClock
     from router.commands.opening import open_books
@@ -111,7 +113,7 @@ def rotate(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Give a key a new secret and print it, once; name, number and limits stay, the old secret too for the overlap."""
+    """Give a key a new secret and print it once; all else stays, and the old secret works until the overlap ends."""
     from router import keys
     from router.clock import SystemClock
     from router.commands.opening import open_books
@@ -145,7 +147,7 @@ def change(
     user_usd_per_day: UserUsd = None,
     config: ConfigOption = None,
 ) -> None:
-    """Change models, end and limits of a key. A limit is a number, `none`, or `default` for that of [limits]."""
+    """Change models, expiry and limits of a key. A limit is a number, `none`, or `default` for that of [limits]."""
     from router import keys
     from router.clock import SystemClock
     from router.commands.opening import open_books
@@ -178,7 +180,7 @@ def _print_secret(secret: str, name: str, segment: str, form: Format) -> None:
 
 @app.command("list")
 def list_keys(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
-    """List all keys, revoked ones too; secrets cannot be shown again."""
+    """List all keys, including revoked ones; secrets cannot be shown again."""
     from router import keys
     from router.commands.opening import existing_books
     from router.limits.wording import format_limits

@@ -39,27 +39,28 @@ SHOWN = (
 def ladder(
     questions: Annotated[Path | None, typer.Option(help='JSON lines: {"id", "messages", "answer"}.')] = None,
     from_books: Annotated[
-        bool, typer.Option("--from-books", help="The coverage slice of your own traffic instead of questions.")
+        bool, typer.Option("--from-books", help="Use the coverage slice of your own traffic instead of questions.")
     ] = False,
     out: Annotated[
-        Path, typer.Option(help="Directory for attempts.jsonl (a run goes on from it), ladder.json, .csv and .html.")
+        Path, typer.Option(help="Directory for attempts.jsonl (from which a run resumes), ladder.json, .csv and .html.")
     ] = Path("ladder"),
-    url: Annotated[str, typer.Option(help="The running instance.")] = "http://127.0.0.1:8080",
-    key: Annotated[str | None, typer.Option(envvar="TIERWISE_KEY", help="An API key, where one is needed.")] = None,
-    samples: Annotated[int, typer.Option(min=0, max=MOST_SAMPLES, help="Most samples of a question.")] = 64,
-    sampled: Annotated[str, typer.Option(help="The tier or model that samples come from.")] = "fast",
+    url: Annotated[str, typer.Option(help="Address of the running instance.")] = "http://127.0.0.1:8080",
+    key: Annotated[str | None, typer.Option(envvar="TIERWISE_KEY", help="API key, if one is needed.")] = None,
+    samples: Annotated[int, typer.Option(min=0, max=MOST_SAMPLES, help="Most samples per question.")] = 64,
+    sampled: Annotated[str, typer.Option(help="Tier or model that samples come from.")] = "fast",
     efforts: Annotated[str, typer.Option(help="Comma-separated efforts of the reasoning tier.")] = "low,medium,high",
     temperature: Annotated[
-        float | None, typer.Option(min=0.3, max=2, help="Of samples; unset: the model's own, as in the parallel tier.")
+        float | None,
+        typer.Option(min=0.3, max=2, help="Temperature of samples; unset: the model's own, as in the parallel tier."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another seed is another run of the same questions.")] = 1,
-    at_once: Annotated[int, typer.Option(min=1, max=256, help="Requests under way at once.")] = 8,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest visible answer.")] = None,
+    seed: Annotated[int, typer.Option(help="A different seed makes a new run of the same questions.")] = 1,
+    at_once: Annotated[int, typer.Option(min=1, max=256, help="Requests under way at a time.")] = 8,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest visible answer, in tokens.")] = None,
     since: Annotated[str, typer.Option(help="With --from-books: a date, a time, or a span up to now (7d).")] = "30d",
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Climb the ladder: fast, samples and a vote, reasoning by effort, parallel: what is right, cost, break-even."""
+    """Compare fast, voting, reasoning by effort, and parallel by accuracy, cost and break-even."""
     from router.commands.opening import open_books
     from router.learning.question_sets import Instance
     from router.ledger import ladders

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The books.", no_args_is_help=True)
 
-NoteOption = Annotated[str, typer.Option("--note", help="Why; kept with the run.")]
+NoteOption = Annotated[str, typer.Option("--note", help="Reason; kept with the run.")]
 
 
 DATE = len("2026-10-01")
@@ -53,12 +53,15 @@ def export(
     until: UntilOption = None,
     zone: ZoneOption = None,
     config: ConfigOption = None,
-    form: Annotated[ExportFormat, typer.Option("--format", help="csv, json or parquet.")] = ExportFormat.CSV,
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="Output format: csv, json or parquet.")
+    ] = ExportFormat.CSV,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The directory of --format parquet: a file a day.")
+        Path | None,
+        typer.Option("--output", "-o", help="Directory for --format parquet, which writes one file per day."),
     ] = None,
     causes: Annotated[
-        bool, typer.Option("--causes", help="Also why a call failed: the columns cause and http_status.")
+        bool, typer.Option("--causes", help="Also write why a call failed: the columns cause and http_status.")
     ] = False,
     with_made_up: MadeUpOption = False,
 ) -> None:
@@ -108,7 +111,7 @@ def _write_parquet(engine: "Engine", window: "Window", directory: Path) -> None:
 
 @app.command()
 def verify(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
-    """Check the books against their own laws; exit code 1 where one is broken."""
+    """Check the books against their own rules; exit code 1 if one is broken."""
     from router.commands.opening import existing_books
     from router.ledger.verify import verify as verified
     from router.reports.months import standings
@@ -133,11 +136,11 @@ def verify(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> No
 
 @app.command()
 def close(
-    month: Annotated[str, typer.Argument(help="The month, such as 2026-10: of UTC, and over.")],
-    note: Annotated[str, typer.Option("--note", help="Why, or who agreed; kept with it.")] = "",
+    month: Annotated[str, typer.Argument(help="A UTC month that is over, such as 2026-10.")],
+    note: Annotated[str, typer.Option("--note", help="Reason, or who agreed; kept with the month.")] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Close a month, for good: its figures stand; what arrives for it later counts in the month that is open then."""
+    """Close a month for good: its figures stand; what arrives for it later counts in the month that is open then."""
     import getpass
 
     from router.clock import SystemClock
@@ -196,7 +199,7 @@ def reconcile(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Compare the books with a provider's bill per UTC day and model; the capture rate is booked over billed."""
+    """Compare the books with a provider's bill by UTC day and model; capture rate: what is booked / what is billed."""
     from router.clock import SystemClock
     from router.commands.opening import existing_books
     from router.ledger import reconcile as reconciling
@@ -231,18 +234,20 @@ def reconcile(
 @app.command()
 def rerate(
     model: Annotated[list[str] | None, typer.Option(help="Only this model; repeat for more.")] = None,
-    price: Annotated[int | None, typer.Option(help="Use this price row instead of the timeline.")] = None,
+    price: Annotated[
+        int | None, typer.Option(help="Use the price with this id instead of those in effect at the time.")
+    ] = None,
     since: Since = None,
     until: UntilOption = None,
     zone: ZoneOption = None,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Book the run; without it only the difference is shown.")
+        bool, typer.Option("--apply", help="Book the run; without this option only the difference is shown.")
     ] = False,
     note: NoteOption = "re-rating",
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Price lines again and show the difference; lines stay, a run of reversals and new amounts is added."""
+    """Price lines again and show the difference; lines stay, and reversals and new amounts are added with --apply."""
     from router.clock import SystemClock
     from router.commands.opening import existing_books
     from router.ledger import correction
@@ -285,11 +290,13 @@ def _ends(window: "Window") -> tuple[int, int]:
 def forget(
     user: Annotated[
         str | None,
-        typer.Option(help="The name of a key, which opens nothing from now on, or the id that clients send of a user."),
+        typer.Option(
+            help="Name of a key, which is no longer valid from now on, or the id that clients send for a user."
+        ),
     ] = None,
     key: Annotated[str | None, typer.Option(help="Only the end user of this key; the key itself stays.")] = None,
     before_month: Annotated[
-        str | None, typer.Option(help="Instead: drop the salts of marks before this month (YYYY-MM).")
+        str | None, typer.Option(help="Instead: delete the salts of marks from before this month (YYYY-MM).")
     ] = None,
     made_up: Annotated[bool, typer.Option("--made-up", help="Instead: delete every made-up request.")] = False,
     config: ConfigOption = None,
@@ -297,7 +304,7 @@ def forget(
 ) -> None:
     """Remove what identifies a user: name and secret of a key, marks, stored responses, notes, evidence by request.
 
-    With --made-up the requests that are marked synthetic are deleted, with all that hangs on them; real ones stay.
+    With --made-up, requests that are marked synthetic are deleted with all that belongs to them; real ones stay.
     """
     from dataclasses import asdict
 

@@ -27,9 +27,9 @@ class Format(StrEnum):
 
 WIDE = 200
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="Configuration file; default TIERWISE_CONFIG, then ./tierwise.toml.")
+    Path | None, typer.Option("--config", help="Configuration file; default: TIERWISE_CONFIG, then ./tierwise.toml.")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to write the listing.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
 
 
 def share(text: str) -> float:

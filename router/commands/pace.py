@@ -21,7 +21,7 @@ FIGURES = ("figure", "predicted", "realised", "outside")
 
 def pace(
     segment: Annotated[str | None, typer.Option(help="Only this segment.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="So many of the last moves.")] = MOVES,
+    limit: Annotated[int, typer.Option(min=1, help="Number of moves to list.")] = MOVES,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -50,11 +50,11 @@ def pace(
 
 
 def compare_realised(
-    version: Annotated[int | None, typer.Argument(help="A version; default the one in force.")] = None,
+    version: Annotated[int | None, typer.Argument(help="Version; default: the one in force.")] = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Hold what a version was predicted to do against what it has done since it came into force."""
+    """Compare what a version was predicted to do with what it has done since it came into force."""
     from router.commands.opening import existing_books
     from router.policies.versions import in_force
     from router.tuning import predictions

@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Versions of the routing policy.", no_args_is_help=True)
 
 SET_HELP = (
-    "DIAL=VALUE on top of what is in force, DIAL=none to unset one; repeat. Dials: "
+    "DIAL=VALUE changes a dial of the version in force, DIAL=none unsets it; repeat for more. Dials: "
     + ", ".join(f"{dial.name} ({dial.allowed})" for dial in DIALS.values())
-    + f". Of a segment: segments.NAME.DIAL, with {', '.join(SEGMENT_DIALS)}."
+    + f". For a segment: segments.NAME.DIAL, with {', '.join(SEGMENT_DIALS)}."
 )
 SetOption = Annotated[list[str] | None, typer.Option("--set", help=SET_HELP)]
-NoteOption = Annotated[str, typer.Option(help="Why, for the log.")]
+NoteOption = Annotated[str, typer.Option(help="Reason, for the log.")]
 ReasonOption = Annotated[
-    str | None, typer.Option("--note", help="Why, for the log; must be said, and is asked for on a terminal.")
+    str | None, typer.Option("--note", help="Reason, for the log; required, and asked for on a terminal.")
 ]
-AuthorOption = Annotated[str | None, typer.Option(help="Who, for the log; default the user of the system.")]
+AuthorOption = Annotated[str | None, typer.Option(help="Author, for the log; default: the system user.")]
 LOG_COLUMNS = ("at", "act", "version", "previous", "author", "note", "changes")
 
 
 @app.command("show")
 def show_version(
-    version: Annotated[int | None, typer.Argument(help="A version; default the one in force.")] = None,
+    version: Annotated[int | None, typer.Argument(help="Version; default: the one in force.")] = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -71,12 +71,14 @@ def show_version(
 @app.command()
 def propose(
     settings: SetOption = None,
-    like: Annotated[int | None, typer.Option(help="Take the changes that this version made to its parent.")] = None,
+    like: Annotated[
+        int | None, typer.Option(help="Take over the changes that this version made to its parent.")
+    ] = None,
     note: NoteOption = "",
     author: AuthorOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write a version on top of the one in force; nothing is decided by it before it is activated."""
+    """Write a version on top of the one in force; it decides nothing until it is tried or activated."""
     from router.commands.opening import open_books
     from router.policies import dials, lifecycle
 
@@ -97,12 +99,12 @@ def propose(
 
 @app.command()
 def validate(
-    version: Annotated[int, typer.Argument(help="The version to hold against the configuration of today.")],
+    version: Annotated[int, typer.Argument(help="The version to check.")],
     note: NoteOption = "",
     author: AuthorOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Hold a version against the configuration of today; needed when the tiers changed since it was written."""
+    """Check a version against today's configuration; needed if the tiers have changed since it was written."""
     from router.commands.opening import open_books
     from router.policies import lifecycle
 
@@ -116,12 +118,13 @@ def activate(
     version: Annotated[int, typer.Argument(help="The version to put in force.")],
     note: ReasonOption = None,
     undecided: Annotated[
-        bool, typer.Option("--undecided", help="Although it is too early to tell whether its canary harms.")
+        bool,
+        typer.Option("--undecided", help="Activate even though it is too early to tell whether its canary does harm."),
     ] = False,
     author: AuthorOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Put a version in force, which ends its own trial; running servers follow within two seconds."""
+    """Put a version in force and end its trial, if there is one; running servers follow within two seconds."""
     from router.commands.opening import open_books
     from router.policies import canary_lifecycle, lifecycle
 
@@ -136,12 +139,12 @@ def activate(
 
 @app.command()
 def rollback(
-    version: Annotated[int | None, typer.Argument(help="The version to undo; default the one in force.")] = None,
+    version: Annotated[int | None, typer.Argument(help="The version to undo; default: the one in force.")] = None,
     note: ReasonOption = None,
     author: AuthorOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Put what was before the version in force back in force; a trial on top of it ends."""
+    """Undo the version in force: what was in force before it is so again, and a trial on top of it ends."""
     from router.commands.opening import open_books
     from router.policies import lifecycle
 
@@ -153,11 +156,11 @@ def rollback(
 
 @app.command()
 def log(
-    limit: Annotated[int, typer.Option(min=1, help="How many acts, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Largest number of acts to list, the newest first.")] = 50,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Tell who did what to which version, when and why; `tierwise` is the guard of canaries."""
+    """Show who did what to which version, when and why; the author `tierwise` is the guard of canaries."""
     from router.commands.opening import open_books
     from router.policies.lifecycle import history
 

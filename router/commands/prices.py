@@ -11,16 +11,16 @@ app = typer.Typer(help="The price book.", no_args_is_help=True)
 
 PRICES = ("id", "model", "input", "cached_input", "cache_write", "output", "thinking", "per_call", "source", "more")
 CHANGES = ("model", "change", "provenance")
-ModelsArgument = Annotated[list[str] | None, typer.Argument(help="Model strings; default all that are configured.")]
+ModelsArgument = Annotated[list[str] | None, typer.Argument(help="Model names; default: all that are configured.")]
 
 
 @app.command("list")
 def list_prices(
-    history: Annotated[bool, typer.Option("--all", help="Past prices too.")] = False,
+    history: Annotated[bool, typer.Option("--all", help="Include past prices.")] = False,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """List the prices in effect, USD per million tokens; configured models without one are named."""
+    """List the prices in effect, in USD per million tokens; configured models without one are named."""
     from sqlalchemy import select
 
     from router.clock import SystemClock
@@ -41,19 +41,21 @@ def list_prices(
 
 @app.command()
 def diff(models: ModelsArgument = None, config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
-    """Show what an import from the bundled map would change; "!" marks what a human should look at."""
+    """Show what an import from the bundled map would change; "!" marks what a person should look at."""
     _import(models, config, form, yes=False, accept=(), is_dry=True)
 
 
 @app.command("import")
 def import_prices(
     models: ModelsArgument = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the ordinary changes.")] = False,
-    accept: Annotated[list[str] | None, typer.Option(help="Take this model's marked changes too; repeat.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Make ordinary changes without asking.")] = False,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="Accept this model's marked changes too; repeat for more.")
+    ] = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Take prices over from the bundled map, from now on; marked changes only when accepted by name."""
+    """Import prices from the bundled map, in effect from now on; marked changes only if accepted by name."""
     _import(models, config, form, yes=yes, accept=accept or (), is_dry=False)
 
 

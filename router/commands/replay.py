@@ -27,13 +27,13 @@ def replay(
     questions: Annotated[Path, typer.Option(help='JSON lines: {"id", "messages", "answer"?}.')],
     out: Annotated[Path, typer.Option(help="Directory for answers.jsonl and summary.json.")],
     tiers: Annotated[str, typer.Option(help="Comma-separated tiers or models.")] = "fast,reasoning,parallel,auto",
-    url: Annotated[str, typer.Option(help="The running instance.")] = "http://127.0.0.1:8080",
-    key: Annotated[str | None, typer.Option(envvar="TIERWISE_KEY", help="An API key, where one is needed.")] = None,
-    at_once: Annotated[int, typer.Option(min=1, max=256, help="Questions under way at once.")] = 4,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest visible answer.")] = None,
+    url: Annotated[str, typer.Option(help="Address of the running instance.")] = "http://127.0.0.1:8080",
+    key: Annotated[str | None, typer.Option(envvar="TIERWISE_KEY", help="API key, if one is needed.")] = None,
+    at_once: Annotated[int, typer.Option(min=1, max=256, help="Questions under way at a time.")] = 4,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest visible answer, in tokens.")] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Ask a set of questions in chosen tiers: accuracy with 95 % intervals, cost and calls per query."""
+    """Ask a set of questions in chosen tiers; show accuracy with 95 % intervals, cost and calls per query."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -48,23 +48,25 @@ class ReportFormat(StrEnum):
 
 
 def report(
-    by: Annotated[str, typer.Option(help="tier, model, segment, day, ...; several separated by commas.")] = "tier",
+    by: Annotated[
+        str, typer.Option(help="What to group by: tier, model, segment, day, ...; several separated by commas.")
+    ] = "tier",
     since: Since = None,
     until: UntilOption = None,
     zone: ZoneOption = None,
     where: Annotated[list[str] | None, typer.Option(help="Only requests with NAME=VALUE; repeat for more.")] = None,
     config: ConfigOption = None,
-    form: Annotated[ReportFormat, typer.Option("--format", help="How to write it.")] = ReportFormat.TABLE,
+    form: Annotated[ReportFormat, typer.Option("--format", help="Output format.")] = ReportFormat.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     with_people: Annotated[
-        bool, typer.Option("--people", help="Also what a conversation costs, and a person; a table or JSON.")
+        bool, typer.Option("--people", help="Also show what a conversation and a person cost; for table and json.")
     ] = False,
     replayed: Annotated[
-        Path | None, typer.Option("--replay", help="What `tierwise replay` wrote, for what quality costs.")
+        Path | None, typer.Option("--replay", help="Output of `tierwise replay`, to show what quality costs.")
     ] = None,
     with_made_up: MadeUpOption = False,
 ) -> None:
-    """Tell what requests cost, what they are expected to earn, and what is left."""
+    """Show what requests cost, what they are expected to earn, and what is left."""
     from router.commands.opening import existing_books
     from router.reports.before import compare_before
     from router.reports.stamp import Stamp

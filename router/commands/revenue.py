@@ -42,15 +42,17 @@ EVENT_COLUMNS = ("source", "id", "kind", "day", "segment", "country", "request_i
 
 @app.command("show")
 def show_revenue(
-    history: Annotated[bool, typer.Option("--all", help="Every version, not only the one in force.")] = False,
-    countries: Annotated[bool, typer.Option("--countries", help="A row per country that has a factor.")] = False,
-    scenarios: Annotated[bool, typer.Option("--scenarios", help="The shipped scenarios instead.")] = False,
+    history: Annotated[bool, typer.Option("--all", help="Show every version, not only the one in force.")] = False,
+    countries: Annotated[
+        bool, typer.Option("--countries", help="Show a row for each country that has a factor.")
+    ] = False,
+    scenarios: Annotated[bool, typer.Option("--scenarios", help="Show the shipped scenarios instead.")] = False,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Show the assumptions in force: by segment, and what a query that may carry ads is expected to earn.
 
-    In the United States, and where the country is not told (ZZ): there as where ads earn least, unless stated.
+    Shown for the United States and for an unknown country (ZZ): as in the one where ads earn least, unless stated.
     """
     from sqlalchemy import select
 
@@ -78,22 +80,27 @@ def show_revenue(
 
 @app.command("set")
 def set_revenue(
-    segment: Annotated[str, typer.Option(help="Whose queries.")] = DEFAULT_SEGMENT,
-    surface: Annotated[str, typer.Option(help="Only where the client names this surface, such as voice.")] = "",
-    scenario: Annotated[str | None, typer.Option(help="Begin with a shipped scenario: low, base or high.")] = None,
-    ecpm_usd: Annotated[str | None, typer.Option(help="Revenue of a thousand viewed ads.")] = None,
-    ctr: Annotated[str | None, typer.Option(help="Sold by click: clicks per viewed ad; with --cpc-usd.")] = None,
-    cpc_usd: Annotated[str | None, typer.Option(help="Sold by click: revenue of a click; with --ctr.")] = None,
+    segment: Annotated[str, typer.Option(help="Segment the assumption is for.")] = DEFAULT_SEGMENT,
+    surface: Annotated[str, typer.Option(help="Only for requests that name this surface, such as voice.")] = "",
+    scenario: Annotated[str | None, typer.Option(help="Start from a shipped scenario: low, base or high.")] = None,
+    ecpm_usd: Annotated[str | None, typer.Option(help="Revenue per thousand viewed ads.")] = None,
+    ctr: Annotated[str | None, typer.Option(help="Ads sold by click: clicks per viewed ad; needs --cpc-usd.")] = None,
+    cpc_usd: Annotated[str | None, typer.Option(help="Ads sold by click: revenue per click; needs --ctr.")] = None,
     ads_per_query: Annotated[str | None, typer.Option(help="Viewed ads per query.")] = None,
-    publisher_share: Annotated[str | None, typer.Option(help="What is left after a network's part, 0 to 1.")] = None,
-    commercial: Annotated[str | None, typer.Option(help="Ads beside queries that may want to buy: times.")] = None,
-    subscription_usd: Annotated[str | None, typer.Option(help="A subscription's price; with --queries.")] = None,
-    queries: Annotated[int | None, typer.Option(min=1, help="Queries that a subscription is spread over.")] = None,
-    price_per_call_usd: Annotated[str | None, typer.Option(help="What a caller pays for each query.")] = None,
-    country: Annotated[
-        list[str] | None, typer.Option(help="CC=FACTOR: ads there earn so many times as much; ZZ: not told.")
+    publisher_share: Annotated[
+        str | None, typer.Option(help="Share that is left after the network's cut, 0 to 1.")
     ] = None,
-    note: Annotated[str, typer.Option(help="Why, and where the numbers come from.")] = "",
+    commercial: Annotated[
+        str | None, typer.Option(help="Factor on ad revenue for a query of somebody who may want to buy.")
+    ] = None,
+    subscription_usd: Annotated[str | None, typer.Option(help="Price of a subscription; needs --queries.")] = None,
+    queries: Annotated[int | None, typer.Option(min=1, help="Queries that a subscription is spread over.")] = None,
+    price_per_call_usd: Annotated[str | None, typer.Option(help="What a caller pays per query.")] = None,
+    country: Annotated[
+        list[str] | None,
+        typer.Option(help="CC=FACTOR: factor on ad revenue in this country; ZZ: where the country is unknown."),
+    ] = None,
+    note: Annotated[str, typer.Option(help="Reason, and where the numbers come from.")] = "",
     config: ConfigOption = None,
 ) -> None:
     """Write a new version of the assumptions; what is not given stays as it is. Requests keep their version."""
@@ -134,10 +141,10 @@ def set_revenue(
 
 @app.command("events")
 def list_events(
-    source: Annotated[str | None, typer.Option(help="Only of this source.")] = None,
-    day: Annotated[str | None, typer.Option(help="Only of this UTC day.")] = None,
-    largest: Annotated[bool, typer.Option("--largest", help="The largest first, not the newest.")] = False,
-    most: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 50,
+    source: Annotated[str | None, typer.Option(help="Only events from this source.")] = None,
+    day: Annotated[str | None, typer.Option(help="Only events of this UTC day.")] = None,
+    largest: Annotated[bool, typer.Option("--largest", help="List the largest first instead of the newest.")] = False,
+    most: Annotated[int, typer.Option(min=1, max=10_000, help="Largest number to list.")] = 50,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -173,12 +180,12 @@ def list_events(
 
 @app.command("reverse")
 def reverse_event(
-    source: Annotated[str, typer.Argument(help="Who sent the event.")],
+    source: Annotated[str, typer.Argument(help="Source that sent the event.")],
     event: Annotated[str, typer.Argument(metavar="ID", help="The event's id.")],
-    note: Annotated[str, typer.Option(help="Why.")] = "",
+    note: Annotated[str, typer.Option(help="Reason, for the log.")] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Take a revenue event out of the books, by an event that reverses it; a second time changes nothing."""
+    """Take a revenue event out of the books by an event that reverses it; doing so again changes nothing."""
     from router.clock import SystemClock
     from router.commands.opening import open_books
     from router.ledger import revenue_events
@@ -192,16 +199,20 @@ def reverse_event(
 
 @app.command("import")
 def import_statements(
-    file: Annotated[Path, typer.Argument(help="A network's statement as CSV: a header, then a line for each day.")],
-    source: Annotated[str, typer.Option(help="Whose statement it is; with a line's id it is booked once.")],
+    file: Annotated[Path, typer.Argument(help="A network's statement as CSV: a header, then one line per day.")],
+    source: Annotated[
+        str, typer.Option(help="Source of the statement; a line with an id is booked only once per source.")
+    ],
     column: Annotated[
         list[str] | None, typer.Option(help="WHAT=COLUMN where a column has another name, such as amount=Payout.")
     ] = None,
-    skip_wrong: Annotated[bool, typer.Option("--skip-wrong", help="Book the others where a line is wrong.")] = False,
-    note: Annotated[str, typer.Option(help="Where it is from; kept in the audit log.")] = "",
+    skip_wrong: Annotated[
+        bool, typer.Option("--skip-wrong", help="Skip lines that are wrong and book the others.")
+    ] = False,
+    note: Annotated[str, typer.Option(help="Where the statement comes from; kept in the audit log.")] = "",
     config: ConfigOption = None,
 ) -> None:
-    """Book a statement of an ad network; what is booked already changes nothing. All of it, or nothing.
+    """Book a statement of an ad network, all of it or nothing; what is booked already changes nothing.
 
     Days are written as 2026-10-31, amounts in dollars as 1234.56; anything else is refused with its line.
     """
@@ -234,7 +245,7 @@ def compare_sources(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Compare what each source reported with what was expected, by month, segment and country (UTC)."""
+    """Compare what each source reported with what was expected, by UTC month, segment and country."""
     from router.commands.opening import existing_books
     from router.money import usd_text
     from router.reports.reading import reading

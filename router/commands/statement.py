@@ -22,17 +22,22 @@ class StatementFormat(StrEnum):
 
 
 def statement(
-    month: Annotated[str, typer.Option(help="The month, such as 2026-10, of UTC.")],
-    key: Annotated[list[str] | None, typer.Option(help="Of the key of this name; repeat for one with several.")] = None,
-    segment: Annotated[str | None, typer.Option(help="Of this segment.")] = None,
-    customer: Annotated[str, typer.Option(help="What to call them on it; default the keys, or the segment.")] = "",
+    month: Annotated[str, typer.Option(help="UTC month, such as 2026-10.")],
+    key: Annotated[
+        list[str] | None, typer.Option(help="Requests of the key with this name; repeat for a customer with several.")
+    ] = None,
+    segment: Annotated[str | None, typer.Option(help="Requests of this segment.")] = None,
+    customer: Annotated[
+        str, typer.Option(help="Name of the customer on the statement; default: the keys, or the segment.")
+    ] = "",
     form: Annotated[
-        StatementFormat | None, typer.Option("--format", help="Default: html with -o, else a table.")
+        StatementFormat | None,
+        typer.Option("--format", help="Output format; default: html with -o, otherwise a table."),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Tell what a customer's requests of a month cost and earned, exactly: the sum of all statements is the ledger."""
+    """Show exactly what a customer's requests of a month cost and earned: all statements add up to the ledger."""
     from router.commands.opening import existing_books
     from router.reports import statement as statements
 

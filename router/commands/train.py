@@ -25,17 +25,17 @@ def train(
         Path | None, typer.Option(help='JSON lines {"text"|"messages", "outcomes": {"fast", "reasoning"}}.')
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Directory for the adapted artefact.")] = None,
-    base: Annotated[Path | None, typer.Option(help="Artefact to start from; the shipped one by default.")] = None,
+    base: Annotated[Path | None, typer.Option(help="Artefact to start from; default: the shipped one.")] = None,
     ability: Annotated[
         bool, typer.Option("--ability", help='Place one new model: lines {"text"|"messages", "correct": 0..1}.')
     ] = False,
     from_ledger: Annotated[
-        bool, typer.Option("--from-ledger", help="Learn from kept features, duels and feedback in the books.")
+        bool, typer.Option("--from-ledger", help="Learn from the features, duels and feedback that the books keep.")
     ] = False,
     since: Annotated[str, typer.Option(help="With --from-ledger: a date, a time, or a span up to now.")] = "30d",
     propose: Annotated[
         bool | None,
-        typer.Option(help="Propose a policy that names the artefact; default where it is not shown to be worse."),
+        typer.Option(help="Propose a policy that names the artefact; by default only if it is not shown to be worse."),
     ] = None,
     author: AuthorOption = None,
     config: ConfigOption = None,

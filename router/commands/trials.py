@@ -38,18 +38,22 @@ def canary(
         typer.Option(
             parser=read_option,
             metavar="SHARE",
-            help="Share of conversations (5 % or 0.05); default 5 %, of a shadow all.",
+            help="Share of conversations (5 % or 0.05); default: 5 %, or all of them for a shadow.",
         ),
     ] = None,
-    shadow: Annotated[bool, typer.Option("--shadow", help="Decide and record, but act on nothing.")] = False,
-    on_success: Annotated[str, typer.Option(help="wait: a person activates it; activate: it comes in force.")] = "wait",
-    stop: Annotated[bool, typer.Option("--stop", help="End the trial; the version in force decides alone.")] = False,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Decide and record, but affect nothing.")] = False,
+    on_success: Annotated[
+        str, typer.Option(help="What to do when it passes: wait for a person, or activate.")
+    ] = "wait",
+    stop: Annotated[
+        bool, typer.Option("--stop", help="End the trial; only the version in force decides from then on.")
+    ] = False,
     note: NoteOption = "",
     author: AuthorOption = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Try a version on a share of conversations, or in the shadow of the one in force; list trials without one."""
+    """Try a version on a share of conversations, or in the shadow of the one in force; by default, list trials."""
     from router.commands.opening import open_books
     from router.policies import canary_lifecycle
 

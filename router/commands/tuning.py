@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def backtest(
-    version: Annotated[int | None, typer.Argument(help="A version; default the one in force.")] = None,
+    version: Annotated[int | None, typer.Argument(help="Version; default: the one in force.")] = None,
     settings: SetOption = None,
     since: SinceOption = "7d",
     until: UntilOption = None,
@@ -45,7 +45,7 @@ def backtest(
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Replay past requests under other dials: shares, cost, what is left, waiting time and quality, with intervals."""
+    """Replay past requests under other dials: shares, cost, contribution, waiting time and quality, with intervals."""
     from router.clock import SystemClock
     from router.commands.opening import existing_books
     from router.policies import dials
@@ -83,22 +83,24 @@ def backtest(
 
 def solve(
     max_deep_share: Annotated[
-        float | None, typer.Option(parser=share, metavar="SHARE", help="At most this share goes deep: 5 % or 0.05.")
+        float | None, typer.Option(parser=share, metavar="SHARE", help="Largest share that may go deep: 5 % or 0.05.")
     ] = None,
-    max_cost_per_1k: Annotated[float | None, typer.Option(help="At most so many dollars per thousand.")] = None,
+    max_cost_per_1k: Annotated[
+        float | None, typer.Option(help="Most dollars that a thousand requests may cost.")
+    ] = None,
     min_margin: Annotated[
         float | None,
-        typer.Option(parser=share, metavar="SHARE", help="Keep this share of expected revenue: 18 % or 0.18."),
+        typer.Option(parser=share, metavar="SHARE", help="Share of expected revenue to keep: 18 % or 0.18."),
     ] = None,
     min_quality: Annotated[
         float | None,
-        typer.Option(parser=share, metavar="SHARE", help="Mean feedback, 0 to 1, at the lower bound."),
+        typer.Option(parser=share, metavar="SHARE", help="Least mean feedback, 0 to 1, judged by its lower bound."),
     ] = None,
     of: Annotated[
-        TargetsOf, typer.Option(help="What targets speak of: all requests, or those that a score decided.")
+        TargetsOf, typer.Option(help="Requests that targets apply to: all, or those that a score decided.")
     ] = TargetsOf.ALL,
-    segment: Annotated[str | None, typer.Option(help="Solve this segment's own thresholds, for its queries.")] = None,
-    propose: Annotated[bool, typer.Option("--propose", help="Write the solution as a version.")] = False,
+    segment: Annotated[str | None, typer.Option(help="Find this segment's own thresholds, from its queries.")] = None,
+    propose: Annotated[bool, typer.Option("--propose", help="Save the solution as a version.")] = False,
     note: NoteOption = "",
     author: AuthorOption = None,
     since: SinceOption = "7d",

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from router.reports.window import Window
 
 COLUMNS = ("what", "queries", "deep_share", "cost_usd", "expected_revenue_usd", "contribution_usd", "cost_per_1000_usd")
-Factor = Annotated[str | None, typer.Option(help="So many times as much.")]
-Share = Annotated[str | None, typer.Option(help="A share from 0 to 1, in place of what it is.")]
+Factor = Annotated[str | None, typer.Option(help="Factor to multiply by.")]
+Share = Annotated[str | None, typer.Option(help="Share from 0 to 1 that replaces the actual one.")]
 
 
 def whatif(
@@ -28,18 +28,23 @@ def whatif(
     thinking_tokens: Factor = None,
     cache_rate: Share = None,
     country: Annotated[
-        list[str] | None, typer.Option(help="CC=SHARE: this share of all queries from there; repeat for more.")
+        list[str] | None,
+        typer.Option(help="CC=SHARE: share of all queries that come from this country; repeat for more."),
     ] = None,
     deep_share: Share = None,
-    elasticity: Annotated[str, typer.Option(help="e in: queries x (cost per query after / before) ^ -e.")] = "0",
-    quality_elasticity: Annotated[str, typer.Option(help="q in: queries x (quality after / before) ^ q.")] = "0",
+    elasticity: Annotated[
+        str, typer.Option(help="The exponent e in queries x (cost per query after / before) ^ -e.")
+    ] = "0",
+    quality_elasticity: Annotated[
+        str, typer.Option(help="The exponent q in queries x (quality after / before) ^ q.")
+    ] = "0",
     since: Since = None,
     until: UntilOption = None,
     zone: ZoneOption = None,
     config: ConfigOption = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Work a past window out again with other assumptions: before, after each change in turn, and what it moves."""
+    """Recalculate a past window under other assumptions: as it was, and after each change in turn."""
     from router.commands.opening import existing_books
     from router.reports.whatif import Levers, steps
 

@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from router.reports.window import Window
     from router.settings import Settings
 
-SINCE = "First moment: a date, a time, or a span up to now (7d: today and the six days before)."
-UNTIL = "First moment no longer included: a date, a time, or where a span begins (1d: today)."
+SINCE = "Start: a date, a time, or a span up to now (7d: today and the six days before)."
+UNTIL = "End, itself not included: a date, a time, or where a span begins (1d: today)."
 Since = Annotated[str | None, typer.Option(help=f"{SINCE} Default: everything.")]
 SinceOption = Annotated[str, typer.Option(help=SINCE)]
 UntilOption = Annotated[str | None, typer.Option(help=f"{UNTIL} Default: now.")]
-ZoneOption = Annotated[str | None, typer.Option(help="Time zone of days and dates; default `reports.zone`.")]
+ZoneOption = Annotated[str | None, typer.Option(help="Time zone of days and dates; default: `reports.zone`.")]
 
 
 MadeUpOption = Annotated[
-    bool, typer.Option("--with-made-up", help="Count made-up requests too; by default they count while all are.")
+    bool,
+    typer.Option(
+        "--with-made-up", help="Count made-up requests too; by default they count only while there are no others."
+    ),
 ]
 
 

@@ -96,16 +96,23 @@ class Policy:
 
     version: int
     parallel_threshold: Annotated[
-        float, Dial("Parallel from", "score from which parallel is open; above 1.1 never", low=-1, high=2, unit="score")
+        float,
+        Dial(
+            "Parallel from",
+            "score from which the parallel tier is open; above 1.1: never",
+            low=-1,
+            high=2,
+            unit="score",
+        ),
     ] = 0.10
     reasoning_threshold: Annotated[
-        float, Dial("Reasoning from", "score from which reasoning is open", low=-1, high=2, unit="score")
+        float, Dial("Reasoning from", "score from which the reasoning tier is open", low=-1, high=2, unit="score")
     ] = 0.25
     max_deep_share: Annotated[
         float,
         Dial(
             "Deep share, at most",
-            "largest share of auto queries in the deep tiers",
+            "largest share of auto queries that may go to the deep tiers",
             low=0,
             high=1,
             unit="share",
@@ -128,13 +135,19 @@ class Policy:
     ] = 0.01
     shadow: Annotated[
         float,
-        Dial("Shadowed share", "share of queries also run in another tier, off the path", low=0, high=1, unit="share"),
+        Dial(
+            "Shadowed share",
+            "share of queries that are also run in another tier, in the background",
+            low=0,
+            high=1,
+            unit="share",
+        ),
     ] = 0.005
     parallel_samples: Annotated[
         int | None,
         Dial(
             "Samples, at most",
-            "samples of one query",
+            "most samples of one query",
             low=1,
             high=64,
             unit="samples",
@@ -155,7 +168,8 @@ class Policy:
         str | None,
         Dial(
             "Confidence by type",
-            "confidence of votes on single answer types, such as date=0.99,numeric=0.9; others: parallel_confidence",
+            "confidence of votes on individual answer types, such as date=0.99,numeric=0.9; "
+            "all others: parallel_confidence",
             pattern=rf"{_TYPE_AND_CONFIDENCE}(,{_TYPE_AND_CONFIDENCE})*",
             noun="answer types with a confidence each, such as date=0.99,numeric=0.9",
             unset="tiers.parallel.confidence_by_type",
@@ -165,7 +179,7 @@ class Policy:
         float | None,
         Dial(
             "Cost of a request, at most ($)",
-            "what one request may cost; its output and its samples are limited to what that covers",
+            "dollars that one request may cost; its output and its samples are limited to what that covers",
             low=0.000001,
             high=1000,
             unit="$",
@@ -183,13 +197,14 @@ class Policy:
         ),
     ] = None
     min_margin: Annotated[
-        float | None, Dial("Margin to hold", "share of revenue that pacing keeps", low=-10, high=0.99, unit="share")
+        float | None,
+        Dial("Margin to hold", "share of revenue that pacing is to keep", low=-10, high=0.99, unit="share"),
     ] = None
     pacing: Annotated[
         str,
         Dial(
             "Pacing",
-            "whether thresholds follow budget and margin; dry_run only says how they would",
+            "whether thresholds follow budget and margin; dry_run only shows how they would",
             choices=("off", "dry_run", "on"),
         ),
     ] = "dry_run"
@@ -239,7 +254,7 @@ class Policy:
 
     @property
     def confidence_by_type(self) -> Mapping[AnswerType, float] | None:
-        """The confidence of votes on single answer types, where the policy has its own."""
+        """The confidence of votes on individual answer types, where the policy has its own."""
         if self.parallel_confidence_by_type is None:
             return None
         return read_confidences(self.parallel_confidence_by_type)

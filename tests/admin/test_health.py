@@ -96,7 +96,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
 def test_nothing_needs_a_look_is_never_said_over_a_red_figure(failing: Visitor) -> None:
     page = failing.get("/admin/health").text
     assert re.search(r"badge (?:bad|warning)", page)
-    assert "Nothing needs a look" not in page
+    assert "Nothing needs attention" not in page
     assert "1 of 1 calls: unknown (HTTP 500) 1" in page
 
 

@@ -80,7 +80,10 @@ def test_a_name_that_is_like_none_is_taken_for_none() -> None:
         ("[server]\ncors_origins = 5\n", "line 2: server.cors_origins: a list in brackets is wanted"),
         ("server = 5\n", "line 1: server: a table is wanted"),
         ('[server]\nauth = "none"\n', "line 2: server.auth: one of these is wanted: 'auto' or 'required'"),
-        ('[prices."openai/x"]\ninput = 1\n', "line 1: prices.openai/x.output: is missing (visible output)"),
+        (
+            '[prices."openai/x"]\ninput = 1\n',
+            "line 1: prices.openai/x.output: is missing (USD per million visible output tokens)",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line_and_what_was_meant(text: str, says: str) -> None:

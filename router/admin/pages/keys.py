@@ -111,7 +111,7 @@ def drop_budget(visit: Visit) -> Done:
     target = f"{period} {scope} {visit.text('subject', 128)}".strip()
     if not budgets.drop(visit.services.engine, scope, subject, period, visit.hook("budget taken away", target)):
         raise NotDone("there is no such budget any more", 409)
-    return Done("The budget is taken away; nothing else changed.", "keys")
+    return Done("The budget is removed; nothing else changed.", "keys")
 
 
 def _which(visit: Visit) -> tuple[BudgetScope, str, Period]:

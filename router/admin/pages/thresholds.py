@@ -32,7 +32,7 @@ TARGETS = {
     MIN_MARGIN: ("Margin, at least", "Of expected revenue: 18 % or 0.18."),
     "max_deep_share": ("Deep share, at most", "5 % or 0.05."),
     COST: ("Cost per 1,000, at most", "US dollars, such as 1.20."),
-    "min_quality": ("Quality, at least", "Mean rating, surely reached: 75 % or 0.75."),
+    "min_quality": ("Quality, at least", "Mean rating that is reached with confidence: 75 % or 0.75."),
 }
 
 

@@ -25,9 +25,9 @@ def test_a_wrong_secret_is_told_and_the_right_one_leads_on(open_page: Callable[.
 
 def test_a_key_is_shown_once_and_a_budget_burns_down(open_page: Callable[..., Page]) -> None:
     page = open_page("keys")
-    page.click("text=Make a key")
+    page.click("text=Create a key")
     page.fill("#key-name", "from the browser")
-    page.click("button:has-text('Make the key')")
+    page.click("button:has-text('Create the key')")
     assert (page.text_content("#secret-once") or "").startswith("tw-")
     page.click("nav >> text=Keys & budgets")
     expect(page.locator("#secret-once")).to_have_count(0)
@@ -36,7 +36,7 @@ def test_a_key_is_shown_once_and_a_budget_burns_down(open_page: Callable[..., Pa
     page.click("button:has-text('Set the budget')")
     page.wait_for_selector("#burn .main-svg")
     page.once("dialog", lambda dialog: dialog.accept())
-    page.click("text=Take away")
+    page.click("button:has-text('Remove')")
     expect(page.locator("main")).to_contain_text("No budgets")
 
 
