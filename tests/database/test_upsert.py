@@ -69,10 +69,10 @@ def test_structs_that_come_twice_change_nothing(engine: Engine) -> None:
 
 
 def test_integers_arrive_as_they_were(engine: Engine) -> None:
-    columns = ("grain", "start", "tier", "bucket", "requests")
+    columns = ("grain", "start", "tier", "bucket", "made_up", "requests")
     with writing(engine) as connection:
-        insert_integers(connection, "rollup_costs", columns, [[1, 2, 3, 4, 2**40], [1, 2, 3, -5, 0]])
-    assert set(rows_of(engine, RollupCosts)) == {(1, 2, 3, 4, 2**40), (1, 2, 3, -5, 0)}
+        insert_integers(connection, "rollup_costs", columns, [[1, 2, 3, 4, 0, 2**40], [1, 2, 3, -5, 1, 0]])
+    assert set(rows_of(engine, RollupCosts)) == {(1, 2, 3, 4, 0, 2**40), (1, 2, 3, -5, 1, 0)}
 
 
 def test_nothing_else_picks_the_insert_of_a_database() -> None:
