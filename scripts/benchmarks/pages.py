@@ -21,6 +21,17 @@ def put(page: str, place: str, text: str) -> None:
     path.write_text(found, encoding="utf-8")
 
 
+def put_row(page: str, first: str, row: str) -> None:
+    """Replace the row of a table that has `first` in its first cell."""
+    path = MEASURED / page
+    lines = path.read_text(encoding="utf-8").split("\n")
+    at = [number for number, line in enumerate(lines) if line.startswith(f"| {first} |")]
+    if len(at) != 1:
+        raise ValueError(f"{page} has {len(at)} rows of {first}")
+    lines[at[0]] = row
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
 def circumstances(load: float) -> str:
     """When this was measured, and what else the machine did."""
     return f"{time.strftime('%Y-%m-%d')}, load {load:.1f} on {os.cpu_count()} cores"

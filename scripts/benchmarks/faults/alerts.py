@@ -166,7 +166,15 @@ def fill_books(engine: Engine, spool_directory: Path) -> None:
     spool.close()
     budgets.put(engine, BudgetScope.TOTAL, "", Period.DAY, DOLLAR, "benchmark", "", now_us)
     nothing = dict.fromkeys((*ADDED_FACTS, LARGEST), 0)
-    row = {"grouping_id": 0, "grain": Grain.HOUR, "key1": UNKNOWN, "key2": UNKNOWN, **nothing, "cost_nanousd": DOLLAR}
+    row = {
+        "grouping_id": 0,
+        "grain": Grain.HOUR,
+        "key1": UNKNOWN,
+        "key2": UNKNOWN,
+        "made_up": 0,
+        **nothing,
+        "cost_nanousd": DOLLAR,
+    }
     past = [now_us // HOUR_US - week * HOURS_A_WEEK + hour for week in range(1, 7) for hour in (-1, 0)]
     with writing(engine) as connection:
         connection.execute(insert(Rollup), [{**row, "start": hour * QUARTERS_AN_HOUR} for hour in past])

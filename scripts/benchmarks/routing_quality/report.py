@@ -17,7 +17,7 @@ from classifier.training import bars, corpus, evaluate, metrics, studies, trials
 from classifier.training.trials import HEADLINE, Trial
 from classifier.types import Turn
 from scripts.benchmarks.charts import Line, chart
-from scripts.benchmarks.pages import RECORDED, put
+from scripts.benchmarks.pages import RECORDED, put, put_row
 from scripts.benchmarks.routing_quality import chat_outcomes, choices_on_train, consumer, learning_curve
 from scripts.benchmarks.routing_quality.findings import INTRODUCTION, TRIED
 
@@ -224,8 +224,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--only",
         choices=["cpu", "learning-curve", "consumer"],
-        help="write nothing; print what an estimate costs in CPU time, memory and loading, "
-        "or how the ranking grows with the queries taught; or put what people ask into the page anew",
+        help="put into the page anew what an estimate costs in CPU time, memory and loading, or what people ask; "
+        "or print how the ranking grows with the queries taught, and write nothing",
     )
     parser.add_argument(
         "--settle",
@@ -245,8 +245,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.only == "learning-curve":
         learning_curve.draw(rows, log.info)
         return 0
-    if options.only:
-        log.info("\n".join(map(str, bars.of_cost(artifact.load(), _consumer_prompts(rows)))))
+    if options.only == "cpu":
+        for bar in bars.of_cost(artifact.load(), _consumer_prompts(rows)):
+            log.info(bar)
+            put_row("routing-quality.md", bar.measure, str(bar))
         return 0
     if options.settle:
         choices_on_train.settle(rows, log.info)
