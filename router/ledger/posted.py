@@ -41,6 +41,14 @@ class LateQuarter:
     adjustments: dict[int, int] = field(default_factory=dict)  # by their numbers, with their moments
     bookings: list[tuple[LateBooking, int]] = field(default_factory=list)
 
+    def booked(self) -> dict[bytes, int]:
+        """Add up the revenue that was posted, by request."""
+        booked: dict[bytes, int] = defaultdict(int)
+        for booking, _ in self.bookings:
+            for id, share in booking.shares.items():
+                booked[id] += share
+        return booked
+
 
 def read(connection: Connection, start_ms: int, end_ms: int, attribution: RevenueAttribution) -> Iterator[Lines]:
     """Read what counts from `start_ms` to `end_ms` (exclusive), a page at a time."""
@@ -85,14 +93,9 @@ def _pages(connection: Connection, quarter: LateQuarter) -> Iterator[Lines]:
     requests = read_by_ids(connection, lines.REQUESTS_OF, "id", quarter.ms)
     calls = read_by_ids(connection, lines.CALLS_OF, "request_id", {id for id, _ in quarter.calls})
     adjusted, free = _read_adjustments(connection, list(quarter.adjustments))
-    booked: dict[bytes, int] = defaultdict(int)
-    first: set[bytes] = set()
-    for booking, _ in quarter.bookings:
-        first |= booking.first
-        for id, share in booking.shares.items():
-            booked[id] += share
+    first: set[bytes] = set().union(*(booking.first for booking, _ in quarter.bookings))
     calls = [row for row in calls if (row[0], row[1]) in quarter.calls]
-    page = lines.lay_out(requests, calls, adjusted, booked, Posted(quarter.requests, first, quarter.ms))
+    page = lines.lay_out(requests, calls, adjusted, quarter.booked(), Posted(quarter.requests, first, quarter.ms))
     if page is not None:
         yield page
     unmatched = [(booking.unmatched, ms) for booking, ms in quarter.bookings if booking.unmatched is not None]
@@ -105,15 +108,20 @@ def _pages(connection: Connection, quarter: LateQuarter) -> Iterator[Lines]:
 def _read_adjustments(connection: Connection, wanted: Sequence[int]) -> tuple[list[Any], list[Any]]:
     """Read late adjustments: of requests as `lines` lays them out, and of none, those with their number before them."""
     query = ADJUSTMENTS.format(request=ids.as_bytes(connection.dialect.name, "a.request_id"))
-    statement = text(query).bindparams(bindparam("numbers", expanding=True))
     adjusted, free = [], []
-    for numbers in _chunks(wanted):
-        for id, request_id, call_no, amount, effective_at, model in connection.execute(statement, {"numbers": numbers}):
-            if request_id is None:
-                free.append((id, effective_at, model, amount))
-            else:
-                adjusted.append((bytes(request_id), call_no, amount))
+    for id, request_id, call_no, amount, effective_at, model in read_by_numbers(connection, query, wanted):
+        if request_id is None:
+            free.append((id, effective_at, model, amount))
+        else:
+            adjusted.append((bytes(request_id), call_no, amount))
     return sorted(adjusted), free
+
+
+def read_by_numbers(connection: Connection, query: str, wanted: Sequence[int]) -> Iterator[Any]:
+    """Read rows of single adjustments, by their numbers."""
+    statement = text(query).bindparams(bindparam("numbers", expanding=True))
+    for numbers in _chunks(wanted):
+        yield from connection.execute(statement, {"numbers": numbers})
 
 
 def read_by_ids(connection: Connection, query: str, column: str, wanted: Iterable[bytes]) -> list[Any]:

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import bindparam, text
-
 from router.database import ids
 from router.database.closing_tables import LineKind
 from router.ledger import lines, posted
@@ -183,16 +181,12 @@ class Bookings:
     def _late_page(self, quarter: posted.LateQuarter) -> BookedPage:
         owners = {row.id: row for row in self._by_ids(BookedRequest, "requests", "id", quarter.ms)}
         calls = self._by_ids(BookedCall, "calls", "request_id", {id for id, _ in quarter.calls})
-        booked: dict[bytes, int] = {}
-        for booking, _ in quarter.bookings:
-            for id, share in booking.shares.items():
-                booked[id] = booked.get(id, 0) + share
         moments = [*quarter.ms.values(), *quarter.adjustments.values(), *(ms for _, ms in quarter.bookings)]
         return BookedPage(
             {id: owners[id] for id in quarter.requests if id in owners},
             [call for call in calls if (call.request_id, call.call_no) in quarter.calls],
             self._late_corrections(list(quarter.adjustments)),
-            booked,
+            quarter.booked(),
             owners,
             [booking.unmatched for booking, _ in quarter.bookings if booking.unmatched is not None],
             min(moments) * 1_000,
@@ -200,8 +194,7 @@ class Bookings:
 
     def _late_corrections(self, numbers: Sequence[int]) -> list[BookedCorrection]:
         query = LATE_CORRECTIONS.format(id=ids.as_bytes(self._dialect, "a.request_id"))
-        statement = text(query).bindparams(bindparam("numbers", expanding=True))
-        found = [BookedCorrection._make(row) for row in self._connection.execute(statement, {"numbers": numbers})]
+        found = [BookedCorrection._make(row) for row in posted.read_by_numbers(self._connection, query, numbers)]
         return [row._replace(request_id=row.request_id and bytes(row.request_id)) for row in found]
 
     def _by_ids(self, kind: type[Row], table: str, column: str, wanted: Iterable[bytes]) -> list[Row]:

@@ -13,6 +13,7 @@ from typing import IO
 from sqlalchemy import Engine, select
 
 from router.database.books_tables import BooksId
+from router.ledger.closing import month_at
 from router.ledger.export import csv_cell
 from router.ledger.prices import STANDARD
 from router.money import NANO_PER_USD, PICO_PER_NANO
@@ -99,6 +100,7 @@ OWN_COLUMNS = (
     "x_IsMadeUp",
 )
 COLUMNS_OF_FOCUS = FOCUS_COLUMNS + OWN_COLUMNS
+_month = lru_cache(maxsize=4_096)(month_at)
 
 
 def write_focus(engine: Engine, window: Window, file: IO[str]) -> int:
@@ -124,16 +126,16 @@ def focus_rows(
 
 def _frame(charge: Charge, account: str, keys: Mapping[int, str]) -> dict[str, object]:
     """Who charges whom, for what, and when."""
-    start, end = _month(charge.hour_us if charge.recorded_us is None else charge.recorded_us)
+    month = _month(charge.hour_us if charge.recorded_us is None else charge.recorded_us)
     provider = (charge.model or ISSUER).partition("/")[0]
-    is_late = charge.recorded_us is not None and _month(charge.hour_us) != (start, end)
+    is_late = charge.recorded_us is not None and _month(charge.hour_us) != month
     key = charge.origin.key_id
     return {
         "BillingAccountId": account,
         "BillingAccountName": ISSUER,
         "BillingCurrency": CURRENCY,
-        "BillingPeriodStart": _moment(start),
-        "BillingPeriodEnd": _moment(end),
+        "BillingPeriodStart": _moment(month.start_us),
+        "BillingPeriodEnd": _moment(month.end_us),
         "ChargeCategory": "Usage" if charge.basis is Basis.USAGE else "Adjustment",
         "ChargeClass": "Correction" if is_late else None,
         "ChargeDescription": _description(charge),
@@ -227,12 +229,3 @@ def _plain(amount: Decimal) -> str:
 @lru_cache(maxsize=4_096)
 def _moment(at_us: int) -> str:
     return datetime.fromtimestamp(at_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@lru_cache(maxsize=4_096)
-def _month(at_us: int) -> tuple[int, int]:
-    """Return the calendar month (UTC) of an instant: its first moment, and that of the next one."""
-    at = datetime.fromtimestamp(at_us // 1_000_000, UTC)
-    first = datetime(at.year, at.month, 1, tzinfo=UTC)
-    following = datetime(at.year + at.month // 12, at.month % 12 + 1, 1, tzinfo=UTC)
-    return int(first.timestamp()) * 1_000_000, int(following.timestamp()) * 1_000_000

@@ -15,7 +15,7 @@ from router.ledger.closing import Month, MonthClosing, month_at_number
 from router.ledger.lines import HOME
 from router.reports.dimensions import DIMENSIONS, describe_value
 from router.reports.queries import Filters, Sums, sum_by
-from router.reports.reading import reading
+from router.reports.reading import BooksSnapshot, reading
 from router.reports.window import Window
 
 KEPT = ("requests", "calls", "cost_nanousd", "expected_nanousd", "booked_nanousd", "replaced_nanousd")
@@ -58,28 +58,26 @@ def close(
 
 def standings(engine: Engine) -> list[MonthStanding]:
     """Look at every closed month, the newest first."""
-    late = late_by_month(engine)
+    with reading(engine, Window(None, None, UTC)) as books:
+        late = late_by_month(books)
     return [
         MonthStanding(one, figures_of(engine, one.month), late.get(one.month.name, Sums()))
         for one in closing.read_closings(engine)
     ]
 
 
-def late_by_month(engine: Engine, window: Window | None = None, where: Filters | None = None) -> dict[str, Sums]:
-    """Add up what was posted within a window (else ever) for closed months, by the month that it belongs to.
+def late_by_month(books: BooksSnapshot, where: Filters | None = None) -> dict[str, Sums]:
+    """Add up what was posted within the window of a snapshot for closed months, by the month that it belongs to.
 
     `where` keeps requests by stored keys (`key`, `segment`, ...), as reports do. Made-up requests are left out.
     """
     used = [DIMENSIONS[name] for name in where or {}]
     keys = [dimension.key for dimension in used if dimension.key is not None]
     found: dict[str, Sums] = {}
-    with reading(engine, window or Window(None, None, UTC)) as books:
-        for page in posted.read_late(books.connection, books.start_ms, books.end_ms, RevenueAttribution()):
-            made = page.cells((HOME, MADE_UP, *keys), np.zeros(len(page.ms), np.int64))
-            for (_, home, made_up, *values), facts in zip(made.keys.tolist(), made.facts.tolist(), strict=True):
-                told = {
-                    one.name: describe_value(one, value, books.labels) for one, value in zip(used, values, strict=True)
-                }
-                if not made_up and all(told[name] in wanted for name, wanted in (where or {}).items()):
-                    found.setdefault(month_at_number(home), Sums()).add(facts, -1)
+    for page in posted.read_late(books.connection, books.start_ms, books.end_ms, RevenueAttribution()):
+        made = page.cells((HOME, MADE_UP, *keys), np.zeros(len(page.ms), np.int64))
+        for (_, home, made_up, *values), facts in zip(made.keys.tolist(), made.facts.tolist(), strict=True):
+            told = {one.name: describe_value(one, value, books.labels) for one, value in zip(used, values, strict=True)}
+            if not made_up and all(told[name] in wanted for name, wanted in (where or {}).items()):
+                found.setdefault(month_at_number(home), Sums()).add(facts, -1)
     return found

@@ -73,7 +73,7 @@ def read_statement(engine: Engine, customer: Customer, month_name: str) -> Custo
     with reading(engine, window_of(month)) as books:
         by_tier = sum_by(books, ["tier"], where)
         by_model = sum_by(books, ["model"], where)
-    late = late_by_month(engine, window_of(month), where)
+        late = late_by_month(books, where)
     total, came_in = by_tier.totals(), by_tier.totals()
     for sums in late.values():
         came_in.add([-fact for fact in sums.facts], -1)

@@ -18,7 +18,6 @@ from router.tuning.whole import Whole, Wholes, noise_of
 from router.types import DAY_US
 
 BY_HOUR_UP_TO_US = 31 * DAY_US  # a longer time has days enough to tell noise from
-_SCORED = frozenset(str(reason) for reason in SCORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def read_wholes(engine: Engine, window: Window) -> Wholes:
         by_tier, by_reason = sum_by(books, ["tier"], {}), sum_by(books, ["reason"], {})
         by_segment = sum_by(books, ["tier", "segment"], {})
         noise = noise_of(_sums_of_the_rest(books))
-    decided = sum(sums.requests for (reason,), sums in by_reason.rows.items() if reason in _SCORED)
+    decided = sum(sums.requests for (reason,), sums in by_reason.rows.items() if reason in SCORED)
     segments: dict[str, Report] = {}
     for (tier, segment), sums in by_segment.rows.items():
         segments.setdefault(segment or "unknown", Report(("tier",))).rows[(tier,)] = sums
@@ -68,7 +67,7 @@ def _sums_of_the_rest(books: BooksSnapshot) -> list[tuple[int, float]]:
     is_short = since is not None and bool(days) and (days[-1] + 1) * DAY_US - since <= BY_HOUR_UP_TO_US
     by_time: dict[str | None, tuple[int, float]] = {}
     for (time, reason), sums in sum_by(books, ["hour" if is_short else "day", "reason"], {}).rows.items():
-        if reason not in _SCORED:
+        if reason not in SCORED:
             count, cost = by_time.get(time, (0, 0.0))
             by_time[time] = count + sums.requests, cost + sums.cost_nanousd / 1e9
     return list(by_time.values())

@@ -1,19 +1,16 @@
 """Makes the pictures of the README: the Thresholds page and a report, over a ledger of made-up traffic."""
 
 import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from scripts.showcase.tour import LOOKS, TIERWISE, Walk, served
+from scripts.showcase.tour import LOOKS, TIERWISE, Walk, demonstration
 
 HEIGHT_PX = 1_360
 MOST_BYTES = 200_000
@@ -25,19 +22,10 @@ def pictures(
     requests: Annotated[int, typer.Option(min=1_000, help="How many requests the demonstration has.")] = 20_000,
 ) -> None:
     """Seed, serve, and take a picture of the Thresholds page and of the report of the same books."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        sys.exit("no chromium here: install Debian's package of that name")
     directory.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="tierwise-pictures-") as place,
-        served(Path(place), requests, days=14) as server,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        _keep(_thresholds(browser, server.url), directory / "thresholds.png")
-        _keep(_report(browser, Path(place)), directory / "report.png")
-        browser.close()
+    with demonstration(requests, days=14) as shown:
+        _keep(_thresholds(shown.browser, shown.url), directory / "thresholds.png")
+        _keep(_report(shown.browser, shown.place), directory / "report.png")
 
 
 def _thresholds(browser: Browser, url: str) -> bytes:

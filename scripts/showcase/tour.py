@@ -55,18 +55,9 @@ def tour(
     days: Annotated[int, typer.Option(min=8, help="Spread over so many days up to now.")] = 14,
 ) -> None:
     """Seed, serve, walk, and leave pictures of every page: desktop and phone, light and dark."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        sys.exit("no chromium here: install Debian's package of that name")
     directory.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="tierwise-tour-") as place,
-        served(Path(place), requests, days) as server,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        problems = walked(browser, server.url, directory) + looked_at(browser, server.url, directory)
-        browser.close()
+    with demonstration(requests, days) as shown:
+        problems = walked(shown.browser, shown.url, directory) + looked_at(shown.browser, shown.url, directory)
     pictures = sorted(directory.glob("*.png"))
     print(f"{len(pictures)} pictures in {directory}")
     if problems:
@@ -79,6 +70,31 @@ class Served:
 
     url: str
     pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """Books of made-up traffic in a directory of their own, where they are served, and a browser to look at them."""
+
+    place: Path
+    url: str
+    browser: Browser
+
+
+@contextmanager
+def demonstration(requests: int, days: int) -> Iterator[Demonstration]:
+    """Seed and serve books, and open Chromium; all of it is gone at the end."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("no chromium here: install Debian's package of that name")
+    with (
+        tempfile.TemporaryDirectory(prefix="tierwise-tour-") as place,
+        served(Path(place), requests, days) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield Demonstration(Path(place), server.url, browser)
+        browser.close()
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from router.reports.window import Window
 from router.tuning.traffic import SCORED
 
 LEAST_CHANGE = 0.0005  # of the margin: below it, nothing is said to have changed
-_SCORED = frozenset(str(reason) for reason in SCORED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def _read(engine: Engine, window: Window, segment: str) -> tuple[MarginFigures, 
         report = sum_by(books, ["segment" if segment else "reason"], where)
     decided = None
     if not segment:
-        sums = [one for (reason,), one in report.rows.items() if reason in _SCORED]
+        sums = [one for (reason,), one in report.rows.items() if reason in SCORED]
         decided = sum(one.requests for one in sums), sum(one.cost_nanousd for one in sums) / 1e9
     return _figures(window, report.totals()), decided
 
