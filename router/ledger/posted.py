@@ -41,7 +41,7 @@ class LateQuarter:
     adjustments: dict[int, int] = field(default_factory=dict)  # by their numbers, with their moments
     bookings: list[tuple[LateBooking, int]] = field(default_factory=list)
 
-    def booked(self) -> dict[bytes, int]:
+    def sum_bookings(self) -> dict[bytes, int]:
         """Add up the revenue that was posted, by request."""
         booked: dict[bytes, int] = defaultdict(int)
         for booking, _ in self.bookings:
@@ -95,7 +95,7 @@ def _pages(connection: Connection, quarter: LateQuarter) -> Iterator[Lines]:
     adjusted, free = _read_adjustments(connection, list(quarter.adjustments))
     first: set[bytes] = set().union(*(booking.first for booking, _ in quarter.bookings))
     calls = [row for row in calls if (row[0], row[1]) in quarter.calls]
-    page = lines.lay_out(requests, calls, adjusted, quarter.booked(), Posted(quarter.requests, first, quarter.ms))
+    page = lines.lay_out(requests, calls, adjusted, quarter.sum_bookings(), Posted(quarter.requests, first, quarter.ms))
     if page is not None:
         yield page
     unmatched = [(booking.unmatched, ms) for booking, ms in quarter.bookings if booking.unmatched is not None]

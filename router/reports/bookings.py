@@ -186,7 +186,7 @@ class Bookings:
             {id: owners[id] for id in quarter.requests if id in owners},
             [call for call in calls if (call.request_id, call.call_no) in quarter.calls],
             self._late_corrections(list(quarter.adjustments)),
-            quarter.booked(),
+            quarter.sum_bookings(),
             owners,
             [booking.unmatched for booking, _ in quarter.bookings if booking.unmatched is not None],
             min(moments) * 1_000,
