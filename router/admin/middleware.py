@@ -1,22 +1,20 @@
-"""Stands before every endpoint: which name was asked for, what becomes of errors, and the headers that seal answers."""
+"""Stands before every endpoint: which name was asked for, and what becomes of errors."""
 
 import logging
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from router.admin.auth import access
-from router.admin.auth.access import Refused, SignedOut
+from router.admin.auth.access import SignedOut
 from router.admin.page import NotDone
 from router.admin.rendering import render
 from router.admin.responses import START, json_answer, json_error, sentence
 from router.admin.visits import VisitReader
 from router.api.body import ClientGone
+from router.api.browser.access import Refused, require_known_host
 from router.errors import InvalidRequest, RequestError, RouterError, Unavailable
 from router.keys import WrongKey
 from router.money import NotMoney
@@ -34,17 +32,6 @@ OPERATOR_ERRORS = (
     WrongWindow,
     RequestError,
 )  # their messages are for the operator
-# Plotly puts one style for maps into every page, which no chart here uses: let in by its content and nothing else.
-PLOTLY_MAPS = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
-SECURITY = {
-    "content-security-policy": f"default-src 'none'; script-src 'self'; style-src 'self' '{PLOTLY_MAPS}'; "
-    "img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-}
 
 
 class ErrorPages:
@@ -83,7 +70,7 @@ class ErrorPages:
     async def _call(self, endpoint: Endpoint, request: Request) -> Response | SignedOut | RouterError:
         """Call an endpoint; what it raised comes back as an error that can be shown."""
         try:
-            access.require_known_host(request.headers, self._names)
+            require_known_host(request.headers, self._names, "admin.hosts")
             return await endpoint(request)
         except SignedOut as error:
             return error
@@ -102,20 +89,3 @@ class ErrorPages:
         except Exception:  # a bug: the operator is told that there was one, the server's log what it was
             log.exception("a page of the admin plane failed")
             return RouterError("an internal error; the server's log tells more")
-
-
-class SecurityHeaders:
-    """Puts the security headers on every response, and keeps pages out of caches."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(SECURITY)
-                headers.setdefault("cache-control", "no-store")
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from router.admin import assets
+from router.admin.assets import ASSETS
 from router.policies.dials import format_dial
 from router.reports.formatting import format_count, format_nanousd, format_share, format_usd
 
@@ -51,7 +51,7 @@ def _environment() -> "Environment":
         "lasting": format_duration,
         "with_code": format_code,
     }
-    environment.globals |= {"asset": assets.url, "TIERS": TIERS}
+    environment.globals |= {"asset": ASSETS.url, "TIERS": TIERS}
     return environment
 
 

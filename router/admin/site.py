@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from router.admin import assets
+from router.admin.assets import ASSETS
 from router.admin.auth.endpoints import AuthEndpoints
 from router.admin.auth.sign_in import SignIn
-from router.admin.middleware import OPERATOR_ERRORS, ErrorPages, SecurityHeaders
+from router.admin.middleware import OPERATOR_ERRORS, ErrorPages
 from router.admin.page import CsvFile, Done, DoneInPlace, FormAction, JsonFeed, Page, Visit
 from router.admin.queries import made_up
 from router.admin.registry import PAGES
@@ -25,10 +25,13 @@ from router.admin.rendering import render
 from router.admin.responses import START, clear_flash, flash, json_answer, json_error, read_flash, sentence
 from router.admin.services import Services
 from router.admin.visits import VisitReader
+from router.api.browser.headers import SecurityHeaders, sealing_headers
 from router.ledger.export import write_csv
 from router.reports.stamp import COLUMNS as STAMP_COLUMNS
 from router.reports.stamp import Stamp
 
+# Plotly puts one style for maps into every page, which no chart here uses: let in by its content and nothing else.
+PLOTLY_MAPS = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
 ROUTES = (
     ("GET", "/admin", "Open the admin pages, for browsers: they have their own sessions and take no API key."),
     ("POST", "/admin/sign-in", "Begin a session with the admin or the viewer secret."),
@@ -76,7 +79,7 @@ def _site(services: Services, sign_in: SignIn) -> ASGIApp:
             feeding = error_pages.feed(partial(_feed, visits, feed))
             routes.append(Route(f"/api/{feed.path}", feeding, methods=[feed.method]))
     routes.append(Route("/{path:path}", error_pages.page(auth_endpoints.nothing), methods=["GET", "POST"]))
-    return SecurityHeaders(Starlette(routes=routes))
+    return SecurityHeaders(Starlette(routes=routes), sealing_headers(f"'self' '{PLOTLY_MAPS}'"))
 
 
 async def _to_start(request: Request) -> Response:
@@ -161,6 +164,6 @@ def _frame(visit: Visit, page: Page) -> dict[str, object]:
         "zone": visit.zone,
         "zone_name": visit.zone_name,
         "csrf": visit.session.csrf,
-        "has_script": f"{page.name}.js" in assets.names(),
+        "has_script": f"{page.name}.js" in ASSETS.names,
         "made_up": made_up.read(visit.services.engine, visit.with_made_up),
     }

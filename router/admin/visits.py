@@ -9,13 +9,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
 from router.admin.auth import access
-from router.admin.auth.access import Refused, SignedOut
+from router.admin.auth.access import SignedOut
 from router.admin.auth.denials import NOBODY, DenialLog
 from router.admin.auth.sessions import Session, UnknownToken
 from router.admin.auth.sign_in import SignIn
 from router.admin.page import Visit
 from router.admin.services import Services
 from router.api.body import read_body
+from router.api.browser.access import Refused, address_of, require_same_site
 from router.errors import InvalidRequest
 from router.reports.window import WrongWindow, zone_of
 
@@ -39,7 +40,7 @@ class VisitReader:
         given: dict[str, str] = {}
         body: object = None
         if request.method == "POST":
-            access.require_same_site(request.headers)
+            require_same_site(request.headers)
             if "json" in request.headers.get("content-type", ""):
                 body, token = await self._read_json(request), request.headers.get("x-csrf-token", "")
             else:
@@ -48,7 +49,7 @@ class VisitReader:
             if not compare_digest(token.encode("utf-8", "replace"), session.csrf.encode()):
                 raise Refused("wrong CSRF token", "the form is from another session; load the page again")
         zone_name, zone = _zone(request, self._services.settings.reports.zone)
-        address = access.address_of(request.scope)
+        address = address_of(request.scope)
         query = dict(request.query_params)
         with_made_up = request.cookies.get(access.MADE_UP_COOKIE) == "with" or None
         visit = Visit(self._services, session, address, zone, zone_name, query, given, body, with_made_up)
@@ -76,7 +77,7 @@ class VisitReader:
             if session is not None:
                 actor, role = session.actor, session.role
         target = f"{request.method} {request.url.path}"
-        address = access.address_of(request.scope)
+        address = address_of(request.scope)
         await self.aside(self._refusals.note, act, target, why, address=address, actor=actor, role=role)
 
     async def _session(self, request: Request) -> Session:

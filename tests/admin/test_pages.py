@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from router.admin import assets
+from router.admin.assets import ASSETS
 from router.database.engine import open_engine
 from tests.admin.visitors import PAGES, Plane, Visitor, plane
 from tests.builders.databases import open_books
@@ -282,8 +282,8 @@ def test_pages_begin_with_the_configured_zone(tmp_path: Path) -> None:
 
 
 def test_files_come_from_a_closed_list_are_packed_and_kept_for_good(stranger: Visitor) -> None:
-    for name in sorted(assets.names()):
-        reply = stranger.get(assets.url(name), accept_encoding="gzip")
+    for name in sorted(ASSETS.names):
+        reply = stranger.get(ASSETS.url(name), accept_encoding="gzip")
         assert reply.status_code == 200
         assert "immutable" in reply.headers["cache-control"]
     assert stranger.get("/admin/static/old/admin.css").headers["cache-control"] == "no-cache"

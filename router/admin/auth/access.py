@@ -1,21 +1,14 @@
-"""Who may come in: names that the server answers to, requests from other sites, cookies, and the rate of sign-ins.
-
-A page at another site can make the operator's browser send requests here. Three things stand against it: the cookie
-is SameSite=Strict, a change needs the CSRF token, and what the browser says of where a request comes from must fit.
-A name that resolves to this machine only by a trick (DNS rebinding) is not among those that are answered to.
-"""
+"""The cookies of the admin pages, and how often a sign-in may be tried."""
 
 import ipaddress
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from time import monotonic
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
 
-from router.api.auth import host_of
-from router.errors import Forbidden, RateLimited
+from router.errors import RateLimited
 
 COOKIE = "tierwise_admin"
 ZONE_COOKIE = "tierwise_reports_zone"
@@ -31,44 +24,8 @@ SLOW_RETRY_S = 5
 MOST_PLACES = 10_000
 
 
-class Refused(Forbidden):
-    """Not allowed, and worth an entry in the audit log."""
-
-    def __init__(self, act: str, message: str) -> None:
-        super().__init__(message)
-        self.act = act
-
-
 class SignedOut(Exception):
     """Nobody is signed in, or not any more."""
-
-
-def require_known_host(headers: Mapping[str, str], names: Collection[str]) -> None:
-    """Raise Refused unless the Host header is an address, localhost, or one of the names."""
-    host = host_of(headers.get("host", "")).lower().rstrip(".")
-    if host == "localhost" or host in names:
-        return
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        message = f"{host[:100]!r} is not a name of this server; add it to admin.hosts if it should be"
-        raise Refused("unknown host", message) from None
-
-
-def require_same_site(headers: Mapping[str, str]) -> None:
-    """Raise Refused when the browser says that another site sent this."""
-    fetched_from, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    is_foreign = fetched_from is not None and fetched_from not in ("same-origin", "none")
-    if origin is not None and origin.partition("://")[2].lower() != headers.get("host", "").lower():
-        is_foreign = True
-    if is_foreign:
-        raise Refused("cross-site request", "this came from another site")
-
-
-def address_of(scope: Scope) -> str:
-    """The address of the peer, as the server knows it (`server.trusted_proxies` says whose word counts)."""
-    peer = scope.get("client")
-    return str(peer[0]) if peer else ""
 
 
 def set_cookie(response: Response, request: Request, name: str, value: str, max_age_s: int) -> None:

@@ -6,12 +6,13 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from router.admin import assets
+from router.admin.assets import ASSETS
 from router.admin.auth import access
 from router.admin.auth.sign_in import SignIn
 from router.admin.rendering import render
 from router.admin.responses import flash, local, sentence
 from router.admin.visits import VisitReader
+from router.api.browser.access import address_of, require_same_site
 from router.errors import NotFound, RequestError
 from router.reports.window import WrongWindow, zone_of
 
@@ -31,9 +32,9 @@ class AuthEndpoints:
         """Show the sign-in page, or begin a session."""
         if request.method == "GET":
             return await self._sign_in_page(local(request.query_params.get("next", "")))
-        access.require_same_site(request.headers)
+        require_same_site(request.headers)
         given = await self._visits.form(request)
-        to, address = local(given.get("next", "")), access.address_of(request.scope)
+        to, address = local(given.get("next", "")), address_of(request.scope)
         try:
             token = await self._sign_in.sign_in(
                 given.get("secret", ""),
@@ -86,19 +87,10 @@ class AuthEndpoints:
     async def asset(self, request: Request) -> Response:
         """Send a file of the closed list."""
         name, wanted = request.path_params["name"], request.path_params["version"]
-        if name not in assets.names():
-            if any(trick in name for trick in TRICKS):
-                await self._visits.note(request, "path trick", "there is no such file, and nothing else is served")
-            raise NotFound("there is no such file")
-        asset = await self._visits.aside(assets.asset, name)
-        headers = {
-            "content-type": asset.content_type,
-            "vary": "accept-encoding",
-            "cache-control": "public, max-age=31536000, immutable" if wanted == assets.digest() else "no-cache",
-        }
-        if asset.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(asset.packed, headers=headers | {"content-encoding": "gzip"})
-        return Response(asset.body, headers=headers)
+        if name not in ASSETS.names and any(trick in name for trick in TRICKS):
+            await self._visits.note(request, "path trick", "there is no such file, and nothing else is served")
+        accepted = request.headers.get("accept-encoding", "")
+        return await self._visits.aside(ASSETS.response, name, wanted, accepted)
 
     async def nothing(self, request: Request) -> Response:
         """Answer an address that no page has."""

@@ -5,7 +5,6 @@ opened it is no longer the secret.
 """
 
 import hashlib
-import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, delete, insert, select, update
 
 from router.admin.auth.secrets import AdminRole, AdminSecret
+from router.api.browser.access import csrf_of
 from router.database.admin_tables import AdminSession
 from router.database.engine import writing
 
@@ -108,11 +108,6 @@ class Sessions:
         with writing(self._engine) as connection:
             ended = update(AdminSession).filter_by(token_hash=session.token_hash)
             connection.execute(ended.values(ended_at=self._now_us()))
-
-
-def csrf_of(token: str) -> str:
-    """The token that every change must carry besides the cookie; made from the session's, so it needs no storage."""
-    return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 
 
 def _hash(token: str) -> str:
