@@ -7,7 +7,6 @@ the published rules lack: a vote that cannot be won any more should not burn the
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
-from math import comb
 from typing import Any
 
 WAVES = (4, 4, 8, 8, 16)
@@ -26,7 +25,14 @@ class Stop(StrEnum):
 def agreement(v1: int, v2: int) -> float:
     """Return P(the leader truly leads): P(Bin(v1+v2+1, 1/2) <= v1), for top two counts v1 >= v2."""
     n = v1 + v2 + 1
-    return sum(comb(n, j) for j in range(v1 + 1)) / (1 << n)
+    above, ways = (
+        0,
+        1,
+    )  # in how many of the 2^n ways more than v1 fall to the leader, which are v2 or fewer to the other
+    for j in range(v2 + 1):
+        above += ways
+        ways = ways * (n - j) // (j + 1)
+    return ((1 << n) - above) / (1 << n)
 
 
 @lru_cache(maxsize=4096)
