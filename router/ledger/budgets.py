@@ -26,6 +26,7 @@ from router.types import DAY_US, HOUR_US, Tier
 
 BUDGET_LOCK = 0x7165_7279  # PostgreSQL advisory lock: shared to book, exclusive to set a budget
 ATTEMPTS = 5  # others may lease in between
+SLICES_OF_THE_REST = 16  # near its end a budget is leased in ever smaller slices, so that little of it lies idle
 
 
 class BudgetScope(StrEnum):
@@ -194,7 +195,10 @@ def subject_of(engine: Engine, scope: BudgetScope, name: str) -> str:
 
 
 def lease(engine: Engine, budget: Budget, start_us: int, owner: str, least: int, wanted: int, now_us: int) -> int:
-    """Lease up to `wanted`, at least `least` or nothing; returns the amount. Raises SQLAlchemyError."""
+    """Lease up to `wanted`, at least `least` or nothing; returns the amount. Raises SQLAlchemyError.
+
+    Beyond the least it is at most a sixteenth of what is still free.
+    """
     for _ in range(ATTEMPTS):
         with writing(engine) as connection:
             amount, is_granted = _lease(connection, budget, start_us, owner, least, wanted, now_us)
@@ -216,8 +220,8 @@ def _lease(
     if free is None:
         insert_or_nothing(connection, BudgetPeriod, [opened])
         free = connection.scalar(select(limit - taken).where(here)) or 0
-    amount = min(wanted, int(free))
-    if amount < least or amount <= 0:
+    amount = max(least, min(wanted, int(free) // SLICES_OF_THE_REST))
+    if amount > free or amount <= 0:
         return 0, False
     grown = BudgetPeriod.leased_nanousd + amount
     granted = update(BudgetPeriod).where(here, taken + amount <= limit).values(leased_nanousd=grown)

@@ -29,15 +29,36 @@ Place = tuple[int, int]  # a budget and the start of a period
 
 @dataclass(slots=True)
 class Lease:
-    """What this worker may still spend of one budget in one period; `held` is promised to requests under way."""
+    """What this worker may still spend of one budget in one period; `held` is promised to requests under way.
+
+    `least_free` is the least that was free since the last refresh. What the database refused, `refused` or more, is
+    not asked for again before `refused_until`.
+    """
 
     budget: Budget
     start_us: int
     free: int = 0
     held: int = 0
+    least_free: int = 0
     used: bool = True
+    refused: int = 0
     refused_until: float = 0.0
     leasing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def slice_nanousd(self) -> int:
+        """How much is leased at a time, and kept at most without need."""
+        return self.budget.limit_nanousd // LEASES_PER_BUDGET
+
+    def take_idle(self, *, is_over: bool) -> int:
+        """Take out what lay idle since the last time: all where nothing was spent, else what is above a slice."""
+        needed = 0 if is_over or not self.used else self.slice_nanousd + self.free - min(self.free, self.least_free)
+        idle = max(self.free - needed, 0)
+        if self.free < 0 and not self.held:  # what went over a soft limit is booked, or soon will be
+            self.free = 0
+        self.free -= idle
+        self.least_free, self.used = self.free, False
+        return idle
 
 
 class BudgetLeases:
@@ -70,15 +91,10 @@ class BudgetLeases:
         for place, one in list(self._leases.items()):
             with self._mutex:
                 is_over = one.budget.period.start_us(now_us) > one.start_us
-                idle = one.free if is_over or not one.used else 0
-                if one.free < 0 and not one.held:  # what went over a soft limit is booked, or soon will be
-                    idle = one.free = 0
-                one.free -= idle  # before it is given back: if that fails it stays leased, and is never spent twice
-                one.used = False
+                idle = one.take_idle(is_over=is_over)
                 if place[0] not in known or (is_over and not one.held and not one.free):
                     self._leases.pop(place, None)
-            if idle > 0:
-                budgets.give_back(self._engine, one.budget.id, one.start_us, self._owner, idle)
+            self._give_back(one, idle)
 
     def close(self) -> None:
         """Give everything back, once all that was spent is booked; what cannot be given now returns by adoption."""
@@ -105,12 +121,13 @@ class BudgetLeases:
         """Hold an amount of every lease or of none; returns the one that has too little."""
         with self._mutex:
             for one in leases:
-                one.used = True
                 if one.free < amount and not (may_go_over and one.budget.is_soft):
                     return one
             for one in leases:
+                one.used = True
                 one.free -= amount
                 one.held += amount
+                one.least_free = min(one.least_free, one.free)
             return None
 
     def settle(self, leases: list[Lease], hold: int, cost: int) -> None:
@@ -121,27 +138,41 @@ class BudgetLeases:
                 one.free += hold - cost
 
     async def lease(self, one: Lease, needed: int) -> bool:
-        """Get at least so much free in a lease; False when the budget has no more. Raises Unavailable."""
+        """Get at least so much free in a lease; False when the budget has no more. Raises Unavailable.
+
+        A worker that is refused gives back all that it has free: too little for each of several workers may be enough
+        for the one that asks next, this one included.
+        """
         async with one.leasing:
             if one.free >= needed:
                 return True
-            if self._monotonic() < one.refused_until:
+            if needed >= one.refused and self._monotonic() < one.refused_until:
                 return False
-            least = needed - one.free
-            wanted = max(least, one.budget.limit_nanousd // LEASES_PER_BUDGET)
-            args = (self._engine, one.budget, one.start_us, self._owner, least, wanted, self._now_us())
             try:
-                granted = await asyncio.to_thread(budgets.lease, *args)
+                is_leased = await asyncio.to_thread(self._lease_or_give_back, one, needed)
             except SQLAlchemyError:
                 raise Unavailable(
                     f"the {one.budget} cannot be checked now: the database is away", code="budget_unavailable"
                 ) from None
-            if not granted:
-                one.refused_until = self._monotonic() + REFUSED_FOR_S
-                return False
-            with self._mutex:
-                one.free += granted
-            return True
+            if not is_leased:
+                one.refused, one.refused_until = needed, self._monotonic() + REFUSED_FOR_S
+            return is_leased
+
+    def _lease_or_give_back(self, one: Lease, needed: int) -> bool:
+        least = max(needed - one.free, 1)
+        wanted = max(least, one.slice_nanousd)
+        granted = budgets.lease(self._engine, one.budget, one.start_us, self._owner, least, wanted, self._now_us())
+        with self._mutex:
+            one.free += granted
+            scraps = 0 if granted else max(one.free, 0)
+            one.free -= scraps
+        self._give_back(one, scraps)
+        return granted > 0
+
+    def _give_back(self, one: Lease, amount: int) -> None:
+        """Give back what was taken out of a lease before: if this fails it stays leased, and is never spent twice."""
+        if amount > 0:
+            budgets.give_back(self._engine, one.budget.id, one.start_us, self._owner, amount)
 
     def _lease_of(self, budget: Budget, start_us: int) -> Lease:
         place = (budget.id, start_us)

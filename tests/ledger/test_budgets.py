@@ -22,6 +22,7 @@ from router.ledger.reconcile import DayOfModel, book
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
 from router.types import HOUR_US, Tier
+from scripts.benchmarks.shared_budgets import spendable_share
 from tests.ledger.builders import MODEL, NOON, FakeClock, a_closing, a_result, abandon, an_id, an_intent, an_opening
 from tests.ledger.hammering import Hammer
 from tests.waiting import eventually
@@ -156,6 +157,45 @@ async def test_idle_slices_go_back(engine: Engine) -> None:
     assert booked_of(engine)[1] > 1_000
     leases.refresh()
     assert booked_of(engine)[1] == 1_000
+
+
+async def test_what_lies_free_above_a_slice_goes_back_although_the_worker_is_busy(engine: Engine) -> None:
+    a_budget(engine)
+    leases = leases_of(engine)
+    burst = leases.budget_hold(PAYER, NOON)
+    assert burst is not None
+    await burst.hold(LIMIT // 2)
+    burst.close()
+    for _ in range(2):
+        await held(leases, 1_000)
+        leases.refresh()
+    assert booked_of(engine)[1] <= LIMIT // 256 + 2_000
+
+
+async def test_a_refused_worker_gives_its_rest_to_whoever_asks_next(engine: Engine) -> None:
+    a_budget(engine)
+    one, two = leases_of(engine, "one"), leases_of(engine, "two")
+    for leases in (one, two):
+        request = leases.budget_hold(PAYER, NOON)
+        assert request is not None
+        await request.hold(LIMIT // 2)
+        request.take(LIMIT // 2)
+        request.settle(LIMIT // 2, 0)
+        request.close()
+    assert await held(one, LIMIT) is not None
+    assert await held(two, LIMIT // 2 + 1) is None
+
+
+async def test_after_a_refusal_a_smaller_request_is_still_asked_for(sqlite_engine: Engine) -> None:
+    a_budget(sqlite_engine)
+    leases = leases_of(sqlite_engine)
+    assert await held(leases, LIMIT + 1) is not None
+    assert await held(leases, LIMIT) is None
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_small_budget_is_spent_by_four_workers_as_far_as_by_one(sqlite_engine: Engine, workers: int) -> None:
+    assert spendable_share(sqlite_engine, workers, holds=50, seed=1, most_under_way=8) >= 0.97
 
 
 def spend(spool: Spool, cost: int, **opening: object) -> str:
