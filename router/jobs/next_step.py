@@ -40,7 +40,7 @@ class _NextStep:
     def find(self) -> JobStep | JobDone:
         trail = self.trail
         if trail.is_answer_wanted and self._present_leader() is not None:
-            return self._done(JobVerdict.ANSWERED_NOW)
+            return self._end(JobVerdict.ANSWERED_NOW)
         if trail.finishes:
             return self._finish(self._open_verdict())
         verdict = self._judge_samples()
@@ -49,7 +49,7 @@ class _NextStep:
                 return step
             verdict = self.short or self._open_verdict()
         if verdict in FINAL or trail.is_answer_wanted:
-            return self._done(verdict)
+            return self._end(verdict)
         return self._finish(verdict)
 
     # Samples
@@ -126,7 +126,7 @@ class _NextStep:
     def _finish(self, verdict: JobVerdict) -> JobStep | JobDone:
         """Try what the recipe has left to decide between candidates; the first that decides ends the job."""
         if self._leader() is None or not self.recipe.can_finish:
-            return self._done(verdict)
+            return self._end(verdict)
         is_open = not self.trail.is_keyed
         return self._finish_open(verdict) if is_open else self._finish_vote(verdict)
 
@@ -138,13 +138,13 @@ class _NextStep:
             if (step := self._step([self._compare(*candidates[:2])])) is not None:
                 return step
             if (winner := self._winner(*candidates[:2])) is not None:
-                return self._done(JobVerdict.JUDGED, winner)
+                return self._end(JobVerdict.JUDGED, winner)
         read = candidates[: recipe.verified] if candidates[0] not in trail.rejected else []
         if (step := self._step([self._act(JobStage.VERIFY, one) for one in read])) is not None:
             return step
         sound = [one for one in read if trail.faults.get(one) is False]
         if len(sound) == 1:
-            return self._done(JobVerdict.VERIFIED, sound[0])
+            return self._end(JobVerdict.VERIFIED, sound[0])
         faulty = [one for one in read or trail.rejected if one in trail.rejected or trail.faults.get(one)][
             : recipe.revised
         ]
@@ -153,7 +153,7 @@ class _NextStep:
         revised = self._revisions(faulty)
         places = [trail.cluster_of(one) for one in (*revised, *sound)]
         if revised and None not in places and len(set(places)) == 1:
-            return self._done(JobVerdict.REVISED, revised[0])
+            return self._end(JobVerdict.REVISED, revised[0])
         return self._synthesise([*sound, *revised, *candidates], verdict)
 
     def _finish_open(self, verdict: JobVerdict) -> JobStep | JobDone:
@@ -185,13 +185,13 @@ class _NextStep:
                 return step
         if not self._is_answer(name):
             was_open = verdict in (JobVerdict.UNDECIDED, JobVerdict.SAMPLED)
-            return self._done(self.short if self.short and was_open else verdict, champion)
+            return self._end(self.short if self.short and was_open else verdict, champion)
         if champion is not None and recipe.judge is not None and recipe.judged:
             if (step := self._step([self._compare(name, champion)])) is not None:
                 return step
             if self._winner(name, champion) == champion:
-                return self._done(verdict, champion)
-        return self._done(JobVerdict.SYNTHESISED, name)
+                return self._end(verdict, champion)
+        return self._end(JobVerdict.SYNTHESISED, name)
 
     def _compare(self, first: str, second: str) -> JobAction:
         assert self.recipe.judge is not None
@@ -288,7 +288,7 @@ class _NextStep:
         is_counted = self.recipe.samples <= self.recipe.least or (self.recipe.is_open and not self.trail.is_keyed)
         return JobVerdict.SAMPLED if is_counted else JobVerdict.UNDECIDED
 
-    def _done(self, verdict: JobVerdict, answer: str | None = None) -> JobDone:
+    def _end(self, verdict: JobVerdict, answer: str | None = None) -> JobDone:
         answer = answer or self._present_leader()
         if answer is None:
             return JobDone(JobVerdict.FAILED if verdict not in _SHORT else verdict, None)

@@ -80,7 +80,7 @@ class CallBound(msgspec.Struct, frozen=True):
 class JobBounds(msgspec.Struct, frozen=True):
     """What a job may cost and last in all (None: no limit of money), how much runs at once, and what each call takes.
 
-    `calls` are by `bound_name`. They are fixed when the job is accepted: what is left follows from what came.
+    `calls` are by `call_name`. They are fixed when the job is accepted: what is left follows from what came.
     """
 
     largest_nanousd: int | None
@@ -90,14 +90,14 @@ class JobBounds(msgspec.Struct, frozen=True):
 
     def of(self, stage: JobStage, model: str) -> CallBound:
         """Return the bound of one action."""
-        return self.calls[bound_name(stage, model)]
+        return self.calls[call_name(stage, model)]
 
     def cost(self, actions: Sequence[JobAction]) -> int:
         """Bound what actions cost together; what has no price counts nothing."""
         return sum(self.of(action.stage, action.model).nanousd or 0 for action in actions)
 
 
-def bound_name(stage: JobStage, model: str) -> str:
+def call_name(stage: JobStage, model: str) -> str:
     """Name the bound of a stage's calls to a model."""
     return f"{stage}:{model}"
 

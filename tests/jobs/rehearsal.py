@@ -6,7 +6,7 @@ from random import Random
 from classifier.types import AnswerType, Stakes
 from router.jobs.next_step import step_after
 from router.jobs.recipes import Recipe, RecipeCast, RecipeFacts, RecipeName, RecipeWish, choose_recipe
-from router.jobs.steps import CallBound, JobAction, JobBounds, JobDone, JobStage, JobStep, bound_name
+from router.jobs.steps import CallBound, JobAction, JobBounds, JobDone, JobStage, JobStep, call_name
 from router.jobs.trail import (
     AnswerCame,
     AnswerWanted,
@@ -45,7 +45,7 @@ def a_recipe(
 
 def some_bounds(largest: int | None = 1_000_000, limit_s: float = 10_000.0, call: int | None = 100) -> JobBounds:
     """Bounds in which every call costs and lasts the same at most: 10 s."""
-    calls = {bound_name(stage, model): CallBound(call, 10.0) for stage, model in BOUNDED}
+    calls = {call_name(stage, model): CallBound(call, 10.0) for stage, model in BOUNDED}
     return JobBounds(largest, limit_s, calls)
 
 
@@ -62,7 +62,7 @@ def random_recipe(random: Random) -> Recipe:
 def random_bounds(random: Random) -> JobBounds:
     """Bounds of which money or time may run out."""
     calls = {
-        bound_name(stage, model): CallBound(random.choice([None, 0, random.randint(1, 1_000)]), random.uniform(0, 30))
+        call_name(stage, model): CallBound(random.choice([None, 0, random.randint(1, 1_000)]), random.uniform(0, 30))
         for stage, model in BOUNDED
     }
     return JobBounds(
