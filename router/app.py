@@ -24,6 +24,7 @@ from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
 from router.api.guide.endpoint import Docs, Document, Guide
 from router.api.health import Live, Ready, Scrape
+from router.api.idempotency import Idempotency
 from router.api.messages.endpoint import CountTokens, Messages
 from router.api.models import ModelListing, Models
 from router.api.quotes import QuoteEndpoint
@@ -63,6 +64,7 @@ from router.ledger.marks import MarkBook
 from router.ledger.persons import PersonAllowances
 from router.ledger.read_prefixes import ReadPrefixes
 from router.ledger.recent import RecentDecisions
+from router.ledger.replays import Replays
 from router.ledger.shipping import Shipper, spool_directory
 from router.ledger.spool import Spool
 from router.ledger.stored import StoredResponses
@@ -247,13 +249,14 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ChainLimits(server.max_body_bytes, server.max_chain_responses, server.max_stored_bytes_per_key),
     )
     stored = StoredEndpoint(response_store, authenticator)
+    idempotency = Idempotency(Replays(engine, server.max_stored_bytes_per_key), clock.now_us)
     aliases = Aliases(settings.aliases, RESERVED_NAMES | settings.models.keys())
     listed = ModelListing.of_lineup(lineup, aliases)
     models, names = Models(listed, authenticator, clock.now_us() // 1_000_000), {model.id for model in listed}
     endpoints: dict[tuple[str, str], ASGIApp] = {
-        ("POST", "/v1/chat/completions"): Chat(dispatcher, authenticator, admission, server, aliases),
+        ("POST", "/v1/chat/completions"): Chat(dispatcher, authenticator, admission, server, aliases, idempotency),
         ("POST", "/v1/responses"): Responses(
-            dispatcher, authenticator, admission, server, response_store, clock.now_us, aliases
+            dispatcher, authenticator, admission, server, response_store, clock.now_us, aliases, idempotency
         ),
         ("POST", "/v1/messages"): Messages(dispatcher, authenticator, admission, server, aliases),
         ("POST", "/v1/messages/count_tokens"): CountTokens(
@@ -357,6 +360,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
                 (
                     ClosingStep("the duels", duels.close),
                     ClosingStep("the parallel tier", parallel.close),
+                    ClosingStep("answers that are kept for their keys", idempotency.close),
                     ClosingStep("the connections to providers", providers.close),
                     ClosingStep("the counts of limits", admission.gate.windows.close),
                     ClosingStep("following policies and keys", lambda: in_thread(refresher.stop)),

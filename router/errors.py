@@ -7,6 +7,7 @@ RouterError
 │   ├── NotFound              404
 │   │   └── UnknownModel      404 model_not_found
 │   ├── MethodNotAllowed      405
+│   ├── Conflict              409, another request stands in the way
 │   ├── TooSlow               408, the body did not arrive in time
 │   ├── TooLarge              413
 │   ├── RateLimited           429, try later
@@ -128,6 +129,29 @@ class MethodNotAllowed(RequestError):
 
     status = 405
     code = "method_not_allowed"
+
+
+class Conflict(RequestError):
+    """Another request stands in the way: for `retry_after_seconds`, or, where that is None, for good."""
+
+    status = 409
+    code = "conflict"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: int | None = None,
+        param: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, param=param, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
+    def headers(self) -> Mapping[str, str]:
+        """Clients that try a 409 again by themselves are told whether that helps."""
+        after = self.retry_after_seconds
+        return {"x-should-retry": "false"} if after is None else {"retry-after": str(after)}
 
 
 class TooSlow(RequestError):

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from router.clock import SystemClock
 from router.database.engine import AuditHook, writing
+from router.database.replay_tables import ReplayRow
 from router.database.tables import ApiKey, OldKeySecret
 from router.errors import Unavailable
 from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, Tier
@@ -326,13 +327,14 @@ def list_keys(engine: Engine) -> list[dict[str, Any]]:
 
 
 def revoke(engine: Engine, name: str, *, now_us: int, hook: AuditHook | None = None) -> None:
-    """Revoke a key with every secret of it; raises WrongKey when there is no valid one of this name."""
+    """Revoke a key with every secret of it, and what is kept for its retries; raises WrongKey for no valid key."""
     with writing(engine) as connection:
         wanted = update(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).values(revoked_at=now_us)
         if connection.execute(wanted).rowcount == 0:
             raise WrongKey(f"there is no valid key named {name!r}")
         of_key = select(ApiKey.id).where(ApiKey.name == name)
         connection.execute(delete(OldKeySecret).where(OldKeySecret.key_id.in_(of_key)))
+        connection.execute(delete(ReplayRow).where(ReplayRow.key_id.in_(of_key)))
         if hook is not None:
             hook(connection, {"revoked": False}, {"revoked": True})
 

@@ -153,7 +153,9 @@ class ServerSettings(ConfigTable):
         500, ge=1, description="stored responses that `previous_response_id` may lead back through"
     )
     max_stored_bytes_per_key: int = Field(
-        256_000_000, ge=1_000, description="total size of the stored responses of one key"
+        256_000_000,
+        ge=1_000,
+        description="total size of the stored responses of one key, and of the answers kept for its retries",
     )
     stored_response_days: int = Field(30, ge=1, le=3650, description="how long responses with store: true are kept")
     shutdown_timeout_s: float = Field(20.0, ge=0, description="time that requests under way have to finish at shutdown")

@@ -57,12 +57,14 @@ class DisconnectWatcher:
     """Cancels the task that answers when the client goes away, from before the first byte to the last, or too late.
 
     ASGI tells of a disconnect only to who asks `receive`; somebody must ask while the first token is awaited.
-    `before_late` is called when the deadline has come, before anything is cancelled.
+    `before_late` is called when the deadline has come, before anything is cancelled. Where it `goes_on`, the answer is
+    finished without the client.
     """
 
     def __init__(self, receive: Receive, deadline_s: float | None = None) -> None:
         self.is_gone = False
         self.is_late = False
+        self.goes_on = False
         self.before_late: Callable[[], None] = _do_nothing
         self._deadline_s = deadline_s
         self._receive = receive
@@ -74,6 +76,8 @@ class DisconnectWatcher:
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        if self.goes_on:
+            return
         self.is_gone = True
         if self._answering is not None:
             self._answering.cancel("client gone")

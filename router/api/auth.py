@@ -23,6 +23,7 @@ from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY, Tier
 CONVERSATION_KEY = "conversation_id"
 CONVERSATION_HEADER = "x-tierwise-conversation"
 MAX_COST_HEADER = "x-tierwise-max-cost-usd"
+IDEMPOTENCY_HEADER = "idempotency-key"
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")
 # A name or an IPv4 address, or an IPv6 address in brackets; then a port perhaps. No user, no path, no spaces.
 HOST = re.compile(
@@ -55,6 +56,7 @@ class Caller:
     max_cost_nanousd: int | None = None  # of one request
     allowed_models: frozenset[str] | None = None  # of those with names of their own; None: all
     limits: KeyLimits | None = None  # None: nothing is limited
+    idempotency_key: str | None = None  # as it came
 
     def conversation_of(self, metadata: Mapping[str, str] | None) -> str | None:
         """The conversation that a request belongs to, as its metadata or else a header name it."""
@@ -87,10 +89,10 @@ class Authenticator:
         if any(secret.startswith(KEY_PREFIX) for secret in secrets):
             raise Unauthenticated("the API key is unknown or revoked")
         if self._mode == "auto" and is_local(scope, headers) and not await self._keys.has_live():
-            named, cap = headers.get(CONVERSATION_HEADER), _max_cost(headers)
-            if named is None and cap is None:
+            named, cap, once = headers.get(CONVERSATION_HEADER), _max_cost(headers), headers.get(IDEMPOTENCY_HEADER)
+            if named is None and cap is None and once is None:
                 return self._local
-            return replace(self._local, conversation=named, max_cost_nanousd=cap)
+            return replace(self._local, conversation=named, max_cost_nanousd=cap, idempotency_key=once)
         if await self._lacks_only_its_type(scope, headers):
             raise Unauthenticated("a body that comes without a key must be JSON: send content-type: application/json")
         needed = "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY"
@@ -188,8 +190,9 @@ def _caller_of(key: KnownKey, headers: Mapping[str, str]) -> Caller:
             raise InvalidRequest("a surface is 1 to 64 of a-z 0-9 _ -", param="x-tierwise-surface")
     named, cap = headers.get(CONVERSATION_HEADER), _max_cost(headers, key.max_cost_nanousd)
     limits = None if key.limits is NO_LIMITS else key.limits
+    once = headers.get(IDEMPOTENCY_HEADER)
     return Caller(
-        key.id, segment, country, key.scopes, key.allowed_tiers, named, surface, cap, key.allowed_models, limits
+        key.id, segment, country, key.scopes, key.allowed_tiers, named, surface, cap, key.allowed_models, limits, once
     )
 
 

@@ -16,6 +16,7 @@ EXPOSED = (
     "request-id",
     "retry-after",
     "x-should-retry",
+    "idempotent-replayed",
     "x-tierwise-tier",
     "x-tierwise-reason",
     "x-tierwise-score",

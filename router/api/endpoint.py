@@ -8,9 +8,8 @@ an answer is written is the business of a `Dialect`.
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, aclosing
-from time import monotonic
 from typing import Protocol
 
 import msgspec
@@ -18,36 +17,28 @@ from starlette.types import Receive, Scope, Send
 
 from router.api.admission import AdmissionControl
 from router.api.aliases import Aliases
-from router.api.asgi import (
-    KEEP_ALIVE,
-    STREAM_HEADERS,
-    DisconnectWatcher,
-    RawHeaders,
-    openai_error,
-    raw_headers,
-    send_json,
-)
+from router.api.asgi import KEEP_ALIVE, DisconnectWatcher, RawHeaders, openai_error
 from router.api.auth import Authenticator, Caller
 from router.api.body import BodyClaim, ClientGone, read_body_of
-from router.api.keep_alive import SENDING, KeepAlive
+from router.api.idempotency import Idempotency
+from router.api.keep_alive import KeepAlive
 from router.api.shutdown import Shutdown
+from router.api.writer import ID_HEADERS, ResponseWriter
 from router.clock import SystemClock, request_id
 from router.errors import ProviderError, RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
 from router.keys import KeyLimits
 from router.keys import Scope as KeyScope
-from router.limits.gate import Permit, names_of, require_bounds
+from router.limits.gate import names_of, require_bounds
 from router.providers.base import Delta
 from router.providers.caches import BYTES_PER_TOKEN
 from router.request import InferenceRequest
 from router.settings import ServerSettings
-from router.telemetry.request_log import RequestLine
 from router.tiers.base import Answer
 from router.types import Outcome, Tier, Usage
 
 CLIENT_ID = b"x-client-request-id"
 NO_USAGE = Usage()
-ID_HEADERS = (b"x-request-id",)  # the headers that carry our id
 STOPPED = "the server is stopping and this took too long; send it again"
 INTERNAL = "an internal error; the server's log tells more"
 _SENDABLE = re.compile(rb"[\x21-\x7e]{1,512}")
@@ -102,109 +93,6 @@ class OpenAIReply:
         return KEEP_ALIVE
 
 
-class ResponseWriter:
-    """The way back for one request: its headers, then a body, an error or a stream.
-
-    `spoke_at` is when the last piece went out, in seconds of the monotonic clock.
-    """
-
-    def __init__(
-        self,
-        send: Send,
-        request_id: str,
-        admission: AdmissionControl,
-        clock: SystemClock,
-        id_headers: tuple[bytes, ...] = ID_HEADERS,
-    ) -> None:
-        self.request_id = request_id
-        self.has_started = False
-        self.permit: Permit | None = None  # of what is limited
-        self.is_whole = False  # a whole answer is on its way: nothing else can be said any more
-        self.status: int | None = None  # of the response, once its head went out
-        self.failed_with: str | None = None  # our code of the error that went out
-        self.request: InferenceRequest | None = None  # for the log, as far as the request came
-        self.exchange: Exchange | None = None
-        self.spoke_at = SENDING
-        self.beat: asyncio.Task[None] | None = None
-        self._send = send
-        self._admission = admission
-        self._clock = clock
-        self._began_ms = clock.ticks_ms()
-        self._headers: RawHeaders = [(name, request_id.encode()) for name in id_headers]
-        self._decision: Callable[[], Mapping[str, str]] = dict
-
-    def note(self, headers: RawHeaders) -> None:
-        """Add headers: they go out whatever comes, with errors too."""
-        self._headers += headers
-
-    def note_decision(self, headers: Callable[[], Mapping[str, str]]) -> None:
-        """Send the decision's headers too, as they are when the response begins."""
-        self._decision = headers
-
-    async def body(self, body: bytes) -> None:
-        """Send a whole answer."""
-        self.is_whole = True
-        self.status = 200
-        await send_json(self._send, 200, body, self._head())
-
-    async def error(self, error: RouterError, status: int, body: bytes) -> None:
-        """Send an error as a response."""
-        self.status = status
-        await send_json(self._send, status, body, [*self._head(), *raw_headers(error.headers())])
-
-    async def is_under_way(self) -> bool:
-        """Tell whether the head of a stream is out, after a sign of life that is on its way."""
-        if self.beat is not None:
-            await self.beat
-        return self.has_started
-
-    async def start_stream(self) -> None:
-        """Send the head of a stream."""
-        self.has_started = True
-        self.status = 200
-        await self._send({"type": "http.response.start", "status": 200, "headers": [*STREAM_HEADERS, *self._head()]})
-
-    async def piece(self, piece: bytes, *, more: bool) -> None:
-        """Send a piece of a stream, after a sign of life that is on its way."""
-        if self.beat is not None:
-            await self.beat
-        self.spoke_at = SENDING
-        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
-        self.spoke_at = monotonic()
-
-    async def say_alive(self, piece: bytes) -> None:
-        """Send a sign of life, and the head of the stream before the first."""
-        self.spoke_at = SENDING
-        if not self.has_started:
-            await self.start_stream()
-        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-        self.spoke_at = monotonic()
-
-    def log_line(self, at_us: int, path: str) -> RequestLine:
-        """Write the request's line for the log; it holds on to no text."""
-        took_ms = round(self._clock.ticks_ms() - self._began_ms)
-        line = RequestLine(at_us, self.request_id, path, self.status, took_ms, self.failed_with)
-        if (request := self.request) is not None:
-            line.key_id, line.segment, line.streamed = request.key_id, request.segment, request.streamed
-        if (exchange := self.exchange) is not None:
-            decision = exchange.decision
-            line.tier, line.final_tier, line.reason = decision.tier, exchange.final_tier, exchange.reason
-            line.outcome, line.calls = exchange.outcome, exchange.calls.made
-            line.first_byte_ms = exchange.calls.first_byte_ms
-        return line
-
-    def _head(self) -> RawHeaders:
-        took_ms = self._clock.ticks_ms() - self._began_ms
-        decision = raw_headers(self._decision())
-        rates = self._admission.headers() if self.permit is None else self._rates(self.permit)
-        return [*self._headers, *decision, *rates, (b"openai-processing-ms", b"%d" % took_ms)]
-
-    def _rates(self, permit: Permit) -> RawHeaders:
-        """What is limited, a minute; requests are those at once where they are not."""
-        at_once = [] if "requests" in permit.rates else self._admission.headers()
-        return [*at_once, *raw_headers(permit.headers())]
-
-
 class InferenceEndpoint(ABC):
     """An endpoint that answers queries, as an ASGI application."""
 
@@ -217,7 +105,9 @@ class InferenceEndpoint(ABC):
         admission: AdmissionControl,
         server: ServerSettings,
         aliases: Aliases,
+        idempotency: Idempotency | None = None,
     ) -> None:
+        self._idempotency = idempotency
         self._dispatcher = dispatcher
         self._authenticator = authenticator
         self._admission = admission
@@ -253,6 +143,8 @@ class InferenceEndpoint(ABC):
             await _fail(RouterError(INTERNAL, code="internal_error"), writer, dialect)
             raise
         finally:
+            if writer.recorder is not None:
+                writer.recorder.close()
             if (log := self._dispatcher.request_log) is not None:
                 log.note(writer.log_line(now_us, scope["path"]))
             if span is not None:
@@ -263,18 +155,20 @@ class InferenceEndpoint(ABC):
         caller = await self._authenticator.admit(scope)
         caller.require(KeyScope.CHAT)
         with self._admission.bodies.claim(caller.key_id) as claim:
-            await self._serve_caller(scope, receive, writer, dialect, caller, claim)
+            body = await read_body_of(self._server, scope, receive, claim)
+            once = self._idempotency if caller.idempotency_key is not None else None
+            if once is None or await once.begin(scope, caller, body, writer):
+                await self._serve_caller(receive, writer, dialect, caller, body, claim)
 
     async def _serve_caller(
         self,
-        scope: Scope,
         receive: Receive,
         writer: ResponseWriter,
         dialect: Dialect,
         caller: Caller,
+        body: bytes,
         claim: BodyClaim,
     ) -> None:
-        body = await read_body_of(self._server, scope, receive, claim)
         arrived_ms = self._clock.ticks_ms()
         request = await dialect.read(body, caller)
         claim.grow(max(request.input_bytes, len(body)))  # with what is stored of it
@@ -301,6 +195,7 @@ class InferenceEndpoint(ABC):
                 writer.note_decision(exchange.decision_headers)
                 writer.note([(b"x-tierwise-overhead-ms", b"%.2f" % (self._clock.ticks_ms() - arrived_ms))])
                 disconnect.before_late = exchange.calls.cut_as_late
+                disconnect.goes_on = writer.recorder is not None
                 target = self._admission.target(request.model, exchange.decision.tier)
                 await _answer(exchange, request, writer, dialect, self._keep_alive, target, disconnect)
             exchange.follow_up()

@@ -367,7 +367,7 @@ class Feedback(Base):
 
 
 class StoredResponseRow(Base):
-    """A response a client asked to keep, with its retention; the only table that may hold text of conversations."""
+    """A response a client asked to keep, with its retention; like `ReplayRow` it may hold text of conversations."""
 
     __tablename__ = "stored_responses"
 

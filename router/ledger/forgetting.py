@@ -1,8 +1,8 @@
 """Takes out of the books what tells of one user: the name and secret of a key, or the marks of an end user.
 
-With them goes what hangs on their requests: stored responses, notes, evidence by request. The lines stay, for money
-that was spent does not become unspent: they keep the key's number, which then means nobody. What still waits in the
-spool of a worker is not reached: forget again once it is shipped.
+With them goes what hangs on their requests: stored responses, replays, notes, evidence by request. The lines stay, for
+money that was spent does not become unspent: they keep the key's number, which then means nobody. What still waits in
+the spool of a worker is not reached: forget again once it is shipped.
 """
 
 import secrets
@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, select, update
 
 from router.database.engine import exclusive, writing
 from router.database.learning_tables import FeatureRow
+from router.database.replay_tables import ReplayRow
 from router.database.tables import ApiKey, Base, Feedback, OldKeySecret, PersonDay, RawUsage, Request, StoredResponseRow
 from router.ledger.marks import drop_salts, read_salts, user_mark
 
@@ -33,6 +34,7 @@ class Forgotten:
     key_id: int | None
     requests: int  # that belong to nobody from now on
     stored_responses: int
+    replays: int  # answers kept for an idempotency key
     feedback_notes: int
     raw_usage: int
     feature_rows: int
@@ -76,19 +78,20 @@ def _requests_of(connection: Connection, user: str, owners: Sequence[int | None]
     return found
 
 
-def _forget_requests(connection: Connection, ids: Sequence[str]) -> tuple[int, int, int, int, int]:
+def _forget_requests(connection: Connection, ids: Sequence[str]) -> tuple[int, int, int, int, int, int]:
     unmarked = update(Request).where(Request.id.in_(ids)).values(conversation_mark=None, user_mark=None)
     noted = (Feedback.request_id.in_(ids)) & Feedback.note.is_not(None)
     return (
         connection.execute(unmarked).rowcount,
         _delete_rows(connection, StoredResponseRow, StoredResponseRow.id.in_([f"resp_{id}" for id in ids])),
+        _delete_rows(connection, ReplayRow, ReplayRow.request_id.in_(ids)),
         connection.execute(update(Feedback).where(noted).values(note=None)).rowcount,
         _delete_rows(connection, RawUsage, RawUsage.request_id.in_(ids)),
         _delete_rows(connection, FeatureRow, FeatureRow.request_id.in_(ids)),
     )
 
 
-def _forget_key(connection: Connection, key_id: int, now_us: int) -> tuple[int, int, int, int, int]:
+def _forget_key(connection: Connection, key_id: int, now_us: int) -> tuple[int, int, int, int, int, int]:
     renamed = {"name": f"forgotten-{key_id}", "hash": secrets.token_hex(32), "prefix": "", "revoked_at": now_us}
     connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(renamed))
     connection.execute(delete(OldKeySecret).where(OldKeySecret.key_id == key_id))
@@ -98,6 +101,7 @@ def _forget_key(connection: Connection, key_id: int, now_us: int) -> tuple[int, 
     return (
         connection.execute(unmarked).rowcount,
         _delete_rows(connection, StoredResponseRow, StoredResponseRow.key_id == key_id),
+        _delete_rows(connection, ReplayRow, ReplayRow.key_id == key_id),
         connection.execute(update(Feedback).where(noted).values(note=None)).rowcount,
         _delete_rows(connection, RawUsage, RawUsage.request_id.in_(of_key)),
         _delete_rows(connection, FeatureRow, FeatureRow.request_id.in_(of_key)),

@@ -1,4 +1,4 @@
-"""What goes after its time: raw usage, feature rows, how votes ended, stored responses, the salts of marks.
+"""What goes after its time: raw usage, feature rows, how votes ended, stored responses, replays, the salts of marks.
 
 The books themselves stay.
 """
@@ -10,6 +10,7 @@ from router.database import ids
 from router.database.coverage_tables import CoverageDay, StoredVote
 from router.database.engine import writing
 from router.database.learning_tables import DuelDay, FeatureRow
+from router.database.replay_tables import ReplayRow
 from router.database.tables import RawUsage, StoredResponseRow
 from router.ledger.marks import drop_salts, month_of
 from router.types import DAY_US
@@ -30,6 +31,7 @@ def purge(engine: Engine, now_us: int, feature_days: int = FEATURE_DAYS, mark_mo
         drop_salts(connection, month_of(now_us) - mark_months)
         connection.execute(delete(CoverageDay).where(CoverageDay.day < now_us // DAY_US - feature_days))
         connection.execute(delete(DuelDay).where(DuelDay.day < now_us // DAY_US - feature_days))
+        gone += connection.execute(delete(ReplayRow).where(ReplayRow.expires_at < now_us)).rowcount
         return (
             gone + connection.execute(delete(StoredResponseRow).where(StoredResponseRow.expires_at < now_us)).rowcount
         )

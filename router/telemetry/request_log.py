@@ -31,6 +31,7 @@ class RequestLine(msgspec.Struct):
     status: int | None  # of HTTP; None where nobody was left to send one to
     ms: int
     error: str | None = None  # our code of it
+    replay_of: str | None = None  # the request whose answer went out again
     key_id: int | None = None
     segment: str | None = None
     tier: str | None = None
@@ -60,6 +61,7 @@ class RequestLine(msgspec.Struct):
             "outcome": self.outcome,
             "status": self.status,
             "error": self.error,
+            "replay_of": self.replay_of,
             "cause": failed.cause if failed else None,
             "provider_status": failed.http_status if failed else None,
             "provider_model": last.intent.provider_model if last else None,

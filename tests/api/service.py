@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from tests.waiting import PATIENCE_S, soon
 CHAT = "/v1/chat/completions"
 SCRIPTS = ("echo", "steady-think", "fail-429", "fail-500", "fail-400", "fail-timeout", "fail-midstream-5c", "hang")
 JSON = {"content-type": "application/json"}
+JSON_BODY = ((b"content-type", b"application/json"), (b"content-length", b"9"))
 HELLO = [{"role": "user", "content": "Say hello"}]
 HARD = "Prove that there are infinitely many primes congruent to 3 modulo 4."
 CHEAP, STRONG = "scripted/echo", "scripted/strong"
@@ -183,7 +184,9 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
 class Connection:
     """One raw ASGI request, for what an HTTP client hides: reading piece by piece, and going away."""
 
-    def __init__(self, service: Service, body: Any, path: str = CHAT) -> None:
+    def __init__(
+        self, service: Service, body: Any, path: str = CHAT, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
         self.sent: list[Message] = []
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         self._arrived = asyncio.Event()
@@ -198,7 +201,12 @@ class Connection:
             "raw_path": path.encode(),
             "root_path": "",
             "query_string": b"",
-            "headers": [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"9")],
+            "headers": [
+                (b"host", b"localhost"),
+                (b"content-type", b"application/json"),
+                (b"content-length", b"9"),
+                *headers,
+            ],
             "client": ("127.0.0.1", 50_000),
             "server": ("127.0.0.1", 8080),
         }

@@ -12,6 +12,7 @@ from router.api.aliases import Aliases
 from router.api.auth import Authenticator, Caller
 from router.api.chat.response import encode_body
 from router.api.endpoint import Dialect, InferenceEndpoint, OpenAIReply
+from router.api.idempotency import Idempotency
 from router.api.responses.events import Events
 from router.api.responses.items import input_items, messages_of
 from router.api.responses.output import Output
@@ -40,8 +41,9 @@ class Responses(InferenceEndpoint):
         store: ResponseStore,
         now_us: Callable[[], int],
         aliases: Aliases,
+        idempotency: Idempotency | None = None,
     ) -> None:
-        super().__init__(dispatcher, authenticator, admission, server, aliases)
+        super().__init__(dispatcher, authenticator, admission, server, aliases, idempotency)
         self._store = store
         self._now_us = now_us
 

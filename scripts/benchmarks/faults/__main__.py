@@ -19,6 +19,7 @@ from scripts.benchmarks.faults import (
     kills,
     outage,
     persons,
+    retries,
     soak,
     speed,
     spending,
@@ -40,6 +41,7 @@ NAMES = (
     "soak",
     "alerts",
     "persons",
+    "retries",
     "hung",
     "unread",
     "unfinished",
@@ -92,6 +94,8 @@ class Figures:
                 self._alerts()
             case "persons":
                 self._persons()
+            case "retries":
+                self._retries()
             case "hung":
                 self._hung()
             case "unread":
@@ -184,6 +188,23 @@ class Figures:
             f"{found.spent:,} used theirs up; {found.over} over",
             "0 over",
             is_met=found.over == 0 and found.spent > 0,
+        )
+
+    def _retries(self) -> None:
+        keys = 10 if self._is_short else 50
+        place = retries.a_place(self._folder / "retries", workers=2)
+        place.engine().dispose()
+        found = asyncio.run(retries.send_at_once(place, keys))
+        bar = "one bill and one answer for each key"
+        self._say("one key ten times at once, two workers", retries.describe(found), bar, is_met=found.holds)
+        place = retries.a_place(self._folder / "retries-killed", workers=1)
+        place.engine().dispose()
+        killed = asyncio.run(retries.send_after_kill(place))
+        self._say(
+            "one key again after a SIGKILL",
+            f"answered after {killed.waited_s:.0f} s; {killed.booked} calls booked, {killed.unknown} as unknown",
+            "answered within 40 s, the first booked as unknown",
+            is_met=killed.status == 200 and killed.waited_s <= 40 and (killed.booked, killed.unknown) == (2, 1),
         )
 
     def _hung(self) -> None:
