@@ -35,6 +35,7 @@ SLOW = (
     "classifier/test_examples.py",
     "classifier/training",
     "commands",
+    "deploy",
     "e2e",
     "faults",
     "learning/test_artifacts.py",
