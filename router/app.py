@@ -23,7 +23,7 @@ from router.api.embeddings import Embeddings
 from router.api.errors import HANDLERS
 from router.api.feedback import FeedbackEndpoint, RevenueEndpoint
 from router.api.guide.endpoint import Docs, Document, Guide
-from router.api.health import Live, Ready, Scrape
+from router.api.health import GaugeReadings, Live, Ready, Scrape
 from router.api.idempotency import Idempotency
 from router.api.messages.endpoint import CountTokens, Messages
 from router.api.models import ModelListing, Models
@@ -84,6 +84,7 @@ from router.reports.coverage import RecentCoverage
 from router.reports.usage import usage_of_keys
 from router.settings import RESERVED_NAMES, Settings
 from router.telemetry.failures import FailureLog
+from router.telemetry.machine_metrics import MachineMetrics
 from router.telemetry.request_log import RequestLog
 from router.telemetry.spans import open_spans
 from router.tiers.parallel.calibration import CalibrationTable
@@ -253,6 +254,16 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     aliases = Aliases(settings.aliases, RESERVED_NAMES | settings.models.keys())
     listed = ModelListing.of_lineup(lineup, aliases)
     models, names = Models(listed, authenticator, clock.now_us() // 1_000_000), {model.id for model in listed}
+    gauges = GaugeReadings(
+        metrics,
+        lambda: shipper.state,
+        lambda: admission.occupancy,
+        lambda: routing.drift(policy_book.active.classifier),
+        calibration_monitor,
+        lambda: coverage.figures,
+        targets.read,
+    )
+    machine_metrics = MachineMetrics(settings.state_dir / "metrics", gauges.collect, metrics.across)
     endpoints: dict[tuple[str, str], ASGIApp] = {
         ("POST", "/v1/chat/completions"): Chat(dispatcher, authenticator, admission, server, aliases, idempotency),
         ("POST", "/v1/responses"): Responses(
@@ -292,16 +303,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("GET", "/health/ready"): Ready(
             lambda: shipper.state, lambda: shutdown.is_stopping, lambda: admission.occupancy, targets.read
         ),
-        ("GET", "/metrics"): Scrape(
-            metrics,
-            lambda: shipper.state,
-            lambda: admission.occupancy,
-            lambda: routing.drift(policy_book.active.classifier),
-            calibration_monitor,
-            lambda: coverage.figures,
-            authenticator,
-            targets.read,
-        ),
+        ("GET", "/metrics"): Scrape(machine_metrics, authenticator),
     }
     routes: list[BaseRoute] = [Route(path, at, methods=[method]) for (method, path), at in endpoints.items()]
     pages = Services(
@@ -351,6 +353,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             alert_monitor.start()
         if request_log is not None:
             request_log.start()
+        machine_metrics.start()
         await providers.warm(lineup.every)
         try:
             yield {STATE: shutdown}
@@ -370,6 +373,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
                         "giving leases back", lambda: in_thread(lambda: leases.close() if shipper.is_done else None)
                     ),
                     ClosingStep("the alerts", lambda: in_thread(alert_monitor.stop if alert_monitor else lambda: None)),
+                    ClosingStep("the metrics", lambda: in_thread(machine_metrics.stop)),
                     ClosingStep("the spans", lambda: in_thread(spans.close if spans else lambda: None)),
                     ClosingStep(
                         "the request log", lambda: in_thread(request_log.stop if request_log else lambda: None)

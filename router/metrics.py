@@ -4,24 +4,25 @@ from collections.abc import Sequence
 from math import nan
 from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from classifier.drift import Drift
 from router.canary.verdicts import Verdict
 from router.health.targets import TargetReading
 from router.ledger.shipping import ShippingState
 from router.reports.coverage import CoverageFigures
-from router.types import Decision, Outcome, Tier
+from router.types import AcrossWorkers, Decision, Outcome, Tier
 
 Labelled = TypeVar("Labelled", Counter, Histogram)
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
-    """What one worker has seen; `scrape` writes it in Prometheus' text format."""
+    """What one worker has seen; `across` says what becomes of each gauge where there are several workers."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
+        self.across: dict[str, AcrossWorkers] = {}
         self._children: dict[tuple[object, tuple[str, ...]], Any] = {}
         self.requests = Counter(
             "tierwise_requests", "Requests settled", ("tier", "final_tier", "reason", "outcome"), registry=self.registry
@@ -39,23 +40,43 @@ class Metrics:
         self.first_byte = Histogram(
             "tierwise_first_byte_seconds", "Time to first byte", ("tier",), buckets=BUCKETS_S, registry=self.registry
         )
-        self.spool_lag = Gauge("tierwise_spool_entries", "Entries not yet in the database", registry=self.registry)
-        self.spool_age = Gauge("tierwise_spool_age_seconds", "Age of the oldest such entry", registry=self.registry)
-        self.database_up = Gauge("tierwise_database_up", "1 while the database answers", registry=self.registry)
-        self.places = Gauge("tierwise_places", "Places of requests, by state", ("state",), registry=self.registry)
-        self.body_bytes = Gauge("tierwise_body_bytes", "Bytes of bodies in flight", registry=self.registry)
-        self.rejected = Gauge("tierwise_rejected_requests", "Requests the database refused", registry=self.registry)
+        self.workers = self._gauge("tierwise_workers", "Workers that serve", across=AcrossWorkers.SUM)
+        self.workers.set(1)
+        self.spool_lag = self._gauge(
+            "tierwise_spool_entries", "Entries not yet in the database", across=AcrossWorkers.SUM
+        )
+        self.spool_age = self._gauge(
+            "tierwise_spool_age_seconds", "Age of the oldest such entry", across=AcrossWorkers.MOST
+        )
+        self.database_up = self._gauge(
+            "tierwise_database_up", "1 while the database answers", across=AcrossWorkers.LEAST
+        )
+        self.places = self._gauge(
+            "tierwise_places", "Places of requests, by state", ("state",), across=AcrossWorkers.SUM
+        )
+        self.body_bytes = self._gauge("tierwise_body_bytes", "Bytes of bodies in flight", across=AcrossWorkers.SUM)
+        self.rejected = self._gauge(
+            "tierwise_rejected_requests", "Requests the database refused", across=AcrossWorkers.COUNT
+        )
 
-        self.score_drift = Gauge(
-            "tierwise_score_stability_index", "Population stability of the last scores", registry=self.registry
+        self.score_drift = self._gauge(
+            "tierwise_score_stability_index",
+            "Population stability of the last scores, of the worker where it is largest",
+            across=AcrossWorkers.MOST,
         )
-        self.calibration_gap = Gauge(
-            "tierwise_calibration_gap", "Promised less kept P(correct), by feedback", registry=self.registry
+        self.calibration_gap = self._gauge(
+            "tierwise_calibration_gap",
+            "Promised less kept P(correct), by feedback, of the worker where it is largest",
+            across=AcrossWorkers.MOST,
         )
-        self.calibration_error = Gauge(
-            "tierwise_calibration_error", "Expected calibration error, by feedback", registry=self.registry
+        self.calibration_error = self._gauge(
+            "tierwise_calibration_error",
+            "Expected calibration error, by feedback, of the worker where it is largest",
+            across=AcrossWorkers.MOST,
         )
-        self.alarm = Gauge("tierwise_drift_alarm", "1 while a drift is alarming", ("what",), registry=self.registry)
+        self.alarm = self._gauge(
+            "tierwise_drift_alarm", "1 while a drift is alarming", ("what",), across=AcrossWorkers.MOST
+        )
 
         self.duels = Counter(
             "tierwise_duels", "Shadow duels by agreement, or why there was none", ("ending",), registry=self.registry
@@ -66,50 +87,44 @@ class Metrics:
             "tierwise_provider_failures", "Failed calls, by why", ("provider", "model", "cause"), registry=self.registry
         )
 
-        self.breaker_open = Gauge(
-            "tierwise_breaker_open", "1 while a model is not asked as usual, by why", ("model", "cause"),
-            registry=self.registry,
-        )  # fmt: skip
-        self.breaker_openings = Counter(
-            "tierwise_breaker_openings", "Breakers opened by this worker", ("model", "cause"), registry=self.registry
+        self.breaker_open = self._gauge(
+            "tierwise_breaker_open", "1 while a model is not asked as usual, by why", ("model", "cause")
         )
-        self.target_speed = Gauge(
-            "tierwise_model_tokens_per_second", "Output of whole answers", ("model",), registry=self.registry
+        self.breaker_openings = Counter(
+            "tierwise_breaker_openings", "Breakers opened by calls", ("model", "cause"), registry=self.registry
+        )
+        self.target_speed = self._gauge(
+            "tierwise_model_tokens_per_second", "Output of whole answers", ("model",), across=AcrossWorkers.MEAN
         )
 
         self.fallbacks = Counter(
             "tierwise_classifier_fallbacks", "Queries judged by the configured classifier", registry=self.registry
         )
 
-        self.coverage_queries = Gauge(
-            "tierwise_coverage_queries", "Queries sampled to the end", ("labelled",), registry=self.registry
-        )
-        self.coverage = Gauge(
+        self.coverage_queries = self._gauge("tierwise_coverage_queries", "Queries sampled to the end", ("labelled",))
+        self.coverage = self._gauge(
             "tierwise_coverage",
             "Of labelled ones at 4 samples: accuracy_at_1, majority, selected, pass, efficiency, invalid",
             ("what",),
-            registry=self.registry,
         )
 
-        self.canary_requests = Gauge(
+        self.canary_requests = self._gauge(
             "tierwise_canary_requests",
             "Requests of the canary watched, and beside it",
             ("arm",),
-            registry=self.registry,
         )
-        self.canary_harm = Gauge(
-            "tierwise_canary_harm", "How much worse the canary is", ("guard",), registry=self.registry
-        )
-        self.canary_evidence = Gauge(
+        self.canary_harm = self._gauge("tierwise_canary_harm", "How much worse the canary is", ("guard",))
+        self.canary_evidence = self._gauge(
             "tierwise_canary_evidence",
             "Evidence of it; from 1 on it is beyond chance",
             ("guard",),
-            registry=self.registry,
         )
 
-    def scrape(self) -> bytes:
-        """Write everything in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def _gauge(
+        self, name: str, says: str, labels: Sequence[str] = (), across: AcrossWorkers = AcrossWorkers.OWN
+    ) -> Gauge:
+        self.across[name] = across
+        return Gauge(name, says, labels, registry=self.registry)
 
     def set_shipping(self, state: ShippingState) -> None:
         """Set the gauges of shipping."""

@@ -166,6 +166,17 @@ Json = Mapping[str, object]
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what decoding JSON raises
 
 
+class AcrossWorkers(StrEnum):
+    """What becomes of a figure that each of several workers has."""
+
+    OWN = "own"  # all know the same, by the database or the machine: that of the worker that is asked
+    COUNT = "count"  # the sum, with what workers counted that are gone
+    SUM = "sum"  # the sum of those that live
+    MEAN = "mean"
+    LEAST = "least"
+    MOST = "most"
+
+
 class TargetsOf(StrEnum):
     """Which requests a target speaks of: all of them, as Overview counts them, or those that a score decided."""
 

@@ -1,6 +1,7 @@
 from contextlib import aclosing
 
 import pytest
+from prometheus_client import generate_latest
 
 from router.decision.latency import LatencyWindow
 from router.decision.policy import Policy
@@ -156,7 +157,7 @@ async def test_settled_requests_and_their_cost_are_counted() -> None:
     metrics = Metrics()
     exchange = await a_dispatcher(FakeProvider(saying("hi")), FakeBooks(), metrics=metrics).open(an_inference_request())
     exchange.settle(Outcome.OK, await exchange.answer())
-    scraped = metrics.scrape().decode()
+    scraped = generate_latest(metrics.registry).decode()
     assert 'tierwise_cost_nanousd_total{tier="fast"} 25000.0' in scraped
     assert 'tierwise_requests_total{final_tier="fast",outcome="ok"' in scraped
 

@@ -1,7 +1,10 @@
 """GET /health/live, /health/ready and /metrics: is this worker alive, can it serve, and what has it seen."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
 
+from prometheus_client import Metric
 from starlette.types import Receive, Scope, Send
 
 from classifier.drift import CalibrationMonitor, Drift
@@ -14,8 +17,10 @@ from router.keys import Scope as KeyScope
 from router.ledger.shipping import ShippingState
 from router.metrics import Metrics
 from router.reports.coverage import CoverageFigures
+from router.telemetry.machine_metrics import MachineMetrics
 
 METRICS_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+DRIFT_EVERY_S = 10.0
 
 
 class Live:
@@ -84,8 +89,8 @@ def _describe(target: TargetReading) -> dict[str, object]:
     }
 
 
-class Scrape:
-    """Prometheus' metrics of this worker, for keys with the scope `metrics`."""
+class GaugeReadings:
+    """Where the gauges of a worker are read, from a thread; drift takes milliseconds and is read now and then."""
 
     def __init__(
         self,
@@ -95,28 +100,41 @@ class Scrape:
         scores: Callable[[], Drift],
         calibration: CalibrationMonitor,
         coverage: Callable[[], CoverageFigures],
-        authenticator: Authenticator,
         targets: Callable[[], Sequence[TargetReading]] = tuple,
     ) -> None:
-        self._targets = targets
         self._metrics = metrics
         self._shipping = shipping
         self._occupancy = occupancy
         self._scores = scores
         self._calibration = calibration
         self._coverage = coverage
+        self._targets = targets
+        self._drift_due_s = 0.0
+
+    def collect(self) -> Iterable[Metric]:
+        """Set the gauges to what they are now, and return all metrics."""
+        metrics, places = self._metrics, self._occupancy()
+        metrics.set_shipping(self._shipping())
+        metrics.set_places(places.places, places.taken, places.waiting, places.body_bytes)
+        metrics.set_coverage(self._coverage())
+        metrics.set_targets(self._targets())
+        if monotonic() >= self._drift_due_s:
+            self._drift_due_s = monotonic() + DRIFT_EVERY_S
+            metrics.set_drift(self._scores(), self._calibration.gap(), self._calibration.ece())
+        return metrics.registry.collect()
+
+
+class Scrape:
+    """Prometheus' metrics of all workers of this machine, for keys with the scope `metrics`."""
+
+    def __init__(self, metrics: MachineMetrics, authenticator: Authenticator) -> None:
+        self._metrics = metrics
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with answering(send) as headers:
             (await self._authenticator.admit(scope)).require(KeyScope.METRICS)
-            self._metrics.set_shipping(self._shipping())
-            places = self._occupancy()
-            self._metrics.set_places(places.places, places.taken, places.waiting, places.body_bytes)
-            self._metrics.set_drift(self._scores(), self._calibration.gap(), self._calibration.ece())
-            self._metrics.set_coverage(self._coverage())
-            self._metrics.set_targets(self._targets())
-            body = self._metrics.scrape()
+            body = await asyncio.to_thread(self._metrics.scrape)
             sized = [METRICS_TYPE, (b"content-length", str(len(body)).encode()), *headers]
             await send({"type": "http.response.start", "status": 200, "headers": sized})
             await send({"type": "http.response.body", "body": body})

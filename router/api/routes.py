@@ -40,7 +40,7 @@ ROUTES = (
     HttpRoute("GET", "/openapi.json", "none", "Describe every address and what it takes, as an OpenAPI document."),
     HttpRoute("GET", "/health/live", "none", "Tell whether the process is alive."),
     HttpRoute("GET", "/health/ready", "none", "Tell whether it can serve, and how far the books lag behind."),
-    HttpRoute("GET", "/metrics", "metrics", "Show the Prometheus metrics of this worker."),
+    HttpRoute("GET", "/metrics", "metrics", "Show the Prometheus metrics of all workers of this machine."),
 )
 
 

@@ -185,11 +185,11 @@ class Spool:
             os.close(self._lock_file)
 
 
-def lock(path: Path) -> int | None:
-    """Take the lock of a spool, None while a living worker holds it; closing the descriptor releases it."""
+def lock(path: Path, kind: int = fcntl.LOCK_EX) -> int | None:
+    """Take the lock of a worker's file, None while a living worker holds it; closing the descriptor releases it."""
     descriptor = os.open(path.with_suffix(LOCK_SUFFIX), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
