@@ -155,7 +155,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         CoverageBudget(engine, nano_from_usd(sampled.coverage_usd_per_day), clock.now_us),
         lambda seen: votes.note(count_votes(seen)),
     )
-    parallel = lineup.parallel(settings, prices, shadow, clock)
+    parallel = lineup.parallel(settings, prices, shadow, clock, metrics.count_skipped_check)
 
     def take_evidence(evidence: VoteEvidence) -> None:
         parallel.calibration = CalibrationTable.from_evidence(evidence)

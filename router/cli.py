@@ -32,11 +32,13 @@ from router.commands import (
     train,
     trials,
     tuning,
+    weights,
     whatif,
 )
 from router.database.engine import DatabaseUnusable
 from router.errors import RouterError
 from router.keys import WrongKey
+from router.mistakes.extras import MissingExtra
 from router.policies.dials import WrongPolicy
 from router.policies.shares import WrongShare
 from router.reports.tradeoff import WrongReplay
@@ -53,6 +55,7 @@ OPERATOR_ERRORS = (
     WrongReplay,
     Unsolvable,
     DatabaseUnusable,
+    MissingExtra,
     ArtifactError,
     RouterError,
 )
@@ -85,6 +88,7 @@ def tierwise(
 app.command()(serve.serve)
 app.command()(init.init)
 app.command()(doctor.doctor)
+app.command()(weights.weights)
 app.command()(estimate.estimate)
 app.command()(report.report)
 app.command()(statement.statement)

@@ -1,12 +1,13 @@
 """Who answers: from settings to the models of each tier, the explicit ones, and the runners over them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from router import modelmap
 from router.clock import SystemClock
 from router.decision.engine import Explicit
 from router.ledger.prices import PriceBook
+from router.providers import catalog
 from router.providers.base import ModelTarget
 from router.providers.embedded.client import CONTEXT_TOKENS
 from router.providers.proxies import is_on_this_machine
@@ -16,6 +17,7 @@ from router.tiers.parallel.shadow import ShadowSlice
 from router.tiers.parallel.tier import ParallelOptions, ParallelTier
 from router.tiers.relay import RelayTier
 from router.tiers.single import SingleTier
+from router.tiers.vote.checkers import CheckerPool
 from router.types import Tier, Usage
 
 EMBEDDED_THINKING_TOKENS = 160
@@ -36,7 +38,13 @@ class Lineup:
 
     @classmethod
     def of(cls, settings: Settings, environ: Mapping[str, str]) -> "Lineup":
-        """Read the settings; keys of providers come from the environment."""
+        """Read the settings; keys of providers come from the environment.
+
+        Raises WrongSetting for a model that cannot be called with what is installed.
+        """
+        every = tuple(all_targets(settings, environ))
+        for says in filter(None, map(catalog.describe_uninstalled, every)):
+            raise WrongSetting(says)
         return cls(
             by_tier={
                 Tier.FAST: with_fallbacks(settings, settings.tiers.fast, environ),
@@ -49,7 +57,7 @@ class Lineup:
             },
             judges=judge_targets(settings.learning.judge, environ),
             vote_judges=judge_targets(settings.tiers.parallel.judge, environ),
-            every=tuple(all_targets(settings, environ)),
+            every=every,
         )
 
     def first_of(self, model: str, tier: Tier) -> str:
@@ -80,9 +88,17 @@ class Lineup:
         return {name: RelayTier(model.tier, model.targets[0]) for name, model in self.explicit.items()}
 
     def parallel(
-        self, settings: Settings, prices: PriceBook, shadow: ShadowSlice | None, clock: SystemClock
+        self,
+        settings: Settings,
+        prices: PriceBook,
+        shadow: ShadowSlice | None,
+        clock: SystemClock,
+        tell_skipped: Callable[[str], None] = lambda kind: None,
     ) -> ParallelTier:
-        """The runner of the parallel tier; raises WrongSetting for a confidence that its samples cannot reach."""
+        """The runner of the parallel tier; raises WrongSetting for a confidence that its samples cannot reach.
+
+        `tell_skipped` hears of each check that is left out because what it needs is not installed.
+        """
         parallel, sampling_targets = settings.tiers.parallel, self.by_tier[Tier.PARALLEL]
         try:
             chosen = ParallelOptions(
@@ -103,7 +119,7 @@ class Lineup:
             )
         except ValueError as error:
             raise WrongSetting(str(error)) from None
-        return ParallelTier(chosen, shadow=shadow)
+        return ParallelTier(chosen, checkers=CheckerPool(tell_skipped=tell_skipped), shadow=shadow)
 
 
 def _price_ratio(prices: PriceBook, strong: ModelTarget, weak: ModelTarget, now_us: int) -> float:

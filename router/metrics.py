@@ -101,6 +101,10 @@ class Metrics:
             "tierwise_classifier_fallbacks", "Queries judged by the configured classifier", registry=self.registry
         )
 
+        self.skipped_checks = Counter(
+            "tierwise_skipped_checks", "Checks of samples left out: not installed", ("kind",), registry=self.registry
+        )
+
         self.coverage_queries = self._gauge("tierwise_coverage_queries", "Queries sampled to the end", ("labelled",))
         self.coverage = self._gauge(
             "tierwise_coverage",
@@ -178,6 +182,10 @@ class Metrics:
             for finding in verdict.findings:
                 self.canary_harm.labels(finding.guard).set(finding.harm)
                 self.canary_evidence.labels(finding.guard).set(finding.evidence / finding.needed)
+
+    def count_skipped_check(self, kind: str) -> None:
+        """Count a check of samples, of mathematics or of a schema, that is left out without the extra `parallel`."""
+        self.skipped_checks.labels(kind).inc()
 
     def count_fallback(self, version: str) -> None:
         """Count a query that the configured classifier judged in place of the one that its policy names."""

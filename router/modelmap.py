@@ -1,22 +1,28 @@
 """What is publicly known of a model: context length, abilities, list prices.
 
-A leaf over the map that is bundled with litellm, read as a data file: litellm itself is never imported here. What the
-map does not say is None ("unknown"), never "no".
+A leaf over the map of litellm's that `scripts.public_data` makes smaller and puts beside this file: litellm itself is
+not needed here. What the map does not say is None ("unknown"), never "no".
 """
 
+import gzip
 import json
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-MAP_FILE = "model_prices_and_context_window_backup.json"
-PROVIDERS_FILE = "provider_endpoints_support_backup.json"
+MAP_FILE = Path(__file__).with_name("modelmap.json.gz")
+
+
+class ModelMap(msgspec.Struct, frozen=True):
+    """The file: whose map it is, who the providers are, and each model's entry, which is only read when asked for."""
+
+    source: str
+    providers: list[str]
+    models: dict[str, msgspec.Raw]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +81,21 @@ def names_with_provider(name: str) -> list[str]:
 @cache
 def providers() -> frozenset[str]:
     """The names in front of the slash that litellm knows, as its files say."""
-    listed = _read(PROVIDERS_FILE).get("providers")
-    names = msgspec.json.decode(listed, type=dict[str, msgspec.Raw]) if listed is not None else {}
-    return frozenset({*names, *(model.partition("/")[0] for model in _entries() if "/" in model)})
+    return frozenset({*_read().providers, *(model.partition("/")[0] for model in _entries() if "/" in model)})
 
 
 def provenance() -> str:
     """Name the map that the facts come from, with its version."""
-    try:
-        return f"litellm {version('litellm')} model map"
-    except PackageNotFoundError:
-        return "no model map"
+    return _read().source
+
+
+def _entries() -> dict[str, msgspec.Raw]:
+    return _read().models
 
 
 @cache
-def _entries() -> dict[str, msgspec.Raw]:
-    return _read(MAP_FILE)
-
-
-def _read(name: str) -> dict[str, msgspec.Raw]:
-    spec = find_spec("litellm")
-    if spec is None or spec.origin is None:
-        return {}
-    path = Path(spec.origin).parent / name
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw]) if path.exists() else {}
+def _read() -> ModelMap:
+    return msgspec.json.decode(gzip.decompress(MAP_FILE.read_bytes()), type=ModelMap)
 
 
 def _decode(raw: msgspec.Raw) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence, Set
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
@@ -38,6 +37,7 @@ from classifier.types import AnswerType
 from router import modelmap
 from router.decision.policy import DIALS, SEGMENT_DIALS, Dial, read_confidences
 from router.keys import KeyLimits
+from router.mistakes.extras import require
 from router.mistakes.lines import line_of
 from router.mistakes.names import closest
 from router.mistakes.values import describe, path_of
@@ -46,6 +46,7 @@ from router.providers import catalog
 from router.providers.base import ModelTarget
 from router.providers.openai.backends import split_base
 from router.providers.proxies import THIS_MACHINE, is_on_this_machine
+from router.providers.wiring import format_tables, wire_by_key
 from router.reports.window import zone_of
 from router.tiers.parallel.stopping import require_allowed, require_reachable, require_types_allowed
 from router.types import Effort, Tier
@@ -467,8 +468,8 @@ class LimitSettings(ConfigTable):
     @field_validator("storage")
     @classmethod
     def _can_be_reached(cls, storage: str) -> str:
-        if storage != "memory" and find_spec("redis") is None:
-            raise ValueError("storage: the client of Redis is not installed: pip install 'tierwise[redis]'")
+        if storage != "memory":
+            require("redis", "storage: a Redis", ValueError)
         return storage
 
     def of_keys(self) -> KeyLimits:
@@ -745,9 +746,10 @@ def config_path(explicit: Path | None, environ: Mapping[str, str] = os.environ) 
 def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read the settings: overrides beat the environment, which beats the file.
 
+    Without a file, the first provider's key in the environment gives the tiers their models, as `tierwise init` would.
     Raises WrongSetting naming the key that stops the start.
     """
-    text = _read_text(path) if path is not None else ""
+    text = _read_text(path) if path is not None else _wiring_by_key()
     file = _parse_toml(text, path)
 
     class Layered(Settings):
@@ -769,6 +771,23 @@ def load(path: Path | None, overrides: Mapping[str, Any] | None = None) -> Setti
         raise WrongSetting("\n".join(dict.fromkeys(told))) from None
     except SettingsError as error:
         raise WrongSetting(_describe_unreadable(error)) from None
+
+
+def _wiring_by_key() -> str:
+    found = wire_by_key(os.environ)
+    return "" if found is None else format_tables(found[1].tables())
+
+
+def describe_wiring(path: Path | None) -> str | None:
+    """Say which models a provider's key gives the tiers where nothing else names any; None where something does."""
+    found = None if path is not None else wire_by_key(os.environ)
+    if found is None:
+        return None
+    variable, wiring = found
+    return (
+        f"{variable} is set, and there is no tierwise.toml here: {wiring.fast} answers in the fast and the parallel"
+        f" tier, {wiring.reasoning} in the reasoning tier; `tierwise init` writes a file to change that in"
+    )
 
 
 def _describe_unreadable(error: SettingsError) -> str:

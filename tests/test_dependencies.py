@@ -1,18 +1,18 @@
-"""What is imported is declared, what is declared is imported, and a wheel holds what serves and nothing else."""
+"""What is imported is declared, and what is declared is imported."""
 
 import ast
 import re
-import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
+
+from router.mistakes.extras import EXTRAS
+from router.providers.embedded import client
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -20,16 +20,10 @@ SHIPPED, OWN = ("classifier", "router", "migrations"), {"classifier", "router", 
 # In no import statement, and needed: what for.
 UNIMPORTED = {
     "httptools": "uvicorn parses HTTP with it",
-    "plotly": "its JavaScript is served",
-    "psycopg": "SQLAlchemy loads it by the name in a database's address",
-    "setuptools": "builds the project",
     "tzdata": "zoneinfo reads it where the system has none",
     "uvloop": "uvicorn runs on it",
 }
 TOOLS = {"import-linter", "mypy", "pytest-cov", "pytest-randomly", "pytest-xdist", "ruff", "types-jsonschema"}
-# Imported where it is there: recorded outcomes are read by who measures or rebuilds the classifier. Of the packages
-# that share the namespace `opentelemetry` the first counts as its owner.
-OPTIONAL = {"pyarrow", "opentelemetry-exporter-otlp-proto-http"}
 
 
 def canonical(name: str) -> str:
@@ -63,23 +57,42 @@ def distributions_imported(*directories: str) -> set[str]:
     return {canonical(owners[module][0]) for module in modules - OWN - sys.stdlib_module_names}
 
 
-SERVING = declared(PROJECT["project"]["dependencies"])
-TESTING = declared(PROJECT["project"]["optional-dependencies"]["test"])
-EXTRAS = declared([name for names in PROJECT["project"]["optional-dependencies"].values() for name in names])
+CORE = declared(PROJECT["project"]["dependencies"])
+DECLARED_EXTRAS = {name: declared(wanted) for name, wanted in PROJECT["project"]["optional-dependencies"].items()}
+TESTING = DECLARED_EXTRAS.pop("test")
+OF_EXTRAS = set().union(*DECLARED_EXTRAS.values())
+# What a checkout serves with: the core, and the extras that need no service beside it.
+SERVING = CORE.union(
+    *(DECLARED_EXTRAS[name] for name in ("embedded", "jobs", "litellm", "parallel", "postgres", "reports", "train"))
+)
 
 
 def test_every_package_that_the_product_imports_is_declared() -> None:
-    assert distributions_imported(*SHIPPED) - SERVING == OPTIONAL
+    assert distributions_imported(*SHIPPED) <= CORE | OF_EXTRAS
+
+
+@pytest.mark.parametrize("extra", DECLARED_EXTRAS)
+def test_an_extra_that_is_missing_is_noticed_by_modules_of_its_own_packages(extra: str) -> None:
+    owners = owners_of_modules()
+    found = {canonical(owner) for module in EXTRAS[extra] for owner in owners[module.partition(".")[0]]}
+    assert found & DECLARED_EXTRAS[extra] or (extra, found) == ("redis", {"redis"})  # limits[redis] brings it
+    assert set(EXTRAS) == set(DECLARED_EXTRAS)
 
 
 def test_every_package_that_tests_and_scripts_import_is_declared() -> None:
-    assert distributions_imported("scripts", "tests") - SERVING - EXTRAS == set()
+    assert distributions_imported("scripts", "tests") <= CORE | OF_EXTRAS | TESTING
 
 
 def test_every_declared_package_is_imported_or_needed_for_a_reason() -> None:
-    assert SERVING - distributions_imported(*SHIPPED) == set(UNIMPORTED)
+    assert CORE - distributions_imported(*SHIPPED) == set(UNIMPORTED)
     assert TESTING - distributions_imported(*OWN) == TOOLS
-    assert SERVING.isdisjoint(TESTING)
+    assert CORE.isdisjoint(TESTING)
+
+
+def test_the_weights_that_the_command_installs_are_those_of_the_lock() -> None:
+    wanted = Path(client.__file__).with_name("weights.txt").read_text(encoding="utf-8").strip()
+    assert wanted in (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert PROJECT["dependency-groups"]["weights"] == [wanted.split()[0]]
 
 
 def test_tests_are_no_library_of_scripts() -> None:
@@ -97,21 +110,3 @@ def test_a_lock_holds_every_declared_package_with_hashes_and_names_no_index(lock
     assert all(hashes for _, hashes in entries)
     assert len(entries) == len(re.findall(r"^\w", text, re.MULTILINE))
     assert not re.search("://|index-url", text)
-
-
-def test_a_wheel_holds_what_serves_and_no_texts_tests_or_scripts(tmp_path: Path) -> None:
-    for name in SHIPPED:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("scripts", "tests"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "module.py").touch()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    build = "from setuptools.build_meta import build_wheel; print(build_wheel('.'))"
-    built = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", build], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    names = ZipFile(tmp_path / built.stdout.split()[-1]).namelist()
-    assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == set(SHIPPED)
-    assert {"classifier/shipped/numbers.npz", "router/decision/policy.py", "router/conversation/ads.toml"} <= set(names)
-    assert {Path(name).suffix for name in names if name.startswith("classifier/training/")} == {".py"}

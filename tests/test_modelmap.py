@@ -1,9 +1,11 @@
 """The public model map, read as a data file."""
 
+import gzip
 import subprocess
 import sys
 
 from router import modelmap
+from scripts import public_data
 
 
 def test_a_known_model_has_facts() -> None:
@@ -33,3 +35,8 @@ def test_the_books_and_the_map_import_neither_litellm_nor_sklearn() -> None:
         "sys.exit(bool({'litellm', 'sklearn'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_the_map_is_that_of_the_litellm_that_is_locked() -> None:
+    made = gzip.decompress(public_data.model_map())
+    assert made == gzip.decompress(modelmap.MAP_FILE.read_bytes()), "run .venv/bin/python -m scripts.public_data"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from router.admin.assets import ASSETS
+from router.admin.assets import ASSETS, HAS_CHARTS
+from router.mistakes.extras import how_to_get
 from router.policies.dials import format_dial
 from router.reports.formatting import format_count, format_nanousd, format_share, format_usd
 
@@ -51,7 +52,12 @@ def _environment() -> "Environment":
         "lasting": format_duration,
         "with_code": format_code,
     }
-    environment.globals |= {"asset": ASSETS.url, "TIERS": TIERS}
+    environment.globals |= {
+        "asset": ASSETS.url,
+        "has_charts": HAS_CHARTS,
+        "get_charts": how_to_get("reports"),
+        "TIERS": TIERS,
+    }
     return environment
 
 

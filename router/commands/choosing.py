@@ -10,6 +10,7 @@ import typer
 from router.commands import proposals
 from router.commands.proposals import AZURE, AZURE_KEY, LocalServer, Proposal
 from router.providers.openai.backends import BACKENDS
+from router.providers.wiring import families_with_key
 
 ASKED = "as was asked"
 Choice = tuple[str, Callable[[], Proposal]]
@@ -30,7 +31,7 @@ def ask_for_proposal() -> Proposal:
 
 def _choices() -> list[Choice]:
     choices: list[Choice] = []
-    for name in proposals.families_with_key(os.environ):
+    for name in families_with_key(os.environ):
         found = proposals.propose_hosted(name, os.environ)
         choices.append((f"{name} ({found.because})", partial(_ask_for_models, name, found)))
     servers = [server for server in proposals.find_servers() if server.models]
@@ -48,17 +49,19 @@ def _choices() -> list[Choice]:
 def _ask_for_models(family: str, found: Proposal) -> Proposal:
     """Ask for the two models of a family; settings of the usual ones go with them only."""
     fast, reasoning = (_ask_for_model(tier, family, usual) for tier, usual in _usual(found))
-    return replace(
-        found,
+    usual = found.wiring
+    wiring = replace(
+        usual,
         fast=fast,
         reasoning=reasoning,
-        fast_settings=found.fast_settings if fast == found.fast else (),
-        reasoning_settings=found.reasoning_settings if reasoning == found.reasoning else (),
+        fast_settings=usual.fast_settings if fast == usual.fast else (),
+        reasoning_settings=usual.reasoning_settings if reasoning == usual.reasoning else (),
     )
+    return replace(found, wiring=wiring)
 
 
 def _usual(found: Proposal) -> tuple[tuple[str, str], tuple[str, str]]:
-    return ("fast", found.fast), ("reasoning", found.reasoning)
+    return ("fast", found.wiring.fast), ("reasoning", found.wiring.reasoning)
 
 
 def _ask_for_model(tier: str, family: str, usual: str) -> str:

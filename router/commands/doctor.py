@@ -64,7 +64,11 @@ def _configuration(configured: "Settings", path: Path | None) -> list[CheckResul
     from router.database.engine import format_url
 
     findings = [
-        CheckResult("configuration", OK, str(path or "built-in defaults (no tierwise.toml here)")),
+        CheckResult(
+            "configuration",
+            OK,
+            str(path or settings.describe_wiring(path) or "built-in defaults (no tierwise.toml here)"),
+        ),
         CheckResult("database", OK, format_url(configured.database_url)),
         CheckResult("state_dir", OK, str(configured.state_dir)),
     ]
@@ -161,14 +165,17 @@ def _policy(configured: "Settings", *, has_books: bool) -> list[CheckResult]:
 
 
 def _keys_of_providers(configured: "Settings", path: Path | None) -> list[CheckResult]:
-    """Name models without a key, and the toy where it would have to think."""
-    from router.commands.models import describe_missing_keys, describe_toys
+    """Name models that cannot be called or have no key, the toy where it would have to think, and votes by spelling."""
+    from router.commands.models import describe_missing_keys, describe_toys, describe_uninstalled, describe_votes
 
-    findings = [
+    findings = [CheckResult("installed", BAD, says) for says in describe_uninstalled(configured, path)]
+    findings += [
         CheckResult("key of a provider", WARNING, says) for says in describe_missing_keys(configured, path, os.environ)
     ]
     if (toys := describe_toys(configured)) is not None:
         findings.append(CheckResult("embedded model", WARNING, toys))
+    if (votes := describe_votes()) is not None:
+        findings.append(CheckResult("votes", WARNING, votes))
     return findings
 
 
@@ -189,8 +196,10 @@ def _answers(configured: "Settings", *, is_free: bool) -> list[CheckResult]:
     from router.commands.opening import make_state_dir
     from router.commands.probes import ask_for_a_token, ask_freely
     from router.database import schema
+    from router.providers.catalog import describe_uninstalled
 
-    models = lineup.all_targets(configured, os.environ)
+    found = lineup.all_targets(configured, os.environ)
+    models = [model for model in found if describe_uninstalled(model) is None]
     if is_free:
         results = asyncio.run(ask_freely(models, configured))
     else:

@@ -23,6 +23,9 @@ def evaluate(
     quick: Annotated[bool, typer.Option("--quick", help="Only rankings and calibration of each pair.")] = False,
 ) -> None:
     """Print the bars of routing quality, then every pair with 95 % intervals and all controls, as Markdown tables."""
+    from router.mistakes.extras import require
+
+    require("train", "tierwise evaluate")
     from classifier import artifact
     from classifier.training import corpus
     from classifier.training.assessment import assess, assess_labels

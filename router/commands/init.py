@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from router.commands.proposals import Proposal
+    from router.settings import Settings
 
 
 def init(
@@ -30,6 +31,8 @@ def init(
 
     Options answer the questions beforehand, for scripts. Keys are not written, only the variables that hold them.
     """
+    from router.commands.models import describe_uninstalled
+
     asks = sys.stdin.isatty()
     if out.exists() and not force and not (asks and typer.confirm(f"{out} exists. Replace it?")):
         raise typer.BadParameter(f"{out} exists and was left as it is; --force replaces it")
@@ -41,15 +44,18 @@ def init(
         proposal = ask_for_proposal()
     else:
         proposal = find_proposal()
-    write(out, proposal)
+    written = write(out, proposal)
     print(f"wrote {out} ({proposal.because}); `tierwise doctor` checks it, `tierwise serve` runs it")
+    for says in describe_uninstalled(written, out):
+        print(f"before the start: {says}")
 
 
 def find_proposal() -> "Proposal":
     """Take the first provider whose key is set, else the first local server that has a model for conversations."""
     from router.commands import proposals
+    from router.providers.wiring import families_with_key
 
-    if names := proposals.families_with_key(os.environ):
+    if names := families_with_key(os.environ):
         return proposals.propose_hosted(names[0], os.environ)
     for server in proposals.find_servers():
         if (proposal := proposals.propose_server(server)) is not None:
@@ -102,8 +108,11 @@ def _describe_unknown(family: str) -> str:
     return f"no provider goes by the name {family}; {question}"
 
 
-def write(out: Path, proposal: "Proposal") -> None:
-    """Write the file, once what it says was read as a start would read it; raises BadParameter or WrongSetting."""
+def write(out: Path, proposal: "Proposal") -> "Settings":
+    """Write the file, once what it says was read as a start would read it, and return what it says.
+
+    Raises BadParameter or WrongSetting.
+    """
     from router import settings
     from router.commands.proposals import format_config
 
@@ -111,8 +120,9 @@ def write(out: Path, proposal: "Proposal") -> None:
     with tempfile.TemporaryDirectory(prefix="tierwise-init-") as directory:
         tried = Path(directory) / out.name
         tried.write_text(text, encoding="utf-8")
-        settings.load(tried)
+        written = settings.load(tried)
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise typer.BadParameter(f"{out} cannot be written: {error.strerror}") from None
+    return written

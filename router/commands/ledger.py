@@ -92,14 +92,15 @@ def export(
 
 def _write_parquet(engine: "Engine", window: "Window", directory: Path) -> None:
     """Write the days of a window, and say on standard error which."""
-    from router.reports.parquet import NoParquet, write_parquet
+    from router.mistakes.extras import MissingExtra
+    from router.reports.parquet import write_parquet
     from router.reports.stamp import Stamp
 
     if not window.is_of_whole_days:
         raise typer.BadParameter("--format parquet writes whole days: give dates, or spans of days such as 7d")
     try:
         days = write_parquet(engine, Stamp.of(engine, window), directory)
-    except NoParquet as error:
+    except MissingExtra as error:
         raise typer.BadParameter(str(error), param_hint="--format") from None
     except OSError as error:
         raise typer.BadParameter(f"{directory}: {error.strerror}", param_hint="--output") from None

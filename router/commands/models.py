@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router import settings
+from router.lineup import all_targets
+from router.mistakes.extras import how_to_get, is_installed
 from router.providers import catalog
 from router.providers.proxies import is_on_this_machine
 from router.settings import CallSettings, ModelSettings, Settings
@@ -71,6 +73,28 @@ def describe_missing_keys(configured: Settings, path: Path | None, environ: Mapp
             says = f"{place}: {model.name} has no key; set the variable {join_names(variables)}"
             found[model.name, variables] = says
     return list(found.values())
+
+
+def describe_uninstalled(configured: Settings, path: Path | None) -> list[str]:
+    """Say which models cannot be called with what is installed, where the configuration first names them."""
+    keys = {model.name: model.keys for model in reversed(models_of(configured))}
+    found = ((target.name, catalog.describe_uninstalled(target)) for target in all_targets(configured, {}))
+    return [f"{settings.place_of(keys.get(name, ('fallbacks',)), path)}: {says}" for name, says in found if says]
+
+
+def describe_limits(configured: Settings) -> list[str]:
+    """Say what answers are worth less for: a toy that has to think, and votes without computer algebra."""
+    return list(filter(None, (describe_toys(configured), describe_votes())))
+
+
+def describe_votes() -> str | None:
+    """Say how votes compare answers without the extra that computes; None where it is installed."""
+    if is_installed("parallel"):
+        return None
+    return (
+        "votes of the parallel tier compare mathematical answers as they are written, and check no schemas:"
+        f" {how_to_get('parallel')} makes them compute"
+    )
 
 
 def describe_toys(configured: Settings) -> str | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from router.decision.policy import Policy
 from router.ledger import pricelist
 from router.providers.catalog import FAMILIES, answers_chat
-from router.providers.openai.backends import BACKENDS, FirstModels
+from router.providers.openai.backends import BACKENDS
 from router.providers.proxies import open_directly
+from router.providers.wiring import TierWiring, format_tables, key_line, toml_text
 from router.settings import DEFAULT_MODEL
 
 PROBE_TIMEOUT_S = 1.0
@@ -23,14 +24,10 @@ VECTOR_ARCHITECTURES = frozenset({"bert", "nomic-bert", "nomic-bert-moe"})
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Which models a configuration names, and what their calls need: lines of TOML."""
+    """Which models a configuration names, what their calls need, and why these."""
 
     because: str
-    fast: str
-    reasoning: str
-    settings: tuple[str, ...] = ()
-    fast_settings: tuple[str, ...] = ()
-    reasoning_settings: tuple[str, ...] = ()
+    wiring: TierWiring
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +44,12 @@ class LocalServer:
         return f"{SERVERS[self.family]} on this machine ({count} model{'' if count == 1 else 's'})"
 
 
-def families_with_key(environ: Mapping[str, str]) -> list[str]:
-    """Name the families whose key is set and whose models may be proposed, in the order of the catalogue."""
-    return [name for name, family in FAMILIES.items() if family.first_models and family.key_variable(environ)]
-
-
 def propose_hosted(name: str, environ: Mapping[str, str]) -> Proposal:
     """Propose the usual models of a family that has some, with the variable that holds its key."""
     family = FAMILIES[name]
-    assert family.first_models is not None
     variable = family.key_variable(environ)
     because = f"{variable} is set" if variable else f"set {family.key_variables[0]} before the start"
-    return _with_models(because, family.first_models, (key_line(variable or family.key_variables[0]),))
-
-
-def _with_models(because: str, models: FirstModels, settings: tuple[str, ...]) -> Proposal:
-    return Proposal(because, models.fast, models.reasoning, settings, models.fast_settings, models.reasoning_settings)
+    return Proposal(because, TierWiring.of_family(name, environ))
 
 
 def propose_server(server: LocalServer) -> Proposal | None:
@@ -81,12 +68,12 @@ def propose_models(
     lines = [f"api_base = {toml_text(api_base)}"] if api_base else []
     if variable:
         lines.append(key_line(variable))
-    return Proposal(because, with_family(family, fast), with_family(family, reasoning), tuple(lines))
+    return Proposal(because, TierWiring(with_family(family, fast), with_family(family, reasoning), tuple(lines)))
 
 
 def propose_embedded(because: str) -> Proposal:
     """Propose the model that needs nothing, for all tiers."""
-    return Proposal(because, DEFAULT_MODEL, DEFAULT_MODEL)
+    return Proposal(because, TierWiring(DEFAULT_MODEL, DEFAULT_MODEL))
 
 
 def find_servers() -> list[LocalServer]:
@@ -162,48 +149,24 @@ def with_family(family: str, model: str) -> str:
     return model if model.startswith(f"{family}/") else f"{family}/{model}"
 
 
-def toml_text(text: str) -> str:
-    """Write a text as TOML does."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def key_line(variable: str) -> str:
-    """The line that names the variable of a key."""
-    return f"api_key_env = {toml_text(variable)}"
-
-
 def format_config(proposal: Proposal) -> str:
     """Write the configuration file's text."""
     dials = Policy(version=0)
-    tables = {
-        "tiers.fast": (f"model = {toml_text(proposal.fast)}", *proposal.settings, *proposal.fast_settings),
-        "tiers.reasoning": (
-            f"model = {toml_text(proposal.reasoning)}",
-            *proposal.settings,
-            *proposal.reasoning_settings,
-        ),
-        "tiers.parallel": (
-            f"models = [{toml_text(proposal.fast)}]",
-            *proposal.settings,
-            "max_samples = 8",
-            "confidence = 0.95",
-            'escalate_to = "reasoning"',
-        ),
+    tables = proposal.wiring.tables() | {
         "policy": (
             f"parallel_threshold = {dials.parallel_threshold:.2f}",
             f"reasoning_threshold = {dials.reasoning_threshold:.2f}",
             f"max_deep_share = {dials.max_deep_share:.2f}",
         ),
     }
-    body = "\n\n".join(f"[{name}]\n" + "\n".join(lines) for name, lines in tables.items())
     because = " ".join(proposal.because.split())
     head = f"# Written by `tierwise init`: {because}. All keys: docs/reference/settings.md"
-    return f"{head}\n\n{body}\n{_places_for_prices(proposal)}"
+    return f"{head}\n\n{format_tables(tables)}\n{_places_for_prices(proposal.wiring)}"
 
 
-def _places_for_prices(proposal: Proposal) -> str:
+def _places_for_prices(wiring: TierWiring) -> str:
     """Leave a place for the price of each model that nobody knows one of: its calls are booked without an amount."""
-    names = dict.fromkeys((proposal.fast, proposal.reasoning))
+    names = dict.fromkeys((wiring.fast, wiring.reasoning))
     unpriced = [name for name in names if pricelist.quote(name, {}) is None]
     if not unpriced:
         return ""

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,7 @@ def serve(
     from router import settings
     from router.admin.auth.secrets import AdminSecret
     from router.commands.listening import require_free
-    from router.commands.models import describe_missing_keys, describe_toys
+    from router.commands.models import describe_limits, describe_missing_keys
     from router.commands.opening import make_state_dir
     from router.database import schema
     from router.database.engine import DatabaseAway
@@ -33,8 +34,11 @@ def serve(
     }
     path = settings.config_path(config)
     configured = settings.load(path, {"server": overrides} if overrides else None)
+    _require_installed(configured, path)
+    if (wired := settings.describe_wiring(path)) is not None:
+        _say(wired)
     warnings = [f"{name} {says}" for name, says in settings.describe_unknown_variables()]
-    warnings += [*describe_missing_keys(configured, path, os.environ), *filter(None, (describe_toys(configured),))]
+    warnings += [*describe_missing_keys(configured, path, os.environ), *describe_limits(configured)]
     for warning in warnings:
         _say(f"warning: {warning}")
     require_free(configured.server.host, configured.server.port)
@@ -48,6 +52,23 @@ def serve(
             pass
     # A secret that is made is also shown: only once the start has succeeded.
     run(configured, path, lambda base_url: _greet(base_url, AdminSecret(configured.state_dir).ensure(), configured))
+
+
+def _require_installed(configured: "Settings", path: Path | None) -> None:
+    """Raise WrongSetting for models that cannot be called with what is installed."""
+    from router.commands.models import describe_uninstalled
+    from router.mistakes.extras import GET_WEIGHTS, how_to_get
+    from router.settings import DEFAULT_MODEL, WrongSetting
+
+    found = describe_uninstalled(configured, path)
+    if found and path is None and configured.model_names() == {DEFAULT_MODEL}:
+        raise WrongSetting(
+            "there is nothing to answer with: no tierwise.toml here, no key of a provider in the environment"
+            f" (OPENAI_API_KEY, ...), and no embedded model. Set a key, or write a configuration with `tierwise init`,"
+            f" or get the embedded model: {how_to_get('embedded')}, and then `{GET_WEIGHTS}`"
+        )
+    if found:
+        raise WrongSetting("\n".join(found))
 
 
 def _greet(base_url: str, secret: str | None, configured: "Settings") -> None:

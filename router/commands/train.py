@@ -41,6 +41,9 @@ def train(
     config: ConfigOption = None,
 ) -> None:
     """Adapt the classifier to your own traffic: 50 labels set the calibration, 1,500 the ranking."""
+    from router.mistakes.extras import require
+
+    require("train", "tierwise train")
     from classifier.artifact import ArtifactError
     from classifier.training.labels import LabelsError
     from router.policies.dials import WrongPolicy

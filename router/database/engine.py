@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from router.database.private import make_file
 from router.errors import Unavailable
+from router.mistakes.extras import require
 
 Result = TypeVar("Result")
 AuditHook = Callable[[Connection, Mapping[str, Any] | None, Mapping[str, Any] | None], None]
@@ -244,6 +245,7 @@ def _postgresql_engine(url: URL) -> Engine:
     What the URL itself says of the connection counts. The time-outs are set once connected: a pooler in between may
     refuse options at the start.
     """
+    require("postgres", "database_url: PostgreSQL", DatabaseUnusable)
     given = {name: value for name, value in KEEPALIVE.items() if name not in url.query}
     engine = create_engine(url, pool_pre_ping=True, connect_args=given)
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 
 from router import modelmap
+from router.mistakes.extras import GET_WEIGHTS, describe_missing, has_weights, how_to_get, is_installed
 from router.mistakes.names import closest
 from router.providers.base import ModelTarget
 from router.providers.openai.backends import BACKENDS, THINKING, Family, FirstModels, speaks_openai
@@ -84,3 +85,16 @@ def family_of(target: ModelTarget) -> str:
     if speaks_openai(target.provider):
         return "openai"
     return "openai" if target.api_base is not None and target.provider not in NATIVE else "litellm"
+
+
+def describe_uninstalled(target: ModelTarget) -> str | None:
+    """Say what a model needs that is not installed, and how to get it; None where it can be called."""
+    match family_of(target):
+        case "embedded" if not is_installed("embedded"):
+            return f"{target.name} needs what is not installed: {how_to_get('embedded')}, and then `{GET_WEIGHTS}`"
+        case "embedded" if not has_weights():
+            return f"the weights of {target.name} are not installed: `{GET_WEIGHTS}` gets them"
+        case "litellm":
+            return describe_missing("litellm", target.name)
+        case _:
+            return None

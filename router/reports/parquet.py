@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from router.database import codes
+from router.mistakes.extras import require
 from router.money import NANO_PER_USD
 from router.reports.bookings import BookedCall, BookedCorrection, BookedPage, BookedRequest, Bookings
 from router.reports.reading import BooksSnapshot, reading
@@ -59,14 +60,10 @@ COLUMNS_OF_PARQUET: Mapping[str, str] = {
 Row = dict[str, object]
 
 
-class NoParquet(RuntimeError):
-    """Parquet is written by pyarrow, which is not installed: install `tierwise[parquet]`."""
-
-
 def write_parquet(engine: Engine, stamp: Stamp, directory: Path) -> dict[str, int]:
     """Write the days of a window; returns how many rows each has. A day that is there already is replaced whole.
 
-    Days are those of the window's zone; the window is to be made of whole ones. Raises NoParquet and OSError.
+    Days are those of the window's zone; the window is to be made of whole ones. Raises MissingExtra and OSError.
     """
     files = _Files(directory, stamp)
     with reading(engine, stamp.window) as books:
@@ -154,11 +151,10 @@ class _Files:
     """The files that are open, by day; each appears under its name when it is whole."""
 
     def __init__(self, directory: Path, stamp: Stamp) -> None:
-        try:
-            import pyarrow
-            from pyarrow import parquet
-        except ImportError:
-            raise NoParquet(NoParquet.__doc__) from None
+        require("parquet", "Parquet")
+        import pyarrow
+        from pyarrow import parquet
+
         self._arrow, self._parquet = pyarrow, parquet
         self._directory, self._stamp = directory, stamp
         told = {name: str(value) for name, value in stamp.cells().items()}

@@ -8,6 +8,7 @@ What goes on after that (duels, samples that are watched to the end) is in the b
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from router.mistakes.extras import require
 from router.providers.trace import HEADER, OUTGOING, OutgoingTrace
 from router.settings import OtelSettings, WrongSetting
 from router.telemetry.request_log import RequestLine
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 SCOPE = "tierwise"
-EXTRA = "otel.enabled: OpenTelemetry is not installed; pip install 'tierwise[otel]'"
 OPERATIONS = {"/v1/embeddings": "embeddings", "/v1/completions": "text_completion"}
 CHAT = "chat"
 TRACE_HEADERS = (b"traceparent", b"tracestate")
@@ -195,17 +195,16 @@ def open_spans(settings: OtelSettings) -> Spans | None:
     """Begin to send spans and metrics by OTLP over HTTP; None where it is off. Raises WrongSetting."""
     if not settings.enabled:
         return None
-    try:
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.metrics import MeterProvider
-        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
-    except ImportError:
-        raise WrongSetting(EXTRA) from None
+    require("otel", "otel.enabled", WrongSetting)
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
+
     base, resource = settings.endpoint.rstrip("/"), Resource.create({"service.name": settings.service_name})
     tracers = TracerProvider(sampler=ParentBasedTraceIdRatio(settings.share), resource=resource)
     tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{base}/v1/traces")))

@@ -13,6 +13,7 @@ from router.commands.proposals import (
 )
 from router.ledger import pricelist
 from router.providers.catalog import FAMILIES
+from router.providers.wiring import TierWiring, families_with_key
 from router.settings import load
 from tests.commands.conftest import Command, Terminal
 
@@ -21,7 +22,7 @@ PROPOSED = [name for name, family in FAMILIES.items() if family.first_models]
 
 def test_whose_key_is_looked_for_first_is_proposed() -> None:
     assert PROPOSED == ["openai", "anthropic", "gemini", "deepseek", "mistral", "groq", "xai", "openrouter"]
-    assert proposals.families_with_key(dict.fromkeys(("MISTRAL_API_KEY", "GEMINI_API_KEY"), "sk")) == [
+    assert families_with_key(dict.fromkeys(("MISTRAL_API_KEY", "GEMINI_API_KEY"), "sk")) == [
         "gemini",
         "mistral",
     ]
@@ -50,7 +51,7 @@ def test_no_key_is_written_into_the_file(tierwise: Command, monkeypatch: pytest.
 
 
 def test_an_empty_key_is_none() -> None:
-    assert proposals.families_with_key({"OPENAI_API_KEY": ""}) == []
+    assert families_with_key({"OPENAI_API_KEY": ""}) == []
 
 
 def a_tag(name: str, size: int, family: str = "llama") -> dict[str, object]:
@@ -211,4 +212,4 @@ def test_a_place_that_cannot_be_written_is_told(tierwise: Command, monkeypatch: 
 
 
 def test_the_file_says_why_it_says_what_it_says() -> None:
-    assert "because" in format_config(Proposal("because", "a/x", "a/y"))
+    assert "because" in format_config(Proposal("because", TierWiring("a/x", "a/y")))

@@ -11,7 +11,8 @@ import pyarrow.parquet
 import pytest
 from sqlalchemy import Engine
 
-from router.reports.parquet import COLUMNS_OF_PARQUET, NoParquet, write_parquet
+from router.mistakes.extras import MissingExtra
+from router.reports.parquet import COLUMNS_OF_PARQUET, write_parquet
 from router.reports.queries import Report, costs
 from router.reports.stamp import Stamp
 from router.reports.window import Window, zone_of
@@ -88,7 +89,7 @@ def test_days_are_those_of_the_zone_and_replaced_whole(exported: Engine) -> None
 
 def test_without_pyarrow_the_extra_is_named(sqlite_engine: Engine, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(NoParquet, match=r"tierwise\[parquet\]"):
+    with pytest.raises(MissingExtra, match=r"tierwise\[parquet\]"):
         write_parquet(sqlite_engine, Stamp.of(sqlite_engine, ALWAYS), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

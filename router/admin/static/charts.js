@@ -64,6 +64,7 @@ const charts = {
   async fill(element) {
     const kind = charts.kinds[element.dataset.kind];
     if (!kind) return;
+    if (element.dataset.instead) return charts.state(element, element.dataset.instead);
     try {
       const found = await charts.feed(element.dataset.feed);
       const first = kind(found);

@@ -27,16 +27,22 @@ class Family:
     """All models with one name in front of the slash.
 
     `address` is its own server, None where it does not speak OpenAI's dialect. `key_variables` are those of the
-    environment that usually hold its key: the first one that is set counts.
+    environment that usually hold its key, and `address_variables` those that hold the address which the key is for,
+    where it is not the family's own: the first one that is set counts.
     """
 
     address: str | None = None
     key_variables: tuple[str, ...] = ()
     first_models: FirstModels | None = None
+    address_variables: tuple[str, ...] = ()
 
     def key_variable(self, environ: Mapping[str, str]) -> str | None:
         """Return the variable that holds the family's key; None where there is no key."""
         return next((name for name in self.key_variables if environ.get(name)), None)
+
+    def own_address(self, environ: Mapping[str, str]) -> str | None:
+        """Return the address that the environment names for the key; None where that is the family's."""
+        return next((environ[name].strip() for name in self.address_variables if environ.get(name, "").strip()), None)
 
 
 THINKING = ('effort = "medium"', "max_thinking_tokens = 8192")
@@ -47,6 +53,7 @@ BACKENDS: Mapping[str, Family] = {
         "https://api.openai.com/v1",
         ("OPENAI_API_KEY",),
         FirstModels("openai/gpt-5-nano", "openai/gpt-5-mini", ('effort = "minimal"',), THINKING),
+        ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
     ),
     "deepseek": Family(
         "https://api.deepseek.com/v1",

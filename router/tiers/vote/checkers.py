@@ -12,9 +12,12 @@ import re
 import subprocess
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from router.mistakes.extras import is_installed
 
 WORKER = Path(__file__).with_name("checker_worker.py")
 LOAD_TIMEOUT_S = 60.0
@@ -42,9 +45,16 @@ class CheckBudget:
 
 
 class CheckerPool:
-    """Runs up to `workers` checks at once; None is the answer of a check that could not be finished."""
+    """Runs up to `workers` checks at once; None is the answer of a check that could not be finished.
 
-    def __init__(self, workers: int = 2, timeout_s: float = 3.0) -> None:
+    Without the extra `parallel` no check can be done, no process is started, and `tell_skipped` hears of each.
+    """
+
+    def __init__(
+        self, workers: int = 2, timeout_s: float = 3.0, tell_skipped: Callable[[str], None] = lambda kind: None
+    ) -> None:
+        self._is_able = is_installed("parallel")
+        self._tell_skipped = tell_skipped
         self._timeout_s = timeout_s
         self._workers = workers
         self._busy = 0
@@ -80,7 +90,7 @@ class CheckerPool:
 
     def warm(self) -> None:
         """Have a process loaded in the background, so that the first check does not wait for it."""
-        if not self._idle and not self._starting and not self._busy:
+        if self._is_able and not self._idle and not self._starting and not self._busy:
             self._start_another()
 
     async def close(self) -> None:
@@ -92,6 +102,9 @@ class CheckerPool:
             await self._idle.pop().kill()
 
     async def _check(self, question: dict[str, Any], budget: CheckBudget) -> bool | None:
+        if not self._is_able:
+            self._tell_skipped(question["op"])
+            return None
         if budget.left_s <= 0:
             return None
         await self._take_place(budget)
