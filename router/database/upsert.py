@@ -49,6 +49,21 @@ def insert_or_update_where(
     return bool(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount == 1)
 
 
+def prepare_claim(dialect: str, table: type[Base], keys: Sequence[str], condition: ColumnElement[bool]) -> Any:
+    """Prepare the same for whole rows: what is there is replaced where a condition with parameters holds of it.
+
+    It is executed with a row and the parameters, and its `rowcount` tells whether either was done. To put a statement
+    together costs several times what it costs to run.
+    """
+    chosen = sqlite if dialect == "sqlite" else postgresql
+    statement = chosen.insert(table.__table__)
+    changes = {column.name: statement.excluded[column.name] for column in table.__table__.columns}
+    changed = {name: value for name, value in changes.items() if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=condition).execution_options(
+        preserve_rowcount=True
+    )
+
+
 def insert_structs_or_nothing(connection: Connection, table: str, rows: Sequence[msgspec.Struct]) -> None:
     """Insert structs of one kind, named field by field as the columns, whose key is not there yet; fast for many."""
     if not rows:

@@ -7,16 +7,23 @@ and body may take it over. Blocking; call it off the event loop. Everything here
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Engine, and_, delete, func, or_, select, update
+from sqlalchemy import BigInteger, Engine, LargeBinary, and_, bindparam, delete, func, or_, select, update
 
 from router.database.engine import writing
 from router.database.replay_tables import ReplayRow
-from router.database.upsert import insert_or_update_where
+from router.database.upsert import prepare_claim
 from router.types import DAY_US
 
 LEASE_US = 30_000_000
 KEPT_US = DAY_US
 RENEWED_AT_ONCE = 500
+ROWS = ReplayRow.metadata.tables[ReplayRow.__tablename__]
+OF_NAME = ROWS.c.name == bindparam("of_name")
+OF_CLAIM = and_(OF_NAME, ROWS.c.request_id == bindparam("of_request"), ROWS.c.status.is_(None))
+FIND = select(ROWS).where(OF_NAME)
+KEPT_COLUMNS = ("status", "head", "body", "size", "expires_at")
+KEEP = update(ROWS).where(OF_CLAIM).values({name: bindparam(f"to_{name}") for name in KEPT_COLUMNS})
+RELEASE = delete(ROWS).where(OF_CLAIM)
 RECOUNTED_US = 600_000_000  # what a caller's answers take is counted anew so often; in between each worker adds its own
 
 
@@ -54,6 +61,10 @@ class Replays:
     def __init__(self, engine: Engine, bytes_per_key: int) -> None:
         self._engine = engine
         self._bytes_per_key = bytes_per_key
+        asked, now = bindparam("asked", type_=LargeBinary), bindparam("now_us", type_=BigInteger)
+        is_left = and_(ROWS.c.status.is_(None), ROWS.c.lease_until <= now, ROWS.c.fingerprint == asked)
+        may_take = or_(ROWS.c.expires_at <= now, is_left)
+        self._claim = prepare_claim(engine.dialect.name, ReplayRow, ("name",), may_take)
         self._held: dict[int | None, tuple[int, int]] = {}  # bytes of a caller, and when they were counted
 
     def claim(self, claim: ReplayClaim, now_us: int) -> Claimed | None:
@@ -69,17 +80,11 @@ class Replays:
             "body": None,
             "size": 0,
         }
-        is_left = and_(
-            ReplayRow.status.is_(None),
-            ReplayRow.lease_until <= now_us,
-            ReplayRow.fingerprint == claim.fingerprint,
-        )
-        may_take = or_(ReplayRow.expires_at <= now_us, is_left)
+        row = {"name": claim.name, **taken, "asked": claim.fingerprint, "now_us": now_us}
         with writing(self._engine) as connection:
-            row = {"name": claim.name, **taken}
-            if insert_or_update_where(connection, ReplayRow, row, ("name",), taken, may_take):
+            if connection.execute(self._claim, row).rowcount == 1:
                 return None
-            found = connection.execute(select(ReplayRow.__table__).where(ReplayRow.name == claim.name)).one_or_none()
+            found = connection.execute(FIND, {"of_name": claim.name}).one_or_none()
         if found is None:  # released since: whoever asks again finds it free
             return Claimed(claim.request_id, True, None)
         answer = None if found.status is None else KeptAnswer(found.status, found.head, found.body)
@@ -99,15 +104,15 @@ class Replays:
         Of a caller whose answers take as much as they may, only that there was one is kept.
         """
         body = answer.body if self._has_room(claim.key_id, len(answer.body or b""), now_us) else None
-        values = {"status": answer.status, "head": answer.head, "body": body, "expires_at": now_us + KEPT_US}
-        values["size"] = len(body or b"")
+        kept = (answer.status, answer.head, body, len(body or b""), now_us + KEPT_US)
+        values = {f"to_{name}": value for name, value in zip(KEPT_COLUMNS, kept, strict=True)}
         with writing(self._engine) as connection:
-            connection.execute(update(ReplayRow).where(_is_of(claim)).values(**values))
+            connection.execute(KEEP, {**values, **_of(claim)})
 
     def release(self, claim: ReplayClaim) -> None:
         """Let go of a claim that nothing came of: the next request of its key begins anew."""
         with writing(self._engine) as connection:
-            connection.execute(delete(ReplayRow).where(_is_of(claim)))
+            connection.execute(RELEASE, _of(claim))
 
     def _has_room(self, key_id: int | None, size: int, now_us: int) -> bool:
         """Add to what a caller's answers take, as this worker knows it."""
@@ -121,6 +126,5 @@ class Replays:
         return has_room
 
 
-def _is_of(claim: ReplayClaim) -> ColumnElement[bool]:
-    of_request = and_(ReplayRow.name == claim.name, ReplayRow.request_id == claim.request_id)
-    return and_(of_request, ReplayRow.status.is_(None))
+def _of(claim: ReplayClaim) -> dict[str, object]:
+    return {"of_name": claim.name, "of_request": claim.request_id}
