@@ -1,9 +1,13 @@
 """How all tests run: a busy machine is no reason to fail, and many processes share the work."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.builders.databases import (  # noqa: F401 - fixtures for all tests
     empty_postgresql_url,
@@ -15,17 +19,16 @@ from tests.builders.databases import (  # noqa: F401 - fixtures for all tests
 )
 
 HERE = Path(__file__).parent
-# What these need takes long to make, so that the tests of a group stay in one process and make it once.
+# What these modules need takes long to make, so that all of a group stay in one process and make it once.
 GROUPS = {
     "e2e/browser": "browser",
     "e2e/clients": "clients",
     "e2e/test_embedded.py": "embedded",
     "providers/embedded": "embedded",
     "providers/litellm": "litellm",
-    "learning/test_refit.py": "refit",
-    "classifier/training/test_assessment.py": "assessment",
-    "tuning/preview/test_preview.py": "preview",
 }
+# The tests of these modules have nothing in common and take long each: any process may take any of them.
+SINGLE = ("e2e/test_", "faults", "ledger/test_budgets.py", "ledger/test_closing.py")
 # No tests of these places are fast: they start servers, load a model or fit one, or compute for seconds.
 SLOW = (
     "admin",
@@ -60,6 +63,9 @@ SLOW = (
 # Nor is a test that asks for one of these: a whole service, or two.
 SERVICES = {"fresh", "service", "workers"}
 
+# A runner makes the tree of all commands anew for each one, which takes longer than most of them.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fast", settings.get_profile("house"), max_examples=25)
 
@@ -76,13 +82,26 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is fast, and what must stay together."""
+    """Mark what is fast."""
     for item in items:
-        place = place_of(item.path)
-        if group := next((group for start, group in GROUPS.items() if place.startswith(start)), None):
-            item.add_marker(pytest.mark.xdist_group(group))
-        if not (place.startswith(SLOW) or item.get_closest_marker("slow") or needs_a_server(item)):
+        if not (place_of(item.path).startswith(SLOW) or item.get_closest_marker("slow") or needs_a_server(item)):
             item.add_marker("fast")
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a process whole modules, so that what the tests of one share is made once; the largest come first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Name what a test belongs to. Marks of groups cannot say it: no process sees those of another."""
+        place = nodeid.removeprefix("tests/")
+        group = next((group for start, group in GROUPS.items() if place.startswith(start)), None)
+        return group or (nodeid if place.startswith(SINGLE) else place.partition("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Share the tests among processes in our way."""
+    return Together(config, log)
 
 
 def place_of(path: Path) -> str:

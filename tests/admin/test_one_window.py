@@ -37,7 +37,7 @@ from tests.waiting import eventually
 
 ZONES = ("Australia/Lord_Howe", "Asia/Kathmandu")  # half an hour of summer time, and a quarter of an hour beside UTC
 MODELS = ("openai/cheap", "openai/dear")
-SPREAD, DAYS = 2_400, 120
+SPREAD, DAYS = 480, 120  # each in a quarter of its own, and what a fixture takes is the rolling up of quarters
 LATE_US = 90 * 1_000_000  # a call may begin on the day after its request came in
 
 
@@ -129,8 +129,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         keys.create(engine, name, **given)
     key_ids = {str(row["name"]): int(str(row["id"])) for row in keys.list_keys(engine)}
     wanted = [a_request(place, at_us, list(key_ids.values())) for place, at_us in enumerate(moments())]
-    late = wanted[::40]
-    book(engine, directory / "made", *(request for place, request in enumerate(wanted) if place % 40))
+    late = wanted[::10]
+    book(engine, directory / "made", *(request for place, request in enumerate(wanted) if place % 10))
     rollups.catch_up(engine, int(datetime.now(UTC).timestamp()) * 1_000_000)
     book(engine, directory / "late", *late)  # read from their lines, while the others are rolled up
     with engine.connect() as connection:
@@ -189,10 +189,10 @@ def questions(zone: str) -> list[Question]:
     ]
 
 
-@pytest.mark.parametrize("zone", ZONES)
-def test_every_page_command_and_export_gives_one_answer(desk: Desk, zone: str) -> None:
-    asked = questions(zone)
-    assert len(asked) == 20
+@pytest.mark.parametrize(("zone", "count"), [(ZONES[0], 20), (ZONES[1], 7)])  # whose clocks never change: the spans
+def test_every_page_command_and_export_gives_one_answer(desk: Desk, zone: str, count: int) -> None:
+    asked = questions(zone)[:count]
+    assert len(asked) == count
     assert desk.visitor.post("/admin/zone", {"zone": zone, "next": "/admin/audit"}).status_code == 303
     for question in asked:
         found = within_an_hour(desk, zone, question)

@@ -330,7 +330,7 @@ def test_more_need_never_means_less_thinking(
 @settings(max_examples=40)
 @given(estimates, policies, situations)
 def test_propensities_are_the_odds_of_the_draw(estimate: Estimate, policy: Policy, situation: dict) -> None:  # type: ignore[type-arg]
-    draws = 1_000
+    draws = 400
     del situation["draw"]
     try:
         decisions = [decided(estimate, policy, **situation, draw=(i + 0.5) / draws) for i in range(draws)]

@@ -18,14 +18,14 @@ def place(tmp_path: Path) -> Place:
 
 
 async def test_killed_under_load_the_books_agree_with_the_provider(place: Place) -> None:
-    found = await kills(place, rounds=3)
-    assert (found.held, found.breaks) == (3, {}), found
+    found = await kills(place, rounds=2)
+    assert (found.held, found.breaks) == (2, {}), found
     assert found.last.served > 0
 
 
 async def test_clients_that_hang_up_are_settled_and_cancelled(place: Place) -> None:
-    found = await disconnects(place, 40, within_s=5.0)  # a busy machine is slow; `scripts/faults` holds it to a second
-    assert (found.made, found.lost) == (40, 0), found
+    found = await disconnects(place, 24, within_s=5.0)  # a busy machine is slow; `scripts/faults` holds it to a second
+    assert (found.made, found.lost) == (24, 0), found
     assert found.in_time == found.settled > 0, found
     assert found.upstream_in_time, found
 

@@ -69,7 +69,7 @@ async def test_a_budget_is_spent_by_what_the_provider_billed(tmp_path: Path) -> 
 
 
 async def test_a_short_soak_leaves_equal_books(tmp_path: Path) -> None:
-    found = await soak.soak(tmp_path / "instance", 600, clients=12)
+    found = await soak.soak(tmp_path / "instance", 400, clients=12)
     assert found.is_equal, soak.describe(found)
     assert found.hung_up > 0
     assert found.more_handles <= 24, soak.describe(found)

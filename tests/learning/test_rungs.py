@@ -155,6 +155,7 @@ def test_own_traffic_gives_lower_bounds_from_one_sample_on() -> None:
     assert rungs_of_traffic([]) == []
 
 
+@pytest.mark.slow
 async def test_two_runs_of_two_hundred_questions_agree_within_their_intervals() -> None:
     """Questions of every difficulty, drawn anew by each run; sixteen samples each."""
     dice = random.Random(1)

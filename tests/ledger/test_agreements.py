@@ -122,6 +122,7 @@ async def test_the_coverage_budget_is_one_for_all_workers(engine: Engine) -> Non
     assert await second.take(60) == day
 
 
+@pytest.mark.slow
 def test_no_label_is_lost_where_workers_of_two_replicas_are_killed(engine: Engine, tmp_path: Path) -> None:
     url = engine.url.render_as_string(hide_password=False)
     killed_at = (11, 0, 7, 0, 15, 0, 3, 0)

@@ -181,5 +181,5 @@ class Books(RuleBasedStateMachine):
                 assert (line.status, line.cost_nanousd) == (result.status, result.cost_nanousd)
 
 
-Books.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Books.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestBooks = Books.TestCase

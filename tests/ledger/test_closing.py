@@ -86,6 +86,7 @@ def late_of_months(books: Books, first: int, second: int) -> None:
     assert [one.stands for one in months.standings(books.engine)] == [True, True]
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32))
 def test_closed_months_stand_whatever_arrives_late_and_nothing_is_lost(seed: int) -> None:

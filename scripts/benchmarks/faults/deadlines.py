@@ -1,5 +1,6 @@
 """A provider that hangs or drips: how long a client waits, what it is told, and what the books say."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Ending:
 
 
 async def deadlines(directory: Path, names: Sequence[str] = tuple(BEHAVIOURS)) -> list[Ending]:
-    """Ask models that misbehave, one after the other, and read how it ended."""
+    """Ask models that misbehave, all at the same time, and read how it ended."""
     async with misbehaving() as provider:
         phases = {"base": provider.base, "first_byte": FIRST_BYTE_S, "idle": IDLE_S, "total": TOTAL_S}
         place = Place.make(directory, models="".join(MODEL.format(name=name, **phases) for name in names))
@@ -69,12 +70,15 @@ async def deadlines(directory: Path, names: Sequence[str] = tuple(BEHAVIOURS)) -
         try:
             await instance.start()
             async with aiohttp.ClientSession() as session:
-                seen = [(name, *await _ask(session, place, name)) for name in names]
+                seen = await asyncio.gather(*(_ask(session, place, name) for name in names))
             await instance.wait_shipped()
         finally:
             await instance.stop()
     causes = _causes(place)
-    return [Ending(name, seconds, told, causes.get(f"openai/{name}"), EXPECTED[name]) for name, seconds, told in seen]
+    return [
+        Ending(name, seconds, told, causes.get(f"openai/{name}"), EXPECTED[name])
+        for name, (seconds, told) in zip(names, seen, strict=True)
+    ]
 
 
 async def _ask(session: aiohttp.ClientSession, place: Place, name: str) -> tuple[float, str]:

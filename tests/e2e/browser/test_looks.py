@@ -2,34 +2,32 @@
 
 from collections.abc import Callable
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from router.admin.registry import PAGES
 from tests.e2e.browser.demo import Demo
+from tests.e2e.browser.soundness import COLOURS, LAYOUT, grave, too_wide
 
-GRAVE = ("serious", "critical")
-CONTRAST: dict[str, object] = {"runOnly": ["color-contrast"]}
-NO_CONTRAST: dict[str, object] = {"rules": {"color-contrast": {"enabled": False}}}  # colours know no width
+DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=900)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_every_page_looks_right(open_page: Callable[..., Page], demo: Demo, width: int) -> None:
-    page, is_wide = open_page(width=width), width > 1_000
-    said: list[str] = []
+def test_every_page_looks_right(open_page: Callable[..., Page], demo: Demo) -> None:
+    page, said = open_page(), list[str]()
     page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: said.append(str(error)))
     found = []
     for listed in PAGES:
+        page.set_viewport_size(DESK)
         page.emulate_media(color_scheme="light")
         page.goto(f"{demo.url}/admin/{listed.address}")
         settled(page)
-        grave = _grave(page, None if is_wide else NO_CONTRAST)
-        found += [f"{listed.name}: {problem}" for problem in (*grave, *_too_wide(page), *said)]
-        if is_wide:
-            page.emulate_media(color_scheme="dark")
-            found += [f"{listed.name}, dark: {problem}" for problem in _grave(page, CONTRAST)]
+        found += [f"{listed.name}: {problem}" for problem in (*grave(page), *too_wide(page))]
+        page.emulate_media(color_scheme="dark")
+        found += [f"{listed.name}, dark: {problem}" for problem in grave(page, COLOURS)]
+        page.set_viewport_size(PHONE)
+        page.goto(f"{demo.url}/admin/{listed.address}")
+        settled(page)
+        found += [f"{listed.name}, narrow: {problem}" for problem in (*grave(page, LAYOUT), *too_wide(page), *said)]
         said.clear()
     assert found == []
 
@@ -42,7 +40,7 @@ def settled(page: Page) -> None:
 def test_the_door_looks_right(open_page: Callable[..., Page]) -> None:
     for scheme in ("light", "dark"):
         page = open_page(scheme=scheme, width=390, signed_in=False)
-        assert [*_grave(page), *_too_wide(page)] == []
+        assert [*grave(page), *too_wide(page)] == []
 
 
 def test_charts_are_drawn_and_follow_the_scheme(open_page: Callable[..., Page]) -> None:
@@ -91,13 +89,3 @@ def test_no_inline_script_ever_runs(open_page: Callable[..., Page]) -> None:
     page.evaluate("""() => { const script = document.createElement("script");
         script.textContent = "window.ran = true"; document.body.append(script); }""")
     assert page.evaluate("window.ran === undefined")
-
-
-def _grave(page: Page, options: dict[str, object] | None = None) -> list[str]:
-    violations = Axe().run(page, options=options).response["violations"]
-    return [f"{found['id']} {found['nodes'][0]['html'][:120]}" for found in violations if found["impact"] in GRAVE]
-
-
-def _too_wide(page: Page) -> list[str]:
-    width, screen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    return [f"is {width} pixels wide"] if width > screen else []

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from scripts.showcase.tour import drag
 from tests.e2e.browser.demo import Demo
+from tests.e2e.browser.soundness import COLOURS, LAYOUT, grave, too_wide
 
 OpenPage = Callable[..., Page]
-GRAVE = ("serious", "critical")
 
 
 def thresholds(open_page: OpenPage, path: str = "thresholds", **look: object) -> Page:
@@ -29,11 +28,6 @@ def share(page: Page) -> float:
     """The deep share that the dials are said to have."""
     cell = page.locator("#effect").get_by_role("row", name="Deep share").first.get_by_role("cell").first
     return float((cell.text_content() or "").split(" %")[0])
-
-
-def grave(page: Page) -> list[str]:
-    violations = Axe().run(page).response["violations"]
-    return [f"{found['id']} {found['nodes'][0]['html'][:120]}" for found in violations if found["impact"] in GRAVE]
 
 
 def said(page: Page) -> str:
@@ -142,17 +136,12 @@ def test_a_query_is_tried_and_leaves_no_address_behind(open_page: OpenPage) -> N
     assert grave(page) == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_look_right_when_everything_is_there(
-    open_page: OpenPage, demo: Demo, scheme: str, width: int
-) -> None:
-    page = thresholds(open_page, scheme=scheme, width=width)
-    assert grave(page) == []
-    wide, screen = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    assert wide <= screen
-    page = thresholds(open_page, "thresholds?segment=plus", scheme=scheme, width=width)
-    assert grave(page) == []
+@pytest.mark.parametrize(("width", "rules"), [(1280, ()), (390, LAYOUT)])
+def test_the_pages_look_right_when_everything_is_there(open_page: OpenPage, width: int, rules: tuple[str, ...]) -> None:
+    page = thresholds(open_page, "thresholds?segment=plus", width=width)
+    assert [*grave(page, rules), *too_wide(page)] == []
+    page.emulate_media(color_scheme="dark")
+    assert grave(page, COLOURS) == []
 
 
 def test_a_finger_drags_a_line_and_the_page_stays_where_it_is(browser: Browser, demo: Demo) -> None:

@@ -131,7 +131,7 @@ def assert_clear(reply: httpx.Response) -> None:
 
 
 @pytest.mark.covers("fuzz")
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=bodies)
 def test_a_fuzzed_body_is_answered_or_clearly_refused(http: httpx.Client, body: object) -> None:
     assert_clear(http.post("/chat/completions", content=json.dumps(body).encode()))
