@@ -10,9 +10,9 @@ from router.jobs.recipes import Recipe
 from router.jobs.steps import JobAction, JobBounds, JobDone, JobStage, JobStep, JobVerdict, finish_bounds
 from router.jobs.trail import BROKEN_WAVES, JobEvent, Trail, action_name, sample_name
 from router.tiers.parallel.sampling import FEW_READINGS
-from router.tiers.parallel.stopping import Stop, can_be_accepted, check, is_hopeless
+from router.tiers.parallel.stopping import Stop, can_be_accepted, check, is_hopeless, votes_needed
 
-LONGEST_FORECAST = 32  # samples; what lies beyond them is not looked at
+LONGEST_FORECAST = 16  # samples; what lies beyond them is not looked at
 FINAL = frozenset({JobVerdict.ACCEPTED, JobVerdict.PROVEN, JobVerdict.ASIDE, JobVerdict.ANSWERED_NOW})
 
 
@@ -48,7 +48,8 @@ class _NextStep:
             if (step := self._sample()) is not None:
                 return step
             verdict = self.short or self._open_verdict()
-        if verdict in FINAL or trail.is_answer_wanted:
+        is_doubted = verdict is JobVerdict.ACCEPTED and self.recipe.doubts
+        if (verdict in FINAL and not is_doubted) or trail.is_answer_wanted:
             return self._end(verdict)
         return self._finish(verdict)
 
@@ -102,12 +103,12 @@ class _NextStep:
         return step if step or self.trail.readable else self._step(actions)
 
     def _samples_affordable(self) -> int:
-        """How many samples may still come, as far as the money reaches if each costs its most."""
-        left = self.trail.samples_left
+        """How many samples may still come, as far as the money reaches if they cost what those before did."""
+        trail, left = self.trail, self.trail.samples_left
         if self.left_nanousd is None:
             return left
-        dearest = max(self.bounds.of(JobStage.SAMPLE, model).nanousd or 0 for model in self.recipe.models)
-        return min(left, max(0, self.left_nanousd - self._reserve_nanousd()) // dearest) if dearest else left
+        each = -(-trail.spent_nanousd // max(len(trail.ended), 1))
+        return min(left, max(0, self.left_nanousd - self._reserve_nanousd()) // each) if each else left
 
     def _reserve_nanousd(self) -> int:
         """What sampling leaves for what follows: at most half of all."""
@@ -134,6 +135,8 @@ class _NextStep:
         recipe, trail = self.recipe, self.trail
         candidates = self._candidates()
         v1, v2 = trail.top
+        if v1 and v1 >= votes_needed(v2, recipe.confidence):
+            return self._finish_doubted(candidates)
         if recipe.judged and len(candidates) > 1 and v1 - v2 <= 1:
             if (step := self._step([self._compare(*candidates[:2])])) is not None:
                 return step
@@ -155,6 +158,20 @@ class _NextStep:
         if revised and None not in places and len(set(places)) == 1:
             return self._end(JobVerdict.REVISED, revised[0])
         return self._synthesise([*sound, *revised, *candidates], verdict)
+
+    def _finish_doubted(self, candidates: Sequence[str]) -> JobStep | JobDone:
+        """Have what the vote accepted read for faults; only where one is found may another answer take its place."""
+        leader, trail = candidates[0], self.trail
+        if (step := self._step([self._act(JobStage.VERIFY, leader)])) is not None:
+            return step
+        if not trail.faults.get(leader):
+            return self._end(JobVerdict.ACCEPTED, leader)
+        if self.recipe.revised and (step := self._step([self._act(JobStage.REVISE, leader)])) is not None:
+            return step
+        revised = self._revisions([leader])
+        if any(trail.cluster_of(one) == trail.cluster_of(leader) for one in revised):
+            return self._end(JobVerdict.ACCEPTED, leader)
+        return self._synthesise([*revised, *candidates], JobVerdict.ACCEPTED)
 
     def _finish_open(self, verdict: JobVerdict) -> JobStep | JobDone:
         recipe, trail = self.recipe, self.trail

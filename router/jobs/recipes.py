@@ -40,6 +40,7 @@ class Recipe(msgspec.Struct, frozen=True):
     At most `samples` are taken in waves over `models`, until a vote is accepted with `confidence`. Then, where the vote
     is open: at most `judged` comparisons by `judge`, `verified` candidates read for faults and `revised` of them
     written anew, `synthesised` candidates shown to who writes the last answer (0: no such stage), all by `finisher`.
+    With `doubts` an accepted answer is read for faults too: what most samples say may be what most get wrong.
     `price_ratio` is what a call of the finisher costs in samples; `least` is how many answers the caller wants.
     """
 
@@ -57,6 +58,7 @@ class Recipe(msgspec.Struct, frozen=True):
     synthesised: int = 0
     price_ratio: float = 30.0
     least: int = 1
+    doubts: bool = False
     version: int = RECIPE_VERSION
 
     @property
@@ -175,9 +177,9 @@ def _with_finish(recipe: Recipe, facts: RecipeFacts, cast: RecipeCast) -> Recipe
     judge = None if facts.has_images else cast.judge or (cast.finisher if recipe.is_open else None)
     most = recipe.samples
     if recipe.name is RecipeName.VOTE and recipe.is_open:
-        stages = {"judged": most - 1}
+        stages = {"judged": most - 1, "verified": 0}
     elif recipe.name is RecipeName.VOTE:
-        stages = {"judged": 0 if finisher else 1, "synthesised": 2}
+        stages = {"judged": 0 if finisher else 1, "verified": 0, "synthesised": 2}
     elif recipe.is_open:
         stages = {"judged": most, "verified": 1, "revised": 1, "synthesised": 3}
     else:
@@ -193,6 +195,7 @@ def _with_finish(recipe: Recipe, facts: RecipeFacts, cast: RecipeCast) -> Recipe
         judge=judge if stages["judged"] else None,
         finisher=finisher if stages.get("synthesised") or stages.get("verified") else None,
         price_ratio=cast.price_ratio,
+        doubts=recipe.name is RecipeName.DEEP and bool(stages["verified"]),
         **stages,
     )
 

@@ -224,7 +224,7 @@ def test_what_was_lost_with_the_process_is_taken_anew_and_paid_for() -> None:
     events = [*samples("aa"), CallLost("s2", 2.0, 100), TimePassed(50.0)]
     assert names(next_step(a_recipe(name=RecipeName.VOTE), events, some_bounds())) == ["s2", "s3"]
     step = next_step(a_recipe(name=RecipeName.VOTE), events, some_bounds(largest=400, call=100))
-    assert names(step) == ["f0"]  # what is left reaches for one sample and a synthesis, so that no vote can be won
+    assert names(step) == ["s2"]  # 202 of 400 are spent, and 100 are kept for a synthesis
 
 
 def test_without_an_answer_yet_one_is_waited_for() -> None:
