@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -38,6 +39,7 @@ from router.canary.monitor import CanaryMonitor
 from router.canary.verdicts import HarmLimits
 from router.clock import SystemClock
 from router.database import last_known
+from router.database.leader import Leadership
 from router.database.learning_tables import DuelDay
 from router.decision.costs import CostForecaster
 from router.decision.engine import DecisionEngine
@@ -112,14 +114,23 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     books.read(artifacts.follow)
     # A classifier before the policy it is for.
     # The shipping thread says when the database is away.
-    refresher = Refresher((keys.refresh, artifacts.follow, policy_book.refresh), quiet=(SQLAlchemyError,))
+    leadership = Leadership(engine)
+    follows = keys.refresh, artifacts.follow, policy_book.refresh, lambda: prices.refresh(engine), leadership.refresh
+    refresher = Refresher(follows, quiet=(SQLAlchemyError,))
     providers, lineup = Providers(trust_env=settings.trust_env), Lineup.of(settings, environ)
     targets = TargetBook(HealthBook(clock, settings.state_dir, tell_opened=metrics.count_breaker_opening))
     targets.learn_of(lineup.every)
 
     spool = Spool.open(spool_directory(settings.state_dir), durability=settings.durability)
-    shipper = Shipper(spool, engine, feature_days=settings.learning.keep_days, mark_months=settings.marks.keep_months)
-    paces = Multipliers(engine, lambda: policy_book.active, clock.now_us)
+    ships = partial(leadership.leads, "shipping")
+    shipper = Shipper(
+        spool,
+        engine,
+        feature_days=settings.learning.keep_days,
+        mark_months=settings.marks.keep_months,
+        leads=ships,
+    )
+    paces = Multipliers(engine, lambda: policy_book.active, clock.now_us, leads=ships)
     limits = HarmLimits(**settings.canary.model_dump())
     canary_monitor = CanaryMonitor(
         engine, policy_book, clock.now_us, limits=limits, wiring=settings.tiers, tell=metrics.set_canary
@@ -137,11 +148,10 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     shipper.follow(persons.follow, "allowances")
     votes, feedback = CoverageBook(engine, clock.now_us), FeedbackBook(engine)
     followers: dict[str, Callable[[], None]] = {
-        "prices": lambda: prices.refresh(engine),
         "pacing": paces.follow,
         "canaries": canary_monitor.follow,
         "revenue": lambda: earnings.refresh(engine),
-        "rollups": rollups.refresher(engine, clock.now_us),
+        "rollups": rollups.refresher(engine, clock.now_us, ships),
         "votes": votes.follow,
         "last known state": last_known.LastKnownFile(engine, settings.state_dir, clock.now_us).follow,
     }
@@ -261,6 +271,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         lambda: routing.drift(policy_book.active.classifier),
         calibration_monitor,
         lambda: coverage.figures,
+        lambda: leadership.is_leader,
         targets.read,
     )
     machine_metrics = MachineMetrics(settings.state_dir / "metrics", gauges.collect, metrics.across)
@@ -343,6 +354,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             lambda: shipper.state,
             read_drift,
             read_open_breakers,
+            partial(leadership.leads, "alerts"),
         )
 
     @asynccontextmanager
@@ -367,6 +379,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
                     ClosingStep("the connections to providers", providers.close),
                     ClosingStep("the counts of limits", admission.gate.windows.close),
                     ClosingStep("following policies and keys", lambda: in_thread(refresher.stop)),
+                    ClosingStep("the lead", lambda: in_thread(leadership.resign)),
                     ClosingStep("shipping what is settled", lambda: in_thread(shipper.stop), SHIPPING_STEP_S),
                     ClosingStep("allowances that were not used up", lambda: in_thread(persons.follow)),
                     ClosingStep(

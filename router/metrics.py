@@ -42,6 +42,9 @@ class Metrics:
         )
         self.workers = self._gauge("tierwise_workers", "Workers that serve", across=AcrossWorkers.SUM)
         self.workers.set(1)
+        self.leader = self._gauge(
+            "tierwise_leader", "1 where the worker is that does what is done once for all", across=AcrossWorkers.SUM
+        )
         self.spool_lag = self._gauge(
             "tierwise_spool_entries", "Entries not yet in the database", across=AcrossWorkers.SUM
         )

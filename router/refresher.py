@@ -1,4 +1,4 @@
-"""A thread that reads again, twice a second, what every worker has to follow within two seconds: policies and keys.
+"""A thread that reads again, twice a second, what every worker has to follow within two seconds.
 
 It is not the shipping thread, which may be busy with a backlog of books for longer than that.
 """

@@ -559,7 +559,9 @@ class AlertSettings(ConfigTable):
     """When an alert is raised, and where it is sent besides the log."""
 
     enabled: bool = Field(True, description="check whether something is wrong")
-    every_s: float = Field(30.0, ge=1, le=3600, description="seconds between checks; one worker checks for all")
+    every_s: float = Field(
+        30.0, ge=1, le=3600, description="seconds between checks; the worker that leads checks for all"
+    )
     budget_percent: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
         (50, 80, 95, 100), description="percentages of a budget at which an alert is raised"
     )

@@ -100,6 +100,7 @@ class GaugeReadings:
         scores: Callable[[], Drift],
         calibration: CalibrationMonitor,
         coverage: Callable[[], CoverageFigures],
+        is_leader: Callable[[], bool],
         targets: Callable[[], Sequence[TargetReading]] = tuple,
     ) -> None:
         self._metrics = metrics
@@ -108,6 +109,7 @@ class GaugeReadings:
         self._scores = scores
         self._calibration = calibration
         self._coverage = coverage
+        self._is_leader = is_leader
         self._targets = targets
         self._drift_due_s = 0.0
 
@@ -117,6 +119,7 @@ class GaugeReadings:
         metrics.set_shipping(self._shipping())
         metrics.set_places(places.places, places.taken, places.waiting, places.body_bytes)
         metrics.set_coverage(self._coverage())
+        metrics.leader.set(self._is_leader())
         metrics.set_targets(self._targets())
         if monotonic() >= self._drift_due_s:
             self._drift_due_s = monotonic() + DRIFT_EVERY_S

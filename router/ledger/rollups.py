@@ -98,11 +98,14 @@ def catch_up(engine: Engine, now_us: int) -> int:
     return total
 
 
-def refresher(engine: Engine, now_us: Callable[[], int]) -> Callable[[], None]:
-    """Return what the shipping thread calls now and then."""
+def refresher(
+    engine: Engine, now_us: Callable[[], int], leads: Callable[[], bool] = lambda: True
+) -> Callable[[], None]:
+    """Return what the shipping thread calls now and then; whoever does not lead rolls nothing up."""
 
     def follow() -> None:
-        refresh(engine, now_us())
+        if leads():
+            refresh(engine, now_us())
 
     return follow
 

@@ -58,7 +58,10 @@ class ShippingState:
 
 
 class Shipper:
-    """Ships one worker's spool. `follow` adds what should be refreshed from the database now and then."""
+    """Ships one worker's spool. `follow` adds what should be refreshed from the database now and then.
+
+    Of all workers the one that `leads` deletes what is past its time.
+    """
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class Shipper:
         feature_days: int = retention.FEATURE_DAYS,
         mark_months: int = retention.MARK_MONTHS,
         clock: Clock | None = None,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self.state = ShippingState()
         self._spool = spool
@@ -81,6 +85,7 @@ class Shipper:
         self._expire_after_us = int(expire_after_s * 1e6)
         self._feature_days = feature_days
         self._mark_months = mark_months
+        self._leads = leads
         self._refreshes: list[tuple[str, Callable[[], None]]] = []
         self._failures: dict[str, str] = {}
         self._is_back: Callable[[], None] | None = None
@@ -154,7 +159,7 @@ class Shipper:
                 self.state = replace(self.state, expired_requests=self.state.expired_requests + expired)
             if self._is_due("follow", FOLLOW_EVERY_S):
                 self._refresh()
-            if self._is_due("purge", PURGE_EVERY_S):
+            if self._leads() and self._is_due("purge", PURGE_EVERY_S):
                 retention.purge(self._engine, self._clock.now_us(), self._feature_days, self._mark_months)
             self._note(database_ok=True, last_error="; ".join(self._failures.values()) or None)
         except BooksReplaced as error:

@@ -88,6 +88,7 @@ class RedisWindows:
         self._storage: RedisStorage | None = None
         self._memory = MemoryWindows()
         self._rests_until_s = 0.0
+        self._is_away = False
         self._noting: set[asyncio.Task[WindowState]] = set()
 
     async def add(self, name: str, amount: int) -> WindowState:
@@ -101,8 +102,13 @@ class RedisWindows:
                 ends_at = await storage.get_expiry(name)
         except Exception as error:  # whatever Redis, its client or the way there fail with: the limits stay
             self._rests_until_s = monotonic() + REDIS_REST_S
-            log.warning("limits are counted in each worker by itself, Redis is away: %s", type(error).__name__)
+            if not self._is_away:
+                log.warning("limits are counted in each worker by itself, Redis is away: %s", type(error).__name__)
+            self._is_away = True
             return await self._memory.add(name, amount)
+        if self._is_away:
+            self._is_away = False
+            log.warning("limits are counted in Redis again, for all workers together")
         return WindowState(count, max(ends_at - time(), 0.0))
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
 """The thread that looks whether something is wrong, and delivers what is raised; one in each worker, off the path.
 
-What the books know one worker of all looks at; what only a worker knows (how late its spool is, what drifts in it,
+What the books know the worker looks at that leads; what only a worker knows (how late its spool is, what drifts in it,
 which breakers its machine has opened) it looks at itself. While the database is away nothing is raised: the shipping
 thread says so, and what still holds when it is back is raised then.
 """
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 DELIVER_EVERY_S = 2.0
 SLOWLY_S = 300.0  # how often a day and past weeks are looked at, at most
-TURN_LEASE_US = 30_000_000  # a worker that dies while it looks loses its turn after so long
+TURN_LEASE_US = 8_000_000  # a worker that dies while it looks loses its turn after so long
 SLOW_RULES = (AlertRule.MARGIN, AlertRule.SPEND)
 UNSEEN_TURNS = 3  # so many looks without finding it again end an alert
 
@@ -43,6 +43,7 @@ class AlertMonitor:
         shipping: Callable[[], ShippingState],
         drift: Callable[[], Sequence[DriftReading]] = lambda: (),
         breakers: Callable[[], Sequence[OpenBreaker]] = lambda: (),
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -52,6 +53,7 @@ class AlertMonitor:
         self._shipping = shipping
         self._drift = drift
         self._breakers = breakers
+        self._leads = leads
         self._every_us = round(settings.every_s * 1e6)
         self._slowly_us = max(self._every_us, round(SLOWLY_S * 1e6))
         self._looked_at_us = clock.now_us()
@@ -71,15 +73,17 @@ class AlertMonitor:
 
     def turn(self) -> None:
         """Look if it is time to, and deliver what is due. Raises SQLAlchemyError."""
-        now_us = self._clock.now_us()
+        now_us, leads = self._clock.now_us(), self._leads()
         if not 0 <= now_us - self._looked_at_us < self._every_us:
             self._looked_at_us = now_us
-            self.look(now_us)
+            self.look(now_us, leads=leads)
         deliver_due(self._engine, self._channels, self._clock)
 
-    def look(self, now_us: int) -> None:
+    def look(self, now_us: int, *, leads: bool = True) -> None:
         """Raise what is wrong now, and end what is not any more. Raises SQLAlchemyError."""
         self._raise(self._own_findings(now_us), now_us)
+        if not leads:
+            return
         often = [rule for rule in AlertRule if rule not in SLOW_RULES]
         self._take_turn("often", self._every_us, often, self._findings, now_us)
         self._take_turn("slowly", self._slowly_us, SLOW_RULES, self._slow_findings, now_us)

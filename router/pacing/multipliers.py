@@ -37,12 +37,14 @@ class Multipliers:
         *,
         rule: Rule = LIVE,
         interval_us: int = INTERVAL_US,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._policy = policy
         self._now_us = now_us
         self._rule = rule
         self._interval_us = interval_us
+        self._leads = leads
         self._looked_at = -1
         self._newest: int | None = None
         self._steps: Sequence[Step] = ()
@@ -61,9 +63,9 @@ class Multipliers:
         return pressure(self.multiplier(segment))
 
     def follow(self) -> None:
-        """Take the step that is due, if nobody else did, and read the multipliers; blocks. Raises SQLAlchemyError."""
+        """Take the step that is due, if it is ours, and read the multipliers; blocks. Raises SQLAlchemyError."""
         policy = self._policy()
-        if policy.pacing != "off":
+        if self._leads() and policy.pacing != "off":
             interval = (self._now_us() - LAG_US) // self._interval_us - 1
             if interval > self._looked_at:
                 self._step(policy, interval)

@@ -86,6 +86,7 @@ async def test_without_redis_a_worker_counts_by_itself_and_leaves_it_alone(caplo
     assert "Redis is away: ConnectionError" in caplog.text
     storage.is_away, windows._rests_until_s = False, 0.0
     assert (await windows.add("a", 1)).counted == 1
+    assert "Redis again" in caplog.text
 
 
 async def test_a_silent_redis_keeps_nobody_waiting_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
