@@ -37,6 +37,7 @@ from router.api.usage import UsageEndpoint
 from router.books import OpenBooks
 from router.canary.monitor import CanaryMonitor
 from router.canary.verdicts import HarmLimits
+from router.chat import site as chat
 from router.clock import SystemClock
 from router.database import last_known
 from router.database.leader import Leadership
@@ -96,7 +97,10 @@ from router.tiers.permits import TargetBook
 from router.types import Tier
 
 SHIPPING_STEP_S = 12.0
-HTTP_ROUTES = (*ROUTES, *(HttpRoute(method, path, "none", summary) for method, path, summary in admin.ROUTES))
+HTTP_ROUTES = (
+    *ROUTES,
+    *(HttpRoute(method, path, "none", summary) for method, path, summary in (*chat.ROUTES, *admin.ROUTES)),
+)
 
 
 def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starlette:
@@ -275,8 +279,18 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         targets.read,
     )
     machine_metrics = MachineMetrics(settings.state_dir / "metrics", gauges.collect, metrics.across)
+
+    def endpoints_for(way_in: Authenticator) -> dict[tuple[str, str], ASGIApp]:
+        """Make what both programs and the page at /chat ask, by method and address below /v1."""
+        largest, is_known = dispatcher.largest_costs, names.__contains__
+        return {
+            ("POST", "/chat/completions"): Chat(dispatcher, way_in, admission, server, aliases, idempotency),
+            ("POST", "/quotes"): QuoteEndpoint(quoter, largest, way_in, server, aliases, is_known, admission.bodies),
+            ("POST", "/feedback"): FeedbackEndpoint(feedback, way_in, server, clock.now_us, learn, admission.bodies),
+        }
+
     endpoints: dict[tuple[str, str], ASGIApp] = {
-        ("POST", "/v1/chat/completions"): Chat(dispatcher, authenticator, admission, server, aliases, idempotency),
+        **{(method, f"/v1{path}"): at for (method, path), at in endpoints_for(authenticator).items()},
         ("POST", "/v1/responses"): Responses(
             dispatcher, authenticator, admission, server, response_store, clock.now_us, aliases, idempotency
         ),
@@ -288,21 +302,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ("DELETE", "/v1/responses/{response_id}"): stored,
         ("POST", "/v1/embeddings"): Embeddings(dispatcher, authenticator, admission, server, aliases),
         ("POST", "/v1/completions"): Completions(dispatcher, authenticator, admission, server, aliases),
-        ("POST", "/v1/quotes"): QuoteEndpoint(
-            quoter,
-            dispatcher.largest_costs,
-            authenticator,
-            server,
-            aliases,
-            names.__contains__,
-            admission.bodies,
-        ),
         ("GET", "/v1/models"): models,
         ("GET", "/v1/models/{model:path}"): models,
         ("GET", "/v1/usage"): UsageEndpoint(usage_of_keys(engine), authenticator, clock.now_us),
-        ("POST", "/v1/feedback"): FeedbackEndpoint(
-            feedback, authenticator, server, clock.now_us, learn, admission.bodies
-        ),
         ("POST", "/v1/revenue-events"): RevenueEndpoint(
             feedback, authenticator, server, clock.now_us, admission.bodies
         ),
@@ -332,6 +334,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         targets.read,
     )
     routes += admin.admin_routes(pages, environ)
+    routes += chat.chat_routes(settings, chat.ChatParts(engine, keys, clock.now_us, endpoints_for))
 
     def read_drift() -> list[DriftReading]:
         drifts = {"scores": routing.drift(policy_book.active.classifier), "calibration": calibration_monitor.gap()}

@@ -113,9 +113,12 @@ class KeyRing:
 
     async def find(self, secret: str) -> KnownKey | None:
         """Return the key of a secret; one not seen before is looked up. Raises Unavailable if that cannot be done."""
-        digest = hash_of(secret)
+        return await self.find_hashed(hash_of(secret), is_of_our_form=secret.startswith(KEY_PREFIX))
+
+    async def find_hashed(self, digest: str, *, is_of_our_form: bool = True) -> KnownKey | None:
+        """Return the key of a secret's hash; one not seen before is looked up if it may be ours. Raises as `find`."""
         key = self._keys.get(digest)
-        if key is None and secret.startswith(KEY_PREFIX):
+        if key is None and is_of_our_form:
             key = await self._look_up(digest)
         if key is not None and key.valid_until is not None and key.valid_until <= self._now_us():
             return None

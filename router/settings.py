@@ -180,6 +180,14 @@ class AdminSettings(ConfigTable):
     session_hours: int = Field(12, ge=1, le=720, description="every session ends after this long")
 
 
+class ChatSettings(ConfigTable):
+    """The page for people: whether there is one, under which names, and how long a session lasts."""
+
+    enabled: bool = Field(False, description="serve a page at /chat where people can ask")
+    hosts: tuple[str, ...] = Field((), description="host names of the page, besides IP addresses and localhost")
+    session_hours: int = Field(12, ge=1, le=720, description="every session of the page ends after this long")
+
+
 class CallSettings(ConfigTable):
     """How a model is called."""
 
@@ -662,6 +670,7 @@ class Settings(BaseSettings):
     )
     server: ServerSettings = ServerSettings()
     admin: AdminSettings = AdminSettings()
+    chat: ChatSettings = ChatSettings()
     log: LogSettings = LogSettings()
     alerts: AlertSettings = AlertSettings()
     otel: OtelSettings = OtelSettings()

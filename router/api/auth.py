@@ -76,39 +76,42 @@ class Authenticator:
     """Turns headers into a Caller; raises Unauthenticated."""
 
     def __init__(self, keys: KeyRing, mode: Literal["auto", "required"]) -> None:
-        self._keys = keys
+        self.keys = keys
         self._mode = mode
-        self._local = replace(LOCAL_CALLER, limits=None if keys.defaults == NO_LIMITS else keys.defaults)
+        self.local = replace(LOCAL_CALLER, limits=None if keys.defaults == NO_LIMITS else keys.defaults)
 
     async def admit(self, scope: Scope) -> Caller:
         """Return who calls; raises Unauthenticated, or Unavailable where a key cannot be checked."""
-        headers = _headers_of(scope)
+        headers = headers_of(scope)
         secrets = _secrets(headers)
         if (key := await self._find(secrets)) is not None:
-            return _caller_of(key, headers)
+            return caller_of(key, headers)
         if any(secret.startswith(KEY_PREFIX) for secret in secrets):
             raise Unauthenticated("the API key is unknown or revoked")
-        if self._mode == "auto" and is_local(scope, headers) and not await self._keys.has_live():
+        if await self.needs_no_key(scope, headers):
             named, cap, once = headers.get(CONVERSATION_HEADER), _max_cost(headers), headers.get(IDEMPOTENCY_HEADER)
             if named is None and cap is None and once is None:
-                return self._local
-            return replace(self._local, conversation=named, max_cost_nanousd=cap, idempotency_key=once)
+                return self.local
+            return replace(self.local, conversation=named, max_cost_nanousd=cap, idempotency_key=once)
         if await self._lacks_only_its_type(scope, headers):
             raise Unauthenticated("a body that comes without a key must be JSON: send content-type: application/json")
         needed = "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY"
         raise Unauthenticated("the API key is unknown" if secrets else needed)
 
+    async def needs_no_key(self, scope: Scope, headers: Mapping[str, str]) -> bool:
+        """Tell whether a request with these headers needs no key; raises Unavailable where nobody knows."""
+        return self._mode == "auto" and is_local(scope, headers) and not await self.keys.has_live()
+
     async def _lacks_only_its_type(self, scope: Scope, headers: Mapping[str, str]) -> bool:
         """Tell whether a caller would need no key if its body were said to be JSON."""
-        as_json = {**headers, "content-type": "application/json"}
-        return self._mode == "auto" and is_local(scope, as_json) and not await self._keys.has_live()
+        return await self.needs_no_key(scope, {**headers, "content-type": "application/json"})
 
     async def _find(self, secrets: Sequence[str]) -> KnownKey | None:
         """Return the first key that one of the secrets opens; raises Unavailable where one cannot be checked."""
         unchecked = None
         for secret in secrets:
             try:
-                if (key := await self._keys.find(secret)) is not None:
+                if (key := await self.keys.find(secret)) is not None:
                     return key
             except Unavailable as error:
                 unchecked = error
@@ -142,7 +145,7 @@ def _is_of_proxy(header: str) -> bool:
     return name in PROXY_HEADERS or name.startswith(PROXY_PREFIXES)
 
 
-def _headers_of(scope: Scope) -> dict[str, str]:
+def headers_of(scope: Scope) -> dict[str, str]:
     """The headers by their names in lower case; of one that comes twice the first counts."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
@@ -176,7 +179,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _caller_of(key: KnownKey, headers: Mapping[str, str]) -> Caller:
+def caller_of(key: KnownKey, headers: Mapping[str, str]) -> Caller:
+    """Return what a key may do, with what its headers assign where it may assign; raises InvalidRequest."""
     segment, country, surface = key.segment, UNKNOWN_COUNTRY, ""
     if KeyScope.ASSIGN in key.scopes:
         segment = headers.get("x-tierwise-segment", segment)

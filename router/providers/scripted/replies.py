@@ -31,6 +31,7 @@ THOUGHTS = (
     "That holds up, so I can answer.",
 )
 _SUM = re.compile(r"(-?\d+)\s*([-+*x×/·])\s*(-?\d+)")
+_VERDICT = re.compile(r"VERDICT: \w+")  # the first of those that a check may end with
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
 
@@ -143,6 +144,8 @@ def _text(request: ProviderRequest, script: Script, asked: str, dice: Dice) -> s
     last = request.messages[-1] if request.messages else {}
     if last.get("role") in ("tool", "function"):
         return f"The result is {text_of(last.get('content'))}."
+    if verdict := _VERDICT.search(asked):
+        return f"Worked out again from the beginning, this comes to the same.\n\n{verdict[0]}"
     if script.kind == "solver":
         return _solution(asked, script, dice)
     parts = [part for message in request.messages for part in _parts(message.get("content"))]

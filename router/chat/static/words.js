@@ -1,0 +1,75 @@
+// What codes and figures are called on the page: tiers, reasons, seconds, dollars, and what went wrong.
+
+export const TIERS = { fast: "Quick answer", reasoning: "Thought through", parallel: "Asked several times" };
+
+const THOUGHT = { reasoning: "it was thought about first", parallel: "it was answered several times and the answers were compared" };
+
+const WHY = {
+  below_threshold: () => "A longer think would hardly change this one.",
+  above_threshold: (tier) => `Steps matter for this question, so ${THOUGHT[tier] ?? "it was thought about"}.`,
+  share_cap: () => "Deeper thinking is kept for harder questions just now.",
+  too_costly: () => "Thinking about this one would cost more than it is likely to gain.",
+  budget_spent: () => "The budget for deeper thinking is used up for now.",
+  user_allowance: () => "Your deep answers for today are used up.",
+  override: (tier) => (tier === "fast" ? "You asked for a quick one." : "You asked to think longer."),
+  effort: () => "You asked for this much effort.",
+  capability: () => "Only this kind of model can take what you sent.",
+  housekeeping: () => "A small chore that needs no thinking.",
+  follow_up: (tier) => (tier === "fast" ? "It goes on from a question that was easy." : `It goes on from a question that needs it, so ${THOUGHT[tier]}.`),
+  pushback: (tier) => `You were not satisfied with the answer before, so ${THOUGHT[tier] ?? "it was asked again"}.`,
+  explored: () => "Chosen by chance: now and then this shows which questions need thinking.",
+  fallback: () => "Another model stood in, because the usual one did not answer.",
+};
+
+export function why(reason, tier) {
+  return (WHY[reason] ?? (() => ""))(tier);
+}
+
+export function seconds(value) {
+  if (value < 1) return "under a second";
+  if (value < 90) return `${Math.round(value)} s`;
+  if (value < 5400) return `${Math.round(value / 60)} min`;
+  return `${(value / 3600).toFixed(1)} hours`;
+}
+
+// "15 to 40 s"; one figure where both ends round to the same.
+export function span({ low, high }) {
+  const [from, to] = [seconds(low), seconds(high)];
+  if (from === to) return from;
+  const unit = to.split(" ").at(-1);
+  return from.endsWith(` ${unit}`) ? `${from.slice(0, -unit.length - 1)} to ${to}` : `${from} to ${to}`;
+}
+
+// Dollars as decimal text; null is not known.
+export function dollars(text) {
+  if (text === null || text === undefined) return "";
+  const value = Number(text);
+  if (value === 0) return "free";
+  if (value < 0.0001) return "under $0.0001";
+  return `$${value >= 1 ? value.toFixed(2) : Number(value.toPrecision(2)).toFixed(Math.min(6, Math.ceil(-Math.log10(value)) + 1))}`;
+}
+
+// What a deeper look takes: "about 20 s, $0.002".
+export function price(quoted) {
+  if (!quoted) return "";
+  return [`about ${seconds(quoted.seconds.median)}`, dollars(quoted.expected_cost_usd)].filter(Boolean).join(", ");
+}
+
+// A refusal of the server as a sentence with what to do.
+export function trouble(status, error, retryAfter) {
+  const said = sentence(error?.message ?? "");
+  const after = retryAfter ? ` in ${seconds(Number(retryAfter))}` : " in a moment";
+  if (status === 401) return "Your session has ended, or its key was revoked. Load the page again to begin a new one; this conversation stays in the tab.";
+  if (status === 429 && error?.type === "insufficient_quota") return `${said} ${retryAfter ? `It opens again${after}.` : "Ask whoever runs this service for more."}`;
+  if (status === 429) return `Too much is being asked at once. Try again${after}.`;
+  if (status === 413 || error?.code === "context_length_exceeded") return "This conversation is too long for the models here. Begin a new one, or ask about less at a time.";
+  if (status === 403) return `${said} Load the page again; if that does not help, ask whoever runs this service.`;
+  if (status === 503 || status === 529) return `${said || "The service is busy."} Try again${after}.`;
+  if (status >= 500) return `The models could not answer: ${said || "something failed."} Try again, or ask for another kind of answer.`;
+  return said || `The server says ${status}. Try again.`;
+}
+
+function sentence(text) {
+  const begun = text.slice(0, 1).toUpperCase() + text.slice(1);
+  return !begun || /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
