@@ -1,12 +1,12 @@
 """GET /chat and the door before it: signing in with a key, signing out, and the files that the page loads."""
 
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -44,7 +44,7 @@ class ChatPages:
             return await self._page(visitor)
         if cookie_of(request.scope) not in request.cookies and request.headers.get("sec-fetch-site") in FOREIGN:
             # The browser keeps the cookie back from who follows a link elsewhere; a request of our own page brings it.
-            return HTMLResponse(await run_sync(render, "again.html"), headers={"refresh": f"0; url={PATH}"})
+            return HTMLResponse(await to_thread(render, "again.html"), headers={"refresh": f"0; url={PATH}"})
         if not await self._sessions.is_open(request.scope):
             return await self._door()
         visitor = await self._sessions.open_without_key()
@@ -76,12 +76,12 @@ class ChatPages:
     async def file(self, request: Request) -> Response:
         """Send a file of the closed list."""
         name, version = request.path_params["name"], request.path_params["version"]
-        return await run_sync(ASSETS.response, name, version, request.headers.get("accept-encoding", ""))
+        return await to_thread(ASSETS.response, name, version, request.headers.get("accept-encoding", ""))
 
     async def _page(self, visitor: Visitor) -> HTMLResponse:
         caller = visitor.caller
         return HTMLResponse(
-            await run_sync(
+            await to_thread(
                 lambda: render(
                     "chat.html",
                     csrf=visitor.csrf,
@@ -93,7 +93,7 @@ class ChatPages:
         )
 
     async def _door(self, error: str = "", status: int = 200) -> Response:
-        return HTMLResponse(await run_sync(lambda: render("door.html", error=error)), status)
+        return HTMLResponse(await to_thread(lambda: render("door.html", error=error)), status)
 
     async def _form(self, request: Request) -> dict[str, str]:
         body = await read_body(
@@ -116,7 +116,7 @@ def as_page(endpoint: Endpoint) -> Endpoint:
         except RouterError as error:
             failed = error
         is_elsewhere = isinstance(failed, Refused) and failed.act == "unknown host"
-        body = await run_sync(lambda: render("error.html", error=failed.message, has_page=not is_elsewhere))
+        body = await to_thread(lambda: render("error.html", error=failed.message, has_page=not is_elsewhere))
         return HTMLResponse(body, failed.status, dict(failed.headers()))
 
     return page_or_error
