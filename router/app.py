@@ -29,8 +29,11 @@ from router.api.idempotency import Idempotency
 from router.api.messages.endpoint import CountTokens, Messages
 from router.api.models import ModelListing, Models
 from router.api.quotes import QuoteEndpoint
+from router.api.responses.background import find_stored_job
 from router.api.responses.endpoint import Responses
-from router.api.responses.store import ChainLimits, ResponseStore, StoredEndpoint
+from router.api.responses.jobs import JOB_ACTS, Background, JobEndpoint
+from router.api.responses.store import ChainLimits, ResponseStore
+from router.api.responses.stored import StoredEndpoint
 from router.api.routes import ROUTES, HttpRoute
 from router.api.shutdown import STATE, ClosingStep, Shutdown, in_thread, take_steps
 from router.api.usage import UsageEndpoint
@@ -51,6 +54,9 @@ from router.decision.quotes import Quoter
 from router.exchange import Dispatcher
 from router.health.breaker import BreakerState
 from router.health.targets import HealthBook
+from router.jobs.job import Job
+from router.jobs.opening import open_jobs
+from router.jobs.store import JobStore
 from router.keys import KeyRing
 from router.learning.artifacts import Artifacts
 from router.learning.duels import Duels
@@ -224,6 +230,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         server.max_body_bytes_in_flight,
         gate=LimitGate(open_windows(settings.limits.storage)),
     )
+    tell_failure = FailureLog(metrics.count_failure, clock).note
     dispatcher = Dispatcher(
         routing=routing,
         tiers={
@@ -234,7 +241,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         explicit=lineup.explicit_runners(),
         relays=lineup.relay_runners(),
         targets=targets,
-        tell_failure=FailureLog(metrics.count_failure, clock).note,
+        tell_failure=tell_failure,
         request_log=request_log,
         spans=spans,
         marks=marks,
@@ -262,8 +269,18 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         server.stored_response_days,
         clock.now_us,
         ChainLimits(server.max_body_bytes, server.max_chain_responses, server.max_stored_bytes_per_key),
+        find_job=find_stored_job(JobStore(engine), clock.now_us),
     )
-    stored = StoredEndpoint(response_store, authenticator)
+
+    async def tell_end(job: Job) -> None:
+        """Tell nobody yet."""
+
+    work = open_jobs(
+        settings, engine, spool, prices, providers.of, clock, targets, lineup, parallel, tell_failure, tell_end
+    )
+    background = Background(work.jobs, dispatcher, quoter, server.keep_alive_s) if work is not None else None
+    if work is not None:
+        shipper.follow_jobs(work.watch.results_of, work.watch.note_dead)
     idempotency = Idempotency(Replays(engine, server.max_stored_bytes_per_key), clock.now_us)
     aliases = Aliases(settings.aliases, RESERVED_NAMES | settings.models.keys())
     listed = ModelListing.of_lineup(lineup, aliases)
@@ -283,23 +300,27 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     def endpoints_for(way_in: Authenticator) -> dict[tuple[str, str], ASGIApp]:
         """Make what both programs and the page at /chat ask, by method and address below /v1."""
         largest, is_known = dispatcher.largest_costs, names.__contains__
+        shared = way_in, admission, server
+        stored = StoredEndpoint(response_store, way_in, background)
+        acts = {act: JobEndpoint(background, act, way_in, server, admission.bodies) for act in JOB_ACTS}
         return {
-            ("POST", "/chat/completions"): Chat(dispatcher, way_in, admission, server, aliases, idempotency),
+            ("POST", "/chat/completions"): Chat(dispatcher, *shared, aliases, idempotency, background),
+            ("POST", "/responses"): Responses(
+                dispatcher, *shared, response_store, clock.now_us, aliases, idempotency, background
+            ),
+            ("GET", "/responses/{response_id}"): stored,
+            ("DELETE", "/responses/{response_id}"): stored,
+            **{("POST", f"/responses/{{response_id}}/{act}"): at for act, at in acts.items()},
             ("POST", "/quotes"): QuoteEndpoint(quoter, largest, way_in, server, aliases, is_known, admission.bodies),
             ("POST", "/feedback"): FeedbackEndpoint(feedback, way_in, server, clock.now_us, learn, admission.bodies),
         }
 
     endpoints: dict[tuple[str, str], ASGIApp] = {
         **{(method, f"/v1{path}"): at for (method, path), at in endpoints_for(authenticator).items()},
-        ("POST", "/v1/responses"): Responses(
-            dispatcher, authenticator, admission, server, response_store, clock.now_us, aliases, idempotency
-        ),
         ("POST", "/v1/messages"): Messages(dispatcher, authenticator, admission, server, aliases),
         ("POST", "/v1/messages/count_tokens"): CountTokens(
             authenticator, server, aliases, names.__contains__, admission.bodies
         ),
-        ("GET", "/v1/responses/{response_id}"): stored,
-        ("DELETE", "/v1/responses/{response_id}"): stored,
         ("POST", "/v1/embeddings"): Embeddings(dispatcher, authenticator, admission, server, aliases),
         ("POST", "/v1/completions"): Completions(dispatcher, authenticator, admission, server, aliases),
         ("GET", "/v1/models"): models,
@@ -369,6 +390,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         if request_log is not None:
             request_log.start()
         machine_metrics.start()
+        if work is not None:
+            work.watch.start()
         await providers.warm(lineup.every)
         try:
             yield {STATE: shutdown}
@@ -376,6 +399,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             shutdown.is_stopping = True
             await take_steps(
                 (
+                    ClosingStep("background jobs", lambda: in_thread(work.watch.stop if work else lambda: None)),
                     ClosingStep("the duels", duels.close),
                     ClosingStep("the parallel tier", parallel.close),
                     ClosingStep("answers that are kept for their keys", idempotency.close),

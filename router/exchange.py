@@ -15,9 +15,9 @@ from router.clock import Clock
 from router.conversation import language
 from router.conversation.ads import AdLexicon, last_user_texts, load_lexicon
 from router.conversation.turns import Kind
-from router.decision.engine import DecisionEngine, Routed
+from router.decision.engine import AUTO, DecisionEngine, Routed
 from router.decision.rules import BudgetView
-from router.errors import AllowanceSpent, ProviderError, QuotaExhausted, Saturated, Unavailable
+from router.errors import AllowanceSpent, InvalidRequest, ProviderError, QuotaExhausted, Saturated, Unavailable
 from router.learning.duels import PendingDuel
 from router.learning.selection import Learning
 from router.ledger.budgets import Payer
@@ -138,6 +138,21 @@ class Dispatcher:
             exchange = self._exchange(request, routed, decision, self._clock.now_us(), NO_MARKS)
             found[tier] = exchange.worst_case() or None
         return found
+
+    def plan(self, request: InferenceRequest) -> "Exchange":
+        """Prepare what a background job will answer: nothing is held, booked or remembered of it here.
+
+        Who asks `auto` for an answer in the background asks for thought: it goes to the parallel tier where that can
+        take it and the key allows it. Raises RequestError.
+        """
+        asked = request
+        if request.model == AUTO and Tier.PARALLEL in request.allowed_tiers:
+            asked = msgspec.structs.replace(request, model=Tier.PARALLEL)
+        try:
+            routed = self._routing.quote(asked)
+        except InvalidRequest:
+            routed = self._routing.quote(request)
+        return self._exchange(request, routed, routed.decision, self._clock.now_us(), self._marks_of(request))
 
     def count_unopened(self) -> None:
         """Count a client that went away before its request was opened."""
@@ -294,6 +309,7 @@ class Dispatcher:
         duel = self._duel(request, routed, decision, query, calls, opened_at) if request.relay is None else None
         exchange = Exchange(decision, estimate, query, tier, calls, opening, self._metrics, duel)
         exchange.is_within_cap = capped is not None
+        exchange.has_attachments = routed.attachments > 0
         if request.model not in self._explicit:
             exchange.note_wait = partial(self._routing.note_wait, decision.tier, request.streamed)
         tokens = request.input_bytes // BYTES_PER_TOKEN
@@ -429,7 +445,7 @@ class Exchange:
         self.decision = decision
         self.estimate = estimate
         self.calls = calls
-        self._query = query
+        self.query = query
         self._tier = tier
         self.opening = opening
         self._metrics = metrics
@@ -441,19 +457,20 @@ class Exchange:
         self.final_tier = decision.tier
         self._is_settled = False
         self.is_within_cap = True
+        self.has_attachments = False
         self.person_hold: PersonHold | None = None
 
     def worst_case(self) -> int:
         """Bound what the answer costs, in nano-dollars."""
-        return self._tier.worst_case(self._query, self.calls) if isinstance(self._tier, Bounded) else 0
+        return self._tier.worst_case(self.query, self.calls) if isinstance(self._tier, Bounded) else 0
 
     async def answer(self) -> Answer:
         """Return the whole answer; raises ProviderError or Unavailable."""
-        return await self._tier.answer(self._query, self.calls)
+        return await self._tier.answer(self.query, self.calls)
 
     async def stream(self) -> AsyncGenerator[Delta | Answer]:
         """Yield the answer as it comes, ending with an Answer; raises ProviderError or Unavailable."""
-        steps = self._tier.stream(self._query, self.calls)
+        steps = self._tier.stream(self.query, self.calls)
         assert isinstance(steps, AsyncGenerator)
         async with aclosing(steps):
             async for step in steps:
@@ -518,7 +535,7 @@ class Exchange:
         """
         decision = self.decision
         fields: dict[str, Any] = {
-            "request_id": self._query.request_id,
+            "request_id": self.query.request_id,
             "tier": decision.tier,
             "reason": self.reason,
             "score": round(decision.score, 4),

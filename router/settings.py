@@ -171,6 +171,23 @@ class ServerSettings(ConfigTable):
     )
 
 
+class JobSettings(ConfigTable):
+    """Background jobs: how many run, how long they may take, how long their answers are kept."""
+
+    enabled: bool = Field(True, description="accept requests with `background: true`")
+    concurrency: int = Field(8, ge=1, le=1_000, description="jobs under way at a time, per worker")
+    per_segment: int = Field(32, ge=1, description="jobs of one segment under way at a time, over all workers")
+    per_minute: int | None = Field(None, ge=1, description="jobs that may begin a minute, over all workers; unset: all")
+    calls_at_once: int = Field(
+        32, ge=1, le=1_024, description="calls of jobs under way at a time, per worker; one on the embedded model"
+    )
+    calls_of_one: int = Field(16, ge=1, le=128, description="calls of one job under way at a time")
+    max_waiting: int = Field(1_000, ge=1, description="jobs that wait for a place before 429")
+    max_samples: int = Field(64, ge=1, le=1_024, description="most samples that a job may take")
+    time_limit_s: int = Field(3_600, ge=1, le=604_800, description="longest time that a job may take")
+    retention_days: int = Field(30, ge=1, le=3_650, description="how long an answer is kept once its job has ended")
+
+
 class AdminSettings(ConfigTable):
     """The admin pages: whether there are any, under which names, and how long a sign-in lasts."""
 
@@ -686,6 +703,7 @@ class Settings(BaseSettings):
     learning: LearningSettings = LearningSettings()
     marks: MarkSettings = MarkSettings()
     limits: LimitSettings = LimitSettings()
+    jobs: JobSettings = JobSettings()
     canary: CanarySettings = CanarySettings()
     reports: ReportSettings = ReportSettings()
     prices: dict[ModelName, PriceSettings] = Field({}, description="prices that override the price book")

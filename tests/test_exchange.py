@@ -189,4 +189,4 @@ async def test_a_segments_price_presses_what_nobody_named(model: str, pressed: f
     dispatcher._pressure = {"free": 0.5}.__getitem__
     dispatcher._tiers = {**dispatcher._tiers, Tier.PARALLEL: dispatcher._tiers[Tier.FAST]}
     exchange = await dispatcher.open(an_inference_request(model=model, segment="free"))
-    assert exchange._query.pressure == pressed
+    assert exchange.query.pressure == pressed

@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, aclosing
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -25,8 +25,9 @@ from router.api.keep_alive import KeepAlive
 from router.api.shutdown import Shutdown
 from router.api.writer import ID_HEADERS, ResponseWriter
 from router.clock import SystemClock, request_id
-from router.errors import ProviderError, RouterError, Unavailable
+from router.errors import InvalidRequest, ProviderError, RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
+from router.jobs.job import JobWish
 from router.keys import KeyLimits
 from router.keys import Scope as KeyScope
 from router.limits.gate import names_of, require_bounds
@@ -40,6 +41,10 @@ from router.types import Outcome, Tier, Usage
 CLIENT_ID = b"x-client-request-id"
 NO_USAGE = Usage()
 STOPPED = "the server is stopping and this took too long; send it again"
+NO_JOBS = (
+    "background: true is not offered by this server: jobs.enabled is false, or the extra jobs is not installed;"
+    " leave it out and the answer comes at once"
+)
 INTERNAL = "an internal error; the server's log tells more"
 _SENDABLE = re.compile(rb"[\x21-\x7e]{1,512}")
 
@@ -50,6 +55,11 @@ class Dialect(Protocol):
     @property
     def parameter_names(self) -> Mapping[str, str]:
         """What this endpoint calls the parameters that errors from further in name as chat completions do."""
+        ...
+
+    @property
+    def job(self) -> "JobAsked | None":
+        """What was asked for in the background, once it is read; None where the client waits for the answer."""
         ...
 
     async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
@@ -81,8 +91,25 @@ class Dialect(Protocol):
         ...
 
 
+class JobAsked(NamedTuple):
+    """A background job as an endpoint read it: what the caller wishes of it, and the reply as it begins."""
+
+    wish: JobWish
+    reply: bytes
+
+
+class BackgroundDoor(Protocol):
+    """Takes requests whose answers nobody waits for."""
+
+    async def answer(self, request: InferenceRequest, asked: JobAsked, writer: ResponseWriter) -> None:
+        """Accept a request and say so; raises RequestError or Unavailable."""
+        ...
+
+
 class OpenAIReply:
     """What the dialects of OpenAI's APIs have in common."""
+
+    job: JobAsked | None = None
 
     def refusal(self, error: RouterError) -> tuple[int, bytes]:
         """Write an error as a response."""
@@ -106,8 +133,10 @@ class InferenceEndpoint(ABC):
         server: ServerSettings,
         aliases: Aliases,
         idempotency: Idempotency | None = None,
+        background: BackgroundDoor | None = None,
     ) -> None:
         self._idempotency = idempotency
+        self._background = background
         self._dispatcher = dispatcher
         self._authenticator = authenticator
         self._admission = admission
@@ -190,6 +219,9 @@ class InferenceEndpoint(ABC):
         try:
             if permit is not None and limits is not None:
                 await permit.enter(self._names(request), limits, request.input_bytes // BYTES_PER_TOKEN)
+            if dialect.job is not None:
+                await self._accept(request, dialect.job, writer)
+                return
             async with self._admission.place(caller.key_id, request.segment):
                 exchange = writer.exchange = await self._dispatcher.open(request)
                 writer.note_decision(exchange.decision_headers)
@@ -210,6 +242,12 @@ class InferenceEndpoint(ABC):
             if permit is not None:
                 used = exchange.calls.usage if exchange is not None else NO_USAGE
                 permit.close(used.input_tokens + used.output_tokens)
+
+    async def _accept(self, request: InferenceRequest, asked: JobAsked, writer: ResponseWriter) -> None:
+        """Answer with a job."""
+        if self._background is None:
+            raise InvalidRequest(NO_JOBS, param="background", code="unsupported_parameter")
+        await self._background.answer(request, asked, writer)
 
     def _names(self, request: InferenceRequest) -> tuple[str, str | None]:
         """What a request's key and end user are counted by."""

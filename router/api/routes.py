@@ -24,6 +24,19 @@ ROUTES = (
     HttpRoute("POST", "/v1/responses", "chat", "Answer in the form of the Responses API, streamed or whole."),
     HttpRoute("GET", "/v1/responses/{response_id}", "chat", "Show a response that the same key stored."),
     HttpRoute("DELETE", "/v1/responses/{response_id}", "chat", "Delete a response that the same key stored."),
+    HttpRoute("POST", "/v1/responses/{response_id}/cancel", "chat", "Cancel a background response of the same key."),
+    HttpRoute(
+        "POST",
+        "/v1/responses/{response_id}/answer_now",
+        "chat",
+        "End a background response with the answer that leads, and cancel the rest of its work.",
+    ),
+    HttpRoute(
+        "POST",
+        "/v1/responses/{response_id}/instructions",
+        "chat",
+        "Add an instruction to a background response; its next samples follow it.",
+    ),
     HttpRoute("POST", "/v1/messages", "chat", "Answer in the form of Anthropic's Messages API, streamed or whole."),
     HttpRoute("POST", "/v1/messages/count_tokens", "chat", "Estimate the input tokens of such a request."),
     HttpRoute("POST", "/v1/embeddings", "chat", "Pass texts on to an explicit model, which returns their vectors."),
@@ -62,6 +75,7 @@ def find_meant(path: str) -> HttpRoute | None:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    """The addresses of a route: a parameter is anything but a slash, and as the last part anything."""
-    first, braced, _ = path.partition("{")
-    return re.compile(re.escape(first) + (".+" if braced else ""))
+    """The addresses of a route: a parameter is anything but a slash; the name of a model may have some."""
+    parts = re.split(r"({\w+})", path)
+    written = (".+" if part == "{model}" else "[^/]+" if part.startswith("{") else re.escape(part) for part in parts)
+    return re.compile("".join(written))

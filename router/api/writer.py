@@ -93,11 +93,11 @@ class ResponseWriter:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def body(self, body: bytes) -> None:
+    async def body(self, body: bytes, status: int = 200) -> None:
         """Send a whole answer."""
         self.is_whole = True
-        self.status = 200
-        await send_json(self._send, 200, body, self._head())
+        self.status = status
+        await send_json(self._send, status, body, self._head())
 
     async def error(self, error: RouterError, status: int, body: bytes) -> None:
         """Send an error as a response."""

@@ -245,16 +245,22 @@ def give_back(engine: Engine, budget_id: int, start_us: int, owner: str, amount:
 
 def release(engine: Engine, owner: str) -> int:
     """Return all that is left of an owner whose spool is wholly booked; returns the amount. Raises SQLAlchemyError."""
-    total = 0
     with writing(engine) as connection:
-        leases = connection.execute(
-            select(BudgetLease.budget_id, BudgetLease.start_us, BudgetLease.left_nanousd)
-            .where(BudgetLease.owner == owner)
-            .order_by(BudgetLease.budget_id, BudgetLease.start_us)
-        ).all()
-        for budget_id, start_us, left in leases:
-            _take_from_lease(connection, budget_id, start_us, owner, left)
-            total += left
+        return release_within(connection, owner)
+
+
+def release_within(connection: Connection, owner: str, *, keep: int = 0) -> int:
+    """Return what is left of an owner's leases but for so much of each; returns the amount."""
+    total = 0
+    leases = connection.execute(
+        select(BudgetLease.budget_id, BudgetLease.start_us, BudgetLease.left_nanousd)
+        .where(BudgetLease.owner == owner)
+        .order_by(BudgetLease.budget_id, BudgetLease.start_us)
+    ).all()
+    for budget_id, start_us, left in leases:
+        _take_from_lease(connection, budget_id, start_us, owner, left - keep)
+        total += max(left - keep, 0)
+    if not keep:
         connection.execute(delete(BudgetLease).where(BudgetLease.owner == owner))
     return total
 

@@ -52,6 +52,7 @@ class Opening(msgspec.Struct, frozen=True, tag="open", array_like=True):
     cost_factor: float | None = None
     cost_ratio: float | None = None
     effort: str | None = None  # that the first tier's model is asked for
+    is_job: bool = False  # a background job, whose calls several workers may have made
 
 
 class CallIntent(msgspec.Struct, frozen=True, tag="call", array_like=True):

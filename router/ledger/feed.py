@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from router.ledger.entries import CallResult
 from router.ledger.folding import RequestRecord, settlement
 from router.ledger.spool import Spool
 
@@ -49,6 +50,14 @@ class SpoolReader:
         if self._arrived:
             self._spool.delete(self._arrived)
             self._arrived = []
+
+    def take_results(self, results_of: Callable[[str], Iterable[CallResult]]) -> None:
+        """Take in what is known elsewhere of calls that are open here: those of background jobs have no opening."""
+        for record in list(self._open.values()):
+            if record.opening is None and len(record.results) < len(record.intents):
+                for result in results_of(record.request_id):
+                    record.add(result)
+                self._queue(record)
 
     def settle_open(self, at_us: int, is_abandoned: Callable[[RequestRecord], bool]) -> int:
         """Settle the open requests that nobody will end; returns how many there were."""

@@ -7,7 +7,7 @@ It adopts the spools of dead workers, settles what they left open, waits out a d
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from router.clock import Clock, SystemClock
 from router.database.engine import BooksReplaced, cause, is_away
 from router.ledger import budgets, recovery, retention
+from router.ledger.entries import CallResult
 from router.ledger.feed import SpoolReader
 from router.ledger.folding import RequestRecord
 from router.ledger.spool import Spool
@@ -87,6 +88,8 @@ class Shipper:
         self._mark_months = mark_months
         self._leads = leads
         self._refreshes: list[tuple[str, Callable[[], None]]] = []
+        self._results_of: Callable[[str], Iterable[CallResult]] = lambda request_id: ()
+        self._tell_adopted: Callable[[str], None] = lambda owner: None
         self._failures: dict[str, str] = {}
         self._is_back: Callable[[], None] | None = None
         self._due: dict[str, float] = {}
@@ -99,6 +102,16 @@ class Shipper:
         It may raise SQLAlchemyError. One that fails does not keep the next from being called, and is reported by name.
         """
         self._refreshes.append((name, refresh))
+
+    def follow_jobs(
+        self, results_of: Callable[[str], Iterable[CallResult]], tell_adopted: Callable[[str], None]
+    ) -> None:
+        """Settle what dead workers left open of background jobs by what the jobs know of it.
+
+        `results_of` returns the results of calls that a request's job has seen, and may raise SQLAlchemyError;
+        `tell_adopted` is told the name of a dead worker once its spool is booked.
+        """
+        self._results_of, self._tell_adopted = results_of, tell_adopted
 
     def begin_away(self, known_at_us: int, is_back: Callable[[], None]) -> None:
         """Say that the start was one without the database; `is_back` is called before anything is shipped.
@@ -228,10 +241,12 @@ class Shipper:
                 reader = SpoolReader(orphan)
                 while reader.pull(READ_ROWS):
                     self._ship(orphan, reader)
+                reader.take_results(self._results_of)
                 recovered = reader.settle_open(self._clock.now_us(), lambda record: True)
                 self._ship(orphan, reader)
                 budgets.release(self._engine, reader.owner)  # all that it spent is booked
                 self.state = replace(self.state, recovered_requests=self.state.recovered_requests + recovered)
+                self._tell_adopted(reader.owner)
                 log.info("adopted the spool of a dead worker: %s (%d left open)", orphan.path.name, recovered)
             except (sqlite3.DatabaseError, msgspec.DecodeError, msgspec.ValidationError) as error:
                 recovery.quarantine(orphan.path)

@@ -1,6 +1,7 @@
 """Writes settled requests into the books: one transaction a batch, and a second arrival changes nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 from sqlalchemy import Connection, Engine, func, select
@@ -9,7 +10,7 @@ from router.database.books_tables import BooksId
 from router.database.engine import BooksReplaced, require_same_file, writing
 from router.database.tables import LabelText
 from router.database.upsert import insert_or_nothing, insert_structs_or_nothing
-from router.ledger import budgets
+from router.ledger import budgets, job_calls
 from router.ledger.folding import RequestRecord
 from router.ledger.learning_rows import DuelRow, FeatureRowRow, VoteRow, duel_row, feature_row, vote_row
 from router.ledger.rows import CallRow, RawUsageRow, RequestRow, call_row, request_row
@@ -32,40 +33,53 @@ class Store:
     def record(self, records: Sequence[RequestRecord], recorded_at: int, owner: str = "") -> None:
         """Book what is settled of these requests; raises SQLAlchemyError, and they stay in the spool.
 
-        What it cost moves from the owner's leases on budgets to what is settled of them.
+        What it cost moves from the owner's leases on budgets to what is settled of them, that of a job from the job's.
         """
-        requests: list[RequestRow] = []
-        calls: list[CallRow] = []
-        raw: list[RawUsageRow] = []
-        features: list[FeatureRowRow] = []
-        duels: list[DuelRow] = []
-        votes: list[VoteRow] = []
         self._learn_labels(records)
+        if any(job_calls.may_be_of_job(record) for record in records):
+            self._record_jobs(records, recorded_at, owner)
+        else:
+            rows = self._rows_of(records, recorded_at, self._labels)
+            with writing(self._engine) as connection:
+                self._require_same_books(connection)
+                due = budgets.charges(connection, records)
+                rows.insert(connection)
+                budgets.settle(connection, due, owner)
+        require_same_file(self._engine)  # what was committed to a file that is gone is not in the books
+
+    def _record_jobs(self, records: Sequence[RequestRecord], recorded_at: int, owner: str) -> None:
+        """Book records among which some are of background jobs."""
+        with writing(self._engine) as connection:
+            self._require_same_books(connection)
+            found = job_calls.sort(connection, records)
+            due = budgets.charges(connection, found.ordinary)
+            of_jobs = [(record, budgets.charges(connection, [record])) for record in (*found.closing, *found.late)]
+            known = self._labels | labels(connection, _texts_of_calls(found.closing) - self._labels.keys())
+            booked = [*found.ordinary, *found.closing, *found.late]
+            self._rows_of(booked, recorded_at, known).insert(connection)
+            budgets.settle(connection, due, owner)
+            for record, due_of_job in of_jobs:
+                budgets.settle(connection, due_of_job, job_calls.owner_of(record.request_id))
+            for record in found.closing:
+                job_calls.close(connection, record, recorded_at)
+
+    def _rows_of(self, records: Sequence[RequestRecord], recorded_at: int, label: Mapping[str, int]) -> "_Rows":
+        rows = _Rows()
         for record in records:
             key = bytes.fromhex(record.request_id) if self._is_sqlite else record.request_id
             if record.opening and record.closing:
-                requests.append(request_row(key, record.opening, record.closing, recorded_at, self._labels))
+                rows.requests.append(request_row(key, record.opening, record.closing, recorded_at, label))
             if record.features:
-                features.append(feature_row(key, record.features, self._is_sqlite))
+                rows.features.append(feature_row(key, record.features, self._is_sqlite))
             if record.verdict:
-                duels.append(duel_row(key, record.verdict))
+                rows.duels.append(duel_row(key, record.verdict))
             if record.vote:
-                votes.append(vote_row(key, record.vote, self._labels))
+                rows.votes.append(vote_row(key, record.vote, label))
             for intent, result in record.calls_with_results():
-                calls.append(call_row(key, intent, result, recorded_at, self._labels))
+                rows.calls.append(call_row(key, intent, result, recorded_at, label))
                 if result.raw_usage is not None:
-                    raw.append(RawUsageRow(key, result.call_no, msgspec.json.encode(result.raw_usage).decode()))
-        with writing(self._engine) as connection:
-            self._require_same_books(connection)
-            due = budgets.charges(connection, records)
-            insert_new(connection, requests)
-            insert_new(connection, calls)
-            insert_new(connection, raw)
-            insert_new(connection, features)
-            insert_new(connection, duels)
-            insert_new(connection, votes)
-            budgets.settle(connection, due, owner)
-        require_same_file(self._engine)  # what was committed to a file that is gone is not in the books
+                    rows.raw.append(RawUsageRow(key, result.call_no, msgspec.json.encode(result.raw_usage).decode()))
+        return rows
 
     def remember_books(self) -> None:
         """Note which books these are, so that nothing is ever booked in others; raises SQLAlchemyError."""
@@ -79,7 +93,7 @@ class Store:
         elif found != self._books:
             raise BooksReplaced("these are not the books that were opened: put them back, or start anew to use these")
 
-    def _learn_labels(self, records: Iterable[RequestRecord]) -> None:
+    def _learn_labels(self, records: Sequence[RequestRecord]) -> None:
         wanted: set[str] = set()
         for record in records:
             if o := record.opening:
@@ -88,12 +102,36 @@ class Store:
                     wanted.add(o.language)
             if v := record.vote:
                 wanted |= {v.models, v.answer_type, v.stop_reason} | ({v.judge} if v.judge is not None else set())
-            wanted.update(intent.provider_model for intent in record.intents.values())
-            wanted.update(result.service for result in record.results.values() if result.service is not None)
+        wanted |= _texts_of_calls(records)
         if new := wanted - self._labels.keys():
             with writing(self._engine) as connection:  # committed apart, so that what is remembered is there
                 numbers = labels(connection, new)
             self._labels |= numbers
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows of one batch."""
+
+    requests: list[RequestRow] = field(default_factory=list)
+    calls: list[CallRow] = field(default_factory=list)
+    raw: list[RawUsageRow] = field(default_factory=list)
+    features: list[FeatureRowRow] = field(default_factory=list)
+    duels: list[DuelRow] = field(default_factory=list)
+    votes: list[VoteRow] = field(default_factory=list)
+
+    def insert(self, connection: Connection) -> None:
+        """Insert what is not there yet."""
+        for rows in (self.requests, self.calls, self.raw, self.features, self.duels, self.votes):
+            insert_new(connection, rows)
+
+
+def _texts_of_calls(records: Iterable[RequestRecord]) -> set[str]:
+    texts: set[str] = set()
+    for record in records:
+        texts.update(intent.provider_model for intent in record.intents.values())
+        texts.update(result.service for result in record.results.values() if result.service is not None)
+    return texts
 
 
 def insert_new(connection: Connection, rows: Sequence[msgspec.Struct]) -> None:

@@ -88,7 +88,8 @@ class Calls:
     """Makes the provider calls of one request and books them.
 
     `provider_of` finds who serves a target, `input_bound_tokens` bounds the input of a call of this request,
-    `forecasts` are of the tokens of an answer, without thinking and with it.
+    `forecasts` are of the tokens of an answer, without thinking and with it. With `first_call_no` the calls belong to a
+    request that goes on elsewhere: its opening is not written, and they are numbered from there.
     """
 
     def __init__(
@@ -103,14 +104,16 @@ class Calls:
         tell_failure: Callable[[ProviderRequest, ProviderError], None] = _tell_nobody,
         permits: Permits | None = None,
         forecasts: tuple[Forecast, Forecast] | None = None,
+        first_call_no: int | None = None,
     ) -> None:
+        self._first_call_no = first_call_no or 0
         self.permits = permits or Permits(None)
         self._forecasts = forecasts
         self._tell_failure = tell_failure
         self.request_id = opening.request_id
         self._budget_hold = budget_hold
         self.made: list[ProviderCall] = []
-        self._unwritten: list[Entry] = [opening]
+        self._unwritten: list[Entry] = [opening] if first_call_no is None else []
         self._books = books
         self._prices = prices
         self._provider_of = provider_of
@@ -134,7 +137,7 @@ class Calls:
         """
         started_at, began_ms = self._clock.now_us(), self._clock.ticks_ms()
         calls = []
-        for call_no, request in enumerate(requests, len(self.made)):
+        for call_no, request in enumerate(requests, self._first_call_no + len(self.made)):
             price = self._prices.in_effect(request.target.name, started_at)
             hold = self._hold(price, request, input_bound_tokens)
             intent = CallIntent(
@@ -157,6 +160,10 @@ class Calls:
         """Bound in nano-dollars what a call would cost; None when its model has no price."""
         price = self._prices.in_effect(request.target.name, self._clock.now_us())
         return self._hold(price, request, input_bound_tokens)
+
+    def has_price(self, target: ModelTarget) -> bool:
+        """Tell whether a model has a price now."""
+        return self._prices.in_effect(target.name, self._clock.now_us()) is not None
 
     def withhold(self, call: ProviderCall) -> None:
         """Book a dispatched call that was called off before anything went out; nothing for a call that ended."""
@@ -285,6 +292,11 @@ class Calls:
     def flush(self) -> None:
         """Write the results that are held back."""
         self._write([])
+
+    @property
+    def waiting(self) -> Sequence[Entry]:
+        """The entries that are held back."""
+        return self._unwritten
 
     def close(self, final_tier: Tier, outcome: Outcome, answer_call_no: int | None, *, fell_back: bool = False) -> None:
         """Settle the request, once: everything held back and the closing go out in one write."""

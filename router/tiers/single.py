@@ -70,14 +70,14 @@ class SingleTier:
 
     def worst_case(self, query: TierRequest, calls: Calls) -> int:
         """Bound what an answer of the first model costs; 0 where it has no price."""
-        return calls.worst_case(self._request(query, self.targets[0], query.n), query.input_bound_tokens) or 0
+        return calls.worst_case(self.request_to(query, self.targets[0], query.n), query.input_bound_tokens) or 0
 
     async def _complete(self, query: TierRequest, calls: Calls, target: ModelTarget, *, fell_back: bool) -> Answer:
         """Ask for n choices, and again where the model gives fewer (many ignore `n`)."""
         choices: list[Choice] = []
         answer: Answer | None = None
         while len(choices) < query.n:
-            request = self._request(query, target, query.n - len(choices))
+            request = self.request_to(query, target, query.n - len(choices))
             [call] = calls.dispatch([request], CallKind.ANSWER, self.tier, query.input_bound_tokens)
             completion = await calls.complete(call, request)
             for choice in completion.choices[: query.n - len(choices)]:
@@ -103,7 +103,7 @@ class SingleTier:
         answer = Answer([], self.tier, target.name, call_no=len(calls.made), fell_back=fell_back)
         while len(finished) < query.n:
             before = len(finished)
-            request = self._request(query, target, query.n - before)
+            request = self.request_to(query, target, query.n - before)
             [call] = calls.dispatch([request], CallKind.ANSWER, self.tier, query.input_bound_tokens)
             async with aclosing(calls.stream(call, request)) as deltas:
                 async for delta in deltas:
@@ -117,7 +117,8 @@ class SingleTier:
         answer.choices = [finished[index] for index in sorted(finished)]
         yield answer
 
-    def _request(self, query: TierRequest, target: ModelTarget, n: int) -> ProviderRequest:
+    def request_to(self, query: TierRequest, target: ModelTarget, n: int) -> ProviderRequest:
+        """Return what a model is asked for so many choices."""
         params = {key: value for key, value in query.params.items() if key != "n"}
         if n > 1:
             params["n"] = n

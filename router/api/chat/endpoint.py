@@ -1,6 +1,7 @@
 """POST /v1/chat/completions: the dialect of chat completions, streamed or whole."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from router.api.auth import Caller
 from router.api.chat.request import ChatRequest, params_of, parse_chat
@@ -17,9 +18,13 @@ from router.api.chat.response import (
     wire_delta,
     wire_logprobs,
 )
-from router.api.endpoint import Dialect, InferenceEndpoint, OpenAIReply
+from router.api.endpoint import Dialect, InferenceEndpoint, JobAsked, OpenAIReply
+from router.api.responses.background import begin_reply
+from router.api.responses.request import ResponsesRequest
+from router.api.responses.response import response_to
 from router.errors import InvalidRequest, RouterError
 from router.exchange import Exchange
+from router.jobs.job import JobWish
 from router.providers.base import Delta
 from router.request import InferenceRequest
 from router.tiers.base import Answer
@@ -56,7 +61,30 @@ class ChatReply(OpenAIReply):
             raise InvalidRequest(
                 f"n: {n} is more than the {self._max_n} of server.max_n", param="n", code="invalid_value"
             )
+        if self._request.background:
+            self.job = JobAsked(self._request.x_tierwise or JobWish(), self._begin_job())
         return request_of(self._request, caller, self._request_id, len(body))
+
+    def _begin_job(self) -> bytes:
+        """Begin the Response object that a background answer is read as."""
+        asked = self._request
+        shown = ResponsesRequest(
+            model=asked.model,
+            input="",
+            max_output_tokens=asked.max_completion_tokens,
+            temperature=asked.temperature,
+            top_p=asked.top_p,
+            top_logprobs=asked.top_logprobs,
+            metadata=asked.metadata,
+            user=asked.user,
+            safety_identifier=asked.safety_identifier,
+            prompt_cache_key=asked.prompt_cache_key,
+            parallel_tool_calls=asked.parallel_tool_calls,
+            store=True,
+        )
+        response = response_to(shown, f"resp_{self._request_id}", self._created)
+        items = [{"role": m["role"], "content": m["content"]} for m in asked.messages if _is_plain(m)]
+        return begin_reply(response, items, asked.ignored, asked.dropped)
 
     async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write a settled answer as one body."""
@@ -135,3 +163,8 @@ def request_of(request: ChatRequest, caller: Caller, request_id: str, body_bytes
         user=request.safety_identifier or request.user or None,
         allowed_tiers=caller.allowed_tiers,
     )
+
+
+def _is_plain(message: dict[str, Any]) -> bool:
+    """Tell whether a later request can go on from a message: those with text, and no calls of tools."""
+    return message.get("role") in ("system", "developer", "user") and isinstance(message.get("content"), str)

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from router.api.chat.messages import clean_messages
 from router.errors import InvalidRequest
+from router.jobs.job import JobWish
 from router.providers.state import CACHE_CONTROL, cache_mark
 from router.types import Effort
 
@@ -75,6 +76,8 @@ class ChatRequest(msgspec.Struct):
     safety_identifier: LOGGED_TEXT | None = None
     prompt_cache_key: LOGGED_TEXT | None = None
     prompt_cache_retention: str | None = None
+    background: bool | None = None
+    x_tierwise: JobWish | None = None  # of a background job
 
     ignored: list[str] = []
     dropped: list[str] = []
@@ -109,6 +112,7 @@ FUNCTION_KEYS = ("name", "description", "parameters", "strict")
 STEERING = frozenset({"api_base", "api_key", "base_url", "extra_headers", "extra_body", "model_list"})
 KNOWN = frozenset(ChatRequest.__struct_fields__) - {"ignored", "dropped"}
 DEEPEST = 200
+NEEDS_STORE = "background: true needs store: true, because an answer that nobody waits for has to be kept; add it"
 TOO_DEEP = "the body is nested too deeply"
 _decode = msgspec.json.Decoder().decode
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
@@ -150,6 +154,12 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return decoded
 
 
+def require_stored(*, background: bool | None, store: bool | None) -> None:
+    """Refuse a background job that nothing is kept of; raises InvalidRequest."""
+    if background and not store:
+        raise InvalidRequest(NEEDS_STORE, param="background", code="invalid_value")
+
+
 def parse_chat(body: bytes, *, strict: bool) -> ChatRequest:
     """Parse and check a chat request; raises InvalidRequest naming the parameter."""
     return chat_of(parse_object(body), strict=strict)
@@ -161,6 +171,7 @@ def chat_of(decoded: dict[str, Any], *, strict: bool) -> ChatRequest:
     require_keys(decoded, ("model", "messages"))
     request = convert({name: value for name, value in decoded.items() if name in KNOWN}, ChatRequest)
     request.ignored = ignored
+    require_stored(background=request.background, store=request.store)
     _translate_functions(request)
     lost: set[str] = set()
     request.messages = clean_messages(request.messages, lost)

@@ -17,6 +17,7 @@ from router.api.embeddings import EmbeddingsRequest
 from router.api.feedback import FeedbackBody, RevenueBody
 from router.api.messages.request import MessagesRequest
 from router.api.models import WireModel
+from router.api.responses.jobs import InstructionsBody
 from router.api.responses.request import ResponsesRequest
 from router.api.routes import ROUTES, HttpRoute
 
@@ -31,6 +32,7 @@ INTERNAL = {
 BODIES: Mapping[str, Any] = {
     "/v1/chat/completions": chat.ChatRequest,
     "/v1/responses": ResponsesRequest,
+    "/v1/responses/{response_id}/instructions": InstructionsBody,
     "/v1/messages": MessagesRequest,
     "/v1/messages/count_tokens": MessagesRequest,
     "/v1/embeddings": EmbeddingsRequest,
@@ -44,7 +46,7 @@ ANSWERS: Mapping[tuple[str, str], Any] = {
     ("POST", "/v1/chat/completions"): WireCompletion,
     ("GET", "/v1/models/{model}"): WireModel,
 }
-STREAMED = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/completions")
+STREAMED = ("/v1/chat/completions", "/v1/responses", "/v1/responses/{response_id}", "/v1/messages", "/v1/completions")
 OTHER_TYPES = {
     "/": (JSON, "text/html"),
     "/v1": (JSON, "text/html"),

@@ -1,4 +1,4 @@
-"""POST /v1/responses: the dialect of the Responses API, streamed or whole, in the foreground.
+"""POST /v1/responses: the dialect of the Responses API, streamed or whole, or in the background.
 
 Nothing is kept unless the client says `store: true`. Then a place for the response is made before anything is bought:
 while the database is away such a request is refused and costs nothing.
@@ -11,8 +11,9 @@ from router.api.admission import AdmissionControl
 from router.api.aliases import Aliases
 from router.api.auth import Authenticator, Caller
 from router.api.chat.response import encode_body
-from router.api.endpoint import Dialect, InferenceEndpoint, OpenAIReply
+from router.api.endpoint import BackgroundDoor, Dialect, InferenceEndpoint, JobAsked, OpenAIReply
 from router.api.idempotency import Idempotency
+from router.api.responses.background import begin_reply
 from router.api.responses.events import Events
 from router.api.responses.items import input_items, messages_of
 from router.api.responses.output import Output
@@ -21,6 +22,7 @@ from router.api.responses.response import DEFAULT_SERVICE, INCOMPLETE, ResponseB
 from router.api.responses.store import ResponseStore
 from router.errors import RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
+from router.jobs.job import JobWish
 from router.providers.base import Delta
 from router.request import InferenceRequest
 from router.settings import ServerSettings
@@ -42,8 +44,9 @@ class Responses(InferenceEndpoint):
         now_us: Callable[[], int],
         aliases: Aliases,
         idempotency: Idempotency | None = None,
+        background: BackgroundDoor | None = None,
     ) -> None:
-        super().__init__(dispatcher, authenticator, admission, server, aliases, idempotency)
+        super().__init__(dispatcher, authenticator, admission, server, aliases, idempotency, background)
         self._store = store
         self._now_us = now_us
 
@@ -79,7 +82,9 @@ class ResponseReply(OpenAIReply):
         self._response = response_to(request, f"resp_{self._request_id}", self._created)
         self._key_id = caller.key_id
         given = input_items(request.input)
-        if request.store:  # before anything is read that is large: nothing is waited for between that and its claim
+        if (
+            request.store and not request.background
+        ):  # before anything is read that is large: nothing is waited for between that and its claim
             await self._store.reserve(self._response.id, caller.key_id, len(body))
         self._items = await self._store.resolve_references(given, caller.key_id, len(body))
         messages = messages_of(self._items, dropped=request.dropped)
@@ -89,6 +94,9 @@ class ResponseReply(OpenAIReply):
             messages = [*messages_of(earlier, dropped=request.dropped), *messages]
         if request.instructions is not None:
             messages.insert(0, {"role": "system", "content": request.instructions})
+        if request.background:
+            reply = begin_reply(self._response, self._items, request.ignored, request.dropped)
+            self.job = JobAsked(request.x_tierwise or JobWish(), reply)
         was_completed = request.previous_response_id is not None or self._items is not given
         return InferenceRequest(
             request_id=self._request_id,

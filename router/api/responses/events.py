@@ -35,8 +35,11 @@ class Events:
 
     def take(self) -> bytes:
         """Return what was added since the last time."""
-        framed = b"".join(self._framed)
-        self._framed.clear()
+        return b"".join(self.take_each())
+
+    def take_each(self) -> list[bytes]:
+        """Return what was added since the last time, each event by itself."""
+        framed, self._framed = self._framed, []
         return framed
 
 

@@ -9,8 +9,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from router.api.chat.request import LOGGED_TEXT, Limit, Unit, convert, find_unknown_keys, parse_object, require_keys
+from router.api.chat.request import (
+    LOGGED_TEXT,
+    Limit,
+    Unit,
+    convert,
+    find_unknown_keys,
+    parse_object,
+    require_keys,
+    require_stored,
+)
 from router.errors import InvalidRequest
+from router.jobs.job import JobWish
 from router.types import Effort
 
 LOGPROBS = "message.output_text.logprobs"
@@ -85,6 +95,7 @@ class ResponsesRequest(msgspec.Struct):
     conversation: Any = None
     prompt: Any = None
     moderation: Any = None
+    x_tierwise: JobWish | None = None  # of a background job
 
     ignored: list[str] = []
     dropped: list[str] = []
@@ -98,15 +109,12 @@ def parse_responses(body: bytes, *, strict: bool) -> ResponsesRequest:
     decoded = parse_object(body)
     ignored = find_unknown_keys(decoded, KNOWN, strict=strict)
     require_keys(decoded, ("model", "input"))
-    if decoded.get("background"):
-        raise _not_supported(
-            "background: true is not supported; leave it out and the answer comes at once", "background"
-        )
     for name in REFUSED:
         if decoded.get(name) is not None:
             raise _not_supported(f"{name} is not supported", name)
     request = convert({name: value for name, value in decoded.items() if name in KNOWN}, ResponsesRequest)
     request.ignored = ignored
+    require_stored(background=request.background, store=request.store)
     _note_ignored(request)
     for position, tool in enumerate(request.tools or ()):
         _check_tool(tool, f"tools[{position}]")

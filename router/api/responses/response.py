@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from router.api.responses.request import ResponsesRequest
 from router.types import Usage
 
-Status = Literal["in_progress", "completed", "incomplete", "failed"]
+Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 DEFAULT_SERVICE = "default"
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 

@@ -1,4 +1,4 @@
-"""GET and DELETE /v1/responses/{id}, and what later requests find of stored responses."""
+"""Stored responses: what `store: true` keeps, and what later requests find of it."""
 
 import asyncio
 import re
@@ -7,15 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from starlette.datastructures import QueryParams
-from starlette.types import Receive, Scope, Send
 
-from router.api.asgi import answering, send_json
-from router.api.auth import Authenticator
 from router.api.chat.response import encode_body
 from router.database.engine import off_loop
-from router.errors import InvalidRequest, NotFound, QuotaExhausted, TooLarge
-from router.keys import Scope as KeyScope
+from router.errors import NotFound, QuotaExhausted, TooLarge
 from router.ledger.stored import StoredResponses
 from router.types import DAY_US
 
@@ -50,8 +45,14 @@ class ResponseStore:
     """Stored responses, each for the key that stored it. Database work is done off the event loop."""
 
     def __init__(
-        self, table: StoredResponses, days: int, now_us: Callable[[], int], limits: ChainLimits | None = None
+        self,
+        table: StoredResponses,
+        days: int,
+        now_us: Callable[[], int],
+        limits: ChainLimits | None = None,
+        find_job: Callable[[str, int | None], StoredResponse | None] = lambda response_id, key_id: None,
     ) -> None:
+        self._find_job = find_job
         self._table = table
         self._days = days
         self._now_us = now_us
@@ -128,7 +129,9 @@ class ResponseStore:
         if not RESPONSE_ID.fullmatch(response_id):
             return None
         body = self._table.find(response_id, key_id, self._now_us())
-        return None if body is None else msgspec.json.decode(body, type=StoredResponse)
+        if body is None:
+            return self._find_job(response_id, key_id)
+        return msgspec.json.decode(body, type=StoredResponse)
 
     def _require_room(self, size: int, param: str) -> None:
         if size > self._limits.most_bytes:
@@ -161,29 +164,6 @@ class ResponseStore:
             if kept is not None:
                 items |= {item["id"]: item for item in msgspec.json.decode(kept.response, type=_Output).output}
         return items
-
-
-class StoredEndpoint:
-    """Shows or deletes a stored response."""
-
-    def __init__(self, store: ResponseStore, authenticator: Authenticator) -> None:
-        self._store = store
-        self._authenticator = authenticator
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with answering(send) as headers:
-            caller = await self._authenticator.admit(scope)
-            caller.require(KeyScope.CHAT)
-            response_id = scope["path_params"]["response_id"]
-            if scope["method"] == "DELETE":
-                await self._store.delete(response_id, caller.key_id)
-                body = encode_body({"id": response_id, "object": "response", "deleted": True})
-            elif QueryParams(scope["query_string"]).get("stream") == "true":
-                message = "a stored response is not streamed again; leave stream out"
-                raise InvalidRequest(message, param="stream", code="unsupported_parameter")
-            else:
-                body = await self._store.response(response_id, caller.key_id)
-            await send_json(send, 200, body, headers)
 
 
 def _is_reference(item: object) -> bool:

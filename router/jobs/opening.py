@@ -1,0 +1,81 @@
+"""Puts the parts of background work together, for `router.app`."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from router.clock import Clock
+from router.errors import ProviderError
+from router.jobs.actions import JobActor
+from router.jobs.cast import Casting
+from router.jobs.engine import JobEngine, QueueLimits
+from router.jobs.job import Job
+from router.jobs.jobs import Jobs
+from router.jobs.store import JobStore
+from router.jobs.watch import JobWatch
+from router.jobs.workflow import JobRunner
+from router.ledger.prices import PriceBook
+from router.ledger.spool import Spool
+from router.lineup import Lineup
+from router.mistakes.extras import is_installed
+from router.providers.base import ModelTarget, Provider, ProviderRequest
+from router.settings import Settings
+from router.tiers.parallel.tier import ParallelTier
+from router.tiers.permits import TargetBook
+from router.tiers.vote.verifiers import default_verifiers
+from router.types import DAY_US
+
+
+class BackgroundWork(NamedTuple):
+    """Background work: what endpoints ask, and what runs in a thread of its own."""
+
+    jobs: Jobs
+    watch: JobWatch
+
+
+def open_jobs(
+    settings: Settings,
+    books: Engine,
+    spool: Spool,
+    prices: PriceBook,
+    provider_of: Callable[[ModelTarget], Provider],
+    clock: Clock,
+    targets: TargetBook,
+    lineup: Lineup,
+    parallel: ParallelTier,
+    tell_failure: Callable[[ProviderRequest, ProviderError], None],
+    tell_end: Callable[[Job], Awaitable[None]],
+) -> BackgroundWork | None:
+    """Put it together; None where it is switched off, or its engine is not installed. Loads nothing large."""
+    wanted = settings.jobs
+    if not wanted.enabled or not is_installed("jobs"):
+        return None
+    store, worker = JobStore(books), spool.path.stem
+    casting = Casting(lineup, settings.tiers.parallel, parallel.settings.price_ratio, wanted.max_samples)
+    limits = QueueLimits(wanted.concurrency, max(wanted.per_segment, wanted.concurrency), wanted.per_minute)
+    engine = JobEngine(books, settings.state_dir, worker, limits)
+    watch: JobWatch
+    actor = JobActor(
+        store,
+        spool,
+        prices,
+        provider_of,
+        clock,
+        targets,
+        casting.find,
+        parallel.checkers,
+        default_verifiers(parallel.checkers, runs_code=settings.tiers.parallel.runs_code),
+        tell_failure,
+        lambda: watch.may_act(),
+        calls_at_once(wanted.calls_at_once, lineup.every),
+    )
+    runner = JobRunner(store, actor, spool, clock, worker, wanted.retention_days * DAY_US, tell_end)
+    watch = JobWatch(store, engine, runner, clock)
+    sample_s = settings.tiers.parallel.sample_timeout_s
+    return BackgroundWork(Jobs(books, store, watch, runner, casting.cast, casting.find, wanted, sample_s, clock), watch)
+
+
+def calls_at_once(wanted: int, models: Sequence[ModelTarget]) -> int:
+    """Bound how many calls of jobs run at a time: a model within this process has no places to spare."""
+    return 1 if any(model.provider == "embedded" for model in models) else wanted

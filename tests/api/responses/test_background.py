@@ -1,0 +1,190 @@
+"""Background responses: accepted, watched, hurried, called off, and booked as one request each."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from openai import AsyncOpenAI
+from sqlalchemy import select
+
+from router.database.job_tables import JobCallRow, JobRow
+from router.database.tables import BudgetLease
+from router.ledger import budgets
+from router.ledger.budgets import BudgetScope, Period
+from router.ledger.verify import verify
+from tests.api.service import HELLO, Service, serving, settings_of
+from tests.waiting import soon
+
+RESPONSES = "/v1/responses"
+SLOW = "scripted/steady-400ms"
+PRICE = {"input": 1, "output": 2}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def working(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """A service of its own: whoever runs jobs loads the engine, of which a process has one."""
+    settings = settings_of(
+        tmp_path_factory.mktemp("working"),
+        models={"hang": {"model": "scripted/hang"}, "slow": {"model": SLOW}},
+        prices=dict.fromkeys(("scripted/solver", "scripted/deep", "scripted/fast-echo", "scripted/hang", SLOW), PRICE),
+    )
+    async with serving(settings) as running:
+        running.local = running.with_key("local", peer="127.0.0.1")
+        async with running.local:
+            yield running
+
+
+def the_client(service: Service) -> AsyncOpenAI:
+    """OpenAI's own client."""
+    return AsyncOpenAI(api_key=service.key("openai"), base_url="http://127.0.0.1:8080/v1", http_client=service.client())
+
+
+def asked(model: str = "parallel", **changes: Any) -> dict[str, Any]:
+    return {"model": model, "input": "What is 7 + 8?", "background": True, "store": True, **changes}
+
+
+async def begun(client: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
+    response = await client.post(RESPONSES, json=asked(**changes))
+    assert response.status_code == 202, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+async def until(client: httpx.AsyncClient, response_id: str, *statuses: str) -> dict[str, Any]:
+    """The response once it has one of these states."""
+
+    async def there() -> Any:
+        found = (await client.get(f"{RESPONSES}/{response_id}")).json()
+        return found if found["status"] in statuses else None
+
+    found: dict[str, Any] = await soon(there)
+    return found
+
+
+async def test_an_answer_nobody_waits_for_comes_by_the_clients_own_polling(working: Service) -> None:
+    async with the_client(working) as client:
+        first = await client.responses.create(model="auto", input="What is 7 + 8?", background=True, store=True)
+        assert (first.status, first.background) == ("queued", True)
+        last = first
+        while last.status in ("queued", "in_progress"):
+            last = await client.responses.retrieve(first.id)
+        assert last.output_text.endswith("Answer: 15")
+        assert last.usage is not None
+        assert last.usage.output_tokens > 0
+
+
+async def test_a_job_is_one_request_in_the_books_with_all_its_calls(working: Service) -> None:
+    first = await begun(working.local, x_tierwise={"samples": 6})
+    done = await until(working.local, first["id"], "completed")
+    request_id = first["x_tierwise"]["request_id"]
+    booked = await working.booked(request_id)
+    calls = await working.calls(request_id)
+    assert (booked["outcome"], booked["requested_model"]) == ("ok", "parallel")
+    assert sum(call["cost_nanousd"] for call in calls) == done["x_tierwise"]["cost_nanousd"] > 0
+    assert sorted(call["call_no"] for call in calls) == list(range(len(calls)))
+    assert verify(working.engine).is_sound
+    with working.engine.connect() as connection:
+        assert connection.execute(select(JobCallRow)).all() == []
+
+
+async def test_chat_completions_begin_the_same_object(working: Service) -> None:
+    body = {"model": "fast", "messages": HELLO, "background": True, "store": True}
+    response = await working.local.post("/v1/chat/completions", json=body)
+    assert response.status_code == 202
+    done = await until(working.local, response.json()["id"], "completed")
+    assert done["object"] == "response"
+    assert done["output"][-1]["content"][0]["text"]
+
+
+async def test_what_is_not_stored_cannot_run_in_the_background(working: Service) -> None:
+    for path, changes in (
+        (RESPONSES, asked()),
+        ("/v1/chat/completions", {"model": "fast", "messages": HELLO, "background": True}),
+    ):
+        refused = await working.local.post(path, json={**changes, "store": False})
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] == "background"
+        assert "store: true" in refused.json()["error"]["message"]
+
+
+async def test_a_cancel_ends_the_work_and_may_come_twice(working: Service) -> None:
+    first = await begun(working.local, model="hang")
+    await until(working.local, first["id"], "in_progress")
+    for _ in range(2):
+        response = await working.local.post(f"{RESPONSES}/{first['id']}/cancel")
+        assert (response.status_code, response.json()["status"]) == (200, "cancelled")
+    assert (await working.booked(first["x_tierwise"]["request_id"]))["outcome"] == "cancelled"
+
+
+async def test_answer_now_takes_the_answer_that_leads(working: Service) -> None:
+    first = await begun(working.local, model="parallel", input="Write a poem.", x_tierwise={"samples": 64})
+    response = await working.local.post(f"{RESPONSES}/{first['id']}/answer_now")
+    assert response.json()["status"] == "completed"
+    assert response.json()["output"][-1]["content"][0]["text"]
+
+
+async def test_instructions_reach_the_samples_that_follow(working: Service) -> None:
+    first = await begun(working.local, model="slow")
+    sent = await working.local.post(f"{RESPONSES}/{first['id']}/instructions", json={"instructions": "Be short."})
+    assert (sent.status_code, sent.json()["x_tierwise"]["instructions"]) == (200, 1)
+    done = await until(working.local, first["id"], "completed")
+    assert done["x_tierwise"]["trace"]["rounds"] == 2
+    late = await working.local.post(f"{RESPONSES}/{first['id']}/instructions", json={"instructions": "Again."})
+    assert (late.status_code, late.json()["error"]["code"]) == (400, "response_ended")
+
+
+async def test_events_can_be_gone_on_with_after_any_number(working: Service) -> None:
+    async with the_client(working) as client:
+        stream = await client.responses.create(
+            model="parallel", input="What is 7 + 8?", background=True, store=True, stream=True
+        )
+        events = [event async for event in stream]
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+        assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
+        response_id = events[0].response.id  # type: ignore[union-attr]
+        again = await client.responses.retrieve(response_id, stream=True, starting_after=2)
+        rest = [event async for event in again]
+        assert [event.type for event in rest] == [event.type for event in events[3:]]
+
+
+async def test_nobody_else_finds_a_job(working: Service) -> None:
+    first = await begun(working.local)
+    async with working.with_key("other") as other:
+        assert (await other.get(f"{RESPONSES}/{first['id']}")).status_code == 404
+        assert (await other.post(f"{RESPONSES}/{first['id']}/cancel")).status_code == 404
+
+
+async def test_a_conversation_goes_on_from_an_answered_job_until_it_is_deleted(working: Service) -> None:
+    first = await begun(working.local, model="fast", input="Call me Ada.")
+    await until(working.local, first["id"], "completed")
+    body = {"model": "fast", "input": "Who am I?", "previous_response_id": first["id"]}
+    assert (await working.local.post(RESPONSES, json=body)).status_code == 200
+    gone = await working.local.delete(f"{RESPONSES}/{first['id']}")
+    assert gone.json() == {"id": first["id"], "object": "response", "deleted": True}
+    assert (await working.local.get(f"{RESPONSES}/{first['id']}")).status_code == 404
+    assert (await working.local.post(RESPONSES, json=body)).status_code == 404
+    with working.engine.connect() as connection:
+        texts = select(JobRow.request, JobRow.answer, JobRow.trace).where(JobRow.id == first["id"])
+        assert connection.execute(texts).all() == [(None, None, None)]
+
+
+async def test_the_most_a_job_may_cost_is_held_while_it_lives(working: Service) -> None:
+    secret = working.with_key("saver", segment="saver")
+    limit = 10**12
+    budgets.put(working.engine, BudgetScope.SEGMENT, "saver", Period.MONTH, limit, "test", "", 1)
+
+    def leased() -> int:
+        with working.engine.connect() as connection:
+            return sum(connection.scalars(select(BudgetLease.left_nanousd).where(BudgetLease.owner.like("job-%"))))
+
+    async with secret as client:
+        first = await begun(client, model="hang")
+        assert leased() == first["x_tierwise"]["largest_cost_nanousd"] > 0
+        await client.post(f"{RESPONSES}/{first['id']}/cancel")
+        await soon(lambda: leased() == 0)
+        budgets.put(working.engine, BudgetScope.SEGMENT, "saver", Period.MONTH, 1_000, "test", "", 1)
+        refused = await client.post(RESPONSES, json=asked(model="hang"))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
+        assert leased() == 0
