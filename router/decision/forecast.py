@@ -53,8 +53,8 @@ class PriceLine(NamedTuple):
 PriceLines = Sequence[PriceLine]  # of one price, for the longest prompts first
 
 
-def lines_of(price: Price) -> PriceLines:
-    """Read the standard rates of a price."""
+def lines_of(price: Price, service: str = STANDARD) -> PriceLines:
+    """Read the rates of a price, of the standard service where no other is named."""
     lines = [
         PriceLine(
             rates.above_tokens,
@@ -65,7 +65,7 @@ def lines_of(price: Price) -> PriceLines:
             price.per_call_nanousd,
         )
         for rates in price.rates
-        if rates.service == STANDARD
+        if rates.service == service
     ]
     return tuple(sorted(lines, reverse=True))
 

@@ -68,7 +68,9 @@ def imagine(recipe: Recipe, p_sampled: float, p_finisher: float) -> tuple[Course
     someone = {name: SOMEONE for name in ("judge", "finisher") if getattr(recipe, name) is not None}
     answer_type = AnswerType.OPEN if recipe.is_open else AnswerType.ENTITY
     ratio = 2.0 ** round(math.log2(max(recipe.price_ratio, 1.0)))
-    alike = msgspec.structs.replace(recipe, models=(SOMEONE,), answer_type=answer_type, price_ratio=ratio, **someone)
+    alike = msgspec.structs.replace(
+        recipe, models=(SOMEONE,), answer_type=answer_type, price_ratio=ratio, services=(), **someone
+    )
     return _imagine(alike, p_sampled, p_finisher)
 
 

@@ -11,7 +11,7 @@ from router.jobs.prompts import LONGEST_CANDIDATE
 from router.jobs.recipes import Recipe, RecipeName
 from router.jobs.steps import JobStage, call_name
 from router.ledger.cost_factors import NO_FACTOR, ShownCosts
-from router.ledger.prices import PriceBook
+from router.ledger.prices import STANDARD, PriceBook
 from router.providers.base import ModelTarget
 from router.providers.caches import BYTES_PER_TOKEN
 from router.types import Tier
@@ -67,7 +67,7 @@ class OutlookMaker:
         }
         found = {
             call_name(JobStage.SAMPLE, model): self._of(
-                find_target(JobStage.SAMPLE, model), query, query.input_tokens + FORM_TOKENS, sampled
+                recipe, find_target(JobStage.SAMPLE, model), query, query.input_tokens + FORM_TOKENS, sampled
             )
             for model in recipe.models
         }
@@ -75,19 +75,22 @@ class OutlookMaker:
             for stage, (shown, length) in parts.items():
                 tokens = query.input_tokens + FORM_TOKENS + shown * shown_tokens
                 target = find_target(stage, recipe.finisher)
-                found[call_name(stage, recipe.finisher)] = self._of(target, query, tokens, length)
+                found[call_name(stage, recipe.finisher)] = self._of(recipe, target, query, tokens, length)
         if recipe.judge is not None:
             tokens = query.input_tokens + FORM_TOKENS + 2 * shown_tokens
-            one = self._of(find_target(JobStage.JUDGE, recipe.judge), query, tokens, VERDICT)
+            one = self._of(recipe, find_target(JobStage.JUDGE, recipe.judge), query, tokens, VERDICT)
             both = None if one.cost is None else Spread(*(2 * end for end in one.cost))
             found[call_name(JobStage.JUDGE, recipe.judge)] = CallOutlook(both, one.seconds)
         return found
 
-    def _of(self, target: ModelTarget, query: QuotedQuery, input_tokens: int, output: Forecast) -> CallOutlook:
+    def _of(
+        self, recipe: Recipe, target: ModelTarget, query: QuotedQuery, input_tokens: int, output: Forecast
+    ) -> CallOutlook:
         length = cut_length(output, query.most_output)
         price = self._prices.in_effect(target.name, self._now_us())
+        service = recipe.service_of(target.name) or STANDARD
         factor = self._shown().factors.get((query.tier, target.name, query.estimate.answer_type), NO_FACTOR)
-        shape = CallShape(None if price is None else lines_of(price), input_tokens, length, factor)
+        shape = CallShape(None if price is None else lines_of(price, service), input_tokens, length, factor)
         low, middle, high = (FIRST_WORD_S + self._seconds_for(target, tokens) for tokens in length)
         return CallOutlook(_spread_of(shape.interval()), Spread(middle, low, high))
 

@@ -41,7 +41,8 @@ class Recipe(msgspec.Struct, frozen=True):
     is open: at most `judged` comparisons by `judge`, `verified` candidates read for faults and `revised` of them
     written anew, `synthesised` candidates shown to who writes the last answer (0: no such stage), all by `finisher`.
     With `doubts` an accepted answer is read for faults too: what most samples say may be what most get wrong.
-    `price_ratio` is what a call of the finisher costs in samples; `least` is how many answers the caller wants.
+    `price_ratio` is what a call of the finisher costs in samples; `least` is how many answers the caller wants;
+    `services` are models with the service tiers that they are asked for, where the caller gives the job time.
     """
 
     name: RecipeName
@@ -59,6 +60,7 @@ class Recipe(msgspec.Struct, frozen=True):
     price_ratio: float = 30.0
     least: int = 1
     doubts: bool = False
+    services: tuple[tuple[str, str], ...] = ()
     version: int = RECIPE_VERSION
 
     @property
@@ -66,6 +68,10 @@ class Recipe(msgspec.Struct, frozen=True):
         """Tell whether anything but samples may be tried."""
         has_judge = self.judge is not None and self.judged > 0
         return has_judge or (self.finisher is not None and self.verified + self.synthesised > 0)
+
+    def service_of(self, model: str) -> str | None:
+        """Name the service tier that a model is asked for; None for the usual one."""
+        return dict(self.services).get(model)
 
     @property
     def is_open(self) -> bool:

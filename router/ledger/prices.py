@@ -83,9 +83,12 @@ class Price:
         return NanoUsd(nano_from_pico(self.rates_of(usage, service).pico(usage)) + self.per_call_nanousd)
 
     def hold(self, input_bound_tokens: int, output_bound_tokens: int, service: str | None = None) -> NanoUsd:
-        """Bound what a call of at most so many tokens costs, whichever buckets and context tier they fall in."""
-        known = self._service_or_standard(service)
-        reachable = [r for r in self.rates if r.service == known and r.above_tokens <= input_bound_tokens]
+        """Bound what a call of at most so many tokens costs, whichever buckets and context tier they fall in.
+
+        What is asked of a cheaper service may be served by the standard one.
+        """
+        services = {self._service_or_standard(service), STANDARD}
+        reachable = [r for r in self.rates if r.service in services and r.above_tokens <= input_bound_tokens]
         pico = max(r.highest_input for r in reachable) * input_bound_tokens
         pico += max(r.highest_output for r in reachable) * output_bound_tokens
         return NanoUsd(-(-pico // 1_000) + self.per_call_nanousd)

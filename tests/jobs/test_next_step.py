@@ -97,6 +97,15 @@ def test_what_is_under_way_stays_wanted_until_the_job_turns_elsewhere(random: Ra
             assert {a.name for a in before.actions} - ended <= {a.name for a in after.actions}
 
 
+def test_no_bill_of_a_thousand_jobs_is_above_its_maximum() -> None:
+    for seed in range(1_000):
+        job = a_random_job(Random(seed), hurry=0.01, talk=0.02)
+        job.failing = 0.3
+        job.play()
+        bill = sum(getattr(event, "cost_nanousd", 0) or 0 for event in job.events)
+        assert job.bounds.largest_nanousd is None or bill <= job.bounds.largest_nanousd
+
+
 def samples(votes: str, cost: int = 1) -> list[JobEvent]:
     """One sample for each letter; "-" failed, "?" could not be read."""
     events: list[JobEvent] = []

@@ -78,6 +78,12 @@ def test_a_service_tier_has_its_own_rates_and_an_unknown_one_the_standard() -> N
     assert price.cost(usage, "default") == price.cost(usage, "priority") == price.cost(usage) == 20
 
 
+def test_a_cheaper_service_is_held_as_the_standard_one_which_may_serve_it() -> None:
+    price = a_price(Rates(2_000, 2_000), Rates(1_000, 1_000, service="flex"), Rates(3_000, 3_000, service="priority"))
+    assert price.hold(10, 0, "flex") == price.hold(10, 0) == 20
+    assert price.hold(10, 0, "priority") == 30
+
+
 def test_a_fee_per_call_comes_on_top() -> None:
     assert a_price(per_call_nanousd=7).cost(Usage()) == 7
 

@@ -1,0 +1,1 @@
+"""Quotes of background jobs held against recorded work."""
