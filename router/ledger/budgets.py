@@ -13,7 +13,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, case, delete, func, insert, literal_column, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from router.database import ids
 from router.database.engine import AuditHook, writing
@@ -231,6 +244,25 @@ def _lease(
     more = {"left_nanousd": BudgetLease.left_nanousd + amount, "renewed_at": now_us}
     insert_or_update(connection, BudgetLease, row, ("budget_id", "start_us", "owner"), more)
     return amount, True
+
+
+def free_of(engine: Engine, starts: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Tell what of periods (a budget's id, a start) is neither settled nor leased; all of it where nothing was yet.
+
+    Raises SQLAlchemyError.
+    """
+    wanted = list(starts)
+    if not wanted:
+        return {}
+    taken = BudgetPeriod.settled_nanousd + BudgetPeriod.leased_nanousd
+    place = tuple_(BudgetPeriod.budget_id, BudgetPeriod.start_us)
+    with engine.connect() as connection:
+        rows = connection.execute(select(BudgetRow.id, BudgetRow.limit_nanousd)).all()
+        limits = {row.id: int(row.limit_nanousd) for row in rows}
+        query = select(BudgetPeriod.budget_id, BudgetPeriod.start_us, taken).where(place.in_(wanted))
+        begun = connection.execute(query).all()
+        used = {(row[0], row[1]): int(row[2]) for row in begun}
+    return {place: limits[place[0]] - used.get(place, 0) for place in wanted if place[0] in limits}
 
 
 def give_back(engine: Engine, budget_id: int, start_us: int, owner: str, amount: int) -> None:

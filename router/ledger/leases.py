@@ -17,11 +17,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from router.database.engine import cause
 from router.errors import QuotaExhausted, Unavailable
 from router.ledger import budgets
-from router.ledger.budgets import Budget, Payer
+from router.ledger.budgets import Budget, BudgetScope, Payer
 
 log = logging.getLogger(__name__)
 
 LEASES_PER_BUDGET = 256  # small, so that what workers keep idle is little
+PLENTY = 4  # a quarter of a budget that is still free is plenty
 REFUSED_FOR_S = 0.25  # do not ask the database again for what it just refused
 
 Place = tuple[int, int]  # a budget and the start of a period
@@ -50,9 +51,13 @@ class Lease:
         """How much is leased at a time, and kept at most without need."""
         return self.budget.limit_nanousd // LEASES_PER_BUDGET
 
-    def take_idle(self, *, is_over: bool) -> int:
-        """Take out what lay idle since the last time: all where nothing was spent, else what is above a slice."""
-        needed = 0 if is_over or not self.used else self.slice_nanousd + self.free - min(self.free, self.least_free)
+    def take_idle(self, *, is_over: bool, is_plenty: bool) -> int:
+        """Take out what lay idle since the last time: what is above a slice, or all where nothing was spent.
+
+        While there is plenty an idle worker keeps a slice: should the database go away, it can answer on.
+        """
+        keeps = (self.used or is_plenty) and not is_over
+        needed = self.slice_nanousd + self.free - min(self.free, self.least_free) if keeps else 0
         idle = max(self.free - needed, 0)
         if self.free < 0 and not self.held:  # what went over a soft limit is booked, or soon will be
             self.free = 0
@@ -85,16 +90,28 @@ class BudgetLeases:
             self._budgets = tuple(budgets.in_force(connection))
 
     def refresh(self) -> None:
-        """Follow the database and give back what lay idle since the last time; raises SQLAlchemyError."""
+        """Follow the database and give back what lay idle since the last time; raises SQLAlchemyError.
+
+        Of what limits everybody a first slice is leased before anybody asks.
+        """
         self.load()
         known, now_us = {budget.id for budget in self._budgets}, self._now_us()
+        with self._mutex:
+            for budget in self._budgets:
+                if budget.scope is BudgetScope.TOTAL:
+                    self._lease_of(budget, budget.period.start_us(now_us))
+        free = budgets.free_of(self._engine, list(self._leases))
         for place, one in list(self._leases.items()):
             with self._mutex:
                 is_over = one.budget.period.start_us(now_us) > one.start_us
-                idle = one.take_idle(is_over=is_over)
+                is_plenty = free.get(place, 0) >= one.budget.limit_nanousd // PLENTY
+                idle = one.take_idle(is_over=is_over, is_plenty=is_plenty)
+                is_first = is_plenty and not (is_over or one.free or one.held or one.budget.is_soft)
                 if place[0] not in known or (is_over and not one.held and not one.free):
                     self._leases.pop(place, None)
             self._give_back(one, idle)
+            if is_first:
+                self._lease_or_give_back(one, 1)
 
     def close(self) -> None:
         """Give everything back, once all that was spent is booked; what cannot be given now returns by adoption."""

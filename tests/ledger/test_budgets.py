@@ -149,14 +149,32 @@ async def test_while_the_database_is_away_a_slice_is_spent_and_then_it_is_503(sq
     assert (caught.value.status, caught.value.code) == (503, "budget_unavailable")
 
 
-async def test_idle_slices_go_back(engine: Engine) -> None:
+async def test_while_there_is_plenty_an_idle_worker_keeps_a_slice_for_an_outage(engine: Engine) -> None:
     a_budget(engine)
+    leases = leases_of(engine)
+    for _ in range(3):
+        leases.refresh()  # nobody has asked yet
+    assert booked_of(engine)[1] == LIMIT // 256
+    leases._engine = open_engine("sqlite:////nowhere/at/all.db")
+    assert await held(leases, 1_000) is None
+
+
+async def test_a_first_slice_is_of_budgets_for_everybody_only(engine: Engine) -> None:
+    a_budget(engine, scope=BudgetScope.KEY, subject="1")
+    leases = leases_of(engine)
+    leases.refresh()
+    assert booked_of(engine)[1] == 0
+
+
+async def test_idle_slices_go_back_once_the_rest_is_short(engine: Engine) -> None:
+    budget = a_budget(engine)
+    budgets.lease(engine, budget, Period.MONTH.start_us(NOON), "another", LIMIT * 4 // 5, LIMIT * 4 // 5, NOON)
     leases = leases_of(engine)
     await held(leases, 1_000)
     leases.refresh()
-    assert booked_of(engine)[1] > 1_000
+    assert booked_of(engine)[1] > LIMIT * 4 // 5 + 1_000
     leases.refresh()
-    assert booked_of(engine)[1] == 1_000
+    assert booked_of(engine)[1] == LIMIT * 4 // 5 + 1_000
 
 
 async def test_what_lies_free_above_a_slice_goes_back_although_the_worker_is_busy(engine: Engine) -> None:
