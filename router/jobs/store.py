@@ -15,12 +15,12 @@ from router.database.engine import writing
 from router.database.job_tables import JobRow, JobWorkerRow
 from router.database.upsert import insert_or_nothing
 from router.jobs.job import UNFINISHED, Ending, Instruction, Job, JobStatus, JobWork, Wishes
+from router.ledger import job_calls
 from router.ledger.job_calls import ID_PREFIX
 from router.tiers.base import Answer
 
 TEXTS = {"work": "request", "answer": "answer", "trace": "trace", "instructions": "instructions"}
 PLAIN = tuple(name for name in Job.__struct_fields__ if name not in TEXTS)
-FORGOTTEN: Mapping[str, Any] = {"request": None, "answer": None, "trace": None, "instructions": None, "callback": None}
 MOST_INSTRUCTIONS = 32
 
 
@@ -201,7 +201,7 @@ class JobStore:
     def delete(self, job_id: str, key_id: int | None, now_us: int, keep_us: int) -> bool:
         """Take a job's texts away; one that is at work is cancelled. Tells whether it was there."""
         self.request_cancel(job_id, key_id, now_us, keep_us)
-        return self._update(_of_key(job_id, key_id, now_us), {**FORGOTTEN, "deleted_at": now_us})
+        return self._update(_of_key(job_id, key_id, now_us), {**job_calls.TEXTS, "deleted_at": now_us})
 
     def expire(self, now_us: int) -> Sequence[str]:
         """Remove the jobs whose time is over; returns their ids."""

@@ -134,8 +134,7 @@ class JobRunner:
             if (stretch_run := self.running.pop(job.id, None)) is not None:
                 stretch_run.interrupt.leave()
             self._actor.drop(job.id)
-        if ending is not None:
-            await self._end(job.id, claim, ending)
+        await self._end(job.id, claim, ending or Ending(JobStatus.CANCELLED))  # changes nothing of one that has ended
 
     def _begin_stretch(self, job: Job, claim: int) -> JobStretch:
         """Read what a job needs; raises RouterError where it cannot be run by this version, or any more."""

@@ -14,9 +14,11 @@ from typing import TypeVar
 from sqlalchemy import ColumnElement, Connection, Engine, delete, select, update
 
 from router.database.engine import exclusive, writing
+from router.database.job_tables import JobRow
 from router.database.learning_tables import FeatureRow
 from router.database.replay_tables import ReplayRow
 from router.database.tables import ApiKey, Base, Feedback, OldKeySecret, PersonDay, RawUsage, Request, StoredResponseRow
+from router.ledger import job_calls
 from router.ledger.marks import drop_salts, read_salts, user_mark
 
 VALUES_AT_ONCE = 500  # values in one statement
@@ -35,6 +37,7 @@ class Forgotten:
     requests: int  # that belong to nobody from now on
     stored_responses: int
     replays: int  # answers kept for an idempotency key
+    jobs: int  # background jobs, whose texts are gone; those under way are called off
     feedback_notes: int
     raw_usage: int
     feature_rows: int
@@ -53,7 +56,7 @@ def forget(engine: Engine, user: str, now_us: int, *, of_key: str | None = None)
         found = _requests_of(connection, user, [*keys.values(), None] if of_key is None else [keys[of_key]])
         if key_id is None and not found:
             raise UnknownUser(f"there is no key named {user!r}, and no request of such an end user")
-        counts = [_forget_requests(connection, ids) for ids in _chunks(found)]
+        counts = [_forget_requests(connection, ids, now_us) for ids in _chunks(found)]
         if key_id is not None:
             counts.append(_forget_key(connection, key_id, now_us))
         return Forgotten(key_id, *(sum(column) for column in zip(*counts, strict=True)))
@@ -75,23 +78,26 @@ def _requests_of(connection: Connection, user: str, owners: Sequence[int | None]
     for chunk in _chunks(sorted(marks)):
         connection.execute(delete(PersonDay).where(PersonDay.user_mark.in_(chunk)))
         found += connection.scalars(select(Request.id).where(Request.user_mark.in_(chunk)))
+        waiting = select(JobRow.id).where(JobRow.user_mark.in_(chunk), JobRow.booked_at.is_(None))
+        found += [job_id.removeprefix(job_calls.ID_PREFIX) for job_id in connection.scalars(waiting)]
     return found
 
 
-def _forget_requests(connection: Connection, ids: Sequence[str]) -> tuple[int, int, int, int, int, int]:
+def _forget_requests(connection: Connection, ids: Sequence[str], now_us: int) -> tuple[int, ...]:
     unmarked = update(Request).where(Request.id.in_(ids)).values(conversation_mark=None, user_mark=None)
     noted = (Feedback.request_id.in_(ids)) & Feedback.note.is_not(None)
     return (
         connection.execute(unmarked).rowcount,
         _delete_rows(connection, StoredResponseRow, StoredResponseRow.id.in_([f"resp_{id}" for id in ids])),
         _delete_rows(connection, ReplayRow, ReplayRow.request_id.in_(ids)),
+        job_calls.forget(connection, JobRow.id.in_([f"{job_calls.ID_PREFIX}{id}" for id in ids]), now_us),
         connection.execute(update(Feedback).where(noted).values(note=None)).rowcount,
         _delete_rows(connection, RawUsage, RawUsage.request_id.in_(ids)),
         _delete_rows(connection, FeatureRow, FeatureRow.request_id.in_(ids)),
     )
 
 
-def _forget_key(connection: Connection, key_id: int, now_us: int) -> tuple[int, int, int, int, int, int]:
+def _forget_key(connection: Connection, key_id: int, now_us: int) -> tuple[int, ...]:
     renamed = {"name": f"forgotten-{key_id}", "hash": secrets.token_hex(32), "prefix": "", "revoked_at": now_us}
     connection.execute(update(ApiKey).where(ApiKey.id == key_id).values(renamed))
     connection.execute(delete(OldKeySecret).where(OldKeySecret.key_id == key_id))
@@ -102,6 +108,7 @@ def _forget_key(connection: Connection, key_id: int, now_us: int) -> tuple[int, 
         connection.execute(unmarked).rowcount,
         _delete_rows(connection, StoredResponseRow, StoredResponseRow.key_id == key_id),
         _delete_rows(connection, ReplayRow, ReplayRow.key_id == key_id),
+        job_calls.forget(connection, JobRow.key_id == key_id, now_us),
         connection.execute(update(Feedback).where(noted).values(note=None)).rowcount,
         _delete_rows(connection, RawUsage, RawUsage.request_id.in_(of_key)),
         _delete_rows(connection, FeatureRow, FeatureRow.request_id.in_(of_key)),

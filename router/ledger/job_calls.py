@@ -5,11 +5,11 @@ all of them are booked in one transaction with the request, and what budgets hel
 later still (a call that a dead machine had under way) is booked as a late part, as those of other requests are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from router.database.job_tables import JobCallRow, JobRow
 from router.database.upsert import insert_or_nothing
@@ -18,6 +18,7 @@ from router.ledger.entries import Entry
 from router.ledger.folding import RequestRecord
 
 ID_PREFIX = "resp_"
+TEXTS: Mapping[str, None] = dict.fromkeys(("request", "answer", "trace", "instructions", "callback"))
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(list[Entry]).decode
 
@@ -92,3 +93,9 @@ def _put_by(connection: Connection, record: RequestRecord) -> None:
     ]
     if rows:
         insert_or_nothing(connection, JobCallRow, rows)
+
+
+def forget(connection: Connection, where: ColumnElement[bool], now_us: int) -> int:
+    """Take the texts of jobs away; a worker that runs one calls it off. Returns how many there were."""
+    gone = update(JobRow).where(where, JobRow.deleted_at.is_(None)).values(**TEXTS, deleted_at=now_us, user_mark=None)
+    return connection.execute(gone).rowcount
