@@ -276,7 +276,18 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         """Tell nobody yet."""
 
     work = open_jobs(
-        settings, engine, spool, prices, providers.of, clock, targets, lineup, parallel, tell_failure, tell_end
+        settings,
+        engine,
+        spool,
+        prices,
+        providers.of,
+        clock,
+        targets,
+        lineup,
+        parallel,
+        tell_failure,
+        tell_end,
+        lambda: shown_costs.shown,
     )
     background = Background(work.jobs, dispatcher, quoter, server.keep_alive_s) if work is not None else None
     if work is not None:

@@ -39,6 +39,7 @@ from router.tiers.vote.verifiers import Ruling, Verifier
 from router.types import CallKind, CallStatus, Tier
 
 ATTEMPTS_AT_ONE = 5  # at one action, where its provider is overloaded or away
+USUAL_ATTEMPTS = 2  # of them, the last ones, are made with the usual service where a cheaper one was asked for
 LONGEST_PAUSE_S, AWAY_PAUSE_S = 30.0, 0.5
 PASSING = frozenset(
     {Cause.RATE_LIMITED, Cause.OVERLOADED, Cause.UNREACHABLE, Cause.TIMEOUT_CONNECT, Cause.BREAKER_OPEN}
@@ -223,7 +224,7 @@ class JobActor:
             for attempt in range(ATTEMPTS_AT_ONE):
                 try:
                     async with asyncio.timeout(stretch.bounds.of(action.stage, action.model).seconds):
-                        return await self._act(stretch, action)
+                        return await self._act(stretch, action, is_last=attempt >= ATTEMPTS_AT_ONE - USUAL_ATTEMPTS)
                 except Unavailable:  # no room in the spool
                     pause_s = LONGEST_PAUSE_S
                 except ProviderError as error:
@@ -233,11 +234,14 @@ class JobActor:
                 await asyncio.sleep(pause_s)
         raise ProviderError("the ledger's spool has no room", dispatched=False)
 
-    async def _act(self, stretch: JobStretch, action: JobAction) -> ActionRecord:
+    async def _act(self, stretch: JobStretch, action: JobAction, *, is_last: bool) -> ActionRecord:
+        """Make the calls of an action; at last with the usual service, whatever the caller has time for."""
         target = self._find_target(stretch.work, stretch.recipe, action.stage, action.model)
         if action.stage is JobStage.JUDGE:
             return await self._judge(stretch, action, target)
         form, request, bound_tokens = self._request(stretch, action, target)
+        if (service := stretch.recipe.service_of(action.model)) is not None and not is_last:
+            request = msgspec.structs.replace(request, params={**request.params, "service_tier": service})
         kind = CallKind.SAMPLE if action.stage is JobStage.SAMPLE else CallKind.ANSWER
         if action.stage is JobStage.VERIFY:
             kind = CallKind.JUDGE

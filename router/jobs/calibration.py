@@ -8,7 +8,7 @@ past ones whatever their distribution, and follows them, for only the latest cou
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from router.jobs.recipes import Recipe
 
@@ -126,3 +126,12 @@ def _stretch(places: Sequence[float]) -> Stretch80:
     below = max(math.floor((n + 1) * BEYOND) - 1, 0)
     above = min(math.ceil((n + 1) * (1.0 - BEYOND)) - 1, n - 1)
     return Stretch80(places[below], places[(n - 1) // 2], places[above], n)
+
+
+def past_job(told: Mapping[str, Any] | None, seconds: float, cost_nanousd: int) -> PastJob | None:
+    """Read what was kept with a job that has ended; None for one that was told nothing."""
+    if not told:
+        return None
+    cost = told.get("cost")
+    told_cost = None if cost is None else Spread(*cost)
+    return PastJob(told["kind"], Spread(*told["seconds"]), max(seconds, 0.001), told_cost, max(cost_nanousd, 1))

@@ -8,6 +8,7 @@ import msgspec
 
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
 from router.jobs.recipes import RecipeName
+from router.jobs.windows import CompletionWindow
 from router.ledger.entries import Opening
 from router.ledger.job_calls import ID_PREFIX
 from router.tiers.base import Answer, TierRequest
@@ -183,6 +184,7 @@ class JobWish(msgspec.Struct, frozen=True):
     samples: int | None = None
     priority: int | None = None
     time_limit_s: int | None = None
+    completion_window: CompletionWindow | None = None
 
 
 class Wishes(msgspec.Struct, frozen=True):

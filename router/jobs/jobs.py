@@ -1,8 +1,8 @@
 """Background jobs as endpoints and commands see them: submit one, look it up, hurry it, call it off."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Engine
@@ -16,10 +16,13 @@ from router.jobs.actions import TargetFinder
 from router.jobs.bounds import work_out_bounds
 from router.jobs.engine import STEPS_VERSION
 from router.jobs.job import PLAIN_QUEUE, Job, JobStatus, JobWish, JobWork
+from router.jobs.quote import JobQuote, quote_fields
+from router.jobs.quoter import JobQuoter, note_of
 from router.jobs.recipes import Recipe, RecipeCast, RecipeFacts, RecipeWish, choose_recipe
 from router.jobs.steps import JobBounds, JobStage
 from router.jobs.store import JobStore
 from router.jobs.watch import JobWatch
+from router.jobs.windows import CompletionWindow, put_in_window
 from router.jobs.workflow import JobRunner
 from router.ledger.budgets import Payer
 from router.ledger.job_calls import ID_PREFIX
@@ -46,6 +49,7 @@ class Jobs:
         runner: JobRunner,
         cast: Callable[[Exchange], RecipeCast],
         find_target: TargetFinder,
+        quoter: JobQuoter,
         settings: JobSettings,
         sample_s: float,
         clock: Clock,
@@ -56,6 +60,7 @@ class Jobs:
         self._runner = runner
         self._cast = cast
         self._find_target = find_target
+        self._quoter = quoter
         self._settings = settings
         self._sample_s = sample_s
         self._clock = clock
@@ -65,7 +70,7 @@ class Jobs:
         self,
         plan: Exchange,
         reply: bytes,
-        quote_of: Callable[[Recipe, JobBounds], dict[str, Any]],
+        row: Mapping[str, Any],
         wish: JobWish | None = None,
         *,
         cap_nanousd: int | None = None,
@@ -73,12 +78,13 @@ class Jobs:
     ) -> Job:
         """Accept a job: what it may cost at most is held, and it waits for a place. Nothing is sent yet.
 
-        Raises InvalidRequest, QuotaExhausted, RateLimited or Unavailable.
+        `row` is the quote of its tier, which the job's own goes over. Raises InvalidRequest, QuotaExhausted,
+        RateLimited or Unavailable.
         """
         wish = wish or JobWish()
-        recipe, bounds = self._choose(plan, wish, cap_nanousd)
+        chosen = await off_loop(lambda: self._choose(plan, wish, cap_nanousd))
         opening = msgspec.structs.replace(plan.opening, is_job=True)
-        now_us, largest = opening.opened_at, bounds.largest_nanousd
+        now_us = opening.opened_at
         job = Job(
             id=f"{ID_PREFIX}{opening.request_id}",
             key_id=opening.key_id,
@@ -88,10 +94,10 @@ class Jobs:
             priority=wish.priority or USUAL_PRIORITY,
             created_at=now_us,
             expires_at=now_us + self._keep_us,
-            time_limit_s=int(bounds.limit_s),
-            quote=quote_of(recipe, bounds),
-            recipe=msgspec.to_builtins({"recipe": recipe, "bounds": bounds, "opening": opening}),
-            held_nanousd=largest,
+            time_limit_s=int(chosen.bounds.limit_s),
+            quote={**row, **quote_fields(chosen.quote), "windows": chosen.windows},
+            recipe=msgspec.to_builtins({**chosen.stored, "opening": opening}),
+            held_nanousd=chosen.bounds.largest_nanousd,
             user_mark=opening.user_mark,
             version=STEPS_VERSION,
             callback=callback,
@@ -182,8 +188,8 @@ class Jobs:
             holds.release(self._books, job.request_id)
             raise
 
-    def _choose(self, plan: Exchange, wish: JobWish, cap_nanousd: int | None) -> tuple[Recipe, JobBounds]:
-        """Choose the recipe and bound it; raises InvalidRequest and QuotaExhausted."""
+    def _choose(self, plan: Exchange, wish: JobWish, cap_nanousd: int | None) -> "_Chosen":
+        """Choose the recipe, bound it and quote it. Blocking; raises InvalidRequest and QuotaExhausted."""
         self._require_allowed(wish)
         query, settings = plan.query, self._settings
         estimate = query.estimate
@@ -196,7 +202,9 @@ class Jobs:
             n=query.n,
             p_sampled=estimate.p_fast,
         )
+        window = wish.completion_window or CompletionWindow.SOONEST
         recipe = choose_recipe(RecipeWish(wish.recipe, wish.samples), facts, self._cast(plan))
+        recipe = put_in_window(recipe, window, self._quoter.price_of)
         work = JobWork.of(plan.opening, plan.decision, query, b"{}")
 
         def find_target(stage: JobStage, model: str) -> ModelTarget:
@@ -208,14 +216,16 @@ class Jobs:
             plan.calls,
             find_target,
             sample_s=self._sample_s,
-            limit_s=min(wish.time_limit_s or settings.time_limit_s, settings.time_limit_s),
+            limit_s=min(wish.time_limit_s or window.seconds or settings.time_limit_s, settings.time_limit_s),
             at_once=settings.calls_of_one,
             cap_nanousd=cap_nanousd,
         )
         first = bounds.of(JobStage.SAMPLE, recipe.models[0]).nanousd
         if bounds.largest_nanousd is not None and (first or 0) > bounds.largest_nanousd:
             raise QuotaExhausted(TOO_DEAR)
-        return recipe, bounds
+        quote = self._quoter.quote(plan, recipe, bounds, find_target, self.store.count_waiting())
+        windows = self._quoter.quote_windows(plan, recipe, bounds, find_target)
+        return _Chosen(recipe, msgspec.structs.replace(bounds, largest_nanousd=quote.largest_nanousd), quote, windows)
 
     def _require_allowed(self, wish: JobWish) -> None:
         if wish.priority is not None and wish.priority not in PRIORITIES:
@@ -225,3 +235,17 @@ class Jobs:
         if wish.time_limit_s is not None and not 1 <= wish.time_limit_s <= limit_s:
             message = f"time_limit_s: {wish.time_limit_s} is not from 1 to {limit_s} seconds (jobs.time_limit_s)"
             raise InvalidRequest(message, param="x_tierwise.time_limit_s")
+
+
+class _Chosen(NamedTuple):
+    """How a job will be worked on, and what its caller is told."""
+
+    recipe: Recipe
+    bounds: JobBounds
+    quote: JobQuote
+    windows: dict[str, Any]
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What is kept of it with the job."""
+        return {"recipe": self.recipe, "bounds": self.bounds, "told": note_of(self.recipe, self.quote)}

@@ -12,9 +12,12 @@ from router.jobs.cast import Casting
 from router.jobs.engine import JobEngine, QueueLimits
 from router.jobs.job import Job
 from router.jobs.jobs import Jobs
+from router.jobs.outlooks import OutlookMaker
+from router.jobs.quoter import JobQuoter
 from router.jobs.store import JobStore
 from router.jobs.watch import JobWatch
 from router.jobs.workflow import JobRunner
+from router.ledger.cost_factors import ShownCosts
 from router.ledger.prices import PriceBook
 from router.ledger.spool import Spool
 from router.lineup import Lineup
@@ -25,6 +28,8 @@ from router.tiers.parallel.tier import ParallelTier
 from router.tiers.permits import TargetBook
 from router.tiers.vote.verifiers import default_verifiers
 from router.types import DAY_US
+
+PAST_JOBS = 1_000  # that quotes learn from
 
 
 class BackgroundWork(NamedTuple):
@@ -46,6 +51,7 @@ def open_jobs(
     parallel: ParallelTier,
     tell_failure: Callable[[ProviderRequest, ProviderError], None],
     tell_end: Callable[[Job], Awaitable[None]],
+    shown_costs: Callable[[], ShownCosts],
 ) -> BackgroundWork | None:
     """Put it together; None where it is switched off, or its engine is not installed. Loads nothing large."""
     wanted = settings.jobs
@@ -72,8 +78,11 @@ def open_jobs(
     )
     runner = JobRunner(store, actor, spool, clock, worker, wanted.retention_days * DAY_US, tell_end)
     watch = JobWatch(store, engine, runner, clock)
+    outlooks = OutlookMaker(prices, shown_costs, targets.seconds_for, clock.now_us)
+    quoter = JobQuoter(prices, outlooks, lambda: store.list_past(PAST_JOBS), clock, wanted.concurrency)
     sample_s = settings.tiers.parallel.sample_timeout_s
-    return BackgroundWork(Jobs(books, store, watch, runner, casting.cast, casting.find, wanted, sample_s, clock), watch)
+    jobs = Jobs(books, store, watch, runner, casting.cast, casting.find, quoter, wanted, sample_s, clock)
+    return BackgroundWork(jobs, watch)
 
 
 def calls_at_once(wanted: int, models: Sequence[ModelTarget]) -> int:

@@ -88,7 +88,7 @@ class OutlookMaker:
     ) -> CallOutlook:
         length = cut_length(output, query.most_output)
         price = self._prices.in_effect(target.name, self._now_us())
-        service = recipe.service_of(target.name) or STANDARD
+        service = STANDARD if output is VERDICT else recipe.service_of(target.name) or STANDARD
         factor = self._shown().factors.get((query.tier, target.name, query.estimate.answer_type), NO_FACTOR)
         shape = CallShape(None if price is None else lines_of(price, service), input_tokens, length, factor)
         low, middle, high = (FIRST_WORD_S + self._seconds_for(target, tokens) for tokens in length)

@@ -12,17 +12,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from router.jobs.bounds import LOST_CALLS
 from router.jobs.calibration import JobCalibration, Spread
 from router.jobs.courses import COURSES, CallGroup, Course, imagine
 from router.jobs.outlooks import CallOutlook
 from router.jobs.recipes import Recipe
-from router.jobs.steps import JobBounds, JobStage, call_name, finish_bounds, most_of
+from router.jobs.steps import JobBounds, JobStage, call_name, finish_bounds
 from router.money import usd_text
 
 Numbers = NDArray[np.float64]
 NORMAL_80 = 1.2815515655446004  # how many standard deviations from the middle 10 % of a normal curve lie beyond
 NORMAL_95 = 1.959963984540054
 SHARED = 0.5  # of the variance of the logarithm of lengths: how far calls about one question are long together
+SAMPLES_HELD = 16  # whose bounds are held in any case
 HEADROOM = 3  # times the upper end of what is expected is held, where nobody names a limit
 GRID = 10
 LEAST_NANOUSD, LEAST_S = 1.0, 0.001
@@ -82,15 +84,14 @@ def quote_job(
     chances: Chances,
     calibration: JobCalibration,
     queue: QueueView = EMPTY_QUEUE,
-    cap_nanousd: int | None = None,
 ) -> JobQuote:
-    """Quote a job. `outlooks` are by `call_name`, `cap_nanousd` is what the caller allows."""
+    """Quote a job. `outlooks` are by `call_name`; the bounds' largest cost is of all calls, or the caller's cap."""
     courses = imagine(recipe, on_grid(chances.sampled), on_grid(chances.finisher))
     costs, seconds = _weigh(recipe, courses, outlooks, bounds.at_once)
     told_seconds = _spread(seconds, LEAST_S)
     told_cost = None if costs is None else _spread(costs, LEAST_NANOUSD)
     cost = None if told_cost is None else calibration.cost_of(recipe, told_cost)
-    largest = largest_of(recipe, bounds, cost, cap_nanousd)
+    largest = largest_of(recipe, bounds, cost)
     mean = None if costs is None or told_cost is None or cost is None else costs.mean() * cost.median / told_cost.median
     if cost is not None and mean is not None and largest is not None:
         cost, mean = Spread(*(min(end, float(largest)) for end in cost)), min(mean, float(largest))
@@ -112,19 +113,18 @@ def quote_job(
     )
 
 
-def largest_of(recipe: Recipe, bounds: JobBounds, cost: Spread | None, cap_nanousd: int | None) -> int | None:
-    """Return what is held for a job: what all its calls cost at most, or less where a job hardly ever costs so much.
+def largest_of(recipe: Recipe, bounds: JobBounds, cost: Spread | None) -> int | None:
+    """Return what is held for a job: what its bounds say at most, or less where a job hardly ever costs so much.
 
-    Never less than its first wave and what may follow it, but for the caller's cap. None without prices.
+    Never less than its first samples, what may follow them, and calls that are lost with a worker could cost. None
+    without prices and cap.
     """
-    most = most_of(recipe, bounds)
-    if most is None or cost is None:
-        return cap_nanousd
-    first = [bounds.of(JobStage.SAMPLE, model).nanousd or 0 for model in recipe.models]
-    size = min(recipe.waves[0], recipe.samples)
-    least = sum(first[i % len(first)] for i in range(size)) + finish_bounds(recipe, bounds)
-    enough = min(most, max(least, round(cost.high * HEADROOM)))
-    return enough if cap_nanousd is None else min(enough, cap_nanousd)
+    if bounds.largest_nanousd is None or cost is None:
+        return bounds.largest_nanousd
+    each = [bounds.of(JobStage.SAMPLE, model).nanousd or 0 for model in recipe.models]
+    first = sum(each[i % len(each)] for i in range(min(SAMPLES_HELD, recipe.samples)))
+    lost = LOST_CALLS * max(each)
+    return min(bounds.largest_nanousd, lost + max(first + finish_bounds(recipe, bounds), round(cost.high * HEADROOM)))
 
 
 def wait_for(queue: QueueView) -> Spread | None:

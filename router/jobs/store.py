@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Engine, RowMapping, and_, delete, func, in
 from router.database.engine import writing
 from router.database.job_tables import JobRow, JobWorkerRow
 from router.database.upsert import insert_or_nothing
+from router.jobs.calibration import PastJob, past_job
 from router.jobs.job import UNFINISHED, Ending, Instruction, Job, JobStatus, JobWork, Wishes
 from router.ledger import job_calls
 from router.ledger.job_calls import ID_PREFIX
@@ -80,6 +81,23 @@ class JobStore:
         query = select(func.count()).where(JobRow.status == int(JobStatus.QUEUED))
         with self._engine.connect() as connection:
             return int(connection.scalar(query) or 0)
+
+    def list_past(self, most: int) -> Sequence[PastJob]:
+        """List what jobs that came to an end by themselves were told and came to, the latest first."""
+        by_themselves = (int(JobStatus.COMPLETED), int(JobStatus.INCOMPLETE))
+        columns = (JobRow.recipe, JobRow.started_at, JobRow.finished_at, JobRow.spent_nanousd)
+        query = (
+            select(*columns)
+            .where(JobRow.status.in_(by_themselves), JobRow.answer_asked_at.is_(None), JobRow.started_at.is_not(None))
+            .order_by(JobRow.created_at.desc())
+            .limit(most)
+        )
+        with self._engine.connect() as connection:
+            found = [
+                past_job(row.recipe.get("told"), (row.finished_at - row.started_at) / 1e6, row.spent_nanousd)
+                for row in connection.execute(query)
+            ]
+        return [past for past in found if past is not None]
 
     def has_unfinished(self) -> bool:
         """Tell whether anything is left to do."""

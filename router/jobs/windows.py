@@ -40,9 +40,12 @@ def service_in(price: Price | None, window: CompletionWindow) -> str | None:
 
 
 def services_in(recipe: Recipe, window: CompletionWindow, price_of: PriceFinder) -> Mapping[str, str]:
-    """Return the service tier that each model of a recipe is asked for within a window, those that sell one."""
-    models = {*recipe.models, recipe.judge, recipe.finisher} - {None}
-    found = {model: service_in(price_of(model), window) for model in sorted(filter(None, models))}
+    """Return the service tier that each model of a recipe is asked for within a window, those that sell one.
+
+    A judge, who says a letter, is always asked at once.
+    """
+    models = sorted({*recipe.models, *filter(None, (recipe.finisher,))})
+    found = {model: service_in(price_of(model), window) for model in models}
     return {model: str(service) for model, service in found.items() if service is not None}
 
 
@@ -52,7 +55,7 @@ def put_in_window(recipe: Recipe, window: CompletionWindow, price_of: PriceFinde
         return recipe
     services = services_in(recipe, window, price_of)
     if not services:
-        named = ", ".join(dict.fromkeys((*recipe.models, *filter(None, (recipe.judge, recipe.finisher)))))
+        named = ", ".join(dict.fromkeys((*recipe.models, *filter(None, (recipe.finisher,)))))
         raise InvalidRequest(
             f"completion_window: nobody sells {window} for {named}, as far as prices are known; leave it out",
             param="completion_window",

@@ -19,12 +19,13 @@ from tests.jobs.rehearsal import CAST, a_recipe, some_bounds
 LOOK = CallOutlook(Spread(30.0, 20.0, 50.0), Spread(4.0, 3.0, 6.0))
 VOTE = a_recipe(name=RecipeName.VOTE)
 BOUNDS = some_bounds(largest=None, call=100)
+HELD = msgspec.structs.replace(BOUNDS, largest_nanousd=100_000)
 LOOKS = dict.fromkeys(BOUNDS.calls, LOOK)
 CHANCES = Chances.of(0.6, 0.6, 0.8, 0.2)
 
 
 def a_quote(**changes: object) -> JobQuote:
-    given = {"recipe": VOTE, "bounds": BOUNDS, "outlooks": LOOKS, "chances": CHANCES, "calibration": UNKNOWN}
+    given = {"recipe": VOTE, "bounds": HELD, "outlooks": LOOKS, "chances": CHANCES, "calibration": UNKNOWN}
     return quote_job(**(given | changes))  # type: ignore[arg-type]
 
 
@@ -69,14 +70,16 @@ def test_the_most_is_less_than_all_calls_and_never_more_than_the_caller_allows()
     cost = Spread(300.0, 200.0, 400.0)
     most = most_of(deep, BOUNDS)
     assert most == 7_000
-    assert largest_of(deep, BOUNDS, cost, None) == 1_200
-    assert largest_of(deep, BOUNDS, Spread(30.0, 20.0, 40.0), None) == 4 * 100 + 6 * 100
-    assert largest_of(deep, BOUNDS, Spread(9_000.0, 8_000.0, 9_999.0), None) == most
-    assert largest_of(deep, BOUNDS, cost, 500) == 500
+    whole, capped = (msgspec.structs.replace(BOUNDS, largest_nanousd=largest) for largest in (most, 500))
+    assert largest_of(deep, whole, cost) == (4 + 16 + 6) * 100
+    assert largest_of(deep, whole, Spread(900.0, 800.0, 1_000.0)) == 4 * 100 + 3_000
+    assert largest_of(deep, whole, Spread(9_000.0, 8_000.0, 9_999.0)) == most
+    assert largest_of(deep, capped, cost) == 500
+    assert largest_of(deep, BOUNDS, cost) is None
 
 
 def test_no_end_of_a_cost_is_above_what_is_held() -> None:
-    quote = a_quote(recipe=a_recipe(), cap_nanousd=300)
+    quote = a_quote(recipe=a_recipe(), bounds=msgspec.structs.replace(BOUNDS, largest_nanousd=300))
     assert quote.cost is not None
     assert max(*quote.cost, quote.expected_nanousd or 0) <= 300
 

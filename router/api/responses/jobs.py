@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -21,8 +20,6 @@ from router.errors import InvalidRequest, NotFound
 from router.exchange import Dispatcher
 from router.jobs.job import Job, JobWish
 from router.jobs.jobs import Jobs
-from router.jobs.recipes import Recipe
-from router.jobs.steps import JobBounds
 from router.keys import Scope as KeyScope
 from router.request import InferenceRequest
 from router.settings import ServerSettings
@@ -62,13 +59,9 @@ class Background:
     async def _accept(self, request: InferenceRequest, reply: bytes, wish: JobWish) -> JobView:
         plan = self._dispatcher.plan(request)
 
-        def quote_of(recipe: Recipe, bounds: JobBounds) -> dict[str, Any]:
-            quote = self._quoter.quote(request)
-            row = next(tier for tier in quote.tiers if tier.tier is plan.decision.tier)
-            return tier_body(row, bounds.largest_nanousd)
-
+        row = next(tier for tier in self._quoter.quote(request).tiers if tier.tier is plan.decision.tier)
         cap = request.max_cost_nanousd
-        return await self._view(await self.jobs.submit(plan, reply, quote_of, wish, cap_nanousd=cap))
+        return await self._view(await self.jobs.submit(plan, reply, tier_body(row, None), wish, cap_nanousd=cap))
 
     async def act(self, act: str, job_id: str, key_id: int | None, body: bytes) -> JobView:
         """Do what was asked of a job; raises RequestError or Unavailable."""

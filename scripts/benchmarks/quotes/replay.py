@@ -12,7 +12,17 @@ from router.jobs.next_step import step_after
 from router.jobs.outlooks import CallOutlook, OutlookMaker, QuotedQuery
 from router.jobs.quote import Chances, JobQuote, quote_job
 from router.jobs.recipes import RecipeCast, RecipeFacts, RecipeName, RecipeWish, choose_recipe
-from router.jobs.steps import CallBound, JobAction, JobBounds, JobDone, JobStage, JobStep, JobVerdict, call_name
+from router.jobs.steps import (
+    CallBound,
+    JobAction,
+    JobBounds,
+    JobDone,
+    JobStage,
+    JobStep,
+    JobVerdict,
+    call_name,
+    most_of,
+)
 from router.jobs.trail import AnswerCame, FaultSought, JobEvent, Trail, VerdictCame
 from router.ledger.prices import Price, PriceBook, Rates
 from router.providers.base import ModelTarget
@@ -143,7 +153,8 @@ class Replay:
             assert price is not None
             most = price.hold(4 * self._input_tokens + 8_000, LONGEST_TOKENS)
             calls[call_name(stage, model)] = CallBound(most * (2 if stage is JobStage.JUDGE else 1), CALL_S)
-        return JobBounds(None, LIMIT_S, calls, AT_ONCE)
+        bounds = JobBounds(None, LIMIT_S, calls, AT_ONCE)
+        return JobBounds(most_of(self.recipe, bounds), LIMIT_S, calls, AT_ONCE)
 
     def _calls(self) -> list[tuple[JobStage, str]]:
         found = [(JobStage.SAMPLE, model) for model in self.recipe.models]

@@ -188,3 +188,23 @@ async def test_the_most_a_job_may_cost_is_held_while_it_lives(working: Service) 
         refused = await client.post(RESPONSES, json=asked(model="hang"))
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
         assert leased() == 0
+
+
+async def test_a_job_is_quoted_before_it_begins_and_never_costs_more(working: Service) -> None:
+    first = await begun(working.local, x_tierwise={"recipe": "deep", "samples": 8})
+    quote = first["x_tierwise"]["quote"]
+    low, high = (float(quote["cost_usd"][end]) for end in ("low", "high"))
+    assert 0 < low <= float(quote["expected_cost_usd"]) <= high < float(quote["largest_cost_usd"])
+    assert 0 < quote["seconds"]["low"] < quote["seconds"]["median"] < quote["seconds"]["high"]
+    assert quote["p_correct_now_interval"]["low"] <= quote["p_correct_now"] <= quote["p_correct"]
+    assert (quote["tier"], quote["recipe"], list(quote["windows"])) == ("parallel", "deep", ["soonest"])
+    assert quote["evidence"]["jobs"] == 0
+    done = await until(working.local, first["id"], "completed")
+    assert done["x_tierwise"]["quote"] == quote
+    assert done["x_tierwise"]["cost_nanousd"] < float(quote["largest_cost_usd"]) * 1e9
+
+
+async def test_a_window_that_no_price_names_is_refused(working: Service) -> None:
+    refused = await working.local.post(RESPONSES, json=asked(x_tierwise={"completion_window": "8h"}))
+    assert refused.status_code == 400
+    assert "nobody sells 8h for scripted/solver" in refused.json()["error"]["message"]
