@@ -215,7 +215,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         read_elsewhere=read_prefixes.of,
         chooses_effort=settings.tiers.reasoning.chooses_effort,
     )
-    recent = RecentDecisions(engine, routing.take_recent)
+    recent = RecentDecisions(engine, clock.now_us, routing.take_recent)
     books.read(recent.refresh)
     shipper.follow(recent.refresh, "last decisions")
     spans = open_spans(settings.otel)

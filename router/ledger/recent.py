@@ -15,6 +15,7 @@ from router.database.tables import Request
 from router.types import Reason, Tier
 
 MOST_READ = 4_000
+PAUSE_US = 5_000_000  # between two readings of so many: what is decided meanwhile moves their quantiles little
 # A client's wish or a budget decided the others; what a score decided and a cap refused was still an `auto` query.
 BY_SCORE = (
     Reason.BELOW_THRESHOLD,
@@ -51,14 +52,24 @@ class RecentSnapshot:
 class RecentDecisions:
     """Follows the books from the shipping thread; `tell` takes each new snapshot."""
 
-    def __init__(self, engine: Engine, tell: Callable[[RecentSnapshot], None] = lambda snapshot: None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        now_us: Callable[[], int],
+        tell: Callable[[RecentSnapshot], None] = lambda snapshot: None,
+    ) -> None:
         self._engine = engine
+        self._now_us = now_us
         self._tell = tell
         self._last: str | None = None
+        self._rests_until_us = 0
         self.snapshot = RecentSnapshot()
 
     def refresh(self) -> None:
-        """Read the last decisions if there are new ones; raises SQLAlchemyError."""
+        """Read the last decisions if there are new ones, and not just after many were read; raises SQLAlchemyError."""
+        now_us = self._now_us()
+        if now_us < self._rests_until_us:
+            return
         newest = select(Request.id).order_by(Request.id.desc()).limit(1)
         with self._engine.connect() as connection:
             last = connection.scalar(newest)
@@ -83,5 +94,7 @@ class RecentDecisions:
             decided = RecentDecision(labels[row.segment_id], row.score, row.first_tier is not Tier.FAST, ratio)
             by_classifier.setdefault(labels[row.classifier_id], []).append(decided)
         self._last = last
+        if len(rows) == MOST_READ:
+            self._rests_until_us = now_us + PAUSE_US
         self.snapshot = RecentSnapshot(self.snapshot.generation + 1, MappingProxyType(by_classifier))
         self._tell(self.snapshot)
