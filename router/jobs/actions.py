@@ -123,7 +123,9 @@ class JobStretch:
     began_us: int = 0
     wants_answer: bool = False  # as soon as there is one
     has_answer: bool = False
-    told: dict[str, Any] = field(default_factory=dict)  # of its progress
+    told: dict[str, Any] = field(default_factory=dict)  # of its progress, and when
+    told_ms: float = 0.0
+    added: Sequence[str] = ()  # instructions, those for a later wave too
     records: dict[str, ActionRecord] = field(default_factory=dict)
     instructions: Sequence[str] = ()
     interrupt: Interrupt = field(default_factory=Interrupt)
@@ -138,7 +140,7 @@ class JobStretch:
         query = job.work.query()
         question = read_question(query.estimate.answer_type, query.messages, query.params)
         stretch = cls(job, job.work, recipe, bounds, claim, query, question, Trail(recipe))
-        stretch.told = job.progress
+        stretch.told, stretch.added = job.progress, [instruction.text for instruction in job.instructions]
         stretch.places = asyncio.Semaphore(bounds.at_once)
         return stretch
 
@@ -214,10 +216,9 @@ class JobActor:
             saved += bound - sum(call.cost_nanousd or 0 for call in calls.made)
         return saved
 
-    def drop(self, job_id: str) -> None:
-        """Spool what is left of a job that this worker runs no more."""
-        for of_job, name in [key for key in self._unbooked if key[0] == job_id]:
-            self.book(of_job, name)
+    def drop(self, job_id: str) -> int:
+        """Spool what is left of a job that this worker runs no more; returns what `book` does."""
+        return sum(self.book(of_job, name) for of_job, name in list(self._unbooked) if of_job == job_id)
 
     async def _take(self, stretch: JobStretch, action: JobAction) -> ActionRecord:
         async with stretch.places, self._places:

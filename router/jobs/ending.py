@@ -33,7 +33,9 @@ LONGEST_TEXT = 4_000  # of an answer that was tried, in the trace
 def ending_of(stretch: JobStretch, done: JobDone) -> Ending:
     """Write the end of a job: the answer that was chosen, or why there is none."""
     if done.answer is None and (said := next((n for n, r in stretch.records.items() if r.choice), None)):
-        done = msgspec.structs.replace(done, verdict=JobVerdict.UNDECIDED, answer=said)  # nothing else came
+        done = msgspec.structs.replace(done, answer=said)  # nothing else came
+    if done.answer is not None and done.verdict is JobVerdict.FAILED:
+        done = msgspec.structs.replace(done, verdict=JobVerdict.UNDECIDED)
     trace = trace_of(stretch, done)
     if done.answer is None:
         errors = [record.error for record in stretch.records.values() if record.error]
@@ -69,22 +71,24 @@ def error_of(error: RouterError) -> dict[str, Any]:
     return {"code": error.code or error.type, "message": error.message}
 
 
-def progress_of(stretch: JobStretch) -> dict[str, Any]:
-    """Say how far a job is: samples that ended, samples planned at most, and the leader's share of the votes."""
-    trail = stretch.trail
-    samples = [name for name in trail.ended if name[0] == JobStage.SAMPLE[0]]
+def progress_of(stretch: JobStretch, trail: Trail, *, is_told: bool) -> dict[str, Any]:
+    """Say how far a job is: samples that ended, samples planned at most, and the leader's share of the votes.
+
+    What `is_told` stays in the log of sentences, from which events follow. A job that was taken over comes by what it
+    was before, and says nothing of that again.
+    """
+    done = sum(name[0] == JobStage.SAMPLE[0] for name in trail.ended)
+    if done < stretch.told.get("done", 0):
+        return stretch.told
     v1, _ = trail.top
     voters = (trail.tally.valid if trail.is_keyed else 0) + len(trail.asides)
-    progress: dict[str, Any] = {"stage": JobStage.SAMPLE, "done": len(samples), "planned": stretch.recipe.samples}
+    progress: dict[str, Any] = {"stage": JobStage.SAMPLE, "done": done, "planned": stretch.recipe.samples}
     if trail.finishes:
         progress["stage"] = _last_stage(stretch)
     if voters:
         progress["leader_share"] = round(v1 / voters, 4)
-    lines = stretch.told.get("log", [])
-    if progress["done"] < stretch.told.get("done", 0):  # a job that was taken over comes by what it was before
-        return stretch.told
-    said = describe_progress(progress)
-    progress["log"] = lines if said in lines else [*lines, said]
+    lines, said = stretch.told.get("log", []), describe_progress(progress)
+    progress["log"] = lines if said in lines or not is_told else [*lines, said]
     return progress
 
 

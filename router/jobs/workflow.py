@@ -29,6 +29,7 @@ from router.types import Outcome
 
 log = logging.getLogger(__name__)
 
+PROGRESS_EVERY_MS = 500.0
 MOST_STRETCHES = 100  # a job that was begun so often ends its workers
 FAULT = "an internal error ended this job; the server's log tells more"
 ENGINE = "dbos"
@@ -133,7 +134,8 @@ class JobRunner:
         finally:
             if (stretch_run := self.running.pop(job.id, None)) is not None:
                 stretch_run.interrupt.leave()
-            self._actor.drop(job.id)
+            if saved := self._actor.drop(job.id):  # calls that were cut, as where this worker stops
+                await asyncio.shield(patiently(lambda: self._store.give_back(job.id, saved)))
         await self._end(job.id, claim, ending or Ending(JobStatus.CANCELLED))  # changes nothing of one that has ended
 
     def _begin_stretch(self, job: Job, claim: int) -> JobStretch:
@@ -153,6 +155,7 @@ class JobRunner:
         stretch.began_us = began["began_us"]
         while True:
             seen = msgspec.convert(await checkpoints.step("look", partial(self._look, stretch)), Look)
+            stretch.instructions = stretch.added[: seen.instructions]
             take_in(stretch.trail, seen)
             following = next_step(stretch.recipe, stretch.trail.events, stretch.bounds)
             if seen.is_over:
@@ -169,7 +172,7 @@ class JobRunner:
         job = await patiently(lambda: self._store.get(stretch.job.id))
         if job is None or job.work is None:
             return {"at_s": stretch.trail.at_s, "spent_nanousd": 0, "is_over": True}
-        stretch.instructions = [instruction.text for instruction in job.instructions]
+        stretch.added = [instruction.text for instruction in job.instructions]
         look = Look(
             round((self._clock.now_us() - stretch.began_us) / 1e6, 3),
             job.spent_nanousd,
@@ -184,13 +187,13 @@ class JobRunner:
 
         Returns False where what is held for the job did not cover one of them.
         """
-        await self._note_progress(stretch)
+        await self._note_progress(stretch, stretch.trail)
         live = Trail.of(stretch.recipe, stretch.trail.events)
         taken = [self._take(stretch, live, action, checkpoints) for action in step.actions]
         records: Sequence[ActionRecord] = await asyncio.gather(*taken)
         for record in sorted(records, key=lambda record: record.event.at_s):
             stretch.trail.note(record.event)
-        await self._note_progress(stretch)
+        await self._note_progress(stretch, stretch.trail)
         return not any(record.has_no_room for record in records)
 
     async def _take(
@@ -205,6 +208,8 @@ class JobRunner:
         if saved:
             await patiently(lambda: self._store.give_back(stretch.job.id, saved))
         live.note(record.event)
+        if self._clock.ticks_ms() - stretch.told_ms > PROGRESS_EVERY_MS:
+            await self._note_progress(stretch, live, is_told=False)
         stretch.has_answer = bool(live.readable)
         if stretch.wants_answer and stretch.has_answer:
             stretch.interrupt.call_off()
@@ -212,8 +217,9 @@ class JobRunner:
             call_off_unwanted(stretch, live)
         return record
 
-    async def _note_progress(self, stretch: JobStretch) -> None:
-        progress = progress_of(stretch)
+    async def _note_progress(self, stretch: JobStretch, trail: Trail, *, is_told: bool = True) -> None:
+        stretch.told_ms = self._clock.ticks_ms()
+        progress = progress_of(stretch, trail, is_told=is_told)
         if progress != stretch.told:
             stretch.told = progress
             await patiently(lambda: self._store.note_progress(stretch.job.id, stretch.claim, progress))
