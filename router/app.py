@@ -289,7 +289,10 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         tell_end,
         lambda: shown_costs.shown,
     )
-    background = Background(work.jobs, dispatcher, quoter, server.keep_alive_s) if work is not None else None
+    background = None
+    if work is not None:
+        after_s = settings.jobs.background_after_s
+        background = Background(work.jobs, dispatcher, quoter, server.keep_alive_s, after_s)
     if work is not None:
         shipper.follow_jobs(work.watch.results_of, work.watch.note_dead)
     idempotency = Idempotency(Replays(engine, server.max_stored_bytes_per_key), clock.now_us)

@@ -139,14 +139,14 @@ class Dispatcher:
             found[tier] = exchange.worst_case() or None
         return found
 
-    def plan(self, request: InferenceRequest) -> "Exchange":
+    def plan(self, request: InferenceRequest, *, as_decided: bool = False) -> "Exchange":
         """Prepare what a background job will answer: nothing is held, booked or remembered of it here.
 
         Who asks `auto` for an answer in the background asks for thought: it goes to the parallel tier where that can
-        take it and the key allows it. Raises RequestError.
+        take it and the key allows it; `as_decided`, to the tier that it would go to anyway. Raises RequestError.
         """
         asked = request
-        if request.model == AUTO and Tier.PARALLEL in request.allowed_tiers:
+        if not as_decided and request.model == AUTO and Tier.PARALLEL in request.allowed_tiers:
             asked = msgspec.structs.replace(request, model=Tier.PARALLEL)
         try:
             routed = self._routing.quote(asked)

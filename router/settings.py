@@ -185,6 +185,9 @@ class JobSettings(ConfigTable):
     max_waiting: int = Field(1_000, ge=1, description="jobs that wait for a place before 429")
     max_samples: int = Field(64, ge=1, le=1_024, description="most samples that a job may take")
     time_limit_s: int = Field(3_600, ge=1, le=604_800, description="longest time that a job may take")
+    background_after_s: float = Field(
+        30.0, gt=0, description="expected seconds from which on `auto` answers in the background whoever allows that"
+    )
     retention_days: int = Field(30, ge=1, le=3_650, description="how long an answer is kept once its job has ended")
 
 

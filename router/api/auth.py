@@ -23,6 +23,7 @@ from router.types import DEFAULT_SEGMENT, SEGMENT_NAME, UNKNOWN_COUNTRY, Tier
 CONVERSATION_KEY = "conversation_id"
 CONVERSATION_HEADER = "x-tierwise-conversation"
 MAX_COST_HEADER = "x-tierwise-max-cost-usd"
+ALLOW_BACKGROUND_HEADER = "x-tierwise-allow-background"
 IDEMPOTENCY_HEADER = "idempotency-key"
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")
 # A name or an IPv4 address, or an IPv6 address in brackets; then a port perhaps. No user, no path, no spaces.
@@ -57,6 +58,7 @@ class Caller:
     allowed_models: frozenset[str] | None = None  # of those with names of their own; None: all
     limits: KeyLimits | None = None  # None: nothing is limited
     idempotency_key: str | None = None  # as it came
+    allows_background: bool = False  # that an answer which takes long becomes a background job
 
     def conversation_of(self, metadata: Mapping[str, str] | None) -> str | None:
         """The conversation that a request belongs to, as its metadata or else a header name it."""
@@ -90,9 +92,11 @@ class Authenticator:
             raise Unauthenticated("the API key is unknown or revoked")
         if await self.needs_no_key(scope, headers):
             named, cap, once = headers.get(CONVERSATION_HEADER), _max_cost(headers), headers.get(IDEMPOTENCY_HEADER)
-            if named is None and cap is None and once is None:
+            later = _allows_background(headers)
+            if named is None and cap is None and once is None and not later:
                 return self.local
-            return replace(self.local, conversation=named, max_cost_nanousd=cap, idempotency_key=once)
+            local = replace(self.local, conversation=named, max_cost_nanousd=cap)
+            return replace(local, idempotency_key=once, allows_background=later)
         if await self._lacks_only_its_type(scope, headers):
             raise Unauthenticated("a body that comes without a key must be JSON: send content-type: application/json")
         needed = "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY"
@@ -195,9 +199,18 @@ def caller_of(key: KnownKey, headers: Mapping[str, str]) -> Caller:
     named, cap = headers.get(CONVERSATION_HEADER), _max_cost(headers, key.max_cost_nanousd)
     limits = None if key.limits is NO_LIMITS else key.limits
     once = headers.get(IDEMPOTENCY_HEADER)
-    return Caller(
-        key.id, segment, country, key.scopes, key.allowed_tiers, named, surface, cap, key.allowed_models, limits, once
-    )
+    later, models, scopes = _allows_background(headers), key.allowed_models, key.scopes
+    return Caller(key.id, segment, country, scopes, key.allowed_tiers, named, surface, cap, models, limits, once, later)
+
+
+def _allows_background(headers: Mapping[str, str]) -> bool:
+    """Read whether an answer that takes long may become a background job; raises InvalidRequest."""
+    given = headers.get(ALLOW_BACKGROUND_HEADER)
+    if given is None:
+        return False
+    if (said := given.strip().lower()) not in ("true", "false"):
+        raise InvalidRequest("true or false", param=ALLOW_BACKGROUND_HEADER)
+    return said == "true"
 
 
 def _max_cost(headers: Mapping[str, str], of_the_key: int | None = None) -> int | None:

@@ -8,7 +8,7 @@ an answer is written is the business of a `Dialect`.
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, aclosing
 from typing import NamedTuple, Protocol
 
@@ -25,7 +25,8 @@ from router.api.keep_alive import KeepAlive
 from router.api.shutdown import Shutdown
 from router.api.writer import ID_HEADERS, ResponseWriter
 from router.clock import SystemClock, request_id
-from router.errors import InvalidRequest, ProviderError, RouterError, Unavailable
+from router.decision.engine import AUTO
+from router.errors import InvalidRequest, ProviderError, QuotaExhausted, RateLimited, RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
 from router.jobs.job import JobWish
 from router.keys import KeyLimits
@@ -62,6 +63,11 @@ class Dialect(Protocol):
         """What was asked for in the background, once it is read; None where the client waits for the answer."""
         ...
 
+    @property
+    def offer(self) -> "Callable[[], JobAsked] | None":
+        """Begin the job that the request may become, where its caller allows that and has its answer stored."""
+        ...
+
     async def read(self, body: bytes, caller: Caller) -> InferenceRequest:
         """Check the body; raises RequestError."""
         ...
@@ -96,6 +102,7 @@ class JobAsked(NamedTuple):
 
     wish: JobWish
     reply: bytes
+    is_offered: bool = False  # by us, to a caller who allows it; else the caller asked for it
 
 
 class BackgroundDoor(Protocol):
@@ -105,11 +112,16 @@ class BackgroundDoor(Protocol):
         """Accept a request and say so; raises RequestError or Unavailable."""
         ...
 
+    def takes_long(self, request: InferenceRequest) -> bool:
+        """Tell whether an answer is expected to take so long that nobody should wait for it; raises RequestError."""
+        ...
+
 
 class OpenAIReply:
     """What the dialects of OpenAI's APIs have in common."""
 
     job: JobAsked | None = None
+    offer: Callable[[], JobAsked] | None = None
 
     def refusal(self, error: RouterError) -> tuple[int, bytes]:
         """Write an error as a response."""
@@ -222,6 +234,8 @@ class InferenceEndpoint(ABC):
             if dialect.job is not None:
                 await self._accept(request, dialect.job, writer)
                 return
+            if dialect.offer is not None and await self._offer(request, dialect.offer, writer):
+                return
             async with self._admission.place(caller.key_id, request.segment):
                 exchange = writer.exchange = await self._dispatcher.open(request)
                 writer.note_decision(exchange.decision_headers)
@@ -248,6 +262,21 @@ class InferenceEndpoint(ABC):
         if self._background is None:
             raise InvalidRequest(NO_JOBS, param="background", code="unsupported_parameter")
         await self._background.answer(request, asked, writer)
+
+    async def _offer(self, request: InferenceRequest, offer: Callable[[], JobAsked], writer: ResponseWriter) -> bool:
+        """Answer with a job where `auto` is expected to take long; False where the caller may as well wait.
+
+        What keeps the job from being accepted keeps nobody from waiting.
+        """
+        if self._background is None or request.model != AUTO or not self._background.takes_long(request):
+            return False
+        try:
+            await self._background.answer(request, offer(), writer)
+        except (QuotaExhausted, RateLimited, Unavailable):
+            if writer.is_whole:
+                raise
+            return False
+        return True
 
     def _names(self, request: InferenceRequest) -> tuple[str, str | None]:
         """What a request's key and end user are counted by."""

@@ -1,6 +1,7 @@
 """POST /v1/chat/completions: the dialect of chat completions, streamed or whole."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from router.api.auth import Caller
@@ -62,10 +63,12 @@ class ChatReply(OpenAIReply):
                 f"n: {n} is more than the {self._max_n} of server.max_n", param="n", code="invalid_value"
             )
         if self._request.background:
-            self.job = JobAsked(self._request.x_tierwise or JobWish(), self._begin_job())
+            self.job = self._begin_job(is_offered=False)
+        elif caller.allows_background and self._request.store and not self._request.stream:
+            self.offer = partial(self._begin_job, is_offered=True)
         return request_of(self._request, caller, self._request_id, len(body))
 
-    def _begin_job(self) -> bytes:
+    def _begin_job(self, *, is_offered: bool) -> JobAsked:
         """Begin the Response object that a background answer is read as."""
         asked = self._request
         shown = ResponsesRequest(
@@ -84,7 +87,8 @@ class ChatReply(OpenAIReply):
         )
         response = response_to(shown, f"resp_{self._request_id}", self._created)
         items = [{"role": m["role"], "content": m["content"]} for m in asked.messages if _is_plain(m)]
-        return begin_reply(response, items, asked.ignored, asked.dropped)
+        reply = begin_reply(response, items, asked.ignored, asked.dropped)
+        return JobAsked(asked.x_tierwise or JobWish(), reply, is_offered)
 
     async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write a settled answer as one body."""

@@ -51,7 +51,7 @@ class MessageReply:
     """One message on its way: the request as read, and the content so far."""
 
     parameter_names: Mapping[str, str] = PARAMETER_NAMES
-    job = None  # nothing of this dialect runs in the background
+    job = offer = None  # nothing of this dialect runs in the background
 
     def __init__(self, request_id: str, strict: bool, aliases: Aliases) -> None:
         self._request_id = request_id

@@ -5,6 +5,8 @@ while the database is away such a request is refused and costs nothing.
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
+from functools import partial
 from typing import Any
 
 from router.api.admission import AdmissionControl
@@ -95,8 +97,9 @@ class ResponseReply(OpenAIReply):
         if request.instructions is not None:
             messages.insert(0, {"role": "system", "content": request.instructions})
         if request.background:
-            reply = begin_reply(self._response, self._items, request.ignored, request.dropped)
-            self.job = JobAsked(request.x_tierwise or JobWish(), reply)
+            self.job = self._begin_job(is_offered=False)
+        elif caller.allows_background and request.store and not request.stream:
+            self.offer = partial(self._begin_job, is_offered=True)
         was_completed = request.previous_response_id is not None or self._items is not given
         return InferenceRequest(
             request_id=self._request_id,
@@ -115,6 +118,12 @@ class ResponseReply(OpenAIReply):
             user=request.safety_identifier or request.user or None,
             allowed_tiers=caller.allowed_tiers,
         )
+
+    def _begin_job(self, *, is_offered: bool) -> JobAsked:
+        """Begin the Response object of a background answer."""
+        asked = self._request
+        reply = begin_reply(copy(self._response), self._items, asked.ignored, asked.dropped)
+        return JobAsked(asked.x_tierwise or JobWish(), reply, is_offered)
 
     async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write a settled answer as one body."""

@@ -18,7 +18,7 @@ from router.api.writer import ResponseWriter
 from router.decision.quotes import Quoter
 from router.errors import InvalidRequest, NotFound
 from router.exchange import Dispatcher
-from router.jobs.job import Job, JobWish
+from router.jobs.job import Job
 from router.jobs.jobs import Jobs
 from router.keys import Scope as KeyScope
 from router.request import InferenceRequest
@@ -37,15 +37,18 @@ class InstructionsBody(msgspec.Struct):
 class Background:
     """Accepts and shows jobs for the endpoints that answer."""
 
-    def __init__(self, jobs: Jobs, dispatcher: Dispatcher, quoter: Quoter, keep_alive_s: float) -> None:
+    def __init__(
+        self, jobs: Jobs, dispatcher: Dispatcher, quoter: Quoter, keep_alive_s: float, background_after_s: float
+    ) -> None:
         self.jobs = jobs
         self._dispatcher = dispatcher
         self._quoter = quoter
         self._keep_alive_s = keep_alive_s
+        self._background_after_s = background_after_s
 
     async def answer(self, request: InferenceRequest, asked: JobAsked, writer: ResponseWriter) -> None:
         """Accept a request and say so, or stream what comes of it; raises RequestError or Unavailable."""
-        view = await self._accept(request, asked.reply, asked.wish)
+        view = await self._accept(request, asked)
         if not request.streamed:
             await writer.body(encode_body(response_of(view)), 202)
             return
@@ -56,12 +59,17 @@ class Background:
 
         await self.stream(view, -1, piece)
 
-    async def _accept(self, request: InferenceRequest, reply: bytes, wish: JobWish) -> JobView:
-        plan = self._dispatcher.plan(request)
+    def takes_long(self, request: InferenceRequest) -> bool:
+        """Tell whether an answer is expected to take so long that nobody should wait for it; raises RequestError."""
+        quote = self._quoter.quote(request)
+        row = next(tier for tier in quote.tiers if tier.tier is quote.routed.decision.tier)
+        return row.seconds.median > self._background_after_s
 
+    async def _accept(self, request: InferenceRequest, asked: JobAsked) -> JobView:
+        plan = self._dispatcher.plan(request, as_decided=asked.is_offered)
         row = next(tier for tier in self._quoter.quote(request).tiers if tier.tier is plan.decision.tier)
-        cap = request.max_cost_nanousd
-        return await self._view(await self.jobs.submit(plan, reply, tier_body(row, None), wish, cap_nanousd=cap))
+        told, cap = tier_body(row, None), request.max_cost_nanousd
+        return await self._view(await self.jobs.submit(plan, asked.reply, told, asked.wish, cap_nanousd=cap))
 
     async def act(self, act: str, job_id: str, key_id: int | None, body: bytes) -> JobView:
         """Do what was asked of a job; raises RequestError or Unavailable."""

@@ -27,6 +27,7 @@ async def working(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
     """A service of its own: whoever runs jobs loads the engine, of which a process has one."""
     settings = settings_of(
         tmp_path_factory.mktemp("working"),
+        jobs={"background_after_s": 0.05},
         models={"hang": {"model": "scripted/hang"}, "slow": {"model": SLOW}},
         prices=dict.fromkeys(("scripted/solver", "scripted/deep", "scripted/fast-echo", "scripted/hang", SLOW), PRICE),
     )
@@ -208,3 +209,60 @@ async def test_a_window_that_no_price_names_is_refused(working: Service) -> None
     refused = await working.local.post(RESPONSES, json=asked(x_tierwise={"completion_window": "8h"}))
     assert refused.status_code == 400
     assert "nobody sells 8h for scripted/solver" in refused.json()["error"]["message"]
+
+
+ALLOWED = {"x-tierwise-allow-background": "true"}
+WAITED_FOR = {"model": "auto", "input": "What is 7 + 8?", "store": True}
+
+
+async def test_auto_answers_later_whoever_allows_that_where_it_would_take_long(working: Service) -> None:
+    response = await working.local.post(RESPONSES, json=WAITED_FOR, headers=ALLOWED)
+    assert response.status_code == 202, response.text
+    begun = response.json()
+    assert (begun["status"], begun["background"]) == ("queued", True)
+    assert begun["x_tierwise"]["quote"]["seconds"]["median"] > 0.05
+    done = await until(working.local, begun["id"], "completed")
+    assert done["output"]
+    assert done["x_tierwise"]["reason"] != "override"
+
+
+async def test_chat_completions_offer_it_as_well_and_it_is_read_as_a_response(working: Service) -> None:
+    body = {"model": "auto", "messages": [{"role": "user", "content": "What is 7 + 8?"}], "store": True}
+    response = await working.local.post("/v1/chat/completions", json=body, headers=ALLOWED)
+    assert (response.status_code, response.json()["object"]) == (202, "response")
+    await until(working.local, response.json()["id"], "completed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "headers"),
+    [
+        ({}, {}),
+        ({}, {"x-tierwise-allow-background": "false"}),
+        ({"store": False}, ALLOWED),
+        ({"model": "fast"}, ALLOWED),
+    ],
+)
+async def test_who_does_not_allow_it_or_keeps_nothing_or_named_a_tier_waits(
+    working: Service, changes: dict[str, Any], headers: dict[str, str]
+) -> None:
+    response = await working.local.post(RESPONSES, json=WAITED_FOR | changes, headers=headers)
+    assert (response.status_code, response.json()["status"]) == (200, "completed")
+    assert not response.json()["background"]
+
+
+async def test_a_stream_stays_a_stream(working: Service) -> None:
+    response = await working.local.post(RESPONSES, json=WAITED_FOR | {"stream": True}, headers=ALLOWED)
+    assert (response.status_code, "response.completed" in response.text) == (200, True)
+
+
+async def test_a_job_that_cannot_be_accepted_keeps_nobody_from_an_answer(working: Service) -> None:
+    one_answer_and_no_job = 400_000_000
+    budgets.put(working.engine, BudgetScope.SEGMENT, "thrifty", Period.MONTH, one_answer_and_no_job, "test", "", 1)
+    async with working.with_key("thrifty", segment="thrifty") as client:
+        response = await client.post(RESPONSES, json=WAITED_FOR, headers=ALLOWED)
+    assert (response.status_code, response.json()["status"]) == (200, "completed")
+
+
+async def test_what_is_neither_true_nor_false_is_refused_by_name(working: Service) -> None:
+    refused = await working.local.post(RESPONSES, json=WAITED_FOR, headers={"x-tierwise-allow-background": "maybe"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "x-tierwise-allow-background")
