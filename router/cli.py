@@ -18,6 +18,7 @@ from router.commands import (
     estimate,
     evaluate,
     init,
+    jobs,
     keys,
     ladder,
     ledger,
@@ -37,6 +38,7 @@ from router.commands import (
 )
 from router.database.engine import DatabaseUnusable
 from router.errors import RouterError
+from router.jobs.job import WrongJob
 from router.keys import WrongKey
 from router.mistakes.extras import MissingExtra
 from router.policies.dials import WrongPolicy
@@ -50,6 +52,7 @@ OPERATOR_ERRORS = (
     WrongSetting,
     WrongShare,
     WrongKey,
+    WrongJob,
     WrongPolicy,
     WrongWindow,
     WrongReplay,
@@ -109,6 +112,7 @@ app.add_typer(prices.app, name="prices")
 app.add_typer(revenue.app, name="revenue")
 app.add_typer(budget.app, name="budget")
 app.add_typer(keys.app, name="keys")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(admin.app, name="admin")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(artifacts.app, name="artifacts")

@@ -16,6 +16,7 @@ from router.admin.visits import VisitReader
 from router.api.body import ClientGone
 from router.api.browser.access import Refused, require_known_host
 from router.errors import InvalidRequest, RequestError, RouterError, Unavailable
+from router.jobs.job import WrongJob
 from router.keys import WrongKey
 from router.money import NotMoney
 from router.policies.dials import WrongPolicy
@@ -27,6 +28,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 OPERATOR_ERRORS = (
     NotDone,
     WrongKey,
+    WrongJob,
     WrongPolicy,
     NotMoney,
     WrongWindow,

@@ -14,12 +14,24 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Limits on what may be spent, hard or soft.", no_args_is_help=True)
 
-SHOWN = ("scope", "subject", "period", "kind", "limit_usd", "spent_usd", "leased_usd", "left_usd", "used", "begins")
+SHOWN = (
+    "scope",
+    "subject",
+    "period",
+    "kind",
+    "limit_usd",
+    "spent_usd",
+    "leased_usd",
+    "jobs_usd",
+    "left_usd",
+    "used",
+    "begins",
+)
 
 
 @app.command("show")
 def show_budgets(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
-    """Show every budget in its current period: what is spent and booked, what workers have leased, what is left."""
+    """Show every budget in its current period: what is booked, leased to workers, of that held for jobs, and left."""
     from router.clock import SystemClock
     from router.commands.opening import open_books
     from router.ledger import budgets
@@ -36,6 +48,7 @@ def show_budgets(config: ConfigOption = None, form: FormatOption = Format.TABLE)
                 "limit_usd": usd_text(limit),
                 "spent_usd": usd_text(spent),
                 "leased_usd": usd_text(leased),
+                "jobs_usd": usd_text(row["jobs_nanousd"]),
                 "left_usd": usd_text(limit - spent - leased),
                 "used": str((Decimal(spent) / limit).quantize(Decimal("0.0001"))) if limit else None,
                 "begins": format_time(row["start_us"]),

@@ -17,6 +17,10 @@ from router.types import Decision
 PLAIN_QUEUE = "default"
 
 
+class WrongJob(ValueError):
+    """What was asked of a job cannot be done; the message says why."""
+
+
 class JobStatus(IntEnum):
     """Where a job stands; stored, never renumbered. Its name in small letters is what clients read."""
 

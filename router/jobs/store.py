@@ -5,13 +5,14 @@ nothing any more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Engine, RowMapping, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, delete, func, insert, or_, select, update
 
-from router.database.engine import writing
+from router.database.engine import AuditHook, writing
 from router.database.job_tables import JobRow, JobWorkerRow
 from router.database.upsert import insert_or_nothing
 from router.jobs.calibration import PastJob, past_job
@@ -33,6 +34,19 @@ class CallRefused(Enum):
     NO_ROOM = "what is held for the job does not cover it"
 
 
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs are wanted: of these states, and None is any; those accepted before an instant."""
+
+    statuses: Sequence[JobStatus] = ()
+    segment: str | None = None
+    key_id: int | None = None
+    before_us: int | None = None
+
+
+ANY_JOB = JobFilter()
+
+
 class JobStore:
     """Inserts, finds and changes jobs."""
 
@@ -41,10 +55,15 @@ class JobStore:
 
     def insert(self, job: Job) -> None:
         """Keep a job that was accepted."""
+        with writing(self._engine) as connection:
+            self.insert_within(connection, job)
+
+    @staticmethod
+    def insert_within(connection: Connection, job: Job) -> None:
+        """Keep a job, in a transaction that does more."""
         row = {name: getattr(job, name) for name in PLAIN} | {"status": int(job.status)}
         row |= {column: _encode(getattr(job, name) or None) for name, column in TEXTS.items()}
-        with writing(self._engine) as connection:
-            connection.execute(insert(JobRow), row)
+        connection.execute(insert(JobRow), row)
 
     def get(self, job_id: str) -> Job | None:
         """Read a job, whoever's it is."""
@@ -54,15 +73,17 @@ class JobStore:
         """Read a job of this key, unless it was deleted or has expired."""
         return self._read(_of_key(job_id, key_id, now_us))
 
-    def list(
-        self, statuses: Iterable[JobStatus] = (), *, most: int = 100, before_us: int | None = None
-    ) -> Sequence[Job]:
+    def list(self, wanted: JobFilter = ANY_JOB, *, most: int = 100) -> Sequence[Job]:
         """List jobs without their texts, the newest first."""
         where: list[ColumnElement[bool]] = []
-        if statuses:
-            where.append(JobRow.status.in_([int(status) for status in statuses]))
-        if before_us is not None:
-            where.append(JobRow.created_at < before_us)
+        if wanted.statuses:
+            where.append(JobRow.status.in_([int(status) for status in wanted.statuses]))
+        if wanted.segment is not None:
+            where.append(JobRow.segment == wanted.segment)
+        if wanted.key_id is not None:
+            where.append(JobRow.key_id == wanted.key_id)
+        if wanted.before_us is not None:
+            where.append(JobRow.created_at < wanted.before_us)
         columns = [getattr(JobRow, name) for name in PLAIN]
         query = select(*columns).where(*where).order_by(JobRow.created_at.desc()).limit(most)
         with self._engine.connect() as connection:
@@ -178,13 +199,19 @@ class JobStore:
 
     def request_cancel(self, job_id: str, key_id: int | None, now_us: int, keep_us: int) -> bool:
         """Cancel a job of this key; False where it had ended."""
-        values = {
-            "status": int(JobStatus.CANCELLED),
-            "cancelled_at": now_us,
-            "finished_at": now_us,
-            "expires_at": now_us + keep_us,
-        }
-        return self._update(and_(_of_key(job_id, key_id, now_us), _is_unfinished()), values)
+        return self._update(and_(_of_key(job_id, key_id, now_us), _is_unfinished()), _cancellation(now_us, keep_us))
+
+    def cancel(self, job_id: str, now_us: int, keep_us: int, hook: AuditHook | None = None) -> bool:
+        """Cancel a job for an operator, whoever's it is; False where it had ended."""
+        here = and_(JobRow.id == job_id, _is_unfinished())
+        with writing(self._engine) as connection:
+            status = connection.scalar(select(JobRow.status).where(here).with_for_update())
+            if status is None:
+                return False
+            connection.execute(update(JobRow).where(here).values(**_cancellation(now_us, keep_us)))
+            if hook is not None:
+                hook(connection, {"status": JobStatus(status).word}, {"status": JobStatus.CANCELLED.word})
+            return True
 
     def request_answer(self, job_id: str, key_id: int | None, now_us: int) -> bool:
         """Ask for the answer as it stands; False where the job had ended."""
@@ -264,6 +291,12 @@ class JobStore:
         with self._engine.connect() as connection:
             return [_job_of(row) for row in connection.execute(select(*columns).where(*where)).mappings()]
 
+    def list_unsettled(self, before_us: int, most: int) -> Sequence[str]:
+        """List the jobs that were cancelled before an instant and before any worker began them, and are not booked."""
+        where = (JobRow.status == int(JobStatus.CANCELLED), JobRow.started_at.is_(None), JobRow.booked_at.is_(None))
+        with self._engine.connect() as connection:
+            return list(connection.scalars(select(JobRow.id).where(*where, JobRow.finished_at < before_us).limit(most)))
+
     def restart(self, job_id: str, version: int) -> None:
         """Have a job that never began be handed over anew, by the steps of this version."""
         self._update(
@@ -293,6 +326,15 @@ class JobStore:
     def _update(self, where: ColumnElement[bool], values: Mapping[str, Any]) -> bool:
         with writing(self._engine) as connection:
             return connection.execute(update(JobRow).where(where).values(**values)).rowcount > 0
+
+
+def _cancellation(now_us: int, keep_us: int) -> dict[str, int]:
+    return {
+        "status": int(JobStatus.CANCELLED),
+        "cancelled_at": now_us,
+        "finished_at": now_us,
+        "expires_at": now_us + keep_us,
+    }
 
 
 def _is_unfinished() -> ColumnElement[bool]:

@@ -29,6 +29,7 @@ LEASE_S = 6.0
 ACTS_FOR_S = 4.0  # after a sign of life; well below the lease, as clocks of machines differ
 SWEEP_EVERY_S = 30.0
 STRANDED_EVERY_S = 10.0
+UNSETTLED_EVERY_S, SETTLED_AFTER_US = 5.0, 5_000_000
 RETRY_S = 5.0
 SWEPT_AFTER_US = 60_000_000
 MOST_AT_ONCE = 200
@@ -99,6 +100,8 @@ class JobWatch:
 
     def turn(self) -> None:
         """Do what is due. Raises SQLAlchemyError."""
+        if self._is_due("unsettled", UNSETTLED_EVERY_S):
+            self._settle_cancelled()
         if not self._engine.is_running:
             if not self._store.has_unfinished():
                 return
@@ -160,6 +163,13 @@ class JobWatch:
     def _hear(self, wishes: Mapping[str, Wishes]) -> None:
         for job_id, wish in wishes.items():
             self._runner.hear(job_id, wish)
+
+    def _settle_cancelled(self) -> None:
+        """Book what was called off before anybody began it, as by a command: what is held for it goes back."""
+        if (home := self._home) is None:
+            return
+        for job_id in self._store.list_unsettled(self._clock.now_us() - SETTLED_AFTER_US, MOST_AT_ONCE):
+            asyncio.run_coroutine_threadsafe(self._runner.settle_ended(job_id), home).result()
 
     def _fail_stranded(self) -> None:
         for job in self._store.list_stranded(STEPS_VERSION):

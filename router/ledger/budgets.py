@@ -39,6 +39,7 @@ from router.types import DAY_US, HOUR_US, Tier
 
 BUDGET_LOCK = 0x7165_7279  # PostgreSQL advisory lock: shared to book, exclusive to set a budget
 ATTEMPTS = 5  # others may lease in between
+JOB_OWNER = "job-"  # how the owner of a lease begins that is held for a background job
 SLICES_OF_THE_REST = 16  # near its end a budget is leased in ever smaller slices, so that little of it lies idle
 
 
@@ -394,7 +395,7 @@ def _parts(connection: Connection, row: Mapping[str, Any]) -> list[Mapping[str, 
 
 
 def standing(engine: Engine, now_us: int) -> list[dict[str, Any]]:
-    """Tell how every budget stands in the period under way."""
+    """Tell how every budget stands in the period under way; of what is leased, how much is held for jobs."""
     rows: list[dict[str, Any]] = []
     with engine.connect() as connection:
         names = {str(row.id): row.name for row in connection.execute(select(ApiKey.id, ApiKey.name))}
@@ -405,6 +406,8 @@ def standing(engine: Engine, now_us: int) -> list[dict[str, Any]]:
                 select(BudgetPeriod.settled_nanousd, BudgetPeriod.leased_nanousd).where(*here)
             ).one_or_none()
             settled, leased = period if period is not None else (0, 0)
+            lease = (BudgetLease.budget_id == budget.id, BudgetLease.start_us == start_us)
+            of_jobs = select(func.sum(BudgetLease.left_nanousd)).where(*lease, BudgetLease.owner.startswith(JOB_OWNER))
             is_key = budget.scope is BudgetScope.KEY
             rows.append(
                 {
@@ -415,6 +418,7 @@ def standing(engine: Engine, now_us: int) -> list[dict[str, Any]]:
                     "limit_nanousd": budget.limit_nanousd,
                     "settled_nanousd": settled,
                     "leased_nanousd": leased,
+                    "jobs_nanousd": int(connection.scalar(of_jobs) or 0),
                     "start_us": start_us,
                 }
             )

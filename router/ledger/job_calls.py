@@ -38,7 +38,7 @@ def may_be_of_job(record: RequestRecord) -> bool:
 
 def owner_of(request_id: str) -> str:
     """Name the lease that budgets hold for a job."""
-    return f"job-{request_id}"
+    return f"{budgets.JOB_OWNER}{request_id}"
 
 
 def sort(connection: Connection, records: Sequence[RequestRecord]) -> Sorted:

@@ -78,7 +78,8 @@ def events_of(view: JobView) -> list[bytes]:
 def _plain(view: JobView) -> dict[str, Any]:
     """The Response object without its output."""
     job, kept = view.job, read_reply(view.job)
-    body = {**kept.response, "id": job.id, "status": _status(job), "output": []}
+    begun = {"id": job.id, "created_at": job.created_at // 1_000_000}  # of a job that is done again, not as it was kept
+    body = {**kept.response, **begun, "status": _status(job), "output": []}
     trace = job.trace or {}
     body["usage"] = usage_body(msgspec.convert(trace["usage"], Usage)) if "usage" in trace else None
     body["error"] = job.error if job.status is JobStatus.FAILED else None

@@ -1,9 +1,12 @@
 """Background responses: accepted, watched, hurried, called off, and booked as one request each."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
@@ -11,10 +14,15 @@ from sqlalchemy import select
 
 from router.database.job_tables import JobCallRow, JobRow
 from router.database.tables import BudgetLease
+from router.jobs import operators
+from router.jobs.job import JobStatus
+from router.jobs.store import JobStore
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
 from router.ledger.verify import verify
+from router.types import DAY_US
 from tests.api.service import HELLO, Service, serving, settings_of
+from tests.jobs.made import a_job
 from tests.waiting import soon
 
 RESPONSES = "/v1/responses"
@@ -117,6 +125,28 @@ async def test_a_cancel_ends_the_work_and_may_come_twice(working: Service) -> No
         response = await working.local.post(f"{RESPONSES}/{first['id']}/cancel")
         assert (response.status_code, response.json()["status"]) == (200, "cancelled")
     assert (await working.booked(first["x_tierwise"]["request_id"]))["outcome"] == "cancelled"
+
+
+async def test_an_operator_calls_one_off_and_has_it_done_again(working: Service) -> None:
+    first = await begun(working.local, model="slow")
+    await until(working.local, first["id"], "in_progress")
+    now_us = time.time_ns() // 1_000
+    await asyncio.to_thread(operators.cancel, working.engine, first["id"], now_us, DAY_US)
+    assert (await working.booked(first["x_tierwise"]["request_id"]))["outcome"] == "cancelled"
+    again = await asyncio.to_thread(operators.retry, working.engine, first["id"], now_us, DAY_US)
+    done = await until(working.local, again.id, "completed")
+    assert done["output"][-1]["content"][0]["text"]
+    assert (await working.booked(again.request_id))["outcome"] == "ok"
+    stood = (await working.local.get(f"{RESPONSES}/{first['id']}")).json()
+    assert stood["x_tierwise"]["progress"]["retried_as"] == again.id
+    assert verify(working.engine).is_sound
+
+
+async def test_what_a_command_calls_off_before_it_began_is_booked_too(working: Service) -> None:
+    row = a_job(at_us=time.time_ns() // 1_000 - 60_000_000)
+    cancelled = {"status": JobStatus.CANCELLED, "cancelled_at": row.created_at, "finished_at": row.created_at}
+    JobStore(working.engine).insert(msgspec.structs.replace(row, **cancelled))
+    assert (await working.booked(row.request_id))["outcome"] == "cancelled"
 
 
 async def test_answer_now_takes_the_answer_that_leads(working: Service) -> None:
