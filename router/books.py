@@ -12,7 +12,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from router.clock import SystemClock
 from router.database import last_known, schema
 from router.database.engine import BooksReplaced, DatabaseAway, DatabaseUnusable, open_engine
-from router.database.schema import SchemaState
 from router.ledger import pricelist, revenue
 from router.ledger.prices import PriceBook
 from router.ledger.revenue import RevenueBook
@@ -70,7 +69,7 @@ class OpenBooks:
             state = schema.check(self.engine)
         except DatabaseUnusable as error:
             raise SQLAlchemyError(error.message) from None
-        if state is not SchemaState.CURRENT:
+        if state not in schema.USABLE:
             raise BooksReplaced(schema.ADVICE.get(state, "the database that is back is empty"))
         assert self.last_known is not None
         if last_known.books_id(self.engine) != last_known.books_id(self.last_known):

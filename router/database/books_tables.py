@@ -15,6 +15,17 @@ class BooksId(Base):
     id: Mapped[str] = mapped_column(String(32))
 
 
+class SchemaFloor(Base):
+    """One row: the oldest revision whose code may use the schema as it is. A migration that takes something away
+    raises it.
+    """
+
+    __tablename__ = "schema_floor"
+
+    one: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    revision: Mapped[str] = mapped_column(String(32))
+
+
 class RevenueDay(Base):
     """The amounts of a UTC day's revenue events, without their signs, added up: what bounds a day."""
 

@@ -39,12 +39,13 @@ class SchemaState(StrEnum):
     EMPTY = "empty"
     CURRENT = "current"
     BEHIND = "behind"
+    GROWN = "grown"  # newer than the code, which may use it all the same: what it knows is still there
     AHEAD = "ahead"
     FOREIGN = "foreign"
 
 
 def ready_engine(database_url: str) -> Engine:
-    """Open the database for serving: an absent or empty one is migrated, any other must be current and writable.
+    """Open the database for serving: an absent or empty one is migrated, any other must be usable and writable.
 
     Raises DatabaseUnusable naming the cause.
     """
@@ -53,7 +54,7 @@ def ready_engine(database_url: str) -> Engine:
         state = check(engine)
         if state is SchemaState.EMPTY:
             migrate(engine)
-        elif state is not SchemaState.CURRENT:
+        elif state not in USABLE:
             raise DatabaseUnusable(f"{format_url(database_url)}: {ADVICE[state]}")
         check_writable(engine)
     except DatabaseUnusable:
@@ -62,6 +63,7 @@ def ready_engine(database_url: str) -> Engine:
     return engine
 
 
+USABLE = (SchemaState.CURRENT, SchemaState.GROWN)
 ADVICE = {
     SchemaState.BEHIND: "the schema is older than this version; run `tierwise db upgrade`",
     SchemaState.AHEAD: "the schema is newer than this version of Tierwise",
@@ -101,7 +103,9 @@ def check(database: Engine | str) -> SchemaState:
             known = revisions()
             if revision == known[-1]:
                 return SchemaState.CURRENT
-            return SchemaState.BEHIND if revision in known else SchemaState.AHEAD
+            if revision in known:
+                return SchemaState.BEHIND
+            return SchemaState.GROWN if _floor(connection) in known else SchemaState.AHEAD
     except SQLAlchemyError as error:
         url = engine.url.render_as_string(hide_password=False)
         raise unusable(error)(f"{format_url(url)} cannot be read: {cause(error, url)}") from None
@@ -122,7 +126,7 @@ def problem(database_url: str) -> str | None:
     if path is not None and not path.exists():
         return f"{path} does not exist; run `tierwise db upgrade`"
     state = check(database_url)
-    if state is SchemaState.CURRENT:
+    if state in USABLE:
         return None
     return f"{format_url(database_url)}: {ADVICE.get(state, 'there is no schema yet; run `tierwise db upgrade`')}"
 
@@ -165,6 +169,14 @@ def _revision(connection: Connection) -> str | None:
         return None
     revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return revision
+
+
+def _floor(connection: Connection) -> str | None:
+    """The oldest revision whose code may use the schema; None where the schema does not say."""
+    if not inspect(connection).has_table("schema_floor"):
+        return None
+    floor: str | None = connection.scalar(text("SELECT revision FROM schema_floor"))
+    return floor
 
 
 def _config(connection: Connection) -> "Config":
