@@ -8,11 +8,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
-from router.errors import QuotaExhausted
+from router.errors import AllowanceSpent, QuotaExhausted
+from router.jobs.job import Job
 from router.ledger import budgets
 from router.ledger.budgets import Budget, Payer
 from router.ledger.job_calls import owner_of
+from router.ledger.persons import PersonAllowances, PersonLimit
+from router.types import DAY_US
 
+DAY_SPENT = "this user's allowance for today does not cover what this job may cost; x-tierwise-max-cost-usd lowers that"
 UNPRICED = "a model without a price cannot be used within a budget"
 
 
@@ -29,6 +33,20 @@ def hold(engine: Engine, request_id: str, payer: Payer, amount: int | None, now_
         release(engine, request_id)
         seconds = max(-((now_us - short.period.end_us(now_us)) // 1_000_000), 1)
         raise QuotaExhausted(f"the {short} does not cover what this job may cost", retry_after_seconds=seconds)
+
+
+def claim_day(persons: PersonAllowances, job: Job, limit: PersonLimit) -> int:
+    """Claim a deep answer of an end user's day, and what it may cost where dollars are limited; returns that.
+
+    What the job did not cost is given back when it is booked. Raises AllowanceSpent. Blocking.
+    """
+    if limit.nanousd_per_day is not None and job.held_nanousd is None:
+        raise QuotaExhausted("a model without a price cannot be used within an allowance of dollars")
+    nanousd = (job.held_nanousd or 0) if limit.nanousd_per_day is not None else 0
+    if job.user_mark is None or persons.try_claim(job.user_mark, limit, nanousd, job.created_at) is None:
+        seconds = -(-(DAY_US - job.created_at % DAY_US) // 1_000_000)
+        raise AllowanceSpent(DAY_SPENT, retry_after_seconds=seconds)
+    return nanousd
 
 
 def release(engine: Engine, request_id: str) -> None:

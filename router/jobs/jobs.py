@@ -25,10 +25,11 @@ from router.jobs.watch import JobWatch
 from router.jobs.windows import CompletionWindow, put_in_window
 from router.jobs.workflow import JobRunner
 from router.ledger.budgets import Payer
-from router.ledger.job_calls import ID_PREFIX
+from router.ledger.job_calls import CLAIMED, ID_PREFIX
+from router.ledger.persons import PersonAllowances, PersonLimit
 from router.providers.base import ModelTarget
 from router.settings import JobSettings
-from router.types import DAY_US
+from router.types import DAY_US, Tier
 
 TOO_DEAR = "what this request may cost does not cover one answer; allow more, or ask for fewer or shorter answers"
 LOOK_EVERY_S = 0.1
@@ -65,6 +66,7 @@ class Jobs:
         self._sample_s = sample_s
         self._clock = clock
         self._keep_us = settings.retention_days * DAY_US
+        self._persons = PersonAllowances(books, clock.now_us)
 
     async def submit(
         self,
@@ -75,11 +77,12 @@ class Jobs:
         *,
         cap_nanousd: int | None = None,
         callback: dict[str, Any] | None = None,
+        allowance: PersonLimit | None = None,
     ) -> Job:
         """Accept a job: what it may cost at most is held, and it waits for a place. Nothing is sent yet.
 
-        `row` is the quote of its tier, which the job's own goes over. Raises InvalidRequest, QuotaExhausted,
-        RateLimited or Unavailable.
+        `row` is the quote of its tier, which the job's own goes over, and `allowance` what its end user may have a day
+        where that is limited. Raises InvalidRequest, QuotaExhausted, RateLimited or Unavailable.
         """
         wish = wish or JobWish()
         chosen = await off_loop(lambda: self._choose(plan, wish, cap_nanousd))
@@ -104,7 +107,7 @@ class Jobs:
             work=JobWork.of(opening, plan.decision, plan.query, reply),
         )
         payer = Payer(opening.key_id, opening.segment, opening.first_tier)
-        await off_loop(lambda: self._accept(job, payer))
+        await off_loop(lambda: self._accept(job, payer, allowance))
         self._watch.wake()
         return job
 
@@ -177,12 +180,16 @@ class Jobs:
             await self._runner.settle_ended(job_id)
         return True
 
-    def _accept(self, job: Job, payer: Payer) -> None:
+    def _accept(self, job: Job, payer: Payer, allowance: PersonLimit | None) -> None:
+        """Hold what a job may cost of budgets and of its end user's day, and store it: all or nothing."""
         waiting = self.store.count_waiting()
         if waiting >= self._settings.max_waiting:
             raise RateLimited(f"{waiting} jobs wait already; send it again later", retry_after_seconds=30)
         holds.hold(self._books, job.request_id, payer, job.held_nanousd, job.created_at)
         try:
+            if allowance is not None and payer.tier is not Tier.FAST:
+                claimed = holds.claim_day(self._persons, job, allowance)
+                job = msgspec.structs.replace(job, recipe={**job.recipe, CLAIMED: claimed})
             self.store.insert(job)
         except BaseException:
             holds.release(self._books, job.request_id)

@@ -12,12 +12,15 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from router.database.job_tables import JobCallRow, JobRow
+from router.database.tables import PersonDay
 from router.database.upsert import insert_or_nothing
 from router.ledger import budgets
 from router.ledger.entries import Entry
 from router.ledger.folding import RequestRecord
+from router.types import DAY_US
 
 ID_PREFIX = "resp_"
+CLAIMED = "claimed_nanousd"  # of its end user's day, beside a job's recipe: 0 where only answers are counted
 TEXTS: Mapping[str, None] = dict.fromkeys(("request", "answer", "trace", "instructions", "callback"))
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(list[Entry]).decode
@@ -72,10 +75,20 @@ def close(connection: Connection, record: RequestRecord, now_us: int) -> None:
     job_id = ID_PREFIX + record.request_id
     connection.execute(delete(JobCallRow).where(JobCallRow.job_id == job_id))
     booked = update(JobRow).where(JobRow.id == job_id, JobRow.booked_at.is_(None)).values(booked_at=now_us)
-    row = connection.execute(booked.returning(JobRow.spent_nanousd)).one_or_none()
-    if row is not None:
-        known = sum(result.cost_nanousd or 0 for _, result in record.calls_with_results())
-        budgets.release_within(connection, owner_of(record.request_id), keep=max(row.spent_nanousd - known, 0))
+    row = connection.execute(
+        booked.returning(JobRow.spent_nanousd, JobRow.recipe, JobRow.user_mark, JobRow.created_at)
+    ).one_or_none()
+    if row is None:
+        return
+    known = sum(result.cost_nanousd or 0 for _, result in record.calls_with_results())
+    budgets.release_within(connection, owner_of(record.request_id), keep=max(row.spent_nanousd - known, 0))
+    claimed = row.recipe.get(CLAIMED)
+    if claimed is not None and row.user_mark is not None:
+        unused = {"deep": PersonDay.deep - (not record.intents)}
+        if claimed:
+            unused["taken_nanousd"] = PersonDay.taken_nanousd - (claimed - row.spent_nanousd)
+        of_day = PersonDay.day == row.created_at // DAY_US, PersonDay.user_mark == row.user_mark
+        connection.execute(update(PersonDay).where(*of_day).values(**unused))
 
 
 def _gather(connection: Connection, record: RequestRecord) -> None:

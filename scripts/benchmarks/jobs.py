@@ -6,7 +6,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,11 @@ def measure_kills(folder: Path, is_short: bool) -> str:
     found = {"SQLite": asyncio.run(_kill(folder / "sqlite", None, *size))}
     with postgresql(folder / "pg") as (url, _):
         found["PostgreSQL"] = asyncio.run(_kill(folder / "postgresql", url, *size))
+    return tabulate(found)
+
+
+def tabulate(found: Mapping[str, KilledJobs]) -> str:
+    """Write what became of killed jobs, a column for each database."""
     rows = ["| | " + " | ".join(found) + " |", "| --- |" + " --- |" * len(found)]
     for label, read in ROWS.items():
         rows.append(f"| {label} | " + " | ".join(str(read(one)) for one in found.values()) + " |")
@@ -174,7 +179,7 @@ async def _spend(place: Place, jobs: int, dice: random.Random) -> dict[str, int]
                 "max_output_tokens": dice.choice((64, 256, 1_024)),
             }
             cap = dice.choice((None, None, "0.02", "0.05"))
-            samples = dice.randint(2, 12) if body["model"] in ("parallel", "auto") else None
+            samples = dice.randint(2, 6) if body["model"] in ("parallel", "auto") else None
             ids.append((await _post(session, place, body, samples=samples, cap=cap))["id"])
     ended = await wait_ended(place, ids)
     engine = place.engine()

@@ -21,6 +21,7 @@ from router.exchange import Dispatcher
 from router.jobs.job import Job
 from router.jobs.jobs import Jobs
 from router.keys import Scope as KeyScope
+from router.ledger.persons import PersonLimit
 from router.request import InferenceRequest
 from router.settings import ServerSettings
 
@@ -69,7 +70,10 @@ class Background:
         plan = self._dispatcher.plan(request, as_decided=asked.is_offered)
         row = next(tier for tier in self._quoter.quote(request).tiers if tier.tier is plan.decision.tier)
         told, cap = tier_body(row, None), request.max_cost_nanousd
-        return await self._view(await self.jobs.submit(plan, asked.reply, told, asked.wish, cap_nanousd=cap))
+        limit = PersonLimit(request.user_deep_per_day, request.user_nanousd_per_day)
+        allowance = limit if request.user is not None and limit != PersonLimit() else None
+        job = await self.jobs.submit(plan, asked.reply, told, asked.wish, cap_nanousd=cap, allowance=allowance)
+        return await self._view(job)
 
     async def act(self, act: str, job_id: str, key_id: int | None, body: bytes) -> JobView:
         """Do what was asked of a job; raises RequestError or Unavailable."""

@@ -30,6 +30,8 @@ escalate_to = ""
 [prices."{MODEL}"]
 input = 1
 output = 4
+[jobs]
+concurrency = 4
 """
 FINAL = ("completed", "failed", "cancelled", "incomplete")
 PATIENCE_S = 600.0
@@ -68,7 +70,7 @@ async def kill_jobs(
     samples: int,
     kills: int,
     seed: int = 1,
-    pause_s: tuple[float, float] = (0.1, 3.0),
+    pause_s: tuple[float, float] = (0.1, 2.0),
     tell: Callable[[str], None] = lambda line: None,
 ) -> KilledJobs:
     """Submit jobs, kill their worker so many times at random while they run, and wait for all of them."""
@@ -106,6 +108,7 @@ async def _post(session: aiohttp.ClientSession, place: Place, number: int, sampl
     body = {
         "model": "parallel",
         "input": f"What is {number} + 9?",
+        "max_output_tokens": 100,
         "background": True,
         "store": True,
         "x_tierwise": {"samples": samples},

@@ -296,3 +296,11 @@ async def test_a_job_that_cannot_be_accepted_keeps_nobody_from_an_answer(working
 async def test_what_is_neither_true_nor_false_is_refused_by_name(working: Service) -> None:
     refused = await working.local.post(RESPONSES, json=WAITED_FOR, headers={"x-tierwise-allow-background": "maybe"})
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "x-tierwise-allow-background")
+
+
+async def test_a_job_is_one_of_its_users_deep_answers_of_the_day(working: Service) -> None:
+    async with working.with_key("homes", limits={"user_deep_per_day": 1}) as client:
+        first = await begun(client, model="parallel", safety_identifier="ada")
+        refused = await client.post(RESPONSES, json=asked(safety_identifier="ada"))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
+        await until(client, first["id"], "completed")
