@@ -41,6 +41,7 @@ from router.books import OpenBooks
 from router.canary.monitor import CanaryMonitor
 from router.canary.verdicts import HarmLimits
 from router.chat import site as chat
+from router.chat.pages import ChatOffers
 from router.clock import SystemClock
 from router.database import last_known
 from router.database.leader import Leadership
@@ -369,7 +370,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         targets.read,
     )
     routes += admin.admin_routes(pages, environ)
-    routes += chat.chat_routes(settings, chat.ChatParts(engine, keys, clock.now_us, endpoints_for))
+    offers = ChatOffers(jobs=work is not None, mail=False)
+    routes += chat.chat_routes(settings, chat.ChatParts(engine, keys, clock.now_us, endpoints_for, offers))
 
     def read_drift() -> list[DriftReading]:
         drifts = {"scores": routing.drift(policy_book.active.classifier), "calibration": calibration_monitor.gap()}

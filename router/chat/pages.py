@@ -1,10 +1,11 @@
 """GET /chat and the door before it: signing in with a key, signing out, and the files that the page loads."""
 
+import re
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -23,17 +24,26 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MOST_FORM_BYTES = 8 * 1024
+ANSWER_ID = re.compile(r"resp_[0-9a-f]{32}")  # of a background answer that a link leads to
 FOREIGN = ("cross-site", "same-site")  # what Sec-Fetch-Site says of a link at another origin
 ASSETS = Assets(f"{PATH}/static", SHARED, Path(__file__).parent / "static")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
+class ChatOffers(NamedTuple):
+    """What the page offers beside answers: work in the background, and mail once it is done."""
+
+    jobs: bool
+    mail: bool
+
+
 class ChatPages:
     """The page, its door and its files."""
 
-    def __init__(self, sessions: SessionAuthenticator, read_timeout_s: float) -> None:
+    def __init__(self, sessions: SessionAuthenticator, offers: ChatOffers, read_timeout_s: float) -> None:
         self._sessions = sessions
+        self._offers = offers
         self._read_timeout_s = read_timeout_s
 
     async def show(self, request: Request) -> Response:
@@ -44,9 +54,11 @@ class ChatPages:
             return await self._page(visitor)
         if cookie_of(request.scope) not in request.cookies and request.headers.get("sec-fetch-site") in FOREIGN:
             # The browser keeps the cookie back from who follows a link elsewhere; a request of our own page brings it.
-            return HTMLResponse(await to_thread(render, "again.html"), headers={"refresh": f"0; url={PATH}"})
+            again = _with_answer(request.query_params.get("answer", ""))
+            body = await to_thread(lambda: render("again.html", again=again))
+            return HTMLResponse(body, headers={"refresh": f"0; url={again}"})
         if not await self._sessions.is_open(request.scope):
-            return await self._door()
+            return await self._door(request.query_params.get("answer", ""))
         visitor = await self._sessions.open_without_key()
         response = await self._page(visitor)
         self._sessions.set_cookie(response, request, visitor.token)
@@ -55,11 +67,13 @@ class ChatPages:
     async def sign_in(self, request: Request) -> Response:
         """Begin a session with the key that was typed in; always a new one, whatever cookie came with it."""
         self._sessions.require_our_page(headers_of(request.scope), changes=True)
+        form = await self._form(request)
+        answer = form.get("answer", "")
         try:
-            visitor = await self._sessions.open_with_key((await self._form(request)).get("key", "").strip())
+            visitor = await self._sessions.open_with_key(form.get("key", "").strip())
         except RequestError as error:
-            return await self._door(error.message, error.status)
-        response = RedirectResponse(PATH, 303)
+            return await self._door(answer, error.message, error.status)
+        response = RedirectResponse(_with_answer(answer), 303)
         self._sessions.set_cookie(response, request, visitor.token)
         return response
 
@@ -88,12 +102,14 @@ class ChatPages:
                     key_name=visitor.key_name,
                     tiers=[tier for tier in Tier if tier in caller.allowed_tiers],
                     may_rate=KeyScope.FEEDBACK in caller.scopes,
+                    offers=self._offers,
                 )
             )
         )
 
-    async def _door(self, error: str = "", status: int = 200) -> Response:
-        return HTMLResponse(await to_thread(lambda: render("door.html", error=error)), status)
+    async def _door(self, answer: str = "", error: str = "", status: int = 200) -> Response:
+        """Show the door; `answer` is the background answer that somebody came for."""
+        return HTMLResponse(await to_thread(lambda: render("door.html", error=error, answer=answer)), status)
 
     async def _form(self, request: Request) -> dict[str, str]:
         body = await read_body(
@@ -103,6 +119,11 @@ class ChatPages:
             return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=10, errors="strict"))
         except ValueError:
             raise InvalidRequest("the form cannot be read") from None
+
+
+def _with_answer(answer: str) -> str:
+    """The page's address, with the background answer that it shows first, if that is one."""
+    return f"{PATH}?answer={answer}" if ANSWER_ID.fullmatch(answer) else PATH
 
 
 def as_page(endpoint: Endpoint) -> Endpoint:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from router.api.auth import Authenticator
 from router.api.browser.headers import SecurityHeaders, sealing_headers
 from router.chat.access import PATH, SessionAuthenticator
-from router.chat.pages import ChatPages, as_page
+from router.chat.pages import ChatOffers, ChatPages, as_page
 from router.chat.sessions import ChatSessions
 from router.keys import KeyRing
 from router.settings import Settings
@@ -23,8 +23,10 @@ ROUTES = (
     (
         "POST",
         f"{API}/...",
-        "What the page sends: to `/v1/chat/completions`, `/v1/quotes` and `/v1/feedback`, on behalf of its session.",
+        "What the page sends on behalf of its session: to `/v1/chat/completions`, `/v1/responses` and below it, "
+        "`/v1/quotes` and `/v1/feedback`.",
     ),
+    ("GET", f"{API}/responses/...", "What the page looks up of its work in the background."),
 )
 
 Endpoints = Mapping[tuple[str, str], ASGIApp]  # by method and address below /v1
@@ -37,6 +39,7 @@ class ChatParts(NamedTuple):
     keys: KeyRing
     now_us: Callable[[], int]
     endpoints_for: Callable[[Authenticator], Endpoints]
+    offers: ChatOffers
 
 
 def chat_routes(settings: Settings, parts: ChatParts) -> list[BaseRoute]:
@@ -47,7 +50,7 @@ def chat_routes(settings: Settings, parts: ChatParts) -> list[BaseRoute]:
     names = frozenset({server.host.lower(), *(name.lower() for name in chat.hosts)})
     sessions = ChatSessions(parts.engine, chat.session_hours, parts.now_us)
     way_in = SessionAuthenticator(parts.keys, server.auth, sessions, names)
-    pages = ChatPages(way_in, server.read_timeout_s)
+    pages = ChatPages(way_in, parts.offers, server.read_timeout_s)
     headers = sealing_headers()
     routes = [
         Route(PATH, as_page(pages.show)),

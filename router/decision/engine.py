@@ -175,7 +175,8 @@ class DecisionEngine:
         read of a long one, and of one that is named, or whose user is, what other workers answered. Many may begin with
         the same words.
         """
-        earlier = self._memory.recall(query.key_id, query.messages, query.request_id)
+        asker = query.key_id, query.user, query.conversation
+        earlier = self._memory.recall(asker, query.messages, query.request_id)
         turn = _turn_of(query)
         is_sure = query.conversation is not None or query.user is not None
         last = self._last_turn(mark) if is_sure and (mark := find_mark()) is not None else None

@@ -23,6 +23,7 @@ MOST_REGENERATES = 2
 LONGEST_RECONSIDERING_MS = 3_600_000  # whoever asks again after an hour asks anew
 
 encoder = msgspec.json.Encoder()
+Asker = tuple[int | None, str | None, str | None]  # the key, and the end user and conversation that a client names
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -83,10 +84,13 @@ class AnswerHistory:
         self._salt = salt if salt is not None else os.urandom(16)
         self._answered: LRUCache[bytes, Answered] = LRUCache(size)
 
-    def recall(self, key_id: int | None, messages: Sequence[Mapping[str, Any]], request_id: str) -> Match:
-        """Look a conversation up; every message is hashed once. `request_id` tells the time."""
+    def recall(self, asker: Asker, messages: Sequence[Mapping[str, Any]], request_id: str) -> Match:
+        """Look a conversation of an asker up; every message is hashed once. `request_id` tells the time.
+
+        Two end users, or two conversations, that a client names are never one, however alike they begin.
+        """
         asked_until = _before_last_reply(messages)
-        digest = hashlib.blake2b(encoder.encode(key_id), digest_size=16, key=self._salt)
+        digest = hashlib.blake2b(encoder.encode(asker), digest_size=16, key=self._salt)
         before = None
         if asked_until:
             digest.update(encoder.encode_lines(messages[:asked_until]))

@@ -177,11 +177,35 @@ async def test_a_link_at_another_site_loads_the_page_once_more(keyed_service: Se
     assert page.headers["refresh"] == "0; url=/chat"
 
 
+async def test_who_follows_a_link_to_an_answer_is_led_there_through_the_door(keyed_service: Service) -> None:
+    browser, answer = Browser(keyed_service, STRANGER), f"resp_{'0' * 32}"
+    door = await browser.client.get("/chat", params={"answer": answer})
+    assert f'name="answer" value="{answer}"' in door.text
+    for given, wanted in ((answer, f"/chat?answer={answer}"), ("//evil.example", "/chat")):
+        fields = {"key": keyed_service.key("reader"), "answer": given}
+        reply = await browser.client.post("/chat/sign-in", data=fields, headers={"origin": HOME})
+        assert reply.headers["location"] == wanted
+
+
 async def test_thumbs_are_feedback_of_the_session(browser: Browser, open_service: Service) -> None:
     request_id = (await browser.ask()).headers["x-request-id"]
     reply = await browser.send("/feedback", {"request_id": request_id, "rating": -1})
     assert reply.status_code == 200
     assert (request_id, -1) in [(row.request_id, row.rating) for row in open_service.stored(Feedback)]
+
+
+async def test_work_in_the_background_belongs_to_the_key_of_the_session(keyed_service: Service) -> None:
+    owner, other = Browser(keyed_service, STRANGER), Browser(keyed_service, STRANGER)
+    await owner.sign_in(keyed_service.key("owner"))
+    await other.sign_in(keyed_service.key("other"))
+    begun = await owner.send("/responses", {"model": "fast", "input": "Hello", "background": True, "store": True})
+    assert begun.status_code == 202
+    path, own = f"/chat/api/responses/{begun.json()['id']}", {"sec-fetch-site": "same-origin"}
+    found = [
+        (await one.client.get(path, headers=own | {"x-csrf-token": csrf})).status_code
+        for one, csrf in ((owner, owner.csrf), (other, other.csrf), (owner, other.csrf))
+    ]
+    assert found == [200, 404, 403]
 
 
 async def test_files_come_from_a_closed_list(open_service: Service) -> None:

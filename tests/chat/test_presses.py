@@ -28,6 +28,16 @@ async def test_to_think_longer_is_booked_as_a_wish_for_a_deeper_tier(browser: Br
     assert (booked["signal"], booked["previous_id"]) == ("deeper", first.headers["x-request-id"])
 
 
+async def test_the_same_question_in_another_tab_objects_to_nothing(browser: Browser, open_service: Service) -> None:
+    question = [{"role": "user", "content": "How far is the moon?"}]
+    for tab in ("one tab", "another tab"):
+        asked = a_chat("auto", messages=question, metadata={"conversation_id": tab})
+        reply = await browser.send("/chat/completions", asked)
+        explained = reply.json()["x_tierwise"]
+        booked = await open_service.booked(reply.headers["x-request-id"])
+        assert (explained["reason"], booked["signal"]) == ("below_threshold", None)
+
+
 @pytest.mark.parametrize(
     ("answered", "checker", "signal"), [("fast", "reasoning", "deeper"), ("reasoning", "parallel", "pushback")]
 )

@@ -11,6 +11,7 @@ from tests.builders.dispatchers import FixedModel, a_routing, an_inference_reque
 
 Messages = list[dict[str, Any]]
 ASKED: Messages = [{"role": "user", "content": "Which rivers flow through Vienna and Budapest?"}]
+NOBODY = (None, None, None)  # neither key nor end user nor conversation
 REPLY = {"role": "assistant", "content": "The Rhine flows through Vienna and Budapest."}
 
 
@@ -127,10 +128,17 @@ def test_tools_between_question_and_reply_do_not_hide_who_replied() -> None:
     assert found[2] == (Signal.PUSHBACK, an_id(1))
 
 
+@pytest.mark.parametrize("other", [(1, None, None), (None, "Bob", None), (None, None, "another tab")])
+def test_the_same_question_of_somebody_else_says_nothing(other: tuple[int | None, str | None, str | None]) -> None:
+    memory = AnswerHistory(salt=b"salt")
+    memory.remember(memory.recall(NOBODY, ASKED, an_id(1)), an_id(1), Tier.FAST)
+    assert not memory.recall(other, ASKED, an_id(2)).is_regenerate
+
+
 def test_memory_is_bounded() -> None:
     memory = AnswerHistory(salt=b"salt", size=2)
     for number in range(3):
         asked: Messages = [{"role": "user", "content": str(number)}]
-        memory.remember(memory.recall(None, asked, an_id(number)), an_id(number), Tier.FAST)
-    assert not memory.recall(None, [{"role": "user", "content": "0"}], an_id(9)).is_regenerate
-    assert memory.recall(None, [{"role": "user", "content": "1"}], an_id(9)).is_regenerate
+        memory.remember(memory.recall(NOBODY, asked, an_id(number)), an_id(number), Tier.FAST)
+    assert not memory.recall(NOBODY, [{"role": "user", "content": "0"}], an_id(9)).is_regenerate
+    assert memory.recall(NOBODY, [{"role": "user", "content": "1"}], an_id(9)).is_regenerate

@@ -2,7 +2,7 @@
 
 import { verdictOf } from "./conversation.js";
 import { make, render } from "./markdown.js";
-import { TIERS, dollars, price, seconds, span, why } from "./words.js";
+import { TIERS, dollars, jobPrice, price, progress, seconds, span, why } from "./words.js";
 
 const LONG_S = 4; // from here on people are told how long it will take
 const LATEST = 90; // characters of the thinking that a folded summary shows
@@ -21,12 +21,13 @@ export class AnswerView {
     this.why = make("p", { class: "why" });
     this.thinking = new Thinking();
     this.working = make("p", { class: "working" });
+    this.job = make("div", { class: "job" });
     this.text = make("div", { class: "text" });
     this.note = make("p", { class: "note" });
     this.buttons = make("div", { class: "acts" });
     this.check = make("section", { class: "check", "aria-label": "Check of this answer" });
     this.element = make("article", { class: "answer", "aria-label": "Answer", tabindex: "-1" },
-      this.why, this.thinking.element, this.working, this.text, this.note, this.buttons, this.check);
+      this.why, this.thinking.element, this.working, this.job, this.text, this.note, this.buttons, this.check);
     this.draw();
   }
 
@@ -41,8 +42,9 @@ export class AnswerView {
     const { answer } = this, isWorking = answer.state === "working";
     this.element.setAttribute("aria-busy", String(isWorking));
     this.drawWhy();
-    this.thinking.draw(answer.thinking, { isOn: isWorking && !answer.text, began: answer.began, took: answer.thoughtFor });
-    this.working.hidden = !isWorking || Boolean(answer.text) || Boolean(answer.thinking);
+    this.thinking.draw(answer.thinking, { isOn: isWorking && !answer.text, began: answer.began, took: answer.thoughtFor ?? (answer.job && answer.took) });
+    this.working.hidden = !isWorking || Boolean(answer.text) || Boolean(answer.thinking) || Boolean(answer.job);
+    this.drawJob(isWorking);
     if (!this.working.hidden) this.working.textContent = this.expectation();
     this.text.replaceChildren(render(answer.text));
     this.note.textContent = note(answer);
@@ -55,7 +57,24 @@ export class AnswerView {
   drawWhy() {
     const { tier, reason } = this.answer;
     this.why.hidden = !tier;
-    if (tier) this.why.replaceChildren(make("span", { class: `tier ${tier}` }, TIERS[tier] ?? tier), why(reason, tier));
+    if (tier) this.why.replaceChildren(make("span", { class: `tier ${tier}` }, TIERS[tier] ?? tier), why(reason, tier), sureness(this.answer));
+  }
+
+  // How far a job is, what it was promised to take, and its two ways to an end.
+  drawJob(isWorking) {
+    const { job, away, mail } = this.answer;
+    this.job.hidden = !job || !isWorking;
+    if (this.job.hidden) return;
+    this.jobHead ??= make("p", { class: "working" });
+    this.jobBar ??= make("progress", { class: "bar", "aria-label": "How far it is" });
+    this.jobFacts ??= make("p", { class: "note" });
+    this.jobButtons ??= make("div", { class: "acts" }, button("Answer now", () => this.acts.end(this.answer, "answer_now")), button("Stop it", () => this.acts.end(this.answer, "cancel")));
+    this.jobHead.textContent = away ?? progress(job);
+    const { done, planned } = job.progress ?? {};
+    this.jobBar.hidden = !planned;
+    if (planned) Object.assign(this.jobBar, { max: planned, value: Math.min(done ?? 0, planned) });
+    this.jobFacts.textContent = [job.quote && jobPrice(job.quote), mail ? `${mail} gets a mail once it is there.` : "You can go on, or close this page: the answer is found here again."].filter(Boolean).join(" ");
+    if (!this.job.firstChild) this.job.append(this.jobHead, this.jobBar, this.jobFacts, this.jobButtons);
   }
 
   // What to expect before the first word.
@@ -72,12 +91,31 @@ export class AnswerView {
     const shown = [];
     const deeper = acts.deeper(answer);
     if (answer.state === "failed") shown.push(button("Try again", () => acts.again(answer)));
-    if (deeper && (answer.text || answer.state === "failed")) shown.push(button("Think longer", () => acts.think(answer, deeper), price(answer.quoted?.[deeper])));
+    if (deeper && (answer.text || answer.state === "failed")) shown.push(...this.deeperButtons(deeper));
     if (answer.text && !answer.check && acts.checker(answer)) shown.push(button("Check it", () => acts.check(answer), price(answer.quoted?.[acts.checker(answer)])));
     if (answer.text && answer.requestId && acts.mayRate) shown.push(...[1, -1].map((rating) => this.thumb(rating)));
     if (answer.text) shown.push(copyButton(() => answer.text));
     if (answer.took) shown.push(make("span", { class: "took" }, [seconds(answer.took), cost(answer)].filter(Boolean).join(" · ")));
     this.buttons.replaceChildren(...shown);
+  }
+
+  deeperButtons(deeper) {
+    const { answer, acts } = this, quoted = answer.quoted?.[deeper.tier];
+    const more = deeper.isJob ? ["in the background", quoted && dollars(quoted.expected_cost_usd)].filter(Boolean).join(", ") : price(quoted);
+    const think = button("Think longer", () => acts.think(answer, deeper), more);
+    return deeper.isJob && acts.hasMail ? [think, button("Mail me", () => this.askForAddress(deeper))] : [think];
+  }
+
+  // Asks where to mail the answer to, in the place of the buttons.
+  askForAddress(deeper) {
+    const address = make("input", { type: "email", required: "", autocomplete: "email", "aria-label": "Your mail address", placeholder: "you@example.com" });
+    const form = make("form", { class: "acts" }, address, make("button", { type: "submit" }, "Think longer and mail me"), button("Back", () => this.draw()));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.acts.think(this.answer, deeper, address.value);
+    });
+    this.buttons.replaceChildren(form);
+    address.focus();
   }
 
   thumb(rating) {
@@ -141,13 +179,17 @@ function note(answer) {
   return "";
 }
 
+function sureness({ state, confidence }) {
+  return state === "done" && confidence ? ` Likely right: ${Math.round(confidence * 100)} %.` : "";
+}
+
 function cost({ costNanousd }) {
   return costNanousd === null || costNanousd === undefined ? "" : dollars(String(costNanousd / 1e9));
 }
 
 export function button(label, press, more = "") {
   const made = make("button", { type: "button", class: "quiet" }, label);
-  if (more) made.append(make("small", {}, more));
+  if (more) made.append(" ", make("small", {}, more));
   made.addEventListener("click", press);
   return made;
 }

@@ -2,6 +2,7 @@
 
 import { AnswerView, copy } from "./answer.js";
 import { Conversation, verdictOf } from "./conversation.js";
+import { actOn, beginJob, follow, forget, forgetAll, read, remember, remembered } from "./jobs.js";
 import { make } from "./markdown.js";
 import { Trouble, ask, quote, rate } from "./server.js";
 import { TIERS, span } from "./words.js";
@@ -11,6 +12,7 @@ const allowed = document.body.dataset.tiers.split(" ");
 const form = of("ask"), question = of("question");
 const NEAR_END = 120; // pixels from the end of the page at which it follows what is written
 const LONG_S = 4;
+const WORTH_A_JOB_S = 60; // from here on nobody should have to keep the page open
 
 let conversation = Conversation.restore();
 let running = null; // what can be stopped
@@ -18,19 +20,36 @@ let running = null; // what can be stopped
 const acts = {
   mayRate: document.body.dataset.mayRate === "yes",
 
-  // The tier to think longer in: the likeliest to be right of those that are deeper than this one.
+  hasMail: document.body.dataset.mail === "yes",
+
+  // Where to think longer: after a quick answer in the deeper tier, else in the background, where an answer may take
+  // as many samples as it needs. Null where there is nothing deeper.
   deeper(answer) {
-    const tier = answer.tier ?? "fast";
-    if (tier === "reasoning") return null;
-    const [best] = ["reasoning", "parallel"].filter((name) => name !== tier && allowed.includes(name));
-    return best ?? null;
+    const hasJobs = document.body.dataset.jobs === "yes";
+    const [tier] = ["reasoning", "parallel"].filter((name) => name !== answer.tier && allowed.includes(name));
+    const isQuick = (answer.tier ?? "fast") === "fast", takes = answer.quoted?.[tier]?.seconds.median ?? 0;
+    if (tier && isQuick && (takes < WORTH_A_JOB_S || !hasJobs)) return { tier, isJob: false };
+    const [of] = ["parallel", "reasoning"].filter((name) => allowed.includes(name));
+    if (hasJobs && of && !answer.job) return { tier: of, isJob: true };
+    return tier && answer.tier === "parallel" && !answer.job ? { tier, isJob: false } : null;
   },
 
   // Another tier than the one that answered, the strongest first.
   checker: (answer) => ["reasoning", "parallel", "fast"].find((name) => name !== answer.tier && allowed.includes(name)) ?? null,
 
   again: (answer) => begin(turnOf(answer), answer.model),
-  think: (answer, deeper) => begin(turnOf(answer), deeper),
+  think: (answer, { tier, isJob }, mail) => (isJob ? beginInBackground(turnOf(answer), tier, mail) : begin(turnOf(answer), tier)),
+
+  // Ends a job, with the answer that leads or with none.
+  async end(answer, act) {
+    try {
+      take(answer, read(await actOn(answer.job.id, act)));
+      say(act === "cancel" ? "Stopped." : "Asked for the answer as it stands.");
+    } catch (error) {
+      say(error.message);
+    }
+    redraw(answer);
+  },
 
   async rate(answer, rating) {
     const before = answer.rating;
@@ -103,6 +122,53 @@ async function begin(turn, model) {
   if (document.activeElement === document.body) (model === "auto" ? question : viewOf(answer)?.element)?.focus();
 }
 
+// Has a turn answered in the background; the page may be closed meanwhile.
+async function beginInBackground(turn, model, mail) {
+  const messages = conversation.messagesFor(turn), earlier = turn.answers.at(-1);
+  const answer = { ...fresh(model), quoted: earlier?.quoted, expected: model, mail };
+  turn.answers.push(answer);
+  drawTurn(turn);
+  viewOf(answer).element.focus();
+  try {
+    take(answer, read(await beginJob({ messages, model, conversation: conversation.id, mail })));
+    say("Thinking in the background. You can go on, or close this page.");
+    remember({ id: answer.job.id, question: turn.question, began: answer.began });
+    conversation.keep();
+    await lookAfter(answer);
+  } catch (error) {
+    fail(answer, error);
+  }
+}
+
+async function lookAfter(answer) {
+  try {
+    await follow(answer.job.id, (found, error) => {
+      if (found) take(answer, read(found));
+      answer.away = error?.message;
+      redraw(answer);
+    });
+    answer.took = (Date.now() - answer.began) / 1000;
+    if (answer.state === "done") {
+      say(`The answer from the background is there: ${answer.text.slice(0, 600)}`);
+      if (document.hidden) document.title = `Answered · ${document.title}`;
+    }
+    forget(answer.job.id);
+  } catch (error) {
+    if (error.isGone) forget(answer.job.id);
+    fail(answer, error);
+  }
+  redraw(answer);
+  conversation.keep();
+}
+
+function fail(answer, error) {
+  answer.state = "failed";
+  answer.trouble = error instanceof Trouble ? error.message : "Something in this page failed. Load it again.";
+  if (!(error instanceof Trouble)) console.error(error);
+  redraw(answer);
+  say(answer.trouble);
+}
+
 // Looks up what each tier would take; without it the page goes on and promises nothing.
 async function expect(answer, messages) {
   try {
@@ -143,7 +209,7 @@ async function run(answer, messages, changed) {
 }
 
 function take(answer, step) {
-  if (step.requestId) Object.assign(answer, step);
+  if (step.job || step.requestId) return Object.assign(answer, step);
   if (step.thinking) answer.thinking += step.thinking;
   if (step.text) {
     if (!answer.text && answer.thinking) answer.thoughtFor = (Date.now() - answer.began) / 1000;
@@ -154,6 +220,7 @@ function take(answer, step) {
     answer.tier = step.explained.final_tier;
     answer.reason = step.explained.reason;
     answer.costNanousd = step.explained.cost_nanousd;
+    answer.confidence = step.explained.confidence;
   }
 }
 
@@ -232,15 +299,29 @@ of("new").addEventListener("click", () => {
   question.focus();
 });
 
-of("sign-out")?.addEventListener("submit", () => sessionStorage.clear());
+of("sign-out")?.addEventListener("submit", () => {
+  sessionStorage.clear();
+  forgetAll();
+});
 
 of("turns").addEventListener("click", (event) => {
   const pressed = event.target.closest("[data-copy]");
   if (pressed) copy(pressed.closest(".code").querySelector("code").textContent, pressed);
 });
 
+// What was under way: jobs are looked after again, also those of a page that was closed; the rest has stopped.
 for (const turn of conversation.turns) {
-  for (const answer of [...turn.answers, ...turn.answers.map((one) => one.check)].filter((one) => one?.state === "working")) answer.state = "stopped";
-  drawTurn(turn);
+  for (const answer of [...turn.answers, ...turn.answers.map((one) => one.check)].filter((one) => one?.state === "working" && !one.job)) answer.state = "stopped";
 }
+const here = new Set(conversation.turns.flatMap((turn) => turn.answers.map((answer) => answer.job?.id)));
+const wanted = new URLSearchParams(location.search).get("answer") ?? "";
+if (/^resp_[0-9a-f]{32}$/.test(wanted) && !remembered().some((one) => one.id === wanted)) remember({ id: wanted, question: "A question you asked before", began: Date.now() });
+for (const { id, question: asked, began } of remembered().filter((one) => !here.has(one.id))) {
+  conversation.add(asked).answers.push({ ...fresh("parallel"), began, job: { id } });
+}
+for (const turn of conversation.turns) {
+  drawTurn(turn);
+  for (const answer of turn.answers) if (answer.job && answer.state === "working") lookAfter(answer);
+}
+document.addEventListener("visibilitychange", () => (document.title = document.title.replace("Answered · ", "")));
 window.scrollTo(0, document.documentElement.scrollHeight);

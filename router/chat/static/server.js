@@ -7,9 +7,10 @@ const CSRF = document.querySelector("meta[name=csrf]").content;
 
 // Something that went wrong; its message is a sentence for whoever asked.
 export class Trouble extends Error {
-  constructor(message, { isOver = false } = {}) {
+  constructor(message, { isOver = false, isGone = false } = {}) {
     super(message);
     this.isOver = isOver; // the session has ended
+    this.isGone = isGone; // what was asked for is not there
   }
 }
 
@@ -28,7 +29,7 @@ export async function send(path, body, { method = "POST", signal } = {}) {
   }
   if (reply.ok) return reply;
   const said = await reply.json().catch(() => null);
-  throw new Trouble(trouble(reply.status, said?.error, reply.headers.get("retry-after")), { isOver: reply.status === 401 });
+  throw new Trouble(trouble(reply.status, said?.error, reply.headers.get("retry-after")), { isOver: reply.status === 401, isGone: reply.status === 404 });
 }
 
 export async function quote(messages) {

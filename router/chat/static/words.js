@@ -49,10 +49,33 @@ export function dollars(text) {
   return `$${value >= 1 ? value.toFixed(2) : Number(value.toPrecision(2)).toFixed(Math.min(6, Math.ceil(-Math.log10(value)) + 1))}`;
 }
 
+function about(text) {
+  return /^(under|free)/.test(text) ? text : `about ${text}`;
+}
+
 // What a deeper look takes: "about 20 s, $0.002".
 export function price(quoted) {
   if (!quoted) return "";
-  return [`about ${seconds(quoted.seconds.median)}`, dollars(quoted.expected_cost_usd)].filter(Boolean).join(", ");
+  return [about(seconds(quoted.seconds.median)), dollars(quoted.expected_cost_usd)].filter(Boolean).join(", ");
+}
+
+// What a job was promised to take: "It usually takes 2 to 5 min and costs about $0.01, at most $0.02. An answer at once is
+// right with 61 %, this one with 88 %."
+export function jobPrice(quoted) {
+  const [usual, most] = [dollars(quoted.expected_cost_usd), dollars(quoted.largest_cost_usd)];
+  const takes = quoted.seconds?.low === undefined ? "" : span(quoted.seconds);
+  const said = [takes && `usually takes ${takes}`, most && (most === "free" ? "is free" : `costs ${[usual && about(usual), `at most ${most}`].filter(Boolean).join(", ")}`)].filter(Boolean).join(" and ");
+  const [before, after] = [quoted.p_correct_now, quoted.p_correct].map((p) => p && `${Math.round(p * 100)} %`);
+  return [said && `It ${said}.`, before && after && `An answer at once is right with ${before}, this one with ${after}.`].filter(Boolean).join(" ");
+}
+
+// How far a job is, as a sentence.
+export function progress({ isQueued, ahead, progress: found }) {
+  if (isQueued) return ahead ? `Waiting: ${ahead} ${ahead === 1 ? "answer is" : "answers are"} worked on first.` : "It begins in a moment.";
+  const { stage, done, planned, leader_share: share } = found ?? {};
+  if (stage !== "sample" || !planned) return `Thinking in the background. ${found?.sentence ?? ""}`;
+  const agree = share ? `, ${Math.round(share * 100)} % agree so far` : "";
+  return `Thinking in the background: ${done} of up to ${planned} attempts${agree}.`;
 }
 
 // A refusal of the server as a sentence with what to do.

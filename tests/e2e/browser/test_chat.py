@@ -26,7 +26,7 @@ model = "scripted/echo"
 [tiers.reasoning]
 model = "scripted/thinker-think"
 [tiers.parallel]
-models = ["scripted/solver"]
+models = ["scripted/solver-50pct-3000ms"]
 """
 RICH = """**Bold**, `code`, a [link](https://example.com/a_(b)), [bad](javascript:alert(1)),
 and <img src=x onerror=alert(1)>.
@@ -96,6 +96,24 @@ def test_from_the_page_opened_to_a_deeper_answer_it_is_two_clicks(chat: ChatPage
         page.emulate_media(color_scheme="dark")
         problems += grave(page)
     assert problems == []
+
+
+def test_what_takes_long_goes_on_while_the_page_is_closed_and_answers_now_when_asked(chat: ChatPage) -> None:
+    page = chat()
+    asked(page, "What is 12 * 17?")
+    page.get_by_role("button", name="Think longer").click()
+    page.get_by_role("button", name="Think longer in the background").click()
+    expect(page.locator(".job").last).to_contain_text("the answer is found here again")
+    url = page.url
+    opened = page.context.new_page()
+    page.close()
+    opened.goto(url)
+    expect(opened.locator(".asked")).to_contain_text("What is 12 * 17?")
+    assert [*grave(opened), *too_wide(opened)] == []
+    opened.get_by_role("button", name="Answer now").click()
+    expect(opened.locator(".text")).to_contain_text("Answer:")
+    expect(opened.locator(".why")).to_contain_text("Asked several times")
+    opened.wait_for_function("() => localStorage.length === 0")
 
 
 def test_an_answer_is_markdown_and_never_html(chat: ChatPage) -> None:
