@@ -19,7 +19,7 @@ from router.jobs.job import Job, JobStatus, WrongJob
 from router.jobs.store import JobStore
 from router.ledger.budgets import Payer
 from router.ledger.entries import Opening
-from router.ledger.job_calls import ID_PREFIX
+from router.ledger.job_calls import CLAIMED, ID_PREFIX
 
 
 def read_status(text: str) -> JobStatus:
@@ -80,8 +80,9 @@ def _require_retriable(engine: Engine, job: Job, now_us: int) -> None:
 
 
 def _again(job: Job, now_us: int, keep_us: int) -> Job:
-    """Make the job that does the same anew."""
+    """Make the job that does the same anew. It takes nothing of its end user's day: it was not the user who asked."""
     assert job.work is not None
+    recipe = {name: value for name, value in job.recipe.items() if name != CLAIMED}
     number = request_id(now_us)
     opening = msgspec.structs.replace(_opening_of(job), request_id=number, opened_at=now_us)
     return Job(
@@ -95,7 +96,7 @@ def _again(job: Job, now_us: int, keep_us: int) -> Job:
         expires_at=now_us + keep_us,
         time_limit_s=job.time_limit_s,
         quote=job.quote,
-        recipe={**job.recipe, "opening": msgspec.to_builtins(opening), RETRY_OF: job.id},
+        recipe={**recipe, "opening": msgspec.to_builtins(opening), RETRY_OF: job.id},
         held_nanousd=job.held_nanousd,
         user_mark=job.user_mark,
         version=STEPS_VERSION,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, Engine, select
 
@@ -15,7 +16,7 @@ from router.jobs.job import Job, JobStatus, WrongJob
 from router.jobs.store import JobFilter, JobStore
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
-from router.ledger.job_calls import owner_of
+from router.ledger.job_calls import CLAIMED, owner_of
 from router.types import Tier
 from tests.jobs.made import HELD, a_failed_job, a_job
 from tests.ledger.builders import NOON
@@ -83,6 +84,13 @@ def test_a_job_is_done_again_for_the_same_caller_under_an_id_of_its_own(engine: 
     assert told == [({"status": "failed"}, {"retried_as": again.id})]
     with pytest.raises(WrongJob, match=f"done again already, as {again.id}"):
         operators.retry(engine, job.id, LATER, KEEP_US)
+
+
+def test_what_an_operator_does_again_takes_nothing_of_an_end_users_day(sqlite_engine: Engine) -> None:
+    made = a_failed_job(user_mark=7)
+    job = stored(sqlite_engine, msgspec.structs.replace(made, recipe={**made.recipe, CLAIMED: HELD}))
+    again = operators.retry(sqlite_engine, job.id, LATER, KEEP_US)
+    assert (again.user_mark, CLAIMED in again.recipe) == (7, False)
 
 
 @pytest.mark.parametrize(
