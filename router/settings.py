@@ -80,6 +80,7 @@ def _require_known_provider(name: str, api_base: str | None) -> None:
 
 
 SegmentName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$", description="1 to 64 of a-z 0-9 _ -")]
+ServiceName = Literal["flex", "priority", "batch", "2h", "8h"]
 ModelName = Annotated[
     str, AfterValidator(_require_provider), Field(description="PROVIDER/MODEL, a LiteLLM model string")
 ]
@@ -639,8 +640,8 @@ class ReportSettings(ConfigTable):
         return name
 
 
-class PriceSettings(ConfigTable):
-    """USD per million tokens of one model; what is unset falls back as the books say."""
+class RateSettings(ConfigTable):
+    """USD per million tokens; what is unset falls back as the books say."""
 
     input: Decimal = Field(ge=0, description="USD per million input tokens that are not cached")
     output: Decimal = Field(ge=0, description="USD per million visible output tokens")
@@ -651,7 +652,15 @@ class PriceSettings(ConfigTable):
         None, ge=0, description="USD per million tokens written to the cache; unset: as input"
     )
     thinking: Decimal | None = Field(None, ge=0, description="USD per million thinking tokens; unset: as output")
+
+
+class PriceSettings(RateSettings):
+    """The price of one model, and of the service tiers that its provider sells beside the standard one."""
+
     per_call: Decimal | None = Field(None, ge=0, description="USD per call, on top of the tokens")
+    services: dict[ServiceName, RateSettings] = Field(
+        {}, description="rates of other service tiers (`flex`, `priority`, `batch`) and completion windows (`2h`, `8h`)"
+    )
 
 
 class RevenueSettings(ConfigTable):

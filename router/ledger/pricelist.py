@@ -31,8 +31,8 @@ OWN_MODELS = ("embedded/", "scripted/")
 OWN_RATES = Rates(input=20_000, output=80_000)  # $0.02 and $0.08 per million tokens
 
 
-class StatedPrice(Protocol):
-    """A price in the configuration: USD per million tokens."""
+class StatedRates(Protocol):
+    """Rates in the configuration: USD per million tokens."""
 
     @property
     def input(self) -> Decimal: ...
@@ -44,8 +44,15 @@ class StatedPrice(Protocol):
     def cache_write(self) -> Decimal | None: ...
     @property
     def thinking(self) -> Decimal | None: ...
+
+
+class StatedPrice(StatedRates, Protocol):
+    """A price in the configuration, with the rates of other service tiers by name."""
+
     @property
     def per_call(self) -> Decimal | None: ...
+    @property
+    def services(self) -> Mapping[Any, StatedRates]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +73,25 @@ class Quote:
 
 def quote_of_config(model: str, stated: StatedPrice) -> Quote:
     """Read a `[prices.MODEL]` table."""
+    services = [rates_of_config(rates, service) for service, rates in sorted(stated.services.items())]
+    per_call = nano_from_usd(stated.per_call) if stated.per_call is not None else 0
+    return Quote(model, CONFIG, "configuration", (rates_of_config(stated, STANDARD), *services), per_call)
+
+
+def rates_of_config(stated: StatedRates, service: str) -> Rates:
+    """Read the rates of one service tier."""
 
     def pico(usd: Decimal | None) -> int | None:
         return None if usd is None else price_from_usd_per_million(usd)
 
-    rates = Rates(
+    return Rates(
         input=price_from_usd_per_million(stated.input),
         output=price_from_usd_per_million(stated.output),
         cached_input=pico(stated.cached_input),
         cache_write=pico(stated.cache_write),
         thinking=pico(stated.thinking),
+        service=service,
     )
-    per_call = nano_from_usd(stated.per_call) if stated.per_call is not None else 0
-    return Quote(model, CONFIG, "configuration", (rates,), per_call)
 
 
 def quote_of_map(model: str) -> Quote | None:

@@ -1,7 +1,8 @@
 """Verification, re-rating and reconciliation: what is wrong is found, and corrected without touching a line."""
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sqlalchemy import Engine, func, insert, select, text, update
 from router.database.tables import Adjustment, Call, PriceRow
 from router.errors import InvalidRequest
 from router.ledger import correction, export, pricelist, reconcile
+from router.ledger.pricelist import StatedRates
 from router.ledger.prices import PriceBook
 from router.ledger.shipping import Shipper
 from router.ledger.spool import Spool
@@ -198,6 +200,7 @@ class _Stated:
     cache_write: Decimal | None = None
     thinking: Decimal | None = None
     per_call: Decimal | None = None
+    services: Mapping[str, StatedRates] = field(default_factory=dict)
 
 
 STATED = replace(_Stated())

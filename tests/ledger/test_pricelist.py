@@ -1,6 +1,7 @@
 """Where prices come from: configuration, map and house defaults; every change leaves history as it was."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import Engine
 
 from router.database.engine import exclusive
 from router.ledger import pricelist
+from router.ledger.pricelist import StatedRates
 from router.ledger.prices import PriceBook
 from router.types import Usage
 
@@ -22,6 +24,7 @@ class Stated:
     cache_write: Decimal | None = None
     thinking: Decimal | None = None
     per_call: Decimal | None = None
+    services: Mapping[str, StatedRates] = field(default_factory=dict)
 
 
 def test_the_map_prices_a_known_model_with_its_tiers() -> None:
@@ -103,3 +106,11 @@ def test_an_unusual_change_is_marked(engine: Engine) -> None:
         lines = pricelist.changes(pricelist.current_rows(connection)[NANO], quote)
     assert "! input 0.02 -> 0.05" in lines
     assert not any("output 0.4" in line for line in lines)
+
+
+def test_the_configuration_names_what_is_sold_to_who_can_wait() -> None:
+    quote = pricelist.quote_of_config("x/y", Stated(services={"8h": Stated(Decimal("0.03"), Decimal("0.24"))}))
+    assert [(rates.service, rates.input, rates.output) for rates in quote.rates] == [
+        ("standard", 50_000, 400_000),
+        ("8h", 30_000, 240_000),
+    ]

@@ -27,7 +27,8 @@ from tests.waiting import soon
 
 RESPONSES = "/v1/responses"
 SLOW = "scripted/steady-400ms"
-PRICE = {"input": 1, "output": 2}
+PRICE: dict[str, Any] = {"input": 1, "output": 2}
+SERVED_LATER = {"services": {"flex": {"input": 0.5, "output": 1}}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -37,7 +38,8 @@ async def working(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         tmp_path_factory.mktemp("working"),
         jobs={"background_after_s": 0.05},
         models={"hang": {"model": "scripted/hang"}, "slow": {"model": SLOW}},
-        prices=dict.fromkeys(("scripted/solver", "scripted/deep", "scripted/fast-echo", "scripted/hang", SLOW), PRICE),
+        prices=dict.fromkeys(("scripted/solver", "scripted/deep", "scripted/fast-echo", "scripted/hang"), PRICE)
+        | {SLOW: PRICE | SERVED_LATER},
     )
     async with serving(settings) as running:
         running.local = running.with_key("local", peer="127.0.0.1")
@@ -239,6 +241,18 @@ async def test_a_window_that_no_price_names_is_refused(working: Service) -> None
     refused = await working.local.post(RESPONSES, json=asked(x_tierwise={"completion_window": "8h"}))
     assert refused.status_code == 400
     assert "nobody sells 8h for scripted/solver" in refused.json()["error"]["message"]
+
+
+async def test_who_gives_a_job_time_asks_for_the_cheaper_service(working: Service) -> None:
+    first = await begun(working.local, model="slow", x_tierwise={"completion_window": "8h"})
+    windows = first["x_tierwise"]["quote"]["windows"]
+    assert list(windows) == ["soonest", "2h", "8h"]
+    assert float(windows["8h"]["expected_cost_usd"]) < 0.6 * float(windows["soonest"]["expected_cost_usd"])
+    assert first["x_tierwise"]["quote"]["expected_cost_usd"] == windows["8h"]["expected_cost_usd"]
+    await until(working.local, first["id"], "completed")
+    with working.engine.connect() as connection:
+        answer = connection.scalar(select(JobRow.answer).where(JobRow.id == first["id"]))
+    assert '"service_tier":"default"' in str(answer)  # what the double says it used, where a service was asked for
 
 
 ALLOWED = {"x-tierwise-allow-background": "true"}
