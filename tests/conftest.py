@@ -55,13 +55,14 @@ SLOW = (
     "test_dependencies.py",
     "test_house.py",
     "test_said_once.py",
+    "test_wheel.py",
     "tuning/preview/test_preview.py",
     "tuning/test_backtest.py",
     "tuning/test_predictions.py",
     "tuning/test_solver.py",
 )
 # Nor is a test that asks for one of these: a whole service, or two.
-SERVICES = {"fresh", "service", "workers"}
+SERVICES = {"fresh", "keyed_service", "open_service", "service", "workers", "working"}
 
 # A runner makes the tree of all commands anew for each one, which takes longer than most of them.
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
