@@ -27,3 +27,19 @@ def test_a_file_that_is_no_database_is_told_without_a_trace(tierwise: Command) -
     Path("tierwise.toml").write_text('database_url = "sqlite:///books.db"\n')
     ran = tierwise("keys", "list")
     assert (ran.code, "books.db" in ran.err, "Traceback" in ran.err) == (2, True, False)
+
+
+def test_a_backup_holds_books_and_state_and_goes_over_no_other(tierwise: Command, here: Path) -> None:
+    assert tierwise("db", "upgrade").code == 0
+    assert tierwise("admin", "reset").code == 0
+    ran = tierwise("db", "backup", "copy")
+    assert (ran.code, ran.err) == (0, "")
+    found = {path.relative_to(here).as_posix() for path in (here / "copy").rglob("*") if path.is_file()}
+    assert found == {"copy/books/tierwise.db", "copy/state/admin-secret.argon2"}
+    again = tierwise("db", "backup", "copy")
+    assert (again.code, "is not empty" in again.err, again.out) == (2, True, "")
+
+
+def test_a_backup_beside_postgresql_says_what_is_left_to_do(tierwise: Command) -> None:
+    Path("tierwise.toml").write_text('database_url = "postgresql+psycopg://nobody@localhost/none"\n')
+    assert "pg_dump" in tierwise("db", "backup", "copy").out

@@ -109,9 +109,12 @@ class Nginx(Server):
         os.kill(self.pid, signal.SIGHUP)
         await asyncio.sleep(0.5)  # until the old workers have let go of the listener
 
-    def read_log(self) -> list[str]:
-        """What was logged of requests."""
-        return (self._directory / "access.log").read_text(encoding="utf-8").splitlines()
+    def count_broken_off(self, replica: int) -> int:
+        """How many requests nginx had under way on a replica when their connection broke; not those that it refused."""
+        lines = (self._directory / "error.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        return sum(
+            f'upstream: "http://127.0.0.1:{replica}/' in line and "connect() failed" not in line for line in lines
+        )
 
 
 class Redis(Server):

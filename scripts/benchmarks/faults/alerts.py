@@ -11,8 +11,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -92,13 +92,31 @@ async def kill_alerts(
     """Let workers look and deliver, kill one after the other at random, and count when all is quiet."""
     engine = place.engine()
     fill_books(engine, place.directory / "alerts-spool")
-    dice, inbox = random.Random(seed), Inbox()
-    application = web.Application()
+    dice = random.Random(seed)
+    async with receiving(place.port) as inbox:
+        await _work_and_kill(place, kills, workers, breakers, dice, engine)
+    found = count_alerts(engine, inbox, kills, breakers)
+    engine.dispose()
+    return found
+
+
+@asynccontextmanager
+async def receiving(port: int) -> AsyncIterator[Inbox]:
+    """Receive deliveries on a port."""
+    inbox, application = Inbox(), web.Application()
     application.router.add_post("/", inbox.take)
     runner = web.AppRunner(application)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", place.port)
-    await site.start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield inbox
+    finally:
+        await runner.cleanup()
+
+
+async def _work_and_kill(
+    place: Place, kills: int, workers: int, breakers: int, dice: random.Random, engine: Engine
+) -> None:
     command = [sys.executable, "-m", __name__, place.database_url, f"{place.url}/", str(breakers), str(time.time())]
     alive = [await asyncio.create_subprocess_exec(*command) for _ in range(workers)]
     try:
@@ -114,10 +132,6 @@ async def kill_alerts(
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        await runner.cleanup()
-    found = _count(engine, inbox, kills, breakers)
-    engine.dispose()
-    return found
 
 
 def _wait_quiet(engine: Engine, breakers: int) -> None:
@@ -136,7 +150,8 @@ def _is_quiet(engine: Engine, breakers: int) -> bool:
     return rules >= {str(rule) for rule in WANTED} and opened >= breakers and waiting is None
 
 
-def _count(engine: Engine, inbox: Inbox, kills: int, breakers: int) -> AlertsFound:
+def count_alerts(engine: Engine, inbox: Inbox, kills: int = 0, breakers: int = 0) -> AlertsFound:
+    """Hold what was raised against what arrived."""
     with engine.connect() as connection:
         rows = connection.execute(select(AlertRow.id, AlertRow.rule, AlertRow.subject, AlertRow.period)).all()
         waiting = connection.execute(select(AlertDelivery.alert_id).where(AlertDelivery.due_at.is_not(None))).all()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -27,13 +28,24 @@ class Experience:
     failed: list[str] = field(default_factory=list)
     hung_up: int = 0
     cut_off: int = 0
+    unwell: list[tuple[float, float]] = field(default_factory=list)  # failed or cut off: from when until when
 
 
 class Load:
     """Keeps a number of clients busy until told to stop."""
 
-    def __init__(self, url: str, clients: int, seed: int, hang_up_share: float = 0.2) -> None:
+    def __init__(
+        self,
+        url: str,
+        clients: int,
+        seed: int,
+        hang_up_share: float = 0.2,
+        headers: Mapping[str, str] | None = None,
+        pause_s: float = 0.0,
+    ) -> None:
         self.seen = Experience()
+        self._pause_s = pause_s  # of each client, between requests
+        self._headers = headers
         self._url = url
         self._dice = random.Random(seed)
         self._hang_up_share = hang_up_share
@@ -62,13 +74,16 @@ class Load:
         return self.seen
 
     async def _client(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), headers=self._headers) as session:
             while not self._stopping.is_set():
+                began = time.monotonic()
                 try:
                     await self._ask(session)
                 except (aiohttp.ClientError, TimeoutError, ConnectionError, asyncio.IncompleteReadError):
                     self.seen.cut_off += 1
+                    self.seen.unwell.append((began, time.monotonic()))
                     await asyncio.sleep(0.02)
+                await asyncio.sleep(self._pause_s)
 
     async def _ask(self, session: aiohttp.ClientSession) -> None:
         dice = self._dice
@@ -93,6 +108,7 @@ class Load:
             assert time.monotonic() - began >= 0
 
     async def _answer(self, session: aiohttp.ClientSession, body: dict[str, object], is_streamed: bool) -> None:
+        began = time.monotonic()
         async with session.post(f"{self._url}/v1/chat/completions", json=body) as reply:
             content = await reply.read()
             is_whole = b"data: [DONE]" in content if is_streamed else content.endswith(b"}")
@@ -101,3 +117,4 @@ class Load:
                 self._is_answered.set()
             else:
                 self.seen.failed.append(f"{reply.status} {content[-300:].decode(errors='replace')}")
+                self.seen.unwell.append((began, time.monotonic()))

@@ -62,7 +62,7 @@ class Place:
     def make(cls, directory: Path, database_url: str | None = None, models: str = MODELS) -> "Place":
         """Lay out a directory with a configuration; `models` says what stands behind the tiers."""
         directory.mkdir(parents=True, exist_ok=True)
-        place = cls(directory, database_url or f"sqlite:///{directory}/books.db", _free_port())
+        place = cls(directory, database_url or f"sqlite:///{directory}/books.db", free_port())
         base = BASE.format(database_url=place.database_url, directory=directory, port=place.port)
         (directory / "tierwise.toml").write_text(base + models)
         return place
@@ -198,7 +198,7 @@ def _make_key(engine: Engine, name: str, scopes: Sequence[keys.Scope]) -> str:
     return keys.create(engine, name, segment="default", scopes=scopes, allowed_tiers=list(Tier), now_us=now_us)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port on which nobody listens, and which no outgoing connection gets while the instance is down."""
     for port in SystemRandom().sample(BELOW_OUTGOING, 100):
         with contextlib.suppress(OSError), socket.socket() as probe:

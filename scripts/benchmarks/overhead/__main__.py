@@ -12,7 +12,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from scripts.benchmarks.overhead.load import cost_of, free_port, serve
+from scripts.benchmarks.overhead.load import UVICORN, cost_of, free_port, serve
 from scripts.benchmarks.overhead.upstream import CHUNKS
 from scripts.benchmarks.pages import MEASURED
 
@@ -81,19 +81,17 @@ def main() -> None:
 
 def _measure(other: str, before: Path | None, rounds: int, requests: int, streams: int) -> Costs:
     """Serve both beside one provider and load them in turn."""
-    uvicorn = [sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--log-level", "error"]
-    uvicorn += ["--no-access-log", "--port"]
     costs: Costs = {name: ([], []) for name in (other, "tierwise")}
     with ExitStack() as stack:
         provider = free_port()
         upstream = f"http://127.0.0.1:{provider}/v1"
         env = {**os.environ, "SPEED_UPSTREAM": f"{upstream}/chat/completions"}
-        stack.enter_context(serve([*uvicorn, str(provider), "scripts.benchmarks.overhead.upstream:app"], provider, env))
+        stack.enter_context(serve([*UVICORN, str(provider), "scripts.benchmarks.overhead.upstream:app"], provider, env))
         served: list[tuple[str, int, int]] = []
         for name, checkout in ((other, before), ("tierwise", HERE)):
             port = free_port()
             if checkout is None:
-                command, own = [*uvicorn, str(port), "scripts.benchmarks.overhead.reference:app"], env
+                command, own = [*UVICORN, str(port), "scripts.benchmarks.overhead.reference:app"], env
             else:
                 directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwise-speed-")))
                 config = directory / "tierwise.toml"

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import aiohttp
 
+# A command that serves an application on a port: both are its last two arguments.
+UVICORN = [sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--log-level", "error"]
+UVICORN += ["--no-access-log", "--port"]
 BODY = '{"model":"auto","messages":[{"role":"user","content":"%s"}]%s}'
 QUESTION = (
     "Please summarise for a busy reader why a service that sits between a chat client and several model providers "
