@@ -43,6 +43,14 @@ print("<b>")
 | A    | $1    |
 
 The sum is $x_1 + x_2$."""
+# Fixed: what a busy machine has measured of its models decides nothing here.
+QUOTE = {
+    "auto": {"tier": "fast"},
+    "tiers": [
+        {"tier": tier, "expected_cost_usd": cost, "seconds": {"median": seconds, "low": 1, "high": 2 * seconds}}
+        for tier, seconds, cost in (("fast", 1, "0"), ("reasoning", 5, "0.0021"), ("parallel", 20, "0.013"))
+    ],
+}
 ChatPage = Callable[..., Page]
 
 
@@ -62,6 +70,7 @@ def chat(browser: Browser, instance: Instance) -> Iterator[ChatPage]:
         contexts.append(context)
         context.set_default_timeout(WAIT_MS)
         page = context.new_page()
+        page.route("**/chat/api/quotes", lambda route: route.fulfill(json=QUOTE))
         page.goto(f"{instance.url}/chat")
         page.fill("#key", instance.key)
         page.click("form button")
@@ -87,7 +96,7 @@ def test_from_the_page_opened_to_a_deeper_answer_it_is_two_clicks(chat: ChatPage
     page.keyboard.type("What is a sieve?")  # the question has the focus
     page.click("#send")
     expect(page.locator(".why")).to_have_text("Quick answerA longer think would hardly change this one.")
-    page.get_by_role("button", name="Think longer").click()
+    page.get_by_role("button", name="Think longer about 5 s, $0.0021").click()
     expect(page.locator(".why").last).to_have_text("Thought throughYou asked to think longer.")
     expect(page.locator(".answer").last.locator(".thinking > summary")).to_contain_text("Thought for")
     expect(page.locator(".earlier > summary")).to_have_text("Earlier answer: quick answer")
