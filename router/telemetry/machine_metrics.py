@@ -177,9 +177,17 @@ class MachineMetrics:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self.write()
+            self._turn()
             self._stopping.wait(WRITE_EVERY_S)
-        self.write()
+        self._turn()
+
+    def _turn(self) -> None:
+        try:
+            self.write()
+        except Exception as error:  # a figure that cannot be read now may be next time
+            if not self._has_failed:
+                log.exception("metrics cannot be read: %s", error)
+            self._has_failed = True
 
     def _tell(self, error: OSError) -> None:
         if not self._has_failed:

@@ -1,10 +1,11 @@
 """The figures of all workers of a machine, whichever of them is asked."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from router.ledger.shipping import ShippingState
@@ -105,6 +106,25 @@ def test_without_a_place_for_files_a_worker_shows_its_own(tmp_path: Path) -> Non
     worker = Worker(tmp_path / "file")
     worker.metrics.count_settled(DECISION, Tier.FAST, Outcome.OK, (5,), None, 120)
     assert worker.figures()["tierwise_requests_total"] == 1
+
+
+def test_a_figure_that_cannot_be_read_once_is_written_the_next_time(tmp_path: Path) -> None:
+    worker = Worker(tmp_path / "metrics")
+    asked: list[int] = []
+
+    def collect() -> Iterable[Metric]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise RuntimeError("changed size during iteration")
+        return worker.metrics.registry.collect()
+
+    fragile = MachineMetrics(tmp_path / "metrics", collect, worker.metrics.across)
+    fragile.start()
+    fragile.stop()
+    fragile.write()
+    assert worker.figures()["tierwise_workers"] == 1
+    assert len(list((tmp_path / "metrics").glob("*.counts"))) == 2
+    worker.shared.stop()
 
 
 def test_a_damaged_file_counts_for_nothing(workers: tuple[Worker, Worker]) -> None:
