@@ -55,7 +55,8 @@ from router.decision.quotes import Quoter
 from router.exchange import Dispatcher
 from router.health.breaker import BreakerState
 from router.health.targets import HealthBook
-from router.jobs.job import Job
+from router.jobs.callback_ways import ways_of
+from router.jobs.callbacks import Callbacks
 from router.jobs.opening import open_jobs
 from router.jobs.store import JobStore
 from router.keys import KeyRing
@@ -272,10 +273,8 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         ChainLimits(server.max_body_bytes, server.max_chain_responses, server.max_stored_bytes_per_key),
         find_job=find_stored_job(JobStore(engine), clock.now_us),
     )
-
-    async def tell_end(job: Job) -> None:
-        """Tell nobody yet."""
-
+    ways = ways_of(settings.jobs.webhooks, settings.jobs.mail, clock, environ=environ)
+    callbacks = Callbacks(engine, clock, JobStore(engine).get, ways)
     work = open_jobs(
         settings,
         engine,
@@ -287,7 +286,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         lineup,
         parallel,
         tell_failure,
-        tell_end,
+        callbacks.tell_end,
         lambda: shown_costs.shown,
     )
     background = None
@@ -408,6 +407,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         machine_metrics.start()
         if work is not None:
             work.watch.start()
+            callbacks.start()
         await providers.warm(lineup.every)
         try:
             yield {STATE: shutdown}
@@ -416,6 +416,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
             await take_steps(
                 (
                     ClosingStep("background jobs", lambda: in_thread(work.watch.stop if work else lambda: None)),
+                    ClosingStep("callbacks of jobs", lambda: in_thread(callbacks.stop)),
                     ClosingStep("the duels", duels.close),
                     ClosingStep("the parallel tier", parallel.close),
                     ClosingStep("answers that are kept for their keys", idempotency.close),

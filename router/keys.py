@@ -307,6 +307,12 @@ def change(
             hook(connection, {name: getattr(key, name) for name in values}, values)
 
 
+def id_of(engine: Engine, name: str) -> int:
+    """Return the number of a valid key; raises WrongKey."""
+    with engine.connect() as connection:
+        return int(_find(connection, name).id)
+
+
 def list_keys(engine: Engine) -> list[dict[str, Any]]:
     """List all keys, revoked ones too, without their hashes; `old_valid_until` is of a secret that was replaced."""
     until = (

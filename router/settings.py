@@ -79,6 +79,7 @@ def _require_known_provider(name: str, api_base: str | None) -> None:
         raise ValueError(f"no provider goes by the name {provider}; did you mean {meant}/{model}?")
 
 
+OneLine = Annotated[str, Field(pattern=r"^[^\r\n]*$")]
 SegmentName = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$", description="1 to 64 of a-z 0-9 _ -")]
 ServiceName = Literal["flex", "priority", "batch", "2h", "8h"]
 ModelName = Annotated[
@@ -170,26 +171,6 @@ class ServerSettings(ConfigTable):
     cors_origins: tuple[Origin, ...] = Field(
         (), description='origins whose web pages may call `/v1/` with a key, as `https://chat.example.org`; `"*"`: all'
     )
-
-
-class JobSettings(ConfigTable):
-    """Background jobs: how many run, how long they may take, how long their answers are kept."""
-
-    enabled: bool = Field(True, description="accept requests with `background: true`")
-    concurrency: int = Field(8, ge=1, le=1_000, description="jobs under way at a time, per worker")
-    per_segment: int = Field(32, ge=1, description="jobs of one segment under way at a time, over all workers")
-    per_minute: int | None = Field(None, ge=1, description="jobs that may begin a minute, over all workers; unset: all")
-    calls_at_once: int = Field(
-        32, ge=1, le=1_024, description="calls of jobs under way at a time, per worker; one on the embedded model"
-    )
-    calls_of_one: int = Field(16, ge=1, le=128, description="calls of one job under way at a time")
-    max_waiting: int = Field(1_000, ge=1, description="jobs that wait for a place before 429")
-    max_samples: int = Field(64, ge=1, le=1_024, description="most samples that a job may take")
-    time_limit_s: int = Field(3_600, ge=1, le=604_800, description="longest time that a job may take")
-    background_after_s: float = Field(
-        30.0, gt=0, description="expected seconds from which on `auto` answers in the background whoever allows that"
-    )
-    retention_days: int = Field(30, ge=1, le=3_650, description="how long an answer is kept once its job has ended")
 
 
 class AdminSettings(ConfigTable):
@@ -561,8 +542,8 @@ class WebhookSettings(ConfigTable):
     secret_env: str | None = Field(None, description="environment variable that holds the secret")
 
 
-class MailSettings(ConfigTable):
-    """Where alerts are mailed to, and through which server."""
+class SmtpSettings(ConfigTable):
+    """Through which server mail is sent."""
 
     host: str = Field(min_length=1, description="SMTP server")
     port: int = Field(587, ge=1, le=65535, description="port of the SMTP server")
@@ -572,16 +553,75 @@ class MailSettings(ConfigTable):
     username: str | None = Field(None, description="user name for SMTP; unset: no sign-in")
     password: SecretStr | None = Field(None, description="password for SMTP")
     password_env: str | None = Field(None, description="environment variable that holds the password")
-    sender: str = Field(min_length=3, description="address that alerts come from")
-    to: tuple[str, ...] = Field(min_length=1, description="addresses that alerts go to")
+    sender: OneLine = Field(min_length=3, description="address that mail comes from")
 
     @model_validator(mode="after")
     def _require_encryption(self) -> Self:
         if self.security == "none" and self.host not in THIS_MACHINE:
             raise ValueError("security: without TLS mail goes to this machine only")
-        if any("\n" in address or "\r" in address for address in (self.sender, *self.to)):
-            raise ValueError("an address is one line")
         return self
+
+
+class MailSettings(SmtpSettings):
+    """Where alerts are mailed to, and through which server."""
+
+    to: tuple[OneLine, ...] = Field(min_length=1, description="addresses that alerts go to")
+
+
+class JobWebhookSettings(ConfigTable):
+    """Signed webhooks to addresses that callers of background jobs name."""
+
+    secret: SecretStr | None = Field(
+        None, description="what each key's own secret is made of: `whsec_` and the base64 of 24 to 64 bytes"
+    )
+    secret_env: str | None = Field(None, description="environment variable that holds the secret")
+    old_secret: SecretStr | None = Field(
+        None, description="secret that is being replaced: messages are signed with both"
+    )
+    old_secret_env: str | None = Field(None, description="environment variable that holds the secret being replaced")
+    hosts: tuple[str, ...] = Field(
+        (), description="hosts that webhooks may go to, `*.example.org` for all below one; empty: every public one"
+    )
+    private: bool = Field(
+        False, description="allow plain http and private addresses too: for tests and networks of your own"
+    )
+
+
+class JobMailSettings(SmtpSettings):
+    """Mail to addresses that callers of background jobs name, and through which server."""
+
+    allowed: tuple[OneLine, ...] = Field(
+        min_length=1, description="addresses that may be mailed to, and `@example.org` for those of a domain"
+    )
+    link: str | None = Field(
+        None,
+        pattern=r"^https?://[!-~]+$",
+        description="page on which a person reads an answer, with `{id}` for the id of the response; unset: no link",
+    )
+
+
+class JobSettings(ConfigTable):
+    """Background jobs: how many run, how long they may take, how long their answers are kept."""
+
+    enabled: bool = Field(True, description="accept requests with `background: true`")
+    concurrency: int = Field(8, ge=1, le=1_000, description="jobs under way at a time, per worker")
+    per_segment: int = Field(32, ge=1, description="jobs of one segment under way at a time, over all workers")
+    per_minute: int | None = Field(None, ge=1, description="jobs that may begin a minute, over all workers; unset: all")
+    calls_at_once: int = Field(
+        32, ge=1, le=1_024, description="calls of jobs under way at a time, per worker; one on the embedded model"
+    )
+    calls_of_one: int = Field(16, ge=1, le=128, description="calls of one job under way at a time")
+    max_waiting: int = Field(1_000, ge=1, description="jobs that wait for a place before 429")
+    max_samples: int = Field(64, ge=1, le=1_024, description="most samples that a job may take")
+    time_limit_s: int = Field(3_600, ge=1, le=604_800, description="longest time that a job may take")
+    background_after_s: float = Field(
+        30.0, gt=0, description="expected seconds from which on `auto` answers in the background whoever allows that"
+    )
+    retention_days: int = Field(30, ge=1, le=3_650, description="how long an answer is kept once its job has ended")
+    webhooks: JobWebhookSettings | None = Field(
+        None, description="signed webhooks that a request may ask for; unset: none"
+    )
+    mail: JobMailSettings | None = Field(None, description="mail that a request may ask for; unset: none")
 
 
 class AlertSettings(ConfigTable):

@@ -231,6 +231,7 @@ class InferenceEndpoint(ABC):
         try:
             if permit is not None and limits is not None:
                 await permit.enter(self._names(request), limits, request.input_bytes // BYTES_PER_TOKEN)
+            disconnect.goes_on = writer.recorder is not None and (dialect.job or dialect.offer) is not None
             if dialect.job is not None:
                 await self._accept(request, dialect.job, writer)
                 return

@@ -155,7 +155,7 @@ class Recording:
         """End a request that nothing went out of: let it go where nothing was bought, and else let it lapse."""
         if self.has_ended:
             return
-        if has_spent(self._writer.exchange):
+        if has_spent(self._writer.exchange) or self._writer.is_accepted:
             self._book.drop(self)
         else:
             self.has_ended = True
@@ -173,7 +173,7 @@ class Recording:
     def _is_kept(self) -> bool:
         """Whether the answer is what the key stands for from now on: one that came, or that was paid for."""
         failed_with = self._writer.failed_with
-        if failed_with is None:
+        if failed_with is None or self._writer.is_accepted:
             return True
         return failed_with not in STOPPED_BY_US and has_spent(self._writer.exchange)
 

@@ -56,6 +56,7 @@ class ResponseWriter:
         self.request: InferenceRequest | None = None  # for the log, as far as the request came
         self.exchange: Exchange | None = None
         self.recorder: Recorder | None = None
+        self.is_accepted = False  # as a job, which goes on by itself
         self.replay_of: str | None = None  # the request whose answer went out again
         self.spoke_at = SENDING
         self.beat: asyncio.Task[None] | None = None

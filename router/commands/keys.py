@@ -178,6 +178,30 @@ def _print_secret(secret: str, name: str, segment: str, form: Format) -> None:
             print(secret)
 
 
+@app.command("webhook")
+def webhook(
+    name: Annotated[str | None, typer.Argument(help="The key's name; without one: callers without a key.")] = None,
+    config: ConfigOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Print the secret that webhooks about jobs of a key are signed with: it is made of `jobs.webhooks.secret`."""
+    from router import keys
+    from router.commands.opening import existing_books
+    from router.jobs.callback_ways import webhook_secrets
+    from router.jobs.callbacks import callback_key
+    from router.notifications.signatures import write_secret
+
+    with existing_books(config) as (configured, engine):
+        if configured.jobs.webhooks is None:
+            raise typer.BadParameter("no webhooks are sent for jobs; set jobs.webhooks.secret or secret_env")
+        key_id = None if name is None else keys.id_of(engine, name)
+        secret = write_secret(callback_key(webhook_secrets(configured.jobs.webhooks)[0], key_id))
+    if form is Format.TABLE:
+        print(secret)
+    else:
+        show([{"webhook_secret": secret, "name": name}], ("webhook_secret", "name"), form)
+
+
 @app.command("list")
 def list_keys(config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
     """List all keys, including revoked ones; secrets cannot be shown again."""

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from classifier.types import AnswerType, Estimate, Forecast, Stakes
+from router.jobs.callback import Callback
 from router.jobs.recipes import RecipeName
 from router.jobs.windows import CompletionWindow
 from router.ledger.entries import Opening
@@ -189,6 +190,7 @@ class JobWish(msgspec.Struct, frozen=True):
     priority: int | None = None
     time_limit_s: int | None = None
     completion_window: CompletionWindow | None = None
+    notify: Callback | None = None
 
 
 class Wishes(msgspec.Struct, frozen=True):

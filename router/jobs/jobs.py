@@ -14,6 +14,7 @@ from router.exchange import Exchange
 from router.jobs import holds
 from router.jobs.actions import TargetFinder
 from router.jobs.bounds import work_out_bounds
+from router.jobs.callback import CallbackRules
 from router.jobs.engine import STEPS_VERSION
 from router.jobs.job import PLAIN_QUEUE, Job, JobStatus, JobWish, JobWork
 from router.jobs.quote import JobQuote, quote_fields
@@ -54,7 +55,9 @@ class Jobs:
         settings: JobSettings,
         sample_s: float,
         clock: Clock,
+        callback_rules: CallbackRules,
     ) -> None:
+        self._callback_rules = callback_rules
         self._books = books
         self.store = store
         self._watch = watch
@@ -76,7 +79,6 @@ class Jobs:
         wish: JobWish | None = None,
         *,
         cap_nanousd: int | None = None,
-        callback: dict[str, Any] | None = None,
         allowance: PersonLimit | None = None,
     ) -> Job:
         """Accept a job: what it may cost at most is held, and it waits for a place. Nothing is sent yet.
@@ -85,6 +87,8 @@ class Jobs:
         where that is limited. Raises InvalidRequest, QuotaExhausted, RateLimited or Unavailable.
         """
         wish = wish or JobWish()
+        if wish.notify is not None:
+            self._callback_rules.require_allowed(wish.notify)
         chosen = await off_loop(lambda: self._choose(plan, wish, cap_nanousd))
         opening = msgspec.structs.replace(plan.opening, is_job=True)
         now_us = opening.opened_at
@@ -103,7 +107,7 @@ class Jobs:
             held_nanousd=chosen.bounds.largest_nanousd,
             user_mark=opening.user_mark,
             version=STEPS_VERSION,
-            callback=callback,
+            callback=None if wish.notify is None else msgspec.to_builtins(wish.notify),
             work=JobWork.of(opening, plan.decision, plan.query, reply),
         )
         payer = Payer(opening.key_id, opening.segment, opening.first_tier)

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from router.clock import Clock
 from router.errors import ProviderError
 from router.jobs.actions import JobActor
+from router.jobs.callback_ways import rules_of
 from router.jobs.cast import Casting
 from router.jobs.engine import JobEngine, QueueLimits
 from router.jobs.job import Job
@@ -78,10 +79,11 @@ def open_jobs(
     )
     runner = JobRunner(store, actor, spool, clock, worker, wanted.retention_days * DAY_US, tell_end)
     watch = JobWatch(store, engine, runner, clock)
+    rules = rules_of(wanted.webhooks, wanted.mail)
     outlooks = OutlookMaker(prices, shown_costs, targets.seconds_for, clock.now_us)
     quoter = JobQuoter(prices, outlooks, lambda: store.list_past(PAST_JOBS), clock, wanted.concurrency)
     sample_s = settings.tiers.parallel.sample_timeout_s
-    jobs = Jobs(books, store, watch, runner, casting.cast, casting.find, quoter, wanted, sample_s, clock)
+    jobs = Jobs(books, store, watch, runner, casting.cast, casting.find, quoter, wanted, sample_s, clock, rules)
     return BackgroundWork(jobs, watch)
 
 

@@ -90,13 +90,14 @@ class JobRunner:
         await checkpoints.step("notify", partial(self._notify, job_id))
 
     async def settle_ended(self, job_id: str) -> None:
-        """Book a job that ended before any worker began it."""
+        """Book a job that ended before any worker began it, and tell who wants to know."""
         await self._settle(job_id)
+        await self._notify(job_id)
 
     async def fail(self, job: Job, why: str) -> None:
-        """End a job that cannot be run, and book it."""
+        """End a job that cannot be run, book it, and tell who wants to know."""
         await self._end(job.id, None, Ending(JobStatus.FAILED, error={"code": "server_error", "message": why}))
-        await self._settle(job.id)
+        await self.settle_ended(job.id)
 
     def hear(self, job_id: str, wishes: Wishes) -> None:
         """Act on what was asked of a job that runs here: what is under way is called off where it is not wanted."""

@@ -18,7 +18,7 @@ def channels_of(
     """Make the channels by their names; raises WrongSetting."""
     channels: dict[str, Channel] = {"log": LogChannel()}
     if (hook := settings.webhook) is not None:
-        secret = _secret(hook.secret, hook.secret_env, environ, "alerts.webhook.secret")
+        secret = read_secret(hook.secret, hook.secret_env, environ, "alerts.webhook.secret")
         if secret is None:
             raise WrongSetting("alerts.webhook.secret: a webhook is signed; give secret or secret_env")
         try:
@@ -28,13 +28,14 @@ def channels_of(
         except ValueError as error:
             raise WrongSetting(f"alerts.webhook: {error}") from None
     if (mail := settings.mail) is not None:
-        password = _secret(mail.password, mail.password_env, environ, "alerts.mail.password")
+        password = read_secret(mail.password, mail.password_env, environ, "alerts.mail.password")
         server = MailServer(mail.host, mail.port, mail.security, mail.username, password)
         channels["mail"] = MailChannel(server, mail.sender, mail.to)
     return channels
 
 
-def _secret(given: SecretStr | None, variable: str | None, environ: Mapping[str, str], named: str) -> str | None:
+def read_secret(given: SecretStr | None, variable: str | None, environ: Mapping[str, str], named: str) -> str | None:
+    """Return a secret as it is given, or from its variable; None where it is not given. Raises WrongSetting."""
     if given is not None and variable is not None:
         raise WrongSetting(f"{named}: it and its variable exclude each other")
     if variable is not None:

@@ -6,10 +6,10 @@ and one that dies while it has it loses it when that time comes.
 
 import logging
 import threading
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import ColumnElement, Engine, select, update
 
 from router.clock import Clock
 from router.database.alert_tables import AlertDelivery, AlertRow
@@ -21,14 +21,18 @@ log = logging.getLogger(__name__)
 
 LEASE_US = 60_000_000
 SEND_WITHIN_S = 40.0
-# Seconds after each attempt in vain; the last goes on until the alert is older than it may be.
+# Seconds after each attempt in vain; the last goes on until what is told is older than it may be.
 BACKOFF_S = (5, 15, 60, 300, 900, 1_800, 3_600)
 GIVEN_UP_AFTER_US = 3 * DAY_US
 AT_ONCE = 20
 
 
 class NotDelivered(Exception):
-    """A delivery failed; the message says why and carries no secret."""
+    """A delivery failed; the message says why and carries no secret. `is_final`: another attempt would fail too."""
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
 
 
 class Channel(Protocol):
@@ -78,23 +82,27 @@ def deliver_due(engine: Engine, channels: Mapping[str, Channel], clock: Clock, *
         rows = connection.execute(due).all()
     delivered = 0
     for row in rows:
-        if _claim(engine, row.id, row.channel, row.due_at, clock.now_us(), lease_us):
+        here = (AlertDelivery.alert_id == row.id, AlertDelivery.channel == row.channel)
+        if claim(engine, AlertDelivery, here, row.due_at, clock.now_us(), lease_us):
             delivered += _deliver(engine, channels[row.channel], row.channel, alert_of(row), row.attempts + 1, clock)
     return delivered
 
 
-def _claim(engine: Engine, alert_id: str, channel: str, due_at: int, now_us: int, lease_us: int) -> bool:
-    here = (AlertDelivery.alert_id == alert_id, AlertDelivery.channel == channel, AlertDelivery.due_at == due_at)
-    taken = {"due_at": now_us + lease_us, "attempts": AlertDelivery.attempts + 1}
+def claim(
+    engine: Engine, table: Any, here: Sequence[ColumnElement[bool]], due_at: int, now_us: int, lease_us: int
+) -> bool:
+    """Take a delivery that is due for so long; False where another worker has it. Raises SQLAlchemyError."""
+    taken = {"due_at": now_us + lease_us, "attempts": table.attempts + 1}
     with writing(engine) as connection:
-        return connection.execute(update(AlertDelivery).where(*here).values(**taken)).rowcount == 1
+        return connection.execute(update(table).where(*here, table.due_at == due_at).values(**taken)).rowcount == 1
 
 
 def _deliver(engine: Engine, channel: Channel, name: str, alert: Alert, attempts: int, clock: Clock) -> bool:
     try:
-        _send(channel, alert)
+        within_time(lambda: channel.send(alert))
     except NotDelivered as error:
-        _note(engine, alert, name, _next_try(alert, attempts, clock.now_us()), None, str(error)[:500])
+        due_at = next_try(alert.raised_at_us, attempts, clock.now_us())
+        _note(engine, alert, name, due_at, None, str(error)[:500])
         if attempts == 1:
             log.warning("alert %s is not delivered by %s yet: %s", alert.id, name, error)
         return False
@@ -102,29 +110,29 @@ def _deliver(engine: Engine, channel: Channel, name: str, alert: Alert, attempts
     return True
 
 
-def _send(channel: Channel, alert: Alert) -> None:
+def within_time(send: Callable[[], None], seconds: float = SEND_WITHIN_S) -> None:
     """Send, for so long at most: a receiver that drips would keep this worker from telling anything else."""
     failures: list[BaseException] = []
 
-    def send() -> None:
+    def run() -> None:
         try:
-            channel.send(alert)
+            send()
         except BaseException as error:  # raised again below
             failures.append(error)
 
-    sending = threading.Thread(target=send, name="alert-delivery", daemon=True)
+    sending = threading.Thread(target=run, name="delivery", daemon=True)
     sending.start()
-    sending.join(SEND_WITHIN_S)
+    sending.join(seconds)
     if failures:
         raise failures[0]
     if sending.is_alive():
-        raise NotDelivered(f"it took more than {SEND_WITHIN_S:.0f} s")
+        raise NotDelivered(f"it took more than {seconds:.0f} s")
 
 
-def _next_try(alert: Alert, attempts: int, now_us: int) -> int | None:
-    """Return when to try again; None once the alert is old news."""
+def next_try(since_us: int, attempts: int, now_us: int) -> int | None:
+    """Return when to try again what is to be told since then; None once it is old news."""
     due_at = now_us + BACKOFF_S[min(attempts, len(BACKOFF_S)) - 1] * 1_000_000
-    return due_at if due_at < alert.raised_at_us + GIVEN_UP_AFTER_US else None
+    return due_at if due_at < since_us + GIVEN_UP_AFTER_US else None
 
 
 def _note(

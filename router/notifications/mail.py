@@ -1,4 +1,4 @@
-"""Alerts by mail, over SMTP with TLS. The `Message-ID` is made of the alert's id and the same for every attempt."""
+"""Mail over SMTP with TLS. The `Message-ID` of an alert is made of its id, and the same for every attempt."""
 
 import smtplib
 import ssl
@@ -12,7 +12,7 @@ from typing import Literal
 from router.notifications.alerts import Alert
 from router.notifications.deliveries import NotDelivered
 
-TIMEOUT_S = 20.0
+MAIL_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,28 @@ class MailServer:
     username: str | None = None
     password: str | None = None
 
+    def hand_in(self, mail: EmailMessage, context: ssl.SSLContext | None = None) -> None:
+        """Hand a mail in; raises NotDelivered, also where a single recipient is refused."""
+        context = context or ssl.create_default_context()
+        try:
+            with self._connect(context) as smtp:
+                if self.security == "starttls":
+                    smtp.starttls(context=context)
+                if self.username is not None:
+                    smtp.login(self.username, self.password or "")
+                refused = smtp.send_message(mail)
+        except smtplib.SMTPResponseException as error:
+            raise NotDelivered(f"SMTP {error.smtp_code}") from None
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            raise NotDelivered(str(getattr(error, "strerror", None) or type(error).__name__)[:200]) from None
+        if refused:
+            raise NotDelivered(f"{len(refused)} of {len(mail['To'].addresses)} recipients were refused")
+
+    def _connect(self, context: ssl.SSLContext) -> smtplib.SMTP:
+        if self.security == "tls":
+            return smtplib.SMTP_SSL(self.host, self.port, timeout=MAIL_TIMEOUT_S, context=context)
+        return smtplib.SMTP(self.host, self.port, timeout=MAIL_TIMEOUT_S)
+
 
 class MailChannel:
     """One mail to everybody who is to be told."""
@@ -35,29 +57,11 @@ class MailChannel:
         self._server = server
         self._sender = sender
         self._recipients = list(recipients)
-        self._context = context or ssl.create_default_context()
+        self._context = context
 
     def send(self, alert: Alert) -> None:
         """Hand the mail in; raises NotDelivered, also where a single recipient is refused."""
-        try:
-            with self._connect() as smtp:
-                if self._server.security == "starttls":
-                    smtp.starttls(context=self._context)
-                if self._server.username is not None:
-                    smtp.login(self._server.username, self._server.password or "")
-                refused = smtp.send_message(message(alert, self._sender, self._recipients))
-        except smtplib.SMTPResponseException as error:
-            raise NotDelivered(f"SMTP {error.smtp_code}") from None
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            raise NotDelivered(str(getattr(error, "strerror", None) or type(error).__name__)[:200]) from None
-        if refused:
-            raise NotDelivered(f"{len(refused)} of {len(self._recipients)} recipients were refused")
-
-    def _connect(self) -> smtplib.SMTP:
-        server = self._server
-        if server.security == "tls":
-            return smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_S, context=self._context)
-        return smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_S)
+        self._server.hand_in(message(alert, self._sender, self._recipients), self._context)
 
 
 def message(alert: Alert, sender: str, recipients: Sequence[str]) -> EmailMessage:

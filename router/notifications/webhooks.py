@@ -1,12 +1,8 @@
-"""Alerts as signed webhooks, by the Standard Webhooks specification 1.0 (standardwebhooks.com).
+"""Alerts as signed webhooks.
 
 `webhook-id` is the alert's id and stays the same however often it is sent: receivers tell doubles by it.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
 import http.client
 import ipaddress
 import urllib.error
@@ -20,8 +16,8 @@ import msgspec
 
 from router.notifications.alerts import Alert
 from router.notifications.deliveries import NotDelivered
+from router.notifications.signatures import key_of, sign_headers
 
-SECRET_PREFIX = "whsec_"
 TIMEOUT_S = 10.0
 EVENT = "alert.raised"
 
@@ -42,14 +38,8 @@ class WebhookChannel:
     def send(self, alert: Alert) -> None:
         """Post the alert; raises NotDelivered unless the answer is a 2xx."""
         body, timestamp = payload(alert), self._now_s()
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "tierwise",
-            "webhook-id": alert.id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(self._key, alert.id, timestamp, body),
-        }
-        request = urllib.request.Request(self._url, body, headers, method="POST")
+        headers = sign_headers([self._key], alert.id, timestamp, body)
+        request = urllib.request.Request(self._url, body, dict(headers), method="POST")
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as reply:
                 status = reply.status
@@ -83,23 +73,6 @@ def payload(alert: Alert) -> bytes:
         "figures": dict(alert.figures),
     }
     return msgspec.json.encode({"type": EVENT, "timestamp": raised, "data": told}, order="deterministic")
-
-
-def sign(key: bytes, id: str, timestamp: int, body: bytes) -> str:
-    """Sign a message as `webhook-signature` carries it."""
-    signed = hmac.new(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(signed).decode()}"
-
-
-def key_of(secret: str) -> bytes:
-    """Return the bytes of a secret, `whsec_` and base64; raises ValueError."""
-    try:
-        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except binascii.Error:
-        key = b""
-    if not secret.startswith(SECRET_PREFIX) or not 24 <= len(key) <= 64:
-        raise ValueError("a webhook's secret is whsec_ and the base64 of 24 to 64 bytes")
-    return key
 
 
 def require_safe(url: str) -> None:

@@ -122,3 +122,16 @@ def test_what_cannot_be_of_a_key_is_said(tierwise: Command, words: tuple[str, ..
     ran = tierwise("keys", *words)
     assert ran.code != 0
     assert says in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_each_key_has_a_secret_for_its_webhooks_that_is_stored_nowhere(
+    tierwise: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tierwise("keys", "create", "app")
+    assert "jobs.webhooks.secret" in tierwise("keys", "webhook", "app").err
+    monkeypatch.setenv("TIERWISE_JOBS__WEBHOOKS__SECRET", f"whsec_{'AAAA' * 10}")
+    asked = [("app",), ("app",), ()]
+    first, again, keyless = [tierwise("keys", "webhook", *name).out.strip() for name in asked]
+    assert first == again != keyless
+    assert first.startswith("whsec_")
+    assert tierwise("keys", "webhook", "nobody").code == 2

@@ -14,7 +14,8 @@ import pytest
 
 from router.notifications.alerts import Alert
 from router.notifications.deliveries import NotDelivered
-from router.notifications.webhooks import WebhookChannel, key_of, payload, require_safe, sign
+from router.notifications.signatures import key_of, sign
+from router.notifications.webhooks import WebhookChannel, payload, require_safe
 from tests.ledger.builders import NOON
 
 KEY = bytes(range(32))

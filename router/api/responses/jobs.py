@@ -50,6 +50,7 @@ class Background:
     async def answer(self, request: InferenceRequest, asked: JobAsked, writer: ResponseWriter) -> None:
         """Accept a request and say so, or stream what comes of it; raises RequestError or Unavailable."""
         view = await self._accept(request, asked)
+        writer.is_accepted = True
         if not request.streamed:
             await writer.body(encode_body(response_of(view)), 202)
             return

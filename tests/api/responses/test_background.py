@@ -1,6 +1,7 @@
 """Background responses: accepted, watched, hurried, called off, and booked as one request each."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,20 +16,24 @@ from sqlalchemy import select
 from router.database.job_tables import JobCallRow, JobRow
 from router.database.tables import BudgetLease
 from router.jobs import operators
+from router.jobs.callbacks import callback_key
 from router.jobs.job import JobStatus
 from router.jobs.store import JobStore
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
 from router.ledger.verify import verify
+from router.notifications.signatures import key_of, write_secret
 from router.types import DAY_US
 from tests.api.service import HELLO, Service, serving, settings_of
 from tests.jobs.made import a_job
+from tests.notifications.test_webhooks import receiving
 from tests.waiting import soon
 
 RESPONSES = "/v1/responses"
 SLOW = "scripted/steady-400ms"
 PRICE: dict[str, Any] = {"input": 1, "output": 2}
 SERVED_LATER = {"services": {"flex": {"input": 0.5, "output": 1}}}
+SECRET = write_secret(bytes(range(32)))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -36,10 +41,10 @@ async def working(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
     """A service of its own: whoever runs jobs loads the engine, of which a process has one."""
     settings = settings_of(
         tmp_path_factory.mktemp("working"),
-        jobs={"background_after_s": 0.05},
         models={"hang": {"model": "scripted/hang"}, "slow": {"model": SLOW}},
         prices=dict.fromkeys(("scripted/solver", "scripted/deep", "scripted/fast-echo", "scripted/hang"), PRICE)
         | {SLOW: PRICE | SERVED_LATER},
+        jobs={"background_after_s": 0.05, "webhooks": {"secret": SECRET, "private": True}},
     )
     async with serving(settings) as running:
         running.local = running.with_key("local", peer="127.0.0.1")
@@ -318,3 +323,57 @@ async def test_a_job_is_one_of_its_users_deep_answers_of_the_day(working: Servic
         refused = await client.post(RESPONSES, json=asked(safety_identifier="ada"))
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
         await until(client, first["id"], "completed")
+
+
+async def test_whoever_asked_for_it_is_called_back_and_can_check_who_calls(working: Service) -> None:
+    with receiving() as receiver:
+        notify = {"webhook": receiver.url, "include_answer": True}
+        first = await begun(working.local, x_tierwise={"notify": notify})
+        await soon(lambda: receiver.got)
+    [(headers, body)] = receiver.got
+    [key_id] = {row["key_id"] for row in working.requests() if row["request_id"] == first["id"].removeprefix("resp_")}
+    client = AsyncOpenAI(api_key="none", webhook_secret=write_secret(callback_key(key_of(SECRET), key_id)))
+    event = client.webhooks.unwrap(body, headers)
+    assert (event.type, event.data.id) == ("response.completed", first["id"])  # type: ignore[union-attr]
+    assert json.loads(body)["data"]["output_text"].endswith("Answer: 15")
+
+
+async def test_of_a_job_that_never_began_it_is_told_that_it_was_called_off(working: Service) -> None:
+    job = JobRow.__table__
+    with receiving() as receiver:
+        first = await begun(working.local, model="hang", x_tierwise={"notify": {"webhook": receiver.url}})
+        await working.local.post(f"{RESPONSES}/{first['id']}/cancel")
+        await soon(lambda: receiver.got)
+    assert json.loads(receiver.got[0][1])["type"] == "response.cancelled"
+    with working.engine.connect() as connection:
+        assert connection.execute(select(job.c.callback).where(job.c.id == first["id"])).scalar_one() is not None
+
+
+@pytest.mark.parametrize(
+    ("notify", "param"),
+    [
+        ({}, "x_tierwise.notify"),
+        ({"mail": "ada@example.org"}, "x_tierwise.notify.mail"),
+        ({"webhook": "ftp://example.org"}, "x_tierwise.notify.webhook"),
+        ({"webhook": 7}, "x_tierwise.notify.webhook"),
+        ({"sms": "+351"}, "x_tierwise.notify"),
+    ],
+)
+async def test_what_cannot_be_told_is_refused_before_anything_is_bought(
+    working: Service, notify: dict[str, Any], param: str
+) -> None:
+    for path, body in (
+        (RESPONSES, asked()),
+        ("/v1/chat/completions", {"model": "fast", "messages": HELLO, "background": True, "store": True}),
+    ):
+        refused = await working.local.post(path, json={**body, "x_tierwise": {"notify": notify}})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_job_is_begun_once_for_each_idempotency_key(working: Service, stream: bool) -> None:
+    once = {"Idempotency-Key": f"job-{stream}"}
+    first, again = [await working.local.post(RESPONSES, json=asked(stream=stream), headers=once) for _ in range(2)]
+    assert first.status_code == again.status_code
+    assert again.content == first.content
+    assert again.headers["idempotent-replayed"] == "true"
