@@ -201,7 +201,7 @@ class MachineMetrics:
         """Put what the dead counted into one file; where nobody lives, everything begins anew."""
         others = self._others()
         dead = [path for path in others if _is_gone(path)]
-        if len(dead) < len(others):
+        if dead and len(dead) < len(others):
             gone = add_up([], [], [_read(path) for path in dead], self._across)
             _replace(self._directory / f"{GONE}{COUNTS_SUFFIX}", _encode(gone))
         for path in dead:

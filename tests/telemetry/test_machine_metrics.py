@@ -122,8 +122,7 @@ def test_a_figure_that_cannot_be_read_once_is_written_the_next_time(tmp_path: Pa
     fragile.start()
     fragile.stop()
     fragile.write()
-    assert worker.figures()["tierwise_workers"] == 1
-    assert len(list((tmp_path / "metrics").glob("*.counts"))) == 2
+    assert len(list((tmp_path / "metrics").glob(fragile._path.name))) == 1
     worker.shared.stop()
 
 
