@@ -41,6 +41,10 @@ output = {output}
 QUESTIONS = ("What is {n} + 9?", "Name a river.", "Write two sentences about number {n}.", "Is {n} even? Yes or no?")
 
 
+class TooDear(RuntimeError):
+    """What a job may cost does not cover one answer."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print what was asked for, and put it into the page if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -83,6 +87,7 @@ ROWS: dict[str, Callable[[KilledJobs], object]] = {
     "jobs, samples of each, kills": lambda one: f"{one.jobs}, {one.samples}, {one.kills}",
     "jobs completed": lambda one: one.ended["completed"],
     "stretches in which they were run": lambda one: one.stretches,
+    "samples settled": lambda one: one.books.exact + one.books.estimated,
     "settled samples bought again": lambda one: one.bought_twice,
     "calls under way at a kill, booked as unknown with their hold": lambda one: one.unknown,
     "of these without their hold": lambda one: one.unknown_without_hold,
@@ -180,7 +185,11 @@ async def _spend(place: Place, jobs: int, dice: random.Random) -> dict[str, int]
             }
             cap = dice.choice((None, None, "0.02", "0.05"))
             samples = dice.randint(2, 6) if body["model"] in ("parallel", "auto") else None
-            ids.append((await _post(session, place, body, samples=samples, cap=cap))["id"])
+            try:
+                job = await _post(session, place, body, samples=samples, cap=cap)
+            except TooDear:
+                job = await _post(session, place, body, samples=samples)
+            ids.append(job["id"])
     ended = await wait_ended(place, ids)
     engine = place.engine()
     await wait_booked(engine)
@@ -205,6 +214,8 @@ async def _post(
 async def _json(asking: Any) -> dict[str, Any]:
     async with asking as reply:
         found: dict[str, Any] = await reply.json()
+        if reply.status == 429:
+            raise TooDear(found)
         if reply.status not in (200, 202):
             raise RuntimeError(f"{reply.status}: {found}")
         return found

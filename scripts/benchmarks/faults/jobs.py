@@ -1,6 +1,7 @@
 """Background jobs under SIGKILL: all of them end, no settled sample is bought again, and the books equal the tally."""
 
 import asyncio
+import json
 import random
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, func, select
 
 from router.database.job_tables import JobCallRow, JobRow
 from router.database.tables import Call, Request
+from router.ledger.job_calls import ID_PREFIX
 from router.ledger.verify import verify
 from router.types import CallKind, CallStatus
 from scripts.benchmarks.faults.account import Account, account
@@ -45,7 +47,7 @@ class KilledJobs:
     samples: int
     kills: int
     ended: Counter[str]
-    bought_twice: int  # settled samples beyond those that a job takes
+    bought_twice: int  # samples that are paid for beyond those that the traces of the jobs have
     unknown: int  # calls that were under way at a kill
     unknown_without_hold: int
     requests: int  # that the books count; one for each job
@@ -168,6 +170,7 @@ def _look(
     with engine.connect() as connection:
         lines = connection.execute(select(Call.__table__)).all()
         rows = connection.execute(select(JobRow.claim, JobRow.held_nanousd, JobRow.spent_nanousd)).all()
+        traces = connection.execute(select(JobRow.id, JobRow.trace)).all()
         requests = len(connection.execute(select(Request.id)).all())
         waiting = len(connection.execute(select(JobCallRow.call_no)).all())
     settled = Counter(
@@ -183,7 +186,7 @@ def _look(
         samples=samples,
         kills=kills,
         ended=ended,
-        bought_twice=sum(max(count - samples, 0) for count in settled.values()),
+        bought_twice=sum(settled[id_.removeprefix(ID_PREFIX)] - _count_tried(trace) for id_, trace in traces),
         unknown=len(unknown),
         unknown_without_hold=sum(line.cost_nanousd != line.hold_nanousd for line in unknown),
         requests=requests,
@@ -195,3 +198,9 @@ def _look(
         stretches=sum(row.claim for row in rows),
         seconds=seconds,
     )
+
+
+def _count_tried(trace: str | None) -> int:
+    """Count the samples that a job knows of."""
+    actions = json.loads(trace or '{"actions": []}')["actions"]
+    return sum(action["stage"] == "sample" and action["status"] == CallStatus.OK for action in actions)

@@ -377,3 +377,13 @@ async def test_a_job_is_begun_once_for_each_idempotency_key(working: Service, st
     assert first.status_code == again.status_code
     assert again.content == first.content
     assert again.headers["idempotent-replayed"] == "true"
+
+
+async def test_nothing_is_ever_unpickled_whatever_a_row_says(working: Service) -> None:
+    first = await begun(working.local, model="fast")
+    await until(working.local, first["id"], "completed")
+    from dbos import _serialization
+
+    assert not isinstance(_serialization.DBOSDefaultSerializer, _serialization.DefaultSerializer)
+    with pytest.raises(TypeError, match="not available"):
+        _serialization.deserialize_value("gARLAS4=", "py_pickle", _serialization.DBOSPortableJSON)
