@@ -19,12 +19,11 @@ from router.api.responses.background import begin_reply
 from router.api.responses.events import Events
 from router.api.responses.items import input_items, messages_of
 from router.api.responses.output import Output
-from router.api.responses.request import PARAMETER_NAMES, ResponsesRequest, params_of, parse_responses
+from router.api.responses.request import PARAMETER_NAMES, ResponsesRequest, params_of, parse_responses, wish_of
 from router.api.responses.response import DEFAULT_SERVICE, INCOMPLETE, ResponseBody, response_to, status_of, usage_body
 from router.api.responses.store import ResponseStore
 from router.errors import RouterError, Unavailable
 from router.exchange import Dispatcher, Exchange
-from router.jobs.job import JobWish
 from router.providers.base import Delta
 from router.request import InferenceRequest
 from router.settings import ServerSettings
@@ -123,7 +122,7 @@ class ResponseReply(OpenAIReply):
         """Begin the Response object of a background answer."""
         asked = self._request
         reply = begin_reply(copy(self._response), self._items, asked.ignored, asked.dropped)
-        return JobAsked(asked.x_tierwise or JobWish(), reply, is_offered)
+        return JobAsked(wish_of(asked), reply, is_offered)
 
     async def whole(self, exchange: Exchange, answer: Answer) -> bytes:
         """Write a settled answer as one body."""

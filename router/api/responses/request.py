@@ -21,6 +21,7 @@ from router.api.chat.request import (
 )
 from router.errors import InvalidRequest
 from router.jobs.job import JobWish
+from router.jobs.windows import CompletionWindow
 from router.types import Effort
 
 LOGPROBS = "message.output_text.logprobs"
@@ -46,6 +47,12 @@ PARAMETER_NAMES = {
     "verbosity": "text.verbosity",
     "logprobs": "include",
 }
+
+
+class BackgroundOptions(msgspec.Struct):
+    """How OpenAI spells by when a background answer is wanted."""
+
+    completion_window: CompletionWindow | None = None
 
 
 class TextConfig(msgspec.Struct, omit_defaults=True):
@@ -95,10 +102,19 @@ class ResponsesRequest(msgspec.Struct):
     conversation: Any = None
     prompt: Any = None
     moderation: Any = None
+    background_options: BackgroundOptions | None = None
     x_tierwise: JobWish | None = None  # of a background job
 
     ignored: list[str] = []
     dropped: list[str] = []
+
+
+def wish_of(request: ResponsesRequest) -> JobWish:
+    """Read what is wished of a background job; a window of our own field beats OpenAI's."""
+    wish, options = request.x_tierwise or JobWish(), request.background_options
+    if options is None or wish.completion_window is not None:
+        return wish
+    return msgspec.structs.replace(wish, completion_window=options.completion_window)
 
 
 KNOWN = frozenset(ResponsesRequest.__struct_fields__) - {"ignored", "dropped"}

@@ -18,6 +18,7 @@ from router.jobs.calibration import UNKNOWN, JobCalibration, Spread
 from router.jobs.recipes import RecipeName
 from router.tiers.vote.rates import wilson
 from scripts.benchmarks.pages import RECORDED, circumstances, put
+from scripts.benchmarks.quotes.engine import judge, run_jobs
 from scripts.benchmarks.quotes.recorded import ORIGINALS, Question, read_questions
 from scripts.benchmarks.quotes.replay import PlayedJob, Replay
 
@@ -52,18 +53,34 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("TIERWISE_BENCH_DATA", RECORDED / "outcomes"))
     parser.add_argument("--questions", type=int, default=1_000, help="each is played once by every recipe")
     parser.add_argument("--print-only", action="store_true", help="leave docs/ as it is")
+    parser.add_argument(
+        "--engine", type=int, metavar="JOBS", help="run so many scripted jobs instead, by a real engine"
+    )
     options = parser.parse_args()
+    if options.engine:
+        tables = {"engine": run_engine(options.engine)}
+        write(tables, os.getloadavg()[0], "engine-circumstances", print_only=options.print_only)
+        return
     if not Path(options.data).is_dir():
         sys.exit(f"no recordings in {options.data}; pass --data DIR. The originals:\n{ORIGINALS}")
     load = os.getloadavg()[0]
     questions = read_questions(Path(options.data), SEED)[: options.questions]
-    tables = measure(questions)
+    write(measure(questions), load, "circumstances", print_only=options.print_only)
+
+
+def write(tables: dict[str, str], load: float, place_of_load: str, *, print_only: bool) -> None:
+    """Print tables, and put them into the page."""
     for table in tables.values():
         sys.stdout.write(table + "\n\n")
-    if not options.print_only:
+    if not print_only:
         for place, table in tables.items():
             put(PAGE, place, table)
-        put(PAGE, "circumstances", circumstances(load))
+        put(PAGE, place_of_load, circumstances(load))
+
+
+def run_engine(jobs: int) -> str:
+    """Run scripted jobs by a real engine and judge their quotes."""
+    return markdown(["", "jobs", "cost within 80 %", "time within 80 %"], judge(run_jobs(jobs, SEED)))
 
 
 def measure(questions: Sequence[Question]) -> dict[str, str]:

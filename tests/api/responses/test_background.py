@@ -243,9 +243,11 @@ async def test_a_job_is_quoted_before_it_begins_and_never_costs_more(working: Se
 
 
 async def test_a_window_that_no_price_names_is_refused(working: Service) -> None:
-    refused = await working.local.post(RESPONSES, json=asked(x_tierwise={"completion_window": "8h"}))
-    assert refused.status_code == 400
-    assert "nobody sells 8h for scripted/solver" in refused.json()["error"]["message"]
+    window = {"completion_window": "8h"}
+    for name in ("x_tierwise", "background_options"):
+        refused = await working.local.post(RESPONSES, json=asked() | {name: window})
+        assert refused.status_code == 400
+        assert "nobody sells 8h for scripted/solver" in refused.json()["error"]["message"]
 
 
 async def test_who_gives_a_job_time_asks_for_the_cheaper_service(working: Service) -> None:
