@@ -49,6 +49,7 @@ export class AnswerView {
     this.text.replaceChildren(render(answer.text));
     this.note.textContent = note(answer);
     this.note.hidden = !this.note.textContent;
+    this.note.className = answer.state === "failed" ? "wrong" : "note";
     this.drawButtons();
     this.drawCheck();
     this.parts.changed();
@@ -91,7 +92,7 @@ export class AnswerView {
     const shown = [];
     const deeper = acts.deeper(answer);
     if (answer.state === "failed") shown.push(button("Try again", () => acts.again(answer)));
-    if (deeper && (answer.text || answer.state === "failed")) shown.push(...this.deeperButtons(deeper));
+    if (deeper && answer.text) shown.push(...this.deeperButtons(deeper));
     if (answer.text && !answer.check && acts.checker(answer)) shown.push(button("Check it", () => acts.check(answer), price(answer.quoted?.[acts.checker(answer)])));
     if (answer.text && answer.requestId && acts.mayRate) shown.push(...[1, -1].map((rating) => this.thumb(rating)));
     if (answer.text) shown.push(copyButton(() => answer.text));
@@ -156,7 +157,7 @@ class Thinking {
     this.element.hidden = !text;
     if (!text) return;
     const passed = isOn ? (Date.now() - began) / 1000 : took;
-    this.head.textContent = isOn ? `Thinking for ${seconds(passed)}` : took ? `Thought for ${seconds(took)}` : "Thinking";
+    this.head.textContent = isOn ? `Thinking for ${seconds(passed)}` : took >= 1 ? `Thought for ${seconds(took)}` : "Thought briefly";
     this.latest.textContent = isOn ? ` · ${latestOf(text)}` : "";
     if (this.thoughts.textContent === text) return;
     const isAtEnd = this.thoughts.scrollTop + this.thoughts.clientHeight > this.thoughts.scrollHeight - 30;

@@ -29,7 +29,7 @@ export function seconds(value) {
   if (value < 1) return "under a second";
   if (value < 90) return `${Math.round(value)} s`;
   if (value < 5400) return `${Math.round(value / 60)} min`;
-  return `${(value / 3600).toFixed(1)} hours`;
+  return `${Number((value / 3600).toFixed(1))} hours`;
 }
 
 // "15 to 40 s"; one figure where both ends round to the same.
