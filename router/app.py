@@ -369,7 +369,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         targets.read,
     )
     routes += admin.admin_routes(pages, environ)
-    offers = ChatOffers(jobs=work is not None, mail=False)
+    offers = ChatOffers(jobs=work is not None, mail=work is not None and settings.jobs.mail is not None)
     routes += chat.chat_routes(settings, chat.ChatParts(engine, keys, clock.now_us, endpoints_for, offers))
 
     def read_drift() -> list[DriftReading]:

@@ -208,6 +208,18 @@ async def test_work_in_the_background_belongs_to_the_key_of_the_session(keyed_se
     assert found == [200, 404, 403]
 
 
+@pytest.mark.parametrize("has_mail", [True, False])
+async def test_mail_is_offered_where_it_is_configured(tmp_path: Path, has_mail: bool) -> None:
+    mail = {"host": "127.0.0.1", "security": "none", "sender": "us@example.org", "allowed": ["@example.org"]}
+    async with serving(settings_of(tmp_path, **KEYLESS_ON, jobs={"mail": mail} if has_mail else {})) as service:
+        browser = Browser(service)
+        page = await browser.open()
+        assert f'data-mail="{"yes" if has_mail else "no"}"' in page.text
+        wish = {"recipe": "deep", "notify": {"mail": "ann@example.org"}}
+        asked = {"model": "parallel", "input": "Hello", "background": True, "store": True, "x_tierwise": wish}
+        assert (await browser.send("/responses", asked)).status_code == (202 if has_mail else 400)
+
+
 async def test_files_come_from_a_closed_list(open_service: Service) -> None:
     assert (await open_service.local.get("/chat/static/x/markdown.js")).headers["content-type"].startswith("text/java")
     assert (await open_service.local.get("/chat/static/x/..%2f..%2fpages.py")).status_code == 404
