@@ -333,7 +333,7 @@ async def test_whoever_asked_for_it_is_called_back_and_can_check_who_calls(worki
         first = await begun(working.local, x_tierwise={"notify": notify})
         await soon(lambda: receiver.got)
     [(headers, body)] = receiver.got
-    [key_id] = {row["key_id"] for row in working.requests() if row["request_id"] == first["id"].removeprefix("resp_")}
+    key_id = (await working.booked(first["id"].removeprefix("resp_")))["key_id"]
     client = AsyncOpenAI(api_key="none", webhook_secret=write_secret(callback_key(key_of(SECRET), key_id)))
     event = client.webhooks.unwrap(body, headers)
     assert (event.type, event.data.id) == ("response.completed", first["id"])  # type: ignore[union-attr]
