@@ -31,6 +31,7 @@ SWEEP_EVERY_S = 30.0
 STRANDED_EVERY_S = 10.0
 UNSETTLED_EVERY_S, SETTLED_AFTER_US = 5.0, 5_000_000
 RETRY_S = 5.0
+HOME_WITHIN_S = 60.0
 SWEPT_AFTER_US = 60_000_000
 MOST_AT_ONCE = 200
 OTHER_VERSION = (
@@ -48,6 +49,7 @@ class JobWatch:
         self._runner = runner
         self._clock = clock
         self._home: asyncio.AbstractEventLoop | None = None
+        self._has_home = threading.Event()
         self._woken = threading.Event()
         self._stopping = False
         self._launching = threading.Lock()
@@ -59,6 +61,7 @@ class JobWatch:
     def start(self) -> None:
         """Begin to watch, from within the event loop that jobs are to run in."""
         self._home = asyncio.get_running_loop()
+        self._has_home.set()
         self._thread.start()
 
     def wake(self) -> None:
@@ -91,8 +94,14 @@ class JobWatch:
         job = self._store.find_by_request(request_id)
         if job is None:
             return []
-        self._launch()
-        return self._runner.results_of(self._engine.read_steps(job.id))
+        self._has_home.wait(HOME_WITHIN_S)  # a spool may be adopted before the server has begun to listen
+        try:
+            self._launch()
+            return self._runner.results_of(self._engine.read_steps(job.id))
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # the engine's own errors: the spool is adopted later
+            raise SQLAlchemyError(f"the steps of jobs cannot be read: {error}") from error
 
     def note_dead(self, worker: str) -> None:
         """Note that a worker is surely dead; its jobs are taken over without waiting. Raises SQLAlchemyError."""

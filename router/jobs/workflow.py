@@ -57,7 +57,7 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class JobRunner:
-    """Runs jobs. `tell_end` is told how a job ended once it is settled, as its last step."""
+    """Runs jobs. `tell_end` is told how a job ended once it is settled; telling it twice must change nothing."""
 
     def __init__(
         self,
@@ -86,13 +86,17 @@ class JobRunner:
         claim = await patiently(lambda: self._store.begin(job_id, self._worker, self._clock.now_us()))
         if claim is not None:
             await self._run(job, claim, checkpoints)
-        await self._settle(job_id)
-        await checkpoints.step("notify", partial(self._notify, job_id))
+        await self.settle_ended(job_id)
 
     async def settle_ended(self, job_id: str) -> None:
-        """Book a job that ended before any worker began it, and tell who wants to know."""
+        """Book a job that has ended, and tell who wants to know; doing so again changes nothing.
+
+        It is no step of the job: a run that finds it ended, as after a kill, has none of the steps before.
+        """
         await self._settle(job_id)
-        await self._notify(job_id)
+        job = await patiently(lambda: self._store.get(job_id))
+        if job is not None and job.status.is_final:
+            await self._tell_end(job)
 
     async def fail(self, job: Job, why: str) -> None:
         """End a job that cannot be run, book it, and tell who wants to know."""
@@ -246,12 +250,6 @@ class JobRunner:
             (ended_us - job.created_at) // 1_000,
         )
         self._books.write([opening, closing])
-
-    async def _notify(self, job_id: str) -> Json:
-        job = await patiently(lambda: self._store.get(job_id))
-        if job is not None:
-            await self._tell_end(job)
-        return {}
 
 
 def take_in(trail: Trail, seen: Look) -> None:
