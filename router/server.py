@@ -6,6 +6,7 @@ stops.
 """
 
 import asyncio
+import ctypes
 import gc
 import json
 import logging
@@ -17,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from http import HTTPStatus
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -531,10 +532,17 @@ def _freeze_after_start(app: Starlette) -> Starlette:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE_THRESHOLDS)
+            _give_memory_back()
             yield state
 
     app.router.lifespan_context = lifespan
     return app
+
+
+def _give_memory_back() -> None:
+    """Give the system back what only the start needed: glibc keeps such pages by itself, other libraries do not."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _end_with(supervisor: BaseProcess) -> None:

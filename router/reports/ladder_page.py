@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from html import escape
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from router.money import NANO_PER_USD
 from router.reports.charts import svg
 from router.reports.formatting import format_count, format_interval, format_nanousd, format_share, format_short
 from router.reports.ladder import Ladder, Pays, Rung, RungKind, affordable_share, pays
+from router.reports.rendering import render
 from router.reports.scatter import BOTTOM, HEIGHT, TOP, CostCanvas
 from router.reports.tradeoff import Estimated, Point
 
@@ -31,9 +30,9 @@ COLUMNS = (
 
 def ladder_page(ladder: Ladder) -> str:
     """Write the page."""
-    environment = Environment(loader=PackageLoader("router.reports", "."), autoescape=True, undefined=StrictUndefined)
     made = datetime.fromtimestamp(ladder.made_at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
-    return environment.get_template("ladder.html").render(
+    return render(
+        "ladder.html",
         name=ladder.name,
         made=made,
         questions=format_count(ladder.questions),

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from router.reports.before import Before
 from router.reports.certainty import certainty
 from router.reports.figures import NOTHING_BOOKED, Figure, definitions
@@ -19,6 +17,7 @@ from router.reports.formatting import (
     money_digits,
 )
 from router.reports.queries import NO_PRICE, NO_REQUESTS, NO_REVENUE, Filters
+from router.reports.rendering import render
 from router.reports.report_charts import report_charts
 from router.reports.report_tables import report_tables
 from router.reports.stamp import Stamp
@@ -74,14 +73,8 @@ def page(
     zone = stamp.window.zone
     today = datetime.fromtimestamp(stamp.made_us / 1e6, UTC).astimezone(zone).date()
     has_requests = bool(report.standing.total.requests)
-    environment = Environment(
-        loader=PackageLoader("router.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
+    return render(
+        "page.html",
         window=stamp.window.describe(),
         made=format_moment(stamp.made_us, zone),
         database=stamp.database,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine, select
 
 from router.database.labels import read_label_texts
@@ -21,6 +20,7 @@ from router.money import usd_text
 from router.reports.months import late_by_month, window_of
 from router.reports.queries import Sums, sum_by
 from router.reports.reading import reading
+from router.reports.rendering import render
 from router.reports.stamp import Stamp
 
 
@@ -121,9 +121,11 @@ def amounts(sums: Sums) -> dict[str, object]:
 
 def statement_page(statement: CustomerStatement) -> str:
     """Write it as one HTML file that prints to a page or two."""
-    environment = Environment(loader=PackageLoader("router.reports", "."), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("statement.html").render(
-        statement=statement_fields(statement), stamp=statement.stamp.describe(), software=version("tierwise")
+    return render(
+        "statement.html",
+        statement=statement_fields(statement),
+        stamp=statement.stamp.describe(),
+        software=version("tierwise"),
     )
 
 

@@ -5,7 +5,6 @@ No files, no network, no other processes, bounded memory and time; no environmen
 
 import ast
 import asyncio
-import doctest
 import json
 import re
 import secrets
@@ -65,6 +64,8 @@ class Sandbox:
 
 def examples_in(question: str) -> list[str]:
     """Return the tests that a question brings: `assert` lines, and examples in the form of a Python prompt."""
+    import doctest  # and with it unittest and pdb: when the first question about a program comes
+
     tests = [line for raw in question.splitlines() if (line := raw.strip().strip("`")).startswith("assert ")]
     try:
         examples = doctest.DocTestParser().get_examples(_QUOTES.sub("", question))
