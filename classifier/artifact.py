@@ -113,10 +113,6 @@ def _parameters(directory: Path, numbers: bytes) -> Parameters:
         arrays = {field.name: arrays[field.name] for field in fields(Parameters) if field.name != "consumer"}
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{directory}: {NUMBERS} does not hold a model: {error}") from error
-    arrays["gram_weights"], arrays["seen"] = (
-        arrays["gram_weights"].astype(np.float32),
-        arrays["seen"].astype(np.float32),
-    )
     for name in _SCALARS:
         arrays[name] = float(arrays[name])
     rows, columns = len(arrays["keys"]), len(arrays["bias"])

@@ -30,6 +30,7 @@ from classifier.rows import ReadFeatures
 from classifier.types import Z95, Abilities, Estimate, Forecast, Turn
 from classifier.vocabulary import VocabularyTable
 
+Halves = npt.NDArray[np.float16]
 SURFACE_BOUND = 2.5  # standard deviations; nothing written can push a surface signal further
 LOGIT_BOUND = 6.0
 # Arrays without dimensions: numpy takes them faster than numbers or arrays of one.
@@ -63,8 +64,10 @@ class Parameters:
 
     keys: npt.NDArray[np.uint32]  # R
     idf: Floats  # R
-    gram_weights: Floats  # R+1, H; the last row is the unknown's and zero
-    seen: Floats  # R+1, E+1: 1 where an expert knows the n-gram, and so counts it in a text's length; last, any
+    gram_weights: Floats | Halves  # R+1, H; the last row is the unknown's and zero; loaded ones are halves
+    seen: (
+        Floats | Halves
+    )  # R+1, E+1: 1 where an expert knows the n-gram, and so counts it in a text's length; last, any
     surface_mean: Floats  # E+1, S: each expert's own scale, then that of the gate and the length
     surface_scale: Floats  # E+1, S
     surface_weights: Floats  # S, H

@@ -93,6 +93,11 @@ def _entries() -> dict[str, msgspec.Raw]:
     return _read().models
 
 
+def release() -> None:
+    """Give the map's memory back; it is read again, in some milliseconds, when somebody asks."""
+    _read.cache_clear()
+
+
 @cache
 def _read() -> ModelMap:
     return msgspec.json.decode(gzip.decompress(MAP_FILE.read_bytes()), type=ModelMap)

@@ -31,7 +31,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from router import settings
+from router import modelmap, settings
 from router.api.shutdown import STATE, Shutdown
 from router.app import create
 from router.errors import RequestError, RouterError
@@ -529,6 +529,7 @@ def _freeze_after_start(app: Starlette) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[Any]:
         async with started(app) as state:
+            modelmap.release()
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GARBAGE_THRESHOLDS)

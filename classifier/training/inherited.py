@@ -94,7 +94,7 @@ def words_of(base: DifficultyModel, vocabulary: Vocabulary, scales: Scales, surf
     for expert in range(len(given.usual_coverage)):
         columns = slice(expert * knots, (expert + 1) * knots)
         # What an expert never saw has no weight in its columns.
-        grams = np.where(is_known, given.gram_weights[at][:, columns], 0.0)
+        grams = np.where(is_known, given.gram_weights[at][:, columns].astype(np.float32), 0.0)
         signals = given.surface_weights[:, columns] / given.surface_scale[expert][:, None]
         shift = (scales.mean - given.surface_mean[expert]) @ signals + given.bias[columns]
         surface = signals * scales.scale[:, None] / surface_weight
