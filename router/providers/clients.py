@@ -31,9 +31,14 @@ class Providers:
         return provider
 
     async def warm(self, targets: Iterable[ModelTarget]) -> None:
-        """Load what these models need (weights, vocabulary, litellm), so that no request has to wait for it."""
-        await asyncio.to_thread(counting.warm)
+        """Load what these models need (weights, vocabulary, litellm), so that no request has to wait for it.
+
+        The vocabulary only where each answer is counted: 75 MB, which who reports its usage does not cost. Where one
+        does not, the first count reads it.
+        """
         families = {family_of(target) for target in targets}
+        if "scripted" in families:
+            await asyncio.to_thread(counting.warm)
         if "embedded" in families:
             await asyncio.to_thread(self.load_embedded)
         if "litellm" in families:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from router.providers import counting
 from router.providers.base import Metered, ProviderRequest
 from router.providers.plausibility import estimate_cut, estimate_usage, hold_against
 from router.types import Precision, Usage
@@ -21,6 +22,14 @@ def judged(
 @pytest.mark.parametrize("output", [120, 200, 400, 3_000])
 def test_a_report_that_can_be_true_is_believed(output: int) -> None:
     assert judged(10, output) == Metered(Usage(input_fresh=10, output_visible=output), Precision.EXACT, {"told": 1})
+
+
+def test_a_report_that_can_be_true_reads_no_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise AssertionError("a vocabulary of 75 MB was read")
+
+    monkeypatch.setattr(counting, "_encoding", refuse)
+    assert judged(60, 200).precision is Precision.EXACT
 
 
 def test_much_input_is_believed_because_providers_add_to_it() -> None:
