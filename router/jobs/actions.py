@@ -7,7 +7,7 @@ before the results are spooled: an action is settled with its checkpoint, and wh
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -334,8 +334,12 @@ class JobActor:
             if not self._may_act():
                 await asyncio.sleep(AWAY_PAUSE_S)
                 continue
+            reserving = asyncio.ensure_future(off_loop(lambda: self._store.reserve(job_id, claim, bound, count)))
             try:
-                number = await off_loop(lambda: self._store.reserve(job_id, claim, bound, count))
+                number = await asyncio.shield(reserving)
+            except asyncio.CancelledError:
+                await self._reserve_for_nothing(stretch, action, reserving, bound)
+                raise
             except Unavailable:  # the database is away: nothing is bought until it is back
                 await asyncio.sleep(AWAY_PAUSE_S)
         match number:
@@ -352,6 +356,18 @@ class JobActor:
         calls = self._new_calls(stretch, number)
         self._unbooked[job_id, action.name].append((calls, bound or 0))
         return calls
+
+    async def _reserve_for_nothing(
+        self,
+        stretch: JobStretch,
+        action: JobAction,
+        reserving: "asyncio.Future[int | CallRefused]",
+        bound: int | None,
+    ) -> None:
+        """Wait for what an action that was called off had begun to reserve, so that all of it is given back."""
+        with suppress(Unavailable):
+            if isinstance(number := await reserving, int):
+                self._unbooked[stretch.job.id, action.name].append((self._new_calls(stretch, number), bound or 0))
 
     def _new_calls(self, stretch: JobStretch, first_call_no: int) -> Calls:
         estimate = stretch.query.estimate

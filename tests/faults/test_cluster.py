@@ -16,7 +16,8 @@ async def test_of_two_replicas_one_is_killed_and_nothing_is_lost_doubled_or_over
     except NotInstalled as error:
         pytest.skip(str(error))
     with postgresql(tmp_path / "pg") as (url, server):
-        found = await play(tmp_path / "served", url, server, count=2, faults={"a kill": events.kill})
+        faults = {"a kill": events.kill}
+        found = await play(tmp_path / "served", url, server, count=2, faults=faults, small_nanousd=1_000_000)
     (event,) = found.events
     assert event.holds, event
     assert (found.is_shipped, found.account.holds, found.breaks) == (True, True, {}), found

@@ -60,7 +60,13 @@ class Table:
 
 
 async def play(
-    directory: Path, database_url: str, database: Server, *, count: int, faults: Mapping[str, Fault]
+    directory: Path,
+    database_url: str,
+    database: Server,
+    *,
+    count: int,
+    faults: Mapping[str, Fault],
+    small_nanousd: int = SMALL_NANOUSD,
 ) -> Table:
     """Start everything, let one thing after the other go wrong, and count when all has stopped."""
     inbox_port, redis = free_port(), Redis(free_port()) if faults.keys() == FAULTS.keys() else None
@@ -75,7 +81,7 @@ async def play(
                 engine = cluster.engine()
                 large = _limit(engine, BudgetScope.TOTAL, "", LARGE_NANOUSD)
                 events = [await under_load(stage, name, fault) for name, fault in faults.items()]
-                small, subject = await _use_up(cluster, engine)
+                small, subject = await _use_up(cluster, engine, small_nanousd)
                 is_shipped = await cluster.wait_shipped()
                 await asyncio.sleep(ALERTS_S)
             found = Table(
@@ -83,8 +89,8 @@ async def play(
                 account(engine, directory / "tally.jsonl", stage.answered),
                 _breaks(engine, cluster),
                 is_shipped,
-                _spent(engine, large, None),
-                _spent(engine, small, subject),
+                _spent(engine, large, LARGE_NANOUSD, None),
+                _spent(engine, small, small_nanousd, subject),
                 count_alerts(engine, inbox),
             )
             engine.dispose()
@@ -94,12 +100,12 @@ async def play(
             await redis.stop()
 
 
-async def _use_up(cluster: Cluster, engine: Engine) -> tuple[int, int]:
+async def _use_up(cluster: Cluster, engine: Engine, limit_nanousd: int) -> tuple[int, int]:
     """Spend a small budget of a key through all replicas until they refuse; returns budget and key."""
     secret = make_key(engine, "small")
     with engine.connect() as connection:
         key_id = connection.scalars(select(ApiKey.id).where(ApiKey.name == "small")).one()
-    budget = _limit(engine, BudgetScope.KEY, str(key_id), SMALL_NANOUSD)
+    budget = _limit(engine, BudgetScope.KEY, str(key_id), limit_nanousd)
     await asyncio.sleep(3)  # replicas learn of both within two seconds
     served_at = time.monotonic()
     headers = {"authorization": f"Bearer {secret}"}
@@ -108,8 +114,9 @@ async def _use_up(cluster: Cluster, engine: Engine) -> tuple[int, int]:
     async def ask(session: aiohttp.ClientSession) -> None:
         nonlocal served_at
         async with session.post(f"{cluster.nginx.url}/v1/chat/completions", json=body) as reply:
-            await reply.read()
+            said = await reply.text()
             if reply.status != 429:
+                assert reply.status == 200, said
                 served_at = time.monotonic()
                 return
         await asyncio.sleep(0.2)
@@ -132,7 +139,7 @@ def _breaks(engine: Engine, cluster: Cluster) -> dict[str, int]:
     return dict(found)
 
 
-def _spent(engine: Engine, budget: int, key_id: int | None) -> Spent:
+def _spent(engine: Engine, budget: int, limit_nanousd: int, key_id: int | None) -> Spent:
     """Hold a budget against the lines of everybody, or of one key."""
     lines = select(func.sum(Call.cost_nanousd)).where(Call.status != CallStatus.NOT_SENT)
     if key_id is not None:
@@ -141,5 +148,4 @@ def _spent(engine: Engine, budget: int, key_id: int | None) -> Spent:
     with engine.connect() as connection:
         settled, leased = connection.execute(booked.where(BudgetPeriod.budget_id == budget)).one()
         total = connection.scalar(lines)
-    limit = LARGE_NANOUSD if key_id is None else SMALL_NANOUSD
-    return Spent(limit, int(settled or 0), int(leased or 0), int(total or 0))
+    return Spent(limit_nanousd, int(settled or 0), int(leased or 0), int(total or 0))

@@ -73,7 +73,8 @@ def chat(browser: Browser, instance: Instance) -> Iterator[ChatPage]:
         page.route("**/chat/api/quotes", lambda route: route.fulfill(json=QUOTE))
         page.goto(f"{instance.url}/chat")
         page.fill("#key", instance.key)
-        page.click("form button")
+        with page.expect_navigation():  # to the end: what is typed before the script is there, nobody sends
+            page.click("form button")
         return page
 
     yield opened
