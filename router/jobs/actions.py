@@ -364,9 +364,15 @@ class JobActor:
         reserving: "asyncio.Future[int | CallRefused]",
         bound: int | None,
     ) -> None:
-        """Wait for what an action that was called off had begun to reserve, so that all of it is given back."""
-        with suppress(Unavailable):
-            if isinstance(number := await reserving, int):
+        """Wait for what an action that was called off had begun to reserve, so that all of it is given back.
+
+        It may be called off again meanwhile.
+        """
+        while not reserving.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((reserving,))
+        with suppress(Unavailable, asyncio.CancelledError):
+            if isinstance(number := reserving.result(), int):
                 self._unbooked[stretch.job.id, action.name].append((self._new_calls(stretch, number), bound or 0))
 
     def _new_calls(self, stretch: JobStretch, first_call_no: int) -> Calls:

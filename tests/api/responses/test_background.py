@@ -121,14 +121,15 @@ async def test_what_was_reserved_for_a_call_that_is_called_off_meanwhile_is_give
     def tell(self: Interrupt, names: Sequence[str] | None = None) -> None:
         call_off(self, names)
         if names:
-            is_called_off.set()
+            asyncio.get_running_loop().call_soon(call_off, self, names)  # more than once, as other answers come
+            asyncio.get_running_loop().call_soon(is_called_off.set)
 
     monkeypatch.setattr(JobStore, "reserve", reserve_late)
     monkeypatch.setattr(Interrupt, "call_off", tell)
     done = await until(working.local, (await begun(working.local, x_tierwise={"samples": 6}))["id"], "completed")
     told = done["x_tierwise"]
     assert sum(action["cost_nanousd"] for action in told["trace"]["actions"]) == told["cost_nanousd"] > 0
-    assert [action["status"] for action in told["trace"]["actions"]].count("cancelled") == 1
+    assert "cancelled" in [action["status"] for action in told["trace"]["actions"]]
 
 
 async def test_chat_completions_begin_the_same_object(working: Service) -> None:
