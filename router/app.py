@@ -232,6 +232,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         server.max_body_bytes_in_flight,
         gate=LimitGate(open_windows(settings.limits.storage)),
     )
+    job_store = JobStore(engine)
     tell_failure = FailureLog(metrics.count_failure, clock).note
     dispatcher = Dispatcher(
         routing=routing,
@@ -271,13 +272,14 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         server.stored_response_days,
         clock.now_us,
         ChainLimits(server.max_body_bytes, server.max_chain_responses, server.max_stored_bytes_per_key),
-        find_job=find_stored_job(JobStore(engine), clock.now_us),
+        find_job=find_stored_job(job_store, clock.now_us),
     )
     ways = ways_of(settings.jobs.webhooks, settings.jobs.mail, clock, environ=environ)
-    callbacks = Callbacks(engine, clock, JobStore(engine).get, ways)
+    callbacks = Callbacks(engine, clock, job_store.get, ways)
     work = open_jobs(
         settings,
         engine,
+        job_store,
         spool,
         prices,
         providers.of,

@@ -1,4 +1,4 @@
-"""The real clock and the making of request ids: the only places where time and randomness come from."""
+"""The real clock, what is due by it, and the making of request ids: only here time and randomness come from."""
 
 import os
 import time
@@ -27,6 +27,22 @@ class SystemClock:
     def ticks_ms(self) -> float:
         """Monotonic milliseconds."""
         return time.perf_counter_ns() / 1e6
+
+
+class Timetable:
+    """What is done again and again. Everything is due when it is first asked for, and then every so many seconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._due_ms: dict[str, float] = {}
+
+    def is_due(self, what: str, every_s: float) -> bool:
+        """Tell whether it is time for it, and count on from now if it is."""
+        now_ms = self._clock.ticks_ms()
+        if now_ms < self._due_ms.get(what, now_ms):
+            return False
+        self._due_ms[what] = now_ms + every_s * 1_000
+        return True
 
 
 def request_id(now_us: int, entropy: bytes | None = None) -> str:

@@ -8,20 +8,18 @@ import sys
 import tomllib
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import distribution
 from pathlib import Path
-from threading import Thread
 from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
 
 from router.providers.catalog import KEY_VARIABLES
+from scripts.benchmarks.installing import SAID, a_provider
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ("classifier", "router", "migrations")
-SAID = "Four."
 
 
 def build_wheel(directory: Path) -> Path:
@@ -87,37 +85,11 @@ def empty(tmp_path: Path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ours} | {"COLUMNS": "200"}
 
 
-class Provider(BaseHTTPRequestHandler):
-    """Answers every question in OpenAI's dialect."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        message = {"role": "assistant", "content": SAID}
-        usage = {"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 14}
-        answer = {"id": "1", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage}
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def provider() -> Iterator[str]:
     """The address of a provider on this machine."""
-    server = HTTPServer(("127.0.0.1", 0), Provider)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with a_provider() as address:
+        yield address
 
 
 def test_it_holds_what_serves_and_no_texts_tests_or_scripts(wheel: Path) -> None:

@@ -10,6 +10,7 @@ from router.admin.assets import ASSETS, HAS_CHARTS
 from router.mistakes.extras import how_to_get
 from router.policies.dials import format_dial
 from router.reports.formatting import format_count, format_nanousd, format_share, format_usd
+from router.reports.rendering import environment_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -25,15 +26,9 @@ def render(template: str, **context: object) -> str:
 
 @cache
 def _environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+    from jinja2 import pass_context
 
-    environment = Environment(
-        loader=PackageLoader("router.admin", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = environment_of("router.admin")
 
     @pass_context
     def moment(context: Any, us: int | None) -> Markup:

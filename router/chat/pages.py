@@ -18,6 +18,7 @@ from router.api.browser.assets import SHARED, Assets
 from router.chat.access import CSRF_HEADER, PATH, SessionAuthenticator, Visitor, cookie_of
 from router.errors import InvalidRequest, RequestError, RouterError
 from router.keys import Scope as KeyScope
+from router.reports.rendering import environment_of
 from router.types import Tier
 
 if TYPE_CHECKING:
@@ -150,14 +151,6 @@ def render(template: str, **context: object) -> str:
 
 @cache
 def _environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("router.chat", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = environment_of("router.chat")
     environment.globals["asset"] = ASSETS.url
     return environment

@@ -47,6 +47,7 @@ AWAY_SQLITE = frozenset(
 )
 CANCELLED_STATEMENT = "57014"  # PostgreSQL: one statement took too long
 BUSY_TIMEOUT_MS = 10_000
+AWAY_PAUSE_S = 0.5  # before what can wait is tried again
 CONNECT_TIMEOUT_S = 5
 LOCK_TIMEOUT_MS = 30_000
 STATEMENT_TIMEOUT_MS = 900_000  # reports and back-tests of years are done before
@@ -148,6 +149,15 @@ async def off_loop(work: Callable[[], Result]) -> Result:
         return await asyncio.to_thread(work)
     except SQLAlchemyError:
         raise Unavailable("the database is away; send it again later") from None
+
+
+async def patiently(work: Callable[[], Result]) -> Result:
+    """Do database work off the event loop, again and again while the database is away."""
+    while True:
+        try:
+            return await off_loop(work)
+        except Unavailable:
+            await asyncio.sleep(AWAY_PAUSE_S)
 
 
 def format_url(database_url: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 import msgspec
 
 from router.clock import Clock
-from router.database.engine import off_loop
+from router.database.engine import AWAY_PAUSE_S, off_loop
 from router.errors import Cause, ProviderError, Unavailable
 from router.jobs.job import Job, JobWork
 from router.jobs.prompts import ask_for_fault, ask_to_revise, ask_to_synthesise, prompt_bytes, read_fault
@@ -40,7 +40,7 @@ from router.types import CallKind, CallStatus, Tier
 
 ATTEMPTS_AT_ONE = 5  # at one action, where its provider is overloaded or away
 USUAL_ATTEMPTS = 2  # of them, the last ones, are made with the usual service where a cheaper one was asked for
-LONGEST_PAUSE_S, AWAY_PAUSE_S = 30.0, 0.5
+LONGEST_PAUSE_S = 30.0
 PASSING = frozenset(
     {Cause.RATE_LIMITED, Cause.OVERLOADED, Cause.UNREACHABLE, Cause.TIMEOUT_CONNECT, Cause.BREAKER_OPEN}
 )

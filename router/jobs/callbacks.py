@@ -5,7 +5,6 @@ dies while it has one loses it when that time comes. Where it goes and what it s
 job that was deleted, or whose caller was forgotten, is told nobody.
 """
 
-import asyncio
 import hashlib
 import hmac
 import logging
@@ -19,9 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from router.clock import Clock
 from router.database.callback_tables import JobCallbackRow
-from router.database.engine import off_loop, writing
+from router.database.engine import patiently, writing
 from router.database.upsert import insert_or_nothing
-from router.errors import Unavailable
 from router.jobs.announcement import EndedJob, read_end, write_event, write_mail
 from router.jobs.job import Job
 from router.notifications.deliveries import (
@@ -41,7 +39,6 @@ from router.types import DAY_US
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
-AWAY_S = 1.0
 SEND_TOGETHER = 8
 CALLBACK_WITHIN_S = 20.0  # a receiver that drips is no delivery
 CALLBACKS_KEPT_US = 30 * DAY_US
@@ -122,12 +119,7 @@ class Callbacks:
         """Note that a job ended, once however often it is said; waits for a database that is away."""
         if (ended := read_end(job)) is None:
             return
-        while True:
-            try:
-                await off_loop(lambda: self.write(ended))
-                break
-            except Unavailable:
-                await asyncio.sleep(AWAY_S)
+        await patiently(lambda: self.write(ended))
         self._woken.set()
 
     def write(self, job: EndedJob) -> None:

@@ -81,12 +81,11 @@ def progress_of(stretch: JobStretch, trail: Trail, *, is_told: bool) -> dict[str
     if done < stretch.told.get("done", 0):
         return stretch.told
     v1, _ = trail.top
-    voters = (trail.tally.valid if trail.is_keyed else 0) + len(trail.asides)
     progress: dict[str, Any] = {"stage": JobStage.SAMPLE, "done": done, "planned": stretch.recipe.samples}
     if trail.finishes:
         progress["stage"] = _last_stage(stretch)
-    if voters:
-        progress["leader_share"] = round(v1 / voters, 4)
+    if trail.voters:
+        progress["leader_share"] = round(v1 / trail.voters, 4)
     lines, said = stretch.told.get("log", []), describe_progress(progress)
     progress["log"] = lines if said in lines or not is_told else [*lines, said]
     return progress
@@ -106,7 +105,6 @@ def describe_progress(progress: Mapping[str, Any]) -> str:
 def trace_of(stretch: JobStretch, done: JobDone) -> dict[str, Any]:
     """Tell what was tried: every action with its vote and its cost, and how the votes fell."""
     trail = stretch.trail
-    voters = (trail.tally.valid if trail.is_keyed else 0) + len(trail.asides)
     fates = Counter(str(record.status) for record in stretch.records.values())
     return {
         "verdict": done.verdict,
@@ -116,8 +114,8 @@ def trace_of(stretch: JobStretch, done: JobDone) -> dict[str, Any]:
         "stretches": stretch.claim,
         "actions": [_line(name, record) for name, record in stretch.records.items()],
         "votes": [{"answer": c.key.value[:200], "votes": len(c.members)} for c in trail.tally.ranked[:5]],
-        "valid": voters,
-        "winner_share": round(trail.top[0] / voters, 4) if voters else None,
+        "valid": trail.voters,
+        "winner_share": round(trail.top[0] / trail.voters, 4) if trail.voters else None,
         "statuses": dict(fates),
         "usage": msgspec.to_builtins(usage_of(stretch.records.values())),
     }

@@ -43,6 +43,7 @@ class BackgroundWork(NamedTuple):
 def open_jobs(
     settings: Settings,
     books: Engine,
+    store: JobStore,
     spool: Spool,
     prices: PriceBook,
     provider_of: Callable[[ModelTarget], Provider],
@@ -58,7 +59,7 @@ def open_jobs(
     wanted = settings.jobs
     if not wanted.enabled or not is_installed("jobs"):
         return None
-    store, worker = JobStore(books), spool.path.stem
+    worker = spool.path.stem
     casting = Casting(lineup, settings.tiers.parallel, parallel.settings.price_ratio, wanted.max_samples)
     limits = QueueLimits(wanted.concurrency, max(wanted.per_segment, wanted.concurrency), wanted.per_minute)
     engine = JobEngine(books, settings.state_dir, worker, limits)

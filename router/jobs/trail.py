@@ -187,6 +187,11 @@ class Trail:
         return 2 * self.tally.valid >= len(self.answering) and self.tally.valid > 0
 
     @property
+    def voters(self) -> int:
+        """How many have voted, refusals and questions back among them."""
+        return (self.tally.valid if self.is_keyed else 0) + len(self.asides)
+
+    @property
     def top(self) -> tuple[int, int]:
         """The counts of the leader and of the strongest other; refusals and questions back are one other."""
         v1, v2 = self.tally.top if self.is_keyed else (0, 0)

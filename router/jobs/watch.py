@@ -13,7 +13,7 @@ from time import monotonic
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from router.clock import Clock
+from router.clock import Clock, Timetable
 from router.database.engine import cause
 from router.jobs.engine import STEPS_VERSION, JobEngine
 from router.jobs.job import Wishes
@@ -53,7 +53,7 @@ class JobWatch:
         self._woken = threading.Event()
         self._stopping = False
         self._launching = threading.Lock()
-        self._due: dict[str, float] = {}
+        self._timetable = Timetable(self._clock)
         self._acts_until = 0.0
         self._last_error: str | None = None
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
@@ -109,22 +109,22 @@ class JobWatch:
 
     def turn(self) -> None:
         """Do what is due. Raises SQLAlchemyError."""
-        if self._is_due("unsettled", UNSETTLED_EVERY_S):
+        if self._timetable.is_due("unsettled", UNSETTLED_EVERY_S):
             self._settle_cancelled()
         if not self._engine.is_running:
             if not self._store.has_unfinished():
                 return
             self._launch()
-        if self._is_due("beat", BEAT_EVERY_S):
+        if self._timetable.is_due("beat", BEAT_EVERY_S):
             self._beat()
             self._take_over()
         self._hand_over()
         if self._runner.running:
             wishes = self._store.read_wishes(list(self._runner.running))
             self._at_home(lambda: self._hear(wishes))
-        if self._is_due("stranded", STRANDED_EVERY_S):
+        if self._timetable.is_due("stranded", STRANDED_EVERY_S):
             self._fail_stranded()
-        if self._is_due("sweep", SWEEP_EVERY_S):
+        if self._timetable.is_due("sweep", SWEEP_EVERY_S):
             self._sweep()
 
     def _run(self) -> None:
@@ -198,10 +198,3 @@ class JobWatch:
     def _at_home(self, work: Callable[[], None]) -> None:
         if self._home is not None:
             self._home.call_soon_threadsafe(work)
-
-    def _is_due(self, what: str, every_s: float) -> bool:
-        now = monotonic()
-        if now < self._due.get(what, 0.0):
-            return False
-        self._due[what] = now + every_s
-        return True

@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from router.clock import Clock
-from router.database.engine import off_loop
+from router.database.engine import patiently
 from router.errors import RouterError, Unavailable
-from router.jobs.actions import AWAY_PAUSE_S, ActionRecord, JobActor, JobStretch
+from router.jobs.actions import ActionRecord, JobActor, JobStretch
 from router.jobs.ending import end_without_money, ending_of, error_of, progress_of
 from router.jobs.job import Ending, Job, JobStatus, Wishes
 from router.jobs.next_step import next_step, step_after
@@ -275,15 +275,6 @@ def call_off_unwanted(stretch: JobStretch, live: Trail) -> None:
 def is_of_engine(error: Exception) -> bool:
     """Tell whether an error is the engine's own, as where another worker has taken the job over."""
     return type(error).__module__.partition(".")[0] == ENGINE
-
-
-async def patiently(work: Callable[[], Result]) -> Result:
-    """Do database work, again and again while the database is away."""
-    while True:
-        try:
-            return await off_loop(work)
-        except Unavailable:
-            await asyncio.sleep(AWAY_PAUSE_S)
 
 
 def to_plain(value: msgspec.Struct) -> Json:

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from router.clock import Clock, SystemClock
+from router.clock import Clock, SystemClock, Timetable
 from router.database.engine import BooksReplaced, cause, is_away
 from router.ledger import budgets, recovery, retention
 from router.ledger.entries import CallResult
@@ -92,7 +92,7 @@ class Shipper:
         self._tell_adopted: Callable[[str], None] = lambda owner: None
         self._failures: dict[str, str] = {}
         self._is_back: Callable[[], None] | None = None
-        self._due: dict[str, float] = {}
+        self._timetable = Timetable(self._clock)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger-shipper", daemon=True)
 
@@ -159,20 +159,20 @@ class Shipper:
             self._spool.look_at_disk()
             self._spool.pay()
             self._reader.acknowledge()
-            if self._is_due("checkpoint", CHECKPOINT_EVERY_S):
+            if self._timetable.is_due("checkpoint", CHECKPOINT_EVERY_S):
                 self._spool.checkpoint()
             if self._is_back is not None:
                 self._is_back()
                 self._is_back = None
                 self.state = replace(self.state, known_at_us=None)
             self._ship(self._spool, self._reader)
-            if self._is_due("adopt", ADOPT_EVERY_S):
+            if self._timetable.is_due("adopt", ADOPT_EVERY_S):
                 self._adopt()
                 expired = self._reader.settle_open(self._clock.now_us(), self._is_expired)
                 self.state = replace(self.state, expired_requests=self.state.expired_requests + expired)
-            if self._is_due("follow", FOLLOW_EVERY_S):
+            if self._timetable.is_due("follow", FOLLOW_EVERY_S):
                 self._refresh()
-            if self._leads() and self._is_due("purge", PURGE_EVERY_S):
+            if self._leads() and self._timetable.is_due("purge", PURGE_EVERY_S):
                 retention.purge(self._engine, self._clock.now_us(), self._feature_days, self._mark_months)
             self._note(database_ok=True, last_error="; ".join(self._failures.values()) or None)
         except BooksReplaced as error:
@@ -277,13 +277,6 @@ class Shipper:
     def _is_expired(self, record: RequestRecord) -> bool:
         began = [record.opening.opened_at] if record.opening else [i.started_at for i in record.intents.values()]
         return bool(began) and max(began) + self._expire_after_us < self._clock.now_us()
-
-    def _is_due(self, what: str, every_s: float) -> bool:
-        now = self._clock.ticks_ms() / 1000
-        if now < self._due.get(what, now):
-            return False
-        self._due[what] = now + every_s
-        return True
 
     def _note(self, *, database_ok: bool, last_error: str | None = None, is_replaced: bool = False) -> None:
         ready = self._reader.ready

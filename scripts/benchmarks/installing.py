@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = "installing.md"
 FIRST_ANSWER_S, OVER_LEAST, SHARE_OF_BEFORE, MOST_MB, MOST_WORKER_MB = 30.0, 1.2, 0.6, 700, 140
 REQUESTS = 200
+SAID = "Four."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Provider(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        choice = {"index": 0, "message": {"role": "assistant", "content": "Four."}, "finish_reason": "stop"}
+        choice = {"index": 0, "message": {"role": "assistant", "content": SAID}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 14}
         body = json.dumps({"id": "1", "choices": [choice], "usage": usage}).encode()
         self.send_response(200)
