@@ -18,16 +18,25 @@ PIECES = [
 ]  # fmt: skip
 
 
+ATTEMPTS = 4  # a machine that others use too takes longer at times, never four times in a row just for the long text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["", "The answer is", "```python\n", "\\boxed{"])
 @pytest.mark.parametrize("answer_type", [AnswerType.NUMERIC, AnswerType.DATE, AnswerType.CODE, AnswerType.JSON])
 def test_reading_takes_no_longer_than_the_text_is_long(answer_type: AnswerType, start: str) -> None:
-    slowest = 0.0
     for piece in PIECES:
-        text = start + piece * (LENGTH // len(piece))
-        began = time.process_time()
-        asked = read_question(answer_type, [{"role": "user", "content": f"How many? {text}"}], {})
-        read_sample(Choice(content=text, finish_reason="stop"), asked)
-        read_sample(Choice(content=f"{text} 42 in the end.", finish_reason="stop"), asked)
-        slowest = max(slowest, time.process_time() - began)
-    assert slowest < 1.0  # one regular expression that goes back and forth takes minutes
+        assert any(
+            seconds_of_reading(answer_type, start, piece, LENGTH)
+            < 9 * seconds_of_reading(answer_type, start, piece, LENGTH // 4)  # in proportion 4, in its square 16
+            for _ in range(ATTEMPTS)
+        ), piece
+
+
+def seconds_of_reading(answer_type: AnswerType, start: str, piece: str, length: int) -> float:
+    text = start + piece * (length // len(piece))
+    began = time.process_time()
+    asked = read_question(answer_type, [{"role": "user", "content": f"How many? {text}"}], {})
+    read_sample(Choice(content=text, finish_reason="stop"), asked)
+    read_sample(Choice(content=f"{text} 42 in the end.", finish_reason="stop"), asked)
+    return time.process_time() - began
