@@ -147,6 +147,7 @@ class Request(Base):
     cost_factor: Mapped[float | None] = mapped_column(REAL)  # that the expected cost was multiplied by
     cost_ratio: Mapped[float | None] = mapped_column(REAL)  # how many times the usual its thinking costs
     effort: Mapped[str | None] = mapped_column(Coded(codes.EFFORTS))  # asked of the first tier's model
+    background: Mapped[bool | None] = mapped_column(Boolean)  # answered by a job, for which nobody held a connection
 
 
 class Call(Base):

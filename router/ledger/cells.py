@@ -21,6 +21,7 @@ REQUEST_KEYS = (
     "turn",
     "key",
     "effort",  # in no grouping: what is split by it is read from the lines
+    "background",  # nor is this
     "made_up",  # beside every grouping: 1 of a request that is marked synthetic, 0 of all else
 )
 MADE_UP = "made_up"

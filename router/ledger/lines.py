@@ -53,6 +53,7 @@ REQUEST_COLUMNS: Mapping[str, str] = {
     "turn": "turn",
     "key": "COALESCE(key_id, -1)",
     "effort": "COALESCE(effort, -1)",
+    "background": "COALESCE(CAST(background AS INTEGER), -1)",
     "made_up": "CAST(synthetic AS INTEGER)",
     "answered_by": "COALESCE(answer_call_no, -1)",
     "expected_nanousd": "COALESCE(expected_revenue_nanousd, 0)",

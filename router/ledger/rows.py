@@ -56,6 +56,7 @@ class RequestRow(msgspec.Struct):
     cost_factor: float | None = None
     cost_ratio: float | None = None
     effort: int | None = None
+    background: bool | None = None
 
 
 class CallRow(msgspec.Struct):
@@ -142,6 +143,7 @@ def request_row(key: Key, o: Opening, c: Closing, recorded_at: int, label: Mappi
         cost_factor=o.cost_factor,
         cost_ratio=o.cost_ratio,
         effort=None if o.effort is None else codes.EFFORTS[o.effort],
+        background=o.is_job,
     )
 
 

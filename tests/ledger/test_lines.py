@@ -29,6 +29,7 @@ KEYS = {
     "turn": 26,
     "key": 27,
     "effort": 3,
+    "background": 0,
     "made_up": 1,
 }
 TOKENS = {
@@ -82,6 +83,7 @@ def _page_of(engine: Engine) -> lines.Lines:
         ads_eligible=False,
         synthetic=True,
         effort=KEYS["effort"],
+        background=bool(KEYS["background"]),
     )
     call = CallRow(
         request_id=ID,

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -25,8 +26,10 @@ from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
 from router.ledger.verify import verify
 from router.notifications.signatures import key_of, write_secret
+from router.reports.queries import costs
+from router.reports.window import window
 from router.types import DAY_US
-from tests.api.service import HELLO, Service, serving, settings_of
+from tests.api.service import HELLO, Service, a_chat, serving, settings_of
 from tests.jobs.made import a_job
 from tests.notifications.test_webhooks import receiving
 from tests.waiting import soon
@@ -105,6 +108,16 @@ async def test_a_job_is_one_request_in_the_books_with_all_its_calls(working: Ser
     assert verify(working.engine).is_sound
     with working.engine.connect() as connection:
         assert connection.execute(select(JobCallRow)).all() == []
+
+
+async def test_reports_tell_what_jobs_answered_from_what_was_answered_at_once(working: Service) -> None:
+    job = await begun(working.local)
+    await until(working.local, job["id"], "completed")
+    await working.booked(job["x_tierwise"]["request_id"])
+    at_once = await working.local.post("/v1/chat/completions", json=a_chat())
+    await working.booked(at_once.headers["x-request-id"])
+    found = costs(working.engine, ["background"], window(None, None, "UTC", datetime.now(UTC)))
+    assert {name: sums.requests > 0 for (name,), sums in found.rows.items()} == {"yes": True, "no": True}
 
 
 async def test_what_was_reserved_for_a_call_that_is_called_off_meanwhile_is_given_back(
