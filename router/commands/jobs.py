@@ -1,7 +1,7 @@
 """`tierwise jobs`: background jobs of all keys: how they stand, and what an operator may do with one."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,6 +49,7 @@ FACTS = (
     "retried_as",
 )
 ACTIONS = ("action", "stage", "model", "call_no", "status", "said", "cost_usd", "seconds", "error")
+CALLBACKS = ("way", "state", "attempts", "delivered_at", "next_try_at", "last_error")
 TIMES = ("created_at", "started_at", "finished_at", "expires_at")
 JobArgument = Annotated[str, typer.Argument(help="The job's id (resp_...), or that of its request.")]
 
@@ -80,24 +81,29 @@ def list_jobs(
 
 @app.command("show")
 def show_job(job_id: JobArgument, config: ConfigOption = None, form: FormatOption = Format.TABLE) -> None:
-    """Show a job and what it tried, without any text: facts and actions as tables or JSON, as CSV the actions."""
+    """Show a job, what it tried and who was told, without any text: as tables or JSON, as CSV what it tried."""
+    from router.clock import SystemClock
     from router.commands.opening import existing_books
+    from router.jobs.callback_state import list_callbacks
     from router.jobs.facts import list_actions
     from router.jobs.operators import find
 
     with existing_books(config) as (_, engine):
         job, names = find(engine, job_id), _key_names(engine)
+        callbacks = list_callbacks(engine, job.id, SystemClock().now_us())
+    callbacks = [line | _times(line, ("delivered_at", "next_try_at")) for line in callbacks]
     row = _row(job, names)
     actions = [{**line, "cost_usd": _usd(line["cost_nanousd"])} for line in list_actions(job)]
     match form:
         case Format.JSON:
-            _print_json({**{name: row[name] for name in FACTS}, "actions": actions})
+            _print_json({**{name: row[name] for name in FACTS}, "actions": actions, "callbacks": callbacks})
         case Format.CSV:
             show(actions, ACTIONS, form)
         case Format.TABLE:
             show([{"what": name, "is": row[name]} for name in FACTS if row[name] is not None], ("what", "is"), form)
-            if actions:
-                show(actions, ACTIONS, form)
+            for lines, columns in ((actions, ACTIONS), (callbacks, CALLBACKS)):
+                if lines:
+                    show(lines, columns, form)
 
 
 @app.command()
@@ -135,11 +141,15 @@ def _row(job: "Job", names: Mapping[int, str]) -> dict[str, Any]:
     facts = facts_of(job, names)
     ended_us = job.finished_at or SystemClock().now_us()
     return facts | {
-        **{name: None if facts[name] is None else format_time(facts[name]) for name in TIMES},
+        **_times(facts, TIMES),
         "age_s": max(ended_us - job.created_at, 0) // 1_000_000,
         "held_usd": _usd(job.held_nanousd),
         "spent_usd": _usd(job.spent_nanousd),
     }
+
+
+def _times(line: Mapping[str, Any], names: Sequence[str]) -> dict[str, str | None]:
+    return {name: None if line[name] is None else format_time(line[name]) for name in names}
 
 
 def _usd(nano: int | None) -> str | None:

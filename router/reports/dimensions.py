@@ -68,7 +68,12 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension("turn", "turn", _number, "the user's turn within the conversation"),
         Dimension("key", "key", _number, "the API key's id; unknown without one"),
         Dimension("effort", "effort", _member(codes.EFFORTS), "the effort asked of the first tier's model"),
-        Dimension("background", "background", _yes_or_no, "whether a background job answered; unknown where this was not kept yet"),
+        Dimension(
+            "background",
+            "background",
+            _yes_or_no,
+            "whether a background job answered; unknown where this was not kept yet",
+        ),
         Dimension("day", None, _number, "the day in the zone of the report"),
         Dimension("hour", None, _number, "the hour in the zone of the report"),
         Dimension("week", None, _number, "the week of ISO 8601, Monday to Sunday, in the zone of the report"),

@@ -1,12 +1,16 @@
 """`tierwise jobs`, as an operator uses it."""
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import insert
 from typer.testing import CliRunner, Result
 
 from router.cli import app
+from router.database.callback_tables import JobCallbackRow
 from router.jobs.job import Job
 from router.jobs.store import JobStore
 from tests.builders.databases import open_books
@@ -51,6 +55,33 @@ def test_a_job_is_shown_with_what_it_did_and_without_any_text(tmp_path: Path, jo
         json.loads(types(tmp_path, "show", jobs[1].request_id, "--format", "json").stdout)["actions"][0]["seconds"]
         == 1.5
     )
+
+
+NOW_US = time.time_ns() // 1_000
+MINUTE_US = 60_000_000
+
+
+@pytest.mark.parametrize(
+    ("row", "state"),
+    [
+        ({"due_at": None, "delivered_at": NOW_US, "attempts": 2, "last_error": None}, "delivered"),
+        ({"due_at": NOW_US + MINUTE_US, "delivered_at": None, "attempts": 1, "last_error": "503"}, "due"),
+        ({"due_at": None, "delivered_at": None, "attempts": 1, "last_error": "410"}, "given up"),
+        ({"due_at": 2, "delivered_at": None, "attempts": 9, "last_error": "503", "created_at": 1}, "given up"),
+    ],
+)
+def test_a_job_is_shown_with_who_was_told(
+    tmp_path: Path, jobs: tuple[Job, Job], row: dict[str, Any], state: str
+) -> None:
+    engine = open_books(f"sqlite:///{tmp_path}/books.db")
+    with engine.begin() as connection:
+        noted = {"job_id": jobs[1].id, "way": "webhook", "created_at": NOW_US, **row}
+        connection.execute(insert(JobCallbackRow), [noted])
+    engine.dispose()
+    [told] = json.loads(types(tmp_path, "show", jobs[1].id, "--format", "json").stdout)["callbacks"]
+    assert (told["way"], told["state"], told["last_error"]) == ("webhook", state, row["last_error"])
+    assert (told["delivered_at"] is not None, told["next_try_at"] is not None) == (state == "delivered", state == "due")
+    assert state in types(tmp_path, "show", jobs[1].id).stdout
 
 
 def test_a_job_is_cancelled_and_done_again(tmp_path: Path, jobs: tuple[Job, Job]) -> None:
