@@ -290,6 +290,7 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
         tell_failure,
         callbacks.tell_end,
         lambda: shown_costs.shown,
+        persons,
     )
     background = None
     if work is not None:

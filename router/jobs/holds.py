@@ -13,7 +13,7 @@ from router.jobs.job import Job
 from router.ledger import budgets
 from router.ledger.budgets import Budget, Payer
 from router.ledger.job_calls import owner_of
-from router.ledger.persons import PersonAllowances, PersonLimit
+from router.ledger.persons import Claim, PersonAllowances, PersonLimit
 from router.types import DAY_US
 
 DAY_SPENT = "this user's allowance for today does not cover what this job may cost; x-tierwise-max-cost-usd lowers that"
@@ -35,18 +35,19 @@ def hold(engine: Engine, request_id: str, payer: Payer, amount: int | None, now_
         raise QuotaExhausted(f"the {short} does not cover what this job may cost", retry_after_seconds=seconds)
 
 
-def claim_day(persons: PersonAllowances, job: Job, limit: PersonLimit) -> int:
-    """Claim a deep answer of an end user's day, and what it may cost where dollars are limited; returns that.
+def claim_day(persons: PersonAllowances, job: Job, limit: PersonLimit) -> Claim:
+    """Claim a deep answer of an end user's day, and what it may cost where dollars are limited.
 
     What the job did not cost is given back when it is booked. Raises AllowanceSpent. Blocking.
     """
     if limit.nanousd_per_day is not None and job.held_nanousd is None:
         raise QuotaExhausted("a model without a price cannot be used within an allowance of dollars")
     nanousd = (job.held_nanousd or 0) if limit.nanousd_per_day is not None else 0
-    if job.user_mark is None or persons.try_claim(job.user_mark, limit, nanousd, job.created_at) is None:
+    claim = None if job.user_mark is None else persons.try_claim(job.user_mark, limit, nanousd, job.created_at)
+    if claim is None:
         seconds = -(-(DAY_US - job.created_at % DAY_US) // 1_000_000)
         raise AllowanceSpent(DAY_SPENT, retry_after_seconds=seconds)
-    return nanousd
+    return claim
 
 
 def release(engine: Engine, request_id: str) -> None:

@@ -27,7 +27,7 @@ from router.jobs.windows import CompletionWindow, put_in_window
 from router.jobs.workflow import JobRunner
 from router.ledger.budgets import Payer
 from router.ledger.job_calls import CLAIMED, ID_PREFIX
-from router.ledger.persons import PersonAllowances, PersonLimit
+from router.ledger.persons import Claim, PersonAllowances, PersonLimit
 from router.providers.base import ModelTarget
 from router.settings import JobSettings
 from router.types import DAY_US, Tier
@@ -56,6 +56,7 @@ class Jobs:
         sample_s: float,
         clock: Clock,
         callback_rules: CallbackRules,
+        persons: PersonAllowances,
     ) -> None:
         self._callback_rules = callback_rules
         self._books = books
@@ -69,7 +70,7 @@ class Jobs:
         self._sample_s = sample_s
         self._clock = clock
         self._keep_us = settings.retention_days * DAY_US
-        self._persons = PersonAllowances(books, clock.now_us)
+        self._persons = persons
 
     async def submit(
         self,
@@ -190,12 +191,15 @@ class Jobs:
         if waiting >= self._settings.max_waiting:
             raise RateLimited(f"{waiting} jobs wait already; send it again later", retry_after_seconds=30)
         holds.hold(self._books, job.request_id, payer, job.held_nanousd, job.created_at)
+        claim: Claim | None = None
         try:
             if allowance is not None and payer.tier is not Tier.FAST:
-                claimed = holds.claim_day(self._persons, job, allowance)
-                job = msgspec.structs.replace(job, recipe={**job.recipe, CLAIMED: claimed})
+                claim = holds.claim_day(self._persons, job, allowance)
+                job = msgspec.structs.replace(job, recipe={**job.recipe, CLAIMED: claim.nanousd})
             self.store.insert(job)
         except BaseException:
+            if claim is not None:
+                self._persons.give_back(claim, deep=1, nanousd=claim.nanousd)
             holds.release(self._books, job.request_id)
             raise
 

@@ -19,6 +19,7 @@ from router.jobs.store import JobStore
 from router.jobs.watch import JobWatch
 from router.jobs.workflow import JobRunner
 from router.ledger.cost_factors import ShownCosts
+from router.ledger.persons import PersonAllowances
 from router.ledger.prices import PriceBook
 from router.ledger.spool import Spool
 from router.lineup import Lineup
@@ -54,6 +55,7 @@ def open_jobs(
     tell_failure: Callable[[ProviderRequest, ProviderError], None],
     tell_end: Callable[[Job], Awaitable[None]],
     shown_costs: Callable[[], ShownCosts],
+    persons: PersonAllowances,
 ) -> BackgroundWork | None:
     """Put it together; None where it is switched off, or its engine is not installed. Loads nothing large."""
     wanted = settings.jobs
@@ -84,7 +86,9 @@ def open_jobs(
     outlooks = OutlookMaker(prices, shown_costs, targets.seconds_for, clock.now_us)
     quoter = JobQuoter(prices, outlooks, lambda: store.list_past(PAST_JOBS), clock, wanted.concurrency)
     sample_s = settings.tiers.parallel.sample_timeout_s
-    jobs = Jobs(books, store, watch, runner, casting.cast, casting.find, quoter, wanted, sample_s, clock, rules)
+    jobs = Jobs(
+        books, store, watch, runner, casting.cast, casting.find, quoter, wanted, sample_s, clock, rules, persons
+    )
     return BackgroundWork(jobs, watch)
 
 

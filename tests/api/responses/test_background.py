@@ -14,13 +14,14 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from router.database.job_tables import JobCallRow, JobRow
 from router.database.tables import BudgetLease
 from router.jobs import operators
 from router.jobs.actions import Interrupt
 from router.jobs.callbacks import callback_key
-from router.jobs.job import JobStatus
+from router.jobs.job import Job, JobStatus
 from router.jobs.store import JobStore
 from router.ledger import budgets
 from router.ledger.budgets import BudgetScope, Period
@@ -365,6 +366,24 @@ async def test_a_job_is_one_of_its_users_deep_answers_of_the_day(working: Servic
         refused = await client.post(RESPONSES, json=asked(safety_identifier="ada"))
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
         await until(client, first["id"], "completed")
+
+
+async def test_a_job_that_could_not_be_stored_takes_nothing_of_the_day(
+    working: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(store: JobStore, job: Job) -> None:
+        raise OperationalError("INSERT", {}, Exception("the disk is full"))
+
+    async with working.with_key("disk", limits={"user_deep_per_day": 1}) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(JobStore, "insert", fail)
+            refused = await client.post(RESPONSES, json=asked(safety_identifier="grace"))
+        assert refused.status_code == 503
+
+        async def accepted() -> bool:
+            return (await client.post(RESPONSES, json=asked(safety_identifier="grace"))).status_code == 202
+
+        assert await soon(accepted)
 
 
 async def test_whoever_asked_for_it_is_called_back_and_can_check_who_calls(working: Service) -> None:
