@@ -80,6 +80,11 @@ class Breaker:
         self._proven_ms: float | None = None  # when it last answered this worker
         self._forget_another_boot()
 
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether it is asked as usual, as nearly always."""
+        return self._words[self._state_at] == _CLOSED
+
     def is_shut(self, *, is_last_resort: bool = False) -> bool:
         """Tell whether `admit` would refuse; claims nothing."""
         state = self._words[self._state_at]

@@ -87,10 +87,13 @@ class Price:
 
         What is asked of a cheaper service may be served by the standard one.
         """
-        services = {self._service_or_standard(service), STANDARD}
-        reachable = [r for r in self.rates if r.service in services and r.above_tokens <= input_bound_tokens]
-        pico = max(r.highest_input for r in reachable) * input_bound_tokens
-        pico += max(r.highest_output for r in reachable) * output_bound_tokens
+        own, highest_input, highest_output = self._service_or_standard(service), -1, -1
+        for rates in self.rates:
+            if rates.above_tokens <= input_bound_tokens and rates.service in (own, STANDARD):
+                highest_input = max(highest_input, rates.highest_input)
+                highest_output = max(highest_output, rates.highest_output)
+        assert highest_input >= 0  # there are rates for the shortest prompts
+        pico = highest_input * input_bound_tokens + highest_output * output_bound_tokens
         return NanoUsd(-(-pico // 1_000) + self.per_call_nanousd)
 
     def rates_by_bucket(self) -> dict[str, int]:
@@ -111,8 +114,13 @@ class Price:
         return str(service)
 
     def _rates_for(self, input_tokens: int, service: str) -> Rates:
-        fitting = [r for r in self.rates if r.service == service and r.above_tokens < max(input_tokens, 1)]
-        return max(fitting, key=lambda r: r.above_tokens)
+        found, least_tokens = None, max(input_tokens, 1)
+        for rates in self.rates:
+            is_fitting = rates.service == service and rates.above_tokens < least_tokens
+            if is_fitting and (found is None or rates.above_tokens > found.above_tokens):
+                found = rates
+        assert found is not None  # there are rates for the shortest prompts
+        return found
 
 
 class PriceBook:

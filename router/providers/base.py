@@ -18,7 +18,8 @@ class ModelTarget:
     """One configured model: who serves it and with which settings. `name` is the LiteLLM model string.
 
     `output_length` is the most tokens of one answer, thinking included; None where it is not known. Of the time-outs,
-    `timeout_s` is that of the whole answer; the others are those of its phases.
+    `timeout_s` is that of the whole answer; the others are those of its phases. `provider` is the part of the name
+    before the first slash (openai, anthropic, gemini, ollama, embedded, scripted, ...), `model` the provider's own.
     """
 
     name: str
@@ -34,16 +35,19 @@ class ModelTarget:
     capabilities: frozenset[str] | None = None
     context_length: int | None = None
     output_length: int | None = None
+    provider: str = field(init=False, repr=False, compare=False)
+    model: str = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def provider(self) -> str:
-        """The part before the first slash: openai, anthropic, gemini, ollama, embedded, scripted, ..."""
-        return self.name.partition("/")[0]
+    def __post_init__(self) -> None:
+        """Work out what every call asks for: the parts of the name, and the hash by which all tables find a target."""
+        provider, _, model = self.name.partition("/")
+        object.__setattr__(self, "provider", provider)
+        object.__setattr__(self, "model", model)
+        object.__setattr__(self, "_hash", hash((self.name, self.api_base, self.api_key, self.effort)))
 
-    @property
-    def model(self) -> str:
-        """The provider's own name of the model."""
-        return self.name.partition("/")[2]
+    def __hash__(self) -> int:
+        return self._hash
 
 
 class ProviderRequest(msgspec.Struct, frozen=True):

@@ -36,12 +36,10 @@ def thinking_budget(request: ProviderRequest, *, thinks_anyway: bool = False) ->
 
 def output_limit(request: ProviderRequest, thinking_tokens: int) -> int | None:
     """Return the limit on all output to send upstream: thinking stands beside a visible limit, inside a total one."""
-    limits = []
-    if request.max_visible_tokens is not None:
-        limits.append(request.max_visible_tokens + thinking_tokens)
-    if request.max_output_tokens is not None:
-        limits.append(request.max_output_tokens)
-    return min(limits, default=None)
+    visible, total = request.max_visible_tokens, request.max_output_tokens
+    if visible is None:
+        return total
+    return visible + thinking_tokens if total is None else min(visible + thinking_tokens, total)
 
 
 def nearest_effort(effort: str, known: Sequence[str]) -> str:

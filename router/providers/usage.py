@@ -14,6 +14,8 @@ from router.types import Precision, Usage
 MOST_KEYS, MOST_LEVELS, LONGEST_TEXT, MOST_NUMBER = 64, 4, 200, 1 << 62  # of usage that is kept beside the books
 MOST_TOKENS = 1 << 31  # more than any call can have: a provider's bug, not a count
 
+_EXACT = Precision.EXACT  # looking up a member of an enumeration takes as long as ten other names
+
 
 class _Reader:
     """Reads counts out of usage JSON; remembers when one made no sense."""
@@ -126,21 +128,27 @@ def _usual(raw: dict[str, Any]) -> Metered | None:
     prompt, completion, total = raw.get("prompt_tokens"), raw.get("completion_tokens"), raw.get("total_tokens")
     if not (type(prompt) is type(completion) is type(total) is int and total == prompt + completion):
         return None
-    inside, thought = raw.get("prompt_tokens_details") or {}, raw.get("completion_tokens_details") or {}
-    if not (type(inside) is type(thought) is dict and _are_counts(inside) and _are_counts(thought)):
+    inside, thought, cached, reasoning = raw.get("prompt_tokens_details"), raw.get("completion_tokens_details"), 0, 0
+    if inside:
+        if not _are_counts(inside) or inside.get("cache_write_tokens") or inside.get("cache_creation_tokens"):
+            return None
+        cached = inside.get("cached_tokens") or 0
+    if thought:
+        if not _are_counts(thought):
+            return None
+        reasoning = thought.get("reasoning_tokens") or 0
+    if total >= MOST_TOKENS or not (0 <= cached <= prompt and 0 <= reasoning <= completion):
         return None
-    cached, reasoning = inside.get("cached_tokens") or 0, thought.get("reasoning_tokens") or 0
-    if not (type(cached) is type(reasoning) is int and 0 <= cached <= prompt and 0 <= reasoning <= completion):
-        return None
-    if total >= MOST_TOKENS or any(inside.get(key) for key in _KEYS_OF_WRITTEN):
-        return None
-    return Metered(Usage(prompt - cached, cached, 0, completion - reasoning, reasoning), Precision.EXACT, raw)
+    return Metered(Usage(prompt - cached, cached, 0, completion - reasoning, reasoning), _EXACT, raw)
 
 
-def _are_counts(details: dict[str, Any]) -> bool:
-    return len(details) <= MOST_KEYS and all(
-        count is None or (type(count) is int and 0 <= count < MOST_TOKENS) for count in details.values()
-    )
+def _are_counts(details: object) -> bool:
+    if type(details) is not dict or len(details) > MOST_KEYS:
+        return False
+    for count in details.values():  # a generator would take twice as long, with every answer
+        if count is not None and not (type(count) is int and 0 <= count < MOST_TOKENS):
+            return False
+    return True
 
 
 _USUAL = frozenset(

@@ -23,6 +23,9 @@ from router.tiers.deadlines import StreamTimer, likely_tokens, within
 from router.tiers.permits import Permits
 from router.types import CallKind, CallStatus, Outcome, Precision, Tier, Usage
 
+# A member of an enumeration takes as long to look up as ten other names: those of every call are looked up once.
+_OK, _ERROR = CallStatus.OK, CallStatus.ERROR
+
 
 class Books(Protocol):
     """Where entries go: durable when `write` returns, all of one call or none."""
@@ -144,7 +147,8 @@ class Calls:
                 self.request_id, call_no, kind, tier, request.target.name, price.id if price else None, hold, started_at
             )
             calls.append(ProviderCall(intent, price, began_ms))
-        self._take([call.intent.hold_nanousd for call in calls])
+        if self._budget_hold:
+            self._budget_hold.take(_sum_of([call.intent.hold_nanousd for call in calls]))
         try:
             self._write([call.intent for call in calls])
         except BaseException:
@@ -195,7 +199,7 @@ class Calls:
             self.permits.drop(target)
             self._end(call, CallStatus.ERROR, self._estimate_cut(call, request))
             raise
-        visible, thinking = [_text_of(completion)], [c.reasoning or "" for c in completion.choices]
+        visible, thinking = _texts_of(completion)
         metered = self._judge(call, request, completion.metered, visible, thinking)
         call.service = completion.service_tier
         if not completion.choices:
@@ -204,7 +208,7 @@ class Calls:
             self._end(call, CallStatus.ERROR, metered)
             raise nothing
         self._note_answer(call, request, metered)
-        self._end(call, CallStatus.OK, metered)
+        self._end(call, _OK, metered)
         return completion
 
     async def stream(self, call: ProviderCall, request: ProviderRequest) -> AsyncGenerator[Delta]:
@@ -213,7 +217,7 @@ class Calls:
         thinking: list[str] = []
         metered: Metered | None = None
         failure: ProviderError | None = None
-        status = CallStatus.ERROR
+        status = _ERROR
         ended: set[int] = set()
         is_final = False  # of the usage
         silent_ms: float | None = None  # until the first piece, none once usage counts what was thought
@@ -249,7 +253,7 @@ class Calls:
                             self.permits.note_answer(target)
                         yield delta
                         timer.wait()
-            status = CallStatus.OK
+            status = _OK
             self._note_answer(call, request, metered)
         except ProviderError as error:
             failure = error
@@ -263,7 +267,7 @@ class Calls:
             is_empty = not (visible or thinking or (metered and metered.usage.output_tokens))
             if failure is not None and is_empty:
                 self._fail(call, request, failure)
-            elif status is CallStatus.OK or (metered and is_final):
+            elif status is _OK or (metered and is_final):
                 self._end(call, status, self._judge(call, request, metered, visible, thinking))
             else:
                 cut = self._estimate_cut(call, request, visible, thinking, silent_ms)
@@ -338,12 +342,6 @@ class Calls:
         bound = self._input_bound_tokens if input_bound_tokens is None else input_bound_tokens
         return price.hold(bound, output_bound(request), request.params.get("service_tier")) if price else None
 
-    def _take(self, bounds: Sequence[int | None]) -> None:
-        """Take from the budgets what the calls may cost, all or nothing; raises QuotaExhausted."""
-        if self._budget_hold:
-            known = [bound for bound in bounds if bound is not None]
-            self._budget_hold.take(sum(known) if len(known) == len(bounds) else None)
-
     def _give_back(self, bound: int | None, cost: int) -> None:
         if self._budget_hold and bound is not None:
             self._budget_hold.settle(bound, cost)
@@ -398,17 +396,19 @@ class Calls:
         return estimate_cut(request, visible, thinking, most_output=most, silent_seconds=silent_ms / 1_000)
 
     def _end(self, call: ProviderCall, status: CallStatus, metered: Metered | None) -> None:
-        if status is CallStatus.CANCELLED and self._is_late:
+        if self._is_late and status is CallStatus.CANCELLED:
             status, call.cause = CallStatus.ERROR, Cause.TIMEOUT_TOTAL
         call.status, call.metered = status, metered
-        precision, cost = Precision.UNKNOWN, call.intent.hold_nanousd
-        if status is CallStatus.NOT_SENT:
-            precision, cost = Precision.EXACT, 0
-        elif metered:
+        cost: int | None
+        if metered is not None:
             precision, cost = metered.precision, call.price.cost(metered.usage, call.service) if call.price else None
+        elif status is CallStatus.NOT_SENT:
+            precision, cost = Precision.EXACT, 0
+        else:
+            precision, cost = Precision.UNKNOWN, call.intent.hold_nanousd
         call.cost_nanousd = cost
         self._give_back(call.intent.hold_nanousd, cost or 0)
-        if status is CallStatus.ERROR and call.cause is None:  # a fault of our own
+        if status is _ERROR and call.cause is None:  # a fault of our own
             call.cause = Cause.UNKNOWN
         call.duration_ms = round(self._clock.ticks_ms() - call.began_ms)
         self._unwritten.append(
@@ -465,8 +465,25 @@ def is_refusal(error: ProviderError) -> bool:
     return status is not None and error.cause not in CUT
 
 
-def _text_of(completion: Completion) -> str:
-    return "".join((c.content or "") + (c.refusal or "") + _tool_text(c.tool_calls or []) for c in completion.choices)
+def _texts_of(completion: Completion) -> tuple[list[str], list[str]]:
+    """Return what is seen of an answer, and what was thought."""
+    visible, thinking = list[str](), list[str]()
+    for choice in completion.choices:
+        if choice.content:
+            visible.append(choice.content)
+        if choice.refusal:
+            visible.append(choice.refusal)
+        if choice.tool_calls:
+            visible.append(_tool_text(choice.tool_calls))
+        if choice.reasoning:
+            thinking.append(choice.reasoning)
+    return visible, thinking
+
+
+def _sum_of(bounds: Sequence[int | None]) -> int | None:
+    """Add up bounds; None where one of them is not known."""
+    known = [bound for bound in bounds if bound is not None]
+    return sum(known) if len(known) == len(bounds) else None
 
 
 def _tool_text(tool_calls: Sequence[dict[str, object]]) -> str:

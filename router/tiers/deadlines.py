@@ -113,10 +113,11 @@ class StreamTimer:
 
 async def within(target: ModelTarget, seconds: float, answer: Awaitable[Completion]) -> Completion:
     """Wait so long for a whole answer, and no longer than for any answer of the model; raises ProviderTimeout."""
-    cause, seconds = (
-        (Cause.TIMEOUT_FIRST_BYTE, seconds) if seconds < target.timeout_s else (Cause.TIMEOUT_TOTAL, target.timeout_s)
-    )
-    task, has_fired = asyncio.current_task(), False
+    is_short = seconds < target.timeout_s
+    if not is_short:
+        seconds = target.timeout_s
+    loop, has_fired = asyncio.get_running_loop(), False
+    task = asyncio.current_task(loop)
     assert task is not None
     cancelling = 0
 
@@ -125,12 +126,13 @@ async def within(target: ModelTarget, seconds: float, answer: Awaitable[Completi
         cancelling, has_fired = task.cancelling(), True
         task.cancel()
 
-    handle = asyncio.get_running_loop().call_later(seconds, fire)  # `asyncio.timeout` takes four times as long
+    handle = loop.call_later(seconds, fire)  # `asyncio.timeout` takes four times as long
     try:
         return await answer
     except BaseException as error:
         if not has_fired or (task.uncancel() > cancelling and isinstance(error, asyncio.CancelledError)):
             raise
+        cause = Cause.TIMEOUT_FIRST_BYTE if is_short else Cause.TIMEOUT_TOTAL
         raise error_of_phase(target, cause, seconds) from error
     finally:
         handle.cancel()

@@ -74,7 +74,7 @@ class Permits:
 
     def admits(self, target: ModelTarget, *, is_last_resort: bool = False) -> bool:
         """Tell whether a model may be asked now; this may make the request the one that tries it."""
-        if (known := self._of(target)) is None:
+        if (known := self._of(target)) is None or known.breaker.is_closed:
             return True
         admission = known.breaker.admit(target.first_byte_timeout_s + TRIAL_GRACE_S, is_last_resort=is_last_resort)
         match admission:

@@ -29,6 +29,8 @@ from router.tiers.caps import LEAST_ANSWER_TOKENS, LEAST_THOUGHT_TOKENS, fit_out
 from router.tiers.chain import TargetChain
 from router.types import CallKind, Tier
 
+_ANSWER = CallKind.ANSWER
+
 
 class SingleTier:
     """Answers with the first of `targets` that can."""
@@ -37,6 +39,7 @@ class SingleTier:
         if not targets:
             raise ValueError(f"tiers.{tier}: needs a model")
         self.tier = tier
+        self._thinks = tier is Tier.REASONING
         self.targets = tuple(targets)
 
     async def answer(self, query: TierRequest, calls: Calls) -> Answer:
@@ -65,7 +68,7 @@ class SingleTier:
 
     def within_cap(self, query: TierRequest, calls: Calls, cap_nanousd: int) -> TierRequest | None:
         """Lower the output limit to what so much covers; None where that is too little for an answer."""
-        least = LEAST_THOUGHT_TOKENS if self.tier is Tier.REASONING else LEAST_ANSWER_TOKENS
+        least = LEAST_THOUGHT_TOKENS if self._thinks else LEAST_ANSWER_TOKENS
         return fit_output(query, lambda asked: self.worst_case(asked, calls), cap_nanousd, least)
 
     def worst_case(self, query: TierRequest, calls: Calls) -> int:
@@ -78,10 +81,11 @@ class SingleTier:
         answer: Answer | None = None
         while len(choices) < query.n:
             request = self.request_to(query, target, query.n - len(choices))
-            [call] = calls.dispatch([request], CallKind.ANSWER, self.tier, query.input_bound_tokens)
+            [call] = calls.dispatch([request], _ANSWER, self.tier, query.input_bound_tokens)
             completion = await calls.complete(call, request)
             for choice in completion.choices[: query.n - len(choices)]:
-                choices.append(msgspec.structs.replace(choice, index=len(choices)))
+                place = len(choices)
+                choices.append(choice if choice.index == place else msgspec.structs.replace(choice, index=place))
             if answer is None:
                 answer = Answer(
                     choices=choices,
@@ -104,7 +108,7 @@ class SingleTier:
         while len(finished) < query.n:
             before = len(finished)
             request = self.request_to(query, target, query.n - before)
-            [call] = calls.dispatch([request], CallKind.ANSWER, self.tier, query.input_bound_tokens)
+            [call] = calls.dispatch([request], _ANSWER, self.tier, query.input_bound_tokens)
             async with aclosing(calls.stream(call, request)) as deltas:
                 async for delta in deltas:
                     shifted = msgspec.structs.replace(delta, index=delta.index + before) if before else delta
@@ -119,7 +123,8 @@ class SingleTier:
 
     def request_to(self, query: TierRequest, target: ModelTarget, n: int) -> ProviderRequest:
         """Return what a model is asked for so many choices."""
-        params = {key: value for key, value in query.params.items() if key != "n"}
+        params = query.params.copy()
+        params.pop("n", None)
         if n > 1:
             params["n"] = n
         messages = query.messages
@@ -130,7 +135,7 @@ class SingleTier:
             messages,
             params,
             effort=query.effort or target.effort,
-            think=self.tier is Tier.REASONING,
+            think=self._thinks,
             max_visible_tokens=query.max_visible_tokens,
             max_output_tokens=query.max_output_tokens,
         )

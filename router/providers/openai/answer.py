@@ -6,7 +6,7 @@ from router.errors import Cause, ProviderError
 from router.providers.base import Choice, Completion
 from router.providers.collecting import fold
 from router.providers.openai import wire
-from router.providers.openai.endings import is_failure
+from router.providers.openai.endings import PLAIN_ENDINGS, is_failure
 from router.providers.openai.letters import whole_letters
 from router.providers.openai.salvage import answer_of, objects_in
 from router.providers.openai.sse import DONE, EventLines
@@ -42,12 +42,15 @@ class AnswerReader(msgspec.Struct, frozen=True):
         choices, failed = [], None
         for place, found in enumerate(answer.choices or ()):
             choice = wire.choice_of(found, place, self.expected)
-            if found.logprobs is not None or type(found.words.content) is list:
+            message = found.delta or found.message
+            if found.logprobs is not None or (message is not None and type(message.content) is list):
                 wire.note_losses(found, self.dropped)
-            if found.error or is_failure(found.finish_reason or "", has_said=_says_anything(choice)):
+            if found.error or (found.finish_reason not in PLAIN_ENDINGS and _has_failed(found.finish_reason, choice)):
                 failed = failed or error_of_choice(self.name, found, self.secret)
             else:
-                choices.append(self._mend(choice, is_odd=is_odd))
+                if is_odd or self.splits_thinking:
+                    self._mend(choice, is_odd=is_odd)
+                choices.append(choice)
         if not choices:
             raise failed or ProviderError(f"{self.name} returned no answer", provider_status=200, cause=Cause.NONSENSE)
         if len(choices) > self.expected.choices:
@@ -56,7 +59,7 @@ class AnswerReader(msgspec.Struct, frozen=True):
         dropped = list(dict.fromkeys(self.dropped)) if self.dropped else self.dropped
         return Completion(choices, metered, self.name, answer.service_tier, answer.system_fingerprint, dropped)
 
-    def _mend(self, choice: Choice, *, is_odd: bool) -> Choice:
+    def _mend(self, choice: Choice, *, is_odd: bool) -> None:
         if is_odd:
             choice.content, choice.reasoning, choice.refusal = (
                 whole_letters(text) if text else text for text in (choice.content, choice.reasoning, choice.refusal)
@@ -64,7 +67,6 @@ class AnswerReader(msgspec.Struct, frozen=True):
         if self.splits_thinking and choice.content and not choice.reasoning:
             choice.content, thought = split_thinking(choice.content)
             choice.reasoning = thought or None
-        return choice
 
     def _read_odd(self, body: bytes) -> Completion:
         found = objects_in(body, self.charset)
@@ -114,5 +116,6 @@ def _is_chunk(found: dict[str, object]) -> bool:
     return isinstance(choices, list) and bool(choices) and isinstance(choices[0], dict) and "delta" in choices[0]
 
 
-def _says_anything(choice: Choice) -> bool:
-    return bool(choice.content or choice.reasoning or choice.refusal or choice.tool_calls)
+def _has_failed(reason: str | None, choice: Choice) -> bool:
+    has_said = bool(choice.content or choice.reasoning or choice.refusal or choice.tool_calls)
+    return is_failure(reason or "", has_said=has_said)

@@ -6,6 +6,7 @@ A new family of this dialect is one row of `BACKENDS`. `router.providers.catalog
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from router.errors import ProviderError
@@ -137,7 +138,12 @@ def is_openai_itself(target: ModelTarget) -> bool:
 
 def thinks_anyway(target: ModelTarget) -> bool:
     """Tell whether the model is one of OpenAI's that think, unless told not to."""
-    return target.provider == "openai" and _THINKS.match(target.model) is not None
+    return target.provider == "openai" and _thinks(target.model)
+
+
+@lru_cache(maxsize=1_024)
+def _thinks(model: str) -> bool:
+    return _THINKS.match(model) is not None
 
 
 def efforts_of(model: str) -> tuple[str, ...]:

@@ -79,22 +79,10 @@ def body_of(
     """
     target = request.target
     thinks = backends.thinks_anyway(target)
-    params = request.params
     messages, dropped = messages_for(target, request.messages, refused=refused, wanted=wanted)
     body: dict[str, Any] = {"model": target.model, "messages": messages}
-    unwanted = refused | (_params_openai_refuses(request) if thinks else frozenset())
-    taken = TAKEN_BY_OPENAI if target.provider == "openai" else COMMON
-    if (cache := cache_of(target)) is not None and cache.takes_key:
-        taken |= KEYED
-    for key, value in params.items():
-        if value is None:
-            continue
-        if key in taken and (key not in unwanted or (key == "temperature" and value == 1 and key not in refused)):
-            body[key] = value
-        elif key not in BOOKKEEPING:
-            dropped.append(key)
-    if "tools" in body and (STRICT in refused or CACHE_CONTROL in refused or not state_family(target).marks_cache):
-        dropped += plain_tools(body, refused)
+    if request.params:
+        dropped += _take_params(body, request, refused, thinks)
     if (effort := _effort(request, thinks)) is not None:
         if effort[0] in refused:
             dropped.append("reasoning_effort")
@@ -111,6 +99,26 @@ def body_of(
         if "stream_options" not in refused:
             body["stream_options"] = {"include_usage": True}
     return body, dropped
+
+
+def _take_params(body: dict[str, Any], request: ProviderRequest, refused: frozenset[str], thinks: bool) -> list[str]:
+    """Add to the body what the target takes of the parameters; returns the names of the others that count."""
+    target, dropped = request.target, []
+    unwanted = refused | _params_openai_refuses(request) if thinks else refused
+    taken = TAKEN_BY_OPENAI if target.provider == "openai" else COMMON
+    cache = cache_of(target)
+    takes_key = cache is not None and cache.takes_key
+    for key, value in request.params.items():
+        if value is None:
+            continue
+        is_taken = key in taken or (takes_key and key in KEYED)
+        if is_taken and (key not in unwanted or (key == "temperature" and value == 1 and key not in refused)):
+            body[key] = value
+        elif key not in BOOKKEEPING:
+            dropped.append(key)
+    if "tools" in body and (STRICT in refused or CACHE_CONTROL in refused or not state_family(target).marks_cache):
+        dropped += plain_tools(body, refused)
+    return dropped
 
 
 def plain_tools(body: dict[str, Any], refused: Set[str]) -> list[str]:

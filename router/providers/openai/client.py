@@ -5,26 +5,35 @@ can do without is left out, tried once more, and remembered.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
-from router.errors import Cause, ProviderError, ProviderTimeout, ProviderUnreachable
+from router.errors import Cause, ProviderError, ProviderUnreachable
 from router.providers.base import Completion, Delta, ModelTarget, ProviderRequest
 from router.providers.custom_tools import complete_with_functions, needs_functions, stream_with_functions
 from router.providers.openai.addresses import bases_of, call_at
 from router.providers.openai.answer import AnswerReader
 from router.providers.openai.backends import address_of, speaks_openai
 from router.providers.openai.body import body_of
-from router.providers.openai.connections import Body, Connector, translate_loss
+from router.providers.openai.connections import (
+    FAILURES,
+    LOSSES,
+    Body,
+    Connector,
+    begin_sending,
+    error_of_failure,
+    was_in_vain,
+)
 from router.providers.openai.lessons import NOTHING_LEARNT, Lessons, Retries
-from router.providers.openai.sse import DONE, EventLines, EventTooLong
+from router.providers.openai.sse import DONE, EventLines
 from router.providers.openai.stream import ChunkReader
 from router.providers.openai.thinking_tags import often_opens_in_prompt
 from router.providers.openai.tool_calls import expectation_of
@@ -86,12 +95,18 @@ class OpenAICompatible:
         """Return the whole answer; raises ProviderError."""
         if needs_functions(request):
             return await complete_with_functions(self, request)
-        endpoint = self._endpoint(request.target)
-        async with self._send(endpoint, request, stream=False) as (response, dropped):
+        endpoint, name = self._endpoint(request.target), request.target.name
+        response = None
+        try:
+            response, dropped = await self._ask_and_learn(endpoint, request, stream=False)
             body = await response.read()
             expected = expectation_of(request.params, request.messages)
-            name, secret = request.target.name, endpoint.secret
-            return AnswerReader(name, secret, dropped, endpoint.splits_thinking, expected, response.charset).read(body)
+            charset, splits_thinking = _charset_of(response), endpoint.splits_thinking
+            return AnswerReader(name, endpoint.secret, dropped, splits_thinking, expected, charset).read(body)
+        except FAILURES as failure:
+            raise error_of_failure(name, failure) from failure
+        finally:
+            _release(response)
 
     def stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
         """Yield the answer as it comes; raises ProviderError, also when the stream breaks off."""
@@ -99,7 +114,9 @@ class OpenAICompatible:
 
     async def _stream(self, request: ProviderRequest) -> AsyncGenerator[Delta]:
         endpoint = self._endpoint(request.target)
-        async with self._send(endpoint, request, stream=True) as (response, dropped):
+        response = None
+        try:
+            response, dropped = await self._ask_and_learn(endpoint, request, stream=True)
             reader = ChunkReader(
                 request.target.name,
                 endpoint.secret,
@@ -107,7 +124,7 @@ class OpenAICompatible:
                 splits_thinking=endpoint.splits_thinking,
                 opens_in_prompt=endpoint.opens_in_prompt,
                 expected=expectation_of(request.params, request.messages),
-                charset=response.charset,
+                charset=_charset_of(response),
             )
             lines, content, is_done = EventLines(), response.content, False
             patience = EndPatience(reader, request.params.get("n") or 1)
@@ -127,6 +144,10 @@ class OpenAICompatible:
             endpoint.opens_in_prompt = reader.opens_in_prompt
             if is_done and not content.at_eof():
                 await _drain(content)
+        except FAILURES as failure:
+            raise error_of_failure(request.target.name, failure) from failure
+        finally:
+            _release(response)
 
     async def relay(self, target: ModelTarget, call: str, body: dict[str, Any]) -> bytes:
         """Pass a call on and return the whole answer; raises ProviderError."""
@@ -154,12 +175,13 @@ class OpenAICompatible:
         """Ask for the list of models, which costs nothing; raises ProviderError."""
         endpoint = self._endpoint(target)
         timeout = aiohttp.ClientTimeout(total=PING_SECONDS, sock_connect=PING_SECONDS)
-        with _translate_failures(endpoint):
-            session = self._session_now()
-            models = call_at(endpoint.base, "models")
+        session, models = self._session_now(), call_at(endpoint.base, "models")
+        try:
             async with session.get(models, headers=endpoint.headers, timeout=timeout, proxy=endpoint.proxy) as response:
                 if response.status >= 400 and response.status != 404:  # not all of them have such a list
                     raise _refusal(endpoint, response.status, await response.read(), response.headers)
+        except FAILURES as failure:
+            raise error_of_failure(target.name, failure) from failure
 
     async def close(self) -> None:
         """Close all connections."""
@@ -204,25 +226,14 @@ class OpenAICompatible:
         self, target: ModelTarget, call: str, body: dict[str, Any]
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Send a body as it is, and give the successful response."""
-        endpoint = self._endpoint(target)
-        with _translate_failures(endpoint):
-            response = await self._ask(endpoint, call, body, RELAYED)
-            try:
-                yield response
-            finally:
-                _release(response)
-
-    @asynccontextmanager
-    async def _send(
-        self, endpoint: Endpoint, request: ProviderRequest, *, stream: bool
-    ) -> AsyncGenerator[tuple[aiohttp.ClientResponse, list[str]]]:
-        """Send a request and give its successful response; the connection is closed unless it was read to its end."""
-        with _translate_failures(endpoint):
-            response, dropped = await self._ask_and_learn(endpoint, request, stream=stream)
-            try:
-                yield response, dropped
-            finally:
-                _release(response)
+        response = None
+        try:
+            response = await self._ask(self._endpoint(target), call, body, RELAYED)
+            yield response
+        except FAILURES as failure:
+            raise error_of_failure(target.name, failure) from failure
+        finally:
+            _release(response)
 
     async def _ask_and_learn(
         self, endpoint: Endpoint, request: ProviderRequest, *, stream: bool
@@ -255,7 +266,8 @@ class OpenAICompatible:
         while True:
             base = endpoint.base
             sent = Body(_encode(body))
-            with translate_loss(endpoint.target.name, sent):
+            began_s = begin_sending()
+            try:
                 response = await session.post(
                     call_at(base, call),
                     data=sent,
@@ -264,6 +276,11 @@ class OpenAICompatible:
                     allow_redirects=False,
                     proxy=endpoint.proxy,
                 )
+            except LOSSES as loss:
+                if not was_in_vain(loss, sent, began_s):
+                    raise
+                message = f"{endpoint.target.name} closed the connection before it had the request"
+                raise ProviderUnreachable(message) from loss
             if response.status in answered:
                 return response
             try:
@@ -312,9 +329,16 @@ def _bases_of(target: ModelTarget) -> tuple[URL, ...]:
         raise ProviderError(message, dispatched=False, code="not_configured") from error
 
 
-def _release(response: aiohttp.ClientResponse) -> None:
-    """Give its connection back, or close it where more would come."""
-    response.close() if not response.content.at_eof() else response.release()
+def _charset_of(response: aiohttp.ClientResponse) -> str | None:
+    """Return the charset that a response names, as hardly any does."""
+    content_type = response.headers.get(hdrs.CONTENT_TYPE)
+    return response.charset if content_type and "charset" in content_type.lower() else None
+
+
+def _release(response: aiohttp.ClientResponse | None) -> None:
+    """Give its connection back, or close it where more would come; nothing where it was read to its end."""
+    if response is not None and not response.closed:
+        response.close() if not response.content.at_eof() else response.release()
 
 
 async def _drain(content: aiohttp.StreamReader) -> None:
@@ -330,26 +354,3 @@ def _refusal(endpoint: Endpoint, status: int, body: bytes, headers: Mapping[str,
         message = f"{endpoint.target.name} answered with status {status}"
         return ProviderError(message, provider_status=status, cause=Cause.NONSENSE)
     return error_of(endpoint.target.name, status, body, headers, endpoint.secret)
-
-
-@contextmanager
-def _translate_failures(endpoint: Endpoint) -> Iterator[None]:
-    """Turn what aiohttp raises into our errors, telling what never left from what may have been worked on."""
-    name = endpoint.target.name
-    try:
-        yield
-    except (
-        aiohttp.ClientConnectorError,
-        aiohttp.ClientHttpProxyError,
-        aiohttp.ConnectionTimeoutError,
-        aiohttp.InvalidURL,
-    ) as error:
-        timed_out = isinstance(error, aiohttp.ConnectionTimeoutError)
-        cause = Cause.TIMEOUT_CONNECT if timed_out else Cause.UNREACHABLE
-        raise ProviderUnreachable(f"{name} could not be reached", cause=cause) from error
-    except TimeoutError as error:
-        raise ProviderTimeout(f"{name} did not answer in time", cause=Cause.TIMEOUT_TOTAL) from error
-    except EventTooLong as error:
-        raise ProviderError(f"{name} sent a broken stream", provider_status=200, cause=Cause.NONSENSE) from error
-    except aiohttp.ClientError as error:
-        raise ProviderError(f"{name} broke off its answer", cause=Cause.BROKEN_OFF) from error

@@ -1,16 +1,17 @@
 """Connections to backends: whether one was made for a request or kept from an earlier one, and what its loss means."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
-from router.errors import ProviderUnreachable
+from router.errors import Cause, ProviderError, ProviderTimeout, ProviderUnreachable
+from router.providers.openai.sse import EventTooLong
 
+LOSSES = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError)
+FAILURES = (aiohttp.ClientError, TimeoutError, EventTooLong)  # of a call, as aiohttp and the reading of events raise
 AT_ONCE_S = 0.5  # a kept connection that is gone so soon was closed before the request reached anybody
 
 _was_made: ContextVar[bool] = ContextVar("was_made", default=False)
@@ -35,25 +36,40 @@ class Body(aiohttp.BytesPayload):
         self.is_written = True
 
 
-@contextmanager
-def translate_loss(name: str, body: Body) -> Iterator[None]:
-    """Raise ProviderUnreachable where the connection was lost and nobody can have worked on the request.
+def begin_sending() -> float:
+    """Note that a request goes out now, on a connection that may be kept; returns the time of the loop."""
+    _was_made.set(False)
+    return asyncio.get_running_loop().time()
+
+
+def was_in_vain(loss: aiohttp.ClientError, body: Body, began_s: float) -> bool:
+    """Tell of a connection that was lost whether nobody can have worked on the request.
 
     That is so where it was not sent whole, and where a kept connection is gone at once, without a byte of an answer.
     """
-    _was_made.set(False)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    try:
-        yield
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError) as error:
-        was_kept = not _was_made.get() and loop.time() - began < AT_ONCE_S
-        is_unsent = not body.is_written or isinstance(error, aiohttp.ClientConnectionResetError)
-        if isinstance(error, aiohttp.ClientConnectorError) or not (is_unsent or (was_kept and _is_bare(error))):
-            raise
-        raise ProviderUnreachable(f"{name} closed the connection before it had the request") from error
+    if isinstance(loss, aiohttp.ClientConnectorError):
+        return False
+    if not body.is_written or isinstance(loss, aiohttp.ClientConnectionResetError):
+        return True
+    was_kept = not _was_made.get() and asyncio.get_running_loop().time() - began_s < AT_ONCE_S
+    return was_kept and _is_bare(loss)
 
 
 def _is_bare(error: aiohttp.ClientError) -> bool:
     """Tell whether nothing of an answer came: a head that began is kept in the error."""
     return not isinstance(error, aiohttp.ServerDisconnectedError) or isinstance(error.message, str)
+
+
+def error_of_failure(name: str, failure: Exception) -> ProviderError:
+    """Turn one of `FAILURES` into our error, telling what never left from what may have been worked on."""
+    match failure:
+        case aiohttp.ConnectionTimeoutError():
+            return ProviderUnreachable(f"{name} could not be reached", cause=Cause.TIMEOUT_CONNECT)
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError() | aiohttp.InvalidURL():
+            return ProviderUnreachable(f"{name} could not be reached", cause=Cause.UNREACHABLE)
+        case TimeoutError():
+            return ProviderTimeout(f"{name} did not answer in time", cause=Cause.TIMEOUT_TOTAL)
+        case EventTooLong():
+            return ProviderError(f"{name} sent a broken stream", provider_status=200, cause=Cause.NONSENSE)
+        case _:
+            return ProviderError(f"{name} broke off its answer", cause=Cause.BROKEN_OFF)

@@ -66,6 +66,7 @@ EMPTY_HANDED = frozenset(
     {"malformed_function_call", "unexpected_tool_call", "malformed_response", "no_image", "other", "unknown"}
 )
 _WEIGHT = {STOP: 0, TOOL_CALLS: 1, LENGTH: 2, CONTENT_FILTER: 3}
+PLAIN_ENDINGS = _WEIGHT.keys()  # OpenAI's own words
 
 
 def ending_of(reason: str | None, *, has_calls: bool, names_tool: bool = False) -> str:

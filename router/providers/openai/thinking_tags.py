@@ -109,6 +109,8 @@ def split_thinking(content: str) -> tuple[str, str]:
 
     A lone closing tag counts where a line ends with it, outside of quoted code, and an answer follows.
     """
+    if "<think" not in content and "</think" not in content:  # as in nearly every answer: it is all visible
+        return content, ""
     tags = ThinkingTags()
     parts = [tags.split(content), tags.end()]
     visible, thought = ("".join(part) for part in zip(*parts, strict=True))

@@ -157,7 +157,7 @@ def choice_of(wire: WireChoice, place: int = 0, expected: Expectation = ANY_ANSW
         logprobs=None if wire.logprobs is None else logprobs_of(wire.logprobs),
         finish_reason=ending_of(wire.finish_reason, has_calls=bool(calls), names_tool=expected.names_tool),
         thinking_blocks=clean_blocks(words.thinking_blocks) if words.thinking_blocks else None,
-        state=state_of(words.reasoning_details, words.extra_content, words.reasoning_opaque),
+        state=state_in(words),
         stop_sequence=wire.stop_reason if isinstance(wire.stop_reason, str) else None,
     )
 
@@ -177,11 +177,17 @@ def delta_of(wire: WireChoice, place: int = 0, choices: int = MOST_CHOICES) -> D
     )
     if wire.stop_reason is not None and isinstance(wire.stop_reason, str):
         delta.stop_sequence = wire.stop_reason
-    if words.reasoning_details or words.extra_content or words.reasoning_opaque:
-        delta.state = state_of(words.reasoning_details, words.extra_content, words.reasoning_opaque)
+    delta.state = state_in(words)
     if words.thinking_blocks and isinstance(words.thinking_blocks, list):
         delta.thinking_blocks = [block for block in words.thinking_blocks if isinstance(block, dict)] or None
     return delta
+
+
+def state_in(words: WireContent) -> dict[str, Any] | None:
+    """Return the state that comes with a message or a delta; most have none."""
+    if not (words.reasoning_details or words.extra_content or words.reasoning_opaque):
+        return None
+    return state_of(words.reasoning_details, words.extra_content, words.reasoning_opaque)
 
 
 def calls_in(words: WireContent) -> list[dict[str, Any]]:
