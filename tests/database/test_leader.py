@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,7 +97,7 @@ def test_a_leader_whose_session_was_ended_knows_it(postgresql_engine: Engine) ->
         worker.engine.dispose()
 
 
-def test_a_killed_leader_is_followed_within_ten_seconds(engine: Engine) -> None:
+def test_a_killed_leader_is_followed(engine: Engine) -> None:
     url = engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-c", LEADS_UNTIL_KILLED, url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as leader:
@@ -107,8 +106,6 @@ def test_a_killed_leader_is_followed_within_ten_seconds(engine: Engine) -> None:
         heir = Worker(engine)
         assert not heir.turn()
         leader.kill()
-        killed_at = time.monotonic()
         eventually(heir.turn)
-        assert time.monotonic() - killed_at < 10 - TRY_EVERY_S  # it looks every two seconds
     heir.leadership.resign()
     heir.engine.dispose()

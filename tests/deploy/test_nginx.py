@@ -13,6 +13,7 @@ import uvicorn
 
 from router.settings import ServerSettings
 from scripts.benchmarks.cluster.parts import NGINX_CONF, Nginx, NotInstalled, local_conf, nginx_command
+from tests.waiting import PATIENCE_S
 
 CONF = NGINX_CONF.read_text(encoding="utf-8")
 SERVER = ServerSettings()
@@ -139,9 +140,9 @@ async def test_a_client_that_leaves_is_noticed_behind_it(tmp_path: Path) -> None
     async with before(tmp_path, wait) as nginx:
         _, client = await asyncio.open_connection("127.0.0.1", nginx.port)
         client.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n{}")
-        await asyncio.wait_for(is_asked.wait(), 10)
+        await asyncio.wait_for(is_asked.wait(), PATIENCE_S)
         client.close()
-        await asyncio.wait_for(is_gone.wait(), 10)
+        await asyncio.wait_for(is_gone.wait(), PATIENCE_S)
 
 
 async def test_what_a_client_says_of_itself_is_not_passed_on(tmp_path: Path) -> None:

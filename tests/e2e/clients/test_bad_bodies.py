@@ -196,7 +196,7 @@ def test_a_compressed_body_is_clearly_refused(http: httpx.Client, encoding: str)
 def test_a_connection_left_half_open_does_no_harm(instance: Instance, http: httpx.Client) -> None:
     where = urlsplit(instance.url)
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {instance.key}\r\n"
-    with socket.create_connection((where.hostname, where.port), timeout=10) as half:
+    with socket.create_connection((where.hostname, where.port), timeout=60) as half:
         half.sendall(f"{head}content-type: application/json\r\ncontent-length: 100\r\n\r\n{{".encode())
         assert http.post("/chat/completions", json={"model": "auto", "messages": SAID}).status_code == 200
     assert http.post("/chat/completions", json={"model": "auto", "messages": SAID}).status_code == 200

@@ -1,12 +1,13 @@
 """No text holds up the event loop: reading takes time in proportion to its length, whatever stands in it."""
 
-import time
+from functools import partial
 
 import pytest
 
 from classifier.types import AnswerType
 from router.providers.base import Choice
 from router.tiers.vote.keys import read_question, read_sample
+from tests.growth import is_in_proportion
 
 LENGTH = 40_000
 PIECES = [
@@ -18,25 +19,16 @@ PIECES = [
 ]  # fmt: skip
 
 
-ATTEMPTS = 4  # a machine that others use too takes longer at times, never four times in a row just for the long text
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["", "The answer is", "```python\n", "\\boxed{"])
 @pytest.mark.parametrize("answer_type", [AnswerType.NUMERIC, AnswerType.DATE, AnswerType.CODE, AnswerType.JSON])
 def test_reading_takes_no_longer_than_the_text_is_long(answer_type: AnswerType, start: str) -> None:
     for piece in PIECES:
-        assert any(
-            seconds_of_reading(answer_type, start, piece, LENGTH)
-            < 9 * seconds_of_reading(answer_type, start, piece, LENGTH // 4)  # in proportion 4, in its square 16
-            for _ in range(ATTEMPTS)
-        ), piece
+        assert is_in_proportion(partial(read, answer_type, start, piece), LENGTH), piece
 
 
-def seconds_of_reading(answer_type: AnswerType, start: str, piece: str, length: int) -> float:
+def read(answer_type: AnswerType, start: str, piece: str, length: int) -> None:
     text = start + piece * (length // len(piece))
-    began = time.process_time()
     asked = read_question(answer_type, [{"role": "user", "content": f"How many? {text}"}], {})
     read_sample(Choice(content=text, finish_reason="stop"), asked)
     read_sample(Choice(content=f"{text} 42 in the end.", finish_reason="stop"), asked)
-    return time.process_time() - began

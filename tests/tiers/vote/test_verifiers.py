@@ -22,6 +22,7 @@ from router.tiers.vote.verifiers import (
     Verifier,
 )
 from tests.tiers.bank import Specimen, calculations, objects, programs, puzzles, queries, sums
+from tests.waiting import soon
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ async def test_the_schema_verifier_is_as_good_as_it_says(pool: CheckerPool) -> N
 async def test_a_pattern_that_never_ends_is_killed_and_rejects_nothing() -> None:
     pool = CheckerPool(timeout_s=2.0)
     assert await pool.fits_schema("a" * 50 + "!", {"type": "string", "pattern": "^(a+)+$"}) is None
-    assert await pool.fits_schema("a", {"type": "string"}) is True
+    assert await soon(lambda: pool.fits_schema("a", {"type": "string"}))  # a new process has to start
     await pool.close()
 
 
