@@ -4,6 +4,8 @@ Words are the business of `features`; here nothing is known of words, and Chines
 a tail of the text are read, so the cost is bounded at any length.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,10 +19,10 @@ Slots = npt.NDArray[np.uint32]
 # Letters lose their case and digits become one symbol; so do they in `features`.
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", b"abcdefghijklmnopqrstuvwxyz000000000")
 _DIGITS = str.maketrans("123456789", "000000000")
-# Constants are arrays without dimensions: numpy takes them faster than numbers.
-_SPREAD = np.array(0x9E3779B1, np.uint32)
+# Constants are arrays without dimensions: numpy takes them faster than numbers. One factor spreads a character's bits,
+# another mixes those of an n-gram.
+_SPREAD = np.array(0x9E3779B1 * 0xC2B2AE35 & 0xFFFFFFFF, np.uint32)
 _STEP = np.array(0x85EBCA6B, np.uint32)
-_MIX = np.array(0xC2B2AE35, np.uint32)
 _SHIFT = np.array(32 - BITS, np.uint32)
 _NOTHING = np.zeros(0, np.uint32)
 
@@ -32,21 +34,19 @@ def slots_of(text: str) -> Slots:
     # A word said again says nothing more: else a tail of odd signs would drown what is asked.
     text = f" {' '.join(dict.fromkeys(text.split()))} "
     if text.isascii():
-        line = np.frombuffer(text.encode().translate(_FOLD), np.uint8).astype(np.uint32)
+        line: npt.NDArray[Any] = np.frombuffer(text.encode().translate(_FOLD), np.uint8)
     else:
         line = np.frombuffer(text.lower().translate(_DIGITS).encode("utf-32-le", "replace"), "<u4")
     count = len(line)
     if count < LONGEST:
         return _NOTHING
     made = np.empty(LONGEST * count - 6, np.uint32)
-    spread = line * _SPREAD
-    made[:count] = spread
-    grams, end = spread, count
+    spread = grams = made[:count]
+    np.multiply(line, _SPREAD, spread)
+    end = count
     for longer in range(1, LONGEST):
-        grams = grams[:-1] * _STEP
+        begin, end = end, end + count - longer
+        grams = np.multiply(grams[:-1], _STEP, made[begin:end])
         grams += spread[longer:]
-        made[end : end + count - longer] = grams
-        end += count - longer
-    made *= _MIX
     made >>= _SHIFT
     return made

@@ -121,7 +121,8 @@ class ConsumerHead:
         by_rules = ConsumerReading(NOTHING, answer_type_of(cues), stakes_of(cues))
         if not instruction or instruction.isspace():
             return by_rules
-        columns = self._hints.take(hints_of(cues, by_rules.answer_type, by_rules.stakes), axis=0).sum(axis=0)
+        hints = hints_of(cues, by_rules.answer_type, by_rules.stakes)
+        columns = np.add.reduce(self._hints.take(np.fromiter(hints, np.intp, len(hints)), axis=0))
         columns += self._columns(features)
         level, odds, length, stakes, *types = columns.tolist()
         if features.surface.item(OPTIONS) > _FEW_OPTIONS:

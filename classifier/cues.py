@@ -19,6 +19,9 @@ _TAIL_OF_UNSPACED = 6  # characters
 
 # A word by what it speaks for, and by what it speaks for together with the word behind it.
 _Entry = tuple[int, dict[str, int]]
+# The cues within one text by where they stand: the first seven of `Cues`.
+_Zones = tuple[int, int, int, int, int, int, int]
+_STOP, _QUESTION = -1, -2  # what ends a sentence, where words have their cues
 
 
 class Cues(NamedTuple):
@@ -65,26 +68,24 @@ ZONES = len(Cues._fields) - 1
 ROWS = ZONES * len(NAMES) + SIGNS
 _ASKING = Cue.HOW_MANY | Cue.WHEN | Cue.WHO | Cue.WHAT | Cue.HOW_TO | Cue.REQUEST | Cue.BETTER
 
-_MARKS = r"\s,;()\[\]{}\"“”„«»‘`…،؛、；，（）「」『』|<>*"
-_TOKEN = re.compile(rf"[?？؟]|[.!。！।\n:：]+|[^{_MARKS}.!?:¿¡。！？：؟।]+")
+# What parts words, beside white space; what ends a sentence; and what is neither and most of a text.
+_MARKS = frozenset(',;()[]{}"“”„«»‘`…،؛、；，（）「」『』|<>*¿¡')
+_QUESTION_MARKS, _COLONS, _STOPS = frozenset("?？؟"), frozenset(":："), frozenset(".!。！।\n:：")
+_PLAIN = b" abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
-_QUESTION_MARKS, _ENDS = frozenset("?？؟"), frozenset("?？؟.!。！।\n:：")
 _DIGITS = frozenset("0123456789٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८९０１２３４５６７８９")
-_MATHS = frozenset("²³√∑∫π≤≥≡∈ℝ°^∞≠×÷")
-_CURRENCIES = frozenset("$€£¥₹₩₺₽%")
-_CODE_SIGNS = frozenset("_;<>\\`&|~@#")
-_COLONS, _BEHIND_OPTIONS = frozenset(":："), frozenset(").:")
-_SIGNS_OF_CHARACTERS = (
-    (_MATHS, Sign.MATHS),
-    (_CURRENCIES, Sign.CURRENCY),
-    (frozenset("="), Sign.EQUALS),
-    (_CODE_SIGNS, Sign.CODE),
-    (frozenset("{}"), Sign.BRACES),
-    (frozenset("[]"), Sign.BRACKETS),
-    (frozenset('"“«「'), Sign.QUOTES),
-    (frozenset("/"), Sign.SLASH),
-    (frozenset("\n"), Sign.LINES),
-)
+_BEHIND_OPTIONS = frozenset(").:")
+_SIGN_OF = {
+    **dict.fromkeys("²³√∑∫π≤≥≡∈ℝ°^∞≠×÷", Sign.MATHS),
+    **dict.fromkeys("$€£¥₹₩₺₽%", Sign.CURRENCY),
+    **dict.fromkeys("=", Sign.EQUALS),
+    **dict.fromkeys("_;<>\\`&|~@#", Sign.CODE),
+    **dict.fromkeys("{}", Sign.BRACES),
+    **dict.fromkeys("[]", Sign.BRACKETS),
+    **dict.fromkeys('"“«「', Sign.QUOTES),
+    **dict.fromkeys("/", Sign.SLASH),
+    **dict.fromkeys("\n", Sign.LINES),
+}
 _NUMBER = re.compile(r"\d+")
 _ARITHMETIC = re.compile(r"\d\s*[-+*/^=x×÷·]\s*\(?-?\d")
 _ONLY_ARITHMETIC = re.compile(r"[\d\s+*/^=x×÷·%().,?!-]+")
@@ -129,6 +130,7 @@ def _read_lexicon() -> tuple[dict[str, _Entry], dict[str, list[tuple[str, int]]]
 
 
 _WORDS, _PARTS = _read_lexicon()
+_WORDS |= {".": (_STOP, {}), "?": (_QUESTION, {})}
 
 
 def read_cues(instruction: str, *, has_material: bool = False, earlier: str = "") -> Cues:
@@ -136,71 +138,76 @@ def read_cues(instruction: str, *, has_material: bool = False, earlier: str = ""
     text = instruction.strip()
     if len(text) > HEAD_CHARS + TAIL_CHARS:
         text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    used = _characters_of(text)
     lowered = text.lower().replace("’", "'")
-    found = _read_words(lowered)
+    found = _read_words(_tokens_of(lowered, used))
     if not lowered.isascii() and _UNSPACED.search(lowered):
-        found = _Found._make(map(int.__or__, found, _read_parts(lowered)))
-    anywhere, twice, often, first, starts, tail, asked = found
-    signs = _signs_of(text, lowered, len(instruction), anywhere, tail)
+        anywhere, twice, often, first, starts, tail, asked = map(int.__or__, found, _read_parts(lowered))
+    else:
+        anywhere, twice, often, first, starts, tail, asked = found
+    signs = _signs_of(text, lowered, used, len(instruction), anywhere, tail)
     if has_material:
         signs |= Sign.MATERIAL
     before = 0
     if earlier:
         signs |= Sign.FOLLOWS
         earlier = earlier[-EARLIER_CHARS:].lower()
-        before = _read_words(earlier).anywhere
+        before, *_ = _read_words(_tokens_of(earlier, _characters_of(earlier)))
         if not earlier.isascii() and _UNSPACED.search(earlier):
-            before |= _read_parts(earlier).anywhere
+            before |= _read_parts(earlier)[0]
     return Cues(anywhere, twice, often, first, starts, tail, asked, before, signs)
 
 
-class _Found(NamedTuple):
-    """The cues of the lexicon within one text; as in `Cues`."""
+def _tokens_of(lowered: str, used: frozenset[str]) -> list[str]:
+    """Words, each question mark by itself as `?`, and other ends of sentences as `.`, however many stand together."""
+    for mark in used & _MARKS:
+        lowered = lowered.replace(mark, " ")
+    for stop in used & _STOPS:
+        lowered = lowered.replace(stop, ".")
+    while ".." in lowered:
+        lowered = lowered.replace("..", ".")
+    lowered = lowered.replace(".", " . ")
+    for mark in used & _QUESTION_MARKS:
+        lowered = lowered.replace(mark, " ? ")
+    return lowered.split()
 
-    anywhere: int
-    twice: int
-    often: int
-    first: int
-    starts: int
-    tail: int
-    asked: int
 
-
-def _read_words(lowered: str) -> _Found:
+def _read_words(tokens: list[str]) -> _Zones:
     """What whole words speak for."""
-    tokens = _TOKEN.findall(lowered)
     anywhere = twice = often = starts = tail = asked = of_start = 0
     first = -1
     is_start = True
     tail_at = len(tokens) - _TAIL_WORDS
-    behind_all = (*tokens[1:], "")
-    for at, token in enumerate(tokens):
-        entry = _WORDS.get(token)
+    tokens.append("")
+    for at, entry in enumerate(map(_WORDS.get, tokens)):
         if entry is None:
-            if token[0] in _ENDS:
-                if token in _QUESTION_MARKS:
-                    asked = of_start
-                is_start = True
+            if not is_start:
                 continue
             bits = 0
         else:
             bits, pairs = entry
             if pairs:
-                bits |= pairs.get(behind_all[at], 0)
-            often |= twice & bits
-            twice |= anywhere & bits
-            anywhere |= bits
-            if at >= tail_at:
-                tail |= bits
+                bits |= pairs.get(tokens[at + 1], 0)
+            elif bits < 0:
+                is_start = True
+                if bits == _QUESTION:
+                    asked = of_start
+                continue
+            if bits:
+                often |= twice & bits
+                twice |= anywhere & bits
+                anywhere |= bits
+                if at >= tail_at:
+                    tail |= bits
         if is_start:
             is_start, of_start = False, bits
             starts |= bits
             if first < 0:
                 first = bits
-    return _Found(anywhere, twice, often, max(first, 0), starts, tail, asked)
+    return anywhere, twice, often, max(first, 0), starts, tail, asked
 
 
-def _read_parts(lowered: str) -> _Found:
+def _read_parts(lowered: str) -> _Zones:
     """The same of parts of text, for scripts that do not part words or write endings to them."""
     anywhere = twice = often = first = starts = tail = asked = 0
     tail_at = len(lowered.rstrip(" ?？.。!！\n")) - _TAIL_OF_UNSPACED
@@ -219,12 +226,17 @@ def _read_parts(lowered: str) -> _Found:
                 if lowered.startswith(part):
                     first |= bits
                     starts |= bits
-    return _Found(anywhere, twice, often, first, starts, tail, asked)
+    return anywhere, twice, often, first, starts, tail, asked
 
 
-def _signs_of(text: str, lowered: str, length: int, anywhere: int, tail: int) -> int:
+def _characters_of(text: str) -> frozenset[str]:
+    """The characters of a text but for spaces and the ASCII letters, which are no signs."""
+    return frozenset(text.encode("utf-8", "surrogatepass").translate(None, _PLAIN).decode("utf-8", "surrogatepass"))
+
+
+def _signs_of(text: str, lowered: str, used: frozenset[str], length: int, anywhere: int, tail: int) -> int:
     """What punctuation, numbers and length tell."""
-    signs, used, last = 0, frozenset(text), text[-1:]
+    signs, last = 0, text[-1:]
     if used & _QUESTION_MARKS:
         signs |= Sign.QUESTION if anywhere & _ASKING else Sign.QUESTION | Sign.WORDLESS_QUESTION
         if last in _QUESTION_MARKS:
@@ -233,9 +245,8 @@ def _signs_of(text: str, lowered: str, length: int, anywhere: int, tail: int) ->
         signs |= Sign.ENDS_IN_COLON
     if used & _DIGITS:
         signs |= _signs_of_numbers(lowered)
-    for characters, sign in _SIGNS_OF_CHARACTERS:
-        if used & characters:
-            signs |= sign
+    for character in used:
+        signs |= _SIGN_OF.get(character, 0)
     if "(" in used and ("()" in text or _CALL.search(text)):
         signs |= Sign.CALL
     if ("," in used and text.count(",") > 2) or (not text.isascii() and sum(map(text.count, "、，،")) > 2):
@@ -395,9 +406,14 @@ def _answer_of_wish(cues: Cues) -> AnswerType:
     return AnswerType.OPEN
 
 
+_AT_STAKE = Cue.SELF_HARM | Cue.MEDICINE | Cue.SYMPTOM | Cue.LEGAL | Cue.MONEY | Cue.HAZARD
+
+
 def stakes_of(cues: Cues) -> Stakes:
     """High where two things come together, such as a medicine and who takes it; a threat to life is enough alone."""
     anywhere, signs = cues.anywhere, cues.signs
+    if not anywhere & _AT_STAKE:
+        return Stakes.LOW
     asks = signs & Sign.QUESTION
     begins_as_choice = (cues.first | cues.asked) & Cue.YES_NO
     if anywhere & Cue.SELF_HARM:

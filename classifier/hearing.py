@@ -45,7 +45,8 @@ POINTING, OWN, WISH = _LEXICON["pointing"], _LEXICON["own"], _LEXICON["wish"]
 GREETING, FAREWELL = _LEXICON["greeting"], _LEXICON["farewell"]
 
 WORD = re.compile(r"[^\s!-,./:-@\[-`{-~¡¿«»„“”‘’（）、。：？！「」،؛؟…]+")
-_SPACES = str.maketrans(dict.fromkeys('!"#$%&()*+,./:;<=>?@[\\]^_`{|}~', " "))
+_MARKS = b'!"#$%&()*+,./:;<=>?@[\\]^_`{|}~'
+_SPACES = bytes.maketrans(_MARKS, b" " * len(_MARKS))
 QUESTION_LABEL = re.compile(
     r"(?:[\w']+ )?(?:question|query|task|instructions?|frage|aufgabe|pregunta|pergunta|domanda|vraag|pytanie"
     r"|вопрос|soru|سؤال|السؤال|प्रश्न|pertanyaan|问题|問題|質問|질문) ?[:：]",
@@ -56,7 +57,7 @@ QUESTION_LABEL = re.compile(
 def words_of(text: str) -> list[str]:
     """The words of a text in lower case, without punctuation."""
     lowered = text.lower()
-    return lowered.translate(_SPACES).split() if text.isascii() else WORD.findall(lowered)
+    return lowered.encode().translate(_SPACES).decode().split() if text.isascii() else WORD.findall(lowered)
 
 
 class Hearing:

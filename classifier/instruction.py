@@ -45,7 +45,7 @@ class MaterialKind(IntEnum):
     LOG = 4
 
 
-_MARK = re.compile(r"[\n\"“”„«「『《<`:：]")
+_MARKS = '\n"“”„«「『《<`:：'
 _SHORT = 400  # characters; a longer text is looked at even when it has no mark
 _OPTION = re.compile(r"^\(?[A-Ja-j][.):](?= ?\S)", re.MULTILINE)
 
@@ -56,7 +56,7 @@ def split(text: str) -> Parts:
         text = text.replace("\r\n", "\n")
     if text.isupper():  # who shouts says the same, and capitals are no titles then
         text = text.lower()
-    if len(text) <= _SHORT and not _MARK.search(text):
+    if len(text) <= _SHORT and not any(map(text.__contains__, _MARKS)):
         return Parts(text, "")
     if "[asy]" in text or (("\nC" in text or "\nc" in text) and len(set(_OPTION.findall(text))) > 3):
         return Parts(text, "")  # an exam question with its figure or its options

@@ -30,11 +30,16 @@ KNOWN_SUFFIXES = (
     "any help is appreciated.", "any help would be appreciated.", "gracias", "gracias.", "merci", "merci.", "merci !",
     "danke", "danke!", "danke.", "obrigado", "grazie",
 )  # fmt: skip
-# The longest first, so that no greeting leaves its second half behind.
-_HEADS, _TAILS = (tuple(sorted(known, key=len, reverse=True)) for known in (KNOWN_PREFIXES, KNOWN_SUFFIXES))
-# Most texts begin and end otherwise, which is seen by two letters.
-_OPENINGS, _ENDINGS = frozenset(known[:2] for known in _HEADS), frozenset(known[-2:] for known in _TAILS)
-_REACH = max(len(_HEADS[0]), len(_TAILS[0]))
+
+
+def _by_edge(known: tuple[str, ...], edge: slice) -> dict[str, tuple[str, ...]]:
+    """Known wording by the two letters at its edge; the longest first, so that none leaves its second half behind."""
+    longest_first = sorted(known, key=len, reverse=True)
+    return {each[edge]: tuple(other for other in longest_first if other[edge] == each[edge]) for each in known}
+
+
+_HEADS, _TAILS = _by_edge(KNOWN_PREFIXES, slice(2)), _by_edge(KNOWN_SUFFIXES, slice(-2, None))
+_REACH = max(map(len, KNOWN_PREFIXES + KNOWN_SUFFIXES))
 
 TAUGHT_PREFIXES = (
     "I would really appreciate your help with this one.\n\n",
@@ -137,11 +142,11 @@ UNSEEN_SUFFIXES = (
 def stripped(text: str) -> str:
     """The text without known wording before and after it, whatever its case."""
     text = text.strip()
-    while text[:2].lower() in _OPENINGS and (head := text[:_REACH].lower()).startswith(_HEADS):
-        known = next(wording for wording in _HEADS if head.startswith(wording))
+    while (heads := _HEADS.get(text[:2].lower())) and (head := text[:_REACH].lower()).startswith(heads):
+        known = next(filter(head.startswith, heads))
         text = text[len(known) :].lstrip()
-    while text[-2:].lower() in _ENDINGS and (tail := text[-_REACH:].lower()).endswith(_TAILS):
-        known = next(wording for wording in _TAILS if tail.endswith(wording))
+    while (tails := _TAILS.get(text[-2:].lower())) and (tail := text[-_REACH:].lower()).endswith(tails):
+        known = next(filter(tail.endswith, tails))
         shorter = text[: len(text) - len(known)]
         if not shorter or shorter[-1].isalnum():
             break

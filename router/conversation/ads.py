@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import digits as DIGITS
 from typing import Any
 
 from router.conversation.phrases import words_of
@@ -19,8 +20,6 @@ LONGEST_READ = 1_500
 LEAST_STEM = 3
 FIRST_UNSPACED = "\u0e00"  # from here on: Thai, kana, Chinese characters and other scripts without spaces
 SENSITIVE, COMMERCIAL = 1, 2
-
-_DIGIT = re.compile("[0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +50,21 @@ class AdLexicon:
         if not text.isascii() and max(text) >= FIRST_UNSPACED:
             for part, what in self._contained:
                 kinds |= what if part in text else 0
-        if _DIGIT.search(text):
+        if any(map(text.__contains__, DIGITS)):
             for pattern, what in self._said:
                 kinds |= what if pattern.search(text) else 0
         return AdView(bool(kinds & SENSITIVE), bool(kinds & COMMERCIAL))
 
     def _in_words(self, words: Sequence[str]) -> int:
-        kinds = 0
-        for place, word in enumerate(words):
-            kinds |= self._words.get(word, 0)
+        kinds, distinct = 0, set(words)
+        for word in distinct & self._words.keys():
+            kinds |= self._words[word]
+        for word in distinct:
             for stem, what in self._stems.get(word[:LEAST_STEM], ()):
                 kinds |= what if word.startswith(stem) else 0
-            for phrase, what in self._phrases.get(word, ()):
-                kinds |= what if words[place : place + len(phrase)] == phrase else 0
+        for first in distinct & self._phrases.keys():
+            for phrase, what in self._phrases[first]:
+                kinds |= what if _is_within(phrase, words) else 0
         return kinds
 
     def _take(self, table: Mapping[str, Any], what: int) -> None:
@@ -87,6 +88,10 @@ class AdLexicon:
             raise ValueError(f"{entry}: a stem has at least {LEAST_STEM} letters")
         else:
             self._stems.setdefault(stem[:LEAST_STEM], []).append((stem, what))
+
+
+def _is_within(phrase: list[str], words: Sequence[str]) -> bool:
+    return any(words[place : place + len(phrase)] == phrase for place in range(len(words)))
 
 
 @cache

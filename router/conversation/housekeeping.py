@@ -27,7 +27,7 @@ def is_housekeeping(text: str) -> bool:
     """Tell whether a message or a system prompt is a chat UI's own errand."""
     clipped = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
     folded = clipped.casefold()
-    signs = {sign for sign, pieces in _SIGNS.items() if any(piece in folded for piece in pieces)}
+    signs = {sign for sign, pieces in _SIGNS.items() if any(map(folded.__contains__, pieces))}
     if not signs:
         return "complet" in folded and "json" in folded and _AUTOCOMPLETE.search(folded) is not None
     if not _FORMAT.search(folded) or not _MAKE.search(folded[:HEAD_CHARS]):

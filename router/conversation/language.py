@@ -58,8 +58,8 @@ def guess(text: str) -> str | None:
         return script
     words = words_of(read)
     hits: dict[str, int] = {}
-    for word in words:
-        for name in _OF_WORD.get(word, ()):
+    for names in filter(None, map(_OF_WORD.get, words)):
+        for name in names:
             hits[name] = hits.get(name, 0) + 1
     if not read.isascii():
         for letter in set(read):

@@ -11,13 +11,14 @@ from pathlib import Path
 _LANGUAGES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 _SEPARATORS = re.compile(r"[\s\u2000-\u206f!-&(-/:-@\[-`{-~¿¡«»…、。！？，；：「」『』（）।॥؟،؛]+")
 
-_ASCII_SPACES = str.maketrans({chr(code): " " for code in range(128) if _SEPARATORS.fullmatch(chr(code))})
+_ASCII_SPACES = bytes(32 if _SEPARATORS.fullmatch(chr(code)) else code for code in range(256))
 
 
 def words_of(text: str) -> list[str]:
     """Split at spaces and punctuation; emoji and other signs are no words."""
     if text.isascii():
-        return [word for word in text.translate(_ASCII_SPACES).split() if word != "'"]
+        words = text.encode().translate(_ASCII_SPACES).decode().split()
+        return [word for word in words if word != "'"] if "'" in words else words
     return [word for word in _SEPARATORS.split(text) if word[:1].isalnum() or word[-1:].isalnum()]
 
 
