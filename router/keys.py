@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from router.clock import SystemClock
@@ -42,6 +42,15 @@ NEW_KEY_SCOPES = (Scope.CHAT, Scope.FEEDBACK)
 
 
 EVERY_MODEL = ("*",)
+
+NOW: BindParameter[int] = bindparam("now_us")
+IS_LIVE = (ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > NOW))
+LIVE_KEYS = select(ApiKey.__table__).where(*IS_LIVE)
+REPLACED_SECRETS = (
+    select(OldKeySecret.hash, OldKeySecret.key_id, OldKeySecret.valid_until)
+    .join(ApiKey, ApiKey.id == OldKeySecret.key_id)
+    .where(*IS_LIVE, OldKeySecret.valid_until > NOW)
+)
 
 
 class WrongKey(ValueError):
@@ -164,15 +173,9 @@ def hash_of(secret: str) -> str:
 
 def valid_keys(engine: Engine, now_us: int, defaults: KeyLimits = NO_LIMITS) -> dict[str, KnownKey]:
     """Read every key that is neither revoked nor expired, by the hash of each secret that opens it."""
-    is_live = (ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now_us))
-    replaced = (
-        select(OldKeySecret.hash, OldKeySecret.key_id, OldKeySecret.valid_until)
-        .join(ApiKey, ApiKey.id == OldKeySecret.key_id)
-        .where(*is_live, OldKeySecret.valid_until > now_us)
-    )
     with engine.connect() as connection:
-        rows = connection.execute(select(ApiKey.__table__).where(*is_live)).all()
-        old = connection.execute(replaced).all()
+        rows = connection.execute(LIVE_KEYS, {"now_us": now_us}).all()
+        old = connection.execute(REPLACED_SECRETS, {"now_us": now_us}).all()
     by_id = {row.id: (row.hash, _read_key(row, defaults)) for row in rows}
     valid = dict(by_id.values())
     for secret in old:

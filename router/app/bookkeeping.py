@@ -52,7 +52,8 @@ def open_bookkeeping(ground: Ground, followed: Followed) -> Bookkeeping:
     canaries = CanaryMonitor(
         engine, policies, clock.now_us, limits=limits, wiring=settings.tiers, tell=ground.metrics.set_canary
     )
-    leases = BudgetLeases(engine, spool.path.stem, clock.now_us)
+    on_change = followed.changes.let_follow
+    leases = BudgetLeases(engine, spool.path.stem, clock.now_us, changes=followed.changes)
     leases.load(books.last_known)
     if books.last_known is not None:
         shipper.begin_away(books.known_at_us, lambda: books.welcome_back(settings, clock.now_us()))
@@ -60,16 +61,16 @@ def open_bookkeeping(ground: Ground, followed: Followed) -> Bookkeeping:
     marks = MarkBook(engine, clock.now_us) if settings.marks.enabled else None
     if marks is not None:
         books.read(marks.follow)
-        shipper.follow(marks.follow, "marks")
+        shipper.follow(on_change(marks.follow), "marks")
     persons, votes = PersonAllowances(engine, clock.now_us), CoverageBook(engine, clock.now_us)
     followers: dict[str, Callable[[], None]] = {
         "allowances": persons.follow,
         "pacing": paces.follow,
         "canaries": canaries.follow,
-        "revenue": lambda: books.revenue.refresh(engine),
+        "revenue": on_change(lambda: books.revenue.refresh(engine)),
         "rollups": rollups.refresher(engine, clock.now_us, ships),
         "votes": votes.follow,
-        "last known state": last_known.LastKnownFile(engine, settings.state_dir, clock.now_us).follow,
+        "last known state": on_change(last_known.LastKnownFile(engine, settings.state_dir, clock.now_us).follow),
     }
     for name, follow in followers.items():
         shipper.follow(follow, name)

@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from classifier import artifact
 from router.app.ground import Ground
+from router.database.changes import Changes
 from router.database.leader import Leadership
 from router.keys import KeyRing
 from router.learning.artifacts import Artifacts
@@ -19,6 +20,7 @@ class Followed(NamedTuple):
     keys: KeyRing
     policies: PolicyBook
     artifacts: Artifacts
+    changes: Changes
     leadership: Leadership
     refresher: Refresher
 
@@ -34,13 +36,8 @@ def follow_books(ground: Ground) -> Followed:
         engine, artifact.load(settings.artifact), tell=metrics.count_fallback, alarm=metrics.set_classifier_missing
     )
     books.read(artifacts.follow)
-    leadership = Leadership(engine)
+    changes, leadership = Changes(engine), Leadership(engine)
     # A classifier before the policy it is for. The shipping thread says when the database is away.
-    follows = (
-        keys.refresh,
-        artifacts.follow,
-        policies.refresh,
-        lambda: books.prices.refresh(engine),
-        leadership.refresh,
-    )
-    return Followed(keys, policies, artifacts, leadership, Refresher(follows, quiet=(SQLAlchemyError,)))
+    read_anew = keys.refresh, artifacts.follow, policies.refresh, lambda: books.prices.refresh(engine)
+    follows = changes.refresh, *map(changes.let_follow, read_anew), leadership.refresh
+    return Followed(keys, policies, artifacts, changes, leadership, Refresher(follows, quiet=(SQLAlchemyError,)))

@@ -1,4 +1,4 @@
-"""Which books these are, and how much revenue each of their days has taken up."""
+"""Which books these are, how often what people set was changed, and how much revenue each day has taken up."""
 
 from sqlalchemy import BigInteger, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -24,6 +24,15 @@ class SchemaFloor(Base):
 
     one: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     revision: Mapped[str] = mapped_column(String(32))
+
+
+class ChangeCount(Base):
+    """One row: how often anything changed that every worker follows, as triggers count it."""
+
+    __tablename__ = "changes"
+
+    one: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)
 
 
 class RevenueDay(Base):

@@ -60,6 +60,11 @@ KEEPALIVE = {
     "tcp_user_timeout": 30_000,  # milliseconds that what was sent may go unacknowledged
 }
 NEEDED_BYTES = 4 * 2**20
+# Of a value that is no number and no text, `sqlite3` asks many whether they adapt it; to find that nobody does takes
+# longer than to insert it. These say at once that it stays what it is.
+sqlite3.register_adapter(type(None), lambda nothing: nothing)
+sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(bool, int)
 LEDGER_LOCK = 0x7165_7277  # PostgreSQL advisory lock of whoever changes schema, prices or versions
 
 
@@ -298,7 +303,9 @@ def _sqlite_engine(url: URL) -> Engine:
     def begin(connection: Connection) -> None:
         if file is not None:
             file.require_same()
-        writes = connection.get_execution_options().get("tierwise_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get("tierwise_writes"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:  # it takes no lock and cannot fail; past SQLAlchemy it costs less than what is read then
+            connection.connection.cursor().execute("BEGIN")
 
     return engine

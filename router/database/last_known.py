@@ -6,13 +6,13 @@ same tables, so that whoever reads the books at a start reads this in the same w
 """
 
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, Table, create_engine, insert, select
+from sqlalchemy import Engine, Select, Table, create_engine, insert, select
 from sqlalchemy.pool import StaticPool
 
 from router.database import schema
@@ -21,7 +21,6 @@ from router.database.private import FILE_MODE
 from router.database.tables import ApiKey, Base, BudgetRow, OldKeySecret, PolicyVersion, PriceRow, RevenueVersion
 
 FILE = "last-known.json"
-EVERY_S = 5.0
 VERSION = 1
 KEPT: Sequence[type[Base]] = (BooksId, ApiKey, OldKeySecret, PolicyVersion, PriceRow, RevenueVersion, BudgetRow)
 
@@ -42,13 +41,9 @@ class LastKnownFile:
         self._path = state_dir / FILE
         self._now_us = now_us
         self._tables: dict[str, list[dict[str, Any]]] | None = None
-        self._due = 0.0
 
     def follow(self) -> None:
-        """Read what there is every few seconds, and write what changed; raises SQLAlchemyError or OSError."""
-        if time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + EVERY_S
+        """Read what there is, and write what changed; raises SQLAlchemyError or OSError."""
         tables = _read(self._engine)
         if tables != self._tables:
             _write(self._path, LastKnown(VERSION, self._now_us(), tables))
@@ -85,17 +80,26 @@ def _read(engine: Engine) -> dict[str, list[dict[str, Any]]]:
     """Read the rows that are in force: of versions the newest active ones, of keys those that are not revoked."""
     found: dict[str, list[dict[str, Any]]] = {}
     with engine.connect() as connection:
-        for kind in KEPT:
-            table = _table(kind)
-            query = select(table).order_by(*table.primary_key.columns)
-            if kind is ApiKey:
-                query = query.where(ApiKey.revoked_at.is_(None))
-            elif kind is PolicyVersion:
-                query = query.where(PolicyVersion.state == "active")
-            elif kind is RevenueVersion:
-                query = select(table).order_by(RevenueVersion.version.desc()).limit(1)
-            found[table.name] = [dict(row) for row in connection.execute(query).mappings()]
+        for name, query in _queries().items():
+            found[name] = [dict(row) for row in connection.execute(query).mappings()]
     return found
+
+
+@cache
+def _queries() -> Mapping[str, Select[Any]]:
+    """The statements that read what is kept, by table: put together once, since every worker reads often."""
+    queries = {}
+    for kind in KEPT:
+        table = _table(kind)
+        query = select(table).order_by(*table.primary_key.columns)
+        if kind is ApiKey:
+            query = query.where(ApiKey.revoked_at.is_(None))
+        elif kind is PolicyVersion:
+            query = query.where(PolicyVersion.state == "active")
+        elif kind is RevenueVersion:
+            query = select(table).order_by(RevenueVersion.version.desc()).limit(1)
+        queries[table.name] = query
+    return queries
 
 
 def _write(path: Path, known: LastKnown) -> None:

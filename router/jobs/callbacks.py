@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from sqlalchemy import Engine, Row, delete, select, update
+from sqlalchemy import Engine, Row, bindparam, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from router.clock import Clock
@@ -42,6 +42,16 @@ LOOK_EVERY_S = 2.0
 SEND_TOGETHER = 8
 CALLBACK_WITHIN_S = 20.0  # a receiver that drips is no delivery
 CALLBACKS_KEPT_US = 30 * DAY_US
+DUE = (
+    select(JobCallbackRow.__table__)
+    .where(
+        JobCallbackRow.due_at <= bindparam("now_us"),
+        JobCallbackRow.created_at > bindparam("oldest_us"),
+        JobCallbackRow.way.in_(bindparam("ways", expanding=True)),
+    )
+    .order_by(JobCallbackRow.due_at)
+    .limit(AT_ONCE)
+)
 
 
 class Way(Protocol):
@@ -133,18 +143,9 @@ class Callbacks:
     def deliver_due(self) -> int:
         """Deliver what is due, several at a time; returns how many went out. Raises SQLAlchemyError."""
         now_us = self._clock.now_us()
-        due = (
-            select(JobCallbackRow.__table__)
-            .where(
-                JobCallbackRow.due_at <= now_us,
-                JobCallbackRow.created_at > now_us - GIVEN_UP_AFTER_US,
-                JobCallbackRow.way.in_(self._ways),
-            )
-            .order_by(JobCallbackRow.due_at)
-            .limit(AT_ONCE)
-        )
+        oldest_us, ways = now_us - GIVEN_UP_AFTER_US, list(self._ways)
         with self._engine.connect() as connection:
-            rows = connection.execute(due).all()
+            rows = connection.execute(DUE, {"now_us": now_us, "oldest_us": oldest_us, "ways": ways}).all()
         if not rows:
             return 0
         with ThreadPoolExecutor(SEND_TOGETHER, thread_name_prefix="callback") as pool:

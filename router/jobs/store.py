@@ -24,6 +24,8 @@ from router.tiers.base import Answer
 TEXTS = {"work": "request", "answer": "answer", "trace": "trace", "instructions": "instructions"}
 PLAIN = tuple(name for name in Job.__struct_fields__ if name not in TEXTS)
 MOST_INSTRUCTIONS = 32
+IS_UNFINISHED = JobRow.status.in_([int(status) for status in UNFINISHED])
+ANY_UNFINISHED = select(JobRow.id).where(IS_UNFINISHED).limit(1)
 
 
 class CallRefused(Enum):
@@ -122,9 +124,8 @@ class JobStore:
 
     def has_unfinished(self) -> bool:
         """Tell whether anything is left to do."""
-        query = select(JobRow.id).where(_is_unfinished()).limit(1)
         with self._engine.connect() as connection:
-            return connection.scalar(query) is not None
+            return connection.scalar(ANY_UNFINISHED) is not None
 
     def list_undispatched(self, most: int) -> Sequence[Job]:
         """List the jobs that were not handed to the engine yet, the most urgent first."""
@@ -146,7 +147,7 @@ class JobStore:
             "status": int(JobStatus.IN_PROGRESS),
             "started_at": func.coalesce(JobRow.started_at, now_us),
         }
-        begun = update(JobRow).where(JobRow.id == job_id, _is_unfinished()).values(**values).returning(JobRow.claim)
+        begun = update(JobRow).where(JobRow.id == job_id, IS_UNFINISHED).values(**values).returning(JobRow.claim)
         with writing(self._engine) as connection:
             claim: int | None = connection.execute(begun).scalar()
             return claim
@@ -179,12 +180,12 @@ class JobStore:
 
     def note_progress(self, job_id: str, claim: int, progress: Mapping[str, Any]) -> None:
         """Say how far a job is."""
-        mine = and_(JobRow.id == job_id, JobRow.claim == claim, _is_unfinished())
+        mine = and_(JobRow.id == job_id, JobRow.claim == claim, IS_UNFINISHED)
         self._update(mine, {"progress": dict(progress)})
 
     def finish(self, job_id: str, claim: int | None, ending: Ending, now_us: int, keep_us: int) -> bool:
         """End a job and keep its answer for so long from now; False where it had ended, or another worker runs it."""
-        mine = and_(JobRow.id == job_id, _is_unfinished())
+        mine = and_(JobRow.id == job_id, IS_UNFINISHED)
         if claim is not None:
             mine = and_(mine, JobRow.claim == claim)
         plain = {
@@ -199,11 +200,11 @@ class JobStore:
 
     def request_cancel(self, job_id: str, key_id: int | None, now_us: int, keep_us: int) -> bool:
         """Cancel a job of this key; False where it had ended."""
-        return self._update(and_(_of_key(job_id, key_id, now_us), _is_unfinished()), _cancellation(now_us, keep_us))
+        return self._update(and_(_of_key(job_id, key_id, now_us), IS_UNFINISHED), _cancellation(now_us, keep_us))
 
     def cancel(self, job_id: str, now_us: int, keep_us: int, hook: AuditHook | None = None) -> bool:
         """Cancel a job for an operator, whoever's it is; False where it had ended."""
-        here = and_(JobRow.id == job_id, _is_unfinished())
+        here = and_(JobRow.id == job_id, IS_UNFINISHED)
         with writing(self._engine) as connection:
             status = connection.scalar(select(JobRow.status).where(here).with_for_update())
             if status is None:
@@ -216,11 +217,11 @@ class JobStore:
     def request_answer(self, job_id: str, key_id: int | None, now_us: int) -> bool:
         """Ask for the answer as it stands; False where the job had ended."""
         values = {"answer_asked_at": func.coalesce(JobRow.answer_asked_at, now_us)}
-        return self._update(and_(_of_key(job_id, key_id, now_us), _is_unfinished()), values)
+        return self._update(and_(_of_key(job_id, key_id, now_us), IS_UNFINISHED), values)
 
     def add_instruction(self, job_id: str, key_id: int | None, now_us: int, text: str) -> bool | None:
         """Add an instruction for the next wave; False where the job had ended, None where it has as many as it may."""
-        here = and_(_of_key(job_id, key_id, now_us), _is_unfinished())
+        here = and_(_of_key(job_id, key_id, now_us), IS_UNFINISHED)
         with writing(self._engine) as connection:
             row = connection.execute(select(JobRow.instructions).where(here).with_for_update()).one_or_none()
             if row is None:
@@ -250,7 +251,7 @@ class JobStore:
 
     def expire(self, now_us: int) -> Sequence[str]:
         """Remove the jobs whose time is over; returns their ids."""
-        over = and_(JobRow.expires_at <= now_us, ~_is_unfinished())
+        over = and_(JobRow.expires_at <= now_us, ~IS_UNFINISHED)
         with writing(self._engine) as connection:
             return list(connection.execute(delete(JobRow).where(over).returning(JobRow.id)).scalars())
 
@@ -271,7 +272,7 @@ class JobStore:
 
     def void_claims(self, worker: str) -> None:
         """Void what a worker still believes to run: it may not book a call any more."""
-        self._update(and_(JobRow.worker == worker, _is_unfinished()), {"claim": JobRow.claim + 1, "worker": None})
+        self._update(and_(JobRow.worker == worker, IS_UNFINISHED), {"claim": JobRow.claim + 1, "worker": None})
 
     def list_silent(self, before_us: int) -> Sequence[str]:
         """List the workers that were last seen before an instant."""
@@ -286,7 +287,7 @@ class JobStore:
     def list_stranded(self, version: int) -> Sequence[Job]:
         """List unfinished jobs of other versions of the workflow that no living worker runs."""
         living = select(JobWorkerRow.version)
-        where = (_is_unfinished(), JobRow.version != version, JobRow.version.not_in(living))
+        where = (IS_UNFINISHED, JobRow.version != version, JobRow.version.not_in(living))
         columns = [getattr(JobRow, name) for name in PLAIN]
         with self._engine.connect() as connection:
             return [_job_of(row) for row in connection.execute(select(*columns).where(*where)).mappings()]
@@ -337,12 +338,8 @@ def _cancellation(now_us: int, keep_us: int) -> dict[str, int]:
     }
 
 
-def _is_unfinished() -> ColumnElement[bool]:
-    return JobRow.status.in_([int(status) for status in UNFINISHED])
-
-
 def _of_key(job_id: str, key_id: int | None, now_us: int) -> ColumnElement[bool]:
-    alive = or_(JobRow.expires_at > now_us, _is_unfinished())
+    alive = or_(JobRow.expires_at > now_us, IS_UNFINISHED)
     return and_(JobRow.id == job_id, JobRow.key_id == key_id, JobRow.deleted_at.is_(None), alive)
 
 

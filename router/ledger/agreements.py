@@ -20,6 +20,10 @@ MOST_VOTES = 20_000  # the newest votes that count
 MOST_LABELS = 5_000  # the newest feedback that is looked through
 LOOKED_EVERY_US = 2_000_000
 READ_ANEW_US = 60_000_000
+NEWEST = select(
+    select(func.max(Feedback.id)).scalar_subquery(),
+    select(StoredVote.request_id).order_by(StoredVote.request_id.desc()).limit(1).scalar_subquery(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,8 @@ class EvidenceFollower:
             return
         self._looked_us = now_us
         with self._engine.connect() as connection:
-            newest = (
-                connection.scalar(select(func.max(Feedback.id))),
-                connection.scalar(select(StoredVote.request_id).order_by(StoredVote.request_id.desc()).limit(1)),
-                now_us // READ_ANEW_US,  # a vote that was shipped late is not the newest
-            )
+            # A vote that was shipped late is not the newest.
+            newest = (*connection.execute(NEWEST).one(), now_us // READ_ANEW_US)
         if newest != self._seen:
             self._take(read_evidence(self._engine))
             self._seen = newest

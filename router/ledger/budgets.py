@@ -38,6 +38,10 @@ from router.money import round_half_even
 from router.types import DAY_US, HOUR_US, Tier
 
 BUDGET_LOCK = 0x7165_7279  # PostgreSQL advisory lock: shared to book, exclusive to set a budget
+EVERY_BUDGET = select(BudgetRow.__table__).order_by(BudgetRow.id)
+SHARED_LOCK, EXCLUSIVE_LOCK = (
+    text(f"SELECT {name}(:lock)") for name in ("pg_advisory_xact_lock_shared", "pg_advisory_xact_lock")
+)
 ATTEMPTS = 5  # others may lease in between
 JOB_OWNER = "job-"  # how the owner of a lease begins that is held for a background job
 SLICES_OF_THE_REST = 16  # near its end a budget is leased in ever smaller slices, so that little of it lies idle
@@ -130,7 +134,7 @@ def in_force(connection: Connection) -> list[Budget]:
     """Read every budget."""
     return [
         Budget(row.id, BudgetScope(row.scope), row.subject, Period(row.period), row.limit_nanousd, BudgetKind(row.kind))
-        for row in connection.execute(select(BudgetRow.__table__).order_by(BudgetRow.id))
+        for row in connection.execute(EVERY_BUDGET)
     ]
 
 
@@ -531,5 +535,4 @@ def _sum_of_days(connection: Connection, budget: Budget, start_us: int) -> int:
 
 def _lock(connection: Connection, *, shared: bool) -> None:
     if connection.dialect.name == "postgresql":
-        name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-        connection.execute(text(f"SELECT {name}(:lock)"), {"lock": BUDGET_LOCK})
+        connection.execute(SHARED_LOCK if shared else EXCLUSIVE_LOCK, {"lock": BUDGET_LOCK})

@@ -7,7 +7,7 @@ or whose user it names: the first turn alone is what many may say. Housekeeping 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, bindparam, select
 
 from router.database.tables import Request
 from router.ledger.followed import FollowedRequests
@@ -15,6 +15,16 @@ from router.types import HOUR_US, Reason, Tier
 
 MOST_TURNS_READ = 5_000
 MOST_TURNS_KEPT = 20_000
+TURNS_SINCE = (
+    select(Request.id, Request.conversation_mark, Request.turn, Request.final_tier)
+    .where(
+        Request.id >= bindparam("since"),
+        Request.conversation_mark.is_not(None),
+        Request.reason != Reason.HOUSEKEEPING,
+    )
+    .order_by(Request.id.desc())
+    .limit(MOST_TURNS_READ)
+)
 
 
 class LastTurn(NamedTuple):
@@ -44,18 +54,8 @@ class LastTurns:
         now_us = self._now_us()
         if (since := self._requests.begin_at(now_us)) is None:
             return
-        query = (
-            select(Request.id, Request.conversation_mark, Request.turn, Request.final_tier)
-            .where(
-                Request.id >= since,
-                Request.conversation_mark.is_not(None),
-                Request.reason != Reason.HOUSEKEEPING,
-            )
-            .order_by(Request.id.desc())
-            .limit(MOST_TURNS_READ)
-        )
         with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(TURNS_SINCE, {"since": since}).all()
         for row in reversed(rows):
             self._take_in(row.conversation_mark, LastTurn(row.turn, row.id, row.final_tier))
         for mark in list(self._known)[: max(len(self._known) - MOST_TURNS_KEPT, 0)]:

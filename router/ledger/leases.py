@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from router.database.changes import Changes
 from router.database.engine import cause
 from router.errors import QuotaExhausted, Unavailable
 from router.ledger import budgets
@@ -75,7 +76,9 @@ class BudgetLeases:
         owner: str,
         now_us: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
+        changes: Changes | None = None,
     ) -> None:
+        self._load_changed = self.load if changes is None else changes.let_follow(self.load)
         self._engine = engine
         self._owner = owner
         self._now_us = now_us
@@ -94,7 +97,7 @@ class BudgetLeases:
 
         Of what limits everybody a first slice is leased before anybody asks.
         """
-        self.load()
+        self._load_changed()
         known, now_us = {budget.id for budget in self._budgets}, self._now_us()
         with self._mutex:
             for budget in self._budgets:

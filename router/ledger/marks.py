@@ -25,6 +25,7 @@ FIRST_TURN_CHARACTERS = 2_000  # characters of a first turn that count
 MONTHS_A_YEAR = 12
 
 Salts = Mapping[int, bytes]
+KEPT_SALTS = select(MarkSalt.month, MarkSalt.salt).order_by(MarkSalt.month)
 
 
 class Marks(NamedTuple):
@@ -132,7 +133,7 @@ class MarkBook:
 
 def read_salts(connection: Connection) -> dict[int, bytes]:
     """Read the salts that are kept, by month."""
-    rows = connection.execute(select(MarkSalt.month, MarkSalt.salt).order_by(MarkSalt.month))
+    rows = connection.execute(KEPT_SALTS)
     return {row.month: bytes(row.salt) for row in rows}
 
 

@@ -14,6 +14,7 @@ from router.database.tables import PriceRow
 from router.money import NanoUsd, nano_from_pico
 from router.types import Usage
 
+ALL_PRICES = select(PriceRow.__table__)
 STANDARD = "standard"
 STANDARD_NAMES = frozenset({None, "", "auto", "default", STANDARD, "scale", "on_demand"})
 
@@ -139,7 +140,7 @@ class PriceBook:
     def refresh(self, engine: Engine) -> None:
         """Read the book again; raises SQLAlchemyError and keeps what it has."""
         with engine.connect() as connection:
-            rows = connection.execute(select(PriceRow.__table__)).all()
+            rows = connection.execute(ALL_PRICES).all()
         self._by_model = _by_model(price_of(row) for row in rows)
 
     def in_effect(self, model: str, at_us: int) -> Price | None:

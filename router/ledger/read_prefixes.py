@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sqlalchemy import Engine, and_, select
+from sqlalchemy import Engine, and_, bindparam, select
 
 from router.database.labels import read_label_texts
 from router.database.tables import Call, Request
@@ -21,6 +21,28 @@ LOOKBACK_US = 7_200_000_000  # no cache of `router.providers.caches` lasts longe
 LEAST_PREFIX_TOKENS = 1_024  # of an input: below, a saving is nothing
 MOST_READ = 2_000
 MOST_KEPT = 20_000
+INPUT_TOKENS = Call.input_fresh + Call.input_cached + Call.input_cache_write
+READ_SINCE = (
+    select(
+        Request.conversation_mark,
+        Request.turn,
+        Call.provider_model_id,
+        Call.started_at,
+        INPUT_TOKENS.label("tokens"),
+        (Call.input_cached + Call.input_cache_write).label("marked"),
+    )
+    .join(Call, and_(Call.request_id == Request.id, Call.status == CallStatus.OK))
+    .where(
+        Request.id >= bindparam("since"),
+        Request.conversation_mark.is_not(None),
+        Request.synthetic.is_(False),
+        Request.reason != Reason.HOUSEKEEPING,
+        Call.kind.in_((CallKind.ANSWER, CallKind.SAMPLE)),
+        INPUT_TOKENS >= LEAST_PREFIX_TOKENS,
+    )
+    .order_by(Request.id.desc())
+    .limit(MOST_READ)
+)
 
 
 class ReadPrefix(NamedTuple):
@@ -64,30 +86,8 @@ class ReadPrefixes:
         now_us = self._now_us()
         if (since := self._requests.begin_at(now_us)) is None:
             return
-        tokens, marked = Call.input_fresh + Call.input_cached + Call.input_cache_write, Call.input_cached
-        query = (
-            select(
-                Request.conversation_mark,
-                Request.turn,
-                Call.provider_model_id,
-                Call.started_at,
-                tokens.label("tokens"),
-                (marked + Call.input_cache_write).label("marked"),
-            )
-            .join(Call, and_(Call.request_id == Request.id, Call.status == CallStatus.OK))
-            .where(
-                Request.id >= since,
-                Request.conversation_mark.is_not(None),
-                Request.synthetic.is_(False),
-                Request.reason != Reason.HOUSEKEEPING,
-                Call.kind.in_((CallKind.ANSWER, CallKind.SAMPLE)),
-                tokens >= LEAST_PREFIX_TOKENS,
-            )
-            .order_by(Request.id.desc())
-            .limit(MOST_READ)
-        )
         with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(READ_SINCE, {"since": since}).all()
             texts = read_label_texts(connection) if rows else {}
         fresh: dict[int, dict[str, ReadPrefix]] = defaultdict(dict)
         turns: dict[int, int] = {}

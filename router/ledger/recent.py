@@ -30,6 +30,13 @@ BY_SCORE = (
     Reason.EXPLORED,
     Reason.FALLBACK,
 )
+NEWEST = select(Request.id).order_by(Request.id.desc()).limit(1)
+NEWEST_BY_SCORE = (
+    select(Request.segment_id, Request.classifier_id, Request.score, Request.first_tier, Request.cost_ratio)
+    .where(Request.synthetic.is_(False), Request.reason.in_(BY_SCORE))
+    .order_by(Request.id.desc())
+    .limit(MOST_READ)
+)
 
 
 class RecentDecision(NamedTuple):
@@ -70,23 +77,11 @@ class RecentDecisions:
         now_us = self._now_us()
         if now_us < self._rests_until_us:
             return
-        newest = select(Request.id).order_by(Request.id.desc()).limit(1)
         with self._engine.connect() as connection:
-            last = connection.scalar(newest)
+            last = connection.scalar(NEWEST)
             if last == self._last:
                 return
-            rows = connection.execute(
-                select(
-                    Request.segment_id,
-                    Request.classifier_id,
-                    Request.score,
-                    Request.first_tier,
-                    Request.cost_ratio,
-                )
-                .where(Request.synthetic.is_(False), Request.reason.in_(BY_SCORE))
-                .order_by(Request.id.desc())
-                .limit(MOST_READ)
-            ).all()
+            rows = connection.execute(NEWEST_BY_SCORE).all()
             labels = read_label_texts(connection)
         by_classifier: dict[str, list[RecentDecision]] = {}
         for row in reversed(rows):

@@ -18,6 +18,7 @@ from router.errors import InvalidRequest
 from router.money import NanoUsd, nano_from_usd, round_half_even
 from router.types import CONFIG_AUTHOR, DEFAULT_SEGMENT, UNKNOWN_COUNTRY
 
+NEWEST_VERSION = select(RevenueVersion.version).order_by(RevenueVersion.version.desc()).limit(1)
 MILLION = 1_000_000
 REST = "*"
 MOST_REMEMBERED = 100_000
@@ -174,9 +175,8 @@ class RevenueBook:
 
     def refresh(self, engine: Engine) -> None:
         """Take over a newer version if there is one; raises SQLAlchemyError and keeps what it has."""
-        newest = select(RevenueVersion.version).order_by(RevenueVersion.version.desc()).limit(1)
         with engine.connect() as connection:
-            number = connection.scalar(newest)
+            number = connection.scalar(NEWEST_VERSION)
             if number is None or (self._current and self._current.number == number):
                 return
             body = connection.scalar(select(RevenueVersion.body).where(RevenueVersion.version == number))

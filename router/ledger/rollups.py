@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, text
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, or_, select, text
 
 from router.database import ids
 from router.database.engine import writing
@@ -53,6 +53,12 @@ INSERT INTO rollup_costs (grain, start, tier, bucket, made_up, requests)
 SELECT :grain, start - start % :length, tier, bucket, made_up, SUM(requests) FROM rollup_costs
 WHERE grain = :finer AND start >= :start AND start < :end GROUP BY start - start % :length, tier, bucket, made_up
 """
+EVERY_MARK = select(RollupMark.id, RollupMark.granule, RollupMark.day, RollupMark.quarter)
+OLD_MARKS = (
+    EVERY_MARK.where(or_(RollupMark.granule.is_(None), func.upper(RollupMark.granule) <= bindparam("granule")))
+    .order_by(RollupMark.granule.asc().nulls_first())
+    .limit(bindparam("most"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +118,11 @@ def refresher(
 
 def read_marks(connection: Connection, before_ms: int | None = None, most: int = MOST_MARKS) -> list[Mark]:
     """Read the marks: all, or the oldest before an instant, as many as one refresh can use."""
-    query = select(RollupMark.id, RollupMark.granule, RollupMark.day, RollupMark.quarter)
-    if before_ms is not None:
+    if before_ms is None:
+        rows = connection.execute(EVERY_MARK)
+    else:
         granule = f"{max(before_ms, 0) // GRANULE_MS:08X}"
-        is_old = or_(RollupMark.granule.is_(None), func.upper(RollupMark.granule) <= granule)
-        query = query.where(is_old).order_by(RollupMark.granule.asc().nulls_first()).limit(most)
-    rows = connection.execute(query)
+        rows = connection.execute(OLD_MARKS, {"granule": granule, "most": most})
     return [Mark(id, _quarters_of_mark(granule, day, quarter)) for id, granule, day, quarter in rows]
 
 

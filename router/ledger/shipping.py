@@ -27,7 +27,7 @@ from router.ledger.store import Store
 
 log = logging.getLogger(__name__)
 
-INTERVAL_S = 0.25
+INTERVAL_S = 0.5
 LONGEST_WAIT_S = 5.0
 BATCH_REQUESTS = 1_000
 READ_ROWS = 2_000

@@ -19,6 +19,7 @@ TABLES: dict[type[msgspec.Struct], str] = {RequestRow: "requests", CallRow: "cal
 TABLES |= {FeatureRowRow: "feature_rows", DuelRow: "duels", VoteRow: "votes"}
 MOST_LABELS = 30_000  # labels are small integers; whatever comes after so many counts as one
 OTHER = "(other)"
+THESE_BOOKS = select(BooksId.id)
 
 
 class Store:
@@ -87,7 +88,7 @@ class Store:
             self._require_same_books(connection)
 
     def _require_same_books(self, connection: Connection) -> None:
-        found = connection.scalar(select(BooksId.id))
+        found = connection.scalar(THESE_BOOKS)
         if self._books is None:
             self._books = found
         elif found != self._books:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Engine, select, update
+from sqlalchemy import ColumnElement, Engine, bindparam, select, update
 
 from router.clock import Clock
 from router.database.alert_tables import AlertDelivery, AlertRow
@@ -25,6 +25,16 @@ SEND_WITHIN_S = 40.0
 BACKOFF_S = (5, 15, 60, 300, 900, 1_800, 3_600)
 GIVEN_UP_AFTER_US = 3 * DAY_US
 AT_ONCE = 20
+DUE = (
+    select(AlertDelivery.channel, AlertDelivery.due_at, AlertDelivery.attempts, AlertRow.__table__)
+    .join(AlertRow, AlertRow.id == AlertDelivery.alert_id)
+    .where(
+        AlertDelivery.due_at <= bindparam("now_us"),
+        AlertDelivery.channel.in_(bindparam("channels", expanding=True)),
+    )
+    .order_by(AlertDelivery.due_at)
+    .limit(AT_ONCE)
+)
 
 
 class NotDelivered(Exception):
@@ -71,15 +81,8 @@ def fields(alert: Alert) -> dict[str, object]:
 def deliver_due(engine: Engine, channels: Mapping[str, Channel], clock: Clock, *, lease_us: int = LEASE_US) -> int:
     """Deliver what is due through the channels that there are; returns how many went out. Raises SQLAlchemyError."""
     now_us = clock.now_us()
-    due = (
-        select(AlertDelivery.channel, AlertDelivery.due_at, AlertDelivery.attempts, AlertRow.__table__)
-        .join(AlertRow, AlertRow.id == AlertDelivery.alert_id)
-        .where(AlertDelivery.due_at <= now_us, AlertDelivery.channel.in_(channels))
-        .order_by(AlertDelivery.due_at)
-        .limit(AT_ONCE)
-    )
     with engine.connect() as connection:
-        rows = connection.execute(due).all()
+        rows = connection.execute(DUE, {"now_us": now_us, "channels": list(channels)}).all()
     delivered = 0
     for row in rows:
         here = (AlertDelivery.alert_id == row.id, AlertDelivery.channel == row.channel)

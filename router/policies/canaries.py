@@ -29,6 +29,12 @@ class CanaryState(StrEnum):
 
 
 OPEN = (CanaryState.RUNNING, CanaryState.WAITING)
+NEWEST_OPEN = (  # every worker asks twice a second
+    select(CanaryRow.__table__)
+    .where(CanaryRow.state.in_([state.value for state in OPEN]))
+    .order_by(CanaryRow.id.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,7 @@ class Canary:
 
 def open_canary(connection: Connection) -> Canary | None:
     """Read the trial that is open; there is at most one."""
-    query = select(CanaryRow.__table__).where(CanaryRow.state.in_([state.value for state in OPEN]))
-    row = connection.execute(query.order_by(CanaryRow.id.desc()).limit(1)).one_or_none()
+    row = connection.execute(NEWEST_OPEN).one_or_none()
     return canary_of(row) if row is not None else None
 
 

@@ -9,10 +9,11 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, insert, select, update
 
 from router.database.engine import exclusive
 from router.database.tables import PolicyEvent, PolicyVersion
@@ -197,8 +198,14 @@ def _keep_late_dials(values: Mapping[str, Any], before: Policy, dials: Mapping[s
 
 def newest(connection: Connection, **where: object) -> Any:
     """The newest version of which this holds, as a row; None where there is none."""
-    query = select(PolicyVersion.__table__).filter_by(**where).order_by(PolicyVersion.version.desc()).limit(1)
-    return connection.execute(query).one_or_none()
+    return connection.execute(_newest_by(tuple(where)), where).one_or_none()
+
+
+@cache  # every worker asks twice a second
+def _newest_by(columns: tuple[str, ...]) -> Select[Any]:
+    table = PolicyVersion.__table__
+    where = [table.c[name] == bindparam(name) for name in columns]
+    return select(table).where(*where).order_by(table.c.version.desc()).limit(1)
 
 
 def add_version(
