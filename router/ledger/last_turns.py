@@ -4,8 +4,8 @@ Follows the books from the shipping thread, some seconds behind. Only conversati
 or whose user it names: the first turn alone is what many may say. Housekeeping is nobody's turn.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, bindparam, select
 
@@ -55,9 +55,9 @@ class LastTurns:
         if (since := self._requests.begin_at(now_us)) is None:
             return
         with self._engine.connect() as connection:
-            rows = connection.execute(TURNS_SINCE, {"since": since}).all()
-        for row in reversed(rows):
-            self._take_in(row.conversation_mark, LastTurn(row.turn, row.id, row.final_tier))
+            rows: Sequence[Any] = connection.execute(TURNS_SINCE, {"since": since}).all()
+        for request_id, mark, turn, tier in reversed(rows):
+            self._take_in(mark, LastTurn(turn, request_id, tier))
         for mark in list(self._known)[: max(len(self._known) - MOST_TURNS_KEPT, 0)]:
             del self._known[mark]
         self._requests.note_read(now_us)

@@ -30,6 +30,14 @@ KEEP_DAYS = 35  # whoever asks how often allowances are spent looks back a month
 RETURNS_AT_ONCE = 500
 NO_LIMIT = 2**62
 PATIENCE_S, REST_S = 2.0, 1.0
+GIVE_BACK = (
+    update(PersonDay)
+    .where(PersonDay.day == bindparam("of_day"), PersonDay.user_mark == bindparam("of_mark"))
+    .values(
+        deep=PersonDay.deep - bindparam("unused"),
+        taken_nanousd=PersonDay.taken_nanousd - bindparam("unspent"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +131,10 @@ class PersonAllowances:
 
     def follow(self) -> None:
         """Write what is to be given back; raises SQLAlchemyError and keeps what surely was not written."""
-        back = (
-            update(PersonDay)
-            .where(PersonDay.day == bindparam("of_day"), PersonDay.user_mark == bindparam("of_mark"))
-            .values(
-                deep=PersonDay.deep - bindparam("unused"),
-                taken_nanousd=PersonDay.taken_nanousd - bindparam("unspent"),
-            )
-        )
         while batch := list(islice(self._returns, RETURNS_AT_ONCE)):
             rows = [{"of_day": r.day, "of_mark": r.user_mark, "unused": r.deep, "unspent": r.nanousd} for r in batch]
             with writing(self._engine) as connection:
-                connection.execute(back, rows)
+                connection.execute(GIVE_BACK, rows)
                 # Before it is committed: what may have been written is never given back twice.
                 for _ in batch:
                     self._returns.popleft()

@@ -6,9 +6,9 @@ next turn begins with.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, and_, bindparam, select
 
@@ -87,14 +87,13 @@ class ReadPrefixes:
         if (since := self._requests.begin_at(now_us)) is None:
             return
         with self._engine.connect() as connection:
-            rows = connection.execute(READ_SINCE, {"since": since}).all()
+            rows: Sequence[Any] = connection.execute(READ_SINCE, {"since": since}).all()
             texts = read_label_texts(connection) if rows else {}
         fresh: dict[int, dict[str, ReadPrefix]] = defaultdict(dict)
         turns: dict[int, int] = {}
-        for row in reversed(rows):
-            prefix = ReadPrefix(int(row.tokens), int(row.marked), row.started_at)
-            fresh[row.conversation_mark][texts[row.provider_model_id]] = prefix
-            turns[row.conversation_mark] = row.turn
+        for mark, turn, model_id, started_at, tokens, marked in reversed(rows):
+            fresh[mark][texts[model_id]] = ReadPrefix(int(tokens), int(marked), started_at)
+            turns[mark] = turn
         for mark, prefixes in fresh.items():
             known = self._known.pop(mark, None)
             self._known[mark] = ReadConversation(turns[mark], {**(known.prefixes if known else {}), **prefixes})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from router.database.labels import read_label_texts
 from router.database.tables import Request
@@ -32,7 +32,13 @@ BY_SCORE = (
 )
 NEWEST = select(Request.id).order_by(Request.id.desc()).limit(1)
 NEWEST_BY_SCORE = (
-    select(Request.segment_id, Request.classifier_id, Request.score, Request.first_tier, Request.cost_ratio)
+    select(
+        Request.segment_id,
+        Request.classifier_id,
+        Request.score,
+        (Request.first_tier != Tier.FAST).label("is_deep"),
+        func.coalesce(Request.cost_ratio, 1.0),
+    )
     .where(Request.synthetic.is_(False), Request.reason.in_(BY_SCORE))
     .order_by(Request.id.desc())
     .limit(MOST_READ)
@@ -84,10 +90,9 @@ class RecentDecisions:
             rows = connection.execute(NEWEST_BY_SCORE).all()
             labels = read_label_texts(connection)
         by_classifier: dict[str, list[RecentDecision]] = {}
-        for row in reversed(rows):
-            ratio = 1.0 if row.cost_ratio is None else row.cost_ratio
-            decided = RecentDecision(labels[row.segment_id], row.score, row.first_tier is not Tier.FAST, ratio)
-            by_classifier.setdefault(labels[row.classifier_id], []).append(decided)
+        for segment_id, classifier_id, score, is_deep, cost_ratio in reversed(rows):
+            decided = RecentDecision(labels[segment_id], score, is_deep, cost_ratio)
+            by_classifier.setdefault(labels[classifier_id], []).append(decided)
         self._last = last
         if len(rows) == MOST_READ:
             self._rests_until_us = now_us + PAUSE_US
