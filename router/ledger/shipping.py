@@ -27,7 +27,7 @@ from router.ledger.store import Store
 
 log = logging.getLogger(__name__)
 
-INTERVAL_S = 0.5
+SHIP_EVERY_S = 0.5
 LONGEST_WAIT_S = 5.0
 BATCH_REQUESTS = 1_000
 READ_ROWS = 2_000
@@ -69,7 +69,7 @@ class Shipper:
         spool: Spool,
         engine: Engine,
         *,
-        interval_s: float = INTERVAL_S,
+        interval_s: float = SHIP_EVERY_S,
         expire_after_s: float = EXPIRE_AFTER_S,
         feature_days: int = retention.FEATURE_DAYS,
         mark_months: int = retention.MARK_MONTHS,

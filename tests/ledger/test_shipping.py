@@ -11,7 +11,7 @@ from router.database.engine import writing
 from router.database.tables import Call, RawUsage, Request
 from router.errors import Cause, Unavailable
 from router.ledger import recovery, store
-from router.ledger.shipping import INTERVAL_S, Shipper
+from router.ledger.shipping import SHIP_EVERY_S, Shipper
 from router.ledger.spool import Spool
 from router.types import CallKind, CallStatus, Outcome, Precision, Signal, Tier
 from tests.ledger.builders import (
@@ -223,7 +223,7 @@ def test_a_request_nobody_ends_expires(shipper: Shipper, spool: Spool, engine: E
 
 
 def test_it_ships_often_enough() -> None:
-    assert 2 * INTERVAL_S < 2
+    assert 2 * SHIP_EVERY_S < 2
 
 
 def test_stopping_ships_the_rest(spool: Spool, sqlite_engine: Engine) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, insert, update
 from router.database.engine import writing
 from router.database.learning_tables import Artifact
 from router.decision.policy import Policy
-from router.ledger.shipping import FOLLOW_EVERY_S, INTERVAL_S
+from router.ledger.shipping import FOLLOW_EVERY_S, SHIP_EVERY_S
 from router.policies import canary_lifecycle, lifecycle
 from router.policies.canary_lifecycle import Canary, CanaryState, Mode
 from router.policies.dials import WrongPolicy
@@ -306,7 +306,7 @@ def test_workers_on_one_database_follow_together(empty_url: str) -> None:
     assert [book.active.version for book in books] == [2, 2]
     assert [book.canary for book in books] == [None, None]
     assert held.version == 1
-    assert FOLLOW_EVERY_S + INTERVAL_S < 2
+    assert FOLLOW_EVERY_S + SHIP_EVERY_S < 2
     here.dispose()
     there.dispose()
 
