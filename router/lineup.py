@@ -45,6 +45,9 @@ class Lineup:
         every = tuple(all_targets(settings, environ))
         for says in filter(None, map(catalog.describe_uninstalled, every)):
             raise WrongSetting(says)
+        for target in sampling_targets(settings, environ):
+            if target.batch_window is not None and catalog.family_of(target) != "openai":
+                raise WrongSetting(f"tiers.parallel.batch_window: {target.name} is not reached by OpenAI's dialect")
         return cls(
             by_tier={
                 Tier.FAST: with_fallbacks(settings, settings.tiers.fast, environ),

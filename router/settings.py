@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -354,6 +355,12 @@ class ParallelSettings(CallSettings):
         description="mean token probability at which one sample is enough, or two that agree and come near; unset: off",
     )
     open_samples: int = Field(4, ge=1, le=64, description="samples of a query whose answers cannot be voted on")
+    batch_window: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]{0,3}[mhd]$",
+        description="buy waves of samples of background jobs with a completion window as batches; the window that the "
+        "provider's batch interface sells, such as `24h`; unset: no batches",
+    )
 
     @field_validator("models")
     @classmethod
@@ -361,6 +368,10 @@ class ParallelSettings(CallSettings):
         for model in models:
             _require_known_provider(model, given.data.get("api_base"))
         return models
+
+    def target_of(self, model: str, environ: Mapping[str, str]) -> ModelTarget:
+        """Resolve to what providers take."""
+        return replace(super().target_of(model, environ), batch_window=self.batch_window)
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -3,10 +3,12 @@ from typing import Any
 import pytest
 
 from router import lineup
+from router.lineup import Lineup
 from router.providers.base import ModelTarget
 from router.providers.catalog import FAMILIES
 from router.providers.embedded.client import CONTEXT_TOKENS
-from router.settings import CallSettings, ModelSettings, Settings
+from router.settings import CallSettings, ModelSettings, Settings, WrongSetting
+from router.types import Tier
 
 KEYS = {"OPENAI_API_KEY": "sk-openai", "GEMINI_API_KEY": "sk-gemini", "MINE": "sk-mine"}
 
@@ -134,3 +136,13 @@ def test_a_fallback_has_the_limits_of_whom_it_stands_in_for() -> None:
     settings = {"tiers": tiers | {"parallel": {"models": ["openai/a"], "first_byte_timeout_s": 5}}}
     found = first_byte_of(**settings, fallbacks={"openai/a": ["openai/b", "ollama/c"]})
     assert found == {"openai/a": 5, "openai/b": 5, "ollama/c": 65}
+
+
+def test_batches_are_for_models_behind_openais_dialect() -> None:
+    def sampled(model: str) -> tuple[ModelTarget, ...]:
+        configured: dict[str, Any] = {"tiers": {"parallel": {"models": [model], "batch_window": "24h"}}}
+        return Lineup.of(Settings(**configured), KEYS).by_tier[Tier.PARALLEL]
+
+    assert sampled("openai/gpt-5-mini")[0].batch_window == "24h"
+    with pytest.raises(WrongSetting, match="batch_window: scripted/solver is not reached"):
+        sampled("scripted/solver")

@@ -60,6 +60,7 @@ def open_answering(ground: Ground, ledger: Bookkeeping, deciding: Deciding) -> A
         ledger.spool,
         books.prices,
         deciding.providers.of,
+        deciding.providers.batches_of,
         clock,
         deciding.targets,
         deciding.lineup,

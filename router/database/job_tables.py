@@ -63,6 +63,30 @@ class JobCallRow(Base):
     entries: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class JobBatchRow(Base):
+    """A batch of samples that a job buys: written before its provider hears of it, gone once its job is booked.
+
+    Its calls have no other intent than the one here, so that whoever goes on with the job, or with the books after its
+    end, can settle them.
+    """
+
+    __tablename__ = "job_batches"
+    __table_args__ = (Index(None, "look_at"),)
+
+    job_id: Mapped[str] = mapped_column(String(37), primary_key=True)
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)  # its first sample's
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    look_at: Mapped[int] = mapped_column(BigInteger)  # when it is looked after next, where its job does not do so
+    settled_at: Mapped[int | None] = mapped_column(BigInteger)
+    unwanted_at: Mapped[int | None] = mapped_column(BigInteger)  # its job goes on without it
+    looks: Mapped[int] = mapped_column(Integer, default=0)
+    model: Mapped[str] = mapped_column(Text)
+    file_id: Mapped[str | None] = mapped_column(Text)  # the provider's names of the file and of the batch
+    batch_id: Mapped[str | None] = mapped_column(Text)
+    calls: Mapped[str] = mapped_column(Text)
+    answers: Mapped[str | None] = mapped_column(Text)  # the only texts
+
+
 class JobWorkerRow(Base):
     """A worker that runs jobs, and when it was last seen: who is not seen any more is taken over from."""
 

@@ -8,7 +8,7 @@ before the results are spooled: an action is settled with its checkpoint, and wh
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, assert_never
 
 import msgspec
@@ -16,24 +16,28 @@ import msgspec
 from router.clock import Clock
 from router.database.engine import AWAY_PAUSE_S, off_loop
 from router.errors import Cause, ProviderError, Unavailable
-from router.jobs.job import Job, JobWork
+from router.jobs.batch_calls import BatchAnswer, times_of
+from router.jobs.batches import Batches, BatchOrder, Purchase
+from router.jobs.job import JobWork
 from router.jobs.prompts import ask_for_fault, ask_to_revise, ask_to_synthesise, prompt_bytes, read_fault
 from router.jobs.recipes import Recipe, RecipeName
-from router.jobs.steps import JobAction, JobBounds, JobStage
+from router.jobs.steps import JobAction, JobStage, JobStep
 from router.jobs.store import CallRefused, JobStore
-from router.jobs.trail import AnswerCame, CallFailed, FaultSought, Trail, VerdictCame, sample_name
+from router.jobs.stretch import ActionRecord, CallEvent, ClaimLost, JobStretch
+from router.jobs.trail import AnswerCame, CallFailed, FaultSought, VerdictCame, sample_name
+from router.jobs.windows import LEAST_IN_BATCH
 from router.ledger.entries import CallResult
-from router.ledger.prices import PriceBook
-from router.providers.base import Choice, Completion, Delta, ModelTarget, Provider, ProviderRequest
+from router.ledger.prices import BATCH, PriceBook
+from router.providers.base import Completion, Delta, ModelTarget, Provider, ProviderRequest
 from router.providers.collecting import fold
-from router.tiers.base import TierRequest
+from router.providers.custom_tools import needs_functions
 from router.tiers.calls import Books, Calls
 from router.tiers.parallel.planning import sample_bound, sample_requests
 from router.tiers.permits import Permits, TargetBook
 from router.tiers.single import SingleTier
 from router.tiers.vote import judge
-from router.tiers.vote.checkers import CheckBudget, CheckerPool
-from router.tiers.vote.keys import Asked, VoteKey, read_question, read_sample
+from router.tiers.vote.checkers import CheckerPool
+from router.tiers.vote.keys import VoteKey, read_sample
 from router.tiers.vote.readings import Said
 from router.tiers.vote.verifiers import Ruling, Verifier
 from router.types import CallKind, CallStatus, Tier
@@ -44,110 +48,7 @@ LONGEST_PAUSE_S = 30.0
 PASSING = frozenset(
     {Cause.RATE_LIMITED, Cause.OVERLOADED, Cause.UNREACHABLE, Cause.TIMEOUT_CONNECT, Cause.BREAKER_OPEN}
 )
-CallEvent = AnswerCame | VerdictCame | FaultSought | CallFailed
 TargetFinder = Callable[[JobWork, Recipe, JobStage, str], ModelTarget]
-
-
-class ClaimLost(asyncio.CancelledError):
-    """Another worker runs the job by now: this one stops, as if it had died, and checkpoints nothing more."""
-
-
-class ActionRecord(msgspec.Struct):
-    """What came of an action, as it is checkpointed: its event, the answer's text, and what its calls cost.
-
-    `has_no_room`: it was not taken, because what is held for the job does not cover it.
-    """
-
-    event: CallEvent
-    model: str
-    stage: JobStage
-    choice: Choice | None = None
-    fault: str | None = None
-    form: str | None = None
-    call_no: int | None = None
-    provider_model: str | None = None
-    service_tier: str | None = None
-    dropped: list[str] = []
-    results: list[CallResult] = []
-    seconds: float = 0.0
-    status: CallStatus | None = None
-    error: str | None = None
-    has_no_room: bool = False
-
-
-class Interrupt:
-    """Calls off actions of a job, by name or all of them. Belongs to the event loop."""
-
-    def __init__(self) -> None:
-        self.is_leaving = False  # this worker stops, and another one will go on
-        self._tasks: dict[str, asyncio.Task[Any]] = {}
-        self._is_over = False
-
-    def add(self, name: str, task: asyncio.Task[Any]) -> None:
-        """Have an action called off by its name."""
-        self._tasks[name] = task
-        task.add_done_callback(lambda _: self._tasks.pop(name, None))
-        if self._is_over:
-            task.cancel()
-
-    def call_off(self, names: Sequence[str] | None = None) -> None:
-        """Call off the actions of these names, or all, those that have yet to begin too."""
-        self._is_over = self._is_over or names is None
-        for name, task in list(self._tasks.items()):
-            if names is None or name in names:
-                task.cancel()
-
-    def leave(self) -> None:
-        """Stop everything without an end: nothing of it is checkpointed."""
-        self.is_leaving = True
-        self.call_off()
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The actions under way."""
-        return list(self._tasks)
-
-
-@dataclass(slots=True)
-class JobStretch:
-    """A job as one worker runs it: which stretch this is, what has come, and what may still be called off."""
-
-    job: Job
-    work: JobWork
-    recipe: Recipe
-    bounds: JobBounds
-    claim: int
-    query: TierRequest
-    question: Asked
-    trail: Trail
-    began_us: int = 0
-    wants_answer: bool = False  # as soon as there is one
-    has_answer: bool = False
-    told: dict[str, Any] = field(default_factory=dict)  # of its progress, and when
-    told_ms: float = 0.0
-    added: Sequence[str] = ()  # instructions, those for a later wave too
-    records: dict[str, ActionRecord] = field(default_factory=dict)
-    instructions: Sequence[str] = ()
-    interrupt: Interrupt = field(default_factory=Interrupt)
-    budget: CheckBudget = field(default_factory=CheckBudget)
-    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(16))
-
-    @classmethod
-    def of(cls, job: Job, recipe: Recipe, bounds: JobBounds, claim: int) -> "JobStretch":
-        """Begin a stretch of a job whose texts are there."""
-        if job.work is None:
-            raise Unavailable("the job's request was deleted")
-        query = job.work.query()
-        question = read_question(query.estimate.answer_type, query.messages, query.params)
-        stretch = cls(job, job.work, recipe, bounds, claim, query, question, Trail(recipe))
-        stretch.told, stretch.added = job.progress, [instruction.text for instruction in job.instructions]
-        stretch.places = asyncio.Semaphore(bounds.at_once)
-        return stretch
-
-    def text_of(self, name: str) -> str:
-        """Return what an action answered."""
-        choice = self.records[name].choice
-        return (choice.content or "") if choice is not None else ""
 
 
 class JobActor:
@@ -167,7 +68,9 @@ class JobActor:
         tell_failure: Callable[[ProviderRequest, ProviderError], None],
         may_act: Callable[[], bool],
         places: int,
+        batches: Batches,
     ) -> None:
+        self._batches = batches
         self._store = store
         self._books = books
         self._prices = prices
@@ -181,6 +84,34 @@ class JobActor:
         self._may_act = may_act
         self._places = asyncio.Semaphore(places)
         self._unbooked: dict[tuple[str, str], list[tuple[Calls, int]]] = {}  # by job and action, with what is reserved
+
+    def plan_batches(self, stretch: JobStretch, step: JobStep, tell: Callable[[], None]) -> None:
+        """Have the samples of a step bought as batches, one a model, where that is worth it and time allows.
+
+        The same follows from the same events, whoever runs the job; `tell` is called as batches come on.
+        """
+        stretch.purchases = {}
+        for model in stretch.recipe.batched if step.stage is JobStage.SAMPLE else ():
+            actions = [action for action in step.actions if action.model == model]
+            times = times_of(stretch.recipe, stretch.bounds, actions, stretch.trail.at_s) if actions else None
+            if times is None or len(actions) < LEAST_IN_BATCH:
+                continue
+            target = self._find_target(stretch.work, stretch.recipe, JobStage.SAMPLE, model)
+            if needs_functions(self._request(stretch, actions[0], target)[1]):
+                continue
+            purchase = Purchase(
+                stretch.job.id,
+                stretch.job.request_id,
+                stretch.claim,
+                actions[0].name,
+                target,
+                self._tier(stretch, actions[0]),
+                times,
+                partial(self._order, stretch, actions, target),
+                lambda: (self._clock.now_us() - stretch.began_us) / 1e6,
+                tell,
+            )
+            stretch.purchases |= dict.fromkeys([action.name for action in actions], purchase)
 
     async def take(self, stretch: JobStretch, action: JobAction) -> ActionRecord:
         """Take an action, again where its provider is away for a moment; raises ClaimLost.
@@ -221,6 +152,12 @@ class JobActor:
         return sum(self.book(of_job, name) for of_job, name in list(self._unbooked) if of_job == job_id)
 
     async def _take(self, stretch: JobStretch, action: JobAction) -> ActionRecord:
+        if (purchase := stretch.purchases.get(action.name)) is not None:
+            await self._batches.wait_for(purchase, lambda: stretch.interrupt.is_leaving)
+            if purchase.is_lost:
+                raise ClaimLost(stretch.job.id)
+            if (answer := purchase.answer_of(action.name)) is not None:
+                return await self._record_batched(stretch, action, purchase, answer)
         async with stretch.places, self._places:
             for attempt in range(ATTEMPTS_AT_ONE):
                 try:
@@ -264,6 +201,36 @@ class JobActor:
             provider_model=completion.provider_model,
             service_tier=completion.service_tier,
             dropped=[name for name in completion.dropped if name in stretch.query.params],
+            status=CallStatus.OK,
+        )
+        record.event = await self._read(stretch, action, record)
+        return record
+
+    def _order(self, stretch: JobStretch, actions: Sequence[JobAction], target: ModelTarget) -> Sequence[BatchOrder]:
+        """Write the calls of a batch, which has a service tier of its own."""
+        orders = []
+        for action in actions:
+            _, request, bound_tokens = self._request(stretch, action, target)
+            params = {name: value for name, value in request.params.items() if name != "service_tier"}
+            orders.append(BatchOrder(action, msgspec.structs.replace(request, params=params), bound_tokens))
+        return orders
+
+    async def _record_batched(
+        self, stretch: JobStretch, action: JobAction, purchase: Purchase, answer: BatchAnswer
+    ) -> ActionRecord:
+        """Record what a batch answered."""
+        form, _, _ = self._request(stretch, action, purchase.target)
+        call = purchase.call_of(action.name)
+        record = ActionRecord(
+            CallFailed(action.name, 0.0),
+            action.model,
+            action.stage,
+            answer.choice,
+            form=form,
+            call_no=call.intent.call_no if call is not None else None,
+            provider_model=purchase.target.name,
+            service_tier=BATCH,
+            dropped=[name for name in answer.dropped if name in stretch.query.params],
             status=CallStatus.OK,
         )
         record.event = await self._read(stretch, action, record)
@@ -433,11 +400,15 @@ class JobActor:
     ) -> ActionRecord:
         """Fill in what only the end tells: when it was, and what all calls cost."""
         calls = [call for one, _ in made for call in one.made]
-        known = [call.cost_nanousd for call in calls]
+        purchase = stretch.purchases.get(action.name)
+        in_batch = purchase.call_of(action.name) if purchase is not None else None
+        known = [call.cost_nanousd for call in (*([in_batch] if in_batch else ()), *calls)]
         cost = None if None in known else sum(cost for cost in known if cost is not None)
         at_s = round((self._clock.now_us() - stretch.began_us) / 1e6, 3)
         record.event = msgspec.structs.replace(record.event, at_s=at_s, cost_nanousd=cost)
         record.results = [entry for one, _ in made for entry in one.waiting if isinstance(entry, CallResult)]
+        if in_batch is not None and in_batch.result is not None:
+            record.results.append(in_batch.result)
         record.seconds = round(took_ms / 1_000, 3)
         if record.call_no is None and calls:
             record.call_no = calls[-1].call_no

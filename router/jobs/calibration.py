@@ -112,8 +112,9 @@ UNKNOWN = JobCalibration()
 
 
 def kind_of(recipe: Recipe) -> str:
-    """Name the kind of jobs that a recipe's are like: by its name, and by whether its answers are voted on."""
-    return f"{recipe.name} open" if recipe.is_open else str(recipe.name)
+    """Name the kind of jobs that a recipe's are like: by its name, by whether its answers are voted on, by batches."""
+    name = f"{recipe.name} open" if recipe.is_open else str(recipe.name)
+    return f"{name} in batches" if recipe.batched else name
 
 
 def _enough(places: Mapping[str, Sequence[float]]) -> dict[str, Stretch80]:

@@ -69,7 +69,7 @@ def imagine(recipe: Recipe, p_sampled: float, p_finisher: float) -> tuple[Course
     answer_type = AnswerType.OPEN if recipe.is_open else AnswerType.ENTITY
     ratio = 2.0 ** round(math.log2(max(recipe.price_ratio, 1.0)))
     alike = msgspec.structs.replace(
-        recipe, models=(SOMEONE,), answer_type=answer_type, price_ratio=ratio, services=(), **someone
+        recipe, models=(SOMEONE,), answer_type=answer_type, price_ratio=ratio, services=(), batched=(), **someone
     )
     return _imagine(alike, p_sampled, p_finisher)
 

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from router.errors import RouterError
-from router.jobs.actions import ActionRecord, JobStretch
 from router.jobs.job import Ending, JobStatus
 from router.jobs.next_step import step_after
 from router.jobs.steps import JobBounds, JobDone, JobStage, JobVerdict
+from router.jobs.stretch import ActionRecord, JobStretch
 from router.jobs.trail import AnswerCame, AnswerWanted, Trail
 from router.providers.base import Choice
 from router.tiers.base import Answer
@@ -84,6 +84,8 @@ def progress_of(stretch: JobStretch, trail: Trail, *, is_told: bool) -> dict[str
     progress: dict[str, Any] = {"stage": JobStage.SAMPLE, "done": done, "planned": stretch.recipe.samples}
     if trail.finishes:
         progress["stage"] = _last_stage(stretch)
+    if batches := {purchase.name: purchase for purchase in stretch.purchases.values() if purchase.total}.values():
+        progress["batch"] = {"done": sum(b.done for b in batches), "of": sum(b.total for b in batches)}
     if trail.voters:
         progress["leader_share"] = round(v1 / trail.voters, 4)
     lines, said = stretch.told.get("log", []), describe_progress(progress)
@@ -99,6 +101,8 @@ def describe_progress(progress: Mapping[str, Any]) -> str:
     said = f"{done} of {planned} samples"
     said = said if leader is None else f"{said}, leader {leader:.0%}"
     doing = DOING.get(progress.get("stage", ""))
+    if not doing and (batch := progress.get("batch")) is not None:
+        doing = f"{batch['done']} of {batch['of']} of a batch are done"
     return f"{said}; {doing}." if doing else f"{said}."
 
 

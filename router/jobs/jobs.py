@@ -23,7 +23,7 @@ from router.jobs.recipes import Recipe, RecipeCast, RecipeFacts, RecipeWish, cho
 from router.jobs.steps import JobBounds, JobStage
 from router.jobs.store import JobStore
 from router.jobs.watch import JobWatch
-from router.jobs.windows import CompletionWindow, put_in_window
+from router.jobs.windows import CompletionWindow
 from router.jobs.workflow import JobRunner
 from router.ledger.budgets import Payer
 from router.ledger.job_calls import CLAIMED, ID_PREFIX
@@ -218,8 +218,8 @@ class Jobs:
             p_sampled=estimate.p_fast,
         )
         window = wish.completion_window or CompletionWindow.SOONEST
-        recipe = choose_recipe(RecipeWish(wish.recipe, wish.samples), facts, self._cast(plan))
-        recipe = put_in_window(recipe, window, self._quoter.price_of)
+        chosen = choose_recipe(RecipeWish(wish.recipe, wish.samples), facts, self._cast(plan))
+        recipe = self._quoter.put_in_window(chosen, window)
         work = JobWork.of(plan.opening, plan.decision, query, b"{}")
 
         def find_target(stage: JobStage, model: str) -> ModelTarget:
@@ -239,7 +239,7 @@ class Jobs:
         if bounds.largest_nanousd is not None and (first or 0) > bounds.largest_nanousd:
             raise QuotaExhausted(TOO_DEAR)
         quote = self._quoter.quote(plan, recipe, bounds, find_target, self.store.count_waiting())
-        windows = self._quoter.quote_windows(plan, recipe, bounds, find_target)
+        windows = self._quoter.quote_windows(plan, chosen, bounds, find_target)
         return _Chosen(recipe, msgspec.structs.replace(bounds, largest_nanousd=quote.largest_nanousd), quote, windows)
 
     def _require_allowed(self, wish: JobWish) -> None:

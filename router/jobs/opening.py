@@ -8,6 +8,9 @@ from sqlalchemy import Engine
 from router.clock import Clock
 from router.errors import ProviderError
 from router.jobs.actions import JobActor
+from router.jobs.batch_keeper import BatchKeeper
+from router.jobs.batch_store import BatchStore
+from router.jobs.batches import Batches
 from router.jobs.callback_ways import rules_of
 from router.jobs.cast import Casting
 from router.jobs.engine import JobEngine, QueueLimits
@@ -25,11 +28,12 @@ from router.ledger.spool import Spool
 from router.lineup import Lineup
 from router.mistakes.extras import is_installed
 from router.providers.base import ModelTarget, Provider, ProviderRequest
+from router.providers.batches import BatchProvider
 from router.settings import Settings
 from router.tiers.parallel.tier import ParallelTier
 from router.tiers.permits import TargetBook
 from router.tiers.vote.verifiers import default_verifiers
-from router.types import DAY_US
+from router.types import DAY_US, Tier
 
 PAST_JOBS = 1_000  # that quotes learn from
 
@@ -48,6 +52,7 @@ def open_jobs(
     spool: Spool,
     prices: PriceBook,
     provider_of: Callable[[ModelTarget], Provider],
+    batches_of: Callable[[ModelTarget], BatchProvider | None],
     clock: Clock,
     targets: TargetBook,
     lineup: Lineup,
@@ -64,6 +69,8 @@ def open_jobs(
     worker = spool.path.stem
     casting = Casting(lineup, settings.tiers.parallel, parallel.settings.price_ratio, wanted.max_samples)
     limits = QueueLimits(wanted.concurrency, max(wanted.per_segment, wanted.concurrency), wanted.per_minute)
+    sampled = {target.name: target for target in lineup.by_tier[Tier.PARALLEL]}
+    batches = Batches(BatchStore(books), prices, batches_of, clock, lambda: watch.may_act())
     engine = JobEngine(books, settings.state_dir, worker, limits)
     watch: JobWatch
     actor = JobActor(
@@ -79,12 +86,19 @@ def open_jobs(
         tell_failure,
         lambda: watch.may_act(),
         calls_at_once(wanted.calls_at_once, lineup.every),
+        batches,
     )
-    runner = JobRunner(store, actor, spool, clock, worker, wanted.retention_days * DAY_US, tell_end)
-    watch = JobWatch(store, engine, runner, clock)
+    keep_us, has_unsettled = wanted.retention_days * DAY_US, batches.store.has_unsettled
+    runner = JobRunner(store, actor, spool, clock, worker, keep_us, tell_end, has_unsettled)
+    keeper = BatchKeeper(batches, store, sampled, runner.settle_ended, clock)
+    watch = JobWatch(store, engine, runner, keeper, clock)
     rules = rules_of(wanted.webhooks, wanted.mail)
     outlooks = OutlookMaker(prices, shown_costs, targets.seconds_for, clock.now_us)
-    quoter = JobQuoter(prices, outlooks, lambda: store.list_past(PAST_JOBS), clock, wanted.concurrency)
+
+    def takes_batches(model: str) -> bool:
+        return model in sampled and batches_of(sampled[model]) is not None
+
+    quoter = JobQuoter(prices, outlooks, lambda: store.list_past(PAST_JOBS), clock, wanted.concurrency, takes_batches)
     sample_s = settings.tiers.parallel.sample_timeout_s
     jobs = Jobs(
         books, store, watch, runner, casting.cast, casting.find, quoter, wanted, sample_s, clock, rules, persons

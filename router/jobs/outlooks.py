@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from classifier.types import Estimate, Forecast
 from router.decision.forecast import CallShape, CostInterval, cut_length, lines_of
 from router.decision.quotes import FIRST_WORD_S
@@ -11,20 +13,25 @@ from router.jobs.prompts import LONGEST_CANDIDATE
 from router.jobs.recipes import Recipe, RecipeName
 from router.jobs.steps import JobStage, call_name
 from router.ledger.cost_factors import NO_FACTOR, ShownCosts
-from router.ledger.prices import STANDARD, PriceBook
+from router.ledger.prices import BATCH, STANDARD, PriceBook
 from router.providers.base import ModelTarget
 from router.providers.caches import BYTES_PER_TOKEN
 from router.types import Tier
 
 FORM_TOKENS = 120  # of a prompt form, or of what a later stage asks
 VERDICT = Forecast(2, 8, 60)  # of a judge who says a letter
+BATCH_S = (420.0, 60.0, 3_600.0)  # what a broker of several providers reports of theirs: median, and the ends of 80 %
 
 
 class CallOutlook(NamedTuple):
-    """What one action is expected to cost (nano-dollars; None: no price) and to take in seconds."""
+    """What one action is expected to cost (nano-dollars; None: no price) and to take in seconds.
+
+    `is_batched`: all that begin together take as long as one.
+    """
 
     cost: Spread | None
     seconds: Spread
+    is_batched: bool = False
 
 
 class QuotedQuery(NamedTuple):
@@ -66,7 +73,7 @@ class OutlookMaker:
             JobStage.SYNTHESISE: (recipe.synthesised, written),
         }
         found = {
-            call_name(JobStage.SAMPLE, model): self._of(
+            call_name(JobStage.SAMPLE, model): self._of_sample(
                 recipe, find_target(JobStage.SAMPLE, model), query, query.input_tokens + FORM_TOKENS, sampled
             )
             for model in recipe.models
@@ -82,6 +89,15 @@ class OutlookMaker:
             both = None if one.cost is None else Spread(*(2 * end for end in one.cost))
             found[call_name(JobStage.JUDGE, recipe.judge)] = CallOutlook(both, one.seconds)
         return found
+
+    def _of_sample(
+        self, recipe: Recipe, target: ModelTarget, query: QuotedQuery, input_tokens: int, output: Forecast
+    ) -> CallOutlook:
+        if target.name not in recipe.batched:
+            return self._of(recipe, target, query, input_tokens, output)
+        in_batch = msgspec.structs.replace(recipe, services=((target.name, BATCH),))
+        cost = self._of(in_batch, target, query, input_tokens, output).cost
+        return CallOutlook(cost, Spread(*BATCH_S), is_batched=True)
 
     def _of(
         self, recipe: Recipe, target: ModelTarget, query: QuotedQuery, input_tokens: int, output: Forecast

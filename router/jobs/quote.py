@@ -181,6 +181,8 @@ def _weigh(
 def _group_seconds(group: CallGroup, looks: Sequence[CallOutlook], shared: float, own: Numbers, at_once: int) -> float:
     """How long calls take that begin together, so many at once: until as many came as were waited for."""
     each = [_stretch(look.seconds, shared, float(deviation)) for look, deviation in zip(looks, own, strict=True)]
+    if all(look.is_batched for look in looks):
+        return each[0]
     total = 0.0
     for first in range(0, group.came, at_once):
         batch = sorted(each[first : first + at_once])

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
-
 from router.clock import Clock
 from router.exchange import Exchange
 from router.jobs.calibration import UNKNOWN, JobCalibration, PastJob, kind_of
@@ -12,7 +10,7 @@ from router.jobs.outlooks import OutlookMaker, QuotedQuery
 from router.jobs.quote import Chances, JobQuote, QueueView, quote_fields, quote_job
 from router.jobs.recipes import Recipe
 from router.jobs.steps import JobBounds, JobStage
-from router.jobs.windows import put_in_window, windows_of
+from router.jobs.windows import CompletionWindow, TakesBatches, put_in_window, windows_of
 from router.ledger.prices import Price, PriceBook
 from router.providers.base import ModelTarget
 from router.providers.caches import BYTES_PER_TOKEN
@@ -22,7 +20,10 @@ LEARN_EVERY_US = 60_000_000
 
 
 class JobQuoter:
-    """Makes quotes. `read_past` returns past jobs, the latest first; `at_once` jobs run at a time."""
+    """Makes quotes. `read_past` returns past jobs, the latest first; `at_once` jobs run at a time.
+
+    `takes_batches` tells of a sampled model whether its waves may be bought as batches.
+    """
 
     def __init__(
         self,
@@ -31,8 +32,10 @@ class JobQuoter:
         read_past: Callable[[], Sequence[PastJob]],
         clock: Clock,
         at_once: int,
+        takes_batches: TakesBatches,
     ) -> None:
         self._prices = prices
+        self.takes_batches = takes_batches
         self._outlooks = outlooks
         self._read_past = read_past
         self._clock = clock
@@ -63,13 +66,17 @@ class JobQuoter:
         outlooks = self._outlooks.of_recipe(recipe, quoted, find_target)
         return quote_job(recipe, bounds, outlooks, chances, self.calibration, queue)
 
+    def put_in_window(self, recipe: Recipe, window: CompletionWindow) -> Recipe:
+        """Have a recipe, as it is chosen, ask for what is sold within a window; raises InvalidRequest."""
+        return put_in_window(recipe, window, self.price_of, self.takes_batches)
+
     def quote_windows(
         self, plan: Exchange, recipe: Recipe, bounds: JobBounds, find_target: Callable[[JobStage, str], ModelTarget]
     ) -> dict[str, Any]:
-        """Say what the job would cost in each window that is sold for it, as clients read it."""
+        """Say what a recipe, as it is chosen, would cost in each window that is sold for it, as clients read it."""
         found = {}
-        for window in windows_of(recipe, self.price_of):
-            in_window = put_in_window(msgspec.structs.replace(recipe, services=()), window, self.price_of)
+        for window in windows_of(recipe, self.price_of, self.takes_batches):
+            in_window = self.put_in_window(recipe, window)
             fields = quote_fields(self.quote(plan, in_window, bounds, find_target, 0))
             found[str(window)] = {name: fields[name] for name in ("expected_cost_usd", "cost_usd")}
         return found

@@ -18,7 +18,8 @@ from router.tiers.parallel.tier import HARD_QUESTION, HIGH_STAKES_CONFIDENCE
 from router.tiers.vote.rates import VerifierRates, worthwhile_samples
 from router.types import Tier
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2  # the latest that this program knows
+PLAIN_VERSION, BATCHED_VERSION = 1, 2
 MOST_SAMPLES = 1_024
 DEEP_SAMPLES, DEEP_OPEN_SAMPLES = 64, 8  # where the caller names no number
 DEEP_CONFIDENCE = 0.99
@@ -42,7 +43,8 @@ class Recipe(msgspec.Struct, frozen=True):
     written anew, `synthesised` candidates shown to who writes the last answer (0: no such stage), all by `finisher`.
     With `doubts` an accepted answer is read for faults too: what most samples say may be what most get wrong.
     `price_ratio` is what a call of the finisher costs in samples; `least` is how many answers the caller wants;
-    `services` are models with the service tiers that they are asked for, where the caller gives the job time.
+    `services` are models with the service tiers that they are asked for, where the caller gives the job time, and
+    `batched` those whose waves are bought as batches then.
     """
 
     name: RecipeName
@@ -61,7 +63,8 @@ class Recipe(msgspec.Struct, frozen=True):
     least: int = 1
     doubts: bool = False
     services: tuple[tuple[str, str], ...] = ()
-    version: int = RECIPE_VERSION
+    batched: tuple[str, ...] = ()
+    version: int = PLAIN_VERSION
 
     @property
     def can_finish(self) -> bool:

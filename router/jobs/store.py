@@ -157,22 +157,28 @@ class JobStore:
 
         Returns the first; it is the statement that keeps a worker that was taken over from from sending anything.
         """
+        with writing(self._engine) as connection:
+            return self.reserve_within(connection, job_id, claim, bound, count)
+
+    @staticmethod
+    def reserve_within(
+        connection: Connection, job_id: str, claim: int, bound: int | None, count: int
+    ) -> int | CallRefused:
+        """Reserve them in a transaction that does more."""
         known = bound or 0
         mine = and_(JobRow.id == job_id, JobRow.claim == claim, JobRow.status == int(JobStatus.IN_PROGRESS))
         fits = or_(JobRow.held_nanousd.is_(None), JobRow.spent_nanousd + known <= JobRow.held_nanousd)
         values = {"next_call": JobRow.next_call + count, "spent_nanousd": JobRow.spent_nanousd + known}
-        with writing(self._engine) as connection:
-            number = connection.execute(update(JobRow).where(mine, fits).values(**values).returning(JobRow.next_call))
-            if (taken := number.scalar()) is not None:
-                return int(taken) - count
-            found = select(JobRow.status).where(JobRow.id == job_id, JobRow.claim == claim)
-            match connection.scalar(found):
-                case None:
-                    return CallRefused.LOST
-                case JobStatus.IN_PROGRESS:
-                    return CallRefused.NO_ROOM
-                case _:
-                    return CallRefused.ENDED
+        number = connection.execute(update(JobRow).where(mine, fits).values(**values).returning(JobRow.next_call))
+        if (taken := number.scalar()) is not None:
+            return int(taken) - count
+        match connection.scalar(select(JobRow.status).where(JobRow.id == job_id, JobRow.claim == claim)):
+            case None:
+                return CallRefused.LOST
+            case JobStatus.IN_PROGRESS:
+                return CallRefused.NO_ROOM
+            case _:
+                return CallRefused.ENDED
 
     def give_back(self, job_id: str, amount: int) -> None:
         """Free what calls did not cost of the bounds that were reserved for them."""

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from router.clock import Clock, Timetable
 from router.database.engine import cause
+from router.jobs.batch_keeper import BatchKeeper
 from router.jobs.engine import STEPS_VERSION, JobEngine
 from router.jobs.job import Wishes
 from router.jobs.store import JobStore
@@ -29,6 +30,7 @@ LEASE_S = 6.0
 ACTS_FOR_S = 4.0  # after a sign of life; well below the lease, as clocks of machines differ
 SWEEP_EVERY_S = 30.0
 STRANDED_EVERY_S = 10.0
+BATCHES_EVERY_S = 2.0
 UNSETTLED_EVERY_S, SETTLED_AFTER_US = 5.0, 5_000_000
 RETRY_S = 5.0
 HOME_WITHIN_S = 60.0
@@ -43,7 +45,10 @@ OTHER_VERSION = (
 class JobWatch:
     """Runs in a thread of each worker, next to its event loop."""
 
-    def __init__(self, store: JobStore, engine: JobEngine, runner: JobRunner, clock: Clock) -> None:
+    def __init__(
+        self, store: JobStore, engine: JobEngine, runner: JobRunner, keeper: BatchKeeper, clock: Clock
+    ) -> None:
+        self._keeper = keeper
         self._store = store
         self._engine = engine
         self._runner = runner
@@ -111,6 +116,8 @@ class JobWatch:
         """Do what is due. Raises SQLAlchemyError."""
         if self._timetable.is_due("unsettled", UNSETTLED_EVERY_S):
             self._settle_cancelled()
+        if self._home is not None and self._timetable.is_due("batches", BATCHES_EVERY_S):
+            self._keeper.look_after(self._home)
         if not self._engine.is_running:
             if not self._store.has_unfinished():
                 return

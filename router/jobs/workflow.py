@@ -15,13 +15,14 @@ import msgspec
 from router.clock import Clock
 from router.database.engine import patiently
 from router.errors import RouterError, Unavailable
-from router.jobs.actions import ActionRecord, JobActor, JobStretch
+from router.jobs.actions import JobActor
 from router.jobs.ending import end_without_money, ending_of, error_of, progress_of
 from router.jobs.job import Ending, Job, JobStatus, Wishes
 from router.jobs.next_step import next_step, step_after
 from router.jobs.recipes import read_recipe
 from router.jobs.steps import JobAction, JobBounds, JobDone, JobStep
 from router.jobs.store import JobStore
+from router.jobs.stretch import ActionRecord, JobStretch
 from router.jobs.trail import AnswerWanted, CallLost, InstructionsCame, JobEvent, TimePassed, Trail
 from router.ledger.entries import CallResult, Closing, Opening
 from router.tiers.calls import Books
@@ -57,7 +58,10 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class JobRunner:
-    """Runs jobs. `tell_end` is told how a job ended once it is settled; telling it twice must change nothing."""
+    """Runs jobs. `tell_end` is told how a job ended once it is settled; telling it twice must change nothing.
+
+    `has_unsettled` tells of a job whether a batch of its calls may still come to something.
+    """
 
     def __init__(
         self,
@@ -68,7 +72,9 @@ class JobRunner:
         worker: str,
         keep_us: int,
         tell_end: Callable[[Job], Awaitable[None]],
+        has_unsettled: Callable[[str], bool],
     ) -> None:
+        self._has_unsettled = has_unsettled
         self._store = store
         self._actor = actor
         self._books = books
@@ -77,6 +83,7 @@ class JobRunner:
         self._keep_us = keep_us
         self._tell_end = tell_end
         self.running: dict[str, JobStretch] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def run(self, job_id: str, checkpoints: Checkpoints) -> None:
         """Run a job to its end; again after a kill, which goes on where the checkpoints end."""
@@ -194,6 +201,7 @@ class JobRunner:
         """
         await self._note_progress(stretch, stretch.trail)
         live = Trail.of(stretch.recipe, stretch.trail.events)
+        self._actor.plan_batches(stretch, step, lambda: self._tell_soon(stretch, live))
         taken = [self._take(stretch, live, action, checkpoints) for action in step.actions]
         records: Sequence[ActionRecord] = await asyncio.gather(*taken)
         for record in sorted(records, key=lambda record: record.event.at_s):
@@ -222,6 +230,12 @@ class JobRunner:
             call_off_unwanted(stretch, live)
         return record
 
+    def _tell_soon(self, stretch: JobStretch, live: Trail) -> None:
+        """Say that a batch has come on, while its samples wait."""
+        task = asyncio.create_task(self._note_progress(stretch, live, is_told=False))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
     async def _note_progress(self, stretch: JobStretch, trail: Trail, *, is_told: bool = True) -> None:
         stretch.told_ms = self._clock.ticks_ms()
         progress = progress_of(stretch, trail, is_told=is_told)
@@ -234,10 +248,12 @@ class JobRunner:
         await patiently(lambda: self._store.finish(job_id, claim, ending, now_us, keep_us))
 
     async def _settle(self, job_id: str) -> None:
-        """Write the request of a job that ended into the spool, unless it is in the books."""
+        """Write the request of a job that ended into the spool, unless it is in the books or a batch is still out."""
         job = await patiently(lambda: self._store.get(job_id))
         if job is None or not job.status.is_final or job.booked_at is not None:
             return
+        if await patiently(lambda: self._has_unsettled(job_id)):
+            return  # `BatchKeeper` comes back to it
         opening = msgspec.convert(job.recipe["opening"], Opening)
         ended_us = job.finished_at or self._clock.now_us()
         closing = Closing(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
-from router.database.job_tables import JobCallRow, JobRow
+from router.database.job_tables import JobBatchRow, JobCallRow, JobRow
 from router.database.tables import PersonDay
 from router.database.upsert import insert_or_nothing
 from router.ledger import budgets
@@ -110,5 +110,7 @@ def _put_by(connection: Connection, record: RequestRecord) -> None:
 
 def forget(connection: Connection, where: ColumnElement[bool], now_us: int) -> int:
     """Take the texts of jobs away; a worker that runs one calls it off. Returns how many there were."""
+    of_jobs = select(JobRow.id).where(where, JobRow.deleted_at.is_(None))
+    connection.execute(update(JobBatchRow).where(JobBatchRow.job_id.in_(of_jobs)).values(answers=None))
     gone = update(JobRow).where(where, JobRow.deleted_at.is_(None)).values(**TEXTS, deleted_at=now_us, user_mark=None)
     return connection.execute(gone).rowcount

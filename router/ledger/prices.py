@@ -15,7 +15,7 @@ from router.money import NanoUsd, nano_from_pico
 from router.types import Usage
 
 ALL_PRICES = select(PriceRow.__table__)
-STANDARD = "standard"
+STANDARD, BATCH = "standard", "batch"
 STANDARD_NAMES = frozenset({None, "", "auto", "default", STANDARD, "scale", "on_demand"})
 
 

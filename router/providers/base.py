@@ -18,8 +18,10 @@ class ModelTarget:
     """One configured model: who serves it and with which settings. `name` is the LiteLLM model string.
 
     `output_length` is the most tokens of one answer, thinking included; None where it is not known. Of the time-outs,
-    `timeout_s` is that of the whole answer; the others are those of its phases. `provider` is the part of the name
-    before the first slash (openai, anthropic, gemini, ollama, embedded, scripted, ...), `model` the provider's own.
+    `timeout_s` is that of the whole answer; the others are those of its phases. `batch_window` is the window in which
+    its provider answers batches, in the provider's own word; None where it is to be sent none. `provider` is the part
+    of the name before the first slash (openai, anthropic, gemini, ollama, embedded, scripted, ...), `model` the
+    provider's own.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ModelTarget:
     capabilities: frozenset[str] | None = None
     context_length: int | None = None
     output_length: int | None = None
+    batch_window: str | None = None
     provider: str = field(init=False, repr=False, compare=False)
     model: str = field(init=False, repr=False, compare=False)
     _hash: int = field(init=False, repr=False, compare=False)

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 
 from router.providers import counting
 from router.providers.base import ModelTarget, Provider
+from router.providers.batches import BatchProvider
 from router.providers.catalog import family_of
 from router.providers.embedded.client import EmbeddedProvider
 from router.providers.litellm.client import LiteLLMProvider
+from router.providers.openai.batches import OpenAIBatches
 from router.providers.openai.client import OpenAICompatible
 from router.providers.scripted.client import ScriptedProvider
 
@@ -29,6 +31,11 @@ class Providers:
         if provider is None:
             provider = self._of_target[target] = self._family(family_of(target))
         return provider
+
+    def batches_of(self, target: ModelTarget) -> BatchProvider | None:
+        """Return who takes batches for a target; None where it is to be sent none."""
+        provider = self.of(target) if target.batch_window is not None else None
+        return OpenAIBatches(provider) if isinstance(provider, OpenAICompatible) else None
 
     async def warm(self, targets: Iterable[ModelTarget]) -> None:
         """Load what these models need (weights, vocabulary, litellm), so that no request has to wait for it.

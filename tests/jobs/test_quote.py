@@ -148,3 +148,12 @@ def test_courses_follow_the_chances_of_models() -> None:
 def test_a_quote_is_stored_as_json_and_read_again() -> None:
     quote = a_quote()
     assert msgspec.json.decode(msgspec.json.encode(quote), type=JobQuote) == quote
+
+
+def test_all_of_a_wave_that_is_a_batch_takes_as_long_as_one_and_such_jobs_are_a_kind_of_their_own() -> None:
+    batch = LOOK._replace(is_batched=True)
+    looks = {name: batch if name.startswith("sample:") else LOOK for name in BOUNDS.calls}
+    one_at_a_time = msgspec.structs.replace(HELD, at_once=1)
+    quick, slow = (a_quote(bounds=one_at_a_time, outlooks=chosen) for chosen in (looks, LOOKS))
+    assert quick.seconds.median < slow.seconds.median
+    assert kind_of(msgspec.structs.replace(VOTE, batched=("model/a",))) != kind_of(VOTE)

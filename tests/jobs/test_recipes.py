@@ -7,7 +7,7 @@ from classifier.types import AnswerType, Stakes
 from router.errors import InvalidRequest, Unavailable
 from router.jobs.recipes import (
     MOST_SAMPLES,
-    Recipe,
+    RECIPE_VERSION,
     RecipeFacts,
     RecipeName,
     RecipeWish,
@@ -95,6 +95,6 @@ def test_a_recipe_is_stored_as_json_and_read_again() -> None:
 
 
 def test_a_recipe_of_a_later_program_is_refused_with_what_to_do() -> None:
-    later = msgspec.structs.replace(a_recipe(), version=Recipe.__struct_defaults__[-1] + 1)
+    later = msgspec.structs.replace(a_recipe(), version=RECIPE_VERSION + 1)
     with pytest.raises(Unavailable, match="run the job with the version of the program that accepted it"):
         read_recipe(msgspec.json.encode(later))

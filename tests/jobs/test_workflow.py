@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from router.jobs.actions import JobActor
+from router.jobs.batch_store import BatchStore
 from router.jobs.job import Job, JobStatus
 from router.jobs.store import JobStore
 from router.jobs.workflow import JobRunner
@@ -44,7 +45,9 @@ async def test_a_job_that_ended_is_booked_and_told_by_whoever_finds_it(engine: E
     opening = msgspec.to_builtins(an_opening(REQUEST_ID, is_job=True))
     job = a_job(status=JobStatus.FAILED, finished_at=NOON, booked_at=booked_at, recipe={"opening": opening})
     store.insert(job)
-    runner = JobRunner(store, cast(JobActor, None), books, FakeClock(), "worker-1", 1, tell_end)
+    runner = JobRunner(
+        store, cast(JobActor, None), books, FakeClock(), "worker-1", 1, tell_end, BatchStore(engine).has_unsettled
+    )
     await runner.run(job.id, NoSteps())
     assert [one.id for one in told] == [job.id]
     assert [type(entry) for entry in books.entries] == ([] if booked_at else [Opening, Closing])

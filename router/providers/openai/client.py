@@ -36,7 +36,7 @@ from router.providers.openai.lessons import NOTHING_LEARNT, Lessons, Retries
 from router.providers.openai.sse import DONE, EventLines
 from router.providers.openai.stream import ChunkReader
 from router.providers.openai.thinking_tags import often_opens_in_prompt
-from router.providers.openai.tool_calls import expectation_of
+from router.providers.openai.tool_calls import Expectation, expectation_of
 from router.providers.proxies import proxy_for
 from router.providers.refusals import error_of
 from router.providers.trace import headers_with_trace
@@ -101,8 +101,7 @@ class OpenAICompatible:
             response, dropped = await self._ask_and_learn(endpoint, request, stream=False)
             body = await response.read()
             expected = expectation_of(request.params, request.messages)
-            charset, splits_thinking = _charset_of(response), endpoint.splits_thinking
-            return AnswerReader(name, endpoint.secret, dropped, splits_thinking, expected, charset).read(body)
+            return self.reader_of(request.target, dropped, expected, _charset_of(response)).read(body)
         except FAILURES as failure:
             raise error_of_failure(name, failure) from failure
         finally:
@@ -170,6 +169,57 @@ class OpenAICompatible:
                     return
                 if event:
                     yield event
+
+    def reader_of(
+        self, target: ModelTarget, dropped: list[str], expected: Expectation, charset: str | None = None
+    ) -> AnswerReader:
+        """Return what reads a whole answer of a target."""
+        endpoint = self._endpoint(target)
+        return AnswerReader(target.name, endpoint.secret, dropped, endpoint.splits_thinking, expected, charset)
+
+    def body_for(self, request: ProviderRequest) -> tuple[dict[str, Any], list[str]]:
+        """Return the body of a call that is sent in a file, by what refusals taught, and what it leaves out."""
+        lessons = self._endpoint(request.target).lessons
+        refused, wanted, most = lessons.refused, lessons.wanted, lessons.most_tokens
+        return body_of(request, stream=False, refused=refused, wanted=wanted, most_tokens=most)
+
+    async def ask(
+        self,
+        target: ModelTarget,
+        method: str,
+        call: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        form: aiohttp.FormData | None = None,
+        query: Mapping[str, str] | None = None,
+        moves: bool = False,
+    ) -> bytes:
+        """Make any other call below a target's address, and return what came; raises ProviderError.
+
+        With `moves` a call that is not known there has the other address tried next time.
+        """
+        endpoint, base = self._endpoint(target), self._endpoint(target).base
+        headers = CIMultiDict(headers_with_trace(endpoint.headers, target.provider, target.name))
+        if body is None:
+            headers.pop("content-type", None)
+        try:
+            async with self._session_now().request(
+                method,
+                call_at(base, call).update_query(query or {}),
+                data=form if body is None else _encode(body),
+                headers=headers,
+                timeout=endpoint.timeout,
+                allow_redirects=False,
+                proxy=endpoint.proxy,
+            ) as response:
+                content = await response.read()
+        except FAILURES as failure:
+            raise error_of_failure(target.name, failure) from failure
+        if response.status < 300:
+            return content
+        if moves and response.status in NO_SUCH_PLACE:
+            endpoint.leave(base)
+        raise _refusal(endpoint, response.status, content, response.headers)
 
     async def ping(self, target: ModelTarget) -> None:
         """Ask for the list of models, which costs nothing; raises ProviderError."""
