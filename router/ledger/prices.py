@@ -5,7 +5,7 @@ of its own falls back: cached input and cache writes to input, thinking to outpu
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -78,10 +78,17 @@ class Price:
     source: str
     rates: tuple[Rates, ...]
     per_call_nanousd: int = 0
+    _highest: tuple[tuple[Rates, int, int], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out the highest rate of each side, which every call asks for before it goes out."""
+        highest = tuple((rates, rates.highest_input, rates.highest_output) for rates in self.rates)
+        object.__setattr__(self, "_highest", highest)
 
     def cost(self, usage: Usage, service: str | None = None) -> NanoUsd:
         """Return what a call costs; a service tier that this price does not know is charged as the standard one."""
-        return NanoUsd(nano_from_pico(self.rates_of(usage, service).pico(usage)) + self.per_call_nanousd)
+        cost = nano_from_pico(self.rates_of(usage, service).pico(usage))
+        return NanoUsd(cost + self.per_call_nanousd) if self.per_call_nanousd else cost
 
     def hold(self, input_bound_tokens: int, output_bound_tokens: int, service: str | None = None) -> NanoUsd:
         """Bound what a call of at most so many tokens costs, whichever buckets and context tier they fall in.
@@ -89,10 +96,10 @@ class Price:
         What is asked of a cheaper service may be served by the standard one.
         """
         own, highest_input, highest_output = self._service_or_standard(service), -1, -1
-        for rates in self.rates:
+        for rates, input_rate, output_rate in self._highest:
             if rates.above_tokens <= input_bound_tokens and rates.service in (own, STANDARD):
-                highest_input = max(highest_input, rates.highest_input)
-                highest_output = max(highest_output, rates.highest_output)
+                highest_input = input_rate if input_rate > highest_input else highest_input
+                highest_output = output_rate if output_rate > highest_output else highest_output
         assert highest_input >= 0  # there are rates for the shortest prompts
         pico = highest_input * input_bound_tokens + highest_output * output_bound_tokens
         return NanoUsd(-(-pico // 1_000) + self.per_call_nanousd)
@@ -115,9 +122,9 @@ class Price:
         return str(service)
 
     def _rates_for(self, input_tokens: int, service: str) -> Rates:
-        found, least_tokens = None, max(input_tokens, 1)
+        found = None
         for rates in self.rates:
-            is_fitting = rates.service == service and rates.above_tokens < least_tokens
+            is_fitting = rates.service == service and (rates.above_tokens < input_tokens or not rates.above_tokens)
             if is_fitting and (found is None or rates.above_tokens > found.above_tokens):
                 found = rates
         assert found is not None  # there are rates for the shortest prompts

@@ -139,18 +139,20 @@ class Calls:
         `input_bound_tokens` bounds the input of each where a tier adds to what the client sent.
         """
         started_at, began_ms = self._clock.now_us(), self._clock.ticks_ms()
-        calls = []
+        calls: list[ProviderCall] = []
+        intents: list[CallIntent] = []
         for call_no, request in enumerate(requests, self._first_call_no + len(self.made)):
             price = self._prices.in_effect(request.target.name, started_at)
             hold = self._hold(price, request, input_bound_tokens)
             intent = CallIntent(
                 self.request_id, call_no, kind, tier, request.target.name, price.id if price else None, hold, started_at
             )
+            intents.append(intent)
             calls.append(ProviderCall(intent, price, began_ms))
         if self._budget_hold:
-            self._budget_hold.take(_sum_of([call.intent.hold_nanousd for call in calls]))
+            self._budget_hold.take(_sum_of([intent.hold_nanousd for intent in intents]))
         try:
-            self._write([call.intent for call in calls])
+            self._write(intents)
         except BaseException:
             for call in calls:
                 self._give_back(call.intent.hold_nanousd, 0)
@@ -200,14 +202,15 @@ class Calls:
             self._end(call, CallStatus.ERROR, self._estimate_cut(call, request))
             raise
         visible, thinking = _texts_of(completion)
-        metered = self._judge(call, request, completion.metered, visible, thinking)
+        took_s = self._seconds_since_began(call)
+        metered = self._judge(request, took_s, completion.metered, visible, thinking)
         call.service = completion.service_tier
         if not completion.choices:
             nothing = ProviderError(f"{target.name} returned no answer", cause=Cause.NONSENSE)
             self._note_failure(call, request, nothing)
             self._end(call, CallStatus.ERROR, metered)
             raise nothing
-        self._note_answer(call, request, metered)
+        self._note_answer(request, took_s, metered)
         self._end(call, _OK, metered)
         return completion
 
@@ -254,7 +257,7 @@ class Calls:
                         yield delta
                         timer.wait()
             status = _OK
-            self._note_answer(call, request, metered)
+            self._note_answer(request, self._seconds_since_began(call), metered)
         except ProviderError as error:
             failure = error
             self._note_failure(call, request, error)
@@ -264,15 +267,16 @@ class Calls:
             raise
         finally:
             self.permits.drop(target)
+            took_s = self._seconds_since_began(call)
             is_empty = not (visible or thinking or (metered and metered.usage.output_tokens))
             if failure is not None and is_empty:
                 self._fail(call, request, failure)
             elif status is _OK or (metered and is_final):
-                self._end(call, status, self._judge(call, request, metered, visible, thinking))
+                self._end(call, status, self._judge(request, took_s, metered, visible, thinking))
             else:
                 cut = self._estimate_cut(call, request, visible, thinking, silent_ms)
                 if metered:  # what it had used so far: it may have gone on since, and thought unseen
-                    cut = add_interim(self._judge(call, request, metered, visible, thinking), cut)
+                    cut = add_interim(self._judge(request, took_s, metered, visible, thinking), cut)
                 self._end(call, status, cut)
 
     def mark_first_byte(self) -> None:
@@ -352,12 +356,14 @@ class Calls:
         self.permits.note_failure(request.target, error)
         self._tell_failure(request, error)
 
-    def _note_answer(self, call: ProviderCall, request: ProviderRequest, metered: Metered | None) -> None:
+    def _seconds_since_began(self, call: ProviderCall) -> float:
+        return (self._clock.ticks_ms() - call.began_ms) / 1_000
+
+    def _note_answer(self, request: ProviderRequest, took_s: float, metered: Metered | None) -> None:
         """Tell who watches over models that this one answered, and how fast."""
         self.permits.note_answer(request.target)
         if metered is not None:
-            seconds = (self._clock.ticks_ms() - call.began_ms) / 1_000
-            self.permits.note_pace(request.target, metered.usage.output_tokens, seconds)
+            self.permits.note_pace(request.target, metered.usage.output_tokens, took_s)
 
     def _fail(self, call: ProviderCall, request: ProviderRequest, error: ProviderError) -> None:
         """Book a call of which nothing came: free where the provider refused it, estimated where it may have worked."""
@@ -370,16 +376,15 @@ class Calls:
 
     def _judge(
         self,
-        call: ProviderCall,
         request: ProviderRequest,
+        took_s: float,
         reported: Metered | None,
         visible: Sequence[str],
         thinking: Sequence[str],
     ) -> Metered:
         if reported is None:
             return estimate_usage(request, visible, thinking)
-        seconds = (self._clock.ticks_ms() - call.began_ms) / 1_000
-        return hold_against(reported, request, visible, thinking, body_bytes=self._input_bound_tokens, seconds=seconds)
+        return hold_against(reported, request, visible, thinking, body_bytes=self._input_bound_tokens, seconds=took_s)
 
     def _estimate_cut(
         self,
@@ -467,7 +472,8 @@ def is_refusal(error: ProviderError) -> bool:
 
 def _texts_of(completion: Completion) -> tuple[list[str], list[str]]:
     """Return what is seen of an answer, and what was thought."""
-    visible, thinking = list[str](), list[str]()
+    visible: list[str] = []
+    thinking: list[str] = []
     for choice in completion.choices:
         if choice.content:
             visible.append(choice.content)
