@@ -8,6 +8,7 @@ import typer.testing
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer  # type: ignore[import-untyped]
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 from tests.builders.databases import (  # noqa: F401 - fixtures for all tests
     empty_postgresql_url,
@@ -29,6 +30,22 @@ GROUPS = {
 }
 # The tests of these modules have nothing in common and take long each: any process may take any of them.
 SINGLE = ("e2e/test_", "faults", "ledger/test_budgets.py", "ledger/test_closing.py")
+# About how long a test takes, in seconds, where that is more than a little; what takes longest in all is begun first.
+SECONDS = {
+    "faults/test_cluster": 60.0,
+    "faults": 12.0,
+    "admin/test_one_window": 20.0,
+    "classifier/training/test_assessment": 8.0,
+    "e2e/test_": 6.0,
+    "browser": 6.0,
+    "test_wheel": 6.0,
+    "embedded": 5.0,
+    "ledger/test_budgets": 3.0,
+    "migrations": 1.0,
+    "tuning/test_solver": 1.0,
+    "learning/test_refit": 1.0,
+}
+A_LITTLE_S = 0.3
 # No tests of these places are fast: they start servers, load a model or fit one, or compute for seconds.
 SLOW = (
     "admin",
@@ -90,13 +107,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives a process whole modules, so that what the tests of one share is made once; the largest come first."""
+    """Gives a process whole modules, so that what the tests of one share is made once; the longest come first."""
 
     def _split_scope(self, nodeid: str) -> str:
         """Name what a test belongs to. Marks of groups cannot say it: no process sees those of another."""
         place = nodeid.removeprefix("tests/")
         group = next((group for start, group in GROUPS.items() if place.startswith(start)), None)
         return group or (nodeid if place.startswith(SINGLE) else place.partition("::")[0])
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Give a process what takes longest of all that is left."""
+        self.workqueue.move_to_end(max(self.workqueue, key=self._seconds), last=False)
+        super()._assign_work_unit(node)
+
+    def _seconds(self, scope: str) -> float:
+        """Guess how long all tests of a module or group take."""
+        place = scope.removeprefix("tests/")
+        each = next((seconds for start, seconds in SECONDS.items() if place.startswith(start)), A_LITTLE_S)
+        return each * len(self.workqueue[scope])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,6 +11,7 @@ import pytest
 
 from router import cli
 from router.providers.catalog import KEY_VARIABLES
+from tests.builders.databases import lay_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def books(here: Path) -> None:
+    """Empty books where the command looks for them without a configuration."""
+    lay_out("sqlite:///var/tierwise.db")
 
 
 @pytest.fixture

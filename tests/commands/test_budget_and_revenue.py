@@ -1,7 +1,11 @@
 import json
 from decimal import Decimal
 
+import pytest
+
 from tests.commands.conftest import Command
+
+pytestmark = pytest.mark.usefixtures("books")
 
 
 def expected(tierwise: Command, *options: str) -> dict[str, str]:

@@ -6,9 +6,9 @@ import pytest
 import typer
 
 from router.cli import app
-from tests.builders.databases import lay_out
 from tests.commands.conftest import Command
 
+pytestmark = pytest.mark.usefixtures("books")
 COMMANDS = {
     "serve",
     "init",
@@ -45,11 +45,6 @@ COMMANDS = {
     "db/upgrade",
     "db/check",
 }
-
-
-@pytest.fixture(autouse=True)
-def books(here: Path) -> None:
-    lay_out("sqlite:///var/tierwise.db")
 
 
 def known() -> set[str]:

@@ -1,11 +1,14 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import Command
+
+pytestmark = pytest.mark.usefixtures("books")
 
 
 def listed(tierwise: Command) -> list[dict[str, str]]:
@@ -27,6 +30,7 @@ def test_a_key_is_printed_alone_for_a_shell(tierwise: Command) -> None:
 
 
 def test_making_a_key_makes_state_directory_and_database(tierwise: Command, here: Path) -> None:
+    shutil.rmtree(here / "var")
     tierwise("keys", "create", "app")
     assert (here / "var" / "tierwise.db").exists()
 

@@ -8,9 +8,11 @@ import pytest
 
 from tests.admin.operators import signed_in
 from tests.api.service import serving, settings_of
-from tests.builders.databases import lay_out, open_books
+from tests.builders.databases import open_books
 from tests.builders.traffics import a_world, store
 from tests.commands.conftest import Command
+
+pytestmark = pytest.mark.usefixtures("books")
 
 
 def shown(tierwise: Command, *version: str) -> dict[str, object]:
@@ -214,7 +216,6 @@ def test_a_solution_as_json(busy: Command) -> None:
 def test_without_a_target_or_a_past_there_is_no_answer(
     tierwise: Command, arguments: tuple[str, ...], says: str
 ) -> None:
-    lay_out("sqlite:///var/tierwise.db")
     ran = tierwise("policy", *arguments)
     assert ran.code == 2
     assert says in ran.err

@@ -37,6 +37,7 @@ def test_a_segment_is_decided_by_its_own_dials() -> None:
     assert routing.route(an_inference_request(segment="plus")).decision.tier is Tier.REASONING
 
 
+@pytest.mark.slow
 def test_a_segment_with_a_cap_of_its_own_has_its_share_of_its_own_queries() -> None:
     policy = replace(NO_CAP, segments={"free": SegmentDials(max_deep_share=0.1)})
     routing = a_routing(FixedModel(*HARD), policy=policy)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from scripts.showcase.serving import TIERWISE, announced, environment
+from tests.builders.databases import lay_out
 from tests.waiting import PATIENCE_S, eventually
 
 BASIC = """
@@ -137,12 +138,19 @@ class Server:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def bare(tmp_path: Path) -> Place:
+    """Where nothing was ever started."""
     return Place(tmp_path)
 
 
+@pytest.fixture
+def place(bare: Place) -> Place:
+    """Where there are empty books, so that a start need not make them."""
+    lay_out(bare.database)
+    return bare
+
+
 def test_a_read_only_database_stops_the_start(place: Place) -> None:
-    assert place.run("db", "upgrade").returncode == 0
     place.configure(database=f"sqlite:///file:{place.directory}/books.db?mode=ro&uri=true")
     ended = place.run("serve")
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -150,16 +158,16 @@ def test_a_read_only_database_stops_the_start(place: Place) -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_full_disk_stops_the_start(place: Place) -> None:
-    ended = place.run("serve", limit_bytes=8_192)
+def test_a_full_disk_stops_the_start(bare: Place) -> None:
+    ended = bare.run("serve", limit_bytes=8_192)
     assert ended.returncode == 2
     assert "books.db cannot be" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_start_that_failed_did_not_make_a_secret_that_nobody_saw(place: Place) -> None:
-    place.run("serve", limit_bytes=8_192)
-    with place.serving() as server:
+def test_a_start_that_failed_did_not_make_a_secret_that_nobody_saw(bare: Place) -> None:
+    bare.run("serve", limit_bytes=8_192)
+    with bare.serving() as server:
         assert "Admin secret: " in server.said
 
 
@@ -178,24 +186,20 @@ def test_a_port_that_is_taken_is_named(place: Place) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_the_first_start_tells_all_that_is_needed_and_the_secret_once(place: Place) -> None:
-    with place.serving() as server:
+def test_the_first_start_tells_all_that_is_needed_and_the_secret_once(bare: Place) -> None:
+    with bare.serving() as server:
         first = server.said
         assert f"curl {server.url}/v1/chat/completions" in first
         assert f"{server.url}/admin" in first
         assert first.count("Admin secret: ") == 1
-    with place.serving() as server:
+    with bare.serving() as server:
         assert "Admin secret" not in server.said
 
 
-def test_a_variable_that_sets_nothing_is_warned_of(place: Place) -> None:
-    with place.serving(TIERWISE_SERVR__PORT="1") as server:
-        assert "warning: TIERWISE_SERVR__PORT sets nothing" in server.said
-
-
-def test_the_environment_beats_the_file(place: Place) -> None:
-    with place.serving(TIERWISE_TIERS__FAST__MODEL="scripted/other") as server:
+def test_the_environment_beats_the_file_and_a_variable_that_sets_nothing_is_warned_of(place: Place) -> None:
+    with place.serving(TIERWISE_TIERS__FAST__MODEL="scripted/other", TIERWISE_SERVR__PORT="1") as server:
         assert server.ask()["x_tierwise"]["provider_model"] == "scripted/other"
+        assert "warning: TIERWISE_SERVR__PORT sets nothing" in server.said
 
 
 def test_whoever_is_being_answered_at_a_sigterm_gets_the_answer_and_is_booked(place: Place) -> None:

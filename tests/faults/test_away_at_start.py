@@ -12,6 +12,7 @@ from router.database.last_known import FILE
 from router.database.tables import Call, Request
 from scripts.benchmarks.faults.outage import locked
 from scripts.benchmarks.faults.served import Instance, Place
+from tests.builders.databases import lay_out
 from tests.waiting import soon
 
 
@@ -31,7 +32,7 @@ async def ledger_of(place: Place) -> dict[str, object]:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     made = Place.make(tmp_path / "instance")
-    made.engine().dispose()
+    lay_out(made.database_url)
     return made
 
 

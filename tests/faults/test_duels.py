@@ -11,6 +11,7 @@ from router.database.tables import Call
 from router.ledger.entries import CallIntent
 from router.types import CallKind, CallStatus
 from scripts.benchmarks.faults.served import Instance, Place
+from tests.builders.databases import lay_out
 from tests.waiting import soon
 
 QUESTION = {"model": "auto", "messages": [{"role": "user", "content": "What is 17 + 25?"}]}
@@ -22,7 +23,7 @@ def duelling(directory: Path) -> Place:
     config = directory / "tierwise.toml"
     text = config.read_text().replace('"scripted/assistant-think-20ms-2gap"', '"scripted/hang"')
     config.write_text(text + "[policy]\nshadow = 1.0\nexplore = 0.0\n")
-    place.engine().dispose()
+    lay_out(place.database_url)
     return place
 
 

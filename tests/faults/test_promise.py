@@ -8,12 +8,13 @@ from scripts.benchmarks.faults.disconnects import disconnects
 from scripts.benchmarks.faults.kills import kills
 from scripts.benchmarks.faults.outage import locked, outage
 from scripts.benchmarks.faults.served import Place
+from tests.builders.databases import lay_out
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     made = Place.make(tmp_path / "instance")
-    made.engine().dispose()
+    lay_out(made.database_url)
     return made
 
 

@@ -10,13 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scripts.benchmarks.faults import soak, spending, stops
 from scripts.benchmarks.faults.served import Instance, Place
+from tests.builders.databases import lay_out
 from tests.waiting import soon
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_stop_loses_nobody(tmp_path: Path, workers: int) -> None:
     place = await asyncio.to_thread(stops.a_place, tmp_path / "instance", workers, 9.0)
-    place.engine().dispose()
+    lay_out(place.database_url)
     found = await stops.stop_under_way(place, 16, 9.0)
     assert found.holds, found
     assert (found.whole + found.told, found.hung, found.unbooked) == (16, 0, 0)
@@ -62,7 +63,7 @@ async def test_a_reload_refuses_nobody_reads_the_settings_again_and_goes_on_coun
 
 async def test_a_budget_is_spent_by_what_the_provider_billed(tmp_path: Path) -> None:
     place = await asyncio.to_thread(spending.a_place, tmp_path / "instance")
-    place.engine().dispose()
+    lay_out(place.database_url)
     found = await spending.spending(place, 20)
     assert found.holds, found
     assert 0 < found.spent_nanousd < spending.LIMIT // 1_000

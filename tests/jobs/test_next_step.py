@@ -3,6 +3,7 @@
 from random import Random
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,6 +98,7 @@ def test_what_is_under_way_stays_wanted_until_the_job_turns_elsewhere(random: Ra
             assert {a.name for a in before.actions} - ended <= {a.name for a in after.actions}
 
 
+@pytest.mark.slow
 def test_no_bill_of_a_thousand_jobs_is_above_its_maximum() -> None:
     for seed in range(1_000):
         job = a_random_job(Random(seed), hurry=0.01, talk=0.02)

@@ -9,7 +9,7 @@ import pytest
 from fakeredis import TcpFakeServer
 
 from router.limits.windows import SWEEP_EVERY, WINDOW_S, MemoryWindows, RedisWindows, open_windows
-from tests.waiting import soon
+from tests.waiting import PATIENCE_S, soon
 
 
 class Hand:
@@ -115,7 +115,8 @@ def redis_url() -> Iterator[str]:
     thread.join()
 
 
-async def test_redis_counts_for_all_in_one_window(redis_url: str) -> None:
+async def test_redis_counts_for_all_in_one_window(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.limits.windows.REDIS_WAIT_S", PATIENCE_S)
     one, two = RedisWindows(redis_url), RedisWindows(redis_url)
     counted = [await windows.add("key 1:requests", 2) for windows in (one, two, one)]
     assert [state.counted for state in counted] == [2, 4, 6]

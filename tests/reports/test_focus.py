@@ -203,6 +203,7 @@ def test_the_command_writes_a_file_and_says_of_what(tierwise: Command, here: Pat
     assert tierwise("report", "--format", "focus", "--by", "day").code == 2
 
 
+@pytest.mark.slow
 def test_the_finops_foundations_own_validator_finds_nothing(books: Engine, tmp_path: Path) -> None:
     if not focus.is_installed():
         pytest.skip("no focus-validator: scripts/check_focus installs it")

@@ -151,6 +151,7 @@ async def test_a_served_request_reaches_a_collector(tmp_path: Path) -> None:
     assert not any(b"hello" in body for _, body in receiver.got)
 
 
+@pytest.mark.slow
 def test_turned_off_nothing_of_it_is_imported() -> None:
     tried = "import sys, router.app; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", tried], check=False).returncode == 0

@@ -60,6 +60,7 @@ def test_made_up_requests_count_while_there_are_no_others(engine: Engine) -> Non
     assert (len(both.traffic), both.wholes.total.decided) == (100, 100)
 
 
+@pytest.mark.slow
 def test_a_sample_moves_as_much_as_all_rows_within_its_interval(sqlite_engine: Engine) -> None:
     store(sqlite_engine, a_world(8_000).traffic)
     every, some = (read_past(sqlite_engine, EVER, most) for most in (10_000, 2_000))

@@ -1,10 +1,10 @@
-"""Chromium without a window, for each module anew: its loop must not be there when asynchronous tests run."""
+"""Chromium without a window, gone after these tests: its loop must not be there when asynchronous tests run."""
 
 import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.e2e.browser.demo import Demo, demonstration
 from tests.waiting import PATIENCE_S
@@ -21,7 +21,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield served
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium: Playwright's own download of a browser is not needed."""
     if CHROMIUM is None:
@@ -33,25 +33,29 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
+@pytest.fixture(scope="package")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """One window for all: a new one would read and compile the script of the charts again, for seconds."""
+    context = browser.new_context(timezone_id="Europe/Lisbon")
+    context.set_default_timeout(WAIT_MS)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_page(browser: Browser, demo: Demo) -> Iterator[OpenPage]:
-    """Open a page in a browser of its own: signed in unless told otherwise, with a scheme and a width."""
-    contexts = []
+def open_page(window: BrowserContext, demo: Demo) -> Iterator[OpenPage]:
+    """Open a page as somebody new: signed in unless told otherwise, with a scheme and a width."""
 
     def opened(path: str = "overview", *, scheme: str = "light", width: int = 1280, signed_in: bool = True) -> Page:
-        context = browser.new_context(
-            color_scheme=scheme,  # type: ignore[arg-type]
-            viewport={"width": width, "height": 900},
-            timezone_id="Europe/Lisbon",
-        )
-        contexts.append(context)
+        window.clear_cookies()
         if signed_in:
-            context.add_cookies([{"name": "tierwise_admin", "value": demo.cookie, "url": f"{demo.url}/admin"}])
-        context.set_default_timeout(WAIT_MS)
-        page = context.new_page()
+            window.add_cookies([{"name": "tierwise_admin", "value": demo.cookie, "url": f"{demo.url}/admin"}])
+        page = window.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.goto(f"{demo.url}/admin/{path}")
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in window.pages:
+        page.close()

@@ -1,8 +1,9 @@
 """What is wrong with a page for somebody: what axe calls grave, and what is wider than the screen."""
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
+DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=900)
 GRAVE = ("serious", "critical")
 COLOURS = ("color-contrast",)  # these know no width, and the others no scheme
 LAYOUT = ("scrollable-region-focusable", "meta-viewport", "link-name", "button-name", "label")

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, expect
 
 from router.admin.registry import PAGES
 from tests.e2e.browser.demo import Demo
-from tests.e2e.browser.soundness import COLOURS, LAYOUT, grave, too_wide
-
-DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=900)
+from tests.e2e.browser.soundness import COLOURS, DESK, LAYOUT, PHONE, grave, too_wide
 
 
 def test_every_page_looks_right(open_page: Callable[..., Page], demo: Demo) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from scripts.showcase.tour import drag
 from tests.e2e.browser.demo import Demo
-from tests.e2e.browser.soundness import COLOURS, LAYOUT, grave, too_wide
+from tests.e2e.browser.soundness import COLOURS, LAYOUT, PHONE, grave, too_wide
 
 OpenPage = Callable[..., Page]
 
@@ -136,12 +136,15 @@ def test_a_query_is_tried_and_leaves_no_address_behind(open_page: OpenPage) -> N
     assert grave(page) == []
 
 
-@pytest.mark.parametrize(("width", "rules"), [(1280, ()), (390, LAYOUT)])
-def test_the_pages_look_right_when_everything_is_there(open_page: OpenPage, width: int, rules: tuple[str, ...]) -> None:
-    page = thresholds(open_page, "thresholds?segment=plus", width=width)
-    assert [*grave(page, rules), *too_wide(page)] == []
+def test_the_page_looks_right_when_everything_is_there(open_page: OpenPage) -> None:
+    page = thresholds(open_page, "thresholds?segment=plus")
+    assert [*grave(page), *too_wide(page)] == []
     page.emulate_media(color_scheme="dark")
     assert grave(page, COLOURS) == []
+    page.set_viewport_size(PHONE)
+    page.reload()
+    followed(page)
+    assert [*grave(page, LAYOUT), *too_wide(page)] == []
 
 
 def test_a_finger_drags_a_line_and_the_page_stays_where_it_is(browser: Browser, demo: Demo) -> None:

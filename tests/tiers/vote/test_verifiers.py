@@ -61,6 +61,7 @@ async def test_the_sql_verifier_is_as_good_as_it_says() -> None:
     assert await measured(StatementVerifier(), queries()) == StatementVerifier.rates
 
 
+@pytest.mark.slow
 async def test_the_program_verifier_is_as_good_as_it_says() -> None:
     assert await measured(ProgramVerifier(Sandbox()), programs()) == ProgramVerifier.rates
 
