@@ -59,6 +59,7 @@ class Place:
         known = environment() | env
         if limit_bytes is not None:
             known.pop("COVERAGE_PROCESS_CONFIG", None)  # what is measured would be too large a file too
+            known["PYTHONDONTWRITEBYTECODE"] = "1"  # modules compiled now would stay cut off, for everybody
         return subprocess.run(
             [TIERWISE, *command],
             cwd=self.directory,
