@@ -125,7 +125,7 @@ class ConsumerHead:
         columns = np.add.reduce(self._hints.take(np.fromiter(hints, np.intp, len(hints)), axis=0))
         columns += self._columns(features)
         level, odds, length, stakes, *types = columns.tolist()
-        if features.surface.item(OPTIONS) > _FEW_OPTIONS:
+        if "\n" in instruction and features.surface.item(OPTIONS) > _FEW_OPTIONS:
             odds += OF_OPTIONS
         if odds < -CERTAIN_ODDS:
             return by_rules._replace(word=ConsumerWord(0.0, odds, length))

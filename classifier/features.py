@@ -7,8 +7,9 @@ length and letter case changes nothing. Which n-grams carry weight is the model'
 import re
 import struct
 import sys
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ _KINDS: tuple[tuple[str, bytes], ...] = (
     ("hashes", b"#"),
     ("bars", b"|"),
 )
-_BEYOND_ASCII, _NEWLINES = 2, 3
+_NEWLINES = 3
 _DOUBLE_QUOTES, _SINGLE_QUOTES = (
     next(at for at, (name, _) in enumerate(_KINDS) if name == wanted) for wanted in ("double_quotes", "single_quotes")
 )
@@ -76,6 +77,7 @@ def _byte_classes() -> bytes:
 
 
 _CLASSES = _byte_classes()
+_IN_WORDS = bytes(kind < _NEWLINES for kind in _CLASSES)
 _SENTENCES = bytes.maketrans(b"?!\n\t", b"..  ")
 _OPTION = re.compile(rb"\n[ \t]*\(?[a-j][.):]\)?[ \t]")
 _FIRST_OPTIONS = re.compile(rb"\n[ \t]*\(?a[.):][^\n]*\n\s*\(?b[.):]")
@@ -90,7 +92,6 @@ _PUNCTUATION = re.compile(
 )
 # Constants are arrays without dimensions: numpy takes them faster than numbers or arrays of one.
 _ZERO = np.array(48, np.uint8)
-_LAST_OF_WORDS = np.array(_BEYOND_ASCII, np.uint8)
 _BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 _MASK = (1 << 64) - 1
 
@@ -124,13 +125,26 @@ _PACKED = struct.Struct(f"{len(SURFACE_NAMES)}f").pack  # numpy takes bytes fast
 QUESTION, OPTIONS, LONGEST_SENTENCE = map(SURFACE_NAMES.index, ("question", "options", "longest_sentence"))
 
 
-class Features(NamedTuple):
-    """One text: distinct n-gram hashes (sorted), the log term frequency of each, and the surface signals."""
+class Features:
+    """One text: distinct n-gram hashes (sorted), the log term frequency of each, and the surface signals.
 
-    grams: Hashes
-    frequencies: Floats
-    surface: Floats
-    is_ascii: bool
+    What people ask is mostly judged by its words, so signals may come as what works them out when they are asked for.
+    """
+
+    __slots__ = ("_surface", "frequencies", "grams", "is_ascii")
+
+    def __init__(
+        self, grams: Hashes, frequencies: Floats, surface: Floats | Callable[[], Floats], is_ascii: bool
+    ) -> None:
+        self.grams, self.frequencies, self.is_ascii = grams, frequencies, is_ascii
+        self._surface = surface
+
+    @property
+    def surface(self) -> Floats:
+        """The surface signals, in the order of their names."""
+        if callable(self._surface):
+            self._surface = self._surface()
+        return self._surface
 
 
 def clipped(text: str) -> str:
@@ -145,45 +159,47 @@ def extract(text: str) -> Features:
     text = clipped(stripped(text))
     is_ascii = text.isascii()
     encoded = text.encode() if is_ascii else _PUNCTUATION.sub(b" ", text.lower().encode("utf-8", "replace"))[:_LIMIT]
-    raw = b" " + encoded + b" "
-    folded = raw.translate(_FOLD)
-    line = np.frombuffer(folded, np.uint8)
-    classes = np.frombuffer(raw.translate(_CLASSES), np.uint8)
-    counts: list[float] = np.bincount(classes, minlength=_OTHER + 1).tolist()
-    letters, digits, beyond_ascii, newlines = counts[:4]
-    is_word = classes <= _LAST_OF_WORDS
+    folded = (b" " + encoded + b" ").translate(_FOLD)
+    line, is_word = np.frombuffer(folded, np.uint8), np.frombuffer(folded.translate(_IN_WORDS), np.bool_)
     # Joints are where a word goes on: words of one letter have none. The text is padded, so edges come in pairs.
     is_joint = is_word[1:] & is_word[:-1]
     edges = (is_joint[1:] != is_joint[:-1]).nonzero()[0]
     before, last_joint = edges[::2], edges[1::2]
-    words, joints = len(before), np.count_nonzero(is_joint)
-    grams, frequencies, longest = _NOTHING, _ONES[:0], 0
-    if words:
-        grams, frequencies = _grams(line, before, last_joint)
-        lengths = last_joint - before
-        longest = lengths.item(lengths.argmax()) + 1
+    grams, frequencies = _grams(line, before, last_joint) if len(edges) else (_NOTHING, _ONES[:0])
+    surface = partial(_surface_of, folded, is_word, last_joint - before, len(text), len(grams))
+    return Features(grams, frequencies, surface, is_ascii)
+
+
+def _surface_of(
+    folded: bytes, is_word: npt.NDArray[np.bool_], joints: npt.NDArray[np.intp], characters: int, distinct: int
+) -> Floats:
+    """The surface signals of a text, given its bytes, how many joints each word has, and what else was counted."""
+    classes = np.frombuffer(folded.translate(_CLASSES), np.uint8)
+    counts: list[float] = np.bincount(classes, minlength=_OTHER + 1).tolist()
+    letters, digits, beyond_ascii, newlines = counts[:4]
+    words = len(joints)
     # After folding, every digit is a zero; a number is a word that starts with one.
-    numbers = np.count_nonzero((line[1:] == _ZERO) > is_word[:-1]) if digits else 0
-    chars_per_byte = len(text) / max(1, len(encoded))
+    numbers = np.count_nonzero((np.frombuffer(folded, np.uint8, offset=1) == _ZERO) > is_word[:-1]) if digits else 0
+    chars_per_byte = characters / max(1, len(folded) - 2)
     may_quote = counts[_SINGLE_QUOTES] > 1 or counts[_DOUBLE_QUOTES] > 1
-    surface = np.frombuffer(
+    signals = np.frombuffer(
         _PACKED(
             *counts[:_OTHER],
-            len(text),
+            characters,
             words,
             letters / (words + 1),
-            len(grams) / (2 * words + 1),
+            distinct / (2 * words + 1),
             digits / (numbers + 1),
-            len(raw) / (newlines + 1),
+            len(folded) / (newlines + 1),
             numbers,
-            longest,
-            letters + digits + beyond_ascii - joints - words,
+            joints.max() + 1 if words else 0,
+            letters + digits + beyond_ascii - joints.sum() - words,
             *(_quote_sizes(folded, chars_per_byte) if may_quote else _UNQUOTED),
             *_question(folded, classes, counts, chars_per_byte),
         ),
         np.float32,
     )
-    return Features(grams, frequencies, np.log1p(surface), is_ascii)
+    return np.log1p(signals)
 
 
 def _quote_sizes(folded: bytes, chars_per_byte: float) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import floor
 from typing import NamedTuple
 
 import numpy as np
@@ -390,7 +391,7 @@ class DifficultyModel:
 
 def _forecast(tokens: float, factors: Sequence[float]) -> Forecast:
     few, median, many = factors
-    return Forecast(int(tokens * few + 0.5) or 1, int(tokens * median + 0.5) or 1, int(tokens * many + 0.5) or 1)
+    return Forecast(floor(tokens * few + 0.5) or 1, floor(tokens * median + 0.5) or 1, floor(tokens * many + 0.5) or 1)
 
 
 def _sigmoid(logit: float) -> float:

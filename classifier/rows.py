@@ -36,13 +36,13 @@ class ReadFeatures(NamedTuple):
 
 def pack(seen: ReadFeatures) -> bytes:
     """Pack without loss: four bytes an n-gram, and what differs from the usual."""
-    grams, frequencies, surface, is_ascii = seen.features
+    features, grams = seen.features, seen.features.grams
     return b"".join(
         (
-            _HEAD.pack(is_ascii, len(grams), round(seen.burden * 100), *seen.consumer),
-            *_sparse(surface, 0.0),
+            _HEAD.pack(features.is_ascii, len(grams), round(seen.burden * 100), *seen.consumer),
+            *_sparse(features.surface, 0.0),
             grams.astype("<u4", copy=False).tobytes(),
-            *_sparse(frequencies, 1.0),
+            *_sparse(features.frequencies, 1.0),
         )
     )
 
