@@ -112,7 +112,8 @@ class SingleTier:
             async with aclosing(calls.stream(call, request)) as deltas:
                 async for delta in deltas:
                     shifted = msgspec.structs.replace(delta, index=delta.index + before) if before else delta
-                    _note(answer, shifted)
+                    if shifted.provider_model or shifted.service_tier or shifted.system_fingerprint or shifted.dropped:
+                        _note(answer, shifted)
                     if shifted.finish_reason:
                         finished[shifted.index] = Choice(index=shifted.index, finish_reason=shifted.finish_reason)
                     yield shifted
