@@ -253,7 +253,8 @@ class JobStore:
     def delete(self, job_id: str, key_id: int | None, now_us: int, keep_us: int) -> bool:
         """Take a job's texts away; one that is at work is cancelled. Tells whether it was there."""
         self.request_cancel(job_id, key_id, now_us, keep_us)
-        return self._update(_of_key(job_id, key_id, now_us), {**job_calls.TEXTS, "deleted_at": now_us})
+        with writing(self._engine) as connection:
+            return job_calls.delete_texts(connection, _of_key(job_id, key_id, now_us), {"deleted_at": now_us}) > 0
 
     def expire(self, now_us: int) -> Sequence[str]:
         """Remove the jobs whose time is over; returns their ids."""

@@ -110,7 +110,12 @@ def _put_by(connection: Connection, record: RequestRecord) -> None:
 
 def forget(connection: Connection, where: ColumnElement[bool], now_us: int) -> int:
     """Take the texts of jobs away; a worker that runs one calls it off. Returns how many there were."""
-    of_jobs = select(JobRow.id).where(where, JobRow.deleted_at.is_(None))
-    connection.execute(update(JobBatchRow).where(JobBatchRow.job_id.in_(of_jobs)).values(answers=None))
-    gone = update(JobRow).where(where, JobRow.deleted_at.is_(None)).values(**TEXTS, deleted_at=now_us, user_mark=None)
-    return connection.execute(gone).rowcount
+    return delete_texts(connection, where & JobRow.deleted_at.is_(None), {"deleted_at": now_us, "user_mark": None})
+
+
+def delete_texts(connection: Connection, where: ColumnElement[bool], changes: Mapping[str, int | None]) -> int:
+    """Take the texts of jobs and of their batches away, and make more changes; returns how many jobs it were."""
+    found = list(connection.scalars(select(JobRow.id).where(where).with_for_update()))
+    connection.execute(update(JobRow).where(JobRow.id.in_(found)).values(**TEXTS, **changes))
+    connection.execute(update(JobBatchRow).where(JobBatchRow.job_id.in_(found)).values(answers=None))
+    return len(found)

@@ -48,11 +48,11 @@ PATIENCE_S = 60.0
 
 
 @asynccontextmanager
-async def a_place(directory: Path, house: BatchHouse) -> AsyncIterator[tuple[Place, Engine]]:
+async def a_place(directory: Path, house: BatchHouse, url: str | None) -> AsyncIterator[tuple[Place, Engine]]:
     """An installation whose models are at a provider that sells batches."""
     async with TestServer(house.app()) as server:
         models = MODELS.format(model=MODEL, base=str(server.make_url("/v1")))
-        place = Place.make(directory / "instance", models=models)
+        place = Place.make(directory / "instance", url, models=models)
         engine = place.engine()
         yield place, engine
         engine.dispose()
@@ -72,9 +72,9 @@ class Lives:
 
 
 @asynccontextmanager
-async def served(directory: Path, house: BatchHouse) -> AsyncIterator[tuple[Lives, Engine]]:
+async def served(directory: Path, house: BatchHouse, url: str | None = None) -> AsyncIterator[tuple[Lives, Engine]]:
     """An instance that is served, and its books."""
-    async with a_place(directory, house) as (place, engine):
+    async with a_place(directory, house, url) as (place, engine):
         lives = Lives(place, Instance(place))
         try:
             await lives.instance.start()
@@ -129,9 +129,11 @@ def is_forgotten(engine: Engine) -> bool:
         return connection.scalar(select(func.count()).select_from(JobBatchRow)) == 0
 
 
-async def test_a_worker_killed_between_the_creation_of_a_batch_and_its_note_finds_it_again(tmp_path: Path) -> None:
+async def test_a_worker_killed_between_the_creation_of_a_batch_and_its_note_finds_it_again(
+    tmp_path: Path, empty_url: str
+) -> None:
     house = BatchHouse(creation="hung")
-    async with served(tmp_path, house) as (lives, engine):
+    async with served(tmp_path, house, empty_url) as (lives, engine):
         place = lives.place
         job_id = await submit(place)
         await until(lambda: bool(house.batches))

@@ -228,3 +228,10 @@ async def test_two_workers_who_settle_a_batch_settle_it_once(shop: Shop) -> None
     kept = msgspec.structs.replace(shop.kept, answers={})
     assert not shop.batches.store.settle(kept, NOON)
     assert shop.spent == SAMPLES * IN_BATCH
+
+
+async def test_whoever_deletes_a_job_deletes_the_answers_of_its_batches(shop: Shop) -> None:
+    await shop.buy()
+    assert shop.kept.answers
+    assert shop.jobs.delete(f"resp_{REQUEST_ID}", None, NOON, 10**12)
+    assert not shop.kept.answers
