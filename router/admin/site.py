@@ -1,4 +1,4 @@
-"""The admin plane as routes: each page, its changes and its JSON. `admin_routes` is all that others need.
+"""The admin plane as an application: each page, its changes and its JSON. `router.admin.entrance` makes it.
 
 Pages are blocking functions (`router.admin.page`); they run in threads, behind `ErrorPages` and `VisitReader`.
 """
@@ -11,18 +11,19 @@ from io import StringIO
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from router.admin.assets import ASSETS
 from router.admin.auth.endpoints import AuthEndpoints
 from router.admin.auth.sign_in import SignIn
+from router.admin.entrance import to_start
 from router.admin.middleware import OPERATOR_ERRORS, ErrorPages
 from router.admin.page import CsvFile, Done, DoneInPlace, FormAction, JsonFeed, Page, Visit
 from router.admin.queries import made_up
 from router.admin.registry import PAGES
 from router.admin.rendering import render
-from router.admin.responses import START, clear_flash, flash, json_answer, json_error, read_flash, sentence
+from router.admin.responses import clear_flash, flash, json_answer, json_error, read_flash, sentence
 from router.admin.services import Services
 from router.admin.visits import VisitReader
 from router.api.browser.headers import SecurityHeaders, sealing_headers
@@ -32,35 +33,17 @@ from router.reports.stamp import Stamp
 
 # Plotly puts one style for maps into every page, which no chart here uses: let in by its content and nothing else.
 PLOTLY_MAPS = "sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o="
-ROUTES = (
-    ("GET", "/admin", "Open the admin pages, for browsers: they have their own sessions and take no API key."),
-    ("POST", "/admin/sign-in", "Begin a session with the admin or the viewer secret."),
-    ("POST", "/admin/sign-out", "End the session in all workers."),
-    ("GET", "/admin/{page}", "Show one page; its forms post to `/admin/{page}/{act}` with a CSRF token."),
-    (
-        "GET",
-        "/admin/{page}.csv",
-        "Download what Overview or Decisions shows, with the filters of the page's address.",
-    ),
-    ("GET", "/admin/api/{feed}", "Return what a page's script reads, as JSON; only with the session's cookie."),
-)
 
 
-def admin_routes(services: Services, environ: Mapping[str, str] = os.environ) -> list[BaseRoute]:
-    """Make the routes of the admin plane; none where it is turned off. Raises WrongSetting."""
-    if not services.settings.admin.enabled:
-        return []
-    return [Route("/admin", _to_start), Mount("/admin", app=_site(services, SignIn.of(services, environ)))]
-
-
-def _site(services: Services, sign_in: SignIn) -> ASGIApp:
+def site_of(services: Services, environ: Mapping[str, str] = os.environ) -> ASGIApp:
     """Make the application that is mounted at /admin."""
+    sign_in = SignIn.of(services, environ)
     server, admin = services.settings.server, services.settings.admin
     names = frozenset({server.host.lower(), *(name.lower() for name in admin.hosts)})
     visits = VisitReader(services, sign_in)
     error_pages, auth_endpoints = ErrorPages(visits, names), AuthEndpoints(visits, sign_in, admin.session_hours * 3_600)
     routes: list[BaseRoute] = [
-        Route("/", error_pages.page(_to_start)),
+        Route("/", error_pages.page(to_start)),
         Route("/sign-in", error_pages.page(auth_endpoints.sign_in), methods=["GET", "POST"]),
         Route("/sign-out", error_pages.page(auth_endpoints.sign_out), methods=["POST"]),
         Route("/zone", error_pages.page(auth_endpoints.choose_zone), methods=["POST"]),
@@ -80,10 +63,6 @@ def _site(services: Services, sign_in: SignIn) -> ASGIApp:
             routes.append(Route(f"/api/{feed.path}", feeding, methods=[feed.method]))
     routes.append(Route("/{path:path}", error_pages.page(auth_endpoints.nothing), methods=["GET", "POST"]))
     return SecurityHeaders(Starlette(routes=routes), sealing_headers(f"'self' '{PLOTLY_MAPS}'"))
-
-
-async def _to_start(request: Request) -> Response:
-    return RedirectResponse(START, 303)
 
 
 async def _show(visits: VisitReader, page: Page, request: Request) -> Response:

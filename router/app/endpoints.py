@@ -1,13 +1,13 @@
 """What answers at which address: the endpoints of the data plane, the admin pages, and the page at /chat."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from router.admin import site as admin
-from router.admin.services import Services
+from router.admin import entrance as admin
 from router.api.aliases import Aliases
 from router.api.auth import Authenticator
 from router.api.chat.endpoint import Chat
@@ -35,6 +35,9 @@ from router.chat import site as chat
 from router.chat.pages import ChatOffers
 from router.reports.usage import usage_of_keys
 from router.settings import RESERVED_NAMES
+
+if TYPE_CHECKING:
+    from router.admin.services import Services
 
 HTTP_ROUTES = (
     *ROUTES,
@@ -71,7 +74,7 @@ def routes_of(parts: WorkerParts) -> list[BaseRoute]:
         **_endpoints_about_the_server(parts, authenticator),
     }
     routes: list[BaseRoute] = [Route(path, at, methods=[method]) for (method, path), at in endpoints.items()]
-    routes += admin.admin_routes(_services_of_pages(parts), ground.environ)
+    routes += admin.admin_routes(settings, partial(_services_of_pages, parts), ground.environ)
     work = answering.work
     offers = ChatOffers(jobs=work is not None, mail=work is not None and settings.jobs.mail is not None)
     way_to_chat = chat.ChatParts(ground.books.engine, parts.followed.keys, ground.clock.now_us, endpoints_for, offers)
@@ -153,7 +156,9 @@ def _endpoints_about_the_server(parts: WorkerParts, authenticator: Authenticator
     }
 
 
-def _services_of_pages(parts: WorkerParts) -> Services:
+def _services_of_pages(parts: WorkerParts) -> "Services":
+    from router.admin.services import Services
+
     ground, followed, deciding = parts.ground, parts.followed, parts.deciding
     return Services(
         ground.books.engine,

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from router.database.tables import Base
 
@@ -55,8 +55,7 @@ def prepare_claim(dialect: str, table: type[Base], keys: Sequence[str], conditio
     It is executed with a row and the parameters, and its `rowcount` tells whether either was done. To put a statement
     together costs several times what it costs to run.
     """
-    chosen = sqlite if dialect == "sqlite" else postgresql
-    statement = chosen.insert(table.__table__)
+    statement = _dialect(dialect).insert(table.__table__)
     changes = {column.name: statement.excluded[column.name] for column in table.__table__.columns}
     changed = {name: value for name, value in changes.items() if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=condition).execution_options(
@@ -89,8 +88,16 @@ def insert_integers(connection: Connection, table: str, columns: Sequence[str], 
 
 
 def _insert(connection: Connection, table: type[Base]) -> Any:
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return dialect.insert(table)
+    return _dialect(connection.dialect.name).insert(table)
+
+
+def _dialect(name: str) -> Any:
+    """Return the module of a dialect; that of PostgreSQL takes 2 MB, which a worker on SQLite does without."""
+    if name == "sqlite":
+        return sqlite
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql
 
 
 @cache

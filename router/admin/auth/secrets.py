@@ -17,6 +17,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from router.database.private import FILE_MODE, make_directory
 from router.keys import KEY_PREFIX
+from router.settings import WrongSetting
 
 
 class AdminRole(StrEnum):
@@ -29,6 +30,13 @@ class AdminRole(StrEnum):
 HASH_FILE = "admin-secret.argon2"
 OVERRIDE = "TIERWISE_ADMIN_SECRET"
 LONGEST_SECRET = 1_024
+
+
+def require_no_keys(environ: Mapping[str, str]) -> None:
+    """Raise WrongSetting for a secret of the environment that could be a key of the data plane."""
+    for role in AdminRole:
+        if environ.get(f"TIERWISE_{role.upper()}_SECRET", "").startswith(KEY_PREFIX):
+            raise WrongSetting(f"TIERWISE_{role.upper()}_SECRET: begins like an API key; keys open no admin page")
 
 
 class AdminSecret:

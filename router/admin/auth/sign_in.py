@@ -16,8 +16,6 @@ from router.admin.services import Services
 from router.admin.threads import Threads
 from router.database.engine import writing
 from router.errors import InvalidRequest, RequestError
-from router.keys import KEY_PREFIX
-from router.settings import WrongSetting
 
 AT_ONCE = 2  # each takes 64 MiB on purpose
 LONGEST_NAME = 80
@@ -44,11 +42,8 @@ class SignIn:
 
     @classmethod
     def of(cls, services: Services, environ: Mapping[str, str]) -> "SignIn":
-        """Build it from the settings; raises WrongSetting for a secret that could be a key of the data plane."""
+        """Build it from the settings."""
         settings = services.settings
-        for role in AdminRole:
-            if environ.get(f"TIERWISE_{role.upper()}_SECRET", "").startswith(KEY_PREFIX):
-                raise WrongSetting(f"TIERWISE_{role.upper()}_SECRET: begins like an API key; keys open no admin page")
         secrets = {role: AdminSecret(settings.state_dir, environ, role) for role in AdminRole}
         limits = SessionLimits(settings.admin.session_idle_minutes * 60, settings.admin.session_hours * 3_600)
         sessions = Sessions(services.engine, secrets, limits, services.now_us)
