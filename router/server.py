@@ -32,6 +32,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from router import modelmap, settings
+from router.api.forwarded import ForwardedHeaders
+from router.api.presence import STATE as PRESENCE
+from router.api.presence import Presence
 from router.api.shutdown import STATE, Shutdown
 from router.app import create
 from router.errors import RequestError, RouterError
@@ -89,6 +92,11 @@ class ListeningConfig(uvicorn.Config):
         self.send_timeout_s = send_timeout_s
         self.drain_pause_s = drain_pause_s
 
+    def load(self) -> None:
+        """Load the app, and believe what known proxies say."""
+        super().load()
+        self.loaded_app = ForwardedHeaders(self.loaded_app, self.forwarded_allow_ips)
+
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with bounds on what a client may keep it waiting for.
@@ -101,7 +109,10 @@ class BoundedProtocol(HttpToolsProtocol):
     config: ListeningConfig
     _send_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _most_head_bytes = 0  # what came since before the head began: it is no larger
     _is_in_head = True
+    _has_head_begun = False
+    _presence: Presence | None = None  # of the client in the request that came last
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -114,6 +125,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         self._stop_send_timer()
         super().connection_lost(exc)
+        if self._presence is not None:
+            self._presence.leave()
 
     def pause_writing(self) -> None:
         """More waits to be sent than should: the client has so long to take it."""
@@ -137,27 +150,40 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what belongs to a head that is not complete, and hang up when it grows too large."""
+        size = len(data)
         if self._is_in_head:
-            self._head_bytes += len(data)
+            self._head_bytes += size
+            self._most_head_bytes += size
+        else:
+            self._most_head_bytes = size
         super().data_received(data)
-        if self._is_in_head and self._head_bytes > (self.config.h11_max_incomplete_event_size or 0):
-            self._refuse(HEAD_TOO_LARGE)
+        if self._is_in_head:
+            self._expect_rest_of_head()
 
     def on_message_begin(self) -> None:
         """A new head begins; what came with the end of the last body is not counted."""
         super().on_message_begin()
-        self._is_in_head = True
-        self._expect_head(HEAD_TOO_SLOW)
+        self._is_in_head = self._has_head_begun = True
+        self._presence = Presence(self.flow.resume_reading)
+        self.scope["state"][PRESENCE] = self._presence
 
     def on_headers_complete(self) -> None:
-        """The head is complete: what counts is its own size."""
+        """The head is complete: what counts is its own size, which is added up where it can be too large."""
         self._is_in_head, self._head_bytes = False, 0
         self._stop_head_timer()
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > (self.config.h11_max_incomplete_event_size or 0):
-            self._refuse(HEAD_TOO_LARGE)
-            return
+        most = self.config.h11_max_incomplete_event_size or 0
+        if self._most_head_bytes > most:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > most:
+                self._refuse(HEAD_TOO_LARGE)
+                return
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A body is complete, or there is none."""
+        super().on_message_complete()
+        if self._presence is not None:
+            self._presence.has_sent_all = True
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be read as a request: an address, a header or a line that is none."""
@@ -181,6 +207,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
+
+    def _expect_rest_of_head(self) -> None:
+        """Bound what is still to come of a head: most come whole, and need no timer."""
+        if self._head_bytes > (self.config.h11_max_incomplete_event_size or 0):
+            self._refuse(HEAD_TOO_LARGE)
+        elif self._has_head_begun:
+            self._has_head_begun = False
+            self._expect_head(HEAD_TOO_SLOW)
 
     def _expect_head(self, otherwise: bytes) -> None:
         self._stop_head_timer()
@@ -459,6 +493,7 @@ def run(configured: Settings, path: Path | None, announce: Callable[[str], None]
         "access_log": False,
         "server_header": False,
         "date_header": False,
+        "proxy_headers": False,  # `ListeningConfig` believes them itself
         "forwarded_allow_ips": list(server.trusted_proxies),
         "head_timeout_s": server.read_timeout_s,
         "send_timeout_s": server.send_timeout_s,

@@ -10,6 +10,9 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from router.api.asgi import DisconnectWatcher
+from router.api.body import read_body
+from router.api.presence import presence_of
 from router.server import BoundedProtocol, ListeningConfig
 from tests.waiting import soon
 
@@ -109,3 +112,26 @@ async def test_who_reads_is_not_cut_off() -> None:
                 piece = await loop.sock_recv(one, 1 << 20)
                 assert piece
                 read += len(piece)
+
+
+@pytest.mark.parametrize("size", [1, len(PIECE), WHOLE])
+async def test_who_leaves_while_the_answer_is_made_is_noticed_whatever_the_size_of_the_body(size: int) -> None:
+    body: list[bytes] = []
+    is_cancelled = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body.append(await read_body(scope, receive, max_bytes=WHOLE, timeout_s=30.0))
+        watch = DisconnectWatcher(receive, client=presence_of(scope))
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            assert watch.is_gone
+            is_cancelled.set()
+
+    async with served(app) as server:
+        _reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
+        writer.write(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size)
+        await soon(lambda: bool(body))
+        writer.close()
+        await soon(is_cancelled.is_set)
+        assert body == [b"x" * size]

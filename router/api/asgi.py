@@ -8,6 +8,7 @@ import msgspec
 from starlette.types import Receive, Send
 
 from router.api.body import ClientGone
+from router.api.presence import Presence
 from router.clock import SystemClock, request_id
 from router.errors import Cause, ProviderTimeout, RouterError
 
@@ -56,26 +57,34 @@ async def answering(send: Send, refusal: Refusal | None = None) -> AsyncIterator
 class DisconnectWatcher:
     """Cancels the task that answers when the client goes away, from before the first byte to the last, or too late.
 
-    ASGI tells of a disconnect only to who asks `receive`; somebody must ask while the first token is awaited.
+    ASGI tells of a disconnect only to who asks `receive`; somebody must ask while the first token is awaited, unless
+    the server tells by itself of the `client`.
     `before_late` is called when the deadline has come, before anything is cancelled. Where it `goes_on`, the answer is
     finished without the client.
     """
 
-    def __init__(self, receive: Receive, deadline_s: float | None = None) -> None:
+    def __init__(self, receive: Receive, deadline_s: float | None = None, client: Presence | None = None) -> None:
         self.is_gone = False
         self.is_late = False
         self.goes_on = False
         self.before_late: Callable[[], None] = _do_nothing
         self._deadline_s = deadline_s
-        self._receive = receive
         self._answering = asyncio.current_task()
+        self._task: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._wait())
+        self._client = client
+        if client is None:
+            self._task = loop.create_task(self._wait(receive))
+        else:
+            client.watch(self._leave)
         self._timer = None if deadline_s is None else loop.call_later(deadline_s, self._expire)
 
-    async def _wait(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+    async def _wait(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
             pass
+        self._leave()
+
+    def _leave(self) -> None:
         if self.goes_on:
             return
         self.is_gone = True
@@ -111,7 +120,10 @@ class DisconnectWatcher:
 
     def stop(self) -> None:
         """Stop watching; the request is answered."""
-        self._task.cancel()
+        if self._client is not None:
+            self._client.stop()
+        if self._task is not None:
+            self._task.cancel()
         if self._timer is not None:
             self._timer.cancel()
         del self._task, self._answering, self._timer  # a cancelled task keeps its frames, and they keep this

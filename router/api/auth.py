@@ -25,12 +25,14 @@ CONVERSATION_HEADER = "x-tierwise-conversation"
 MAX_COST_HEADER = "x-tierwise-max-cost-usd"
 ALLOW_BACKGROUND_HEADER = "x-tierwise-allow-background"
 IDEMPOTENCY_HEADER = "idempotency-key"
+WISHES = frozenset({CONVERSATION_HEADER, MAX_COST_HEADER, ALLOW_BACKGROUND_HEADER, IDEMPOTENCY_HEADER})
 COUNTRY_CODE = re.compile(r"[A-Z]{2}")
 # A name or an IPv4 address, or an IPv6 address in brackets; then a port perhaps. No user, no path, no spaces.
 HOST = re.compile(
     r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<bracketed>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII
 )
 MOST_PORT = 65_535
+JSON = "application/json"
 # What proxies, balancers and delivery networks add. Underscores are read as hyphens: some servers mix them up.
 PROXY_HEADERS = frozenset(
     {"via", "cdn-loop", "client-ip", "proxy-connection", "remote-addr", "true-client-ip", "wl-proxy-client-ip"}
@@ -86,21 +88,23 @@ class Authenticator:
         """Return who calls; raises Unauthenticated, or Unavailable where a key cannot be checked."""
         headers = headers_of(scope)
         secrets = _secrets(headers)
-        if (key := await self._find(secrets)) is not None:
-            return caller_of(key, headers)
-        if any(secret.startswith(KEY_PREFIX) for secret in secrets):
-            raise Unauthenticated("the API key is unknown or revoked")
+        if secrets:
+            if (key := await self._find(secrets)) is not None:
+                return caller_of(key, headers)
+            if any(secret.startswith(KEY_PREFIX) for secret in secrets):
+                raise Unauthenticated("the API key is unknown or revoked")
         if await self.needs_no_key(scope, headers):
-            named, cap, once = headers.get(CONVERSATION_HEADER), _max_cost(headers), headers.get(IDEMPOTENCY_HEADER)
-            later = _allows_background(headers)
-            if named is None and cap is None and once is None and not later:
-                return self.local
-            local = replace(self.local, conversation=named, max_cost_nanousd=cap)
-            return replace(local, idempotency_key=once, allows_background=later)
+            return self.local if WISHES.isdisjoint(headers) else self._local_with_wishes(headers)
         if await self._lacks_only_its_type(scope, headers):
             raise Unauthenticated("a body that comes without a key must be JSON: send content-type: application/json")
         needed = "an API key is needed: Authorization: Bearer KEY, or x-api-key: KEY"
         raise Unauthenticated("the API key is unknown" if secrets else needed)
+
+    def _local_with_wishes(self, headers: Mapping[str, str]) -> Caller:
+        """The local caller, with what its headers ask for; raises InvalidRequest."""
+        named, cap, once = headers.get(CONVERSATION_HEADER), _max_cost(headers), headers.get(IDEMPOTENCY_HEADER)
+        local = replace(self.local, conversation=named, max_cost_nanousd=cap)
+        return replace(local, idempotency_key=once, allows_background=_allows_background(headers))
 
     async def needs_no_key(self, scope: Scope, headers: Mapping[str, str]) -> bool:
         """Tell whether a request with these headers needs no key; raises Unavailable where nobody knows."""
@@ -108,7 +112,7 @@ class Authenticator:
 
     async def _lacks_only_its_type(self, scope: Scope, headers: Mapping[str, str]) -> bool:
         """Tell whether a caller would need no key if its body were said to be JSON."""
-        return await self.needs_no_key(scope, {**headers, "content-type": "application/json"})
+        return await self.needs_no_key(scope, {**headers, "content-type": JSON})
 
     async def _find(self, secrets: Sequence[str]) -> KnownKey | None:
         """Return the first key that one of the secrets opens; raises Unavailable where one cannot be checked."""
@@ -129,24 +133,25 @@ def is_local(scope: Scope, headers: Mapping[str, str]) -> bool:
     peer = scope.get("client")
     if peer is None or not _is_loopback(peer[0]) or "origin" in headers or _came_through_proxy(scope, headers):
         return False
-    if not names_loopback(headers.get("host", "")) or sum(name == b"host" for name, _ in scope["headers"]) != 1:
+    if not names_loopback(headers.get("host", "")) or [name for name, _ in scope["headers"]].count(b"host") != 1:
         return False
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return not has_body or media_type == "application/json"
+    media_type = headers.get("content-type", "")
+    return not has_body or media_type == JSON or media_type.partition(";")[0].strip().lower() == JSON
 
 
 def _came_through_proxy(scope: Scope, headers: Mapping[str, str]) -> bool:
     """Tell whether anything says that a proxy passed a request on; HTTP/1.0 is what a bare nginx speaks."""
     if scope.get("http_version") == "1.0":
         return True
-    return any(map(_is_of_proxy, headers))
+    return _are_of_proxy(tuple(headers))
 
 
 @lru_cache(maxsize=1024)
-def _is_of_proxy(header: str) -> bool:
-    name = header.replace("_", "-")
-    return name in PROXY_HEADERS or name.startswith(PROXY_PREFIXES)
+def _are_of_proxy(headers: tuple[str, ...]) -> bool:
+    """Tell whether a proxy adds one of these headers; a client sends the same ones with each of its requests."""
+    names = [header.replace("_", "-") for header in headers]
+    return any(name in PROXY_HEADERS or name.startswith(PROXY_PREFIXES) for name in names)
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
@@ -156,6 +161,8 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 def _secrets(headers: Mapping[str, str]) -> list[str]:
     """What a request may be known by: its bearer, and what clients of Anthropic's API send instead or besides."""
+    if "authorization" not in headers and "x-api-key" not in headers:
+        return []
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     given = (bearer if scheme.lower() == "bearer" else "", headers.get("x-api-key", ""))
     return [secret for text in given if (secret := text.strip())]

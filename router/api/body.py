@@ -7,8 +7,9 @@ held until its request is answered, for so long lives what was read.
 import asyncio
 from contextlib import AbstractContextManager
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
+from router.api.presence import presence_of
 from router.errors import InvalidRequest, RateLimited, Saturated, TooLarge, TooSlow
 from router.settings import ServerSettings
 
@@ -117,7 +118,10 @@ async def read_body(
             claim.grow(int(value))
         if name == b"content-encoding" and value.lower() != b"identity":
             raise InvalidRequest("send the body without content-encoding", param="content-encoding")
-    message = await _receive_piece(receive, timeout_s)
+    client = presence_of(scope)
+    # What is there already needs no timer.
+    is_there = client is not None and client.has_sent_all
+    message = _piece_of(await receive()) if is_there else await _receive_piece(receive, timeout_s)
     claim.grow(len(_check_size(message[0], max_bytes)))
     if not message[1]:
         return message[0]
@@ -147,6 +151,11 @@ async def _receive_piece(receive: Receive, timeout_s: float) -> tuple[bytes, boo
             message = await receive()
     except TimeoutError:
         raise TooSlow("the body did not arrive in time") from None
+    return _piece_of(message)
+
+
+def _piece_of(message: Message) -> tuple[bytes, bool]:
+    """Return a piece of the body and whether more is to come; raises ClientGone."""
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message.get("body", b""), message.get("more_body", False)

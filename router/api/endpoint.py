@@ -22,6 +22,7 @@ from router.api.auth import Authenticator, Caller
 from router.api.body import BodyClaim, ClientGone, read_body_of
 from router.api.idempotency import Idempotency
 from router.api.keep_alive import KeepAlive
+from router.api.presence import Presence, presence_of
 from router.api.shutdown import Shutdown
 from router.api.writer import ID_HEADERS, ResponseWriter
 from router.clock import SystemClock, request_id
@@ -199,11 +200,12 @@ class InferenceEndpoint(ABC):
             body = await read_body_of(self._server, scope, receive, claim)
             once = self._idempotency if caller.idempotency_key is not None else None
             if once is None or await once.begin(scope, caller, body, writer):
-                await self._serve_caller(receive, writer, dialect, caller, body, claim)
+                await self._serve_caller(receive, presence_of(scope), writer, dialect, caller, body, claim)
 
     async def _serve_caller(
         self,
         receive: Receive,
+        client: Presence | None,
         writer: ResponseWriter,
         dialect: Dialect,
         caller: Caller,
@@ -226,7 +228,7 @@ class InferenceEndpoint(ABC):
             request = _within_bounds(limits, request)
             permit = writer.permit = self._admission.gate.permit()
         writer.request = request
-        disconnect = DisconnectWatcher(receive, self._server.request_timeout_s)
+        disconnect = DisconnectWatcher(receive, self._server.request_timeout_s, client)
         exchange = None
         try:
             if permit is not None and limits is not None:

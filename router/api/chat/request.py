@@ -169,7 +169,8 @@ def chat_of(decoded: dict[str, Any], *, strict: bool) -> ChatRequest:
     """Check a decoded chat request; raises InvalidRequest naming the parameter."""
     ignored = find_unknown_keys(decoded, KNOWN, strict=strict)
     require_keys(decoded, ("model", "messages"))
-    request = convert({name: value for name, value in decoded.items() if name in KNOWN}, ChatRequest)
+    known = {name: value for name, value in decoded.items() if name in KNOWN} if ignored else decoded
+    request = convert(known, ChatRequest)
     request.ignored = ignored
     require_stored(background=request.background, store=request.store)
     _translate_functions(request)
@@ -182,8 +183,10 @@ def chat_of(decoded: dict[str, Any], *, strict: bool) -> ChatRequest:
 
 def find_unknown_keys(decoded: dict[str, Any], known: Set[str], *, strict: bool) -> list[str]:
     """Name the keys that mean nothing here; raises InvalidRequest where they are not tolerated."""
+    if decoded.keys() <= known:
+        return []
     unknown = [name[:64] for name in sorted(decoded.keys() - known)]
-    if unknown and strict:
+    if strict:
         raise InvalidRequest(f"unknown parameter: {unknown[0]}", param=unknown[0], code="unknown_parameter")
     return unknown
 
