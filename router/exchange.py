@@ -14,9 +14,8 @@ from classifier.types import Estimate, Forecast
 from router.clock import Clock
 from router.conversation import language
 from router.conversation.ads import AdLexicon, last_user_texts, load_lexicon
-from router.conversation.turns import Kind
 from router.decision.engine import AUTO, DecisionEngine, Routed
-from router.decision.rules import BudgetView
+from router.decision.rules import HOUSEKEEPING, BudgetView
 from router.errors import AllowanceSpent, InvalidRequest, ProviderError, QuotaExhausted, Saturated, Unavailable
 from router.learning.duels import PendingDuel
 from router.learning.selection import Learning
@@ -39,9 +38,23 @@ from router.tiers.base import Answer, Bounded, LimitedChoices, TierRequest, Tier
 from router.tiers.calls import Books, Calls, ProviderCall
 from router.tiers.permits import Permits, TargetBook
 from router.tiers.single import SingleTier
-from router.types import CallKind, CallStatus, Decision, Outcome, Reason, RelayedCall, Tier, Usage
+from router.types import (
+    FAST,
+    PARALLEL,
+    REASONING,
+    CallKind,
+    CallStatus,
+    Decision,
+    Outcome,
+    Reason,
+    RelayedCall,
+    Tier,
+    Usage,
+)
 
 IMAGE_BOUND_TOKENS = 3_000
+DUELLISTS = frozenset({FAST, REASONING})
+ERROR = Outcome.ERROR
 NO_TOKENS, FEW_TOKENS = Forecast(0, 0, 0), Forecast(0, 16, 1_000)
 TOO_DEAR = "what this request may cost (max_cost_usd) does not cover an answer of the chosen tier"
 
@@ -117,14 +130,14 @@ class Dispatcher:
         else:
             routed = self._routing.route_relay(request)
         decision = routed.decision if not self._is_low() else self._decide_saving_space(routed)
-        if decision.tier is not Tier.FAST and self._is_short(request.model, decision.tier):
+        if decision.tier is not FAST and self._is_short(request.model, decision.tier):
             decision = self._shed(routed)
         exchange, short = await self._hold_worst_case(request, routed, decision, find_marks)
-        if short is not None and decision.tier is not Tier.FAST:
+        if short is not None and decision.tier is not FAST:
             degraded = self._degrade(routed, short)
             if isinstance(short, AllowanceSpent):
                 degraded = msgspec.structs.replace(degraded, reason=Reason.USER_ALLOWANCE)
-            if degraded.tier is Tier.FAST:
+            if degraded.tier is FAST:
                 exchange, short = await self._hold_worst_case(request, routed, degraded, find_marks)
         if short is not None:
             raise short
@@ -146,8 +159,8 @@ class Dispatcher:
         take it and the key allows it; `as_decided`, to the tier that it would go to anyway. Raises RequestError.
         """
         asked = request
-        if not as_decided and request.model == AUTO and Tier.PARALLEL in request.allowed_tiers:
-            asked = msgspec.structs.replace(request, model=Tier.PARALLEL)
+        if not as_decided and request.model == AUTO and PARALLEL in request.allowed_tiers:
+            asked = msgspec.structs.replace(request, model=PARALLEL)
         try:
             routed = self._routing.quote(asked)
         except InvalidRequest:
@@ -171,19 +184,19 @@ class Dispatcher:
             decision = routed.within(BudgetView(deep_available=False))
         except QuotaExhausted:
             decision = routed.decision
-        if decision.tier is not Tier.FAST:
+        if decision.tier is not FAST:
             raise Saturated(f"too much is under way for the tier {decision.tier} now; only fast begins")
         return msgspec.structs.replace(decision, reason=Reason.CAPABILITY)
 
     def _decide_saving_space(self, routed: Routed) -> Decision:
         """Decide while the spool has little room left: the deep tiers, which write most, stop first."""
-        if routed.decision.tier is Tier.FAST:
+        if routed.decision.tier is FAST:
             return routed.decision
         try:
             decision = routed.within(BudgetView(deep_available=False))
         except QuotaExhausted:
             decision = routed.decision
-        if decision.tier is not Tier.FAST:
+        if decision.tier is not FAST:
             raise Unavailable("the ledger is nearly out of disk space: only fast is served", code="spool_low")
         return decision
 
@@ -196,7 +209,7 @@ class Dispatcher:
         """
         opened_at, marks = self._clock.now_us(), find_marks()
         payer = Payer(request.key_id, request.segment, decision.tier)
-        may_go_over = decision.tier is Tier.FAST and request.relay is None and request.model not in self._explicit
+        may_go_over = decision.tier is FAST and request.relay is None and request.model not in self._explicit
         budget_hold = self._budget_hold(payer, opened_at, may_go_over=may_go_over)
         person_hold = self._person_hold(request, decision, marks.user, opened_at, budget_hold)
         exchange = self._exchange(request, routed, decision, opened_at, marks, person_hold or budget_hold)
@@ -281,13 +294,13 @@ class Dispatcher:
             effort=decision.effort,
             max_visible_tokens=request.max_visible_tokens,
             max_output_tokens=request.max_output_tokens,
-            explicit=request.model == Tier.PARALLEL,
-            pressure=0.0 if request.model == Tier.PARALLEL else self._pressure(request.segment),
+            explicit=request.model == PARALLEL,
+            pressure=0.0 if request.model == PARALLEL else self._pressure(request.segment),
             max_samples=routed.policy.parallel_samples,
             confidence=routed.policy.parallel_confidence,
             confidence_by_type=routed.policy.confidence_by_type,
             conversation=request.conversation,
-            keeps_cache=routed.kind is not Kind.HOUSEKEEPING,
+            keeps_cache=routed.kind is not HOUSEKEEPING,
         )
         calls = Calls(
             opening,
@@ -314,7 +327,7 @@ class Dispatcher:
             exchange.note_wait = partial(self._routing.note_wait, decision.tier, request.streamed)
         tokens = request.input_bytes // BYTES_PER_TOKEN
         is_worth_knowing = tokens >= LEAST_WORTH_TOKENS or "tools" in request.params
-        if is_worth_knowing and request.relay is None and routed.kind is not Kind.HOUSEKEEPING:
+        if is_worth_knowing and request.relay is None and routed.kind is not HOUSEKEEPING:
             exchange.note_answered = partial(self._note_answered, request.request_id, routed.prefixes, tokens)
         return exchange
 
@@ -341,9 +354,7 @@ class Dispatcher:
     ) -> PendingDuel | None:
         """Keep the request's features where they are to be learnt from, and set up the duel it is chosen for."""
         learning = self._learning
-        can_be_duelled = (
-            query.n == 1 and not routed.attachments and request.allowed_tiers >= {Tier.FAST, Tier.REASONING}
-        )
+        can_be_duelled = query.n == 1 and not routed.attachments and request.allowed_tiers >= DUELLISTS
         share = 0.0 if self._is_low() or not can_be_duelled else routed.policy.shadow
         is_duelled = learning.is_duelled(request.request_id, decision, share)
         kept = learning.features_to_keep(
@@ -379,7 +390,7 @@ class Dispatcher:
         """Make what a deep answer holds of its end user's day; None where no allowance is set, or nobody is named."""
         if request.user_deep_per_day is None and request.user_nanousd_per_day is None:
             return None
-        if decision.tier is Tier.FAST or request.user is None or self._persons is None:
+        if decision.tier is FAST or request.user is None or self._persons is None:
             return None
         limit = PersonLimit(request.user_deep_per_day, request.user_nanousd_per_day)
         return PersonHold(self._persons, user_mark, limit, opened_at, budget_hold)
@@ -390,14 +401,14 @@ class Dispatcher:
 
 def least_cap(*caps: int | None) -> int | None:
     """Return the least of several limits, None where there is none."""
-    return min((cap for cap in caps if cap is not None), default=None)
+    return min([cap for cap in caps if cap is not None], default=None)
 
 
 def _forecasts_of(estimate: Estimate, relay: RelayedCall | None) -> tuple[Forecast, Forecast]:
     """How many tokens the answer is likely to have, without thinking and with it; nothing is read of a relayed one."""
+    if relay is None:
+        return estimate.output_fast, estimate.output_reasoning
     match relay:
-        case None:
-            return estimate.output_fast, estimate.output_reasoning
         case RelayedCall.EMBEDDINGS:
             return NO_TOKENS, NO_TOKENS
         case _:
@@ -486,10 +497,10 @@ class Exchange:
         self._answer = answer
         final_tier = answer.final_tier if answer else self.decision.tier
         self.outcome, self.final_tier = outcome, final_tier
-        if self.person_hold is not None and (outcome is Outcome.ERROR or not self.calls.made):
+        if self.person_hold is not None and (outcome is ERROR or not self.calls.made):
             self.person_hold.mark_unused()
         self.calls.close(final_tier, outcome, answer.call_no if answer else None, fell_back=self._fell_back)
-        if outcome is not Outcome.ERROR:
+        if outcome is not ERROR:
             self.note_wait(self.calls.waited_ms)
             self.note_answered(final_tier, self.calls.made)
         costs, first_byte_ms = [call.cost_nanousd for call in self.calls.made], self.calls.first_byte_ms
@@ -514,9 +525,10 @@ class Exchange:
     @property
     def _fell_back(self) -> bool:
         """Whether another model stands in for the first one, known before its answer is; samples are no fallback."""
+        if self.decision.tier is PARALLEL or not (len(self.calls.made) > 1 or self.calls.permits.passed_over):
+            return False
         asked = {call.intent.provider_model for call in self.calls.made if call.intent.kind is CallKind.ANSWER}
-        others = len(asked) > 1 or bool(asked and self.calls.permits.passed_over - asked)
-        return self.decision.tier is not Tier.PARALLEL and others
+        return len(asked) > 1 or bool(asked and self.calls.permits.passed_over - asked)
 
     def decision_headers(self) -> dict[str, str]:
         """Write the decision as response headers; the reason may change until the answer begins."""

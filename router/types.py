@@ -6,7 +6,7 @@ A leaf: anything may import it, it imports nothing of ours. The closed lists are
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import msgspec
 
@@ -31,6 +31,12 @@ class Tier(StrEnum):
     FAST = "fast"
     REASONING = "reasoning"
     PARALLEL = "parallel"
+
+
+# The tiers by names of their own: what each request asks for many times is slow to find as a member of its enum.
+FAST: Final = Tier.FAST
+REASONING: Final = Tier.REASONING
+PARALLEL: Final = Tier.PARALLEL
 
 
 class Reason(StrEnum):

@@ -1,8 +1,8 @@
 """Sending: JSON bodies, errors and event streams over raw ASGI, and noticing a client that went away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 
 import msgspec
 from starlette.types import Receive, Send
@@ -30,7 +30,7 @@ def raw_headers(headers: Mapping[str, str]) -> RawHeaders:
 
 async def send_json(send: Send, status: int, body: bytes, headers: RawHeaders) -> None:
     """Send a whole JSON response."""
-    sized = [JSON_TYPE, (b"content-length", str(len(body)).encode()), *headers]
+    sized = [JSON_TYPE, (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": sized})
     await send({"type": "http.response.body", "body": body})
 
@@ -99,14 +99,12 @@ class DisconnectWatcher:
         if self._answering is not None:
             self._answering.cancel("deadline")
 
-    @contextmanager
-    def as_error(self) -> Iterator[None]:
-        """Turn what the deadline cancels into the error that says so."""
-        try:
-            yield
-        except asyncio.CancelledError:
+    def __enter__(self) -> None:
+        """Turn what the deadline cancels within into the error that says so."""
+
+    def __exit__(self, kind: type[BaseException] | None, *raised: object) -> None:
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
             self.raise_if_late()
-            raise
 
     def raise_if_late(self) -> None:
         """Raise ProviderTimeout where the deadline has come; the cancellation is over with that."""

@@ -32,7 +32,7 @@ HOST = re.compile(
     r"(?:(?P<name>[A-Za-z0-9._-]+)|\[(?P<bracketed>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII
 )
 MOST_PORT = 65_535
-JSON = "application/json"
+_JSON = "application/json"
 # What proxies, balancers and delivery networks add. Underscores are read as hyphens: some servers mix them up.
 PROXY_HEADERS = frozenset(
     {"via", "cdn-loop", "client-ip", "proxy-connection", "remote-addr", "true-client-ip", "wl-proxy-client-ip"}
@@ -112,7 +112,7 @@ class Authenticator:
 
     async def _lacks_only_its_type(self, scope: Scope, headers: Mapping[str, str]) -> bool:
         """Tell whether a caller would need no key if its body were said to be JSON."""
-        return await self.needs_no_key(scope, {**headers, "content-type": JSON})
+        return await self.needs_no_key(scope, {**headers, "content-type": _JSON})
 
     async def _find(self, secrets: Sequence[str]) -> KnownKey | None:
         """Return the first key that one of the secrets opens; raises Unavailable where one cannot be checked."""
@@ -137,7 +137,7 @@ def is_local(scope: Scope, headers: Mapping[str, str]) -> bool:
         return False
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     media_type = headers.get("content-type", "")
-    return not has_body or media_type == JSON or media_type.partition(";")[0].strip().lower() == JSON
+    return not has_body or media_type == _JSON or media_type.partition(";")[0].strip().lower() == _JSON
 
 
 def _came_through_proxy(scope: Scope, headers: Mapping[str, str]) -> bool:

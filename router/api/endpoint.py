@@ -38,8 +38,10 @@ from router.providers.caches import BYTES_PER_TOKEN
 from router.request import InferenceRequest
 from router.settings import ServerSettings
 from router.tiers.base import Answer
-from router.types import Outcome, Tier, Usage
+from router.types import FAST, Outcome, Usage
 
+OK, CANCELLED = Outcome.OK, Outcome.CANCELLED
+CHAT_SCOPE = KeyScope.CHAT
 CLIENT_ID = b"x-client-request-id"
 NO_USAGE = Usage()
 STOPPED = "the server is stopping and this took too long; send it again"
@@ -195,7 +197,7 @@ class InferenceEndpoint(ABC):
 
     async def _serve(self, scope: Scope, receive: Receive, writer: ResponseWriter, dialect: Dialect) -> None:
         caller = await self._authenticator.admit(scope)
-        caller.require(KeyScope.CHAT)
+        caller.require(CHAT_SCOPE)
         with self._admission.bodies.claim(caller.key_id) as claim:
             body = await read_body_of(self._server, scope, receive, claim)
             once = self._idempotency if caller.idempotency_key is not None else None
@@ -319,18 +321,18 @@ async def _answer(
 ) -> None:
     """Answer a request and settle it before the last byte; a cancelled answer settles as cancelled."""
     try:
-        with target, disconnect.as_error():
+        with target, disconnect:
             if request.streamed:
                 keep_alive.add(writer, dialect.keep_alive)
                 await _stream(exchange, writer, dialect)
             else:
                 answer = await exchange.answer()
                 exchange.calls.mark_first_byte()
-                exchange.settle(Outcome.OK, answer)
+                exchange.settle(OK, answer)
                 await writer.body(await dialect.whole(exchange, answer))
     except RouterError as error:
         exchange.settle(Outcome.ERROR)
-        if isinstance(error, ProviderError) and error.dispatched and exchange.decision.tier is not Tier.FAST:
+        if isinstance(error, ProviderError) and error.dispatched and exchange.decision.tier is not FAST:
             writer.note([(b"x-should-retry", b"false")])  # a second try would buy the deep answer twice
         raise
     except Exception:  # a fault of our own: booked as what it is, answered by the server as an internal error
@@ -338,7 +340,7 @@ async def _answer(
         raise
     finally:
         keep_alive.discard(writer)
-        exchange.settle(Outcome.CANCELLED)
+        exchange.settle(CANCELLED)  # where nothing has settled it before
 
 
 async def _stream(exchange: Exchange, writer: ResponseWriter, dialect: Dialect) -> None:

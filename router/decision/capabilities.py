@@ -8,7 +8,7 @@ import msgspec
 from router.errors import CONTEXT_TOO_LONG, InvalidRequest
 from router.providers.base import ModelTarget
 from router.providers.thinking import LEAST_VISIBLE_TOKENS, THINKING_FLOOR_TOKENS
-from router.types import Tier
+from router.types import REASONING, Tier
 
 
 class Missing(StrEnum):
@@ -39,9 +39,13 @@ _ABLE: frozenset[Missing] = frozenset()
 
 def missing_of(needs: Needs, tiers: Mapping[Tier, Sequence[ModelTarget]]) -> dict[Tier, frozenset[Missing]]:
     """Tell for each tier what its models miss; a tier that samples several models needs all of them able."""
-    return {
-        tier: _ABLE.union(*(_missing(needs, tier, target) for target in targets)) for tier, targets in tiers.items()
-    }
+    found = {}
+    for tier, targets in tiers.items():
+        missing = _ABLE
+        for target in targets:
+            missing |= _missing(needs, tier, target)
+        found[tier] = missing
+    return found
 
 
 def thinking_floor(target: ModelTarget) -> int:
@@ -53,18 +57,18 @@ def thinking_floor(target: ModelTarget) -> int:
 
 
 def _missing(needs: Needs, tier: Tier, target: ModelTarget) -> frozenset[Missing]:
-    missing = set()
+    missing = _ABLE
     if target.context_length is not None and _tokens(needs, tier, target) > target.context_length:
-        missing.add(Missing.CONTEXT)
+        missing |= {Missing.CONTEXT}
     known = target.capabilities
-    if known is not None:
+    if known is not None and (needs.images or needs.tools or needs.schema):
         wanted = ((needs.images, Missing.IMAGES), (needs.tools, Missing.TOOLS), (needs.schema, Missing.SCHEMA))
         missing |= {lack for needed, lack in wanted if needed and lack not in known}
-    if tier is Tier.REASONING and needs.max_output_tokens is not None:
+    if needs.max_output_tokens is not None and tier is REASONING:
         floor = thinking_floor(target)
         if floor and needs.max_output_tokens < floor + LEAST_VISIBLE_TOKENS:
-            missing.add(Missing.THINKING_ROOM)
-    return frozenset(missing) if missing else _ABLE
+            missing |= {Missing.THINKING_ROOM}
+    return missing
 
 
 def _tokens(needs: Needs, tier: Tier, target: ModelTarget) -> int:
@@ -72,7 +76,7 @@ def _tokens(needs: Needs, tier: Tier, target: ModelTarget) -> int:
     if needs.max_output_tokens is not None:
         return needs.input_tokens + needs.max_output_tokens
     visible = needs.max_visible_tokens if needs.max_visible_tokens is not None else LEAST_VISIBLE_TOKENS
-    return needs.input_tokens + visible + (thinking_floor(target) if tier is Tier.REASONING else 0)
+    return needs.input_tokens + visible + (thinking_floor(target) if tier is REASONING else 0)
 
 
 def incapable(missing: Set[Missing]) -> InvalidRequest:

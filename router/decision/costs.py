@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from classifier.types import Estimate
 from router.decision.effort import USUAL_EFFORT, choose_effort, length_at, need_of
 from router.decision.forecast import (
@@ -25,7 +27,7 @@ from router.ledger.cost_factors import NO_FACTOR, ORDINARY_INPUT, ShownCosts
 from router.ledger.prices import PriceBook
 from router.providers.base import ModelTarget
 from router.providers.caches import LEAST_WORTH_TOKENS, cache_of
-from router.types import Tier
+from router.types import FAST, PARALLEL, REASONING, Tier
 
 PRICES_KEPT_US = 10_000_000
 MOST_VOTES_KEPT = 1_000
@@ -66,7 +68,7 @@ class CostForecaster:
         self._caches = {tier: cache_of(target) for tier, target in self._targets.items()}
         self._in_effect: Mapping[Tier, PriceLines | None] = {}
         self._looked_up_at = -PRICES_KEPT_US
-        sampled, strong, weak = (self._targets[tier].name for tier in (Tier.PARALLEL, Tier.REASONING, Tier.FAST))
+        sampled, strong, weak = (self._targets[tier].name for tier in (PARALLEL, REASONING, FAST))
         self._samples_strong = sampled == strong != weak
 
     def forecast(
@@ -86,25 +88,24 @@ class CostForecaster:
         """
         shapes = self._shapes(estimate, input_tokens, most_output, warmth, effort)
         vote = self.expect_vote(estimate, policy)
-        fast, strong, sample = shapes[Tier.FAST], shapes[Tier.REASONING], shapes[Tier.PARALLEL]
-        costs = fast.estimate(), strong.estimate(), sample.estimate()
+        fast, strong, sample = shapes[FAST], shapes[REASONING], shapes[PARALLEL]
+        plain, thought = fast.estimate(), strong.estimate()
+        voted = _add_up(sample.estimate(), thought, vote)
         usual = self._usual_input(segment)
-        as_usual = fast.estimate(usual), strong.estimate(usual), sample.estimate(usual)
-        voted = _add_up(costs, vote)
-        deep, usually = costs[1], as_usual[1]
+        deep, usually = thought, strong.estimate(usual)
         if policy.reasoning_threshold > NEVER:
-            deep, usually = voted, _add_up(as_usual, vote)
+            deep, usually = voted, _add_up(sample.estimate(usual), usually, vote)
         return QueryForecast(
-            {Tier.FAST: _round(costs[0]), Tier.REASONING: _round(costs[1]), Tier.PARALLEL: _round(voted)},
-            ratio_of(_beyond(deep, costs[0]), _beyond(usually, as_usual[0])),
-            {Tier.FAST: fast.factor.value, Tier.REASONING: strong.factor.value, Tier.PARALLEL: sample.factor.value},
+            {FAST: _round(plain), REASONING: _round(thought), PARALLEL: _round(voted)},
+            ratio_of(_beyond(deep, plain), _beyond(usually, fast.estimate(usual))),
+            {FAST: fast.factor[0], REASONING: strong.factor[0], PARALLEL: sample.factor[0]},
             effort,
         )
 
     @property
     def usual_effort(self) -> str:
         """The effort that the reasoning model is asked for where nobody asks for another."""
-        return self._targets[Tier.REASONING].effort or USUAL_EFFORT
+        return self._targets[REASONING].effort or USUAL_EFFORT
 
     def choose_effort(
         self,
@@ -116,15 +117,15 @@ class CostForecaster:
         warmth: PromptWarmth = COLD,
     ) -> str:
         """Choose the effort of the reasoning model, by what the query needs and what each effort costs here."""
-        model, shapes = self._targets[Tier.REASONING].name, dict[Tier, CallShape]()
+        model, shapes = self._targets[REASONING].name, dict[Tier, CallShape]()
 
         def ratio_at(effort: str) -> float:
             if not shapes:  # most queries need so little that no cost decides
                 shapes.update(self._shapes(estimate, input_tokens, most_output, warmth))
-            fast, strong, usual = shapes[Tier.FAST], shapes[Tier.REASONING], self._usual_input(segment)
+            fast, strong, usual = shapes[FAST], shapes[REASONING], self._usual_input(segment)
             length = length_at(effort, estimate.output_fast, estimate.output_reasoning, self.usual_effort)
             factor = scale_factor(strong.factor, self._effort_factor(model, effort))
-            at = strong._replace(output=cut_length(length, most_output), factor=factor)
+            at = replace(strong, output=cut_length(length, most_output), factor=factor)
             beyond, usually = _beyond(at.estimate(), fast.estimate()), _beyond(at.estimate(usual), fast.estimate(usual))
             return ratio_of(beyond, usually)
 
@@ -140,7 +141,7 @@ class CostForecaster:
         warmth: PromptWarmth = COLD,
     ) -> QueryForecast:
         """Forecast what a model that is asked for by its own name costs, under the tier that it is booked under."""
-        output = cut_length(estimate.output_fast if tier is Tier.FAST else estimate.output_reasoning, most_output)
+        output = cut_length(estimate.output_fast if tier is FAST else estimate.output_reasoning, most_output)
         now_us = self._now_us()
         price = self._prices.in_effect(target.name, now_us)
         factor = self._evidence.shown.factors.get((tier, target.name, estimate.answer_type), NO_FACTOR)
@@ -161,7 +162,7 @@ class CostForecaster:
         shapes = self._shapes(estimate, input_tokens, most_output, warmth, effort)
         whole = {tier: shape.interval() for tier, shape in shapes.items()}
         vote = self.expect_vote(estimate, policy)
-        return {**whole, Tier.PARALLEL: add_up_vote(whole[Tier.PARALLEL], vote, whole[Tier.REASONING])}
+        return {**whole, PARALLEL: add_up_vote(whole[PARALLEL], vote, whole[REASONING])}
 
     def expect_vote(self, estimate: Estimate, policy: Policy) -> ExpectedVote:
         """Tell how sampling a query is expected to go; worked out once for each hundredth of P(correct)."""
@@ -187,7 +188,7 @@ class CostForecaster:
         effort: str | None = None,
     ) -> dict[Tier, CallShape]:
         short, long = cut_length(estimate.output_fast, most_output), cut_length(estimate.output_reasoning, most_output)
-        outputs = {Tier.FAST: short, Tier.REASONING: long, Tier.PARALLEL: long if self._samples_strong else short}
+        outputs = {FAST: short, REASONING: long, PARALLEL: long if self._samples_strong else short}
         kind, now_us, factors = estimate.answer_type, self._now_us(), self._evidence.shown.factors
         prices, is_long = self._prices_at(now_us), input_tokens >= LEAST_WORTH_TOKENS
         shapes = {
@@ -201,8 +202,8 @@ class CostForecaster:
             for tier, model in self._models
         }
         if effort is not None:
-            strong, by = shapes[Tier.REASONING], self._effort_factor(self._targets[Tier.REASONING].name, effort)
-            shapes[Tier.REASONING] = strong._replace(factor=scale_factor(strong.factor, by))
+            strong, by = shapes[REASONING], self._effort_factor(self._targets[REASONING].name, effort)
+            shapes[REASONING] = replace(strong, factor=scale_factor(strong.factor, by))
         return shapes
 
     def _usual_input(self, segment: str) -> int:
@@ -220,9 +221,8 @@ class CostForecaster:
         return self._in_effect
 
 
-def _add_up(costs: tuple[float | None, float | None, float | None], vote: ExpectedVote) -> float | None:
+def _add_up(sample: float | None, strong: float | None, vote: ExpectedVote) -> float | None:
     """Add up what a vote is expected to cost: its samples, and the strong call that it may end in."""
-    _, strong, sample = costs
     if sample is None or (strong is None and vote.p_escalated):
         return None
     return sample * vote.samples + (strong or 0.0) * vote.p_escalated

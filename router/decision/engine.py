@@ -39,9 +39,10 @@ from router.ledger.read_prefixes import NO_PREFIXES, Prefixes
 from router.providers.base import ModelTarget
 from router.providers.caches import BYTES_PER_TOKEN, LONG_BYTES, will_be_marked
 from router.request import InferenceRequest
-from router.types import Decision, Signal, Tier
+from router.types import FAST, REASONING, Decision, Signal, Tier
 
 AUTO = "auto"
+LOW_STAKES = Stakes.LOW
 MOST_TURNS = 32_767
 TOKENS_PER_ATTACHMENT = 1_000  # about what a picture is read as
 
@@ -195,13 +196,12 @@ class DecisionEngine:
         )
         policy, beside = self._policies.assign(lambda: bucket_of(query.key_id, query.conversation, query.messages))
         judgement = self._judge(prepared, policy)
-        decision = judgement.within(BudgetView())
+        decision = judgement.within(rules.UNSPENT)
         shadow = self._decide_in_shadow(prepared, judgement, beside)
         self._note(prepared, judgement, decision)
         self._memory.remember(earlier, query.request_id, decision.tier)
         signal, previous_id = earlier.read_signal(prepared.view.kind, decision)
-        routed = _lay_out(prepared, judgement, decision)
-        return msgspec.structs.replace(routed, shadow=shadow, signal=signal, previous_id=previous_id)
+        return _lay_out(prepared, judgement, decision, shadow, signal, previous_id)
 
     def quote(self, query: InferenceRequest, of: Policy | None = None) -> Routed:
         """Decide as `route` would now, but for exploring; nothing is remembered. Raises as `route` does.
@@ -216,7 +216,7 @@ class DecisionEngine:
         else:
             policy = replace(of, explore=0.0, max_wait_s=None)
         judgement = self._judge(prepared, policy)
-        return _lay_out(prepared, judgement, judgement.within(BudgetView()))
+        return _lay_out(prepared, judgement, judgement.within(rules.UNSPENT))
 
     def route_relay(self, query: InferenceRequest) -> Routed:
         """Route a call that is passed through to the explicit model it names; nothing is read of it or remembered.
@@ -246,7 +246,7 @@ class DecisionEngine:
             )
 
         return Routed(
-            within(BudgetView()),
+            within(rules.UNSPENT),
             estimate,
             chosen,
             shadow=None,
@@ -301,7 +301,7 @@ class DecisionEngine:
     ) -> _PreparedRequest:
         named = self._find_explicit(query)
         turns = turns_of({"messages": query.messages})
-        attachments = sum(turn.attachments for turn in turns)
+        attachments = sum([turn.attachments for turn in turns])
         targets = {named.tier: named.targets[:1]} if named else self._targets
         missing = missing_of(_needs(query, attachments), targets)
         if named is None and (shut := self._shut_tiers()):
@@ -325,7 +325,7 @@ class DecisionEngine:
         """Remember what a query that a score decided adds: its worth, and that its tier will be looked at."""
         if not rules.feeds_window(prepared.preference, judgement.view):
             return
-        judgement.feed(decision.worth, decision.tier is not Tier.FAST)
+        judgement.feed(decision.worth, decision.tier is not FAST)
         judgement.scorer.stability.observe(decision.score)
         if judgement.policy.max_wait_s is not None and self._waits is not None:
             self._waits.note_sent(decision.tier, prepared.query.streamed)
@@ -335,19 +335,18 @@ class DecisionEngine:
     ) -> _PolicyJudgement:
         """Judge a query by a policy; `before` is another policy's judgement, whose estimate may do."""
         segment = prepared.query.segment
-        own = of.segments.get(segment)
-        chosen = self._paced(of.for_segment(segment), segment)
+        unpaced = of.for_segment(segment)
+        chosen = self._paced(unpaced, segment)
         scorer = self._scorers.of(chosen.classifier)
         known = before is not None and before.scorer is scorer
         estimate, view = (before.read, before.view) if known and before else prepared.estimate_with(scorer)
-        has_own_cap = own is not None and own.max_deep_share is not None
-        sensitivity = chosen.cost_sensitivity
-        window = scorer.window(segment if has_own_cap else None, self._recent, of.segments_apart, sensitivity)
+        apart, sensitivity = of.segments_apart, chosen.cost_sensitivity
+        window = scorer.window(segment if segment in apart else None, self._recent, apart, sensitivity)
         read, effort = estimate, self._effort(prepared, estimate, chosen)
         if effort is not None and self._costs is not None:
             length = length_at(effort, read.output_fast, read.output_reasoning, self._costs.usual_effort)
             estimate = replace(read, output_reasoning=length)
-        forecast = self._forecast(prepared, estimate, of.for_segment(segment), effort)
+        forecast = self._forecast(prepared, estimate, unpaced, effort)
         ratio = USUAL if forecast is None or prepared.in_tool_loop else forecast.ratio
         quantile, missing = window.cap(chosen.max_deep_share), self._missing(prepared, chosen)
 
@@ -365,7 +364,7 @@ class DecisionEngine:
                 cost_ratio=ratio,
                 stays_with=prepared.stays_with,
             )
-            if effort is None or decision.tier is not Tier.REASONING or decision.effort is not None:
+            if effort is None or decision.tier is not REASONING or decision.effort is not None:
                 return decision
             return msgspec.structs.replace(decision, effort=effort)
 
@@ -409,7 +408,7 @@ class DecisionEngine:
             return None
         shadow = self._judge(prepared, of, judgement)
         try:
-            decision = shadow.within(BudgetView())
+            decision = shadow.within(rules.UNSPENT)
         except RequestError:  # what a policy that acts on nothing cannot answer is refused to nobody
             return None
         if shadow.feed != judgement.feed and rules.feeds_window(prepared.preference, shadow.view):
@@ -419,8 +418,9 @@ class DecisionEngine:
     def _missing(self, prepared: _PreparedRequest, chosen: Policy) -> Mapping[Tier, Set[Missing]]:
         """What the tiers miss; where a score decides, deep ones that keep people waiting miss patience."""
         longest = chosen.max_wait_s
-        by_score = prepared.preference == rules.AUTO and prepared.stays_with is None
-        if longest is None or self._waits is None or not by_score:
+        if longest is None or self._waits is None:
+            return prepared.missing
+        if prepared.preference != rules.AUTO or prepared.stays_with is not None:
             return prepared.missing
         streamed = prepared.query.streamed
         return {
@@ -441,7 +441,7 @@ class DecisionEngine:
         if named is not None:
             return RoutingPreference(tier=named.tier, effort=query.effort)
         if query.model == AUTO:
-            return RoutingPreference(effort=query.effort)
+            return rules.AUTO if query.effort is None else RoutingPreference(effort=query.effort)
         try:
             tier = Tier(query.model)
         except ValueError:
@@ -454,20 +454,27 @@ class DecisionEngine:
         return Abilities.of(model.ability_of, *(NamedModel(target.name, target.ability) for target in targets))
 
 
-def _lay_out(prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: Decision) -> Routed:
+def _lay_out(
+    prepared: _PreparedRequest,
+    judgement: _PolicyJudgement,
+    decision: Decision,
+    shadow: Decision | None = None,
+    signal: Signal | None = None,
+    previous_id: str | None = None,
+) -> Routed:
     """Lay out a decision beside what it was made from."""
-    is_asked = judgement.view.kind is not Kind.HOUSEKEEPING
+    is_asked = judgement.view.kind is not rules.HOUSEKEEPING
     return Routed(
         decision,
         judgement.estimate,
         judgement.policy,
-        shadow=None,
+        shadow,
         turn=prepared.turn,
         attachments=prepared.attachments,
         input_tokens=prepared.input_tokens,
-        ads_eligible=is_asked and judgement.estimate.stakes is Stakes.LOW,
-        signal=None,
-        previous_id=None,
+        ads_eligible=is_asked and judgement.estimate.stakes is LOW_STAKES,
+        signal=signal,
+        previous_id=previous_id,
         within=judgement.within,
         forecast=judgement.forecast,
         prefixes=prepared.warmth.prefixes,
@@ -477,8 +484,7 @@ def _lay_out(prepared: _PreparedRequest, judgement: _PolicyJudgement, decision: 
 
 def _turn_of(query: InferenceRequest) -> int:
     """The place of a query in its conversation, from 1: how many turns its user has had."""
-    turns: int = sum(message.get("role") == "user" for message in query.messages)
-    return min(turns, MOST_TURNS)
+    return min([message.get("role") for message in query.messages].count("user"), MOST_TURNS)
 
 
 def _input_tokens(query: InferenceRequest, turns: Sequence[Turn], attachments: int) -> int:

@@ -70,7 +70,7 @@ def lines_of(price: Price, service: str = STANDARD) -> PriceLines:
     return tuple(sorted(lines, reverse=True))
 
 
-class CallShape(NamedTuple):
+class CallShape(msgspec.Struct, frozen=True):
     """What one call is expected to be like, as far as its price goes; `caching` tells how its input is read."""
 
     price: PriceLines | None
@@ -81,11 +81,12 @@ class CallShape(NamedTuple):
 
     def estimate(self, input_tokens: int | None = None) -> float | None:
         """What it is expected to cost; with another input, which no cache knows, where one is given."""
-        if self.price is None:
+        price = self.price
+        if price is None:
             return None
         if input_tokens is None:
-            return self._cost(self.price, self.input_tokens, self.output[1], self.caching) * self.factor[0]
-        return self._cost(self.price, input_tokens, self.output[1], FRESH) * self.factor[0]
+            return _cost(price, self.input_tokens, self.output[1], self.caching) * self.factor[0]
+        return _cost(price, input_tokens, self.output[1], FRESH) * self.factor[0]
 
     def interval(self) -> CostInterval | None:
         """The same with the interval that the books have shown, or that the expected lengths give."""
@@ -94,17 +95,18 @@ class CallShape(NamedTuple):
         value, low, high, _ = self.factor
         price, tokens, caching = self.price, self.input_tokens, self.caching
         ends = (self.output.expected, self.output.low, self.output.high)
-        plain, shortest, longest = (self._cost(price, tokens, length, caching) for length in ends)
+        plain, shortest, longest = (_cost(price, tokens, length, caching) for length in ends)
         lowest = shortest * value if low is None else plain * low
         highest = longest * value if high is None else plain * high
         return CostInterval(round(plain * value), round(lowest), round(highest))
 
-    @staticmethod
-    def _cost(price: PriceLines, input_tokens: int, output_tokens: int, caching: CachedInput) -> float:
-        line = price[0]
-        if len(price) > 1:
-            line = next((one for one in price if one.above_tokens < max(input_tokens, 1)), price[-1])
-        return line.cost(input_tokens, output_tokens, *caching)
+
+def _cost(price: PriceLines, input_tokens: int, output_tokens: int, caching: CachedInput) -> float:
+    """Return nano-dollars."""
+    line = price[0]
+    if len(price) > 1:
+        line = next((one for one in price if one.above_tokens < max(input_tokens, 1)), price[-1])
+    return line.cost(input_tokens, output_tokens, *caching)
 
 
 class QueryForecast(msgspec.Struct, frozen=True):

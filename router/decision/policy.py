@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast, get_args, get_type_hints
 
 from classifier.types import AnswerType
 from router.decision.worth import HIGHEST
-from router.types import SEGMENT_NAME, Tier
+from router.types import FAST, REASONING, SEGMENT_NAME, Tier
 
 NEVER = HIGHEST  # a threshold above it switches a tier off
 
@@ -261,13 +261,9 @@ class Policy:
 
     def threshold(self, tier: Tier) -> float:
         """The score from which a tier is open; fast always is."""
-        match tier:
-            case Tier.FAST:
-                return -math.inf
-            case Tier.REASONING:
-                return self.reasoning_threshold
-            case Tier.PARALLEL:
-                return self.parallel_threshold
+        if tier is FAST:
+            return -math.inf
+        return self.reasoning_threshold if tier is REASONING else self.parallel_threshold
 
 
 @cache

@@ -6,7 +6,6 @@ expected to earn is no parameter: revenue acts through budgets only, never on a 
 
 import math
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
 
 import msgspec
 
@@ -16,22 +15,27 @@ from router.decision.capabilities import Missing, incapable
 from router.decision.policy import NEVER, Policy
 from router.decision.worth import SCORE_DIGITS, USUAL, worth_of
 from router.errors import Forbidden, QuotaExhausted
-from router.types import Decision, Reason, Tier
+from router.types import FAST, PARALLEL, REASONING, Decision, Reason, Tier
 
-TIERS = frozenset(Tier)
+EACH = tuple(Tier)
+TIERS = frozenset(EACH)
 STEP_UP = 0.15  # one pushback: the distance between the default thresholds, so usually one tier
 LEAST_P_SAMPLED = 0.2  # votes cannot rescue what the sampled model rarely gets right
 # Open and factual text has no vote key, only a medoid: nothing to stop early on, nothing to trust.
 VOTABLE = frozenset(AnswerType) - {AnswerType.OPEN, AnswerType.FACTUAL}
 
+DEEP = (REASONING, PARALLEL)
+BELOW_THRESHOLD, ABOVE_THRESHOLD = Reason.BELOW_THRESHOLD, Reason.ABOVE_THRESHOLD
+NEW, THANKS, HOUSEKEEPING = Kind.NEW, Kind.THANKS, Kind.HOUSEKEEPING  # looked for in each query
+
 TIER_OF_EFFORT = {
-    "none": Tier.FAST,
-    "minimal": Tier.FAST,
-    "low": Tier.REASONING,
-    "medium": Tier.REASONING,
-    "high": Tier.REASONING,
-    "xhigh": Tier.PARALLEL,
-    "max": Tier.PARALLEL,
+    "none": FAST,
+    "minimal": FAST,
+    "low": REASONING,
+    "medium": REASONING,
+    "high": REASONING,
+    "xhigh": PARALLEL,
+    "max": PARALLEL,
 }
 # Rather a late answer than none, and rather one cut short; where nobody is well, the tier itself says so.
 TOLERATED: tuple[frozenset[Missing], ...] = (
@@ -42,14 +46,13 @@ TOLERATED: tuple[frozenset[Missing], ...] = (
 )
 # Where a wished or cheap tier cannot serve, the next best in this order does.
 STAND_INS = {
-    Tier.FAST: (Tier.FAST, Tier.REASONING, Tier.PARALLEL),
-    Tier.REASONING: (Tier.REASONING, Tier.FAST, Tier.PARALLEL),
-    Tier.PARALLEL: (Tier.PARALLEL, Tier.REASONING, Tier.FAST),
+    FAST: (FAST, REASONING, PARALLEL),
+    REASONING: (REASONING, FAST, PARALLEL),
+    PARALLEL: (PARALLEL, REASONING, FAST),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetView:
+class BudgetView(msgspec.Struct, frozen=True):
     """What budgets still allow."""
 
     deep_available: bool = True
@@ -57,11 +60,10 @@ class BudgetView:
 
     def affords(self, tier: Tier) -> bool:
         """Tell whether a tier can still be paid for."""
-        return self.fast_available if tier is Tier.FAST else self.deep_available
+        return self.fast_available if tier is FAST else self.deep_available
 
 
-@dataclass(frozen=True, slots=True)
-class RoutingPreference:
+class RoutingPreference(msgspec.Struct, frozen=True):
     """What the client asked for: a tier by name, an effort, or neither (`auto`). A tier beats an effort."""
 
     tier: Tier | None = None
@@ -69,6 +71,7 @@ class RoutingPreference:
 
 
 AUTO = RoutingPreference()
+UNSPENT = BudgetView()
 
 
 def decide(
@@ -96,17 +99,17 @@ def decide(
             preference.tier, preference.effort, policy, _score(estimate, conversation), missing, allowed, budget
         )
     able = _able(missing, allowed)
-    affordable = frozenset(tier for tier in able if budget.affords(tier))
+    affordable = able if budget == UNSPENT else frozenset(tier for tier in able if budget.affords(tier))
     if not affordable:
         raise QuotaExhausted("the budget is used up")
     score = _score(estimate, conversation)
     worth = worth_of(score, cost_ratio, policy.cost_sensitivity)
     query = _Query(estimate, policy, conversation, score, worth, cost_ratio, share_cap_quantile)
-    if conversation.kind is Kind.HOUSEKEEPING:
-        return query.follow_preference(Tier.FAST, Reason.HOUSEKEEPING, able, affordable)
+    if conversation.kind is HOUSEKEEPING:
+        return query.follow_preference(FAST, Reason.HOUSEKEEPING, able, affordable)
     if preference.effort is not None:
         wanted = TIER_OF_EFFORT[preference.effort]
-        effort = preference.effort if wanted is Tier.REASONING else None
+        effort = preference.effort if wanted is REASONING else None
         return query.follow_preference(wanted, Reason.EFFORT, able, affordable, effort)
     if stays_with is not None:
         return query.follow_preference(stays_with, Reason.FOLLOW_UP, able, affordable)
@@ -117,7 +120,7 @@ def _score(estimate: Estimate, conversation: ConversationView) -> float:
     """The score of a query: never above NEVER, and nothing to gain where nothing is asked."""
     score = estimate.score + STEP_UP * conversation.steps_up
     # Rounded, so that a gain of exactly a threshold reaches it in binary too.
-    return round(min(score, 0.0 if conversation.kind is Kind.THANKS else NEVER), SCORE_DIGITS)
+    return round(min(score, 0.0 if conversation.kind is THANKS else NEVER), SCORE_DIGITS)
 
 
 def _override(
@@ -144,6 +147,8 @@ def _able(missing: Mapping[Tier, Set[Missing]], allowed: Set[Tier]) -> frozenset
     """The tiers that may and can take the request; raises InvalidRequest naming what they all miss."""
     if not allowed:
         raise Forbidden("this key may not use any tier")
+    if not [tier for tier in allowed if missing[tier]]:
+        return frozenset(allowed)
     for tolerated in TOLERATED:
         if able := frozenset(tier for tier in allowed if missing[tier] <= tolerated):
             return able
@@ -152,7 +157,7 @@ def _able(missing: Mapping[Tier, Set[Missing]], allowed: Set[Tier]) -> frozenset
 
 def feeds_window(preference: RoutingPreference, conversation: ConversationView) -> bool:
     """Tell whether a score decided, so that its worth belongs in the ScoreWindow."""
-    return preference == AUTO and conversation.kind is not Kind.HOUSEKEEPING
+    return preference == AUTO and conversation.kind is not HOUSEKEEPING
 
 
 class _Query(msgspec.Struct, frozen=True):
@@ -172,7 +177,7 @@ class _Query(msgspec.Struct, frozen=True):
         possible = self._highest_open(able, capped=False) if able != TIERS else wanted
         capped = self._highest_open(able, capped=True)
         tier = self._highest_open(affordable, capped=True) if affordable != able else capped
-        if tier is not capped and capped is Tier.FAST:
+        if tier is not capped and capped is FAST:
             raise QuotaExhausted("the budget is used up")
         if tier is not capped:
             return self._decision(tier, Reason.BUDGET_SPENT, self._effective(capped))
@@ -189,13 +194,13 @@ class _Query(msgspec.Struct, frozen=True):
         if self.worth >= self.score:
             return None
         opened = self._highest_open(able, capped=False, worth=self.score)
-        return opened if opened is not Tier.FAST and self.worth < self.policy.threshold(opened) else None
+        return opened if opened is not FAST and self.worth < self.policy.threshold(opened) else None
 
     def follow_preference(
         self, wanted: Tier, reason: Reason, able: Set[Tier], affordable: Set[Tier], effort: str | None = None
     ) -> Decision:
         """Take the tier asked for, or the next best one."""
-        if wanted is Tier.FAST and wanted in able - affordable:
+        if wanted is FAST and wanted in able - affordable:
             raise QuotaExhausted("the budget is used up")
         tier = next(tier for tier in STAND_INS[wanted] if tier in affordable)
         if tier is wanted:
@@ -205,7 +210,7 @@ class _Query(msgspec.Struct, frozen=True):
     def explore(self, greedy: Decision, affordable: Set[Tier], draw: float) -> Decision:
         """With probability `explore` take any tier that is possible; note how likely the tier taken was."""
         explore = self.policy.explore
-        choices = [tier for tier in Tier if tier in affordable and (self._may_explore(tier) or tier is greedy.tier)]
+        choices = [tier for tier in EACH if tier in affordable and (tier is greedy.tier or self._may_explore(tier))]
         each = explore / len(choices)
         if draw >= explore:
             return msgspec.structs.replace(greedy, propensity=1.0 - explore + each)
@@ -214,43 +219,45 @@ class _Query(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self._decision(tier, Reason.EXPLORED), propensity=propensity)
 
     def _may_explore(self, tier: Tier) -> bool:
-        if tier is Tier.FAST:
+        if tier is FAST:
             return True
         is_on = self.policy.threshold(tier) <= NEVER and self.policy.max_deep_share > 0
-        return is_on and (tier is not Tier.PARALLEL or self._may_vote())
+        return is_on and (tier is REASONING or self._may_vote())
 
     def _may_vote(self) -> bool:
         """Votes decide where the query or what it follows up can be voted on: else a follow-up could fall back."""
         estimates = self.conversation.estimates or (self.estimate,)
-        return any(e.answer_type in VOTABLE and e.p_fast >= LEAST_P_SAMPLED for e in estimates)
+        votable = [e for e in estimates if e.answer_type in VOTABLE and e.p_fast >= LEAST_P_SAMPLED]
+        return bool(votable)
 
     def _effective(self, tier: Tier) -> float:
         threshold = self.policy.threshold(tier)
-        return threshold if tier is Tier.FAST or self.quantile is None else max(threshold, self.quantile)
+        return threshold if tier is FAST or self.quantile is None else max(threshold, self.quantile)
 
     def _highest_open(self, tiers: Set[Tier], *, capped: bool, worth: float | None = None) -> Tier:
         """The open tier with the highest threshold; where none is, the one that costs least."""
         worth = self.worth if worth is None else worth
-        tiers_open = [
-            tier
-            for tier in (Tier.REASONING, Tier.PARALLEL)
-            if tier in tiers
-            and worth >= (self._effective(tier) if capped else self.policy.threshold(tier))
-            and (tier is Tier.REASONING or self._may_vote())
-        ]
-        if tiers_open:
-            return max(tiers_open, key=self.policy.threshold)
-        if Tier.FAST in tiers:
-            return Tier.FAST
-        return min(tiers, key=lambda t: (t is Tier.PARALLEL and not self._may_vote(), self.policy.threshold(t), t))
+        reasoning_from, parallel_from = self.policy.reasoning_threshold, self.policy.parallel_threshold
+        least = self.quantile if capped and self.quantile is not None else -math.inf
+        is_reasoning = REASONING in tiers and worth >= reasoning_from and worth >= least
+        is_parallel = PARALLEL in tiers and worth >= parallel_from and worth >= least and self._may_vote()
+        if is_parallel and (parallel_from > reasoning_from or not is_reasoning):
+            return PARALLEL
+        if is_reasoning:
+            return REASONING
+        if FAST in tiers:
+            return FAST
+        return min(tiers, key=lambda t: (t is PARALLEL and not self._may_vote(), self.policy.threshold(t), t))
 
     def _reason(self, tier: Tier) -> Reason:
         kind = self.conversation.kind
+        if kind is NEW and not self.conversation.steps_up:
+            return BELOW_THRESHOLD if tier is FAST else ABOVE_THRESHOLD
         if kind is Kind.PUSHBACK or (self.conversation.steps_up and self._tier_without_step_up() is not tier):
             return Reason.PUSHBACK
         if kind is Kind.FOLLOW_UP:
             return Reason.FOLLOW_UP
-        return Reason.BELOW_THRESHOLD if tier is Tier.FAST else Reason.ABOVE_THRESHOLD
+        return BELOW_THRESHOLD if tier is FAST else ABOVE_THRESHOLD
 
     def _tier_without_step_up(self) -> Tier:
         """The tier that would have been wanted without any step up."""
@@ -260,10 +267,10 @@ class _Query(msgspec.Struct, frozen=True):
 
     def _deciding_cut(self, tier: Tier, affordable: Set[Tier]) -> float | None:
         """The cut that decided: the one reached, or the lowest one missed."""
-        if tier is not Tier.FAST:
+        if tier is not FAST:
             return self._effective(tier)
-        missed = [self._effective(t) for t in affordable if t is not Tier.FAST and self.worth < self._effective(t)]
-        return min(missed, default=None)
+        cuts = [self._effective(t) for t in DEEP if t in affordable]
+        return min([cut for cut in cuts if self.worth < cut], default=None)
 
     def _decision(
         self, tier: Tier, reason: Reason, threshold: float | None = None, effort: str | None = None
@@ -271,12 +278,5 @@ class _Query(msgspec.Struct, frozen=True):
         if threshold is not None and not math.isfinite(threshold):
             threshold = None
         return Decision(
-            tier,
-            reason,
-            self.score,
-            threshold,
-            self.policy.version,
-            effort=effort,
-            worth=self.worth,
-            cost_ratio=self.cost_ratio,
+            tier, reason, self.score, threshold, self.policy.version, 1.0, effort, self.worth, self.cost_ratio
         )

@@ -15,6 +15,7 @@ import msgspec
 from cachetools import LRUCache
 
 from router.conversation.turns import Kind
+from router.decision.rules import NEW
 from router.ledger.last_turns import LastTurn
 from router.types import Decision, Reason, Signal, Tier
 
@@ -59,6 +60,8 @@ class Match(msgspec.Struct, frozen=True):
 
     def read_signal(self, kind: Kind, decision: Decision) -> tuple[Signal | None, str | None]:
         """Read what a request says of an earlier answer, and of which; `kind` is what the conversation makes of it."""
+        if self.again is None and self.before is None and kind is NEW:
+            return None, None
         if kind in (Kind.HOUSEKEEPING, Kind.THANKS):
             return None, None
         # A question on something else judges nothing, whatever tier is named for it.

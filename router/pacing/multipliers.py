@@ -56,11 +56,13 @@ class Multipliers:
 
     def pace(self, policy: Policy, segment: str) -> Policy:
         """Return the policy with its thresholds multiplied as the segment's multiplier asks."""
-        return apply_multiplier(policy, self.multiplier(segment))
+        multiplier = self._multipliers.get(segment)
+        return policy if multiplier is None else apply_multiplier(policy, multiplier)
 
     def pressure(self, segment: str) -> float:
         """How much pacing presses the parallel tier in a segment, from 0 to 1."""
-        return pressure(self.multiplier(segment))
+        multiplier = self._multipliers.get(segment)
+        return 0.0 if multiplier is None else pressure(multiplier)
 
     def follow(self) -> None:
         """Take the step that is due, if it is ours, and read the multipliers; blocks. Raises SQLAlchemyError."""
