@@ -9,10 +9,13 @@ import os
 import statistics
 import sys
 import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
-from scripts.benchmarks.overhead.load import UVICORN, cost_of, free_port, serve
+from scripts.benchmarks.overhead.load import UVICORN, cost_of, free_port, idle_cost, median_ms, serve
 from scripts.benchmarks.overhead.upstream import CHUNKS
 from scripts.benchmarks.pages import MEASURED
 
@@ -54,7 +57,22 @@ output = 0.40
 
 
 HERE = Path(__file__).resolve().parents[3]
-Costs = dict[str, tuple[list[float], list[float]]]  # by name: CPU ms per request and per 1000 chunks, a figure a round
+IDLE_S = 20.0
+WHOLE, STREAMED, IDLE, ALONE = "per request", "per 1000 streamed chunks", "per second without requests", "one at a time"
+Costs = dict[str, dict[str, list[float]]]  # by measure and name: a figure a round
+
+
+class Served(NamedTuple):
+    """A server under load."""
+
+    name: str
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}/v1/chat/completions"
 
 
 def main() -> None:
@@ -68,43 +86,79 @@ def main() -> None:
     chosen = parser.parse_args()
     other = "before" if chosen.before else "reference"
     costs = _measure(other, chosen.before, chosen.rounds, chosen.requests, chosen.streams)
-    lines = [f"| CPU ms, best of rounds | {other} | Tierwise | ratio |", "| --- | --- | --- | --- |"]
-    for at, label in enumerate(("per request", "per 1000 streamed chunks")):
-        theirs, ours = costs[other][at], costs["tierwise"][at]
-        lines.append(f"| {label} | {min(theirs):.3f} | {min(ours):.3f} | {min(ours) / min(theirs):.2f} |")
-        ratios = sorted(mine / its for mine, its in zip(ours, theirs, strict=True))
-        print(f"{label}: ratio by round {statistics.median(ratios):.3f} (median), {ratios[0]:.3f} to {ratios[-1]:.3f}")
+    for measure in (WHOLE, STREAMED):
+        mine, its = costs[measure]["tierwise"], costs[measure][other]
+        ratios = sorted(our / their for our, their in zip(mine, its, strict=True))
+        print(
+            f"{measure}: ratio by round {statistics.median(ratios):.3f} (median), {ratios[0]:.3f} to {ratios[-1]:.3f}"
+        )
+    lines = _tables(costs, other)
     print("\n".join(lines))
     if chosen.write and not chosen.before:
         PAGE.write_text(INTRODUCTION + "\n".join(lines) + "\n")
 
 
+def _tables(costs: Costs, other: str) -> list[str]:
+    best = {measure: {name: min(figures) for name, figures in by.items()} for measure, by in costs.items()}
+    lines = [f"| CPU ms, best of rounds | {other} | Tierwise | ratio |", "| --- | --- | --- | --- |"]
+    for measure in (WHOLE, STREAMED):
+        theirs, ours = best[measure][other], best[measure]["tierwise"]
+        lines.append(f"| {measure} | {theirs:.3f} | {ours:.3f} | {ours / theirs:.2f} |")
+    lines.append(f"| {IDLE} | {best[IDLE][other]:.1f} | {best[IDLE]['tierwise']:.1f} | |")
+    alone, twice = best[ALONE], best[WHOLE]["two workers"]
+    return [
+        *lines,
+        "",
+        f"| one request at a time | provider alone | {other} | Tierwise |",
+        "| --- | --- | --- | --- |",
+        f"| median ms of an answer | {alone['provider']:.2f} | {alone[other]:.2f} | {alone['tierwise']:.2f} |",
+        f"| added to the provider's | | {alone[other] - alone['provider']:.2f} "
+        f"| {alone['tierwise'] - alone['provider']:.2f} |",
+        "",
+        f"Two workers take {twice:.3f} ms of CPU per request, one takes {best[WHOLE]['tierwise']:.3f}: with a core for",
+        f"each, two answer {2 * best[WHOLE]['tierwise'] / twice:.2f} times as many.",
+    ]
+
+
 def _measure(other: str, before: Path | None, rounds: int, requests: int, streams: int) -> Costs:
     """Serve both beside one provider and load them in turn."""
-    costs: Costs = {name: ([], []) for name in (other, "tierwise")}
+    costs: Costs = defaultdict(lambda: defaultdict(list))
     with ExitStack() as stack:
         provider = free_port()
         upstream = f"http://127.0.0.1:{provider}/v1"
         env = {**os.environ, "SPEED_UPSTREAM": f"{upstream}/chat/completions"}
         stack.enter_context(serve([*UVICORN, str(provider), "scripts.benchmarks.overhead.upstream:app"], provider, env))
-        served: list[tuple[str, int, int]] = []
-        for name, checkout in ((other, before), ("tierwise", HERE)):
+        if before is None:
             port = free_port()
-            if checkout is None:
-                command, own = [*UVICORN, str(port), "scripts.benchmarks.overhead.reference:app"], env
-            else:
-                directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwise-speed-")))
-                config = directory / "tierwise.toml"
-                config.write_text(CONFIG.format(directory=directory, upstream=upstream))
-                command = [str(Path(sys.executable).with_name("tierwise")), "serve", "--config", str(config)]
-                command, own = [*command, "--port", str(port)], {**env, "PYTHONPATH": str(checkout.resolve())}
-            served.append((name, port, stack.enter_context(serve(command, port, own))))
+            command = [*UVICORN, str(port), "scripts.benchmarks.overhead.reference:app"]
+            theirs = Served(other, port, stack.enter_context(serve(command, port, env)))
+        else:
+            theirs = _serve_tierwise(stack, other, before, upstream, env)
+        ours = _serve_tierwise(stack, "tierwise", HERE, upstream, env)
+        twice = _serve_tierwise(stack, "two workers", HERE, upstream, env, "--workers", "2")
         for turn in range(rounds):
-            for name, port, pid in served if turn % 2 else served[::-1]:
-                whole, streamed = costs[name]
-                whole.append(cost_of(port, pid, requests, stream=False))
-                streamed.append(cost_of(port, pid, streams, stream=True) * 1000 / CHUNKS)
+            for served in (theirs, ours, twice) if turn % 2 else (twice, ours, theirs):
+                costs[WHOLE][served.name].append(cost_of(served.port, served.pid, requests, stream=False))
+                if served is not twice:
+                    streamed = cost_of(served.port, served.pid, streams, stream=True) * 1000 / CHUNKS
+                    costs[STREAMED][served.name].append(streamed)
+            for name, url in (("provider", env["SPEED_UPSTREAM"]), (other, theirs.url), ("tierwise", ours.url)):
+                costs[ALONE][name].append(median_ms(url, 200))
+        for served in (theirs, ours):
+            costs[IDLE][served.name].append(idle_cost(served.pid, IDLE_S))
     return costs
+
+
+def _serve_tierwise(
+    stack: ExitStack, name: str, checkout: Path, upstream: str, env: Mapping[str, str], *options: str
+) -> Served:
+    port = free_port()
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwise-speed-")))
+    config = directory / "tierwise.toml"
+    config.write_text(CONFIG.format(directory=directory, upstream=upstream))
+    command = [str(Path(sys.executable).with_name("tierwise")), "serve", "--config", str(config), *options]
+    own = {**env, "PYTHONPATH": str(checkout.resolve())}
+    return Served(name, port, stack.enter_context(serve([*command, "--port", str(port)], port, own)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -24,10 +25,34 @@ QUESTION = (
 
 def cost_of(port: int, pid: int, requests: int, *, stream: bool) -> float:
     """CPU milliseconds of a process per request, with eight at once."""
-    before = _cpu_ms(pid)
+    before = cpu_ms(pid)
     asyncio.run(_load(f"http://127.0.0.1:{port}/v1/chat/completions", requests, stream=stream))
     time.sleep(1.0)  # what is shipped a moment later counts as well
-    return (_cpu_ms(pid) - before) / requests
+    return (cpu_ms(pid) - before) / requests
+
+
+def idle_cost(pid: int, seconds: float) -> float:
+    """CPU milliseconds that a process takes in a second without requests."""
+    before = cpu_ms(pid)
+    time.sleep(seconds)
+    return (cpu_ms(pid) - before) / seconds
+
+
+def median_ms(url: str, requests: int) -> float:
+    """Median milliseconds of an answer, one request at a time over one connection."""
+    return asyncio.run(_median_ms(url, requests))
+
+
+async def _median_ms(url: str, requests: int) -> float:
+    body, headers, took = (BODY % (QUESTION, "")).encode(), {"content-type": "application/json"}, []
+    async with aiohttp.ClientSession() as session:
+        for _ in range(requests):
+            began = time.perf_counter()
+            async with session.post(url, data=body, headers=headers) as answer:
+                await answer.read()
+                assert answer.status == 200, await answer.text()
+            took.append(time.perf_counter() - began)
+    return statistics.median(took) * 1e3
 
 
 async def _load(url: str, requests: int, *, stream: bool) -> None:
@@ -61,9 +86,12 @@ def serve(command: list[str], port: int, env: dict[str, str]) -> Iterator[int]:
         process.wait(30)
 
 
-def _cpu_ms(pid: int) -> float:
+def cpu_ms(pid: int) -> float:
+    """CPU milliseconds of a process and of the processes it started that live."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+    own = (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_ms(int(child)) for child in children)
 
 
 def free_port() -> int:
