@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from starlette.applications import Starlette
 
 from router.api.cors import cross_origin
-from router.api.direct import DirectApp, answering_routes
 from router.api.errors import HANDLERS
 from router.api.shutdown import STATE, ClosingStep, Shutdown, in_thread, take_steps
 from router.app.answering import open_answering
@@ -37,11 +36,9 @@ def create(settings: Settings, environ: Mapping[str, str] = os.environ) -> Starl
     answering = open_answering(ground, ledger, deciding)
     watching = open_watching(ground, followed, ledger, deciding, answering)
     parts = WorkerParts(ground, followed, ledger, deciding, answering, watching, Shutdown())
-    routes, middleware = routes_of(parts), cross_origin(settings.server.cors_origins)
-    return DirectApp(
-        direct={} if middleware else answering_routes(routes),
-        routes=routes,
-        middleware=middleware,
+    return Starlette(
+        routes=routes_of(parts),
+        middleware=cross_origin(settings.server.cors_origins),
         lifespan=_lifespan_of(parts),
         exception_handlers=HANDLERS,
     )
