@@ -5,74 +5,20 @@ puts the Tierwise of another checkout in the place of the yardstick: what a chan
 """
 
 import argparse
-import os
 import statistics
-import sys
-import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
-from scripts.benchmarks.overhead.load import UVICORN, cost_of, free_port, idle_cost, median_ms, serve
+from scripts.benchmarks.overhead.load import cost_of, idle_cost, median_ms
+from scripts.benchmarks.overhead.servers import HERE, Servers
 from scripts.benchmarks.overhead.upstream import CHUNKS
-from scripts.benchmarks.pages import MEASURED
+from scripts.benchmarks.pages import put
 
-PAGE = MEASURED / "speed.md"
-INTRODUCTION = """<!-- made by scripts/bench_speed --write -->
-# What a request costs in CPU
-
-`auto` with everything on (keyless rule, estimate, decision, intent and settlement in the spool, shipping into SQLite)
-is compared with a bare Starlette and aiohttp pass-through that decides, counts and books nothing. Both are measured in
-one run, and the best of alternating rounds counts. On a shared machine only the ratio means anything. Tierwise's figure
-includes the shipping thread, which runs off the request path: answers do not wait for it.
-
-Streams meet the bar of 3; whole requests do not. The time of a whole request (sampled by py-spy under load, threads by
-the kernel's count) is spent as follows: the provider's call 22 %, the classifier 15 %, conversation and policy 9 %, the
-shipping and following threads 9 %, the two writes of the spool 8 %, sending the answer 7 %, expected revenue (whether
-ads may be shown, language, revenue) 6 %, and the rest of the edge, rendering and the event loop 24 %. No single part
-stands out; each would have to be halved.
-
-"""
-CONFIG = """
-database_url = "sqlite:///{directory}/books.db"
-state_dir = "{directory}"
-[tiers.fast]
-model = "openai/fake"
-api_base = "{upstream}"
-api_key = "none"
-[tiers.reasoning]
-model = "openai/fake"
-api_base = "{upstream}"
-api_key = "none"
-[tiers.parallel]
-models = ["openai/fake"]
-api_base = "{upstream}"
-api_key = "none"
-[prices."openai/fake"]
-input = 0.05
-output = 0.40
-"""
-
-
-HERE = Path(__file__).resolve().parents[3]
 IDLE_S = 20.0
+ALONE_REQUESTS = 200
 WHOLE, STREAMED, IDLE, ALONE = "per request", "per 1000 streamed chunks", "per second without requests", "one at a time"
 Costs = dict[str, dict[str, list[float]]]  # by measure and name: a figure a round
-
-
-class Served(NamedTuple):
-    """A server under load."""
-
-    name: str
-    port: int
-    pid: int
-
-    @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://127.0.0.1:{self.port}/v1/chat/completions"
 
 
 def main() -> None:
@@ -95,7 +41,7 @@ def main() -> None:
     lines = _tables(costs, other)
     print("\n".join(lines))
     if chosen.write and not chosen.before:
-        PAGE.write_text(INTRODUCTION + "\n".join(lines) + "\n")
+        put("speed.md", "cpu", "\n".join(lines))
 
 
 def _tables(costs: Costs, other: str) -> list[str]:
@@ -124,41 +70,20 @@ def _measure(other: str, before: Path | None, rounds: int, requests: int, stream
     """Serve both beside one provider and load them in turn."""
     costs: Costs = defaultdict(lambda: defaultdict(list))
     with ExitStack() as stack:
-        provider = free_port()
-        upstream = f"http://127.0.0.1:{provider}/v1"
-        env = {**os.environ, "SPEED_UPSTREAM": f"{upstream}/chat/completions"}
-        stack.enter_context(serve([*UVICORN, str(provider), "scripts.benchmarks.overhead.upstream:app"], provider, env))
-        if before is None:
-            port = free_port()
-            command = [*UVICORN, str(port), "scripts.benchmarks.overhead.reference:app"]
-            theirs = Served(other, port, stack.enter_context(serve(command, port, env)))
-        else:
-            theirs = _serve_tierwise(stack, other, before, upstream, env)
-        ours = _serve_tierwise(stack, "tierwise", HERE, upstream, env)
-        twice = _serve_tierwise(stack, "two workers", HERE, upstream, env, "--workers", "2")
+        servers = Servers(stack)
+        theirs = servers.reference() if before is None else servers.tierwise(other, before)
+        ours, twice = servers.tierwise(), servers.tierwise("two workers", HERE, "--workers", "2")
         for turn in range(rounds):
             for served in (theirs, ours, twice) if turn % 2 else (twice, ours, theirs):
                 costs[WHOLE][served.name].append(cost_of(served.port, served.pid, requests, stream=False))
                 if served is not twice:
                     streamed = cost_of(served.port, served.pid, streams, stream=True) * 1000 / CHUNKS
                     costs[STREAMED][served.name].append(streamed)
-            for name, url in (("provider", env["SPEED_UPSTREAM"]), (other, theirs.url), ("tierwise", ours.url)):
-                costs[ALONE][name].append(median_ms(url, 200))
+            for name, url in (("provider", servers.provider_url), (other, theirs.url), ("tierwise", ours.url)):
+                costs[ALONE][name].append(median_ms(url, ALONE_REQUESTS))
         for served in (theirs, ours):
             costs[IDLE][served.name].append(idle_cost(served.pid, IDLE_S))
     return costs
-
-
-def _serve_tierwise(
-    stack: ExitStack, name: str, checkout: Path, upstream: str, env: Mapping[str, str], *options: str
-) -> Served:
-    port = free_port()
-    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwise-speed-")))
-    config = directory / "tierwise.toml"
-    config.write_text(CONFIG.format(directory=directory, upstream=upstream))
-    command = [str(Path(sys.executable).with_name("tierwise")), "serve", "--config", str(config), *options]
-    own = {**env, "PYTHONPATH": str(checkout.resolve())}
-    return Served(name, port, stack.enter_context(serve([*command, "--port", str(port)], port, own)))
 
 
 if __name__ == "__main__":

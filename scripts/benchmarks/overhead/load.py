@@ -26,7 +26,7 @@ QUESTION = (
 def cost_of(port: int, pid: int, requests: int, *, stream: bool) -> float:
     """CPU milliseconds of a process per request, with eight at once."""
     before = cpu_ms(pid)
-    asyncio.run(_load(f"http://127.0.0.1:{port}/v1/chat/completions", requests, stream=stream))
+    asyncio.run(send(f"http://127.0.0.1:{port}/v1/chat/completions", requests, stream=stream))
     time.sleep(1.0)  # what is shipped a moment later counts as well
     return (cpu_ms(pid) - before) / requests
 
@@ -55,7 +55,8 @@ async def _median_ms(url: str, requests: int) -> float:
     return statistics.median(took) * 1e3
 
 
-async def _load(url: str, requests: int, *, stream: bool) -> None:
+async def send(url: str, requests: int, *, stream: bool) -> None:
+    """Send requests, eight at once. Raises AssertionError where one is not answered, aiohttp.ClientError if none is."""
     body = (BODY % (QUESTION, ',"stream":true' if stream else "")).encode()
     left = iter(range(requests))
     headers = {"content-type": "application/json"}
