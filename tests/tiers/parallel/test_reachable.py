@@ -38,6 +38,7 @@ BY_PRICES = {"price_ratio"}
 OF_THE_CALLS = {"api_base", "api_key", "api_key_env", "effort", "max_thinking_tokens", "timeout_s", "ability"}
 OF_THE_CALLS |= {"capabilities", "context_length", "connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s"}
 OF_THE_SHADOW = {"coverage_share", "coverage_usd_per_day"}
+OF_JOBS = {"batch_window"}
 DIALS_OF_REQUESTS = {
     "max_samples": "parallel_samples",
     "confidence": "parallel_confidence",
@@ -71,7 +72,7 @@ def options_of(**parallel: object) -> ParallelOptions:
 
 def test_every_option_of_the_tier_has_a_key_and_every_key_an_option() -> None:
     assert {field.name for field in fields(ParallelOptions)} == SETTINGS.keys() | BY_PRICES
-    assert set(ParallelSettings.model_fields) == {*SETTINGS.values(), *OF_THE_CALLS, *OF_THE_SHADOW}
+    assert set(ParallelSettings.model_fields) == {*SETTINGS.values(), *OF_THE_CALLS, *OF_THE_SHADOW, *OF_JOBS}
     assert OTHER.keys() == set(SETTINGS.values())
 
 
