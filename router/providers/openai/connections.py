@@ -15,10 +15,20 @@ FAILURES = (aiohttp.ClientError, TimeoutError, EventTooLong)  # of a call, as ai
 AT_ONCE_S = 0.5  # a kept connection that is gone so soon was closed before the request reached anybody
 
 _was_made: ContextVar[bool] = ContextVar("was_made", default=False)
+_wants_new: ContextVar[bool] = ContextVar("wants_new", default=False)
 
 
 class Connector(aiohttp.TCPConnector):
-    """Remembers whether the request under way had a connection made for it."""
+    """Remembers whether the request under way had a connection made for it, and makes one where a kept one was lost.
+
+    A server that closes what was idle for some seconds closes all that was kept at once; the next would be lost too.
+    """
+
+    async def _get(self, *arguments: Any, **named: Any) -> Any:
+        if not _wants_new.get():
+            return await super()._get(*arguments, **named)
+        _wants_new.set(False)
+        return None
 
     async def _create_connection(self, *arguments: Any, **named: Any) -> Any:
         _was_made.set(True)
@@ -46,13 +56,16 @@ def was_in_vain(loss: aiohttp.ClientError, body: Body, began_s: float) -> bool:
     """Tell of a connection that was lost whether nobody can have worked on the request.
 
     That is so where it was not sent whole, and where a kept connection is gone at once, without a byte of an answer.
+    Who sends it again has a connection made for it.
     """
     if isinstance(loss, aiohttp.ClientConnectorError):
         return False
-    if not body.is_written or isinstance(loss, aiohttp.ClientConnectionResetError):
-        return True
-    was_kept = not _was_made.get() and asyncio.get_running_loop().time() - began_s < AT_ONCE_S
-    return was_kept and _is_bare(loss)
+    if body.is_written and not isinstance(loss, aiohttp.ClientConnectionResetError):
+        was_kept = not _was_made.get() and asyncio.get_running_loop().time() - began_s < AT_ONCE_S
+        if not was_kept or not _is_bare(loss):
+            return False
+    _wants_new.set(True)
+    return True
 
 
 def _is_bare(error: aiohttp.ClientError) -> bool:

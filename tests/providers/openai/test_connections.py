@@ -98,6 +98,18 @@ async def test_a_kept_connection_that_is_reset_at_once_cannot_have_cost_anything
     assert (caught.value.dispatched, caught.value.cause) == (False, Cause.UNREACHABLE)
 
 
+async def test_after_a_kept_connection_was_lost_no_other_kept_one_is_tried(client: OpenAICompatible) -> None:
+    async with a_server(WHOLE, WHOLE, None, WHOLE) as server:
+        server.pause_s = 0.05
+        await asyncio.gather(ask(client, server), ask(client, server))
+        with pytest.raises(ProviderUnreachable):
+            await ask(client, server)
+        await ask(client, server)
+        assert (server.connections, server.requests) == (3, 4)
+        await ask(client, server)
+        assert server.connections == 3
+
+
 async def test_a_fresh_connection_that_is_reset_may_have_been_worked_on(client: OpenAICompatible) -> None:
     async with a_server(None) as server:
         with pytest.raises(ProviderError) as caught:
