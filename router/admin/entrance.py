@@ -1,6 +1,6 @@
 """The way into the admin plane, which is imported and made with its first visitor. Others need nothing else of it.
 
-The pages and what they read take 4 MB of each worker and a tenth of a second of its start.
+The pages and what they read would take memory of each worker and time of its start.
 """
 
 import asyncio

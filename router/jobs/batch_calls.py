@@ -12,6 +12,7 @@ from router.ledger.prices import BATCH, Price
 from router.providers.base import Choice, Completion, Metered, ProviderRequest
 from router.providers.batches import Batch, BatchLine
 from router.providers.plausibility import estimate_usage, hold_against
+from router.tiers.calls import charge_of, texts_of
 from router.types import CallStatus, Precision, Usage
 
 CANCELLING_S = 660.0  # how long a batch that was called off may go on: OpenAI's word is ten minutes
@@ -147,14 +148,10 @@ def _result_of(
     elif line.completion is not None:
         status, metered = CallStatus.OK, _usage_of(line.completion, request, intent, seconds)
     elif line.is_cancelled:
-        status, metered = CallStatus.CANCELLED if was_begun else CallStatus.NOT_SENT, NOTHING
+        status, metered = (CallStatus.CANCELLED, NOTHING) if was_begun else (CallStatus.NOT_SENT, None)
     else:
         status, metered, cause = CallStatus.ERROR, None if line.is_billed else NOTHING, cause or Cause.UNKNOWN
-    precision, cost = Precision.UNKNOWN, intent.hold_nanousd
-    if status is CallStatus.NOT_SENT:
-        precision, cost, metered = Precision.EXACT, 0, None
-    elif metered is not None:
-        precision, cost = metered.precision, price.cost(metered.usage, BATCH) if price is not None else None
+    precision, cost = charge_of(status, metered, price, BATCH, intent.hold_nanousd)
     return CallResult(
         intent.request_id,
         intent.call_no,
@@ -179,9 +176,7 @@ def _usage_of(
     reported = completion.metered
     if request is None:
         return reported
-    visible = [f"{choice.content or ''}{choice.refusal or ''}" for choice in completion.choices]
-    visible += [str(call.get("function")) for choice in completion.choices for call in choice.tool_calls or ()]
-    thinking = [choice.reasoning or "" for choice in completion.choices]
+    visible, thinking = texts_of(completion)
     if reported is None:
         return estimate_usage(request, visible, thinking)
     size = sum(len(str(message.get("content"))) for message in request.messages)

@@ -14,8 +14,7 @@ from router.database.engine import writing
 from router.database.job_tables import JobBatchRow, JobCallRow, JobRow
 from router.database.upsert import insert_or_nothing
 from router.jobs.batch_calls import BatchAnswer, BatchCall, KeptBatch, savings_of
-from router.jobs.job import UNFINISHED
-from router.jobs.store import CallRefused, JobStore
+from router.jobs.store import IS_UNFINISHED, CallRefused, JobStore
 from router.ledger.job_calls import encode
 
 COLUMNS = tuple(name for name in KeptBatch.__struct_fields__ if name not in ("calls", "answers"))
@@ -54,19 +53,19 @@ class BatchStore:
 
     def note_file(self, job_id: str, name: str, file_id: str) -> bool:
         """Keep which file was uploaded, before a batch is made of it; False where the batch is settled."""
-        return self._update(and_(_of(job_id, name), JobBatchRow.settled_at.is_(None)), {"file_id": file_id})
+        return self._update(_of_open(job_id, name), {"file_id": file_id})
 
     def note_batch(self, job_id: str, name: str, batch_id: str) -> bool:
         """Keep the provider's id of a batch; False where it is settled, by who held it for not begun."""
-        return self._update(and_(_of(job_id, name), JobBatchRow.settled_at.is_(None)), {"batch_id": batch_id})
+        return self._update(_of_open(job_id, name), {"batch_id": batch_id})
 
     def settle(self, batch: KeptBatch, now_us: int) -> bool:
         """Settle the calls of a batch, which has their results, once: they wait for the job's end to be booked.
 
         The answers are kept while the job needs them.
         """
-        here = and_(_of(batch.job_id, batch.name), JobBatchRow.settled_at.is_(None))
-        wanted = select(JobRow.id).where(JobRow.id == batch.job_id, _is_unfinished(), JobRow.deleted_at.is_(None))
+        here = _of_open(batch.job_id, batch.name)
+        wanted = select(JobRow.id).where(JobRow.id == batch.job_id, IS_UNFINISHED, JobRow.deleted_at.is_(None))
         with writing(self._engine) as connection:
             is_needed = connection.scalar(wanted.with_for_update()) is not None
             values = {"settled_at": now_us, "calls": _text(batch.calls), "looks": 0}
@@ -84,7 +83,7 @@ class BatchStore:
 
     def give_up(self, job_id: str, name: str, now_us: int) -> None:
         """Note that a job goes on without a batch: it is called off, and settled when it has ended."""
-        self._update(and_(_of(job_id, name), JobBatchRow.settled_at.is_(None)), {"unwanted_at": now_us})
+        self._update(_of_open(job_id, name), {"unwanted_at": now_us})
 
     def has_unsettled(self, job_id: str) -> bool:
         """Tell whether calls of a job may still come to something."""
@@ -94,7 +93,7 @@ class BatchStore:
 
     def list_left(self, now_us: int, most: int) -> Sequence[KeptBatch]:
         """List the batches that no job looks after any more and that are due to be looked at."""
-        is_left = or_(JobRow.id.is_(None), ~_is_unfinished(), JobBatchRow.unwanted_at.is_not(None))
+        is_left = or_(JobRow.id.is_(None), ~IS_UNFINISHED, JobBatchRow.unwanted_at.is_not(None))
         query = (
             select(JobBatchRow.__table__)
             .join(JobRow, JobRow.id == JobBatchRow.job_id, isouter=True)
@@ -124,8 +123,8 @@ def _of(job_id: str, name: str) -> ColumnElement[bool]:
     return and_(JobBatchRow.job_id == job_id, JobBatchRow.name == name)
 
 
-def _is_unfinished() -> ColumnElement[bool]:
-    return JobRow.status.in_([int(status) for status in UNFINISHED])
+def _of_open(job_id: str, name: str) -> ColumnElement[bool]:
+    return and_(_of(job_id, name), JobBatchRow.settled_at.is_(None))
 
 
 def _text(value: Any) -> str:

@@ -201,7 +201,7 @@ class Calls:
             self.permits.drop(target)
             self._end(call, CallStatus.ERROR, self._estimate_cut(call, request))
             raise
-        visible, thinking = _texts_of(completion)
+        visible, thinking = texts_of(completion)
         took_s = self._seconds_since_began(call)
         metered = self._judge(request, took_s, completion.metered, visible, thinking)
         call.service = completion.service_tier
@@ -404,13 +404,7 @@ class Calls:
         if self._is_late and status is CallStatus.CANCELLED:
             status, call.cause = CallStatus.ERROR, Cause.TIMEOUT_TOTAL
         call.status, call.metered = status, metered
-        cost: int | None
-        if metered is not None:
-            precision, cost = metered.precision, call.price.cost(metered.usage, call.service) if call.price else None
-        elif status is CallStatus.NOT_SENT:
-            precision, cost = Precision.EXACT, 0
-        else:
-            precision, cost = Precision.UNKNOWN, call.intent.hold_nanousd
+        precision, cost = charge_of(status, metered, call.price, call.service, call.intent.hold_nanousd)
         call.cost_nanousd = cost
         self._give_back(call.intent.hold_nanousd, cost or 0)
         if status is _ERROR and call.cause is None:  # a fault of our own
@@ -470,7 +464,18 @@ def is_refusal(error: ProviderError) -> bool:
     return status is not None and error.cause not in CUT
 
 
-def _texts_of(completion: Completion) -> tuple[list[str], list[str]]:
+def charge_of(
+    status: CallStatus, metered: Metered | None, price: Price | None, service: str | None, hold_nanousd: int | None
+) -> tuple[Precision, int | None]:
+    """Say what a call that ended costs: what it used by its price, nothing where it was not sent, and else its hold."""
+    if metered is not None:
+        return metered.precision, price.cost(metered.usage, service) if price else None
+    if status is CallStatus.NOT_SENT:
+        return Precision.EXACT, 0
+    return Precision.UNKNOWN, hold_nanousd
+
+
+def texts_of(completion: Completion) -> tuple[list[str], list[str]]:
     """Return what is seen of an answer, and what was thought."""
     visible: list[str] = []
     thinking: list[str] = []

@@ -15,6 +15,7 @@ from scripts.benchmarks.cluster.replicas import Cluster, running
 from scripts.benchmarks.faults import outage
 from scripts.benchmarks.faults.served import free_port
 from scripts.benchmarks.overhead.load import QUESTION, UVICORN
+from scripts.benchmarks.overhead.servers import MODELS, PRICES
 
 AT_ONCE = 16
 WARM_UP = 100
@@ -23,23 +24,6 @@ ROLLED_UP_S = 3.0  # until what was shipped is in the rollups
 SETTINGS = """auth = "required"
 [alerts]
 enabled = false
-[prices."openai/fake"]
-input = 0.05
-output = 0.40
-"""
-MODELS = """
-[tiers.fast]
-model = "openai/fake"
-api_base = "{base}"
-api_key = "none"
-[tiers.reasoning]
-model = "openai/fake"
-api_base = "{base}"
-api_key = "none"
-[tiers.parallel]
-models = ["openai/fake"]
-api_base = "{base}"
-api_key = "none"
 """
 # Sizes with indexes; a partitioned table's are those of its partitions.
 SIZES = text(
@@ -74,7 +58,7 @@ async def measure(directory: Path, database_url: str, database: outage.Server, c
     """Serve so many requests through nginx by so many replicas, and read from the kernel and the database."""
     provider = Server(free_port())
     await provider.run(*UVICORN, str(provider.port), "scripts.benchmarks.overhead.upstream:app")
-    models = MODELS.format(base=f"http://127.0.0.1:{provider.port}/v1")
+    models = MODELS.format(base=f"http://127.0.0.1:{provider.port}/v1") + PRICES
     try:
         async with running(directory, database_url, count, SETTINGS, models) as cluster:
             engine = cluster.engine()

@@ -10,24 +10,28 @@ from typing import NamedTuple
 
 from scripts.benchmarks.overhead.load import UVICORN, free_port, serve
 
-CONFIG = """
-database_url = "sqlite:///{directory}/books.db"
-state_dir = "{directory}"
+MODELS = """
 [tiers.fast]
 model = "openai/fake"
-api_base = "{upstream}"
+api_base = "{base}"
 api_key = "none"
 [tiers.reasoning]
 model = "openai/fake"
-api_base = "{upstream}"
+api_base = "{base}"
 api_key = "none"
 [tiers.parallel]
 models = ["openai/fake"]
-api_base = "{upstream}"
+api_base = "{base}"
 api_key = "none"
+"""
+PRICES = """
 [prices."openai/fake"]
 input = 0.05
 output = 0.40
+"""
+STORED = """
+database_url = "sqlite:///{directory}/books.db"
+state_dir = "{directory}"
 """
 HERE = Path(__file__).resolve().parents[3]
 
@@ -69,7 +73,7 @@ class Servers:
         port = free_port()
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwise-speed-")))
         config = directory / "tierwise.toml"
-        config.write_text(CONFIG.format(directory=directory, upstream=self._upstream))
+        config.write_text(STORED.format(directory=directory) + MODELS.format(base=self._upstream) + PRICES)
         tierwise = str(Path(sys.executable).with_name("tierwise"))
         command = [sys.executable, tierwise, "serve", "--config", str(config), *options, "--port", str(port)]
         return self._start(name, port, command, {**self._env, "PYTHONPATH": str(checkout.resolve())})
